@@ -1,0 +1,321 @@
+//! Canonical bytes: what is hashed, signed and stored.
+//!
+//! Integers are LEB128 varints, texts and byte strings have a varint length in front. There is one
+//! encoding of each value: a reader refuses a varint that is longer than it must be. Nothing here
+//! knows what the bytes mean.
+
+pub mod json;
+pub mod yaml;
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// The digest of some bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest of several pieces after one another.
+    #[must_use]
+    pub fn of_parts(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// Reads 64 hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Why bytes are not what they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end inside a value.
+    #[error("the bytes end inside {0}")]
+    Truncated(&'static str),
+    /// A value that no writer of this program gives.
+    #[error("{0} has a form that is never written")]
+    Malformed(&'static str),
+    /// Bytes left over after the last value.
+    #[error("{0} bytes follow the last value")]
+    TrailingBytes(usize),
+}
+
+/// Appends canonical values to a buffer.
+#[derive(Debug, Default)]
+pub struct Writer {
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    /// An empty buffer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Goes on behind bytes that are there already, so that a buffer can be used again.
+    #[must_use]
+    pub fn onto(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Number of bytes so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What was written since a length.
+    #[must_use]
+    pub fn since(&self, start: usize) -> &[u8] {
+        &self.bytes[start..]
+    }
+
+    /// One byte.
+    pub fn byte(&mut self, value: u8) {
+        self.bytes.push(value);
+    }
+
+    /// An unsigned integer.
+    pub fn uint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bytes.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.bytes.push(value as u8);
+    }
+
+    /// A signed integer, zigzag.
+    pub fn int(&mut self, value: i64) {
+        self.uint(((value << 1) ^ (value >> 63)).cast_unsigned());
+    }
+
+    /// Bytes whose length the reader knows.
+    pub fn raw(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+    }
+
+    /// Bytes with their length in front.
+    pub fn bytes(&mut self, value: &[u8]) {
+        self.uint(value.len() as u64);
+        self.raw(value);
+    }
+
+    /// A text with its length in front.
+    pub fn text(&mut self, value: &str) {
+        self.bytes(value.as_bytes());
+    }
+
+    /// A digest.
+    pub fn digest(&mut self, value: &Digest) {
+        self.raw(&value.0);
+    }
+
+    /// Absent as 0, present as 1 and the value.
+    pub fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        match value {
+            None => self.byte(0),
+            Some(value) => {
+                self.byte(1);
+                write(self, value);
+            }
+        }
+    }
+}
+
+/// Reads canonical values from bytes that it borrows.
+#[derive(Debug, Clone)]
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    /// A reader over these bytes.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// Bytes not read yet.
+    #[must_use]
+    pub fn remaining(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// One byte.
+    pub fn byte(&mut self, what: &'static str) -> Result<u8, DecodeError> {
+        Ok(self.raw(1, what)?[0])
+    }
+
+    /// An unsigned integer; refuses an encoding that is longer than need be.
+    pub fn uint(&mut self, what: &'static str) -> Result<u64, DecodeError> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte(what)?;
+            let part = u64::from(byte & 0x7f);
+            if (part << shift) >> shift != part || (shift > 0 && byte == 0) {
+                return Err(DecodeError::Malformed(what));
+            }
+            value |= part << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Malformed(what))
+    }
+
+    /// A signed integer.
+    pub fn int(&mut self, what: &'static str) -> Result<i64, DecodeError> {
+        let value = self.uint(what)?;
+        Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
+    }
+
+    /// An unsigned integer that must fit.
+    pub fn small<T: TryFrom<u64>>(&mut self, what: &'static str) -> Result<T, DecodeError> {
+        T::try_from(self.uint(what)?).map_err(|_| DecodeError::Malformed(what))
+    }
+
+    /// A number of items that follow. At least one byte an item must be left, so that a damaged
+    /// count cannot ask for memory.
+    pub fn count(&mut self, what: &'static str) -> Result<usize, DecodeError> {
+        let count = self.small::<usize>(what)?;
+        if count > self.bytes.len() {
+            return Err(DecodeError::Truncated(what));
+        }
+        Ok(count)
+    }
+
+    /// As many bytes.
+    pub fn raw(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
+        let (value, rest) = self.bytes.split_at_checked(len).ok_or(DecodeError::Truncated(what))?;
+        self.bytes = rest;
+        Ok(value)
+    }
+
+    /// Bytes with their length in front.
+    pub fn bytes(&mut self, what: &'static str) -> Result<&'a [u8], DecodeError> {
+        let len = self.small(what)?;
+        self.raw(len, what)
+    }
+
+    /// A text with its length in front.
+    pub fn text(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
+        std::str::from_utf8(self.bytes(what)?).map_err(|_| DecodeError::Malformed(what))
+    }
+
+    /// A digest.
+    pub fn digest(&mut self, what: &'static str) -> Result<Digest, DecodeError> {
+        self.array(what).map(Digest)
+    }
+
+    /// As many bytes as the array holds.
+    pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
+        self.raw(N, what)?.try_into().map_err(|_| DecodeError::Truncated(what))
+    }
+
+    /// An optional value.
+    pub fn option<T>(
+        &mut self,
+        what: &'static str,
+        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        match self.byte(what)? {
+            0 => Ok(None),
+            1 => read(self).map(Some),
+            _ => Err(DecodeError::Malformed(what)),
+        }
+    }
+
+    /// Refuses bytes behind the last value.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        match self.bytes.len() {
+            0 => Ok(()),
+            left => Err(DecodeError::TrailingBytes(left)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn integers_come_back(unsigned: u64, signed: i64) {
+            let mut writer = Writer::new();
+            writer.uint(unsigned);
+            writer.int(signed);
+            let bytes = writer.into_bytes();
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.uint("unsigned").unwrap(), unsigned);
+            prop_assert_eq!(reader.int("signed").unwrap(), signed);
+            prop_assert!(reader.finish().is_ok());
+        }
+
+        #[test]
+        fn one_encoding_of_each_integer(bytes in proptest::collection::vec(any::<u8>(), 1..11)) {
+            let mut reader = Reader::new(&bytes);
+            if let Ok(value) = reader.uint("value") {
+                let used = bytes.len() - reader.remaining().len();
+                let mut writer = Writer::new();
+                writer.uint(value);
+                prop_assert_eq!(writer.into_bytes(), &bytes[..used]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_count_cannot_ask_for_memory() {
+        let mut writer = Writer::new();
+        writer.uint(u64::MAX);
+        let bytes = writer.into_bytes();
+        assert!(Reader::new(&bytes).count("items").is_err());
+        assert!(Reader::new(&bytes).bytes("text").is_err());
+    }
+}

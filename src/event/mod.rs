@@ -1,0 +1,216 @@
+//! A device event: where it stood in the source, who sent it, when, and what it says.
+//!
+//! Nothing here reads the network or asks the time.
+
+mod position;
+
+pub use position::{PositionError, SourcePartition, SourcePosition};
+
+use serde_json::Value;
+
+/// One record as the source gives it. Borrows from the batch that it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Topic, epoch and partition.
+    pub partition: &'a SourcePartition,
+    /// Kafka offset.
+    pub offset: u64,
+    /// The broker's timestamp in milliseconds since 1970, where there is one.
+    pub timestamp_ms: Option<i64>,
+    /// Record key, exactly as received.
+    pub key: Option<&'a [u8]>,
+    /// Record value, exactly as received; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Headers in the framing of [`Headers`].
+    pub headers: Headers<'a>,
+}
+
+/// The headers of one record: names and optional values, in the order they were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Headers<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> Headers<'a> {
+    /// Headers from the bytes that [`crate::source::Batch`] keeps.
+    #[must_use]
+    pub fn from_encoded(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// Names and values in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + use<'a> {
+        let mut reader = crate::codec::Reader::new(self.bytes);
+        std::iter::from_fn(move || {
+            let name = reader.text("header name").ok()?;
+            let value = reader.option("header value", |r| r.bytes("header value")).ok()?;
+            Some((name, value))
+        })
+    }
+
+    /// Value of the first header with this name, ASCII letters compared without case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).and_then(|(_, value)| value)
+    }
+}
+
+/// Who sent an event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Device {
+    /// Organisation or tenant; empty where the source knows none.
+    pub org: String,
+    /// Device type.
+    pub device_type: String,
+    /// Device id within its type.
+    pub id: String,
+}
+
+/// What an event is about, besides its body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EventInfo {
+    /// Event type, such as `status`.
+    pub event_type: String,
+    /// Payload format, such as `json`.
+    pub format: String,
+    /// When it happened, in milliseconds since 1970: from the event itself, else the broker's timestamp.
+    pub time_ms: Option<i64>,
+}
+
+/// Why a record or an event is not taken. The record goes to the dead letters with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}: {message}{}", if place.is_empty() { String::new() } else { format!(" (at {place})") })]
+pub struct Rejection {
+    /// Which rule, for counting.
+    pub cause: Cause,
+    /// JSONPath into the event's document, or line and column in the body; empty for the whole record.
+    pub place: String,
+    /// What is wrong and what was expected; at most [`crate::limits::MAX_DETAIL_BYTES`].
+    pub message: String,
+}
+
+impl Rejection {
+    /// A rejection; the message is cut to its limit.
+    pub fn new(cause: Cause, place: impl Into<String>, message: impl AsRef<str>) -> Self {
+        let message = crate::limits::truncated(message.as_ref(), crate::limits::MAX_DETAIL_BYTES);
+        Self { cause, place: place.into(), message: message.to_owned() }
+    }
+}
+
+/// The causes of dead letters. Numbers stand in ledgers and are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Cause {
+    /// The record has no value (a tombstone) or an empty one.
+    Empty = 1,
+    /// Value, key or header is over its byte limit, or there are too many headers.
+    TooLarge = 2,
+    /// The body is not UTF-8.
+    NotUtf8 = 3,
+    /// The body is not JSON.
+    NotJson = 4,
+    /// A name stands twice in one object of the body.
+    DuplicateKey = 5,
+    /// The body is nested too deeply.
+    TooDeep = 6,
+    /// A number cannot be kept exactly.
+    Number = 7,
+    /// Key, headers or envelope are not what the identity configuration expects.
+    Identity = 8,
+    /// A line of the source file is not a record.
+    Envelope = 9,
+    /// A required field is absent.
+    MissingField = 20,
+    /// A field has another type than declared and no exact conversion.
+    FieldType = 21,
+    /// A lookup table has no such entry.
+    Lookup = 22,
+    /// A CEL expression failed.
+    Expression = 23,
+    /// `for_each` did not select an array, or gave too many outputs.
+    ForEach = 24,
+    /// The payload is over its byte limit.
+    PayloadTooLarge = 25,
+    /// The transaction's size or key is over a limit of the ledger.
+    Limit = 26,
+}
+
+impl Cause {
+    /// Every cause, in the order of their numbers.
+    pub const ALL: [Self; 16] = [
+        Self::Empty,
+        Self::TooLarge,
+        Self::NotUtf8,
+        Self::NotJson,
+        Self::DuplicateKey,
+        Self::TooDeep,
+        Self::Number,
+        Self::Identity,
+        Self::Envelope,
+        Self::MissingField,
+        Self::FieldType,
+        Self::Lookup,
+        Self::Expression,
+        Self::ForEach,
+        Self::PayloadTooLarge,
+        Self::Limit,
+    ];
+
+    /// The number that stands in the ledger.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        self as u16
+    }
+
+    /// The cause with this number.
+    #[must_use]
+    pub fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.code() == code)
+    }
+
+    /// The name in metrics, JSON and mapping tests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLarge => "too_large",
+            Self::NotUtf8 => "not_utf8",
+            Self::NotJson => "not_json",
+            Self::DuplicateKey => "duplicate_key",
+            Self::TooDeep => "too_deep",
+            Self::Number => "number",
+            Self::Identity => "identity",
+            Self::Envelope => "envelope",
+            Self::MissingField => "missing_field",
+            Self::FieldType => "field_type",
+            Self::Lookup => "lookup",
+            Self::Expression => "expression",
+            Self::ForEach => "for_each",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One event, ready to be mapped.
+#[derive(Debug)]
+pub struct Event {
+    /// Topic, epoch and partition.
+    pub partition: SourcePartition,
+    /// Kafka offset.
+    pub offset: u64,
+    /// Who sent it.
+    pub device: Device,
+    /// What it is about.
+    pub info: EventInfo,
+    /// The body.
+    pub payload: Value,
+    /// SHA-256 over the record's value as received.
+    pub record_digest: crate::codec::Digest,
+}

@@ -1,0 +1,64 @@
+//! Ledgerline turns device events on Kafka into signed smart-contract transactions on a ledger,
+//! exactly once, and lets anyone check offline where a value in the ledger came from.
+//!
+//! # The way of an event
+//!
+//! ```text
+//! Kafka record → Event → Mapping → Payload → Transaction → Submission → Ledger → Block → Projection → Monitor
+//!   source/      event   mapping/            transaction/   (signed)     ledger/           state/       monitor/
+//! ```
+//!
+//! The modules below stand in the order of that way. A module may use those above it and never one
+//! below; `tests/tidy.rs` holds this, and which file may name which outside crate.
+//!
+//! # What each part knows
+//!
+//! | module | is for | must never |
+//! |---|---|---|
+//! | [`limits`], [`codec`], [`clock`], [`fault`] | bounds and their reasons, canonical bytes, time, places in files | know anything of the product |
+//! | [`event`] | a record's position, metadata and body | read the network |
+//! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
+//! | [`call`] | the words of a contract call: function, payload | execute anything |
+//! | [`expression`] | CEL, bounded and deterministic | see a whole event |
+//! | [`mapping`] | event → payloads, declared in YAML | do IO, ask the time |
+//! | [`transaction`] | transactions, submissions, signatures | execute anything |
+//! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
+//! | [`ledger`] | blocks, tree, checkpoint, the embedded block log | lose an acknowledged byte |
+//! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
+//! | [`pipeline`] | threads and queues between the stages | drop a record |
+//! | [`monitor`] | JSON views, endpoint, metrics | write |
+//! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
+//!
+//! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
+//! core: no clock, no randomness, no IO, no tokio.
+//!
+//! # Dispositions
+//!
+//! Every record that was consumed ends in exactly one of: *committed* (its transactions are entries,
+//! valid or invalid with a verdict), *filtered* (no mapping matched), *dead-lettered* (with cause, place
+//! and original bytes). A block carries all three next to the source progress they belong to, in one
+//! durable append.
+
+pub mod limits;
+
+pub mod codec;
+
+pub mod clock;
+
+pub mod fault;
+
+pub mod event;
+
+pub mod source;
+
+pub mod call;
+
+pub mod expression;
+
+pub mod mapping;
+
+pub mod transaction;
+
+pub mod contract;
+
+pub mod ledger;

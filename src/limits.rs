@@ -1,0 +1,73 @@
+//! Every bound of the program, with its reason. A queue, page, body or depth without a name here
+//! is a defect.
+
+/// Largest record value in bytes that is taken in. The platform's own events end at 131,072 bytes;
+/// eight times that leaves room for other sources.
+pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Largest record key in bytes.
+pub const MAX_KEY_BYTES: usize = 16 * 1024;
+/// Most headers of a record that are looked at; more reject the record.
+pub const MAX_HEADERS: usize = 64;
+/// Largest header value in bytes.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Original bytes that a dead letter keeps. Of a longer record the digest and this prefix are kept.
+pub const MAX_DEAD_LETTER_BYTES: usize = 64 * 1024;
+/// Deepest nesting of arrays and objects in a body. `serde_json` itself stops at 128.
+pub const MAX_JSON_DEPTH: usize = 64;
+/// Longest number in text. Longer ones only serve to make parsing slow.
+pub const MAX_NUMBER_BYTES: usize = 64;
+
+/// Longest YAML file of a mapping or contract, in bytes. It also goes into the ledger.
+pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
+/// Most fields of one mapping.
+pub const MAX_MAPPING_FIELDS: usize = 256;
+/// Most payloads that one record may give (`for_each`, several mappings).
+pub const MAX_OUTPUTS_PER_RECORD: usize = 1_000;
+/// Longest JSONPath query in bytes.
+pub const MAX_PATH_BYTES: usize = 1_024;
+/// Most nodes that one query may select.
+pub const MAX_PATH_NODES: usize = 10_000;
+/// Longest CEL expression in bytes.
+pub const MAX_EXPRESSION_BYTES: usize = 4_096;
+/// Deepest nesting of a CEL expression.
+pub const MAX_EXPRESSION_DEPTH: usize = 32;
+/// Most comprehension macros (`all`, `exists`, `filter`, `map`) within one another: the cost grows
+/// with the power of this.
+pub const MAX_EXPRESSION_LOOPS: usize = 2;
+/// Most elements that an expression may walk in one list.
+pub const MAX_EXPRESSION_ITEMS: usize = 1_000;
+
+/// Longest key of an asset in bytes.
+pub const MAX_ASSET_KEY_BYTES: usize = 512;
+/// Largest arguments of one transaction in bytes of JSON.
+pub const MAX_ARGUMENTS_BYTES: usize = 256 * 1024;
+/// Largest state of one asset in bytes of JSON.
+pub const MAX_STATE_BYTES: usize = 256 * 1024;
+/// Most rules of one contract.
+pub const MAX_CONTRACT_RULES: usize = 128;
+/// Longest text that goes with an invalid verdict or a dead letter's cause, in bytes.
+pub const MAX_DETAIL_BYTES: usize = 512;
+
+/// Most bytes of one leaf: C2SP entry bundles have 16-bit lengths. Longer content goes in by hash.
+pub const MAX_LEAF_BYTES: usize = 65_535;
+/// Leaves of a full tile (C2SP tlog-tiles, height 8).
+pub const TILE_WIDTH: u64 = 256;
+/// Most transactions of one submission.
+pub const MAX_SUBMISSION_TRANSACTIONS: usize = 10_000;
+/// Most bytes of one block's frame.
+pub const MAX_BLOCK_BYTES: usize = 256 * 1024 * 1024;
+/// A segment of the block log is closed when it has grown past this.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Cuts a text at a character border so that it takes at most `max_bytes`.
+#[must_use]
+pub fn truncated(text: &str, max_bytes: usize) -> &str {
+    if text.len() <= max_bytes {
+        return text;
+    }
+    let mut end = max_bytes;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -1,0 +1,164 @@
+//! Which partitions are ours, since when, and which offset each needs next.
+//!
+//! Shared between the source, which is told of assignments by the group, and the write loop, which
+//! takes batches in. A batch of an assignment that has ended is stale and is dropped here: whoever
+//! owns the partition next starts at the position that is kept here, so nothing is lost by it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::event::SourcePartition;
+use crate::source::Batch;
+
+/// Counts assignments, so that work of an old one is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Generation(pub u64);
+
+/// What became of a batch that was offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is next: the caller must bring it to the ledger.
+    Next,
+    /// Its assignment has ended: drop it.
+    Stale,
+}
+
+/// Positions and assignments of every partition.
+#[derive(Debug, Default)]
+pub struct Assignments {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    generation: Generation,
+    partitions: BTreeMap<SourcePartition, State>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct State {
+    /// Next offset to accept; `None` until a first start has found where to begin.
+    next: Option<u64>,
+    /// The assignment, while it is ours.
+    assigned: Option<Generation>,
+    /// Offset after the last record of the partition, as the source last heard.
+    end: Option<u64>,
+}
+
+/// One partition for status and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionStatus {
+    /// Topic, epoch and partition.
+    pub partition: SourcePartition,
+    /// Next offset to take in.
+    pub next: Option<u64>,
+    /// Whether this instance owns it now.
+    pub assigned: bool,
+    /// Offset after the partition's last record, where known.
+    pub end: Option<u64>,
+}
+
+impl Assignments {
+    /// Starts from the ledger's own progress.
+    #[must_use]
+    pub fn new(progress: impl IntoIterator<Item = (SourcePartition, u64)>) -> Self {
+        let state = |next| State { next: Some(next), ..State::default() };
+        let partitions = progress.into_iter().map(|(partition, next)| (partition, state(next)));
+        Self { inner: Mutex::new(Inner { partitions: partitions.collect(), ..Inner::default() }) }
+    }
+
+    /// The offset a partition needs next, where the ledger or this process has read it before.
+    #[must_use]
+    pub fn next(&self, partition: &SourcePartition) -> Option<u64> {
+        self.lock().partitions.get(partition).and_then(|state| state.next)
+    }
+
+    /// A partition is ours from here on. Returns its generation and the offset to seek to, which is
+    /// `first` only where nothing was read before.
+    pub fn assign(&self, partition: &SourcePartition, first: u64) -> (Generation, u64) {
+        let mut inner = self.lock();
+        inner.generation.0 += 1;
+        let generation = inner.generation;
+        let state = inner.partitions.entry(partition.clone()).or_default();
+        state.assigned = Some(generation);
+        (generation, *state.next.get_or_insert(first))
+    }
+
+    /// A partition is no longer ours: batches of it that are still on their way become stale.
+    pub fn revoke(&self, partition: &SourcePartition) {
+        if let Some(state) = self.lock().partitions.get_mut(partition) {
+            state.assigned = None;
+        }
+    }
+
+    /// Notes where a partition ends, for lag.
+    pub fn set_end(&self, partition: &SourcePartition, end: u64) {
+        if let Some(state) = self.lock().partitions.get_mut(partition) {
+            state.end = Some(end);
+        }
+    }
+
+    /// Takes a batch in, if it is of the present assignment and is the one that is next.
+    pub fn accept(&self, batch: &Batch) -> Accepted {
+        let mut inner = self.lock();
+        let Some(state) = inner.partitions.get_mut(&batch.partition) else {
+            return Accepted::Stale;
+        };
+        if state.assigned != Some(batch.generation) || state.next != Some(batch.from) {
+            return Accepted::Stale;
+        }
+        state.next = Some(batch.next);
+        Accepted::Next
+    }
+
+    /// Every partition that was ever seen.
+    #[must_use]
+    pub fn status(&self) -> Vec<PartitionStatus> {
+        let inner = self.lock();
+        let status = |(partition, state): (&SourcePartition, &State)| PartitionStatus {
+            partition: partition.clone(),
+            next: state.next,
+            assigned: state.assigned.is_some(),
+            end: state.end,
+        };
+        inner.partitions.iter().map(status).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Every change is one assignment of plain values, so a panic elsewhere leaves it whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::BatchBuilder;
+
+    fn batch(generation: Generation, from: u64, offset: u64) -> Batch {
+        let mut builder = BatchBuilder::new(SourcePartition::new("t", 0), generation, from);
+        builder.push(offset, None, None, None, std::iter::empty());
+        builder.build()
+    }
+
+    #[test]
+    fn a_batch_of_an_old_assignment_is_stale() {
+        let partition = SourcePartition::new("t", 0);
+        let assignments = Assignments::default();
+        let (first, start) = assignments.assign(&partition, 3);
+        assert_eq!(start, 3);
+        assert_eq!(assignments.accept(&batch(first, 3, 5)), Accepted::Next);
+        assert_eq!(
+            assignments.accept(&batch(first, 3, 5)),
+            Accepted::Stale,
+            "the same batch again"
+        );
+        let late = batch(first, 6, 6);
+        assignments.revoke(&partition);
+        assert_eq!(assignments.accept(&late), Accepted::Stale);
+        let (second, start) = assignments.assign(&partition, 0);
+        assert_eq!(start, 6, "goes on behind what was accepted");
+        assert_eq!(assignments.accept(&late), Accepted::Stale);
+        assert_eq!(assignments.accept(&batch(second, 6, 6)), Accepted::Next);
+    }
+}

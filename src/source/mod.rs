@@ -1,0 +1,111 @@
+//! Records from Kafka or a file, in order, in batches tagged with the assignment they came from.
+//!
+//! A source never decides what a record means and never passes one over.
+
+mod assignments;
+mod batch;
+
+pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
+pub use batch::{Batch, BatchBuilder};
+
+use std::time::Duration;
+
+use crate::event::SourcePartition;
+
+/// What a poll brought.
+#[derive(Debug)]
+pub enum Polled {
+    /// Records of one partition, in rising order of offsets.
+    Batch(Batch),
+    /// Nothing within the time given.
+    Idle,
+    /// The source has ended (a file was read to its end) and will never give a record again.
+    End,
+}
+
+/// Where records come from.
+///
+/// An implementation MUST give the records of a partition in rising order, MUST start each partition
+/// where [`Assignments`] says, MUST tag each batch with the generation of its assignment, and MUST
+/// take a partition back through [`Assignments::revoke`] before another owner may read it.
+pub trait Source: Send {
+    /// Waits at most this long for records. Also serves the source's own callbacks, so it MUST be
+    /// called again and again, also while paused.
+    fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError>;
+
+    /// Stops taking in records until [`Source::resume`]. Called under lasting backpressure.
+    fn pause(&mut self) -> Result<(), SourceError>;
+
+    /// Takes in records again.
+    fn resume(&mut self) -> Result<(), SourceError>;
+
+    /// Tells that everything below `next_offset` is durably in the ledger. A Kafka source writes it
+    /// as the group's offset, for lag tools; nothing is ever read back from there but a fence.
+    fn durable(&mut self, partition: &SourcePartition, next_offset: u64)
+    -> Result<(), SourceError>;
+
+    /// Ends the source: commits what was told durable and leaves the group.
+    fn close(&mut self) -> Result<(), SourceError>;
+}
+
+/// Why a source cannot go on. What passes by itself (a broker that is away) is not an error: the
+/// source keeps trying and polls come back idle.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The position to go on from is no longer there.
+    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: {} records were removed by retention before they were read; restore the topic, or accept the loss by starting a new ledger", earliest - expected)]
+    LostByRetention {
+        /// Partition.
+        partition: SourcePartition,
+        /// Offset the ledger needs next.
+        expected: u64,
+        /// Earliest offset the broker still has.
+        earliest: u64,
+    },
+    /// The topic ends before the ledger's position.
+    #[error("{partition}: the ledger has read up to offset {expected}, but the topic ends at {end}: it was deleted and made again, or cut; if it was made again, raise `source.kafka.epochs.{}` in the configuration", partition.topic)]
+    TopicShrank {
+        /// Partition.
+        partition: SourcePartition,
+        /// Offset the ledger needs next.
+        expected: u64,
+        /// End of the partition.
+        end: u64,
+    },
+    /// Another ledger has taken records of this partition.
+    #[error(
+        "{partition}: the consumer group has committed offset {committed}, but this ledger only holds records below {expected}: another ledger consumed them; use that ledger, or another `group`"
+    )]
+    TakenByAnotherLedger {
+        /// Partition.
+        partition: SourcePartition,
+        /// The group's committed offset.
+        committed: u64,
+        /// What this ledger has.
+        expected: u64,
+    },
+    /// The client cannot be made or has failed for good.
+    #[error("Kafka: {0}")]
+    Kafka(String),
+    /// The file cannot be read.
+    #[error("reading {path}")]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A record does not come after the one before.
+    #[error(
+        "{partition}: offset {offset} came after {previous}; offsets must rise within a partition"
+    )]
+    OutOfOrder {
+        /// Partition.
+        partition: SourcePartition,
+        /// The offset that came.
+        offset: u64,
+        /// The one before.
+        previous: u64,
+    },
+}

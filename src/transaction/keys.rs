@@ -1,0 +1,174 @@
+//! Ed25519 keys: PKCS#8 PEM files that only their owner can read.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+
+/// Largest key file that is read, in bytes; a real one has about 120.
+const MAX_KEY_FILE_BYTES: u64 = 16 * 1024;
+
+/// What goes wrong with keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or written.
+    #[error("{doing} the key file {path}")]
+    Io {
+        /// Reading or creating.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// Others can read it.
+    #[error(
+        "the key file {path} has mode {mode:04o}, so others than its owner can read it; run `chmod 600 {path}`, and make a new key if anyone may have read it"
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not an Ed25519 key in PKCS#8 PEM.
+    #[error(
+        "the key file {path} holds no Ed25519 private key in PKCS#8 PEM form; `ledgerline keygen` makes one"
+    )]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The system gives no randomness.
+    #[error("the system gives no random bytes: {0}")]
+    NoRandomness(String),
+}
+
+/// A public key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub [u8; 32]);
+
+impl KeyId {
+    /// Checks a signature the strict way: no small-order key, no malleable form.
+    #[must_use]
+    pub fn verifies(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        VerifyingKey::from_bytes(&self.0)
+            .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    }
+
+    /// The key in the form that a note's verifier takes.
+    pub fn verifying_key(&self) -> Option<VerifyingKey> {
+        VerifyingKey::from_bytes(&self.0).ok()
+    }
+}
+
+impl std::fmt::Display for KeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl std::fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// A private key.
+#[derive(Clone)]
+pub struct Signer {
+    key: SigningKey,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signer({})", self.id())
+    }
+}
+
+impl Signer {
+    /// A new key from the system's randomness.
+    pub fn generate() -> Result<Self, KeyError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| KeyError::NoRandomness(error.to_string()))?;
+        Ok(Self::from_seed(&seed))
+    }
+
+    /// The key of a seed.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self { key: SigningKey::from_bytes(seed) }
+    }
+
+    /// Its public key.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        KeyId(self.key.verifying_key().to_bytes())
+    }
+
+    /// Signs a message.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+}
+
+/// Makes a new key and its file with mode 0600; refuses a file that exists.
+pub fn write_new_key_file(path: &Path) -> Result<Signer, KeyError> {
+    let io = |error| KeyError::Io { doing: "creating", path: path.to_owned(), error };
+    let signer = Signer::generate()?;
+    let pem = signer.key.to_pkcs8_pem(LineEnding::LF);
+    let pem = pem.map_err(|_| KeyError::NotAKey { path: path.to_owned() })?;
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).map_err(io)?;
+    }
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+    file.write_all(pem.as_bytes()).map_err(io)?;
+    file.sync_all().map_err(io)?;
+    Ok(signer)
+}
+
+/// Reads a key file; refuses one that group or others can read.
+pub fn read_key_file(path: &Path) -> Result<Signer, KeyError> {
+    let io = |error| KeyError::Io { doing: "reading", path: path.to_owned(), error };
+    let file = File::open(path).map_err(io)?;
+    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut pem = String::new();
+    let read = file.take(MAX_KEY_FILE_BYTES).read_to_string(&mut pem);
+    let key = read.ok().and_then(|_| SigningKey::from_pkcs8_pem(&pem).ok());
+    key.map(|key| Signer { key }).ok_or_else(|| KeyError::NotAKey { path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_private_and_comes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys/ledger.pem");
+        let signer = write_new_key_file(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read_key_file(&path).unwrap().id(), signer.id());
+        assert!(write_new_key_file(&path).is_err(), "an existing key is never overwritten");
+    }
+
+    #[test]
+    fn an_exposed_key_file_is_refused_with_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.pem");
+        write_new_key_file(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = read_key_file(&path).unwrap_err().to_string();
+        assert!(error.contains("0640"), "{error}");
+    }
+}

@@ -1,0 +1,149 @@
+//! Transactions, and submissions that carry a batch of them under one signature.
+//!
+//! Nothing here executes a transaction or asks for the time.
+
+mod keys;
+mod submission;
+
+pub use keys::{KeyError, KeyId, Signer, read_key_file, write_new_key_file};
+pub use submission::{Submission, SubmissionError};
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use crate::call::{Function, Payload};
+use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::event::{SourcePartition, SourcePosition};
+
+/// A call of a contract, caused by one record through one mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transaction {
+    /// Where its record stood: the transaction's id.
+    pub id: SourcePosition,
+    /// When the event happened, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// Device type and id, `type:id`; empty where the source knows none.
+    pub device: String,
+    /// SHA-256 of the record's value as received.
+    pub record_digest: Digest,
+    /// SHA-256 of the mapping's text.
+    pub mapping_digest: Digest,
+    /// Name of the contract.
+    pub contract: Arc<str>,
+    /// Its function.
+    pub function: Function,
+    /// Its arguments.
+    pub arguments: Arguments,
+}
+
+/// Arguments of a call: the bytes that are signed, and their value where it was needed.
+#[derive(Debug, Clone)]
+pub struct Arguments {
+    bytes: Box<[u8]>,
+    value: OnceLock<Value>,
+}
+
+impl Arguments {
+    /// Serialises a value to its canonical bytes and keeps both.
+    #[must_use]
+    pub fn from_value(value: Value) -> Self {
+        // A JSON value has text keys only, so it always serialises.
+        let bytes = serde_json::to_vec(&value).unwrap_or_default().into_boxed_slice();
+        Self { bytes, value: OnceLock::from(value) }
+    }
+
+    /// Takes bytes that were signed before.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.into(), value: OnceLock::new() }
+    }
+
+    /// The signed bytes: one JSON object.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The value; `null` where the bytes are no JSON, which no honest signer writes.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        self.value.get_or_init(|| serde_json::from_slice(&self.bytes).unwrap_or(Value::Null))
+    }
+}
+
+impl PartialEq for Arguments {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Transaction {
+    /// The transaction of one payload.
+    #[must_use]
+    pub fn new(
+        id: SourcePosition,
+        (time_ms, device): (i64, String),
+        record_digest: Digest,
+        payload: Payload,
+    ) -> Self {
+        Self {
+            id,
+            time_ms,
+            device,
+            record_digest,
+            mapping_digest: payload.mapping,
+            contract: payload.contract,
+            function: payload.function,
+            arguments: Arguments::from_value(payload.arguments),
+        }
+    }
+
+    /// Appends the canonical bytes.
+    pub fn encode(&self, writer: &mut Writer) {
+        encode_partition(&self.id.partition, writer);
+        writer.uint(self.id.offset);
+        writer.uint(u64::from(self.id.output));
+        writer.int(self.time_ms);
+        writer.text(&self.device);
+        writer.digest(&self.record_digest);
+        writer.digest(&self.mapping_digest);
+        writer.text(&self.contract);
+        writer.byte(self.function.code());
+        writer.bytes(self.arguments.bytes());
+    }
+
+    /// Reads what [`Transaction::encode`] wrote.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let partition = decode_partition(reader)?;
+        let offset = reader.uint("offset")?;
+        let output = reader.small("output index")?;
+        Ok(Self {
+            id: SourcePosition { partition, offset, output },
+            time_ms: reader.int("event time")?,
+            device: reader.text("device")?.to_owned(),
+            record_digest: reader.digest("record digest")?,
+            mapping_digest: reader.digest("mapping digest")?,
+            contract: reader.text("contract")?.into(),
+            function: Function::from_code(reader.byte("function")?)
+                .ok_or(DecodeError::Malformed("function"))?,
+            arguments: Arguments::from_bytes(reader.bytes("arguments")?),
+        })
+    }
+}
+
+/// Appends a partition.
+pub fn encode_partition(partition: &SourcePartition, writer: &mut Writer) {
+    writer.text(&partition.topic);
+    writer.uint(u64::from(partition.epoch));
+    writer.uint(u64::from(partition.partition));
+}
+
+/// Reads what [`encode_partition`] wrote.
+pub fn decode_partition(reader: &mut Reader<'_>) -> Result<SourcePartition, DecodeError> {
+    Ok(SourcePartition {
+        topic: reader.text("topic")?.into(),
+        epoch: reader.small("epoch")?,
+        partition: reader.small("partition")?,
+    })
+}

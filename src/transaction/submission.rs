@@ -1,0 +1,131 @@
+//! A submission: a batch of transactions under one signature.
+
+use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::transaction::{KeyId, Signer, Transaction};
+
+/// What a submission's signature is for, so that it serves nothing else.
+const DOMAIN: &[u8] = b"ledgerline/submission/v1\n";
+
+/// Why a submission is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmissionError {
+    /// No transaction in it.
+    #[error("the submission holds no transaction")]
+    Empty,
+    /// More than [`crate::limits::MAX_SUBMISSION_TRANSACTIONS`].
+    #[error("the submission holds {0} transactions, the limit is {max}", max = crate::limits::MAX_SUBMISSION_TRANSACTIONS)]
+    TooLarge(usize),
+    /// The signature is not the signer's over this ledger's name and these transactions.
+    #[error("the submission's signature does not fit its transactions, ledger and signer {0}")]
+    BadSignature(KeyId),
+}
+
+/// A batch of transactions, the Merkle root over them and one signature over a domain tag, the
+/// ledger's name and that root.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    /// Public key of the signer.
+    pub signer: KeyId,
+    /// Root of the RFC 6962 tree over the transactions' canonical bytes.
+    pub root: Digest,
+    /// Ed25519 signature.
+    pub signature: [u8; 64],
+    /// The transactions in order.
+    pub transactions: Vec<Transaction>,
+}
+
+impl Submission {
+    /// Signs transactions for a ledger.
+    #[must_use]
+    pub fn sign(ledger: &str, signer: &Signer, transactions: Vec<Transaction>) -> Self {
+        let root = root_of(&transactions);
+        let signature = signer.sign(&message(ledger, &root));
+        Self { signer: signer.id(), root, signature, transactions }
+    }
+
+    /// Checks size, root and signature.
+    pub fn verify(&self, ledger: &str) -> Result<(), SubmissionError> {
+        match self.transactions.len() {
+            0 => return Err(SubmissionError::Empty),
+            n if n > crate::limits::MAX_SUBMISSION_TRANSACTIONS => {
+                return Err(SubmissionError::TooLarge(n));
+            }
+            _ => {}
+        }
+        let fits = root_of(&self.transactions) == self.root
+            && verify_root(ledger, &self.signer, &self.root, &self.signature);
+        fits.then_some(()).ok_or(SubmissionError::BadSignature(self.signer))
+    }
+}
+
+/// Whether a signature covers a root of transactions for a ledger.
+#[must_use]
+pub fn verify_root(ledger: &str, signer: &KeyId, root: &Digest, signature: &[u8; 64]) -> bool {
+    signer.verifies(&message(ledger, root), signature)
+}
+
+fn message(ledger: &str, root: &Digest) -> Vec<u8> {
+    let mut writer = Writer::onto(DOMAIN.to_vec());
+    writer.text(ledger);
+    writer.digest(root);
+    writer.into_bytes()
+}
+
+/// Root of the tree over the canonical bytes of transactions.
+#[must_use]
+pub fn root_of(transactions: &[Transaction]) -> Digest {
+    let mut buffer = Vec::new();
+    let mut leaves = Vec::with_capacity(transactions.len());
+    for transaction in transactions {
+        buffer.clear();
+        let mut writer = Writer::onto(buffer);
+        transaction.encode(&mut writer);
+        buffer = writer.into_bytes();
+        leaves.push(leaf_hash(&buffer));
+    }
+    merkle_root(leaves)
+}
+
+/// RFC 6962 section 2.1: the hash of a leaf.
+#[must_use]
+pub fn leaf_hash(bytes: &[u8]) -> Digest {
+    Digest::of_parts(&[&[0], bytes])
+}
+
+/// RFC 6962 section 2.1: the hash of an inner node.
+#[must_use]
+pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
+    Digest::of_parts(&[&[1], &left.0, &right.0])
+}
+
+/// RFC 6962 section 2.1: the hash of a list of leaf hashes. Pairing neighbours level by level, with
+/// an odd last one carried up, gives the same tree as the definition's split at a power of two.
+#[must_use]
+pub fn merkle_root(mut level: Vec<Digest>) -> Digest {
+    if level.is_empty() {
+        return Digest::of(&[]);
+    }
+    while level.len() > 1 {
+        level = level
+            .chunks(2)
+            .map(|pair| match pair {
+                [left, right] => node_hash(left, right),
+                odd => odd[0],
+            })
+            .collect();
+    }
+    level[0]
+}
+
+/// Appends signer, root and signature.
+pub fn encode_seal(submission: &Submission, writer: &mut Writer) {
+    writer.raw(&submission.signer.0);
+    writer.digest(&submission.root);
+    writer.raw(&submission.signature);
+}
+
+/// Reads what [`encode_seal`] wrote.
+pub fn decode_seal(reader: &mut Reader<'_>) -> Result<(KeyId, Digest, [u8; 64]), DecodeError> {
+    let signer = KeyId(reader.array("signer")?);
+    Ok((signer, reader.digest("submission root")?, reader.array("signature")?))
+}
