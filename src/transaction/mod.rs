@@ -6,7 +6,7 @@ mod keys;
 mod submission;
 
 pub use keys::{KeyError, KeyId, Signer, read_key_file, write_new_key_file};
-pub use submission::{Submission, SubmissionError};
+pub use submission::{Submission, SubmissionError, leaf_hash, merkle_root, node_hash};
 
 use std::sync::{Arc, OnceLock};
 
