@@ -1,3 +1,4 @@
 //! The ledger.
 
+pub mod checkpoint;
 pub mod tree;
