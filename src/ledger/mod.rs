@@ -1,4 +1,5 @@
 //! The ledger.
 
 pub mod checkpoint;
+pub mod tiles;
 pub mod tree;
