@@ -148,7 +148,9 @@ impl Nodes {
             let hashes = &mut self.levels[level];
             hashes.push(hash);
             match hashes.as_slice() {
-                [.., left, right] if hashes.len() % 2 == 0 => hash = node_hash(left, right),
+                [.., left, right] if hashes.len().is_multiple_of(2) => {
+                    hash = node_hash(left, right)
+                }
                 _ => return,
             }
         }
