@@ -83,3 +83,82 @@ impl fmt::Display for Fault {
         Ok(())
     }
 }
+
+/// An error and its sources in one line, each said once.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What one of the tests came to that stand in a mapping's or contract's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestResult {
+    /// The file as the user named it.
+    pub file: PathBuf,
+    /// Where the test stands in the file.
+    pub place: Place,
+    /// Name of the mapping or contract.
+    pub definition: String,
+    /// Name of the test.
+    pub test: String,
+    /// `None` where the test holds; else what differs, as lines for people.
+    pub failure: Option<String>,
+}
+
+/// The help for a name that does not exist: the closest one that does, else all of them.
+#[must_use]
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let mut known: Vec<&str> = known.into_iter().collect();
+    known.sort_unstable();
+    known.dedup();
+    let closest = known.iter().map(|candidate| (edits(name, candidate), *candidate)).min();
+    match closest {
+        Some((distance, candidate)) if distance <= 1 + candidate.chars().count() / 4 => {
+            format!("did you mean `{candidate}`?")
+        }
+        Some(_) => format!("known are: {}", known.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Number of letters to put in, take out or change, without regard to case.
+fn edits(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().flat_map(char::to_lowercase).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().flat_map(char::to_lowercase).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in right.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closest_name_is_offered() {
+        let known = ["temperature", "threshold", "door"];
+        let cases = [
+            ("temprature", "did you mean `temperature`?"),
+            ("Threshold", "did you mean `threshold`?"),
+            ("doors", "did you mean `door`?"),
+            ("humidity", "known are: door, temperature, threshold"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(did_you_mean(name, known), expected, "{name}");
+        }
+        assert_eq!(did_you_mean("door", []), "");
+    }
+}

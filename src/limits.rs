@@ -59,6 +59,13 @@ pub const MAX_BLOCK_BYTES: usize = 256 * 1024 * 1024;
 /// A segment of the block log is closed when it has grown past this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Assets that the executor keeps parsed. Above this it forgets those that the projections have.
+pub const MAX_PENDING_ASSETS: usize = 100_000;
+/// Blocks that may wait for the log's writer. Full: the executor waits.
+pub const MAX_QUEUED_BLOCKS: usize = 16;
+/// Blocks that one group commit takes together.
+pub const MAX_GROUP_BLOCKS: usize = 16;
+
 /// Cuts a text at a character border so that it takes at most `max_bytes`.
 #[must_use]
 pub fn truncated(text: &str, max_bytes: usize) -> &str {

@@ -1,4 +1,7 @@
 //! YAML with the place of each value, so that a fault names line and column.
+//!
+//! A file of definitions holds one or more documents. Each document's text is a definition of its
+//! own: that slice, and not what a parser made of it, is what goes into the ledger.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -57,4 +60,120 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fau
         let error = error.without_snippet();
         Fault::error(file, place, error.to_string())
     })
+}
+
+/// One document of a YAML file: the slice between two `---` lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Document<'a> {
+    /// The document's text, from the line after its `---`.
+    pub text: &'a str,
+    /// Line of the file on which the text starts, from 1.
+    pub first_line: u64,
+}
+
+impl Document<'_> {
+    /// Reads the document. Places in it, also those of faults, are places of the file.
+    pub fn parse<T: DeserializeOwned>(&self, file: &Path) -> Result<T, Fault> {
+        // Empty lines in front shift every place to where it is in the file.
+        let skipped = usize::try_from(self.first_line - 1).unwrap_or(0);
+        let padded = "\n".repeat(skipped) + self.text;
+        serde_saphyr::from_str(&padded).map_err(|error| {
+            let start = Place { line: self.first_line, column: 1 };
+            let place = error.location().map_or(start, place_of);
+            Fault::error(file, place, error.without_snippet().to_string())
+        })
+    }
+}
+
+/// Splits a YAML file into its documents, as slices of the text. Documents without content are
+/// left out. A line of three dashes ends a document even inside a block text (YAML 1.2, 9.1.2).
+///
+/// # Errors
+///
+/// A text over [`MAX_DEFINITION_BYTES`] is refused before anything looks at it.
+pub fn documents<'a>(file: &Path, text: &'a str) -> Result<Vec<Document<'a>>, Fault> {
+    if text.len() > MAX_DEFINITION_BYTES {
+        let message =
+            format!("the file has {} bytes, the limit is {MAX_DEFINITION_BYTES}", text.len());
+        return Err(Fault::error(file, Place::START, message));
+    }
+    let mut documents = Vec::new();
+    let (mut start, mut first_line) = (0, 1);
+    let (mut offset, mut line_number) = (0, 1);
+    for line in text.split_inclusive('\n') {
+        if let Some(rest) = marker(line) {
+            documents.push(Document { text: &text[start..offset], first_line });
+            // `--- {a: 1}` holds content on the line of the marker itself.
+            let inline = has_content(rest);
+            start = if inline { offset } else { offset + line.len() };
+            first_line = if inline { line_number } else { line_number + 1 };
+        }
+        offset += line.len();
+        line_number += 1;
+    }
+    documents.push(Document { text: &text[start..], first_line });
+    documents.retain(|document| document.text.lines().any(has_content));
+    Ok(documents)
+}
+
+/// What follows a document marker on its line; `None` for any other line.
+fn marker(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."))?;
+    (rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])).then_some(rest)
+}
+
+fn has_content(line: &str) -> bool {
+    let line = line.trim();
+    !line.is_empty() && !line.starts_with('#')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> Vec<(&str, u64)> {
+        let documents = documents(Path::new("file.yaml"), text).unwrap();
+        documents.into_iter().map(|document| (document.text, document.first_line)).collect()
+    }
+
+    #[test]
+    fn documents_are_slices_with_their_line() {
+        let cases: [(&str, &[(&str, u64)]); 8] = [
+            ("a: 1\n", &[("a: 1\n", 1)]),
+            ("---\na: 1\n", &[("a: 1\n", 2)]),
+            ("a: 1\n---\nb: 2\n", &[("a: 1\n", 1), ("b: 2\n", 3)]),
+            ("# head\n---\n\n---\na: 1", &[("a: 1", 5)]),
+            ("a: 1\r\n--- # next\r\nb: 2", &[("a: 1\r\n", 1), ("b: 2", 3)]),
+            ("a: 1\n--- {b: 2}\n", &[("a: 1\n", 1), ("--- {b: 2}\n", 2)]),
+            ("a: 1\n...\n# the end\n", &[("a: 1\n", 1)]),
+            ("a: ---\n----\n", &[("a: ---\n----\n", 1)]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(split(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn places_are_places_of_the_file() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Form {
+            name: Located<String>,
+        }
+        let text = "name: one\n---\n\nname: two\n---\nname: three\nother: 1\n";
+        let file = Path::new("file.yaml");
+        let documents = documents(file, text).unwrap();
+        let second: Form = documents[1].parse(file).unwrap();
+        assert_eq!(second.name.value, "two");
+        assert_eq!(second.name.place, Place { line: 4, column: 7 });
+        let fault = documents[2].parse::<Form>(file).unwrap_err();
+        assert_eq!(fault.place.line, 7, "{fault}");
+    }
+
+    #[test]
+    fn a_file_over_its_limit_is_refused() {
+        let text = "#".repeat(MAX_DEFINITION_BYTES + 1);
+        let fault = documents(Path::new("file.yaml"), &text).unwrap_err();
+        assert!(fault.message.contains("limit"), "{fault}");
+    }
 }

@@ -81,3 +81,17 @@ impl Contract {
         unimplemented!()
     }
 }
+
+/// Every contract of a configuration.
+#[derive(Debug, Default)]
+pub struct ContractSet {
+    contracts: std::collections::BTreeMap<Arc<str>, Contract>,
+}
+
+impl ContractSet {
+    /// The contract with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Contract> {
+        self.contracts.get(name)
+    }
+}

@@ -6,7 +6,9 @@ mod keys;
 mod submission;
 
 pub use keys::{KeyError, KeyId, Signer, read_key_file, write_new_key_file};
-pub use submission::{Submission, SubmissionError, leaf_hash, merkle_root, node_hash};
+pub use submission::{
+    Submission, SubmissionError, leaf_hash, merkle_root, node_hash, root_of, verify_root,
+};
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,6 +1,6 @@
 //! A submission: a batch of transactions under one signature.
 
-use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::codec::{Digest, Writer};
 use crate::transaction::{KeyId, Signer, Transaction};
 
 /// What a submission's signature is for, so that it serves nothing else.
@@ -115,17 +115,4 @@ pub fn merkle_root(mut level: Vec<Digest>) -> Digest {
             .collect();
     }
     level[0]
-}
-
-/// Appends signer, root and signature.
-pub fn encode_seal(submission: &Submission, writer: &mut Writer) {
-    writer.raw(&submission.signer.0);
-    writer.digest(&submission.root);
-    writer.raw(&submission.signature);
-}
-
-/// Reads what [`encode_seal`] wrote.
-pub fn decode_seal(reader: &mut Reader<'_>) -> Result<(KeyId, Digest, [u8; 64]), DecodeError> {
-    let signer = KeyId(reader.array("signer")?);
-    Ok((signer, reader.digest("submission root")?, reader.array("signature")?))
 }

@@ -1,0 +1,277 @@
+//! Executes work and makes the block of it: the one place where contracts decide.
+//!
+//! Runs ahead of durability: what it decided but the projections have not taken in yet is kept here
+//! and seen by the next call.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::codec::{Digest, Writer};
+use crate::contract::{Asset, Call, ContractSet, InvalidCode, StateView, Verdict, Versioned};
+use crate::ledger::block::{self, Block, BlockOutline, Header, Seal};
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
+use crate::ledger::tree::Frontier;
+use crate::ledger::{Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes};
+use crate::limits::{MAX_BLOCK_BYTES, MAX_PENDING_ASSETS};
+use crate::transaction::{Signer, Transaction, leaf_hash};
+
+/// The state that durable blocks have written, as a projection holds it.
+pub trait DurableState: StateView + Send + Sync {
+    /// Entries that it has taken in: every write of an entry below this is visible.
+    fn applied_entries(&self) -> u64;
+}
+
+/// A block with all that the writer and the readers need.
+#[derive(Debug)]
+pub struct BuiltBlock {
+    /// The block without its entries.
+    pub outline: BlockOutline,
+    /// The block.
+    pub block: Arc<Block>,
+    /// The frame's payload.
+    pub payload: Vec<u8>,
+    /// Hash of each leaf, in order.
+    pub leaf_hashes: Vec<Digest>,
+}
+
+/// Where the ledger stands, durable or not.
+#[derive(Debug, Default)]
+pub struct Position {
+    /// Number of the next block.
+    pub number: u64,
+    /// Hash of the newest block.
+    pub previous: Digest,
+    /// Right edge of the tree.
+    pub frontier: Frontier,
+    /// Newest link of the effects chain.
+    pub effects: Digest,
+    /// Time of the newest block.
+    pub time_ms: i64,
+    /// Who may sign.
+    pub keys: KeyRegistry,
+}
+
+/// The executor.
+pub struct Executor {
+    name: Arc<str>,
+    signers: Vec<Signer>,
+    contracts: Arc<ContractSet>,
+    position: Position,
+    view: PendingView,
+}
+
+impl Executor {
+    /// An executor that goes on from a position. The first signer seals; all sign checkpoints.
+    #[must_use]
+    pub fn new(
+        name: Arc<str>,
+        signers: Vec<Signer>,
+        contracts: Arc<ContractSet>,
+        durable: Arc<dyn DurableState>,
+        position: Position,
+    ) -> Self {
+        let view = PendingView { durable, pending: HashMap::new(), count: 0 };
+        Self { name, signers, contracts, position, view }
+    }
+
+    /// Seals with this key from the next block on.
+    pub fn seal_with(&mut self, signers: Vec<Signer>) {
+        self.signers = signers;
+    }
+
+    /// Executes work and gives its block. On an error nothing has changed.
+    pub fn build(&mut self, work: Work, now_ms: i64) -> Result<BuiltBlock, LedgerError> {
+        self.check(&work)?;
+        self.view.evict();
+        let mut body = Body::default();
+        for definition in work.definitions {
+            self.position.keys.apply(&definition);
+            self.push(&mut body, Entry::Definition(definition));
+        }
+        let mut seals = Vec::with_capacity(work.submissions.len());
+        for submission in work.submissions {
+            seals.push(SubmissionSeal {
+                signer: submission.signer,
+                root: submission.root,
+                signature: submission.signature,
+                count: submission.transactions.len() as u64,
+            });
+            for transaction in submission.transactions {
+                let entry = self.execute(transaction);
+                self.push(&mut body, entry);
+            }
+        }
+        let records = Records {
+            submissions: seals,
+            progress: work.progress,
+            filtered: work.filtered,
+            dead_letters: work.dead_letters,
+        };
+        self.finish(body, records, now_ms)
+    }
+
+    fn check(&self, work: &Work) -> Result<(), LedgerError> {
+        let mut allowed = self.position.keys.clone();
+        work.definitions.iter().for_each(|definition| allowed.apply(definition));
+        for submission in &work.submissions {
+            if !allowed.allows(SUBMITTER_ROLE, submission.signer) {
+                return Err(LedgerError::Key(format!(
+                    "the submission is signed with {}, which this ledger has not registered",
+                    submission.signer
+                )));
+            }
+            submission.verify(&self.name)?;
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, transaction: Transaction) -> Entry {
+        let version = self.position.frontier.size();
+        let Some(contract) = self.contracts.get(&transaction.contract) else {
+            let detail = format!("no contract is named `{}`", transaction.contract);
+            let verdict = Verdict::invalid(InvalidCode::UnknownContract, detail);
+            let transaction = Arc::new(transaction);
+            return Entry::Transaction { transaction, verdict, writes: Vec::new() };
+        };
+        let call = Call {
+            function: transaction.function,
+            arguments: transaction.arguments.value(),
+            time_ms: transaction.time_ms,
+        };
+        let effects = contract.execute(call, &self.view);
+        let mut writes = Vec::with_capacity(effects.writes.len());
+        for write in effects.writes {
+            writes.push(StoredWrite {
+                key: write.key.as_str().into(),
+                value: write.asset.as_ref().map(|asset| asset.to_bytes().into()),
+                replaced: write.replaced,
+            });
+            self.view.put(&transaction.contract, write.key, (version, write.asset));
+        }
+        let transaction = Arc::new(transaction);
+        Entry::Transaction { transaction, verdict: effects.verdict, writes }
+    }
+
+    fn push(&mut self, body: &mut Body, entry: Entry) {
+        body.scratch.clear();
+        let mut writer = Writer::onto(std::mem::take(&mut body.scratch));
+        let effects = entry.encode(&mut writer);
+        body.effects.raw(writer.since(effects));
+        body.scratch = writer.into_bytes();
+        body.entries.bytes(&body.scratch);
+        let hash = leaf_hash(&leaf_bytes(&body.scratch));
+        self.position.frontier.append(hash);
+        body.leaf_hashes.push(hash);
+        body.list.push(entry);
+    }
+
+    fn finish(
+        &mut self,
+        body: Body,
+        records: Records,
+        now_ms: i64,
+    ) -> Result<BuiltBlock, LedgerError> {
+        let position = &mut self.position;
+        let tree_size = position.frontier.size();
+        let effects = Digest::of(&body.effects.into_bytes());
+        let header = Header {
+            number: position.number,
+            previous: position.previous,
+            first_entry: tree_size - body.list.len() as u64,
+            tree_size,
+            tree_root: position.frontier.root(),
+            effects: block::chain_effects(&position.effects, &effects),
+            records: block::records_digest(&records),
+            time_ms: now_ms.max(position.time_ms),
+        };
+        position.number += 1;
+        position.previous = header.hash();
+        position.effects = header.effects;
+        position.time_ms = header.time_ms;
+        let outline = self.seal(header, records)?;
+        let entries = body.entries.into_bytes();
+        let payload = block::encode(&outline, body.list.len(), &entries);
+        if payload.len() > MAX_BLOCK_BYTES {
+            let reason = format!("a block of {} bytes is over the limit", payload.len());
+            return Err(LedgerError::Halted(reason));
+        }
+        let block = Arc::new(Block {
+            header: outline.header.clone(),
+            seal: outline.seal.clone(),
+            checkpoint: outline.checkpoint.clone(),
+            records: outline.records.clone(),
+            entries: body.list,
+        });
+        Ok(BuiltBlock { outline, block, payload, leaf_hashes: body.leaf_hashes })
+    }
+
+    fn seal(&self, header: Header, records: Records) -> Result<BlockOutline, LedgerError> {
+        let no_key = || LedgerError::Key("the ledger has no key to seal with".to_owned());
+        let signer = self.signers.first().ok_or_else(no_key)?;
+        let checkpoint = Checkpoint {
+            origin: self.name.to_string(),
+            size: header.tree_size,
+            root: header.tree_root,
+        };
+        let signers: Vec<_> = self.signers.iter().collect();
+        let checkpoint = checkpoint
+            .sign(&signers)
+            .map_err(|error| LedgerError::Key(format!("signing the checkpoint: {error}")))?;
+        let seal = Seal::sign(&self.name, signer, &header.hash());
+        Ok(BlockOutline { header, seal, checkpoint: checkpoint.into(), records })
+    }
+}
+
+/// What a block gathers while it is made.
+#[derive(Default)]
+struct Body {
+    entries: Writer,
+    effects: Writer,
+    scratch: Vec<u8>,
+    leaf_hashes: Vec<Digest>,
+    list: Vec<Entry>,
+}
+
+type PendingAsset = (u64, Option<Arc<Asset>>);
+
+/// Durable state, and over it what was decided since.
+struct PendingView {
+    durable: Arc<dyn DurableState>,
+    pending: HashMap<Arc<str>, HashMap<String, PendingAsset>>,
+    count: usize,
+}
+
+impl PendingView {
+    fn put(&mut self, contract: &Arc<str>, key: String, asset: PendingAsset) {
+        let assets = self.pending.entry(contract.clone()).or_default();
+        if assets.insert(key, asset).is_none() {
+            self.count += 1;
+        }
+    }
+
+    /// Forgets what the projections have taken in, once much has gathered: until then it also
+    /// serves as a cache.
+    fn evict(&mut self) {
+        if self.count <= MAX_PENDING_ASSETS {
+            return;
+        }
+        let applied = self.durable.applied_entries();
+        for assets in self.pending.values_mut() {
+            assets.retain(|_, (version, _)| *version >= applied);
+        }
+        self.count = self.pending.values().map(HashMap::len).sum();
+    }
+}
+
+impl StateView for PendingView {
+    fn asset(&self, contract: &str, key: &str) -> Option<Versioned> {
+        match self.pending.get(contract).and_then(|assets| assets.get(key)) {
+            Some((version, asset)) => {
+                let asset = asset.clone()?;
+                Some(Versioned { version: *version, asset })
+            }
+            None => self.durable.asset(contract, key),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Frames: how blocks stand in a segment file, and how damage is told from a torn tail.
+//!
+//! A frame is a mark, the length of its payload, the *durable length* of the segment when the frame
+//! was written, a CRC32C over all of these and the payload. The durable length is what tells an
+//! interrupted write from damage: bytes before it had been acknowledged, bytes behind it had not.
+//! Nothing here opens or changes a file.
+
+use crate::limits::MAX_BLOCK_BYTES;
+
+/// First bytes of a segment file.
+pub const SEGMENT_MAGIC: &[u8; 16] = b"LEDGERLINE LOG 1";
+/// First bytes of a frame.
+pub const FRAME_MAGIC: &[u8; 4] = b"LLfr";
+/// Bytes in front of a frame's payload.
+pub const FRAME_HEADER_BYTES: usize = 4 + 4 + 8 + 4;
+
+/// Appends a frame. `durable` is the segment's length up to which everything was acknowledged.
+pub fn encode(payload: &[u8], durable: u64, out: &mut Vec<u8>) {
+    // A payload over the limit is refused by the executor before it comes here.
+    let len = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let durable = durable.to_le_bytes();
+    let crc = checksum(&len, &durable, payload).to_le_bytes();
+    for part in [FRAME_MAGIC.as_slice(), &len, &durable, &crc, payload] {
+        out.extend_from_slice(part);
+    }
+}
+
+fn checksum(len: &[u8], durable: &[u8], payload: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(len), durable), payload)
+}
+
+/// The first bytes of a frame, not yet checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// Bytes of the payload.
+    pub len: usize,
+    /// Segment length that was durable when the frame was written.
+    pub durable: u64,
+    crc: u32,
+}
+
+/// What stands where a frame should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// The mark is not there.
+    #[error("no frame begins here")]
+    NoMark,
+    /// The length is over the limit.
+    #[error("the frame's length of {0} bytes is over the limit")]
+    TooLong(usize),
+    /// The file ends inside the frame.
+    #[error("the file ends inside the frame")]
+    Cut,
+    /// The checksum does not fit.
+    #[error("the frame's checksum does not fit its bytes")]
+    Checksum,
+}
+
+impl FrameHeader {
+    /// Reads a frame's first [`FRAME_HEADER_BYTES`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, FrameError> {
+        let (Some(mark), Some(len), Some(durable), Some(crc)) = (
+            bytes.get(..4),
+            fixed::<4>(bytes, 4).map(u32::from_le_bytes),
+            fixed::<8>(bytes, 8).map(u64::from_le_bytes),
+            fixed::<4>(bytes, 16).map(u32::from_le_bytes),
+        ) else {
+            return Err(FrameError::Cut);
+        };
+        let len = len as usize;
+        match mark == FRAME_MAGIC {
+            false => Err(FrameError::NoMark),
+            true if len > MAX_BLOCK_BYTES => Err(FrameError::TooLong(len)),
+            true => Ok(Self { len, durable, crc }),
+        }
+    }
+
+    /// Whether the payload is the one that was written.
+    pub fn check(&self, payload: &[u8]) -> Result<(), FrameError> {
+        let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
+        let fits = payload.len() == self.len
+            && checksum(&len, &self.durable.to_le_bytes(), payload) == self.crc;
+        fits.then_some(()).ok_or(FrameError::Checksum)
+    }
+}
+
+fn fixed<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at + N)?.try_into().ok()
+}
+
+/// The whole frame at the start of these bytes: its header and payload.
+pub fn whole(bytes: &[u8]) -> Result<(FrameHeader, &[u8]), FrameError> {
+    let header = FrameHeader::parse(bytes)?;
+    let end = FRAME_HEADER_BYTES + header.len;
+    let payload = bytes.get(FRAME_HEADER_BYTES..end).ok_or(FrameError::Cut)?;
+    header.check(payload)?;
+    Ok((header, payload))
+}
+
+/// Whether any whole frame in these bytes was written after everything up to `position` had been
+/// acknowledged. `rest` is what follows a place where no good frame stands.
+#[must_use]
+pub fn acknowledged_after(rest: &[u8], position: u64) -> bool {
+    let mut at = 0;
+    while let Some(found) = find_mark(&rest[at..]) {
+        at += found;
+        if whole(&rest[at..]).is_ok_and(|(header, _)| header.durable > position) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+fn find_mark(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_frame_comes_back_and_any_flipped_bit_is_seen(
+            payload: Vec<u8>, durable: u64, at: prop::sample::Index, bit in 0..8,
+        ) {
+            let mut bytes = Vec::new();
+            encode(&payload, durable, &mut bytes);
+            let (header, read) = whole(&bytes).unwrap();
+            prop_assert_eq!((header.durable, read), (durable, payload.as_slice()));
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1_u8 << bit;
+            prop_assert!(whole(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn only_a_later_acknowledged_frame_makes_damage() {
+        let mut same_group = Vec::new();
+        encode(b"second of a group", 16, &mut same_group);
+        assert!(!acknowledged_after(&same_group, 16), "written with the torn frame");
+        let mut later = b"rubbish LLfr rubbish".to_vec();
+        encode(b"later", 50, &mut later);
+        assert!(acknowledged_after(&later, 16), "written when the damaged frame was durable");
+    }
+}

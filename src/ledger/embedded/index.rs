@@ -1,0 +1,209 @@
+//! What is kept in memory of a block log: where each block stands, which records it covers, the
+//! definitions, and the newest blocks themselves. All of it is a fold over the log.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::codec::Digest;
+use crate::event::SourcePartition;
+use crate::ledger::block::BlockOutline;
+use crate::ledger::embedded::keys::KeyRegistry;
+use crate::ledger::embedded::log::{Location, Segment};
+use crate::ledger::{Block, Definition, DefinitionKind, Entry, Head, Progress};
+
+/// Newest blocks kept decoded: followers and pages ask for them again and again.
+const RECENT_BLOCKS: usize = 32;
+
+/// The index of a block log.
+#[derive(Debug, Default)]
+pub struct Index {
+    /// Segment files in order.
+    pub segments: Vec<Segment>,
+    /// Each block's place and first entry.
+    blocks: Vec<(Location, u64)>,
+    /// Per partition, rising: next offset before a block, and the block.
+    partitions: BTreeMap<SourcePartition, PartitionIndex>,
+    /// Definitions with their entry index.
+    pub definitions: Vec<(u64, Definition)>,
+    /// Who may sign.
+    pub keys: KeyRegistry,
+    recent: VecDeque<Arc<Block>>,
+    head: Option<Head>,
+    effects: Digest,
+    checkpoint: Box<str>,
+}
+
+#[derive(Debug, Default)]
+struct PartitionIndex {
+    next: u64,
+    blocks: Vec<(u64, u64)>,
+}
+
+/// What is wrong with a block that should be next.
+pub type Misfit = String;
+
+impl Index {
+    /// The empty index of a log with these segments.
+    #[must_use]
+    pub fn over(segments: Vec<Segment>) -> Self {
+        Self { segments, ..Self::default() }
+    }
+
+    /// The newest block.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        self.head
+    }
+
+    /// Newest link of the effects chain.
+    #[must_use]
+    pub fn effects(&self) -> Digest {
+        self.effects
+    }
+
+    /// The newest signed checkpoint.
+    #[must_use]
+    pub fn checkpoint(&self) -> &str {
+        &self.checkpoint
+    }
+
+    /// Number of blocks.
+    #[must_use]
+    pub fn height(&self) -> u64 {
+        self.blocks.len() as u64
+    }
+
+    /// Where a block stands.
+    #[must_use]
+    pub fn location(&self, number: u64) -> Option<Location> {
+        self.blocks.get(usize::try_from(number).ok()?).map(|(location, _)| *location)
+    }
+
+    /// A block that is still in memory.
+    #[must_use]
+    pub fn recent(&self, number: u64) -> Option<Arc<Block>> {
+        let first = self.recent.front()?.header.number;
+        let at = usize::try_from(number.checked_sub(first)?).ok()?;
+        self.recent.get(at).cloned()
+    }
+
+    /// The block that holds an entry.
+    #[must_use]
+    pub fn block_of_entry(&self, entry: u64) -> Option<u64> {
+        if entry >= self.head?.tree_size {
+            return None;
+        }
+        // Blocks without entries share their first entry with the block behind them.
+        let behind = self.blocks.partition_point(|(_, first)| *first <= entry);
+        behind.checked_sub(1).map(|number| number as u64)
+    }
+
+    /// The block whose progress covers a record.
+    #[must_use]
+    pub fn block_of_record(&self, partition: &SourcePartition, offset: u64) -> Option<u64> {
+        let index = self.partitions.get(partition).filter(|index| offset < index.next)?;
+        let behind = index.blocks.partition_point(|(from, _)| *from <= offset);
+        index.blocks.get(behind.checked_sub(1)?).map(|(_, block)| *block)
+    }
+
+    /// Next offset of each partition.
+    #[must_use]
+    pub fn progress(&self) -> Vec<(SourcePartition, u64)> {
+        let next = |(partition, index): (&SourcePartition, &PartitionIndex)| {
+            (partition.clone(), index.next)
+        };
+        self.partitions.iter().map(next).collect()
+    }
+
+    /// Whether a block follows from the newest one.
+    pub fn check(&self, outline: &BlockOutline) -> Result<(), Misfit> {
+        let header = &outline.header;
+        let (number, previous, first) = match &self.head {
+            None => (0, Digest::default(), 0),
+            Some(head) => (head.height, head.block_hash, head.tree_size),
+        };
+        if header.number != number {
+            return Err(format!("it has the number {}, {number} is next", header.number));
+        }
+        if header.previous != previous {
+            return Err("its previous hash is not the hash of the block before".to_owned());
+        }
+        if header.first_entry != first {
+            return Err(format!("it begins at entry {}, {first} is next", header.first_entry));
+        }
+        if self.head.is_some_and(|head| header.time_ms < head.time_ms) {
+            return Err("its time lies before the block in front".to_owned());
+        }
+        for progress in &outline.records.progress {
+            self.check_progress(progress)?;
+        }
+        Ok(())
+    }
+
+    fn check_progress(&self, progress: &Progress) -> Result<(), Misfit> {
+        let Progress { partition, from, next, records } = progress;
+        let expected = self.partitions.get(partition).map(|index| index.next);
+        if expected.is_some_and(|expected| expected != *from) || next < from {
+            let expected = expected.unwrap_or(*from);
+            return Err(format!("it reads {partition} from {from} to {next}, {expected} is next"));
+        }
+        if *records > next - from {
+            return Err(format!(
+                "it counts {records} records of {partition} from {from} to {next}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Takes in a block that [`Index::check`] let pass.
+    pub fn push_outline(&mut self, outline: &BlockOutline, location: Location) {
+        let header = &outline.header;
+        self.blocks.push((location, header.first_entry));
+        for progress in &outline.records.progress {
+            let index = self.partitions.entry(progress.partition.clone()).or_default();
+            if progress.next > progress.from {
+                index.blocks.push((progress.from, header.number));
+            }
+            index.next = progress.next;
+        }
+        self.effects = header.effects;
+        self.checkpoint = outline.checkpoint.clone();
+        self.head = Some(Head {
+            height: header.number + 1,
+            tree_size: header.tree_size,
+            tree_root: header.tree_root,
+            block_hash: header.hash(),
+            time_ms: header.time_ms,
+        });
+    }
+
+    /// Takes in a definition.
+    pub fn push_definition(&mut self, entry: u64, definition: &Definition) {
+        self.keys.apply(definition);
+        self.definitions.push((entry, definition.clone()));
+    }
+
+    /// Takes in a block that has just become durable.
+    pub fn push_block(&mut self, outline: &BlockOutline, location: Location, block: Arc<Block>) {
+        self.push_outline(outline, location);
+        for (index, entry) in block.indexed_entries() {
+            if let Entry::Definition(definition) = entry {
+                self.push_definition(index, definition);
+            }
+        }
+        self.recent.push_back(block);
+        if self.recent.len() > RECENT_BLOCKS {
+            self.recent.pop_front();
+        }
+    }
+
+    /// The newest definition of this kind and name, and its entry.
+    #[must_use]
+    pub fn newest_definition(
+        &self,
+        kind: DefinitionKind,
+        name: &str,
+    ) -> Option<&(u64, Definition)> {
+        self.definitions.iter().rev().find(|(_, found)| found.kind == kind && found.name == name)
+    }
+}

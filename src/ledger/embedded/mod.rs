@@ -1,0 +1,358 @@
+//! The embedded ledger: one writer, an append-only block log, and a tree over it.
+//!
+//! ```text
+//! append → executor (contracts, leaf hashes, header, seal) → writer (group commit) → shared (readers)
+//! ```
+//!
+//! Opening reads the log once, checks that every block follows from the one before and gives the
+//! same tree, cuts a torn tail and refuses damage.
+
+pub mod executor;
+pub mod frame;
+mod index;
+pub mod keys;
+pub mod log;
+mod open;
+mod shared;
+mod writer;
+
+pub use executor::DurableState;
+pub use open::{OpenLedger, Opening, open, open_read_only};
+pub use shared::{Shared, WriterCounts, WriterHealth};
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::contract::ContractSet;
+use crate::ledger::embedded::executor::{Executor, Position};
+use crate::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE};
+use crate::ledger::embedded::log::LogWriter;
+use crate::ledger::embedded::writer::WriterQueue;
+use crate::ledger::{
+    Definition, DefinitionKind, LedgerError, LedgerReader, LedgerWriter, Pending, Work,
+};
+use crate::transaction::{KeyId, Signer};
+
+/// Version of the log's format, as the first entry of a ledger says it.
+pub const FORMAT: &str = "1";
+
+/// The keys that a ledger is opened with.
+#[derive(Debug, Clone)]
+pub struct LedgerKeys {
+    /// Seals blocks and signs checkpoints.
+    pub signer: Signer,
+    /// The key before, during a rotation: ends when the new one is registered, and still signs
+    /// checkpoints beside it, for those who only know the old one.
+    pub previous: Option<Signer>,
+    /// Public key of whoever signs submissions.
+    pub submitter: KeyId,
+}
+
+/// An embedded ledger that takes work.
+pub struct EmbeddedLedger {
+    name: Arc<str>,
+    executor: Executor,
+    queue: WriterQueue,
+    clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
+    /// Held open for as long as the ledger is: the operating system gives it back with the process.
+    _lock: File,
+}
+
+/// What the writer's side of an open ledger holds until it is started.
+pub struct WriterParts {
+    log: LogWriter,
+    position: Position,
+    lock: File,
+    is_new: bool,
+}
+
+impl OpenLedger {
+    /// The readers' side. Projections must have caught up with it before [`OpenLedger::start`].
+    #[must_use]
+    pub fn reader(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Starts the writer: registers the keys of a new ledger, or carries a rotation out.
+    pub fn start(
+        self,
+        keys: &LedgerKeys,
+        contracts: Arc<ContractSet>,
+        durable: Arc<dyn DurableState>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<EmbeddedLedger, LedgerError> {
+        let Self { name, shared, parts, .. } = self;
+        let WriterParts { log, position, lock, is_new } = parts;
+        let first_seal = sealing_key(keys, &position, is_new)?;
+        let definitions = key_definitions(&name, keys, &position, is_new);
+        let executor = Executor::new(name.clone(), vec![first_seal], contracts, durable, position);
+        let queue = WriterQueue::start(log, shared.clone(), clock.clone())?;
+        let mut ledger = EmbeddedLedger { name, executor, queue, clock, shared, _lock: lock };
+        if !definitions.is_empty() {
+            ledger.append(Work { definitions, ..Work::default() })?.wait()?;
+        }
+        let signers = std::iter::once(keys.signer.clone()).chain(keys.previous.clone());
+        ledger.executor.seal_with(signers.collect());
+        Ok(ledger)
+    }
+}
+
+/// The key that may seal the next block: the configured one, or during a rotation the one before.
+fn sealing_key(
+    keys: &LedgerKeys,
+    position: &Position,
+    is_new: bool,
+) -> Result<Signer, LedgerError> {
+    let allowed = |signer: &Signer| position.keys.allows(LEDGER_ROLE, signer.id());
+    if is_new || allowed(&keys.signer) {
+        return Ok(keys.signer.clone());
+    }
+    if let Some(previous) = keys.previous.as_ref().filter(|signer| allowed(signer)) {
+        return Ok(previous.clone());
+    }
+    let registered: Vec<_> =
+        position.keys.of_role(LEDGER_ROLE).map(|key| key.to_string()).collect();
+    Err(LedgerError::Key(format!(
+        "the key {} may not seal this ledger, which registered {}; configure that key's file, or, to \
+         change the key, name the old file as `ledger.previous_key`",
+        keys.signer.id(),
+        registered.join(", ")
+    )))
+}
+
+fn key_definitions(
+    name: &str,
+    keys: &LedgerKeys,
+    position: &Position,
+    is_new: bool,
+) -> Vec<Definition> {
+    let mut definitions = Vec::new();
+    if is_new {
+        let text = FORMAT.into();
+        let kind = DefinitionKind::Ledger;
+        definitions.push(Definition { kind, name: name.to_owned(), version: 0, text });
+    }
+    for (role, wanted) in [(LEDGER_ROLE, keys.signer.id()), (SUBMITTER_ROLE, keys.submitter)] {
+        if !position.keys.allows(role, wanted) {
+            definitions.push(keys::definition(DefinitionKind::Key, role, wanted));
+        }
+        for other in position.keys.of_role(role).filter(|key| *key != wanted) {
+            definitions.push(keys::definition(DefinitionKind::KeyEnd, role, other));
+        }
+    }
+    definitions
+}
+
+impl EmbeddedLedger {
+    /// The readers' side.
+    #[must_use]
+    pub fn reader(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Records mappings and contracts that the ledger does not hold yet in this text, and waits
+    /// until they are durable. A version that is known with another text is refused.
+    pub fn define(&mut self, wanted: Vec<Definition>) -> Result<usize, LedgerError> {
+        let known = self.shared.definitions();
+        let mut definitions = Vec::new();
+        for definition in wanted {
+            let same_name = |(_, other): &&(u64, Definition)| {
+                other.kind == definition.kind && other.name == definition.name
+            };
+            let newest = known.iter().rev().find(same_name).map(|(_, newest)| newest);
+            if newest.is_some_and(|newest| newest.text == definition.text) {
+                continue;
+            }
+            refuse_second_text(&definition, &known)?;
+            definitions.push(definition);
+        }
+        let count = definitions.len();
+        if count > 0 {
+            self.append(Work { definitions, ..Work::default() })?.wait()?;
+        }
+        Ok(count)
+    }
+
+    /// Stops the writer once everything queued is durable.
+    pub fn close(self) -> PathBuf {
+        self.shared.directory().to_owned()
+    }
+}
+
+fn refuse_second_text(
+    definition: &Definition,
+    known: &[(u64, Definition)],
+) -> Result<(), LedgerError> {
+    let clash = |(_, other): &(u64, Definition)| {
+        other.kind == DefinitionKind::Contract
+            && other.kind == definition.kind
+            && other.name == definition.name
+            && other.version >= definition.version
+    };
+    if known.iter().any(clash) {
+        return Err(LedgerError::Definition(format!(
+            "the ledger already holds version {} (or a later one) of contract `{}` with another \
+             text; raise `version` in its file",
+            definition.version, definition.name
+        )));
+    }
+    Ok(())
+}
+
+impl LedgerWriter for EmbeddedLedger {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn append(&mut self, work: Work) -> Result<Box<dyn Pending>, LedgerError> {
+        if self.shared.health().halted.is_some() {
+            return Err(self.shared.halted_error());
+        }
+        let built = self.executor.build(work, self.clock.now_ms())?;
+        self.queue.push(built)
+    }
+}
+
+impl std::fmt::Debug for EmbeddedLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let height = LedgerReader::head(&*self.shared).height;
+        write!(f, "EmbeddedLedger({}, {height} blocks)", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::contract::{StateView, Versioned};
+    use crate::ledger::entry::tests::any_transaction;
+    use crate::ledger::{Entry, Head};
+    use crate::transaction::{Submission, Transaction};
+    use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    use std::path::Path;
+
+    struct NoState;
+
+    impl StateView for NoState {
+        fn asset(&self, _contract: &str, _key: &str) -> Option<Versioned> {
+            None
+        }
+    }
+
+    impl DurableState for NoState {
+        fn applied_entries(&self) -> u64 {
+            0
+        }
+    }
+
+    fn opening(directory: &Path, max_segment_bytes: u64) -> Opening {
+        let checkpoint_copy = None;
+        let name = "example.com/test".to_owned();
+        Opening { directory: directory.to_owned(), name, checkpoint_copy, max_segment_bytes }
+    }
+
+    fn keys(seed: u8, previous: Option<u8>) -> LedgerKeys {
+        let signer = Signer::from_seed(&[seed; 32]);
+        let previous = previous.map(|seed| Signer::from_seed(&[seed; 32]));
+        LedgerKeys { submitter: signer.id(), signer, previous }
+    }
+
+    fn start(opened: OpenLedger, keys: &LedgerKeys) -> Result<EmbeddedLedger, LedgerError> {
+        let clock = Arc::new(SystemClock::new());
+        opened.start(keys, Arc::new(ContractSet::default()), Arc::new(NoState), clock)
+    }
+
+    fn transactions(count: usize) -> Vec<Transaction> {
+        let mut runner = TestRunner::deterministic();
+        let transaction = any_transaction();
+        (0..count).map(|_| transaction.new_tree(&mut runner).unwrap().current()).collect()
+    }
+
+    fn append(ledger: &mut EmbeddedLedger, keys: &LedgerKeys, transactions: Vec<Transaction>) {
+        let submission = Submission::sign("example.com/test", &keys.signer, transactions);
+        let work = Work { submissions: vec![submission], ..Work::default() };
+        ledger.append(work).unwrap().wait().unwrap();
+    }
+
+    fn head(ledger: &EmbeddedLedger) -> Head {
+        ledger.reader().head()
+    }
+
+    #[test]
+    fn a_ledger_comes_back_with_the_same_head_over_many_segments() {
+        let directory = tempfile::tempdir().unwrap();
+        let opening = opening(directory.path(), 2_000);
+        let keys = keys(1, None);
+        let mut ledger = start(open(&opening, &mut |_, _| {}).unwrap(), &keys).unwrap();
+        for batch in transactions(300).chunks(7) {
+            append(&mut ledger, &keys, batch.to_vec());
+        }
+        let before = head(&ledger);
+        assert!(matches!(open(&opening, &mut |_, _| {}), Err(LedgerError::Locked(_))));
+        ledger.close();
+        assert!(log::segments(directory.path()).unwrap().len() > 3);
+        let opened = open(&opening, &mut |_, _| {}).unwrap();
+        assert_eq!(opened.reader().head(), before);
+        assert_eq!(opened.reader().root_at(before.tree_size).unwrap(), before.tree_root);
+        for entry in 0..before.tree_size {
+            let number = opened.reader().block_of_entry(entry).unwrap();
+            assert!(opened.reader().block(number).unwrap().entry(entry).is_some());
+        }
+    }
+
+    #[test]
+    fn an_unregistered_key_is_refused_and_a_rotation_is_recorded() {
+        let directory = tempfile::tempdir().unwrap();
+        let opening = opening(directory.path(), 1 << 20);
+        let reopen = || open(&opening, &mut |_, _| {}).unwrap();
+        drop(start(reopen(), &keys(1, None)).unwrap());
+        assert!(matches!(start(reopen(), &keys(2, None)), Err(LedgerError::Key(_))));
+        let mut ledger = start(reopen(), &keys(2, Some(1))).unwrap();
+        append(&mut ledger, &keys(2, None), transactions(1));
+        let old =
+            Submission::sign("example.com/test", &Signer::from_seed(&[1; 32]), transactions(1));
+        let work = Work { submissions: vec![old], ..Work::default() };
+        assert!(matches!(ledger.append(work), Err(LedgerError::Key(_))), "the old key has ended");
+        let checkpoint = ledger.reader().checkpoint();
+        assert_eq!(checkpoint.lines().filter(|line| line.starts_with('—')).count(), 2);
+        drop(ledger);
+        assert!(start(reopen(), &keys(1, None)).is_err());
+        assert!(start(reopen(), &keys(2, None)).is_ok());
+    }
+
+    #[test]
+    fn a_submission_for_another_ledger_or_with_a_changed_transaction_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = keys(1, None);
+        let opened = open(&opening(directory.path(), 1 << 20), &mut |_, _| {}).unwrap();
+        let mut ledger = start(opened, &keys).unwrap();
+        let other = Submission::sign("example.com/other", &keys.signer, transactions(2));
+        let mut changed = Submission::sign("example.com/test", &keys.signer, transactions(2));
+        changed.transactions[1].time_ms ^= 1;
+        let before = head(&ledger);
+        for submission in [other, changed] {
+            let work = Work { submissions: vec![submission], ..Work::default() };
+            assert!(matches!(ledger.append(work), Err(LedgerError::Submission(_))));
+        }
+        append(&mut ledger, &keys, transactions(1));
+        assert_eq!(head(&ledger).tree_size, before.tree_size + 1, "nothing of them went in");
+    }
+
+    #[test]
+    fn a_call_of_an_unknown_contract_is_an_invalid_entry() {
+        let directory = tempfile::tempdir().unwrap();
+        let keys = keys(1, None);
+        let opened = open(&opening(directory.path(), 1 << 20), &mut |_, _| {}).unwrap();
+        let mut ledger = start(opened, &keys).unwrap();
+        append(&mut ledger, &keys, transactions(1));
+        let reader = ledger.reader();
+        let block = reader.block(reader.head().height - 1).unwrap();
+        let Entry::Transaction { verdict, writes, .. } = &block.entries[0] else { panic!() };
+        assert_eq!((verdict.name(), writes.len()), ("unknown_contract", 0));
+    }
+}

@@ -1,0 +1,244 @@
+//! Opening a ledger: read the log once, check it, lock it, repair a torn tail.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ledger::block::BlockOutline;
+use crate::ledger::checkpoint::{Checkpoint, check_origin};
+use crate::ledger::embedded::executor::Position;
+use crate::ledger::embedded::index::Index;
+use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
+use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd};
+use crate::ledger::embedded::{Shared, WriterParts};
+use crate::ledger::tree::{Frontier, Tree};
+use crate::ledger::{DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
+use crate::transaction::leaf_hash;
+
+/// How to open a ledger for writing.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The ledger's directory; made where it is absent.
+    pub directory: PathBuf,
+    /// The ledger's name, the origin of its checkpoints.
+    pub name: String,
+    /// The checkpoint kept outside the directory, against old copies.
+    pub checkpoint_copy: Option<PathBuf>,
+    /// A segment is closed when it has grown past this many bytes.
+    pub max_segment_bytes: u64,
+}
+
+/// A ledger that was read and locked, and whose writer is not started yet.
+pub struct OpenLedger {
+    pub(super) name: Arc<str>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) parts: WriterParts,
+    /// Bytes of a torn tail that were cut off.
+    pub repaired_bytes: u64,
+}
+
+/// Opens a ledger for writing. `observe` is told bytes read and bytes in all.
+pub fn open(
+    opening: &Opening,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<OpenLedger, LedgerError> {
+    check_origin(&opening.name).map_err(|error| LedgerError::Key(error.to_string()))?;
+    let directory = &opening.directory;
+    let make = |error| LedgerError::Io { doing: "making", path: directory.clone(), error };
+    fs::create_dir_all(directory).map_err(make)?;
+    let lock = lock(directory)?;
+    if !has_segments(directory)? {
+        LogWriter::create(directory)?;
+    }
+    let (read, writer) = open_existing(opening, observe)?;
+    let name: Arc<str> = opening.name.as_str().into();
+    check_name(&read.index, opening)?;
+    let is_new = read.index.height() == 0;
+    let repaired_bytes = read.end.file_len - read.end.good_len;
+    let position = Position {
+        number: read.index.height(),
+        previous: read.index.head().map(|head| head.block_hash).unwrap_or_default(),
+        frontier: read.frontier,
+        effects: read.index.effects(),
+        time_ms: read.index.head().map_or(i64::MIN, |head| head.time_ms),
+        keys: read.index.keys.clone(),
+    };
+    let shared = Arc::new(Shared::new(name.clone(), directory, read.index, read.tree));
+    if let Some(path) = &opening.checkpoint_copy {
+        check_copy(path, &shared)?;
+    }
+    let parts = WriterParts { log: writer, position, lock, is_new };
+    Ok(OpenLedger { name, shared, parts, repaired_bytes })
+}
+
+fn has_segments(directory: &Path) -> Result<bool, LedgerError> {
+    match log::segments(directory) {
+        Ok(segments) => Ok(!segments.is_empty()),
+        Err(LedgerError::Absent(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_existing(
+    opening: &Opening,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<(Read, LogWriter), LedgerError> {
+    let read = read(&opening.directory, observe)?;
+    let last = read.index.segments.len().saturating_sub(1);
+    let Some(segment) = read.index.segments.get(last) else {
+        return Err(LedgerError::Absent(opening.directory.clone()));
+    };
+    let index = u32::try_from(last).unwrap_or(u32::MAX);
+    let place = (index, segment);
+    let writer = LogWriter::open(&opening.directory, place, read.end, opening.max_segment_bytes)?;
+    Ok((read, writer))
+}
+
+/// Opens a ledger for reading only: takes no lock, repairs nothing, reads up to the last whole block.
+pub fn open_read_only(
+    directory: &Path,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<Arc<Shared>, LedgerError> {
+    let read = read(directory, observe)?;
+    let name = ledger_name(&read.index).ok_or_else(|| LedgerError::Absent(directory.to_owned()))?;
+    Ok(Arc::new(Shared::new(name.into(), directory, read.index, read.tree)))
+}
+
+/// One process for each ledger: the lock goes with the process, however it ends.
+fn lock(directory: &Path) -> Result<File, LedgerError> {
+    let path = directory.join("lock");
+    let io = |error| LedgerError::Io { doing: "locking", path: path.clone(), error };
+    let file = File::create(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LedgerError::Locked(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+struct Read {
+    index: Index,
+    tree: Tree,
+    frontier: Frontier,
+    end: ScanEnd,
+}
+
+fn read(directory: &Path, observe: &mut dyn FnMut(u64, u64)) -> Result<Read, LedgerError> {
+    let segments = log::segments(directory)?;
+    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let total = segments.iter().map(|segment| size(&segment.path)).sum();
+    let mut read = Read {
+        index: Index::over(segments.clone()),
+        tree: Tree::new(),
+        frontier: Frontier::new(),
+        end: ScanEnd { good_len: 0, file_len: 0 },
+    };
+    let mut before = 0;
+    for (number, segment) in (0_u32..).zip(&segments) {
+        let is_last = number as usize + 1 == segments.len();
+        if segment.first_block != read.index.height() {
+            let reason = format!(
+                "the log has no segment for it; the next one is {}",
+                segment.path.display()
+            );
+            return Err(LedgerError::Inconsistent { number: read.index.height(), reason });
+        }
+        read.end = log::scan(segment, is_last, |offset, payload| {
+            observe(before + offset, total);
+            // Frames are below MAX_BLOCK_BYTES.
+            let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+            read.take(payload, Location { segment: number, offset, len })
+        })?;
+        before += read.end.file_len;
+    }
+    observe(total, total);
+    Ok(read)
+}
+
+impl Read {
+    fn take(&mut self, payload: &[u8], location: Location) -> Result<(), LedgerError> {
+        let number = self.index.height();
+        let decode = |error| LedgerError::Decode { number, error };
+        let (outline, entries) = BlockOutline::decode(payload).map_err(decode)?;
+        let inconsistent = |reason| LedgerError::Inconsistent { number, reason };
+        self.index.check(&outline).map_err(inconsistent)?;
+        let mut hashes = Vec::new();
+        for (index, bytes) in (outline.header.first_entry..).zip(entries) {
+            let bytes = bytes.map_err(decode)?;
+            let hash = leaf_hash(&leaf_bytes(bytes));
+            self.frontier.append(hash);
+            hashes.push(hash);
+            if Entry::is_definition(bytes)
+                && let Some(definition) = Entry::decode(bytes).map_err(decode)?.definition()
+            {
+                self.index.push_definition(index, definition);
+            }
+        }
+        if self.frontier.root() != outline.header.tree_root {
+            return Err(inconsistent("its tree root does not follow from the entries".to_owned()));
+        }
+        self.tree.extend(hashes);
+        self.index.push_outline(&outline, location);
+        Ok(())
+    }
+}
+
+fn ledger_name(index: &Index) -> Option<&str> {
+    let is_ledger = |kind| kind == DefinitionKind::Ledger;
+    let mut definitions = index.definitions.iter().map(|(_, definition)| definition);
+    definitions.find(|found| is_ledger(found.kind)).map(|found| found.name.as_str())
+}
+
+fn check_name(index: &Index, opening: &Opening) -> Result<(), LedgerError> {
+    match ledger_name(index) {
+        Some(found) if found != opening.name => Err(LedgerError::Name {
+            directory: opening.directory.clone(),
+            found: found.to_owned(),
+            expected: opening.name.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Compares the ledger with the checkpoint that is kept outside its directory.
+fn check_copy(path: &Path, shared: &Shared) -> Result<(), LedgerError> {
+    let io = |error| LedgerError::Io {
+        doing: "reading the checkpoint kept in",
+        path: path.to_owned(),
+        error,
+    };
+    let note = match fs::read(path) {
+        Ok(note) => note,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(error)),
+    };
+    let ever: Vec<_> = shared
+        .definitions()
+        .iter()
+        .filter(|(_, definition)| definition.name == LEDGER_ROLE)
+        .filter_map(|(_, definition)| key_of(definition))
+        .collect();
+    let head = shared.head();
+    let signed = Checkpoint::unverified(&note).map_or(0, |checkpoint| checkpoint.size);
+    let rolled_back =
+        || LedgerError::RolledBack { path: path.to_owned(), signed, found: head.tree_size };
+    if signed > head.tree_size {
+        return Err(rolled_back());
+    }
+    let opened = Checkpoint::open(&note, shared.name(), &ever);
+    let fits =
+        opened.is_ok_and(|kept| shared.root_at(kept.size).is_ok_and(|root| root == kept.root));
+    if fits {
+        return Ok(());
+    }
+    Err(LedgerError::Inconsistent {
+        number: head.height,
+        reason: format!(
+            "the checkpoint kept in {} is not one of this ledger's own: the ledger was replaced or \
+             forked. Keep both copies and find out which one was given out; remove that file only \
+             if this ledger is the right one",
+            path.display()
+        ),
+    })
+}

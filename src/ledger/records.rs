@@ -1,0 +1,241 @@
+//! What a block says of the source: how far it read, and what became of records that gave no
+//! transaction. Together with the entries it accounts for every record.
+
+use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::event::{Cause, Record, Rejection, SourcePartition};
+use crate::limits::MAX_DEAD_LETTER_BYTES;
+use crate::transaction::{KeyId, decode_partition, encode_partition};
+
+/// How far a block read one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Topic, epoch and partition.
+    pub partition: SourcePartition,
+    /// Next offset before the block.
+    pub from: u64,
+    /// Next offset after the block.
+    pub next: u64,
+    /// Records in between; fewer than `next - from` where offsets have gaps.
+    pub records: u64,
+}
+
+/// Records of one partition that no mapping matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filtered {
+    /// Topic, epoch and partition.
+    pub partition: SourcePartition,
+    /// Runs of offsets without a gap: first offset and number of records. Rising.
+    pub runs: Vec<(u64, u64)>,
+}
+
+impl Filtered {
+    /// Adds the next offset.
+    pub fn push(&mut self, offset: u64) {
+        match self.runs.last_mut() {
+            Some((first, count)) if *first + *count == offset => *count += 1,
+            _ => self.runs.push((offset, 1)),
+        }
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.runs.iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// A record that could not become a transaction, with all that is needed to try it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Topic, epoch and partition.
+    pub partition: SourcePartition,
+    /// Kafka offset.
+    pub offset: u64,
+    /// Why, where and what.
+    pub rejection: Rejection,
+    /// The broker's timestamp.
+    pub timestamp_ms: Option<i64>,
+    /// Record key.
+    pub key: Option<Vec<u8>>,
+    /// Record value, or its first [`MAX_DEAD_LETTER_BYTES`].
+    pub value: Option<Vec<u8>>,
+    /// Length of the whole value in bytes.
+    pub value_len: u64,
+    /// SHA-256 of the whole value.
+    pub digest: Digest,
+    /// Headers in order, each value cut like the record's.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl DeadLetter {
+    /// The dead letter of a record.
+    #[must_use]
+    pub fn new(record: &Record<'_>, rejection: Rejection) -> Self {
+        let cut = |bytes: &[u8]| bytes[..bytes.len().min(MAX_DEAD_LETTER_BYTES)].to_vec();
+        let value = record.value.unwrap_or_default();
+        let mut budget = MAX_DEAD_LETTER_BYTES;
+        let mut headers = Vec::new();
+        for (name, value) in record.headers.iter() {
+            let size = name.len() + value.map_or(0, <[u8]>::len);
+            if size > budget {
+                break;
+            }
+            budget -= size;
+            headers.push((name.to_owned(), value.map(<[u8]>::to_vec)));
+        }
+        Self {
+            partition: record.partition.clone(),
+            offset: record.offset,
+            rejection,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.map(cut),
+            value: record.value.map(cut),
+            value_len: value.len() as u64,
+            digest: Digest::of(value),
+            headers,
+        }
+    }
+}
+
+/// The signature over the transactions of one submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmissionSeal {
+    /// Public key of the signer.
+    pub signer: KeyId,
+    /// Root of the tree over the transactions.
+    pub root: Digest,
+    /// Ed25519 signature.
+    pub signature: [u8; 64],
+    /// Number of transactions, which stand in the block one submission after the other.
+    pub count: u64,
+}
+
+/// Everything of a block that is not an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Records {
+    /// Signatures over the block's transactions.
+    pub submissions: Vec<SubmissionSeal>,
+    /// Source progress.
+    pub progress: Vec<Progress>,
+    /// Records without a mapping.
+    pub filtered: Vec<Filtered>,
+    /// Records that could not become a transaction.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+impl Records {
+    /// Appends the canonical bytes.
+    pub fn encode(&self, writer: &mut Writer) {
+        writer.uint(self.submissions.len() as u64);
+        for seal in &self.submissions {
+            writer.raw(&seal.signer.0);
+            writer.digest(&seal.root);
+            writer.raw(&seal.signature);
+            writer.uint(seal.count);
+        }
+        writer.uint(self.progress.len() as u64);
+        for progress in &self.progress {
+            encode_partition(&progress.partition, writer);
+            writer.uint(progress.from);
+            writer.uint(progress.next);
+            writer.uint(progress.records);
+        }
+        writer.uint(self.filtered.len() as u64);
+        for filtered in &self.filtered {
+            encode_partition(&filtered.partition, writer);
+            writer.uint(filtered.runs.len() as u64);
+            for (first, count) in &filtered.runs {
+                writer.uint(*first);
+                writer.uint(*count);
+            }
+        }
+        writer.uint(self.dead_letters.len() as u64);
+        for letter in &self.dead_letters {
+            encode_dead_letter(letter, writer);
+        }
+    }
+
+    /// Reads what [`Records::encode`] wrote.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            submissions: list(reader, "submissions", decode_seal)?,
+            progress: list(reader, "progress", decode_progress)?,
+            filtered: list(reader, "filtered records", decode_filtered)?,
+            dead_letters: list(reader, "dead letters", decode_dead_letter)?,
+        })
+    }
+}
+
+fn list<T>(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+    mut read: impl FnMut(&mut Reader<'_>) -> Result<T, DecodeError>,
+) -> Result<Vec<T>, DecodeError> {
+    let count = reader.count(what)?;
+    (0..count).map(|_| read(reader)).collect()
+}
+
+fn decode_seal(reader: &mut Reader<'_>) -> Result<SubmissionSeal, DecodeError> {
+    Ok(SubmissionSeal {
+        signer: KeyId(reader.array("signer")?),
+        root: reader.digest("submission root")?,
+        signature: reader.array("submission signature")?,
+        count: reader.uint("submission count")?,
+    })
+}
+
+fn decode_progress(reader: &mut Reader<'_>) -> Result<Progress, DecodeError> {
+    Ok(Progress {
+        partition: decode_partition(reader)?,
+        from: reader.uint("progress")?,
+        next: reader.uint("progress")?,
+        records: reader.uint("progress")?,
+    })
+}
+
+fn decode_filtered(reader: &mut Reader<'_>) -> Result<Filtered, DecodeError> {
+    let partition = decode_partition(reader)?;
+    let runs = list(reader, "runs", |r| Ok((r.uint("run")?, r.uint("run")?)))?;
+    Ok(Filtered { partition, runs })
+}
+
+fn encode_dead_letter(letter: &DeadLetter, writer: &mut Writer) {
+    encode_partition(&letter.partition, writer);
+    writer.uint(letter.offset);
+    writer.uint(u64::from(letter.rejection.cause.code()));
+    writer.text(&letter.rejection.place);
+    writer.text(&letter.rejection.message);
+    writer.option(letter.timestamp_ms, Writer::int);
+    writer.option(letter.key.as_deref(), Writer::bytes);
+    writer.option(letter.value.as_deref(), Writer::bytes);
+    writer.uint(letter.value_len);
+    writer.digest(&letter.digest);
+    writer.uint(letter.headers.len() as u64);
+    for (name, value) in &letter.headers {
+        writer.text(name);
+        writer.option(value.as_deref(), Writer::bytes);
+    }
+}
+
+fn decode_dead_letter(reader: &mut Reader<'_>) -> Result<DeadLetter, DecodeError> {
+    let bytes = |r: &mut Reader<'_>| r.bytes("dead letter").map(<[u8]>::to_vec);
+    let partition = decode_partition(reader)?;
+    let offset = reader.uint("dead letter")?;
+    let cause = Cause::from_code(reader.small("cause")?).ok_or(DecodeError::Malformed("cause"))?;
+    let place = reader.text("dead letter")?.to_owned();
+    let message = reader.text("dead letter")?.to_owned();
+    Ok(DeadLetter {
+        partition,
+        offset,
+        rejection: Rejection { cause, place, message },
+        timestamp_ms: reader.option("dead letter", |r| r.int("dead letter"))?,
+        key: reader.option("dead letter", bytes)?,
+        value: reader.option("dead letter", bytes)?,
+        value_len: reader.uint("dead letter")?,
+        digest: reader.digest("dead letter")?,
+        headers: list(reader, "headers", |r| {
+            let name = r.text("header")?.to_owned();
+            Ok((name, r.option("header", bytes)?))
+        })?,
+    })
+}
