@@ -62,3 +62,5 @@ pub mod transaction;
 pub mod contract;
 
 pub mod ledger;
+
+pub mod state;

@@ -66,6 +66,17 @@ pub const MAX_QUEUED_BLOCKS: usize = 16;
 /// Blocks that one group commit takes together.
 pub const MAX_GROUP_BLOCKS: usize = 16;
 
+/// Memory in bytes that the state store may use for its pages.
+pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Changed assets that make a savepoint due before its time.
+pub const MAX_GATHERED_ASSETS: usize = 100_000;
+/// Most items of one page of an answer.
+pub const MAX_PAGE_ITEMS: usize = 500;
+/// Assets that one listing looks at before it gives a page and where to go on.
+pub const MAX_SCANNED_ASSETS: usize = 20_000;
+/// Blocks that one search through the log looks at before it gives a page and where to go on.
+pub const MAX_SCANNED_BLOCKS: u64 = 500;
+
 /// Cuts a text at a character border so that it takes at most `max_bytes`.
 #[must_use]
 pub fn truncated(text: &str, max_bytes: usize) -> &str {

@@ -108,6 +108,9 @@ pub trait LedgerReader: Send + Sync {
     /// Numbers of the blocks whose progress covers a record, at most one.
     fn block_of_record(&self, partition: &SourcePartition, offset: u64) -> Option<u64>;
 
+    /// Numbers of blocks below `before` that hold dead letters, newest first.
+    fn blocks_with_dead_letters(&self, before: u64, limit: usize) -> Vec<u64>;
+
     /// Next offset of each partition that was ever read.
     fn progress(&self) -> Vec<(SourcePartition, u64)>;
 }

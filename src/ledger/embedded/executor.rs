@@ -3,11 +3,14 @@
 //! Runs ahead of durability: what it decided but the projections have not taken in yet is kept here
 //! and seen by the next call.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::codec::{Digest, Writer};
-use crate::contract::{Asset, Call, ContractSet, InvalidCode, StateView, Verdict, Versioned};
+use crate::contract::{
+    Asset, Call, ContractSet, Effects, InvalidCode, StateView, Verdict, Versioned,
+};
 use crate::ledger::block::{self, Block, BlockOutline, Header, Seal};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
@@ -17,7 +20,13 @@ use crate::limits::{MAX_BLOCK_BYTES, MAX_PENDING_ASSETS};
 use crate::transaction::{Signer, Transaction, leaf_hash};
 
 /// The state that durable blocks have written, as a projection holds it.
-pub trait DurableState: StateView + Send + Sync {
+pub trait DurableState: Send + Sync {
+    /// An asset that exists. An error halts the ledger: without the state nothing can be decided.
+    fn asset(&self, contract: &str, key: &str) -> Result<Option<Versioned>, String>;
+
+    /// Index of the entry that last wrote or deleted an asset.
+    fn newest_version(&self, contract: &str, key: &str) -> Result<Option<u64>, String>;
+
     /// Entries that it has taken in: every write of an entry below this is visible.
     fn applied_entries(&self) -> u64;
 }
@@ -71,7 +80,7 @@ impl Executor {
         durable: Arc<dyn DurableState>,
         position: Position,
     ) -> Self {
-        let view = PendingView { durable, pending: HashMap::new(), count: 0 };
+        let view = PendingView::over(durable);
         Self { name, signers, contracts, position, view }
     }
 
@@ -80,7 +89,8 @@ impl Executor {
         self.signers = signers;
     }
 
-    /// Executes work and gives its block. On an error nothing has changed.
+    /// Executes work and gives its block. Work that is refused changes nothing; after
+    /// [`LedgerError::Halted`] the executor must not be used again.
     pub fn build(&mut self, work: Work, now_ms: i64) -> Result<BuiltBlock, LedgerError> {
         self.check(&work)?;
         self.view.evict();
@@ -98,7 +108,7 @@ impl Executor {
                 count: submission.transactions.len() as u64,
             });
             for transaction in submission.transactions {
-                let entry = self.execute(transaction);
+                let entry = self.execute(transaction)?;
                 self.push(&mut body, entry);
             }
         }
@@ -126,31 +136,37 @@ impl Executor {
         Ok(())
     }
 
-    fn execute(&mut self, transaction: Transaction) -> Entry {
+    fn execute(&mut self, transaction: Transaction) -> Result<Entry, LedgerError> {
         let version = self.position.frontier.size();
-        let Some(contract) = self.contracts.get(&transaction.contract) else {
-            let detail = format!("no contract is named `{}`", transaction.contract);
-            let verdict = Verdict::invalid(InvalidCode::UnknownContract, detail);
-            let transaction = Arc::new(transaction);
-            return Entry::Transaction { transaction, verdict, writes: Vec::new() };
+        let effects = match self.contracts.get(&transaction.contract) {
+            Some(contract) => {
+                let call = Call {
+                    function: transaction.function,
+                    arguments: transaction.arguments.value(),
+                    time_ms: transaction.time_ms,
+                };
+                contract.execute(call, &self.view)
+            }
+            None => unknown_contract(&transaction.contract),
         };
-        let call = Call {
-            function: transaction.function,
-            arguments: transaction.arguments.value(),
-            time_ms: transaction.time_ms,
-        };
-        let effects = contract.execute(call, &self.view);
         let mut writes = Vec::with_capacity(effects.writes.len());
         for write in effects.writes {
+            // A write over a deleted asset names the deletion, so that history goes on behind it.
+            let contract = &transaction.contract;
+            let replaced =
+                write.replaced.or_else(|| self.view.newest_version(contract, &write.key));
             writes.push(StoredWrite {
                 key: write.key.as_str().into(),
                 value: write.asset.as_ref().map(|asset| asset.to_bytes().into()),
-                replaced: write.replaced,
+                replaced,
             });
-            self.view.put(&transaction.contract, write.key, (version, write.asset));
+            self.view.put(contract, write.key, (version, write.asset));
+        }
+        if let Some(reason) = self.view.failure.take() {
+            return Err(LedgerError::Halted(reason));
         }
         let transaction = Arc::new(transaction);
-        Entry::Transaction { transaction, verdict: effects.verdict, writes }
+        Ok(Entry::Transaction { transaction, verdict: effects.verdict, writes })
     }
 
     fn push(&mut self, body: &mut Body, entry: Entry) {
@@ -223,6 +239,12 @@ impl Executor {
     }
 }
 
+fn unknown_contract(name: &str) -> Effects {
+    let detail = format!("no contract is named `{name}`");
+    let verdict = Verdict::invalid(InvalidCode::UnknownContract, detail);
+    Effects { verdict, writes: Vec::new() }
+}
+
 /// What a block gathers while it is made.
 #[derive(Default)]
 struct Body {
@@ -240,14 +262,34 @@ struct PendingView {
     durable: Arc<dyn DurableState>,
     pending: HashMap<Arc<str>, HashMap<String, PendingAsset>>,
     count: usize,
+    /// Why the durable state could not be read.
+    failure: RefCell<Option<String>>,
 }
 
 impl PendingView {
+    fn over(durable: Arc<dyn DurableState>) -> Self {
+        Self { durable, pending: HashMap::new(), count: 0, failure: RefCell::new(None) }
+    }
+
     fn put(&mut self, contract: &Arc<str>, key: String, asset: PendingAsset) {
         let assets = self.pending.entry(contract.clone()).or_default();
         if assets.insert(key, asset).is_none() {
             self.count += 1;
         }
+    }
+
+    fn newest_version(&self, contract: &str, key: &str) -> Option<u64> {
+        match self.pending.get(contract).and_then(|assets| assets.get(key)) {
+            Some((version, _)) => Some(*version),
+            None => self.noted(self.durable.newest_version(contract, key)),
+        }
+    }
+
+    fn noted<T>(&self, read: Result<Option<T>, String>) -> Option<T> {
+        read.unwrap_or_else(|reason| {
+            self.failure.replace(Some(reason));
+            None
+        })
     }
 
     /// Forgets what the projections have taken in, once much has gathered: until then it also
@@ -271,7 +313,7 @@ impl StateView for PendingView {
                 let asset = asset.clone()?;
                 Some(Versioned { version: *version, asset })
             }
-            None => self.durable.asset(contract, key),
+            None => self.noted(self.durable.asset(contract, key)),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Index {
     blocks: Vec<(Location, u64)>,
     /// Per partition, rising: next offset before a block, and the block.
     partitions: BTreeMap<SourcePartition, PartitionIndex>,
+    /// Numbers of blocks with dead letters, rising.
+    dead_letter_blocks: Vec<u64>,
     /// Definitions with their entry index.
     pub definitions: Vec<(u64, Definition)>,
     /// Who may sign.
@@ -106,6 +108,13 @@ impl Index {
         index.blocks.get(behind.checked_sub(1)?).map(|(_, block)| *block)
     }
 
+    /// Numbers of blocks below `before` that hold dead letters, newest first.
+    #[must_use]
+    pub fn blocks_with_dead_letters(&self, before: u64, limit: usize) -> Vec<u64> {
+        let below = self.dead_letter_blocks.partition_point(|number| *number < before);
+        self.dead_letter_blocks[..below].iter().rev().take(limit).copied().collect()
+    }
+
     /// Next offset of each partition.
     #[must_use]
     pub fn progress(&self) -> Vec<(SourcePartition, u64)> {
@@ -165,6 +174,9 @@ impl Index {
                 index.blocks.push((progress.from, header.number));
             }
             index.next = progress.next;
+        }
+        if !outline.records.dead_letters.is_empty() {
+            self.dead_letter_blocks.push(header.number);
         }
         self.effects = header.effects;
         self.checkpoint = outline.checkpoint.clone();

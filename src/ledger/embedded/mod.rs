@@ -227,7 +227,7 @@ impl std::fmt::Debug for EmbeddedLedger {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::contract::{StateView, Versioned};
+    use crate::contract::Versioned;
     use crate::ledger::entry::tests::any_transaction;
     use crate::ledger::{Entry, Head};
     use crate::transaction::{Submission, Transaction};
@@ -238,13 +238,15 @@ mod tests {
 
     struct NoState;
 
-    impl StateView for NoState {
-        fn asset(&self, _contract: &str, _key: &str) -> Option<Versioned> {
-            None
-        }
-    }
-
     impl DurableState for NoState {
+        fn asset(&self, _contract: &str, _key: &str) -> Result<Option<Versioned>, String> {
+            Ok(None)
+        }
+
+        fn newest_version(&self, _contract: &str, _key: &str) -> Result<Option<u64>, String> {
+            Ok(None)
+        }
+
         fn applied_entries(&self) -> u64 {
             0
         }

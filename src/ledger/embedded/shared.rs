@@ -268,6 +268,10 @@ impl LedgerReader for Shared {
         self.index().block_of_record(partition, offset)
     }
 
+    fn blocks_with_dead_letters(&self, before: u64, limit: usize) -> Vec<u64> {
+        self.index().blocks_with_dead_letters(before, limit)
+    }
+
     fn progress(&self) -> Vec<(SourcePartition, u64)> {
         self.index().progress()
     }

@@ -1,0 +1,190 @@
+//! Looking back along the log: the history of an asset, recent changes, searches for transactions
+//! and dead letters. No index of its own: every write names the version that it replaced.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::ledger::{Block, DeadLetter, Entry, LedgerError, LedgerReader, StoredWrite};
+use crate::limits::MAX_SCANNED_BLOCKS;
+use crate::transaction::Transaction;
+
+/// One entry with its place.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The block that holds it.
+    pub block: Arc<Block>,
+    /// Index of the entry in the tree.
+    pub index: u64,
+}
+
+impl Found {
+    /// The entry.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        self.block.entry(self.index)
+    }
+
+    /// The transaction, where it is one.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&Arc<Transaction>> {
+        self.entry().and_then(Entry::transaction)
+    }
+
+    /// What the entry wrote of an asset.
+    #[must_use]
+    pub fn write_of(&self, contract: &str, key: &str) -> Option<&StoredWrite> {
+        match self.entry()? {
+            Entry::Transaction { transaction, writes, .. }
+                if &*transaction.contract == contract =>
+            {
+                writes.iter().find(|write| &*write.key == key)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The entry with this index.
+pub fn entry(ledger: &dyn LedgerReader, index: u64) -> Result<Option<Found>, LedgerError> {
+    let Some(number) = ledger.block_of_entry(index) else { return Ok(None) };
+    Ok(Some(Found { block: ledger.block(number)?, index }))
+}
+
+/// The transaction with this id.
+pub fn transaction(
+    ledger: &dyn LedgerReader,
+    id: &crate::event::SourcePosition,
+) -> Result<Option<Found>, LedgerError> {
+    let Some(number) = ledger.block_of_record(&id.partition, id.offset) else { return Ok(None) };
+    let block = ledger.block(number)?;
+    let is_it = |entry: &Entry| entry.transaction().is_some_and(|found| found.id == *id);
+    let index = block.indexed_entries().find(|(_, entry)| is_it(entry)).map(|(index, _)| index);
+    Ok(index.map(|index| Found { block, index }))
+}
+
+/// The changes of an asset, newest first, from the entry `newest` on back. The second value is the
+/// entry to go on from.
+pub fn of_asset(
+    ledger: &dyn LedgerReader,
+    (contract, key): (&str, &str),
+    newest: u64,
+    limit: usize,
+) -> Result<(Vec<Found>, Option<u64>), LedgerError> {
+    let mut changes = Vec::new();
+    let mut next = Some(newest);
+    while let Some(index) = next {
+        if changes.len() == limit {
+            return Ok((changes, Some(index)));
+        }
+        let Some(found) = entry(ledger, index)? else { break };
+        let Some(write) = found.write_of(contract, key) else { break };
+        // A version is older than the one that replaced it, so this ends.
+        next = write.replaced.filter(|replaced| *replaced < index);
+        changes.push(found);
+    }
+    Ok((changes, None))
+}
+
+/// Entries from `before` on back, newest first, that a filter takes. At most `limit`, out of at most
+/// [`MAX_SCANNED_BLOCKS`] blocks. The second value is where to go on.
+pub fn search(
+    ledger: &dyn LedgerReader,
+    before: Option<u64>,
+    limit: usize,
+    mut takes: impl FnMut(&Entry) -> bool,
+) -> Result<(Vec<Found>, Option<u64>), LedgerError> {
+    let end = before.unwrap_or(u64::MAX).min(ledger.head().tree_size);
+    let mut found = Vec::new();
+    let mut scanned = 0;
+    let mut number = end.checked_sub(1).and_then(|entry| ledger.block_of_entry(entry));
+    while let Some(at) = number {
+        let block = ledger.block(at)?;
+        if scanned == MAX_SCANNED_BLOCKS {
+            return Ok((found, Some(block.header.tree_size)));
+        }
+        scanned += 1;
+        let indexed: Vec<_> = block.indexed_entries().filter(|(index, _)| *index < end).collect();
+        for (index, entry) in indexed.into_iter().rev() {
+            if found.len() == limit {
+                return Ok((found, Some(index + 1)));
+            }
+            if takes(entry) {
+                found.push(Found { block: block.clone(), index });
+            }
+        }
+        number = at.checked_sub(1);
+    }
+    Ok((found, None))
+}
+
+/// The newest change of each asset, newest first: at most `limit` assets.
+pub fn recent_assets(
+    ledger: &dyn LedgerReader,
+    limit: usize,
+) -> Result<Vec<(Found, Box<str>)>, LedgerError> {
+    let mut seen = BTreeSet::new();
+    let mut recent = Vec::new();
+    let mut number = ledger.head().height.checked_sub(1);
+    let mut scanned = 0;
+    while let (Some(at), true) = (number, scanned < MAX_SCANNED_BLOCKS) {
+        scanned += 1;
+        let block = ledger.block(at)?;
+        let indexed: Vec<_> = block.indexed_entries().collect();
+        for (index, entry) in indexed.into_iter().rev() {
+            let Entry::Transaction { transaction, writes, .. } = entry else { continue };
+            for write in writes {
+                if recent.len() == limit {
+                    return Ok(recent);
+                }
+                if seen.insert((transaction.contract.clone(), write.key.clone())) {
+                    recent.push((Found { block: block.clone(), index }, write.key.clone()));
+                }
+            }
+        }
+        number = at.checked_sub(1);
+    }
+    Ok(recent)
+}
+
+/// A dead letter and its place among those of its block.
+#[derive(Debug, Clone)]
+pub struct FoundLetter {
+    /// The block that holds it.
+    pub block: Arc<Block>,
+    /// Place in the block's list.
+    pub at: usize,
+}
+
+impl FoundLetter {
+    /// The letter.
+    #[must_use]
+    pub fn letter(&self) -> Option<&DeadLetter> {
+        self.block.records.dead_letters.get(self.at)
+    }
+}
+
+/// Where a search for dead letters goes on: before this place of this block.
+pub type LetterCursor = (u64, usize);
+
+/// Dead letters before a place, newest first. The second value is where to go on.
+pub fn dead_letters(
+    ledger: &dyn LedgerReader,
+    before: Option<LetterCursor>,
+    limit: usize,
+) -> Result<(Vec<FoundLetter>, Option<LetterCursor>), LedgerError> {
+    let (newest, end) = before.unwrap_or((u64::MAX, usize::MAX));
+    let mut letters = Vec::new();
+    // Every block of the list has a letter, so one more block than letters is enough.
+    for number in ledger.blocks_with_dead_letters(newest.saturating_add(1), limit + 2) {
+        let block = ledger.block(number)?;
+        let count = block.records.dead_letters.len();
+        let end = if number == newest { count.min(end) } else { count };
+        for at in (0..end).rev() {
+            if letters.len() == limit {
+                return Ok((letters, Some((number, at + 1))));
+            }
+            letters.push(FoundLetter { block: block.clone(), at });
+        }
+    }
+    Ok((letters, None))
+}

@@ -1,0 +1,75 @@
+//! Folds over the log: world state in sled, totals, history, alerts. None of them is the truth: each
+//! may be deleted at any time and is built again from the log.
+
+mod store;
+mod totals;
+
+pub mod history;
+pub mod world;
+
+pub use totals::Totals;
+pub use world::{Filter, StoredAsset, World};
+
+use std::path::PathBuf;
+
+use crate::codec::{DecodeError, Digest};
+use crate::ledger::{Block, LedgerError};
+
+/// A fold over blocks that keeps its own place in the log.
+///
+/// An implementation MUST write its place in the same atomic step as its data, MUST give the same
+/// data for the same blocks, and MUST NOT decide anything that the block does not say.
+pub trait Projection: Send + Sync {
+    /// A short name for logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Number of the block that it needs next.
+    fn next_block(&self) -> u64;
+
+    /// Takes in the next block.
+    fn apply(&self, block: &Block) -> Result<(), StateError>;
+
+    /// Makes what it took in lasting, together with its place.
+    fn savepoint(&self) -> Result<(), StateError>;
+}
+
+/// Why a fold cannot go on. It is then set aside and built again.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The store failed.
+    #[error("the state store in {path}: {reason}")]
+    Store {
+        /// Its directory.
+        path: PathBuf,
+        /// What it said.
+        reason: String,
+    },
+    /// A file operation failed.
+    #[error("{doing} {path}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A value is not what was written.
+    #[error("the state store holds a value that cannot be read")]
+    Decode(#[from] DecodeError),
+    /// A block does not follow from what was taken in before.
+    #[error("block {number} does not follow the savepoint's block, whose hash is {savepoint}")]
+    NotNext {
+        /// Number of the block.
+        number: u64,
+        /// Hash of the newest block that was taken in.
+        savepoint: Digest,
+    },
+    /// The log could not be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A destination outside failed.
+    #[error("{0}")]
+    Destination(String),
+}

@@ -1,0 +1,272 @@
+//! sled, kept at arm's length: one tree, one writer, one batch a savepoint with the savepoint in it.
+//!
+//! sled does not promise that what was written is there after a crash, nor that damage is seen. So
+//! every savepoint carries a fingerprint over all assets, and opening compares it with what is
+//! there; whatever does not fit, an error or a panic within sled included, means: set it aside and
+//! build it again from the log.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::limits::STATE_CACHE_BYTES;
+use crate::state::{StateError, Totals};
+
+/// Raised when the meaning of the stored data changes: an older store is then built again.
+const PROJECTION_VERSION: u64 = 1;
+const SAVEPOINT_KEY: &[u8] = b"m/savepoint";
+const ASSET_PREFIX: &[u8] = b"s/";
+const ALERT_PREFIX: &[u8] = b"a/";
+/// Canonical bytes of an asset without an active alert begin so: names are sorted.
+const NO_ACTIVE_ALERT: &[u8] = br#"{"alerts":{"active":[]"#;
+
+/// The place in the log that the store has taken in, and the fingerprint of what it then holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Savepoint {
+    /// Blocks taken in.
+    pub blocks: u64,
+    /// Hash of the newest of them.
+    pub block_hash: Digest,
+    /// Entries taken in.
+    pub entries: u64,
+    /// Counts up to here.
+    pub totals: Totals,
+    /// Over every asset.
+    pub fingerprint: Fingerprint,
+}
+
+/// A digest over a set, to which members can be added and taken away in any order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Fingerprint {
+    sum: [u64; 4],
+    count: u64,
+}
+
+impl Fingerprint {
+    fn lanes(key: &[u8], value: &[u8]) -> [u64; 4] {
+        let len = (key.len() as u64).to_le_bytes();
+        let digest = Digest::of_parts(&[&len, key, value]).0;
+        let mut lanes = [0; 4];
+        for (lane, bytes) in lanes.iter_mut().zip(digest.chunks_exact(8)) {
+            *lane = bytes.iter().fold(0, |lane, byte| lane << 8 | u64::from(*byte));
+        }
+        lanes
+    }
+
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        for (sum, lane) in self.sum.iter_mut().zip(Self::lanes(key, value)) {
+            *sum = sum.wrapping_add(lane);
+        }
+        self.count = self.count.wrapping_add(1);
+    }
+
+    fn remove(&mut self, key: &[u8], value: &[u8]) {
+        for (sum, lane) in self.sum.iter_mut().zip(Self::lanes(key, value)) {
+            *sum = sum.wrapping_sub(lane);
+        }
+        self.count = self.count.wrapping_sub(1);
+    }
+}
+
+/// An asset as it is stored: the entry that wrote it, and its canonical bytes; none once deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Entry index.
+    pub version: u64,
+    /// Canonical bytes.
+    pub value: Option<std::sync::Arc<[u8]>>,
+}
+
+impl Stored {
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.uint(self.version);
+        writer.option(self.value.as_deref(), Writer::bytes);
+        writer.into_bytes()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.uint("version")?;
+        let value = reader.option("asset", |r| r.bytes("asset").map(Into::into))?;
+        reader.finish()?;
+        Ok(Self { version, value })
+    }
+
+    /// Whether an alert is active.
+    #[must_use]
+    pub fn has_alert(&self) -> bool {
+        self.value.as_ref().is_some_and(|value| !value.starts_with(NO_ACTIVE_ALERT))
+    }
+}
+
+/// Contract and key of an asset, in the order that pages list them.
+pub type AssetKey = (std::sync::Arc<str>, String);
+
+/// The open store.
+#[derive(Debug)]
+pub struct Store {
+    path: PathBuf,
+    db: sled::Db,
+}
+
+fn stored_key(prefix: &[u8], contract: &str, key: &str) -> Vec<u8> {
+    // A contract's name holds no zero byte (its form forbids it), so this splits in one way only.
+    [prefix, contract.as_bytes(), &[0], key.as_bytes()].concat()
+}
+
+fn split_key(stored: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(stored.get(2..)?).ok()?;
+    text.split_once('\0')
+}
+
+impl Store {
+    /// Opens the store and compares what is there with its savepoint; `None` for the savepoint of
+    /// a new one. An error means that it has to be built again.
+    pub fn open(path: &Path) -> Result<(Self, Savepoint), StateError> {
+        let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
+        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path)));
+        opened.unwrap_or_else(|_| Err(broken("sled panicked on what it found".to_owned())))
+    }
+
+    fn open_unguarded(path: &Path) -> Result<(Self, Savepoint), StateError> {
+        let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
+        let config =
+            sled::Config::new().path(path).cache_capacity(STATE_CACHE_BYTES).flush_every_ms(None);
+        let db = config.open().map_err(|error| broken(error.to_string()))?;
+        let store = Self { path: path.to_owned(), db };
+        let savepoint = match store.get(SAVEPOINT_KEY)? {
+            Some(bytes) => decode_savepoint(&bytes)?,
+            None if store.db.is_empty() => Savepoint::default(),
+            None => return Err(broken("it holds data but no savepoint".to_owned())),
+        };
+        if store.fingerprint()? != savepoint.fingerprint {
+            return Err(broken("its assets are not those of its savepoint".to_owned()));
+        }
+        Ok((store, savepoint))
+    }
+
+    fn error(&self, error: &sled::Error) -> StateError {
+        StateError::Store { path: self.path.clone(), reason: error.to_string() }
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StateError> {
+        self.db.get(key).map_err(|error| self.error(&error))
+    }
+
+    fn fingerprint(&self) -> Result<Fingerprint, StateError> {
+        let mut fingerprint = Fingerprint::default();
+        for pair in self.db.scan_prefix(ASSET_PREFIX) {
+            let (key, value) = pair.map_err(|error| self.error(&error))?;
+            fingerprint.add(&key, &value);
+        }
+        Ok(fingerprint)
+    }
+
+    /// An asset, deleted ones included.
+    pub fn asset(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
+        let stored = self.get(&stored_key(ASSET_PREFIX, contract, key))?;
+        Ok(stored.map(|bytes| Stored::decode(&bytes)).transpose()?)
+    }
+
+    /// A contract's assets from a key on, in order, deleted ones included.
+    pub fn assets<'a>(
+        &'a self,
+        contract: &str,
+        from: &str,
+    ) -> impl Iterator<Item = Result<(String, Stored), StateError>> + use<'a> {
+        let prefix = stored_key(ASSET_PREFIX, contract, "");
+        self.db
+            .range(stored_key(ASSET_PREFIX, contract, from)..)
+            .map(|pair| pair.map_err(|error| self.error(&error)))
+            .take_while(move |pair| !pair.as_ref().is_ok_and(|(key, _)| !key.starts_with(&prefix)))
+            .map(|pair| {
+                let (stored, value) = pair?;
+                let (_, key) = split_key(&stored).ok_or(DecodeError::Malformed("asset key"))?;
+                Ok((key.to_owned(), Stored::decode(&value)?))
+            })
+    }
+
+    /// Assets that had an active alert at the savepoint.
+    pub fn alerts(&self) -> impl Iterator<Item = Result<AssetKey, StateError>> + '_ {
+        self.db.scan_prefix(ALERT_PREFIX).keys().map(|key| {
+            let key = key.map_err(|error| self.error(&error))?;
+            let (contract, key) = split_key(&key).ok_or(DecodeError::Malformed("alert key"))?;
+            Ok((contract.into(), key.to_owned()))
+        })
+    }
+
+    /// Writes changed assets and the savepoint in one batch, and flushes.
+    pub fn save<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a AssetKey, &'a Stored)>,
+        savepoint: &mut Savepoint,
+    ) -> Result<(), StateError> {
+        let mut batch = sled::Batch::default();
+        for ((contract, key), stored) in changes {
+            let asset_key = stored_key(ASSET_PREFIX, contract, key);
+            if let Some(old) = self.get(&asset_key)? {
+                savepoint.fingerprint.remove(&asset_key, &old);
+            }
+            let value = stored.encode();
+            savepoint.fingerprint.add(&asset_key, &value);
+            batch.insert(asset_key, value);
+            let alert_key = stored_key(ALERT_PREFIX, contract, key);
+            match stored.has_alert() {
+                true => batch.insert(alert_key, &[]),
+                false => batch.remove(alert_key),
+            }
+        }
+        batch.insert(SAVEPOINT_KEY, encode_savepoint(savepoint));
+        self.db.apply_batch(batch).map_err(|error| self.error(&error))?;
+        self.db.flush().map(|_| ()).map_err(|error| self.error(&error))
+    }
+}
+
+fn encode_savepoint(savepoint: &Savepoint) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.uint(PROJECTION_VERSION);
+    writer.uint(savepoint.blocks);
+    writer.digest(&savepoint.block_hash);
+    writer.uint(savepoint.entries);
+    savepoint.totals.encode(&mut writer);
+    savepoint.fingerprint.sum.iter().for_each(|lane| writer.uint(*lane));
+    writer.uint(savepoint.fingerprint.count);
+    writer.into_bytes()
+}
+
+fn decode_savepoint(bytes: &[u8]) -> Result<Savepoint, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    if reader.uint("projection version")? != PROJECTION_VERSION {
+        return Err(DecodeError::Malformed("projection version"));
+    }
+    let blocks = reader.uint("blocks")?;
+    let block_hash = reader.digest("block hash")?;
+    let entries = reader.uint("entries")?;
+    let totals = Totals::decode(&mut reader)?;
+    let mut fingerprint = Fingerprint::default();
+    for lane in &mut fingerprint.sum {
+        *lane = reader.uint("fingerprint")?;
+    }
+    fingerprint.count = reader.uint("fingerprint")?;
+    reader.finish()?;
+    Ok(Savepoint { blocks, block_hash, entries, totals, fingerprint })
+}
+
+/// Moves a store that cannot be used out of the way, over the one that was set aside before.
+pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".set-aside");
+    let aside = path.with_file_name(name);
+    let io = |doing| {
+        let path = path.to_owned();
+        move |error| StateError::Io { doing, path, error }
+    };
+    if aside.exists() {
+        std::fs::remove_dir_all(&aside).map_err(io("removing the older copy of"))?;
+    }
+    if path.exists() {
+        std::fs::rename(path, &aside).map_err(io("setting aside"))?;
+    }
+    Ok(aside)
+}

@@ -1,0 +1,377 @@
+//! World state: the newest value of every asset.
+//!
+//! Written behind: changes gather in memory, each key once, and go to the store with every savepoint.
+//! Reads look at what has gathered, then at what is being written, then at the store, so they always
+//! see every block that was taken in.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::iter::Peekable;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use serde_json::Value;
+
+use crate::codec::Digest;
+use crate::contract::{Asset, Versioned};
+use crate::ledger::embedded::DurableState;
+use crate::ledger::{Block, Entry, LedgerReader};
+use crate::state::store::{AssetKey, Savepoint, Store, Stored, set_aside};
+use crate::state::{Projection, StateError, Totals};
+
+/// An asset with its key and version.
+#[derive(Debug, Clone)]
+pub struct StoredAsset {
+    /// Name of the contract.
+    pub contract: Arc<str>,
+    /// Key within the contract.
+    pub key: String,
+    /// Index of the entry that wrote it.
+    pub version: u64,
+    /// The state.
+    pub asset: Asset,
+}
+
+/// Which assets a listing gives.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Keys that begin so.
+    pub prefix: String,
+    /// Dotted paths into the asset and the text that the value there must have.
+    pub fields: Vec<(String, String)>,
+    /// Only assets with an active alert.
+    pub alerts_only: bool,
+}
+
+impl Filter {
+    fn holds(&self, key: &str, asset: &Asset) -> bool {
+        let has_field = |(path, text): &(String, String)| {
+            field(asset, path).is_some_and(|value| match value {
+                Value::String(found) => found == text,
+                other => serde_json::from_str::<Value>(text).is_ok_and(|value| value == *other),
+            })
+        };
+        key.starts_with(&self.prefix)
+            && (!self.alerts_only || !asset.alerts.active.is_empty())
+            && self.fields.iter().all(has_field)
+    }
+}
+
+fn field<'a>(asset: &'a Asset, path: &str) -> Option<&'a Value> {
+    let mut steps = path.split('.');
+    let first = steps.next()?;
+    let root = asset.state.get(first).or_else(|| asset.derived.get(first))?;
+    steps.try_fold(root, |value, step| value.get(step))
+}
+
+type Gathered = HashMap<Arc<str>, BTreeMap<String, Stored>>;
+
+#[derive(Debug, Default)]
+struct Layers {
+    gathered: Gathered,
+    writing: Arc<Gathered>,
+    place: Savepoint,
+}
+
+/// The projection.
+#[derive(Debug)]
+pub struct World {
+    path: PathBuf,
+    layers: RwLock<Layers>,
+    store: Store,
+    /// One savepoint at a time.
+    saving: Mutex<()>,
+}
+
+/// What opening the state found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    New,
+    /// A store that fits the log.
+    Usable,
+    /// A store that does not; it was set aside, with the reason.
+    Unusable(String),
+}
+
+impl World {
+    /// Opens the state next to a ledger. A store that is damaged, older in form, ahead of the log or
+    /// of another ledger is set aside.
+    pub fn open(path: &Path, ledger: &dyn LedgerReader) -> Result<(Self, Found), StateError> {
+        let opened = Store::open(path).and_then(|(store, savepoint)| {
+            check_place(&savepoint, ledger)?;
+            Ok((store, savepoint))
+        });
+        let (found, (store, place)) = match opened {
+            Ok((store, place)) if place.blocks == 0 => (Found::New, (store, place)),
+            Ok(opened) => (Found::Usable, opened),
+            Err(error) => {
+                let reason = crate::fault::chain(&error);
+                set_aside(path)?;
+                (Found::Unusable(reason), Store::open(path)?)
+            }
+        };
+        let layers = RwLock::new(Layers { place, ..Layers::default() });
+        Ok((Self { path: path.to_owned(), layers, store, saving: Mutex::new(()) }, found))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Layers> {
+        // A block is taken in by plain inserts; one that is cut short is never marked as taken in.
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Directory of the store.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Counts over every block that was taken in.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.read().place.totals.clone()
+    }
+
+    /// Changed assets that wait for the next savepoint.
+    #[must_use]
+    pub fn gathered(&self) -> usize {
+        self.read().gathered.values().map(BTreeMap::len).sum()
+    }
+
+    fn stored(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
+        let layers = self.read();
+        let of = |layer: &Gathered| layer.get(contract).and_then(|assets| assets.get(key).cloned());
+        let found = of(&layers.gathered).or_else(|| of(&layers.writing));
+        drop(layers);
+        match found {
+            Some(stored) => Ok(Some(stored)),
+            None => self.store.asset(contract, key),
+        }
+    }
+
+    /// An asset; `None` where it was never written or is deleted.
+    pub fn get(&self, contract: &str, key: &str) -> Result<Option<StoredAsset>, StateError> {
+        Ok(self.stored(contract, key)?.and_then(|stored| stored_asset(contract, key, &stored)))
+    }
+
+    /// Index of the entry that last wrote or deleted an asset.
+    pub fn newest_version(&self, contract: &str, key: &str) -> Result<Option<u64>, StateError> {
+        Ok(self.stored(contract, key)?.map(|stored| stored.version))
+    }
+
+    /// Assets of a contract behind a key, in order of keys: at most `limit`, out of at most
+    /// `max_scanned` that were looked at. The second value is where to go on.
+    pub fn list(
+        &self,
+        contract: &str,
+        after: Option<&str>,
+        filter: &Filter,
+        (limit, max_scanned): (usize, usize),
+    ) -> Result<(Vec<StoredAsset>, Option<String>), StateError> {
+        // The key directly behind a key is that key and a zero byte.
+        let behind = after.map(|after| format!("{after}\0")).unwrap_or_default();
+        let from = behind.max(filter.prefix.clone());
+        let overlay = self.overlay(contract, &from, max_scanned);
+        let merged = Merge {
+            overlay: overlay.into_iter().peekable(),
+            stored: self.store.assets(contract, &from).peekable(),
+        };
+        let mut page = Vec::new();
+        let mut last = None;
+        for (scanned, pair) in merged.enumerate() {
+            let (key, stored) = pair?;
+            if !key.starts_with(&filter.prefix) {
+                break;
+            }
+            if page.len() == limit || scanned == max_scanned {
+                return Ok((page, last));
+            }
+            let asset = stored_asset(contract, &key, &stored);
+            page.extend(asset.filter(|asset| filter.holds(&key, &asset.asset)));
+            last = Some(key);
+        }
+        Ok((page, None))
+    }
+
+    fn overlay(&self, contract: &str, from: &str, limit: usize) -> BTreeMap<String, Stored> {
+        let layers = self.read();
+        let range = (Bound::Included(from), Bound::Unbounded);
+        let mut merged = BTreeMap::new();
+        for layer in [&*layers.writing, &layers.gathered] {
+            let Some(assets) = layer.get(contract) else { continue };
+            for (key, stored) in assets.range::<str, _>(range).take(limit + 1) {
+                merged.insert(key.clone(), stored.clone());
+            }
+        }
+        merged
+    }
+
+    /// Assets with an active alert, in order of contract and key.
+    pub fn alerts(
+        &self,
+        after: Option<&AssetKey>,
+        limit: usize,
+    ) -> Result<(Vec<StoredAsset>, Option<AssetKey>), StateError> {
+        let mut candidates = BTreeSet::new();
+        for key in self.store.alerts() {
+            candidates.insert(key?);
+        }
+        let layers = self.read();
+        for layer in [&*layers.writing, &layers.gathered] {
+            for (contract, assets) in layer {
+                let alerting = assets.iter().filter(|(_, stored)| stored.has_alert());
+                candidates.extend(alerting.map(|(key, _)| (contract.clone(), key.clone())));
+            }
+        }
+        drop(layers);
+        let mut page = Vec::new();
+        let mut last = None;
+        for candidate in candidates {
+            if after.is_some_and(|after| candidate <= *after) {
+                continue;
+            }
+            if page.len() == limit {
+                return Ok((page, last));
+            }
+            let asset = self.get(&candidate.0, &candidate.1)?;
+            page.extend(asset.filter(|asset| !asset.asset.alerts.active.is_empty()));
+            last = Some(candidate);
+        }
+        Ok((page, None))
+    }
+}
+
+/// What has gathered over what is stored, in order of keys.
+struct Merge<I: Iterator<Item = Result<(String, Stored), StateError>>> {
+    overlay: Peekable<std::collections::btree_map::IntoIter<String, Stored>>,
+    stored: Peekable<I>,
+}
+
+impl<I: Iterator<Item = Result<(String, Stored), StateError>>> Iterator for Merge<I> {
+    type Item = Result<(String, Stored), StateError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some((over, _)) = self.overlay.peek() else { return self.stored.next() };
+        match self.stored.peek() {
+            Some(Err(_)) => self.stored.next(),
+            Some(Ok((stored, _))) if stored < over => self.stored.next(),
+            Some(Ok((stored, _))) => {
+                if stored == over {
+                    self.stored.next();
+                }
+                self.overlay.next().map(Ok)
+            }
+            None => self.overlay.next().map(Ok),
+        }
+    }
+}
+
+fn stored_asset(contract: &str, key: &str, stored: &Stored) -> Option<StoredAsset> {
+    let asset = Asset::from_bytes(stored.value.as_deref()?).ok()?;
+    let version = stored.version;
+    Some(StoredAsset { contract: contract.into(), key: key.to_owned(), version, asset })
+}
+
+fn gather(gathered: &mut Gathered, contract: &Arc<str>, key: &str, stored: Stored) {
+    if !gathered.contains_key(contract) {
+        gathered.insert(contract.clone(), BTreeMap::new());
+    }
+    let Some(assets) = gathered.get_mut(contract) else { return };
+    match assets.get_mut(key) {
+        Some(slot) => *slot = stored,
+        None => _ = assets.insert(key.to_owned(), stored),
+    }
+}
+
+/// A savepoint must name a block of this very log.
+fn check_place(savepoint: &Savepoint, ledger: &dyn LedgerReader) -> Result<(), StateError> {
+    let Some(number) = savepoint.blocks.checked_sub(1) else { return Ok(()) };
+    let hash = match number + 1 == ledger.head().height {
+        true => ledger.head().block_hash,
+        false => ledger.block(number)?.header.hash(),
+    };
+    match hash == savepoint.block_hash {
+        true => Ok(()),
+        false => Err(StateError::NotNext { number, savepoint: savepoint.block_hash }),
+    }
+}
+
+impl Projection for World {
+    fn name(&self) -> &'static str {
+        "state"
+    }
+
+    fn next_block(&self) -> u64 {
+        self.read().place.blocks
+    }
+
+    fn apply(&self, block: &Block) -> Result<(), StateError> {
+        let mut layers = self.write();
+        let place = &layers.place;
+        let previous = if place.blocks == 0 { Digest::default() } else { place.block_hash };
+        if block.header.number != place.blocks || block.header.previous != previous {
+            let (number, savepoint) = (block.header.number, place.block_hash);
+            return Err(StateError::NotNext { number, savepoint });
+        }
+        for (version, entry) in block.indexed_entries() {
+            let Entry::Transaction { transaction, writes, .. } = entry else { continue };
+            for write in writes {
+                let stored = Stored { version, value: write.value.clone() };
+                gather(&mut layers.gathered, &transaction.contract, &write.key, stored);
+            }
+        }
+        layers.place.totals.add(block);
+        layers.place.blocks += 1;
+        layers.place.entries = block.header.tree_size;
+        layers.place.block_hash = block.header.hash();
+        Ok(())
+    }
+
+    fn savepoint(&self) -> Result<(), StateError> {
+        let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut layers = self.write();
+        // What a failed savepoint left is written again, under what has gathered since.
+        let mut writing = (*std::mem::take(&mut layers.writing)).clone();
+        for (contract, assets) in std::mem::take(&mut layers.gathered) {
+            writing.entry(contract).or_default().extend(assets);
+        }
+        layers.writing = Arc::new(writing);
+        let writing = layers.writing.clone();
+        let mut place = layers.place.clone();
+        drop(layers);
+        let keyed: Vec<(AssetKey, &Stored)> = writing
+            .iter()
+            .flat_map(|(contract, assets)| {
+                assets.iter().map(|(key, stored)| ((contract.clone(), key.clone()), stored))
+            })
+            .collect();
+        self.store.save(keyed.iter().map(|(key, stored)| (key, *stored)), &mut place)?;
+        let mut layers = self.write();
+        layers.writing = Arc::default();
+        layers.place.fingerprint = place.fingerprint;
+        Ok(())
+    }
+}
+
+impl DurableState for World {
+    fn asset(&self, contract: &str, key: &str) -> Result<Option<Versioned>, String> {
+        let found = self.get(contract, key).map_err(|error| crate::fault::chain(&error))?;
+        let versioned = |found: StoredAsset| {
+            let version = found.version;
+            Versioned { version, asset: Arc::new(found.asset) }
+        };
+        Ok(found.map(versioned))
+    }
+
+    fn newest_version(&self, contract: &str, key: &str) -> Result<Option<u64>, String> {
+        World::newest_version(self, contract, key).map_err(|error| crate::fault::chain(&error))
+    }
+
+    fn applied_entries(&self) -> u64 {
+        self.read().place.entries
+    }
+}
