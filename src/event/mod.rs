@@ -3,6 +3,7 @@
 //! Nothing here reads the network or asks the time.
 
 mod position;
+pub mod time;
 
 pub use position::{PositionError, SourcePartition, SourcePosition};
 
@@ -36,6 +37,12 @@ impl<'a> Headers<'a> {
     #[must_use]
     pub fn from_encoded(bytes: &'a [u8]) -> Self {
         Self { bytes }
+    }
+
+    /// The bytes that [`Headers::from_encoded`] takes.
+    #[must_use]
+    pub fn as_encoded(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Names and values in order.
@@ -205,6 +212,12 @@ pub struct Event {
     pub partition: SourcePartition,
     /// Kafka offset.
     pub offset: u64,
+    /// The broker's timestamp in milliseconds since 1970, where there is one.
+    pub timestamp_ms: Option<i64>,
+    /// Record key, exactly as received.
+    pub key: Option<Vec<u8>>,
+    /// Record headers in the framing of [`Headers`]; read them by [`Event::headers`].
+    pub header_bytes: Vec<u8>,
     /// Who sent it.
     pub device: Device,
     /// What it is about.
@@ -213,4 +226,12 @@ pub struct Event {
     pub payload: Value,
     /// SHA-256 over the record's value as received.
     pub record_digest: crate::codec::Digest,
+}
+
+impl Event {
+    /// The record's headers.
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers::from_encoded(&self.header_bytes)
+    }
 }
