@@ -18,6 +18,7 @@
 //! | [`limits`], [`codec`], [`clock`], [`fault`] | bounds and their reasons, canonical bytes, time, places in files | know anything of the product |
 //! | [`event`] | a record's position, metadata and body | read the network |
 //! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
+//! | [`fleet`] | a simulated fleet for demonstrations and benchmarks | know Kafka |
 //! | [`call`] | the words of a contract call: function, payload | execute anything |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`mapping`] | event → payloads, declared in YAML | do IO, ask the time |
@@ -50,6 +51,8 @@ pub mod fault;
 pub mod event;
 
 pub mod source;
+
+pub mod fleet;
 
 pub mod call;
 
