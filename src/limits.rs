@@ -10,6 +10,9 @@ pub const MAX_KEY_BYTES: usize = 16 * 1024;
 pub const MAX_HEADERS: usize = 64;
 /// Largest header value in bytes.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Longest organisation, device type, device id, event type or format in bytes. The platform's own
+/// end at 36; other sources use URIs.
+pub const MAX_IDENTITY_BYTES: usize = 512;
 /// Original bytes that a dead letter keeps. Of a longer record the digest and this prefix are kept.
 pub const MAX_DEAD_LETTER_BYTES: usize = 64 * 1024;
 /// Deepest nesting of arrays and objects in a body. `serde_json` itself stops at 128.

@@ -2,9 +2,16 @@
 //!
 //! Nothing here reads the network or asks the time.
 
+mod cloudevents;
+mod decoder;
+mod identity;
+mod path;
 mod position;
 pub mod time;
+mod ways;
 
+pub use decoder::{BAD_ENVELOPE_HEADER, Decoder};
+pub use identity::{IdentityForm, PathsForm, TopicPlaceForm, WayForm};
 pub use position::{PositionError, SourcePartition, SourcePosition};
 
 use serde_json::Value;

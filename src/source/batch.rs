@@ -114,6 +114,7 @@ impl BatchBuilder {
     }
 
     /// Adds a record. Its offset must not lie below [`BatchBuilder::next`]; the caller checks.
+    #[allow(clippy::too_many_arguments)] // the parts of a record, borrowed from wherever they are
     pub fn push<'h>(
         &mut self,
         offset: u64,
