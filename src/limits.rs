@@ -30,6 +30,12 @@ pub const MAX_OUTPUTS_PER_RECORD: usize = 1_000;
 pub const MAX_PATH_BYTES: usize = 1_024;
 /// Most nodes that one query may select.
 pub const MAX_PATH_NODES: usize = 10_000;
+/// Most work of one query on one document: bytes of the locations and texts that it looks at, and a
+/// constant for each node. Keeps nested filters and long names from taking seconds or gigabytes.
+pub const MAX_PATH_WORK: usize = 16 * 1024 * 1024;
+/// Most calls of functions within one another in a query. The parser's time grows with the power of
+/// this.
+pub const MAX_PATH_CALLS: usize = 4;
 /// Longest CEL expression in bytes.
 pub const MAX_EXPRESSION_BYTES: usize = 4_096;
 /// Deepest nesting of a CEL expression.

@@ -223,6 +223,10 @@ impl<'de> Visitor<'de> for NumberSeed<'_> {
         }
         digits.parse().map_err(E::custom)
     }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Number, E> {
+        Err(self.0.reserved())
+    }
 }
 
 /// Whether f64 can hold the magnitude. Without an exponent, [`MAX_NUMBER_BYTES`] digits always fit.

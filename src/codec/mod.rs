@@ -5,6 +5,7 @@
 //! knows what the bytes mean.
 
 pub mod json;
+pub mod number;
 pub mod yaml;
 
 use std::fmt;

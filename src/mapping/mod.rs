@@ -1,5 +1,7 @@
 //! Mappings: declared in YAML, compiled once, evaluated for each event without IO or time.
 
+pub mod jsonpath;
+
 use std::sync::Arc;
 
 use crate::call::Payload;

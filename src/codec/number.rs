@@ -1,0 +1,188 @@
+//! Numbers by value, from the digits they were sent in. Nothing here goes through a float.
+
+use std::cmp::Ordering;
+
+use serde_json::Number;
+
+use crate::limits::MAX_NUMBER_BYTES;
+
+/// A JSON number's text, taken apart: ±0.d₁d₂d₃… × 10^`point`, d₁ not 0.
+struct Decimal<'a> {
+    negative: bool,
+    /// Digits before the point, then after it; leading zeros are not counted in `point`.
+    digits: [&'a [u8]; 2],
+    point: i64,
+}
+
+impl<'a> Decimal<'a> {
+    fn of(text: &'a str) -> Self {
+        let (negative, text) =
+            text.strip_prefix('-').map_or((false, text), |magnitude| (true, magnitude));
+        let (significand, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = significand.split_once('.').unwrap_or((significand, ""));
+        let whole = whole.trim_start_matches('0').as_bytes();
+        let mut decimal = Self {
+            negative,
+            digits: [whole, fraction.as_bytes()],
+            point: saturating_exponent(exponent).saturating_add_unsigned(whole.len() as u64),
+        };
+        if whole.is_empty() {
+            let significant = fraction.trim_start_matches('0');
+            decimal.digits[1] = significant.as_bytes();
+            let zeros = fraction.len() - significant.len();
+            decimal.point = decimal.point.saturating_sub_unsigned(zeros as u64);
+        }
+        decimal
+    }
+
+    /// Digits without zeros at the end; empty for zero.
+    fn significant(&self) -> impl Iterator<Item = u8> + use<'a> {
+        let [whole, fraction] = self.digits;
+        let kept = fraction.iter().rposition(|digit| *digit != b'0').map_or(0, |at| at + 1);
+        let whole_kept = match kept {
+            0 => whole.iter().rposition(|digit| *digit != b'0').map_or(0, |at| at + 1),
+            _ => whole.len(),
+        };
+        whole[..whole_kept].iter().chain(&fraction[..kept]).copied()
+    }
+
+    fn is_zero(&self) -> bool {
+        self.significant().next().is_none()
+    }
+
+    fn magnitude_cmp(&self, other: &Self) -> Ordering {
+        match (self.is_zero(), other.is_zero()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => self
+                .point
+                .cmp(&other.point)
+                .then_with(|| self.significant().cmp(other.significant())),
+        }
+    }
+}
+
+fn saturating_exponent(text: &str) -> i64 {
+    let magnitude = text.trim_start_matches(['+', '-']);
+    let exponent = magnitude.parse().unwrap_or(i64::MAX / 2);
+    if text.starts_with('-') { -exponent } else { exponent }
+}
+
+/// Compares two numbers by value: `1`, `1.0` and `10e-1` are equal, 9007199254740993 is greater
+/// than 9007199254740992.
+#[must_use]
+pub fn compare(left: &Number, right: &Number) -> Ordering {
+    compare_texts(left.as_str(), right.as_str())
+}
+
+/// Compares two texts of the grammar of JSON numbers by value.
+#[must_use]
+pub fn compare_texts(left: &str, right: &str) -> Ordering {
+    if let (Ok(left), Ok(right)) = (left.parse::<i64>(), right.parse::<i64>()) {
+        return left.cmp(&right);
+    }
+    let (left, right) = (Decimal::of(left), Decimal::of(right));
+    let sign = |number: &Decimal<'_>| match (number.is_zero(), number.negative) {
+        (true, _) => 0,
+        (false, true) => -1,
+        (false, false) => 1,
+    };
+    sign(&left).cmp(&sign(&right)).then_with(|| match left.negative {
+        true => right.magnitude_cmp(&left),
+        false => left.magnitude_cmp(&right),
+    })
+}
+
+/// The digits of a number that is an integer by value: `21` of `21`, `21.0` and `2.1e1`. `None` for
+/// one with a fraction, and for one that takes more than [`MAX_NUMBER_BYTES`] digits.
+#[must_use]
+pub fn integer_text(text: &str) -> Option<String> {
+    let number = Decimal::of(text);
+    let mut digits: Vec<u8> = number.significant().collect();
+    if digits.is_empty() {
+        return Some("0".to_owned());
+    }
+    let length = usize::try_from(number.point).ok()?;
+    if length < digits.len() || length > MAX_NUMBER_BYTES - usize::from(number.negative) {
+        return None;
+    }
+    digits.resize(length, b'0');
+    let digits = String::from_utf8(digits).ok()?;
+    Some(if number.negative { format!("-{digits}") } else { digits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn order_is_by_value() {
+        for (left, order, right) in [
+            ("1", Ordering::Equal, "1.0"),
+            ("1", Ordering::Equal, "10e-1"),
+            ("0", Ordering::Equal, "-0.0e9"),
+            ("100", Ordering::Equal, "1e+2"),
+            ("0.0010", Ordering::Equal, "1E-3"),
+            ("9007199254740993", Ordering::Greater, "9007199254740992"),
+            ("9007199254740993.0", Ordering::Greater, "9007199254740992.0"),
+            ("18446744073709551616", Ordering::Less, "18446744073709551617"),
+            ("0.1", Ordering::Less, "0.10000000000000000001"),
+            ("1e-300", Ordering::Greater, "0"),
+            ("-1e-300", Ordering::Less, "0"),
+            ("-2.5", Ordering::Less, "-2.4"),
+            ("-2.5", Ordering::Less, "2.5"),
+            ("10.0", Ordering::Greater, "9.9"),
+            ("1e99999999999999999999", Ordering::Greater, "1e3"),
+            ("1e-99999999999999999999", Ordering::Less, "1e-3"),
+        ] {
+            assert_eq!(compare_texts(left, right), order, "{left} {right}");
+            assert_eq!(compare_texts(right, left), order.reverse(), "{right} {left}");
+        }
+    }
+
+    #[test]
+    fn integers_in_any_spelling() {
+        for (text, integer) in [
+            ("21", Some("21")),
+            ("21.0", Some("21")),
+            ("2.1e1", Some("21")),
+            ("-0", Some("0")),
+            ("-21.00", Some("-21")),
+            ("100", Some("100")),
+            ("100.5e1", Some("1005")),
+            ("1e+3", Some("1000")),
+            ("123456789012345678901234567890.0", Some("123456789012345678901234567890")),
+            ("0.0", Some("0")),
+            ("21.5", None),
+            ("1e-1", None),
+            ("1e300", None),
+            ("1e99999999999999999999", None),
+        ] {
+            assert_eq!(integer_text(text).as_deref(), integer, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_integers(left: i64, right: i64, zeros in 0_usize..4) {
+            let point = |number: i64| format!("{number}.{}", "0".repeat(zeros + 1));
+            prop_assert_eq!(compare_texts(&point(left), &point(right)), left.cmp(&right));
+            prop_assert_eq!(integer_text(&point(left)), Some(left.to_string()));
+        }
+
+        #[test]
+        fn it_agrees_with_floats(left in -1e12..1e12_f64, right in -1e12..1e12_f64) {
+            let order = left.partial_cmp(&right).unwrap();
+            prop_assert_eq!(compare_texts(&left.to_string(), &right.to_string()), order);
+            prop_assert_eq!(compare_texts(&format!("{left:e}"), &right.to_string()), order);
+        }
+
+        #[test]
+        fn no_text_panics(left in "-?[0-9]{0,4}[.]?[0-9]{0,4}(e[-+]?[0-9]{1,30})?", right in ".{0,9}") {
+            let _ = compare_texts(&left, &right);
+            let _ = integer_text(&left);
+        }
+    }
+}

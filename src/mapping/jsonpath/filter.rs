@@ -1,0 +1,327 @@
+//! Filters: what RFC 9535, section 2.3.5, asks of each child.
+
+use std::cmp::Ordering;
+
+use regex::{Regex, RegexBuilder};
+use serde_json::Value;
+
+use super::steps::{Step, resolve};
+use super::walk::{NODE_WORK, Segment, Walk};
+use super::{Node, SelectError};
+use crate::codec::number;
+use crate::limits::MAX_PATH_BYTES;
+
+/// Most bytes of a compiled regular expression.
+const MAX_PATTERN_BYTES: usize = 256 * 1024;
+/// What compiling a regular expression costs.
+const PATTERN_WORK: usize = 64 * 1024;
+
+/// A logical expression.
+#[derive(Debug)]
+pub(super) enum Filter {
+    Or(Vec<Filter>),
+    And(Vec<Filter>),
+    Not(Box<Filter>),
+    /// The query selects something.
+    Exists(Query),
+    Compare(Operand, Operator, Operand),
+    /// `match` where `whole`, else `search`.
+    Matches {
+        text: Operand,
+        pattern: Pattern,
+        whole: bool,
+    },
+}
+
+/// A query within a filter.
+#[derive(Debug)]
+pub(super) struct Query {
+    /// `$` instead of `@`.
+    pub from_root: bool,
+    pub steps: Vec<Step>,
+    pub segments: Vec<Segment>,
+}
+
+/// What gives one value or nothing.
+#[derive(Debug)]
+pub(super) enum Operand {
+    Literal(Value),
+    /// A singular query, or `value(…)`: nothing where it selects none or several.
+    Value(Query),
+    Length(Box<Operand>),
+    Count(Query),
+}
+
+/// A comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// A regular expression.
+#[derive(Debug)]
+pub(super) enum Pattern {
+    /// Written in the query; `None` where it is none, and nothing matches.
+    Fixed(Option<Regex>),
+    /// Taken from the document.
+    Dynamic(Operand),
+}
+
+/// A value of the document, or a computed one.
+enum Given<'a> {
+    Borrowed(&'a Value),
+    Owned(Value),
+}
+
+impl Given<'_> {
+    fn value(&self) -> &Value {
+        match self {
+            Self::Borrowed(value) => value,
+            Self::Owned(value) => value,
+        }
+    }
+}
+
+impl Filter {
+    /// Whether it holds for a value.
+    pub fn holds<'a>(&'a self, walk: &Walk<'a>, current: &'a Value) -> Result<bool, SelectError> {
+        match self {
+            Self::Or(parts) => any(parts, |part| part.holds(walk, current)),
+            Self::And(parts) => Ok(!any(parts, |part| Ok(!part.holds(walk, current)?))?),
+            Self::Not(part) => Ok(!part.holds(walk, current)?),
+            Self::Exists(query) => Ok(!query.nodes(walk, current)?.is_empty()),
+            Self::Compare(left, operator, right) => {
+                let (left, right) = (left.give(walk, current)?, right.give(walk, current)?);
+                let values = (left.as_ref().map(Given::value), right.as_ref().map(Given::value));
+                operator.holds(walk, values)
+            }
+            Self::Matches { text, pattern, whole } => {
+                let text = text.give(walk, current)?;
+                let Some(text) = text.as_ref().and_then(|text| text.value().as_str()) else {
+                    return Ok(false);
+                };
+                walk.spend(text.len())?;
+                pattern.matches(walk, current, text, *whole)
+            }
+        }
+    }
+}
+
+fn any<T>(
+    parts: &[T],
+    holds: impl Fn(&T) -> Result<bool, SelectError>,
+) -> Result<bool, SelectError> {
+    for part in parts {
+        if holds(part)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Query {
+    fn nodes<'a>(
+        &'a self,
+        walk: &Walk<'a>,
+        current: &'a Value,
+    ) -> Result<Vec<Node<'a>>, SelectError> {
+        walk.spend(NODE_WORK)?;
+        let start = if self.from_root { walk.root } else { current };
+        match resolve(start, &self.steps) {
+            None => Ok(Vec::new()),
+            Some(value) => walk.segments(&self.segments, Node { value, location: String::new() }),
+        }
+    }
+
+    fn only<'a>(
+        &'a self,
+        walk: &Walk<'a>,
+        current: &'a Value,
+    ) -> Result<Option<&'a Value>, SelectError> {
+        Ok(match self.nodes(walk, current)?.as_slice() {
+            [node] => Some(node.value),
+            _ => None,
+        })
+    }
+}
+
+impl Operand {
+    fn give<'a>(
+        &'a self,
+        walk: &Walk<'a>,
+        current: &'a Value,
+    ) -> Result<Option<Given<'a>>, SelectError> {
+        Ok(match self {
+            Self::Literal(value) => Some(Given::Borrowed(value)),
+            Self::Value(query) => query.only(walk, current)?.map(Given::Borrowed),
+            Self::Count(query) => Some(Given::Owned(query.nodes(walk, current)?.len().into())),
+            Self::Length(operand) => match operand.give(walk, current)? {
+                None => None,
+                Some(given) => length(walk, given.value())?.map(|n| Given::Owned(n.into())),
+            },
+        })
+    }
+}
+
+/// RFC 9535, section 2.4.4.
+fn length(walk: &Walk<'_>, value: &Value) -> Result<Option<usize>, SelectError> {
+    Ok(match value {
+        Value::String(text) => {
+            walk.spend(text.len())?;
+            Some(text.chars().count())
+        }
+        Value::Array(elements) => Some(elements.len()),
+        Value::Object(members) => Some(members.len()),
+        _ => None,
+    })
+}
+
+impl Operator {
+    /// RFC 9535, section 2.3.5.2.2.
+    fn holds(
+        self,
+        walk: &Walk<'_>,
+        (left, right): (Option<&Value>, Option<&Value>),
+    ) -> Result<bool, SelectError> {
+        let equal = || match (left, right) {
+            (None, None) => Ok(true),
+            (Some(left), Some(right)) => equal(walk, left, right),
+            _ => Ok(false),
+        };
+        let order = match (left, right) {
+            (Some(Value::Number(left)), Some(Value::Number(right))) => {
+                Some(number::compare(left, right))
+            }
+            (Some(Value::String(left)), Some(Value::String(right))) => {
+                walk.spend(left.len().min(right.len()))?;
+                Some(left.cmp(right))
+            }
+            _ => None,
+        };
+        match self {
+            Self::Equal => equal(),
+            Self::NotEqual => Ok(!equal()?),
+            Self::Less => Ok(order == Some(Ordering::Less)),
+            Self::Greater => Ok(order == Some(Ordering::Greater)),
+            Self::LessOrEqual => Ok(order == Some(Ordering::Less) || equal()?),
+            Self::GreaterOrEqual => Ok(order == Some(Ordering::Greater) || equal()?),
+        }
+    }
+}
+
+/// Equality of values; numbers by value.
+fn equal(walk: &Walk<'_>, left: &Value, right: &Value) -> Result<bool, SelectError> {
+    walk.spend(NODE_WORK)?;
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => {
+            Ok(number::compare(left, right) == Ordering::Equal)
+        }
+        (Value::String(left), Value::String(right)) => {
+            walk.spend(left.len().min(right.len()))?;
+            Ok(left == right)
+        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
+            let mut pairs = left.iter().zip(right);
+            all(&mut pairs, |(left, right)| equal(walk, left, right))
+        }
+        (Value::Object(left), Value::Object(right)) if left.len() == right.len() => {
+            // Both are sorted by name.
+            let mut pairs = left.iter().zip(right);
+            all(&mut pairs, |((left_name, left), (right_name, right))| {
+                walk.spend(left_name.len().min(right_name.len()))?;
+                Ok(left_name == right_name && equal(walk, left, right)?)
+            })
+        }
+        (Value::Bool(left), Value::Bool(right)) => Ok(left == right),
+        (Value::Null, Value::Null) => Ok(true),
+        _ => Ok(false),
+    }
+}
+
+fn all<T>(
+    items: &mut impl Iterator<Item = T>,
+    holds: impl Fn(T) -> Result<bool, SelectError>,
+) -> Result<bool, SelectError> {
+    for item in items {
+        if !holds(item)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl Pattern {
+    /// The pattern of a query's literal, or of its operand.
+    pub fn of(operand: Operand, whole: bool) -> Self {
+        match operand {
+            Operand::Literal(value) => {
+                Self::Fixed(value.as_str().and_then(|text| compile(text, whole)))
+            }
+            operand => Self::Dynamic(operand),
+        }
+    }
+
+    fn matches<'a>(
+        &'a self,
+        walk: &Walk<'a>,
+        current: &'a Value,
+        text: &str,
+        whole: bool,
+    ) -> Result<bool, SelectError> {
+        let operand = match self {
+            Self::Fixed(regex) => return Ok(is_match(regex.as_ref(), text)),
+            Self::Dynamic(operand) => operand,
+        };
+        let pattern = operand.give(walk, current)?;
+        let Some(pattern) = pattern.as_ref().and_then(|pattern| pattern.value().as_str()) else {
+            return Ok(false);
+        };
+        let key = format!("{whole}{pattern}");
+        let mut cached = walk.pattern.borrow_mut();
+        if cached.as_ref().is_none_or(|(last, _)| *last != key) {
+            walk.spend(PATTERN_WORK)?;
+            *cached = Some((key, compile(pattern, whole)));
+        }
+        Ok(is_match(cached.as_ref().and_then(|(_, regex)| regex.as_ref()), text))
+    }
+}
+
+fn is_match(regex: Option<&Regex>, text: &str) -> bool {
+    regex.is_some_and(|regex| regex.is_match(text))
+}
+
+/// Compiles an I-Regexp (RFC 9485): a `.` takes neither `\n` nor `\r` (section 5.3).
+fn compile(pattern: &str, whole: bool) -> Option<Regex> {
+    if pattern.len() > MAX_PATH_BYTES {
+        return None;
+    }
+    let mut translated = String::with_capacity(pattern.len() + 8);
+    let mut characters = pattern.chars();
+    let mut in_class = false;
+    while let Some(character) = characters.next() {
+        match character {
+            '.' if !in_class => {
+                translated.push_str("[^\\n\\r]");
+                continue;
+            }
+            '\\' => {
+                translated.push('\\');
+                translated.extend(characters.next());
+                continue;
+            }
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ => {}
+        }
+        translated.push(character);
+    }
+    if whole {
+        translated = format!("^(?:{translated})$");
+    }
+    RegexBuilder::new(&translated).size_limit(MAX_PATTERN_BYTES).build().ok()
+}

@@ -1,0 +1,131 @@
+//! JSONPath after RFC 9535: queries are parsed once, at load, and evaluated within bounds.
+//!
+//! The engine is the crate `jsonpath-rust`: it parses every query, and walks names, indexes,
+//! wildcards, slices and descendants. A singular query (`$.a['b'][0]`) is compiled to steps and
+//! never reaches it. The rest of this module closes the gaps between the engine and the RFC, in
+//! front of it. Of the RFC's 703 compliance tests the engine alone fails nine; reading its source
+//! shows more. Each gap, and where it is closed:
+//!
+//! | the engine | here |
+//! |---|---|
+//! | takes ill-typed calls (`$[?length(@.a)]`, `length(@.*)`) and functions that no RFC knows (`in`, `any_of`) | [`compile`] checks the types of RFC 9535, section 2.4.3, and refuses them |
+//! | takes white space within names and numbers (`$.a b`, `1 .5`) | [`compile`] refuses it |
+//! | gives `['a','b']` grouped by selector instead of by node | [`walk`] takes such a segment apart: node by node, selector by selector |
+//! | does not know filters within filters (`$[?@[?@>1]]`) | [`filter`] evaluates filters |
+//! | counts an empty selection as nothing instead of 0 | [`filter`] |
+//! | compares numbers as floats, with an epsilon (`1e-20 == 0`, 2^53 + 1 == 2^53), and numbers within arrays as text (`[1] != [1.0]`) | [`filter`] compares by value, from the digits |
+//! | rounds literals of more than 15 digits to a float | [`compile`] refuses a literal that a float does not keep |
+//! | compiles a regular expression for each node, even one that came in a body | [`filter`] compiles literal patterns at load; others are cached and bounded |
+//! | builds every node's location, however long the names, and cannot be stopped | [`walk`] adds up the cost of each call before it is made, and refuses it over a bound |
+//! | takes exponential time to refuse deeply nested calls | [`compile`] bounds their nesting before |
+//!
+//! What remains different: `match` and `search` also take what the `regex` crate knows beyond
+//! I-Regexp (RFC 9485).
+
+mod compile;
+mod filter;
+mod steps;
+mod walk;
+
+pub use steps::{Step, resolve};
+
+use serde_json::Value;
+
+use crate::limits::{MAX_PATH_NODES, MAX_PATH_WORK};
+
+/// A parsed query.
+#[derive(Debug)]
+pub struct Path {
+    text: String,
+    /// The steps in front; all of a singular query.
+    steps: Vec<Step>,
+    /// What follows the steps.
+    segments: Vec<walk::Segment>,
+}
+
+/// Why a text is no query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct PathError {
+    /// Byte offset in the query's text.
+    pub offset: usize,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+/// Why a query gives no answer for this document. Both only happen with documents that are made to
+/// be expensive, or queries that fit no mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// It selects more than [`MAX_PATH_NODES`] nodes, in the end or on the way.
+    #[error("the query selects more than {MAX_PATH_NODES} values")]
+    TooManyNodes,
+    /// It takes more than [`MAX_PATH_WORK`].
+    #[error("the query takes more work than is allowed ({MAX_PATH_WORK})")]
+    TooMuchWork,
+}
+
+/// One selected value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node<'a> {
+    /// The value.
+    pub value: &'a Value,
+    /// Its normalized path (RFC 9535, section 2.7): `$['a'][0]`.
+    pub location: String,
+}
+
+impl Path {
+    /// Parses a query.
+    ///
+    /// # Errors
+    ///
+    /// Texts that are not well-formed and valid by RFC 9535, and those over a bound.
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        let (steps, segments) = compile::compile(text)?;
+        Ok(Self { text: text.to_owned(), steps, segments })
+    }
+
+    /// The text it was parsed from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The steps of a singular query, which selects at most one value; `None` for any other.
+    #[must_use]
+    pub fn singular(&self) -> Option<&[Step]> {
+        self.segments.is_empty().then_some(self.steps.as_slice())
+    }
+
+    /// The steps in front of the first segment that may select several values.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The selected values, in the order of RFC 9535.
+    ///
+    /// # Errors
+    ///
+    /// Where a bound is reached; part of a selection is never given.
+    pub fn select<'a>(&self, root: &'a Value) -> Result<Vec<&'a Value>, SelectError> {
+        if let Some(steps) = self.singular() {
+            return Ok(resolve(root, steps).into_iter().collect());
+        }
+        Ok(self.nodes(root)?.into_iter().map(|node| node.value).collect())
+    }
+
+    /// The selected values with their locations, in the order of RFC 9535.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::select`].
+    pub fn nodes<'a>(&self, root: &'a Value) -> Result<Vec<Node<'a>>, SelectError> {
+        let Some(value) = resolve(root, &self.steps) else { return Ok(Vec::new()) };
+        let start = Node { value, location: steps::location(root, &self.steps) };
+        walk::Walk::new(root).segments(&self.segments, start)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Singular queries: a fixed way down a document.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// One step down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Into the member of an object.
+    Name(String),
+    /// Into the element of an array; negative ones count from the end.
+    Index(i64),
+}
+
+impl Step {
+    /// The value one step down.
+    #[must_use]
+    pub fn down<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        match (self, value) {
+            (Self::Name(name), Value::Object(members)) => members.get(name),
+            (Self::Index(index), Value::Array(elements)) => {
+                elements.get(position(*index, elements.len())?)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The value at the end of these steps.
+#[must_use]
+pub fn resolve<'a>(root: &'a Value, steps: &[Step]) -> Option<&'a Value> {
+    steps.iter().try_fold(root, |value, step| step.down(value))
+}
+
+/// The position that an index means in an array of this length.
+fn position(index: i64, length: usize) -> Option<usize> {
+    let magnitude = usize::try_from(index.unsigned_abs()).ok()?;
+    if index < 0 { length.checked_sub(magnitude) } else { Some(magnitude) }
+}
+
+/// The normalized path of the value at the end of these steps, which are there.
+pub(super) fn location(root: &Value, steps: &[Step]) -> String {
+    let mut location = "$".to_owned();
+    let mut value = Some(root);
+    for step in steps {
+        match step {
+            Step::Name(name) => push_name(&mut location, name),
+            Step::Index(index) => {
+                let length = value.and_then(Value::as_array).map_or(0, Vec::len);
+                // Writing to a text does not fail.
+                let _ = write!(location, "[{}]", position(*index, length).unwrap_or_default());
+            }
+        }
+        value = value.and_then(|value| step.down(value));
+    }
+    location
+}
+
+/// Appends the selector of a name as RFC 9535, section 2.7, has it.
+pub(super) fn push_name(location: &mut String, name: &str) {
+    location.push_str("['");
+    for character in name.chars() {
+        match character {
+            '\u{8}' => location.push_str("\\b"),
+            '\u{c}' => location.push_str("\\f"),
+            '\n' => location.push_str("\\n"),
+            '\r' => location.push_str("\\r"),
+            '\t' => location.push_str("\\t"),
+            '\'' | '\\' => location.extend(['\\', character]),
+            control if control < ' ' => {
+                // Writing to a text does not fail.
+                let _ = write!(location, "\\u{:04x}", u32::from(control));
+            }
+            other => location.push(other),
+        }
+    }
+    location.push_str("']");
+}
