@@ -45,6 +45,12 @@ pub const MAX_EXPRESSION_DEPTH: usize = 32;
 pub const MAX_EXPRESSION_LOOPS: usize = 2;
 /// Most elements that an expression may walk in one list.
 pub const MAX_EXPRESSION_ITEMS: usize = 1_000;
+/// Most elements that an expression writes out in one list or map: a loop may copy them.
+pub const MAX_EXPRESSION_LITERAL_ITEMS: usize = 100;
+/// Most values, nested ones included, of a list or map that an expression reads or builds.
+pub const MAX_EXPRESSION_NODES: usize = 5_000;
+/// Longest text that an expression may build, in bytes: as long as a whole state.
+pub const MAX_EXPRESSION_TEXT_BYTES: usize = MAX_STATE_BYTES;
 
 /// Longest key of an asset in bytes.
 pub const MAX_ASSET_KEY_BYTES: usize = 512;

@@ -1,0 +1,401 @@
+//! From text to a program: parses, checks every name, and puts slots in the place of fields and
+//! bounded operators in the place of the library's.
+
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue,
+    MapExpr, SelectExpr, SourceInfo, operators,
+};
+use cel::{ParseError, ParseErrors};
+
+use crate::expression::functions::{BOUNDED_MEMBERS, ENVIRONMENT, FUNCTIONS, ITEMS, OPERATORS};
+use crate::expression::{ExpressionError, PRESENCE_OF, Slot, VALUE_OF, bounds};
+use crate::fault::{Place, did_you_mean};
+use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
+
+/// What the text came to.
+pub(super) struct Compiled {
+    pub(super) program: IdedExpr,
+    pub(super) slots: Vec<Slot>,
+    pub(super) loops: bool,
+}
+
+type Outcome<T> = Result<T, ExpressionError>;
+
+/// Parses and checks a text whose bounds were checked.
+pub(super) fn compile(source: &str, variables: &[&str]) -> Outcome<Compiled> {
+    let parser = ENVIRONMENT.parser();
+    let parsed = parser.parse_with_source_info(source).map_err(|errors| parse_error(&errors))?;
+    let (program, info) = parsed;
+    let mut compiler = Compiler {
+        source,
+        info,
+        variables,
+        locals: Vec::new(),
+        slots: Vec::new(),
+        loops: 0,
+        any_loops: false,
+    };
+    let program = compiler.expression(program, 0)?;
+    Ok(Compiled { program, slots: compiler.slots, loops: compiler.any_loops })
+}
+
+struct Compiler<'a> {
+    source: &'a str,
+    info: SourceInfo,
+    variables: &'a [&'a str],
+    /// Names that the loops around give, the innermost last.
+    locals: Vec<String>,
+    slots: Vec<Slot>,
+    /// Loops around.
+    loops: usize,
+    any_loops: bool,
+}
+
+/// Names of a field and all above it, the variable first, innermost last.
+type Chain = Vec<String>;
+
+impl Compiler<'_> {
+    fn expression(&mut self, expression: IdedExpr, depth: usize) -> Outcome<IdedExpr> {
+        let IdedExpr { id, expr } = expression;
+        if depth > MAX_EXPRESSION_DEPTH {
+            return Err(bounds::too_deep(self.place(id)));
+        }
+        let below = depth + 1;
+        let expr = match expr {
+            Expr::Literal(LiteralValue::Bytes(_)) => {
+                return self.refuse(id, "bytes have no place in JSON; write a text");
+            }
+            Expr::Literal(literal) => Expr::Literal(literal),
+            Expr::Ident(name) => self.name(id, name)?,
+            Expr::Select(select) => self.select(id, select, below)?,
+            Expr::Call(call) => self.call(id, call, below)?,
+            Expr::List(list) => self.list(id, list, below)?,
+            Expr::Map(map) => self.map(id, map, below)?,
+            Expr::Comprehension(comprehension) => self.comprehension(id, *comprehension, below)?,
+            Expr::Struct(strct) => {
+                let message = format!("`{}{{…}}` is no type that exists here", strct.type_name);
+                return self.refuse(id, message);
+            }
+            Expr::Unspecified => return self.refuse(id, "an operand is missing"),
+        };
+        Ok(IdedExpr { id, expr })
+    }
+
+    fn boxed(&mut self, expression: IdedExpr, depth: usize) -> Outcome<Box<IdedExpr>> {
+        self.expression(expression, depth).map(Box::new)
+    }
+
+    fn name(&mut self, id: u64, name: String) -> Outcome<Expr> {
+        if self.locals.contains(&name) {
+            return Ok(Expr::Ident(name));
+        }
+        self.known(id, &name)?;
+        Ok(self.slot(VALUE_OF, vec![name]))
+    }
+
+    /// Refuses a variable that is not declared.
+    fn known(&self, id: u64, name: &str) -> Outcome<()> {
+        if self.variables.contains(&name) {
+            return Ok(());
+        }
+        let locals = self.locals.iter().map(String::as_str).filter(|name| !name.starts_with('@'));
+        let hint = did_you_mean(name, self.variables.iter().copied().chain(locals));
+        self.refuse(id, format!("there is no variable `{name}`; {hint}"))
+    }
+
+    /// A name in the program for a field, the same for the same field.
+    fn slot(&mut self, prefix: char, chain: Chain) -> Expr {
+        let text = chain_text(&chain);
+        let mut steps = chain.into_iter();
+        let variable = steps.next().unwrap_or_default();
+        let steps: Vec<String> = steps.collect();
+        let same = |slot: &Slot| slot.variable == variable && slot.steps == steps;
+        let index = self.slots.iter().position(same).unwrap_or_else(|| {
+            let position = self.variables.iter().position(|name| **name == variable);
+            let position = position.unwrap_or(0);
+            self.slots.push(Slot { variable, position, steps, text });
+            self.slots.len() - 1
+        });
+        Expr::Ident(format!("{prefix}{index}"))
+    }
+
+    /// The names that lead from a variable to this field; `None` for anything computed.
+    fn chain(&self, expression: &IdedExpr) -> Option<Chain> {
+        let mut names = Vec::new();
+        let mut expression = expression;
+        loop {
+            match &expression.expr {
+                Expr::Ident(name) if !self.locals.contains(name) => {
+                    names.push(name.clone());
+                    names.reverse();
+                    return Some(names);
+                }
+                Expr::Select(select) if !select.test => {
+                    names.push(select.field.clone());
+                    expression = &select.operand;
+                }
+                Expr::Call(call) if call.func_name == operators::INDEX => {
+                    let [operand, index] = call.args.as_slice() else { return None };
+                    let Expr::Literal(LiteralValue::String(name)) = &index.expr else {
+                        return None;
+                    };
+                    names.push(name.inner().to_owned());
+                    expression = operand;
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn select(&mut self, id: u64, select: SelectExpr, depth: usize) -> Outcome<Expr> {
+        let SelectExpr { operand, field, test } = select;
+        if let Some(mut chain) = self.chain(&operand) {
+            self.known(operand.id, &chain[0])?;
+            chain.push(field);
+            self.short(id, &chain)?;
+            return Ok(self.slot(if test { PRESENCE_OF } else { VALUE_OF }, chain));
+        }
+        let operand = self.boxed(*operand, depth)?;
+        Ok(Expr::Select(SelectExpr { operand, field, test }))
+    }
+
+    fn short(&self, id: u64, chain: &Chain) -> Outcome<()> {
+        if chain.len() > MAX_EXPRESSION_DEPTH {
+            return Err(bounds::too_deep(self.place(id)));
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, id: u64, call: CallExpr, depth: usize) -> Outcome<Expr> {
+        let CallExpr { func_name, target, args } = call;
+        if let Some(target) = target {
+            return self.member_call(id, func_name, (*target, args), depth);
+        }
+        if func_name == operators::INDEX {
+            let whole = IdedExpr { id, expr: global(func_name.clone(), args) };
+            if let Some(chain) = self.chain(&whole) {
+                self.known(id, &chain[0])?;
+                self.short(id, &chain)?;
+                return Ok(self.slot(VALUE_OF, chain));
+            }
+            let Expr::Call(call) = whole.expr else { return self.refuse(id, "no index") };
+            let args = self.all(call.args, depth)?;
+            return Ok(global(func_name, args));
+        }
+        // The accumulator of a loop keeps the library's own `+`, which it appends with in place.
+        let accumulates = func_name == operators::ADD && args.first().is_some_and(is_internal);
+        let own = OPERATORS.iter().find(|(theirs, _)| *theirs == func_name);
+        let name = match own {
+            _ if accumulates => func_name,
+            Some((_, ours)) => (*ours).to_owned(),
+            None if is_operator(&func_name) => func_name,
+            None => {
+                self.function(id, &func_name, false, args.len())?;
+                func_name
+            }
+        };
+        let args = self.all(args, depth)?;
+        Ok(global(name, args))
+    }
+
+    fn member_call(
+        &mut self,
+        id: u64,
+        name: String,
+        (target, args): (IdedExpr, Vec<IdedExpr>),
+        depth: usize,
+    ) -> Outcome<Expr> {
+        self.function(id, &name, true, args.len())?;
+        let target = self.expression(target, depth)?;
+        let args = self.all(args, depth)?;
+        if let Some((_, bounded)) = BOUNDED_MEMBERS.iter().find(|(theirs, _)| *theirs == name) {
+            let args = std::iter::once(target).chain(args).collect();
+            return Ok(global((*bounded).to_owned(), args));
+        }
+        Ok(Expr::Call(CallExpr { func_name: name, target: Some(Box::new(target)), args }))
+    }
+
+    fn all(&mut self, expressions: Vec<IdedExpr>, depth: usize) -> Outcome<Vec<IdedExpr>> {
+        expressions.into_iter().map(|expression| self.expression(expression, depth)).collect()
+    }
+
+    /// Refuses a function that does not exist or does not take so many arguments.
+    fn function(&self, id: u64, name: &str, member: bool, arguments: usize) -> Outcome<()> {
+        let named: Vec<_> = FUNCTIONS.iter().filter(|function| function.name == name).collect();
+        let fits = |(fewest, most): (usize, usize)| fewest <= arguments && arguments <= most;
+        if named.iter().any(|f| f.member == member && fits(f.arguments)) {
+            return Ok(());
+        }
+        if !named.is_empty() {
+            let forms: Vec<_> = named.iter().map(|function| function.signature).collect();
+            return self.refuse(id, format!("`{name}` is called as {}", forms.join(" or ")));
+        }
+        let macros = ["has", "all", "exists", "exists_one", "map", "filter"];
+        if macros.contains(&name) {
+            let form = if name == "has" { "has(state.field)" } else { "list.{}(x, …x…)" };
+            let form = form.replace("{}", name);
+            return self.refuse(id, format!("`{name}` is called as {form}"));
+        }
+        let known = FUNCTIONS.iter().map(|function| function.name).chain(macros);
+        self.refuse(id, format!("there is no function `{name}`; {}", did_you_mean(name, known)))
+    }
+
+    fn list(&mut self, id: u64, list: ListExpr, depth: usize) -> Outcome<Expr> {
+        if !list.optional_indices.is_empty() {
+            return self.refuse(id, "optional elements are not part of expressions here");
+        }
+        self.few(id, list.elements.len())?;
+        Ok(Expr::List(ListExpr::new(self.all(list.elements, depth)?)))
+    }
+
+    fn map(&mut self, id: u64, map: MapExpr, depth: usize) -> Outcome<Expr> {
+        self.few(id, map.entries.len())?;
+        let mut entries = Vec::with_capacity(map.entries.len());
+        for IdedEntryExpr { id, expr } in map.entries {
+            let EntryExpr::MapEntry(mut entry) = expr else {
+                return self.refuse(id, "a map is written as {\"name\": value}");
+            };
+            if entry.optional {
+                return self.refuse(id, "optional entries are not part of expressions here");
+            }
+            entry.key = self.expression(entry.key, depth)?;
+            entry.value = self.expression(entry.value, depth)?;
+            entries.push(IdedEntryExpr { id, expr: EntryExpr::MapEntry(entry) });
+        }
+        Ok(Expr::Map(MapExpr { entries }))
+    }
+
+    fn few(&self, id: u64, elements: usize) -> Outcome<()> {
+        if elements <= MAX_EXPRESSION_LITERAL_ITEMS {
+            return Ok(());
+        }
+        let limit = MAX_EXPRESSION_LITERAL_ITEMS;
+        self.refuse(id, format!("{elements} elements are written out here, the limit is {limit}"))
+    }
+
+    fn comprehension(&mut self, id: u64, loop_: ComprehensionExpr, depth: usize) -> Outcome<Expr> {
+        let name = &loop_.iter_var;
+        if self.variables.contains(&name.as_str()) {
+            let message = format!("`{name}` is a variable; give the element another name");
+            return self.refuse(id, message);
+        }
+        if loop_.iter_var2.is_some() {
+            return self.refuse(id, "loops have one element name here");
+        }
+        let range = self.expression(loop_.iter_range, depth)?;
+        let accu_init = self.expression(loop_.accu_init, depth)?;
+        self.loops += 1;
+        self.any_loops = true;
+        if self.loops > MAX_EXPRESSION_LOOPS {
+            let limit = MAX_EXPRESSION_LOOPS;
+            return self.refuse(id, format!("more than {limit} loops within one another"));
+        }
+        let outside = self.locals.len();
+        self.locals.push(loop_.accu_var.clone());
+        self.locals.push(loop_.iter_var.clone());
+        let loop_cond = self.expression(loop_.loop_cond, depth)?;
+        let loop_step = self.expression(loop_.loop_step, depth)?;
+        let result = self.expression(loop_.result, depth)?;
+        self.locals.truncate(outside);
+        self.loops -= 1;
+        let items = global(ITEMS.to_owned(), vec![range]);
+        Ok(Expr::Comprehension(Box::new(ComprehensionExpr {
+            iter_range: IdedExpr { id, expr: items },
+            iter_var: loop_.iter_var,
+            iter_var2: None,
+            accu_var: loop_.accu_var,
+            accu_init,
+            loop_cond,
+            loop_step,
+            result,
+        })))
+    }
+
+    fn refuse<T>(&self, id: u64, message: impl Into<String>) -> Outcome<T> {
+        Err(ExpressionError { place: self.place(id), message: message.into() })
+    }
+
+    fn place(&self, id: u64) -> Place {
+        let offset = self.info.offset_for(id).map_or(0, |(start, _)| start as usize);
+        bounds::place_at(self.source, offset)
+    }
+}
+
+fn global(func_name: String, args: Vec<IdedExpr>) -> Expr {
+    Expr::Call(CallExpr { func_name, target: None, args })
+}
+
+/// Whether this is the accumulator of a loop, which no text can name.
+fn is_internal(expression: &IdedExpr) -> bool {
+    matches!(&expression.expr, Expr::Ident(name) if name.starts_with('@'))
+}
+
+/// Operators that stay the library's own.
+fn is_operator(name: &str) -> bool {
+    [
+        operators::CONDITIONAL,
+        operators::LOGICAL_AND,
+        operators::LOGICAL_OR,
+        operators::LOGICAL_NOT,
+        operators::IN,
+        operators::NOT_STRICTLY_FALSE,
+    ]
+    .contains(&name)
+}
+
+/// A chain as an expression writes it.
+fn chain_text(chain: &Chain) -> String {
+    let mut text = String::new();
+    for (index, name) in chain.iter().enumerate() {
+        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if index == 0 {
+            text.push_str(name);
+        } else if plain && !name.is_empty() {
+            text.push('.');
+            text.push_str(name);
+        } else {
+            text.push_str(&format!("[{name:?}]"));
+        }
+    }
+    text
+}
+
+/// The first of the parser's complaints, in words.
+fn parse_error(errors: &ParseErrors) -> ExpressionError {
+    let Some(first) = errors.errors.first() else {
+        return ExpressionError { place: Place::START, message: "is no expression".to_owned() };
+    };
+    let counted = |value: isize| u64::try_from(value).unwrap_or(1).max(1);
+    let place = Place { line: counted(first.pos.0), column: counted(first.pos.1) };
+    ExpressionError { place, message: parse_message(first) }
+}
+
+fn parse_message(error: &ParseError) -> String {
+    let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
+    if message.contains("has() macro") {
+        return "`has` takes a field, as in has(state.field)".to_owned();
+    }
+    let quoted = message.split_once('\'').and_then(|(_, rest)| {
+        // What it expects instead follows in braces, or nothing does.
+        let end = rest.find("' expecting").or_else(|| rest.rfind('\''))?;
+        rest.get(..end).map(str::trim)
+    });
+    match quoted {
+        Some("<EOF>") => "the expression ends too early".to_owned(),
+        Some("=") => "`=` cannot stand here; equality is written `==`".to_owned(),
+        Some("and") => "`and` cannot stand here; it is written `&&`".to_owned(),
+        Some("or") => "`or` cannot stand here; it is written `||`".to_owned(),
+        Some("`") => {
+            "`` ` `` cannot stand here; a field with special letters is written state[\"a-b\"]"
+                .to_owned()
+        }
+        Some(text) if message.starts_with("token recognition") => {
+            format!("`{text}` is not part of an expression; text stands in quotes")
+        }
+        Some(text) => format!("`{text}` cannot stand here"),
+        None if message.starts_with("OtherError") => {
+            "the expression is nested too deeply".to_owned()
+        }
+        None => crate::limits::truncated(message, 200).to_owned(),
+    }
+}

@@ -1,0 +1,241 @@
+//! CEL, bounded and deterministic: what a path cannot say in a mapping, and the rules of contracts.
+//!
+//! The crate `cel` parses and evaluates. Around it stands what this program promises:
+//!
+//! - only declared variables and the functions of [`FUNCTIONS`]: there is no clock, no random
+//!   number and no regular expression to reach;
+//! - a map's elements are walked in the order of their keys, and trigonometry comes from `libm`,
+//!   so that every machine gives the same value;
+//! - numbers are compared as numbers (`21 > 20.5`), also between integers and decimals, exactly;
+//!   arithmetic with a decimal in it is done in f64, arithmetic of integers never rounds or wraps;
+//! - text, nesting, loops and lists have their bounds in [`crate::limits`];
+//! - only the values that [`Expression::paths`] names are converted, never a whole event.
+//!
+//! Two things differ from the CEL standard, for the sake of rules over device data: `has(a.b.c)`
+//! is `false` where `a.b` is absent too, and integers and decimals go together in arithmetic. As
+//! in the standard, `7 / 2` is 3 and `7.0 / 2` is 3.5, and `x || y` is true when either is, even
+//! when the other fails.
+//!
+//! Nothing here does IO, knows the time or panics on any text or value.
+
+mod bounds;
+mod compile;
+mod functions;
+mod value;
+
+pub use functions::{FUNCTIONS, FunctionDoc};
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use cel::common::ast::IdedExpr;
+use cel::common::types::CelBool;
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use cel::{Context, ExecutionError};
+use serde_json::Value;
+
+use crate::fault::Place;
+
+/// A compiled expression.
+pub struct Expression {
+    source: String,
+    program: IdedExpr,
+    slots: Vec<Slot>,
+    paths: Vec<Vec<String>>,
+    /// Values are converted once an evaluation rather than once a use: it may use them in a loop.
+    loops: bool,
+}
+
+/// A value that an expression reads: a variable, or a field below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Slot {
+    /// Name of the variable.
+    variable: String,
+    /// Its place among the declared variables, where a caller will usually give it.
+    position: usize,
+    /// Names of fields, from the variable down.
+    steps: Vec<String>,
+    /// As the expression writes it, for messages.
+    text: String,
+}
+
+/// Why an expression does not compile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExpressionError {
+    /// Where in the expression's own text.
+    pub place: Place,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+/// Why an expression gives no value for this input.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluationError {
+    /// It asked for a field that is not there.
+    #[error("`{0}` is absent")]
+    Missing(String),
+    /// Types that do not go together, a division by zero, an overflow, a bound.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Expression {
+    /// Parses and checks an expression that may use these variables.
+    ///
+    /// # Errors
+    ///
+    /// A text that is not CEL or over a bound, an unknown variable or function.
+    pub fn compile(source: &str, variables: &[&str]) -> Result<Self, ExpressionError> {
+        bounds::check(source)?;
+        let compiled = compile::compile(source, variables)?;
+        let paths = compiled.slots.iter().map(Slot::path).collect();
+        Ok(Self {
+            source: source.to_owned(),
+            program: compiled.program,
+            slots: compiled.slots,
+            paths,
+            loops: compiled.loops,
+        })
+    }
+
+    /// The text it was compiled from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Paths that it reads, the variable first: `["state", "temperature"]`. A variable that is used
+    /// whole, or indexed by a computed name, is a path of its own name alone.
+    #[must_use]
+    pub fn paths(&self) -> &[Vec<String>] {
+        &self.paths
+    }
+
+    /// The value for these variables. Only what [`Expression::paths`] names is looked at; a
+    /// variable that is not given counts as absent.
+    ///
+    /// # Errors
+    ///
+    /// A field that is absent, types that do not go together, a number that is not finite, a bound.
+    pub fn evaluate(&self, variables: &[(&str, &Value)]) -> Result<Value, EvaluationError> {
+        self.with_result(variables, value::to_json)
+    }
+
+    /// Whether a condition holds for these variables.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::evaluate`]; also a value that is neither true nor false.
+    pub fn holds(&self, variables: &[(&str, &Value)]) -> Result<bool, EvaluationError> {
+        self.with_result(variables, |value| {
+            value.downcast_ref::<CelBool>().map(|held| *held.inner()).ok_or_else(|| {
+                let found = value::describe(value);
+                EvaluationError::Failed(format!("a condition is true or false, this is {found}"))
+            })
+        })
+    }
+
+    fn with_result<T>(
+        &self,
+        variables: &[(&str, &Value)],
+        take: impl FnOnce(&dyn Val) -> Result<T, EvaluationError>,
+    ) -> Result<T, EvaluationError> {
+        let bindings = Bindings::new(self, variables);
+        let mut context = Context::with_env(Arc::clone(&functions::ENVIRONMENT));
+        context.set_variable_resolver(&bindings);
+        match cel::Value::resolve_val(&self.program, &context) {
+            Ok(value) => take(value.as_ref()),
+            Err(error) => Err(bindings.explain(&error)),
+        }
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.source).finish()
+    }
+}
+
+impl Slot {
+    fn path(&self) -> Vec<String> {
+        let mut path = vec![self.variable.clone()];
+        path.extend(self.steps.iter().cloned());
+        path
+    }
+}
+
+/// Prefixes of the names that stand in a program for its slots. No expression can spell them.
+const VALUE_OF: char = '#';
+const PRESENCE_OF: char = '?';
+
+/// Gives the evaluation the values of an expression's slots.
+struct Bindings<'a> {
+    slots: &'a [Slot],
+    variables: &'a [(&'a str, &'a Value)],
+    converted: Vec<OnceLock<Option<Box<dyn Val + 'a>>>>,
+}
+
+impl<'a> Bindings<'a> {
+    fn new(expression: &'a Expression, variables: &'a [(&'a str, &'a Value)]) -> Self {
+        let slots = &expression.slots;
+        let converted = if expression.loops { slots.len() } else { 0 };
+        Self { slots, variables, converted: (0..converted).map(|_| OnceLock::new()).collect() }
+    }
+
+    fn value(&self, slot: &Slot) -> Option<&'a Value> {
+        let expected = self.variables.get(slot.position).filter(|(n, _)| *n == slot.variable);
+        let found = expected.or_else(|| self.variables.iter().find(|(n, _)| *n == slot.variable));
+        let mut value = found?.1;
+        for step in &slot.steps {
+            value = value.as_object()?.get(step)?;
+        }
+        Some(value)
+    }
+
+    /// The slot behind a name of the program, and whether only its presence is asked for.
+    fn slot(&self, name: &str) -> Option<(usize, bool)> {
+        let presence = match name.chars().next()? {
+            VALUE_OF => false,
+            PRESENCE_OF => true,
+            _ => return None,
+        };
+        let index: usize = name[1..].parse().ok()?;
+        (index < self.slots.len()).then_some((index, presence))
+    }
+
+    /// Turns the library's error into ours: absent where a field is not there, else why.
+    fn explain(&self, error: &ExecutionError) -> EvaluationError {
+        if let ExecutionError::UndeclaredReference(name) = error
+            && let Some((index, _)) = self.slot(name)
+        {
+            let slot = &self.slots[index];
+            return match self.value(slot).map(value::from_json) {
+                Some(Err(reason)) => EvaluationError::Failed(format!("`{}` {reason}", slot.text)),
+                Some(Ok(_)) | None => EvaluationError::Missing(slot.text.clone()),
+            };
+        }
+        value::explain(error)
+    }
+}
+
+impl VariableResolver for Bindings<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let (index, presence) = self.slot(name)?;
+        let slot = &self.slots[index];
+        if presence {
+            return Some(CowVal::owned(CelBool::from(self.value(slot).is_some())));
+        }
+        match self.converted.get(index) {
+            None => value::from_json(self.value(slot)?).ok().map(CowVal::Owned),
+            Some(once) => once
+                .get_or_init(|| value::from_json(self.value(slot)?).ok())
+                .as_deref()
+                .map(CowVal::Borrowed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
