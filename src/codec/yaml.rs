@@ -80,9 +80,22 @@ impl Document<'_> {
         serde_saphyr::from_str(&padded).map_err(|error| {
             let start = Place { line: self.first_line, column: 1 };
             let place = error.location().map_or(start, place_of);
-            Fault::error(file, place, error.without_snippet().to_string())
+            explained(file, place, &error.without_snippet().to_string())
         })
     }
+}
+
+/// A fault of the library's message, without the place at its end; with the closest name that is
+/// known, where a name is not.
+fn explained(file: &Path, place: Place, message: &str) -> Fault {
+    let end = message.rfind(" at line ").unwrap_or(message.len());
+    let message = &message[..end];
+    let Some((unknown, known)) = message.split_once(", expected one of ") else {
+        return Fault::error(file, place, message);
+    };
+    let name = unknown.split('`').nth(1).unwrap_or_default();
+    let known = known.split(", ").map(|name| name.trim_matches('`'));
+    Fault::error(file, place, unknown).help(crate::fault::did_you_mean(name, known))
 }
 
 /// Splits a YAML file into its documents, as slices of the text. Documents without content are
@@ -168,6 +181,30 @@ mod tests {
         assert_eq!(second.name.place, Place { line: 4, column: 7 });
         let fault = documents[2].parse::<Form>(file).unwrap_err();
         assert_eq!(fault.place.line, 7, "{fault}");
+    }
+
+    #[test]
+    fn a_fault_of_form_says_what_helps() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Form {
+            #[serde(rename = "name")]
+            _name: String,
+            #[serde(rename = "colour")]
+            _colour: String,
+        }
+        for (text, line, message, help) in [
+            ("naem: a\n", 1, "unknown field `naem`", "did you mean `name`?"),
+            ("name: a\nsize: b\n", 2, "unknown field `size`", "known are: colour, name"),
+            ("name: a\n", 1, "missing field `colour`", ""),
+            ("name: a\nname: b\n", 2, "duplicate mapping key: name", ""),
+        ] {
+            let file = Path::new("file.yaml");
+            let fault = documents(file, text).unwrap()[0].parse::<Form>(file).unwrap_err();
+            assert_eq!(fault.place.line, line, "{fault}");
+            assert!(fault.message.starts_with(message), "{fault}");
+            assert_eq!(fault.help, help);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use super::steps::{Step, resolve};
-use super::walk::{NODE_WORK, Segment, Walk};
+use super::walk::{NODE_WORK, Segment, Selector, Walk};
 use super::{Node, SelectError};
 use crate::codec::number;
 use crate::limits::MAX_PATH_BYTES;
@@ -89,7 +89,7 @@ impl Given<'_> {
 
 impl Filter {
     /// Whether it holds for a value.
-    pub fn holds<'a>(&'a self, walk: &Walk<'a>, current: &'a Value) -> Result<bool, SelectError> {
+    pub fn holds<'a>(&self, walk: &Walk<'_, 'a>, current: &'a Value) -> Result<bool, SelectError> {
         match self {
             Self::Or(parts) => any(parts, |part| part.holds(walk, current)),
             Self::And(parts) => Ok(!any(parts, |part| Ok(!part.holds(walk, current)?))?),
@@ -124,23 +124,72 @@ fn any<T>(
     Ok(false)
 }
 
+/// The name that follows a `$`.
+pub(super) fn name_of(steps: &[Step]) -> Option<&str> {
+    match steps.first() {
+        Some(Step::Name(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// The names that follow each `$` within filters.
+pub(super) fn names_within<'f>(segments: &'f [Segment], names: &mut Vec<Option<&'f str>>) {
+    for segment in segments {
+        let Segment::Choice { selectors, .. } = segment else { continue };
+        for selector in selectors {
+            if let Selector::Filter(filter) = selector {
+                filter.names(names);
+            }
+        }
+    }
+}
+
+impl Filter {
+    fn names<'f>(&'f self, names: &mut Vec<Option<&'f str>>) {
+        match self {
+            Self::Or(parts) | Self::And(parts) => parts.iter().for_each(|part| part.names(names)),
+            Self::Not(part) => part.names(names),
+            Self::Exists(query) => query.names(names),
+            Self::Compare(left, _, right) => {
+                left.names(names);
+                right.names(names);
+            }
+            Self::Matches { text, pattern, .. } => {
+                text.names(names);
+                if let Pattern::Dynamic(operand) = pattern {
+                    operand.names(names);
+                }
+            }
+        }
+    }
+}
+
 impl Query {
+    fn names<'f>(&'f self, names: &mut Vec<Option<&'f str>>) {
+        if self.from_root {
+            names.push(name_of(&self.steps));
+        }
+        names_within(&self.segments, names);
+    }
     fn nodes<'a>(
-        &'a self,
-        walk: &Walk<'a>,
+        &self,
+        walk: &Walk<'_, 'a>,
         current: &'a Value,
     ) -> Result<Vec<Node<'a>>, SelectError> {
         walk.spend(NODE_WORK)?;
-        let start = if self.from_root { walk.root } else { current };
-        match resolve(start, &self.steps) {
+        let start = match self.from_root {
+            true => walk.root.resolve(&self.steps),
+            false => resolve(current, &self.steps),
+        };
+        match start {
             None => Ok(Vec::new()),
             Some(value) => walk.segments(&self.segments, Node { value, location: String::new() }),
         }
     }
 
     fn only<'a>(
-        &'a self,
-        walk: &Walk<'a>,
+        &self,
+        walk: &Walk<'_, 'a>,
         current: &'a Value,
     ) -> Result<Option<&'a Value>, SelectError> {
         Ok(match self.nodes(walk, current)?.as_slice() {
@@ -151,11 +200,19 @@ impl Query {
 }
 
 impl Operand {
-    fn give<'a>(
-        &'a self,
-        walk: &Walk<'a>,
+    fn names<'f>(&'f self, names: &mut Vec<Option<&'f str>>) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Value(query) | Self::Count(query) => query.names(names),
+            Self::Length(operand) => operand.names(names),
+        }
+    }
+
+    fn give<'g, 'a: 'g>(
+        &'g self,
+        walk: &Walk<'_, 'a>,
         current: &'a Value,
-    ) -> Result<Option<Given<'a>>, SelectError> {
+    ) -> Result<Option<Given<'g>>, SelectError> {
         Ok(match self {
             Self::Literal(value) => Some(Given::Borrowed(value)),
             Self::Value(query) => query.only(walk, current)?.map(Given::Borrowed),
@@ -169,7 +226,7 @@ impl Operand {
 }
 
 /// RFC 9535, section 2.4.4.
-fn length(walk: &Walk<'_>, value: &Value) -> Result<Option<usize>, SelectError> {
+fn length(walk: &Walk<'_, '_>, value: &Value) -> Result<Option<usize>, SelectError> {
     Ok(match value {
         Value::String(text) => {
             walk.spend(text.len())?;
@@ -185,7 +242,7 @@ impl Operator {
     /// RFC 9535, section 2.3.5.2.2.
     fn holds(
         self,
-        walk: &Walk<'_>,
+        walk: &Walk<'_, '_>,
         (left, right): (Option<&Value>, Option<&Value>),
     ) -> Result<bool, SelectError> {
         let equal = || match (left, right) {
@@ -215,7 +272,7 @@ impl Operator {
 }
 
 /// Equality of values; numbers by value.
-fn equal(walk: &Walk<'_>, left: &Value, right: &Value) -> Result<bool, SelectError> {
+fn equal(walk: &Walk<'_, '_>, left: &Value, right: &Value) -> Result<bool, SelectError> {
     walk.spend(NODE_WORK)?;
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
@@ -267,8 +324,8 @@ impl Pattern {
     }
 
     fn matches<'a>(
-        &'a self,
-        walk: &Walk<'a>,
+        &self,
+        walk: &Walk<'_, 'a>,
         current: &'a Value,
         text: &str,
         whole: bool,

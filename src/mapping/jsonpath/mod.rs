@@ -65,6 +65,26 @@ pub enum SelectError {
     TooMuchWork,
 }
 
+/// What `$` stands for.
+#[derive(Clone, Copy)]
+pub enum Root<'w, 'a> {
+    /// One value.
+    Value(&'a Value),
+    /// An object whose members are given by name, so that it is never put together. It has no
+    /// wildcard: [`Path::names`] tells whether a query keeps to names.
+    Members(&'w dyn Fn(&str) -> Option<&'a Value>),
+}
+
+impl<'a> Root<'_, 'a> {
+    fn resolve(&self, steps: &[Step]) -> Option<&'a Value> {
+        match (self, steps) {
+            (Self::Value(value), steps) => resolve(value, steps),
+            (Self::Members(member), [Step::Name(name), rest @ ..]) => resolve(member(name)?, rest),
+            (Self::Members(_), _) => None,
+        }
+    }
+}
+
 /// One selected value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node<'a> {
@@ -121,9 +141,27 @@ impl Path {
     ///
     /// As [`Path::select`].
     pub fn nodes<'a>(&self, root: &'a Value) -> Result<Vec<Node<'a>>, SelectError> {
-        let Some(value) = resolve(root, &self.steps) else { return Ok(Vec::new()) };
+        self.nodes_in(Root::Value(root))
+    }
+
+    /// As [`Path::nodes`], with a root of choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`Path::select`].
+    pub fn nodes_in<'a>(&self, root: Root<'_, 'a>) -> Result<Vec<Node<'a>>, SelectError> {
+        let Some(value) = root.resolve(&self.steps) else { return Ok(Vec::new()) };
         let start = Node { value, location: steps::location(root, &self.steps) };
         walk::Walk::new(root).segments(&self.segments, start)
+    }
+
+    /// The names that follow each `$` of the query, also within filters; `None` where something
+    /// else follows.
+    #[must_use]
+    pub fn names(&self) -> Vec<Option<&str>> {
+        let mut names = vec![filter::name_of(&self.steps)];
+        filter::names_within(&self.segments, &mut names);
+        names
     }
 }
 

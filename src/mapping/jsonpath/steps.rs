@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use super::Root;
+
 /// One step down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -40,19 +42,18 @@ fn position(index: i64, length: usize) -> Option<usize> {
 }
 
 /// The normalized path of the value at the end of these steps, which are there.
-pub(super) fn location(root: &Value, steps: &[Step]) -> String {
+pub(super) fn location(root: Root<'_, '_>, steps: &[Step]) -> String {
     let mut location = "$".to_owned();
-    let mut value = Some(root);
-    for step in steps {
+    for (at, step) in steps.iter().enumerate() {
         match step {
             Step::Name(name) => push_name(&mut location, name),
             Step::Index(index) => {
-                let length = value.and_then(Value::as_array).map_or(0, Vec::len);
+                let array = root.resolve(&steps[..at]).and_then(Value::as_array);
+                let length = array.map_or(0, Vec::len);
                 // Writing to a text does not fail.
                 let _ = write!(location, "[{}]", position(*index, length).unwrap_or_default());
             }
         }
-        value = value.and_then(|value| step.down(value));
     }
     location
 }

@@ -92,6 +92,34 @@ fn singular_queries_are_steps() {
 }
 
 #[test]
+fn a_root_may_be_members() {
+    let (payload, device) = (json!({"a": [{"id": "x"}, {"id": "y"}]}), json!({"id": "y"}));
+    let member = |name: &str| match name {
+        "payload" => Some(&payload),
+        "device" => Some(&device),
+        _ => None,
+    };
+    let select = |query: &str| -> Vec<String> {
+        let nodes = Path::parse(query).unwrap().nodes_in(Root::Members(&member)).unwrap();
+        nodes.into_iter().map(|node| node.location).collect()
+    };
+    assert_eq!(select("$.payload.a[?@.id == $.device.id]"), ["$['payload']['a'][1]"]);
+    assert_eq!(select("$.payload.a[-1].id"), ["$['payload']['a'][1]['id']"]);
+    assert!(select("$.other").is_empty());
+    for (query, names) in [
+        ("$", vec![None]),
+        ("$..a", vec![None]),
+        ("$.a.b[*]", vec![Some("a")]),
+        (
+            "$.a[?@.b == $.c.d && !search($.e, $.f) || $[0] || @[?count($..x) == 1]]",
+            vec![Some("a"), Some("c"), Some("e"), Some("f"), None, None],
+        ),
+    ] {
+        assert_eq!(Path::parse(query).unwrap().names(), names, "{query}");
+    }
+}
+
+#[test]
 fn a_refusal_says_where_and_what() {
     for (query, offset, message) in [
         ("payload.a", 0, "a JSONPath starts with `$`"),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::filter::Filter;
 use super::steps::push_name;
-use super::{Node, SelectError};
+use super::{Node, Root, SelectError};
 use crate::limits::{MAX_JSON_DEPTH, MAX_PATH_NODES, MAX_PATH_WORK};
 
 /// What one node costs besides its location and content.
@@ -42,15 +42,15 @@ pub(super) enum Selector {
 }
 
 /// One evaluation.
-pub(super) struct Walk<'a> {
-    pub root: &'a Value,
+pub(super) struct Walk<'w, 'a> {
+    pub root: Root<'w, 'a>,
     work: Cell<usize>,
     /// The last regular expression that came from a document.
     pub pattern: RefCell<Option<(String, Option<Regex>)>>,
 }
 
-impl<'a> Walk<'a> {
-    pub fn new(root: &'a Value) -> Self {
+impl<'w, 'a> Walk<'w, 'a> {
+    pub fn new(root: Root<'w, 'a>) -> Self {
         Self { root, work: Cell::new(MAX_PATH_WORK), pattern: RefCell::new(None) }
     }
 
