@@ -1,16 +1,14 @@
 //! From text to a program: parses, checks every name, and puts slots in the place of fields and
 //! bounded operators in the place of the library's.
 
+use crate::expression::functions::{BOUNDED_MEMBERS, ENVIRONMENT, FUNCTIONS, ITEMS, OPERATORS};
+use crate::expression::{ExpressionError, PRESENCE_OF, Slot, VALUE_OF, bounds, complaint};
+use crate::fault::{Place, did_you_mean};
+use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue,
     MapExpr, SelectExpr, SourceInfo, operators,
 };
-use cel::{ParseError, ParseErrors};
-
-use crate::expression::functions::{BOUNDED_MEMBERS, ENVIRONMENT, FUNCTIONS, ITEMS, OPERATORS};
-use crate::expression::{ExpressionError, PRESENCE_OF, Slot, VALUE_OF, bounds};
-use crate::fault::{Place, did_you_mean};
-use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
 
 /// What the text came to.
 pub(super) struct Compiled {
@@ -24,7 +22,8 @@ type Outcome<T> = Result<T, ExpressionError>;
 /// Parses and checks a text whose bounds were checked.
 pub(super) fn compile(source: &str, variables: &[&str]) -> Outcome<Compiled> {
     let parser = ENVIRONMENT.parser();
-    let parsed = parser.parse_with_source_info(source).map_err(|errors| parse_error(&errors))?;
+    let parsed =
+        parser.parse_with_source_info(source).map_err(|errors| complaint::first(&errors))?;
     let (program, info) = parsed;
     let mut compiler = Compiler {
         source,
@@ -90,7 +89,7 @@ impl Compiler<'_> {
             return Ok(Expr::Ident(name));
         }
         self.known(id, &name)?;
-        Ok(self.slot(VALUE_OF, vec![name]))
+        Ok(self.slot(id, VALUE_OF, vec![name]))
     }
 
     /// Refuses a variable that is not declared.
@@ -104,7 +103,8 @@ impl Compiler<'_> {
     }
 
     /// A name in the program for a field, the same for the same field.
-    fn slot(&mut self, prefix: char, chain: Chain) -> Expr {
+    fn slot(&mut self, root: u64, prefix: char, chain: Chain) -> Expr {
+        let place = self.place(root);
         let text = chain_text(&chain);
         let mut steps = chain.into_iter();
         let variable = steps.next().unwrap_or_default();
@@ -113,7 +113,7 @@ impl Compiler<'_> {
         let index = self.slots.iter().position(same).unwrap_or_else(|| {
             let position = self.variables.iter().position(|name| **name == variable);
             let position = position.unwrap_or(0);
-            self.slots.push(Slot { variable, position, steps, text });
+            self.slots.push(Slot { variable, position, steps, text, place });
             self.slots.len() - 1
         });
         Expr::Ident(format!("{prefix}{index}"))
@@ -150,10 +150,11 @@ impl Compiler<'_> {
     fn select(&mut self, id: u64, select: SelectExpr, depth: usize) -> Outcome<Expr> {
         let SelectExpr { operand, field, test } = select;
         if let Some(mut chain) = self.chain(&operand) {
-            self.known(operand.id, &chain[0])?;
+            self.known(root_of(&operand), &chain[0])?;
             chain.push(field);
             self.short(id, &chain)?;
-            return Ok(self.slot(if test { PRESENCE_OF } else { VALUE_OF }, chain));
+            let root = root_of(&operand);
+            return Ok(self.slot(root, if test { PRESENCE_OF } else { VALUE_OF }, chain));
         }
         let operand = self.boxed(*operand, depth)?;
         Ok(Expr::Select(SelectExpr { operand, field, test }))
@@ -174,9 +175,9 @@ impl Compiler<'_> {
         if func_name == operators::INDEX {
             let whole = IdedExpr { id, expr: global(func_name.clone(), args) };
             if let Some(chain) = self.chain(&whole) {
-                self.known(id, &chain[0])?;
+                self.known(root_of(&whole), &chain[0])?;
                 self.short(id, &chain)?;
-                return Ok(self.slot(VALUE_OF, chain));
+                return Ok(self.slot(root_of(&whole), VALUE_OF, chain));
             }
             let Expr::Call(call) = whole.expr else { return self.refuse(id, "no index") };
             let args = self.all(call.args, depth)?;
@@ -325,6 +326,17 @@ fn global(func_name: String, args: Vec<IdedExpr>) -> Expr {
     Expr::Call(CallExpr { func_name, target: None, args })
 }
 
+/// The name that a chain of fields starts with.
+fn root_of(expression: &IdedExpr) -> u64 {
+    match &expression.expr {
+        Expr::Select(select) => root_of(&select.operand),
+        Expr::Call(call) if call.func_name == operators::INDEX => {
+            call.args.first().map_or(expression.id, root_of)
+        }
+        _ => expression.id,
+    }
+}
+
 /// Whether this is the accumulator of a loop, which no text can name.
 fn is_internal(expression: &IdedExpr) -> bool {
     matches!(&expression.expr, Expr::Ident(name) if name.starts_with('@'))
@@ -358,44 +370,4 @@ fn chain_text(chain: &Chain) -> String {
         }
     }
     text
-}
-
-/// The first of the parser's complaints, in words.
-fn parse_error(errors: &ParseErrors) -> ExpressionError {
-    let Some(first) = errors.errors.first() else {
-        return ExpressionError { place: Place::START, message: "is no expression".to_owned() };
-    };
-    let counted = |value: isize| u64::try_from(value).unwrap_or(1).max(1);
-    let place = Place { line: counted(first.pos.0), column: counted(first.pos.1) };
-    ExpressionError { place, message: parse_message(first) }
-}
-
-fn parse_message(error: &ParseError) -> String {
-    let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
-    if message.contains("has() macro") {
-        return "`has` takes a field, as in has(state.field)".to_owned();
-    }
-    let quoted = message.split_once('\'').and_then(|(_, rest)| {
-        // What it expects instead follows in braces, or nothing does.
-        let end = rest.find("' expecting").or_else(|| rest.rfind('\''))?;
-        rest.get(..end).map(str::trim)
-    });
-    match quoted {
-        Some("<EOF>") => "the expression ends too early".to_owned(),
-        Some("=") => "`=` cannot stand here; equality is written `==`".to_owned(),
-        Some("and") => "`and` cannot stand here; it is written `&&`".to_owned(),
-        Some("or") => "`or` cannot stand here; it is written `||`".to_owned(),
-        Some("`") => {
-            "`` ` `` cannot stand here; a field with special letters is written state[\"a-b\"]"
-                .to_owned()
-        }
-        Some(text) if message.starts_with("token recognition") => {
-            format!("`{text}` is not part of an expression; text stands in quotes")
-        }
-        Some(text) => format!("`{text}` cannot stand here"),
-        None if message.starts_with("OtherError") => {
-            "the expression is nested too deeply".to_owned()
-        }
-        None => crate::limits::truncated(message, 200).to_owned(),
-    }
 }

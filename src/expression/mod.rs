@@ -18,9 +18,13 @@
 //!
 //! Nothing here does IO, knows the time or panics on any text or value.
 
+mod arguments;
 mod bounds;
 mod compile;
+mod complaint;
 mod functions;
+mod library;
+mod operators;
 mod value;
 
 pub use functions::{FUNCTIONS, FunctionDoc};
@@ -33,7 +37,7 @@ use cel::common::types::CelBool;
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fault::Place;
 
@@ -58,6 +62,39 @@ struct Slot {
     steps: Vec<String>,
     /// As the expression writes it, for messages.
     text: String,
+    /// Where the expression first reads it.
+    place: Place,
+}
+
+/// A variable's value, in whatever form the caller has it.
+#[derive(Debug, Clone, Copy)]
+pub enum Bound<'a> {
+    /// Any JSON value.
+    Value(&'a Value),
+    /// The fields of a JSON object.
+    Object(&'a Map<String, Value>),
+    /// An integer.
+    Integer(i64),
+    /// A text.
+    Text(&'a str),
+}
+
+impl<'a> Bound<'a> {
+    /// A field of an object.
+    fn field(self, name: &str) -> Option<Self> {
+        match self {
+            Self::Value(value) => value.as_object()?.get(name),
+            Self::Object(fields) => fields.get(name),
+            Self::Integer(_) | Self::Text(_) => None,
+        }
+        .map(Bound::Value)
+    }
+}
+
+impl<'a> From<&'a Value> for Bound<'a> {
+    fn from(value: &'a Value) -> Self {
+        Self::Value(value)
+    }
 }
 
 /// Why an expression does not compile.
@@ -113,13 +150,21 @@ impl Expression {
         &self.paths
     }
 
+    /// Where in its text the expression first reads each of its paths, in their order.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.slots.iter().map(|slot| slot.place)
+    }
+
     /// The value for these variables. Only what [`Expression::paths`] names is looked at; a
     /// variable that is not given counts as absent.
     ///
     /// # Errors
     ///
     /// A field that is absent, types that do not go together, a number that is not finite, a bound.
-    pub fn evaluate(&self, variables: &[(&str, &Value)]) -> Result<Value, EvaluationError> {
+    pub fn evaluate<'a, V: Variable<'a>>(
+        &'a self,
+        variables: &'a [(&'a str, V)],
+    ) -> Result<Value, EvaluationError> {
         self.with_result(variables, value::to_json)
     }
 
@@ -128,7 +173,10 @@ impl Expression {
     /// # Errors
     ///
     /// As [`Expression::evaluate`]; also a value that is neither true nor false.
-    pub fn holds(&self, variables: &[(&str, &Value)]) -> Result<bool, EvaluationError> {
+    pub fn holds<'a, V: Variable<'a>>(
+        &'a self,
+        variables: &'a [(&'a str, V)],
+    ) -> Result<bool, EvaluationError> {
         self.with_result(variables, |value| {
             value.downcast_ref::<CelBool>().map(|held| *held.inner()).ok_or_else(|| {
                 let found = value::describe(value);
@@ -137,9 +185,9 @@ impl Expression {
         })
     }
 
-    fn with_result<T>(
-        &self,
-        variables: &[(&str, &Value)],
+    fn with_result<'a, V: Variable<'a>, T>(
+        &'a self,
+        variables: &'a [(&'a str, V)],
         take: impl FnOnce(&dyn Val) -> Result<T, EvaluationError>,
     ) -> Result<T, EvaluationError> {
         let bindings = Bindings::new(self, variables);
@@ -151,6 +199,11 @@ impl Expression {
         }
     }
 }
+
+/// What a caller may give as the value of a variable.
+pub trait Variable<'a>: Copy + Into<Bound<'a>> + Send + Sync {}
+
+impl<'a, T: Copy + Into<Bound<'a>> + Send + Sync> Variable<'a> for T {}
 
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -171,27 +224,23 @@ const VALUE_OF: char = '#';
 const PRESENCE_OF: char = '?';
 
 /// Gives the evaluation the values of an expression's slots.
-struct Bindings<'a> {
+struct Bindings<'a, V> {
     slots: &'a [Slot],
-    variables: &'a [(&'a str, &'a Value)],
+    variables: &'a [(&'a str, V)],
     converted: Vec<OnceLock<Option<Box<dyn Val + 'a>>>>,
 }
 
-impl<'a> Bindings<'a> {
-    fn new(expression: &'a Expression, variables: &'a [(&'a str, &'a Value)]) -> Self {
+impl<'a, V: Variable<'a>> Bindings<'a, V> {
+    fn new(expression: &'a Expression, variables: &'a [(&'a str, V)]) -> Self {
         let slots = &expression.slots;
         let converted = if expression.loops { slots.len() } else { 0 };
         Self { slots, variables, converted: (0..converted).map(|_| OnceLock::new()).collect() }
     }
 
-    fn value(&self, slot: &Slot) -> Option<&'a Value> {
+    fn value(&self, slot: &Slot) -> Option<Bound<'a>> {
         let expected = self.variables.get(slot.position).filter(|(n, _)| *n == slot.variable);
         let found = expected.or_else(|| self.variables.iter().find(|(n, _)| *n == slot.variable));
-        let mut value = found?.1;
-        for step in &slot.steps {
-            value = value.as_object()?.get(step)?;
-        }
-        Some(value)
+        slot.steps.iter().try_fold(found?.1.into(), |value, step| value.field(step))
     }
 
     /// The slot behind a name of the program, and whether only its presence is asked for.
@@ -220,7 +269,7 @@ impl<'a> Bindings<'a> {
     }
 }
 
-impl VariableResolver for Bindings<'_> {
+impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let (index, presence) = self.slot(name)?;
         let slot = &self.slots[index];

@@ -10,7 +10,7 @@ use cel::common::types::{
 use cel::common::value::Val;
 use serde_json::{Map, Number, Value};
 
-use crate::expression::EvaluationError;
+use crate::expression::{Bound, EvaluationError};
 use crate::limits::{MAX_EXPRESSION_NODES, MAX_JSON_DEPTH};
 
 /// A number as CEL holds it.
@@ -67,9 +67,14 @@ fn compare_exactly(whole: i128, decimal: f64) -> Option<Ordering> {
     }
 }
 
-/// A JSON value for an evaluation. Texts are borrowed.
-pub(super) fn from_json(value: &Value) -> Result<Box<dyn Val + '_>, String> {
-    convert(value, 0, &mut 0)
+/// A variable's value for an evaluation. Texts are borrowed.
+pub(super) fn from_json(value: Bound<'_>) -> Result<Box<dyn Val + '_>, String> {
+    match value {
+        Bound::Value(value) => convert(value, 0, &mut 0),
+        Bound::Object(fields) => from_fields(fields, 0, &mut 0),
+        Bound::Integer(integer) => Ok(Box::new(CelInt::from(integer))),
+        Bound::Text(text) => Ok(Box::new(CelString::from(text))),
+    }
 }
 
 fn convert<'a>(
@@ -93,14 +98,19 @@ fn convert<'a>(
             let items = items.iter().map(|item| convert(item, depth + 1, nodes));
             Box::new(CelList::from(items.collect::<Result<Vec<_>, _>>()?))
         }
-        Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| {
-                let key = CelMapKey::from(name.as_str());
-                convert(value, depth + 1, nodes).map(|value| (key, value))
-            });
-            Box::new(CelMap::from(fields.collect::<Result<HashMap<_, _>, _>>()?))
-        }
+        Value::Object(fields) => from_fields(fields, depth, nodes)?,
     })
+}
+
+fn from_fields<'a>(
+    fields: &'a Map<String, Value>,
+    depth: usize,
+    nodes: &mut usize,
+) -> Result<Box<dyn Val + 'a>, String> {
+    let fields = fields.iter().map(|(name, value)| {
+        convert(value, depth + 1, nodes).map(|value| (CelMapKey::from(name.as_str()), value))
+    });
+    Ok(Box::new(CelMap::from(fields.collect::<Result<HashMap<_, _>, _>>()?)))
 }
 
 fn from_number<'a>(number: &Number) -> Result<Box<dyn Val + 'a>, String> {

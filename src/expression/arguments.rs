@@ -1,0 +1,76 @@
+//! What operators and functions have in common: arguments in, results out, failures in words.
+
+use cel::ExecutionError;
+use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
+use cel::common::value::{CowVal, Val};
+
+use crate::expression::value::{Numeric, describe};
+use crate::limits::{MAX_EXPRESSION_NODES, MAX_EXPRESSION_TEXT_BYTES};
+
+pub(super) type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
+
+pub(super) fn failure(message: impl Into<String>) -> ExecutionError {
+    ExecutionError::FunctionError { function: String::new(), message: message.into() }
+}
+
+pub(super) fn truth<'b, 'v>(truth: bool) -> CowVal<'b, 'v> {
+    CowVal::owned(CelBool::from(truth))
+}
+
+pub(super) fn decimal<'b, 'v>(value: f64, what: &str) -> Outcome<'b, 'v> {
+    if value.is_finite() {
+        Ok(CowVal::owned(CelDouble::from(value)))
+    } else {
+        Err(failure(format!("{what} gives no finite number")))
+    }
+}
+
+pub(super) fn whole<'b, 'v>(value: Option<i128>, what: &str) -> Outcome<'b, 'v> {
+    let overflow = || failure(format!("{what} goes beyond 64 bits"));
+    let value = value.ok_or_else(overflow)?;
+    if let Ok(int) = i64::try_from(value) {
+        return Ok(CowVal::owned(CelInt::from(int)));
+    }
+    match u64::try_from(value) {
+        Ok(uint) => Ok(CowVal::owned(CelUInt::from(uint))),
+        Err(_) => Err(overflow()),
+    }
+}
+
+pub(super) fn number(value: &dyn Val, what: &str) -> Result<Numeric, ExecutionError> {
+    Numeric::of(value)
+        .ok_or_else(|| failure(format!("{what} takes numbers, this is {}", describe(value))))
+}
+
+pub(super) fn text<'b>(value: &'b dyn Val, what: &str) -> Result<&'b str, ExecutionError> {
+    let text = value.downcast_ref::<CelString>().map(CelString::inner);
+    text.ok_or_else(|| failure(format!("{what} takes texts, this is {}", describe(value))))
+}
+
+pub(super) fn bounded_text<'b, 'v>(text: String) -> Outcome<'b, 'v> {
+    if text.len() > MAX_EXPRESSION_TEXT_BYTES {
+        return Err(too_long());
+    }
+    Ok(CowVal::owned(CelString::from(text)))
+}
+
+pub(super) fn too_long() -> ExecutionError {
+    failure(format!("the text would go over {MAX_EXPRESSION_TEXT_BYTES} bytes, the limit"))
+}
+
+pub(super) fn one_number<'b, 'v>(
+    args: &[CowVal<'b, 'v>],
+    what: &str,
+    wholes: fn(i128) -> Option<i128>,
+    decimals: fn(f64) -> f64,
+) -> Outcome<'b, 'v> {
+    let [value] = args else { return Err(failure(format!("{what} takes one number"))) };
+    match number(value.as_ref(), what)? {
+        Numeric::Whole(value) => whole(wholes(value), what),
+        Numeric::Decimal(value) => decimal(decimals(value), what),
+    }
+}
+
+pub(super) fn too_many_values() -> ExecutionError {
+    failure(format!("more than {MAX_EXPRESSION_NODES} values in one list or map, the limit"))
+}

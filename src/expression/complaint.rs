@@ -1,0 +1,46 @@
+//! What the parser complains of, in words for people.
+
+use cel::{ParseError, ParseErrors};
+
+use crate::expression::ExpressionError;
+use crate::fault::Place;
+
+/// The first of the parser's complaints, in words.
+pub(super) fn first(errors: &ParseErrors) -> ExpressionError {
+    let Some(first) = errors.errors.first() else {
+        return ExpressionError { place: Place::START, message: "is no expression".to_owned() };
+    };
+    let counted = |value: isize| u64::try_from(value).unwrap_or(1).max(1);
+    let place = Place { line: counted(first.pos.0), column: counted(first.pos.1) };
+    ExpressionError { place, message: in_words(first) }
+}
+
+fn in_words(error: &ParseError) -> String {
+    let message = error.msg.strip_prefix("Syntax error: ").unwrap_or(&error.msg);
+    if message.contains("has() macro") {
+        return "`has` takes a field, as in has(state.field)".to_owned();
+    }
+    let quoted = message.split_once('\'').and_then(|(_, rest)| {
+        // What it expects instead follows in braces, or nothing does.
+        let end = rest.find("' expecting").or_else(|| rest.rfind('\''))?;
+        rest.get(..end).map(str::trim)
+    });
+    match quoted {
+        Some("<EOF>") => "the expression ends too early".to_owned(),
+        Some("=") => "`=` cannot stand here; equality is written `==`".to_owned(),
+        Some("and") => "`and` cannot stand here; it is written `&&`".to_owned(),
+        Some("or") => "`or` cannot stand here; it is written `||`".to_owned(),
+        Some("`") => {
+            "`` ` `` cannot stand here; a field with special letters is written state[\"a-b\"]"
+                .to_owned()
+        }
+        Some(text) if message.starts_with("token recognition") => {
+            format!("`{text}` is not part of an expression; text stands in quotes")
+        }
+        Some(text) => format!("`{text}` cannot stand here"),
+        None if message.starts_with("OtherError") => {
+            "the expression is nested too deeply".to_owned()
+        }
+        None => crate::limits::truncated(message, 200).to_owned(),
+    }
+}
