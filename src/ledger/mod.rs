@@ -6,6 +6,7 @@
 pub mod tree;
 
 pub mod checkpoint;
+pub mod proof;
 pub mod tiles;
 
 mod entry;
