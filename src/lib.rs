@@ -67,3 +67,5 @@ pub mod contract;
 pub mod ledger;
 
 pub mod state;
+
+pub mod pipeline;

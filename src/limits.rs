@@ -68,9 +68,12 @@ pub const MAX_LEAF_BYTES: usize = 65_535;
 /// Leaves of a full tile (C2SP tlog-tiles, height 8).
 pub const TILE_WIDTH: u64 = 256;
 /// Most transactions of one submission.
-pub const MAX_SUBMISSION_TRANSACTIONS: usize = 10_000;
-/// Most bytes of one block's frame.
-pub const MAX_BLOCK_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_SUBMISSION_TRANSACTIONS: usize = 1_000;
+/// Most bytes of arguments that one record may give, all its payloads together.
+pub const MAX_OUTPUT_BYTES_PER_RECORD: usize = 4 * 1024 * 1024;
+/// Most bytes of one block's frame: a submission of states at their limit, its arguments and as many
+/// dead letters still fit.
+pub const MAX_BLOCK_BYTES: usize = 512 * 1024 * 1024;
 /// A segment of the block log is closed when it has grown past this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -81,10 +84,19 @@ pub const MAX_QUEUED_BLOCKS: usize = 16;
 /// Blocks that one group commit takes together.
 pub const MAX_GROUP_BLOCKS: usize = 16;
 
+/// Batches that may wait in front of each mapping thread, and behind it. Full: the stage in front
+/// waits, down to pausing the Kafka partitions.
+pub const MAX_QUEUED_BATCHES: usize = 8;
+/// Bytes of dead letters that make a block due.
+pub const MAX_BLOCK_DEAD_LETTER_BYTES: usize = 8 * 1024 * 1024;
+/// How long after a stop is asked for the program may take to drain, in seconds.
+pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 /// Memory in bytes that the state store may use for its pages.
 pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Changed assets that make a savepoint due before its time.
 pub const MAX_GATHERED_ASSETS: usize = 100_000;
+/// Blocks that a follower takes in before it looks whether a savepoint is due.
+pub const MAX_GATHERED_BLOCKS: u64 = 256;
 /// Most items of one page of an answer.
 pub const MAX_PAGE_ITEMS: usize = 500;
 /// Assets that one listing looks at before it gives a page and where to go on.

@@ -5,10 +5,10 @@
 //! owns the partition next starts at the position that is kept here, so nothing is lost by it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::event::SourcePartition;
-use crate::source::Batch;
 
 /// Counts assignments, so that work of an old one is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -98,16 +98,20 @@ impl Assignments {
         }
     }
 
-    /// Takes a batch in, if it is of the present assignment and is the one that is next.
-    pub fn accept(&self, batch: &Batch) -> Accepted {
+    /// Takes records from one position to another in, if they are of the present assignment and are
+    /// the ones that are next.
+    pub fn accept(
+        &self,
+        partition: &SourcePartition,
+        generation: Generation,
+        positions: Range<u64>,
+    ) -> Accepted {
         let mut inner = self.lock();
-        let Some(state) = inner.partitions.get_mut(&batch.partition) else {
-            return Accepted::Stale;
-        };
-        if state.assigned != Some(batch.generation) || state.next != Some(batch.from) {
+        let Some(state) = inner.partitions.get_mut(partition) else { return Accepted::Stale };
+        if state.assigned != Some(generation) || state.next != Some(positions.start) {
             return Accepted::Stale;
         }
-        state.next = Some(batch.next);
+        state.next = Some(positions.end);
         Accepted::Next
     }
 
@@ -133,32 +137,21 @@ impl Assignments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::BatchBuilder;
-
-    fn batch(generation: Generation, from: u64, offset: u64) -> Batch {
-        let mut builder = BatchBuilder::new(SourcePartition::new("t", 0), generation, from);
-        builder.push(offset, None, None, None, std::iter::empty());
-        builder.build()
-    }
 
     #[test]
     fn a_batch_of_an_old_assignment_is_stale() {
         let partition = SourcePartition::new("t", 0);
         let assignments = Assignments::default();
+        let accept = |generation, range| assignments.accept(&partition, generation, range);
         let (first, start) = assignments.assign(&partition, 3);
         assert_eq!(start, 3);
-        assert_eq!(assignments.accept(&batch(first, 3, 5)), Accepted::Next);
-        assert_eq!(
-            assignments.accept(&batch(first, 3, 5)),
-            Accepted::Stale,
-            "the same batch again"
-        );
-        let late = batch(first, 6, 6);
+        assert_eq!(accept(first, 3..6), Accepted::Next);
+        assert_eq!(accept(first, 3..6), Accepted::Stale, "the same batch again");
         assignments.revoke(&partition);
-        assert_eq!(assignments.accept(&late), Accepted::Stale);
+        assert_eq!(accept(first, 6..7), Accepted::Stale);
         let (second, start) = assignments.assign(&partition, 0);
         assert_eq!(start, 6, "goes on behind what was accepted");
-        assert_eq!(assignments.accept(&late), Accepted::Stale);
-        assert_eq!(assignments.accept(&batch(second, 6, 6)), Accepted::Next);
+        assert_eq!(accept(first, 6..7), Accepted::Stale);
+        assert_eq!(accept(second, 6..7), Accepted::Next);
     }
 }

@@ -29,6 +29,9 @@ pub trait Projection: Send + Sync {
     /// Takes in the next block.
     fn apply(&self, block: &Block) -> Result<(), StateError>;
 
+    /// How much waits for the next savepoint, in its own unit; what makes one due before its time.
+    fn gathered(&self) -> usize;
+
     /// Makes what it took in lasting, together with its place.
     fn savepoint(&self) -> Result<(), StateError>;
 }

@@ -136,12 +136,6 @@ impl World {
         self.read().place.totals.clone()
     }
 
-    /// Changed assets that wait for the next savepoint.
-    #[must_use]
-    pub fn gathered(&self) -> usize {
-        self.read().gathered.values().map(BTreeMap::len).sum()
-    }
-
     fn stored(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
         let layers = self.read();
         let of = |layer: &Gathered| layer.get(contract).and_then(|assets| assets.get(key).cloned());
@@ -329,6 +323,11 @@ impl Projection for World {
         layers.place.entries = block.header.tree_size;
         layers.place.block_hash = block.header.hash();
         Ok(())
+    }
+
+    /// Changed assets.
+    fn gathered(&self) -> usize {
+        self.read().gathered.values().map(BTreeMap::len).sum()
     }
 
     fn savepoint(&self) -> Result<(), StateError> {

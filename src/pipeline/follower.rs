@@ -1,0 +1,160 @@
+//! Followers: feed projections from the log, whichever ledger it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::ledger::{Block, Entry, LedgerReader};
+use crate::limits::{MAX_GATHERED_ASSETS, MAX_GATHERED_BLOCKS};
+use crate::pipeline::status::{Stage, Status};
+use crate::state::{Projection, StateError};
+
+/// How long a follower waits for a block before it looks whether it should end.
+const WAIT: Duration = Duration::from_millis(100);
+/// Time between savepoints.
+const SAVEPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Time between summaries of dead letters in the log.
+const SUMMARY_EVERY: Duration = Duration::from_secs(10);
+
+/// Feeds one projection.
+pub struct Follower {
+    /// The log.
+    pub reader: Arc<dyn LedgerReader>,
+    /// The fold.
+    pub projection: Arc<dyn Projection>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Where the pipeline's own follower tells what it saw.
+    pub status: Option<Arc<Status>>,
+    /// Called after each savepoint.
+    pub after_savepoint: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+impl Follower {
+    /// Runs until the pipeline has drained and the last block is taken in and saved.
+    pub fn run(&self, drained: &AtomicBool) -> Result<(), StateError> {
+        let mut saved = (self.clock.monotonic(), self.projection.next_block());
+        let mut summary = Summary::new(self.clock.monotonic());
+        loop {
+            // Read before the head: a block that came after it is seen in the next round.
+            let is_last_round = drained.load(Ordering::SeqCst);
+            let next = self.projection.next_block();
+            let head =
+                self.reader.wait_for(next + 1, if is_last_round { Duration::ZERO } else { WAIT });
+            for number in next..head.height.min(next + MAX_GATHERED_BLOCKS) {
+                let block = self.reader.block(number)?;
+                self.take(&block)?;
+                summary.add(&block);
+            }
+            let now = self.clock.monotonic();
+            let (at, blocks) = saved;
+            let behind = self.projection.next_block() - blocks;
+            let is_at_end =
+                is_last_round && self.projection.next_block() == self.reader.head().height;
+            let is_due = now.saturating_sub(at) >= SAVEPOINT_EVERY
+                || self.projection.gathered() >= MAX_GATHERED_ASSETS;
+            if behind > 0 && (is_due || is_at_end) {
+                self.save()?;
+                saved = (now, self.projection.next_block());
+            }
+            summary.print(now, is_at_end);
+            if is_at_end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take(&self, block: &Block) -> Result<(), StateError> {
+        let started = self.clock.monotonic();
+        self.projection.apply(block)?;
+        if let Some(status) = &self.status {
+            let took = self.clock.monotonic().saturating_sub(started);
+            status.add(Stage::Apply, block.entries.len(), took);
+            status.applied(block, self.clock.now_ms());
+        }
+        Ok(())
+    }
+
+    fn save(&self) -> Result<(), StateError> {
+        let started = self.clock.monotonic();
+        self.projection.savepoint()?;
+        if let Some(status) = &self.status {
+            status.add(Stage::Savepoint, 1, self.clock.monotonic().saturating_sub(started));
+        }
+        if let Some(after) = &self.after_savepoint {
+            after();
+        }
+        Ok(())
+    }
+}
+
+/// Feeds a projection up to the log's end. `observe` is told blocks taken in and blocks in all.
+pub fn catch_up(
+    reader: &dyn LedgerReader,
+    projection: &dyn Projection,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<(), StateError> {
+    let height = reader.head().height;
+    let first = projection.next_block();
+    for number in first..height {
+        projection.apply(&*reader.block(number)?)?;
+        observe(number + 1, height);
+        let is_round = (number + 1 - first).is_multiple_of(MAX_GATHERED_BLOCKS);
+        if is_round || projection.gathered() >= MAX_GATHERED_ASSETS {
+            projection.savepoint()?;
+        }
+    }
+    if first < height {
+        projection.savepoint()?;
+    }
+    Ok(())
+}
+
+/// Counts dead letters and invalid transactions for one line every now and then: under load a line
+/// for each would drown everything else.
+struct Summary {
+    since: Duration,
+    counts: BTreeMap<&'static str, u64>,
+    example: Option<String>,
+}
+
+impl Summary {
+    fn new(now: Duration) -> Self {
+        Self { since: now, counts: BTreeMap::new(), example: None }
+    }
+
+    fn add(&mut self, block: &Block) {
+        for letter in &block.records.dead_letters {
+            *self.counts.entry(letter.rejection.cause.name()).or_default() += 1;
+            self.example.get_or_insert_with(|| {
+                let position = format!("{}/{}", letter.partition, letter.offset);
+                format!("{position}: {}", letter.rejection).escape_debug().to_string()
+            });
+        }
+        for entry in &block.entries {
+            if let Entry::Transaction { verdict, .. } = entry
+                && !verdict.is_valid()
+            {
+                *self.counts.entry(verdict.name()).or_default() += 1;
+            }
+        }
+    }
+
+    fn print(&mut self, now: Duration, is_last: bool) {
+        let is_due = is_last || now.saturating_sub(self.since) >= SUMMARY_EVERY;
+        if !is_due || self.counts.is_empty() {
+            return;
+        }
+        let counts: Vec<_> =
+            self.counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        let example = self.example.as_deref().unwrap_or("none");
+        tracing::warn!(
+            counts = counts.join(", "),
+            first = example,
+            "records rejected or transactions invalid; `ledgerline deadletters list` shows letters"
+        );
+        *self = Self::new(now);
+    }
+}

@@ -1,0 +1,146 @@
+//! The source's thread: polls, hands batches to the mappers, tells the source what is durable.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::event::SourcePartition;
+use crate::ledger::LedgerReader;
+use crate::pipeline::Stop;
+use crate::pipeline::status::{Stage, Status};
+use crate::source::{Batch, Polled, Source, SourceError};
+
+/// Longest wait of one poll: how fast a stop is noticed.
+const POLL_WAIT: Duration = Duration::from_millis(50);
+/// How long a full queue is waited for before the source is paused: a pause throws away what the
+/// client has fetched ahead.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
+/// How often a full queue is tried.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(2);
+/// How often the source is told what is durable.
+const DURABLE_EVERY: Duration = Duration::from_secs(1);
+
+/// The stage.
+pub struct Intake {
+    /// Where records come from.
+    pub source: Box<dyn Source>,
+    /// One queue for each mapper.
+    pub queues: Vec<SyncSender<Batch>>,
+    /// Tells what is durable.
+    pub reader: Arc<dyn LedgerReader>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What the stage tells of itself.
+    pub status: Arc<Status>,
+    /// Asked from outside to stop.
+    pub stop: Stop,
+}
+
+impl Intake {
+    /// Runs until the source ends, a stop is asked for, or the next stage is gone.
+    pub fn run(&mut self) -> Result<(), SourceError> {
+        let mut told = Told::default();
+        let mut told_at = self.clock.monotonic();
+        while !self.stop.is_asked() {
+            let started = self.clock.monotonic();
+            match self.source.poll(POLL_WAIT)? {
+                Polled::Batch(batch) => {
+                    let took = self.clock.monotonic().saturating_sub(started);
+                    self.status.add(Stage::Poll, batch.len(), took);
+                    if !self.hand_on(batch)? {
+                        return Ok(());
+                    }
+                }
+                Polled::Idle => {}
+                Polled::End => return Ok(()),
+            }
+            if self.clock.monotonic().saturating_sub(told_at) >= DURABLE_EVERY {
+                told_at = self.clock.monotonic();
+                told.tell(&mut *self.source, &*self.reader)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a batch to its partition's mapper; whether the mapper is still there.
+    fn hand_on(&mut self, mut batch: Batch) -> Result<bool, SourceError> {
+        let at = queue_of(&batch.partition, self.queues.len());
+        let since = self.clock.monotonic();
+        let mut paused = false;
+        loop {
+            match self.queues[at].try_send(batch) {
+                Ok(()) => {
+                    self.status.queued(1);
+                    if paused {
+                        self.source.resume()?;
+                    }
+                    return Ok(true);
+                }
+                Err(TrySendError::Disconnected(_)) => return Ok(false),
+                Err(TrySendError::Full(back)) => batch = back,
+            }
+            std::thread::sleep(FULL_QUEUE_PAUSE);
+            if !paused && self.clock.monotonic().saturating_sub(since) >= PAUSE_AFTER {
+                self.source.pause()?;
+                paused = true;
+            }
+            if paused {
+                // Serves the group, so that a long stall does not cost the membership. A batch that
+                // was on its way when the pause came has its place behind the one in hand.
+                if let Polled::Batch(next) = self.source.poll(POLL_WAIT)? {
+                    if !self.send_waiting(at, batch) {
+                        return Ok(false);
+                    }
+                    batch = next;
+                }
+            }
+        }
+    }
+
+    fn send_waiting(&self, at: usize, batch: Batch) -> bool {
+        self.status.queued(1);
+        self.queues[at].send(batch).is_ok()
+    }
+
+    /// Closes the queues and gives the source back.
+    pub fn into_source(self) -> Box<dyn Source> {
+        self.source
+    }
+}
+
+fn queue_of(partition: &SourcePartition, queues: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (&partition.topic, partition.epoch).hash(&mut hasher);
+    // Neighbouring partitions go to different mappers.
+    let spread = hasher.finish().wrapping_add(u64::from(partition.partition));
+    usize::try_from(spread % queues.max(1) as u64).unwrap_or(0)
+}
+
+/// What the source was told.
+#[derive(Default)]
+struct Told(BTreeMap<SourcePartition, u64>);
+
+impl Told {
+    fn tell(
+        &mut self,
+        source: &mut dyn Source,
+        reader: &dyn LedgerReader,
+    ) -> Result<(), SourceError> {
+        for (partition, next) in reader.progress() {
+            if self.0.get(&partition) != Some(&next) {
+                source.durable(&partition, next)?;
+                self.0.insert(partition, next);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells the source all that is durable and ends it.
+pub fn close(source: &mut dyn Source, reader: &dyn LedgerReader) -> Result<(), SourceError> {
+    Told::default().tell(source, reader)?;
+    source.close()
+}

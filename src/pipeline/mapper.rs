@@ -1,0 +1,148 @@
+//! The mapping stage: record → event → payloads → transactions, a thread for some of the partitions.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender};
+
+use crate::call::Payload;
+use crate::clock::Clock;
+use crate::event::{Cause, Decoder, Event, Record, Rejection, SourcePartition, SourcePosition};
+use crate::ledger::DeadLetter;
+use crate::limits::{MAX_OUTPUT_BYTES_PER_RECORD, MAX_SUBMISSION_TRANSACTIONS};
+use crate::mapping::{MappingSet, Outcome};
+use crate::pipeline::status::{Stage, Status};
+use crate::source::{Batch, Generation};
+use crate::transaction::Transaction;
+
+/// What became of consecutive records of one partition.
+#[derive(Debug)]
+pub struct MappedBatch {
+    /// Topic, epoch and partition.
+    pub partition: SourcePartition,
+    /// The assignment that they were read under.
+    pub generation: Generation,
+    /// Position before the first record.
+    pub from: u64,
+    /// Position after the last.
+    pub next: u64,
+    /// Number of records.
+    pub records: u64,
+    /// Their transactions, in order.
+    pub transactions: Vec<Transaction>,
+    /// Bytes of all arguments.
+    pub argument_bytes: usize,
+    /// Offsets of records that no mapping matched.
+    pub filtered: Vec<u64>,
+    /// Records that were rejected.
+    pub dead_letters: Vec<DeadLetter>,
+    /// When the batch was polled, on the monotonic clock.
+    pub polled: std::time::Duration,
+}
+
+/// The stage.
+pub struct MapStage {
+    /// Records → events.
+    pub decoder: Arc<Decoder>,
+    /// Events → payloads.
+    pub mappings: Arc<MappingSet>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What the stage tells of itself.
+    pub status: Arc<Status>,
+}
+
+impl MapStage {
+    /// Runs until the queue is closed or the next stage is gone.
+    pub fn run(&self, batches: &Receiver<Batch>, out: &SyncSender<MappedBatch>) {
+        while let Ok(batch) = batches.recv() {
+            let started = self.clock.monotonic();
+            let mut mapped = self.empty(&batch, batch.from);
+            for record in batch.records() {
+                let result = self.map_record(&record);
+                let outputs = result.as_ref().map_or(0, |made| made.as_ref().map_or(0, Vec::len));
+                if mapped.transactions.len() + outputs > MAX_SUBMISSION_TRANSACTIONS {
+                    let full = self.empty(&batch, mapped.next);
+                    if out.send(std::mem::replace(&mut mapped, full)).is_err() {
+                        return;
+                    }
+                }
+                mapped.take(&record, result);
+            }
+            // Offsets behind the last record (a transaction's mark, a compacted record) belong to it.
+            mapped.next = batch.next;
+            let took = self.clock.monotonic().saturating_sub(started);
+            self.status.add(Stage::Map, batch.len(), took);
+            self.status.queued(-1);
+            if out.send(mapped).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn empty(&self, batch: &Batch, from: u64) -> MappedBatch {
+        MappedBatch {
+            partition: batch.partition.clone(),
+            generation: batch.generation,
+            from,
+            next: from,
+            records: 0,
+            transactions: Vec::with_capacity(batch.len()),
+            argument_bytes: 0,
+            filtered: Vec::new(),
+            dead_letters: Vec::new(),
+            polled: self.clock.monotonic(),
+        }
+    }
+
+    /// The transactions of a record; `None` where no mapping matches.
+    fn map_record(&self, record: &Record<'_>) -> Result<Option<Vec<Transaction>>, Rejection> {
+        let event = self.decoder.decode(record)?;
+        match self.mappings.evaluate(&event) {
+            Outcome::Mapped(payloads) => transactions(&event, payloads).map(Some),
+            Outcome::NotMatched => Ok(None),
+            Outcome::Rejected(rejection) => Err(rejection),
+        }
+    }
+}
+
+impl MappedBatch {
+    fn take(&mut self, record: &Record<'_>, result: Result<Option<Vec<Transaction>>, Rejection>) {
+        self.records += 1;
+        self.next = record.offset + 1;
+        match result {
+            Ok(Some(transactions)) => {
+                let bytes = |made: &Transaction| made.arguments.bytes().len();
+                self.argument_bytes += transactions.iter().map(bytes).sum::<usize>();
+                self.transactions.extend(transactions);
+            }
+            Ok(None) => self.filtered.push(record.offset),
+            Err(rejection) => self.dead_letters.push(DeadLetter::new(record, rejection)),
+        }
+    }
+}
+
+/// Gives each payload its position. A record whose mappings give nothing at all (an empty array to
+/// walk) has no transaction and counts as filtered.
+fn transactions(event: &Event, payloads: Vec<Payload>) -> Result<Vec<Transaction>, Rejection> {
+    let device = match (event.device.device_type.as_str(), event.device.id.as_str()) {
+        ("", "") => String::new(),
+        (device_type, id) => format!("{device_type}:{id}"),
+    };
+    let time_ms = event.info.time_ms.or(event.timestamp_ms).unwrap_or(0);
+    let mut bytes = 0;
+    let mut transactions = Vec::with_capacity(payloads.len());
+    for (output, payload) in (0..).zip(payloads) {
+        let partition = event.partition.clone();
+        let id = SourcePosition { partition, offset: event.offset, output };
+        let origin = (time_ms, device.clone());
+        let transaction = Transaction::new(id, origin, event.record_digest, payload);
+        bytes += transaction.arguments.bytes().len();
+        if bytes > MAX_OUTPUT_BYTES_PER_RECORD {
+            let message = format!(
+                "the record's payloads have more than {MAX_OUTPUT_BYTES_PER_RECORD} bytes together"
+            );
+            return Err(Rejection::new(Cause::PayloadTooLarge, "", message));
+        }
+        transactions.push(transaction);
+    }
+    Ok(transactions)
+}

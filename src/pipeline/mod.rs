@@ -1,0 +1,231 @@
+//! The threads between source and projections, and the bounded queues between the threads.
+//!
+//! ```text
+//! source ─→ mappers (by partition) ─→ write loop ─→ ledger ─→ followers ─→ projections
+//!   ↑ ↑                                    │                      │
+//!   │ └──────────── pause when full ───────┘                      │
+//!   └──────────────── offsets that are durable ───────────────────┘
+//! ```
+//!
+//! Records of one partition keep their order: they go through one mapper. A full queue makes the
+//! stage in front wait, down to the source, which is paused after a while. Nothing is ever dropped
+//! but work of an assignment that has ended, which its next owner reads again.
+
+mod follower;
+mod intake;
+mod mapper;
+pub mod status;
+mod write_loop;
+
+pub use follower::{Follower, catch_up};
+pub use mapper::MapStage;
+pub use write_loop::SubmissionLimits;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
+
+use crate::clock::Clock;
+use crate::event::Decoder;
+use crate::ledger::{LedgerError, LedgerReader, LedgerWriter};
+use crate::limits::MAX_QUEUED_BATCHES;
+use crate::mapping::MappingSet;
+use crate::pipeline::intake::Intake;
+use crate::pipeline::mapper::MappedBatch;
+use crate::pipeline::status::Status;
+use crate::pipeline::write_loop::WriteLoop;
+use crate::source::{Assignments, Batch, Source, SourceError};
+use crate::state::{Projection, StateError};
+use crate::transaction::Signer;
+
+/// Asks every stage to come to its end; shared with the signal handler.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks for the stop.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Why a pipeline ended.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The source cannot go on.
+    #[error("the source cannot go on")]
+    Source(#[from] SourceError),
+    /// The ledger cannot go on.
+    #[error("the ledger cannot go on")]
+    Ledger(#[from] LedgerError),
+    /// A projection cannot go on. The next start builds it again.
+    #[error("the {name} projection cannot go on; the next start builds it again from the log")]
+    Projection {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        #[source]
+        error: StateError,
+    },
+    /// A thread could not be started or has panicked.
+    #[error("the thread {0} failed")]
+    Thread(&'static str),
+}
+
+/// What a pipeline is made of.
+pub struct Pipeline {
+    /// Where records come from.
+    pub source: Box<dyn Source>,
+    /// Positions, shared with the source.
+    pub assignments: Arc<Assignments>,
+    /// Records → events.
+    pub decoder: Arc<Decoder>,
+    /// Events → payloads.
+    pub mappings: Arc<MappingSet>,
+    /// Mapping threads.
+    pub mapper_threads: usize,
+    /// Signs submissions.
+    pub signer: Signer,
+    /// When a submission is due.
+    pub limits: SubmissionLimits,
+    /// The ledger's writing side.
+    pub writer: Box<dyn LedgerWriter>,
+    /// Its reading side.
+    pub reader: Arc<dyn LedgerReader>,
+    /// Folds that follow the log, each on a thread of its own.
+    pub projections: Vec<Arc<dyn Projection>>,
+    /// Called after each savepoint round of the first projection, with the newest checkpoint kept.
+    pub after_savepoint: Arc<dyn Fn() + Send + Sync>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What the stages tell of themselves.
+    pub status: Arc<Status>,
+    /// Asked from outside to stop.
+    pub stop: Stop,
+}
+
+/// The first failure of any stage; the others then come to their end.
+#[derive(Clone)]
+struct Failure {
+    first: Arc<Mutex<Option<PipelineError>>>,
+    stop: Stop,
+}
+
+impl Failure {
+    fn set(&self, error: impl Into<PipelineError>) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error.into());
+        self.stop.ask();
+    }
+
+    fn take(&self) -> Option<PipelineError> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Pipeline {
+    /// Runs until the source ends, a stop is asked for, or a stage fails; then drains: what was
+    /// taken in becomes durable and applied, and the source is told so, before this returns.
+    pub fn run(self) -> Result<(), PipelineError> {
+        let failure = Failure { first: Arc::default(), stop: self.stop.clone() };
+        std::thread::scope(|scope| self.run_stages(scope, &failure));
+        failure.take().map_or(Ok(()), Err)
+    }
+
+    fn run_stages<'scope>(self, scope: &'scope Scope<'scope, '_>, failure: &Failure) {
+        let drained = Arc::new(AtomicBool::new(false));
+        let (mapped_in, mapped_out) = sync_channel(MAX_QUEUED_BATCHES);
+        let queues = self.start_mappers(scope, &mapped_in);
+        drop(mapped_in);
+        let following = self.start_followers(scope, failure, &drained);
+        let write_loop = WriteLoop {
+            assignments: self.assignments,
+            signer: self.signer,
+            limits: self.limits,
+            writer: self.writer,
+            clock: self.clock.clone(),
+            status: self.status.clone(),
+        };
+        let write_failure = failure.clone();
+        let writing = scope.spawn(move || {
+            // Ends when every mapper has ended; what was taken in is then durable.
+            write_loop.run(&mapped_out).unwrap_or_else(|error| write_failure.set(error));
+        });
+        let mut intake = Intake {
+            source: self.source,
+            queues,
+            reader: self.reader.clone(),
+            clock: self.clock,
+            status: self.status,
+            stop: self.stop,
+        };
+        let taken = intake.run();
+        // Closes the queues: the mappers end, then the write loop, then the followers.
+        let mut source = intake.into_source();
+        if writing.join().is_err() {
+            failure.set(PipelineError::Thread("write loop"));
+        }
+        drained.store(true, Ordering::SeqCst);
+        for follower in following {
+            if follower.join().is_err() {
+                failure.set(PipelineError::Thread("follower"));
+            }
+        }
+        let closed = intake::close(&mut *source, &*self.reader);
+        taken.and(closed).unwrap_or_else(|error| failure.set(error));
+    }
+
+    fn start_mappers<'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        out: &SyncSender<MappedBatch>,
+    ) -> Vec<SyncSender<Batch>> {
+        let mut queues = Vec::new();
+        for _ in 0..self.mapper_threads.max(1) {
+            let (batches_in, batches_out) = sync_channel(MAX_QUEUED_BATCHES);
+            queues.push(batches_in);
+            let stage = MapStage {
+                decoder: self.decoder.clone(),
+                mappings: self.mappings.clone(),
+                clock: self.clock.clone(),
+                status: self.status.clone(),
+            };
+            let out = out.clone();
+            scope.spawn(move || stage.run(&batches_out, &out));
+        }
+        queues
+    }
+
+    /// The first projection's follower tells the status what it saw.
+    fn start_followers<'scope>(
+        &self,
+        scope: &'scope Scope<'scope, '_>,
+        failure: &Failure,
+        drained: &Arc<AtomicBool>,
+    ) -> Vec<ScopedJoinHandle<'scope, ()>> {
+        let mut following = Vec::new();
+        for (number, projection) in self.projections.iter().enumerate() {
+            let follower = Follower {
+                reader: self.reader.clone(),
+                projection: projection.clone(),
+                clock: self.clock.clone(),
+                status: (number == 0).then(|| self.status.clone()),
+                after_savepoint: (number == 0).then(|| self.after_savepoint.clone()),
+            };
+            let (failure, drained) = (failure.clone(), drained.clone());
+            following.push(scope.spawn(move || {
+                let name = follower.projection.name();
+                let failed = |error| failure.set(PipelineError::Projection { name, error });
+                follower.run(&drained).unwrap_or_else(failed);
+            }));
+        }
+        following
+    }
+}

@@ -1,0 +1,156 @@
+//! What the stages tell of themselves: counts and times of this process, for status and metrics.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::ledger::{Block, Entry};
+
+/// The stages that measure themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Waiting for and copying records.
+    Poll,
+    /// Decoding, mapping, encoding.
+    Map,
+    /// Signing, executing, and waiting for a place in the writer's queue.
+    Write,
+    /// Taking blocks into the state.
+    Apply,
+    /// Writing the state.
+    Savepoint,
+}
+
+impl Stage {
+    /// Every stage.
+    pub const ALL: [Self; 5] = [Self::Poll, Self::Map, Self::Write, Self::Apply, Self::Savepoint];
+
+    /// The name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Map => "map",
+            Self::Write => "write",
+            Self::Apply => "apply",
+            Self::Savepoint => "savepoint",
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Meter {
+    items: AtomicU64,
+    nanos: AtomicU64,
+}
+
+/// Upper ends of the buckets of the time from poll to append, in microseconds.
+pub const QUEUEING_BUCKETS_US: [u64; 12] = [
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    u64::MAX,
+];
+
+/// Counts and times since the process started. Every value only grows but the gauges.
+#[derive(Debug, Default)]
+pub struct Status {
+    meters: [Meter; Stage::ALL.len()],
+    queued_batches: AtomicI64,
+    stale_records: AtomicU64,
+    newest_event_ms: AtomicI64,
+    freshness_ms: AtomicI64,
+    queueing: [AtomicU64; QUEUEING_BUCKETS_US.len()],
+    queueing_sum_us: AtomicU64,
+    applied_transactions: AtomicU64,
+}
+
+impl Status {
+    /// Adds items that a stage has worked on, and the time that it took.
+    pub fn add(&self, stage: Stage, items: usize, took: Duration) {
+        let meter = &self.meters[stage as usize];
+        meter.items.fetch_add(items as u64, Relaxed);
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        meter.nanos.fetch_add(nanos, Relaxed);
+    }
+
+    /// Items and time of a stage so far.
+    #[must_use]
+    pub fn stage(&self, stage: Stage) -> (u64, Duration) {
+        let meter = &self.meters[stage as usize];
+        (meter.items.load(Relaxed), Duration::from_nanos(meter.nanos.load(Relaxed)))
+    }
+
+    /// Notes batches that entered (or, negative, left) the mappers' queues.
+    pub fn queued(&self, change: i64) {
+        self.queued_batches.fetch_add(change, Relaxed);
+    }
+
+    /// Batches in the mappers' queues.
+    #[must_use]
+    pub fn queued_batches(&self) -> i64 {
+        self.queued_batches.load(Relaxed).max(0)
+    }
+
+    /// Counts records of an assignment that had ended; their next owner reads them again.
+    pub fn count_stale(&self, records: u64) {
+        self.stale_records.fetch_add(records, Relaxed);
+    }
+
+    /// Records dropped because their assignment had ended.
+    #[must_use]
+    pub fn stale_records(&self) -> u64 {
+        self.stale_records.load(Relaxed)
+    }
+
+    /// Notes the time from a batch's poll to its append.
+    pub fn observe_queueing(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = QUEUEING_BUCKETS_US.iter().position(|end| micros <= *end).unwrap_or(0);
+        self.queueing[bucket].fetch_add(1, Relaxed);
+        self.queueing_sum_us.fetch_add(micros, Relaxed);
+    }
+
+    /// Observations by bucket of [`QUEUEING_BUCKETS_US`], and their sum in microseconds.
+    #[must_use]
+    pub fn queueing(&self) -> (Vec<u64>, u64) {
+        let buckets = self.queueing.iter().map(|count| count.load(Relaxed)).collect();
+        (buckets, self.queueing_sum_us.load(Relaxed))
+    }
+
+    /// Notes a block that the state has taken in.
+    pub fn applied(&self, block: &Block, now_ms: i64) {
+        let transactions = block.entries.iter().filter_map(Entry::transaction);
+        let (mut newest, mut count) = (i64::MIN, 0);
+        for transaction in transactions {
+            newest = newest.max(transaction.time_ms);
+            count += 1;
+        }
+        self.applied_transactions.fetch_add(count, Relaxed);
+        if newest > i64::MIN {
+            self.newest_event_ms.fetch_max(newest, Relaxed);
+            self.freshness_ms.store(now_ms.saturating_sub(newest), Relaxed);
+        }
+    }
+
+    /// Transactions that this process has applied.
+    #[must_use]
+    pub fn applied_transactions(&self) -> u64 {
+        self.applied_transactions.load(Relaxed)
+    }
+
+    /// Age of the newest event of the newest block when it was applied, in milliseconds; `None`
+    /// before the first.
+    #[must_use]
+    pub fn freshness_ms(&self) -> Option<i64> {
+        let seen = self.newest_event_ms.load(Relaxed) != 0;
+        seen.then(|| self.freshness_ms.load(Relaxed))
+    }
+}

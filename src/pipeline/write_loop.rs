@@ -1,0 +1,166 @@
+//! The write loop: gathers mapped batches, signs submissions, appends them with their progress.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::event::SourcePartition;
+use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Progress, Work};
+use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
+use crate::pipeline::mapper::MappedBatch;
+use crate::pipeline::status::{Stage, Status};
+use crate::source::{Accepted, Assignments};
+use crate::transaction::{Signer, Submission, Transaction};
+
+/// When a submission is due: as soon as one of these is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubmissionLimits {
+    /// Transactions, at most [`MAX_SUBMISSION_TRANSACTIONS`].
+    pub max_transactions: usize,
+    /// Bytes of arguments.
+    pub max_bytes: usize,
+    /// Time since its first record was taken in.
+    pub max_wait: Duration,
+}
+
+/// The stage.
+pub struct WriteLoop {
+    /// Decides which batches are next.
+    pub assignments: Arc<Assignments>,
+    /// Signs submissions.
+    pub signer: Signer,
+    /// When one is due.
+    pub limits: SubmissionLimits,
+    /// The ledger.
+    pub writer: Box<dyn LedgerWriter>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What the stage tells of itself.
+    pub status: Arc<Status>,
+}
+
+impl WriteLoop {
+    /// Runs until every mapper has ended; everything taken in is then durable.
+    pub fn run(mut self, mapped: &Receiver<MappedBatch>) -> Result<(), LedgerError> {
+        let mut gathering = Gathering::default();
+        let mut newest = None;
+        loop {
+            match mapped.recv_timeout(self.wait(&gathering)) {
+                Ok(batch) => {
+                    if gathering.transactions.len() + batch.transactions.len()
+                        > MAX_SUBMISSION_TRANSACTIONS
+                    {
+                        newest = self.append(&mut gathering)?.or(newest);
+                    }
+                    self.take(batch, &mut gathering);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.is_due(&gathering) {
+                newest = self.append(&mut gathering)?.or(newest);
+            }
+        }
+        newest = self.append(&mut gathering)?.or(newest);
+        // Receipts come in order, so the newest speaks for all.
+        newest.map_or(Ok(()), |pending| pending.wait().map(|_| ()))
+    }
+
+    fn wait(&self, gathering: &Gathering) -> Duration {
+        let Some(since) = gathering.since else { return self.limits.max_wait.max(IDLE_WAIT) };
+        (since + self.limits.max_wait).saturating_sub(self.clock.monotonic())
+    }
+
+    fn is_due(&self, gathering: &Gathering) -> bool {
+        gathering.transactions.len() >= self.limits.max_transactions
+            || gathering.argument_bytes >= self.limits.max_bytes
+            || gathering.dead_letter_bytes >= MAX_BLOCK_DEAD_LETTER_BYTES
+            || gathering
+                .since
+                .is_some_and(|since| self.clock.monotonic() >= since + self.limits.max_wait)
+    }
+
+    fn take(&self, batch: MappedBatch, gathering: &mut Gathering) {
+        let positions = batch.from..batch.next;
+        match self.assignments.accept(&batch.partition, batch.generation, positions) {
+            Accepted::Next => gathering.add(batch, self.clock.monotonic()),
+            Accepted::Stale => self.status.count_stale(batch.records),
+        }
+    }
+
+    fn append(
+        &mut self,
+        gathering: &mut Gathering,
+    ) -> Result<Option<Box<dyn crate::ledger::Pending>>, LedgerError> {
+        if gathering.since.is_none() {
+            return Ok(None);
+        }
+        let gathered = std::mem::take(gathering);
+        let started = self.clock.monotonic();
+        let (records, polled) = (gathered.records(), gathered.polled);
+        let work = gathered.into_work(self.writer.name(), &self.signer);
+        let pending = self.writer.append(work)?;
+        let now = self.clock.monotonic();
+        self.status.add(Stage::Write, records, now.saturating_sub(started));
+        self.status.observe_queueing(now.saturating_sub(polled));
+        Ok(Some(pending))
+    }
+}
+
+/// How long the loop sleeps with nothing gathered.
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+
+/// What goes into the next block.
+#[derive(Default)]
+struct Gathering {
+    since: Option<Duration>,
+    polled: Duration,
+    transactions: Vec<Transaction>,
+    argument_bytes: usize,
+    dead_letter_bytes: usize,
+    partitions: BTreeMap<SourcePartition, (Progress, Filtered)>,
+    dead_letters: Vec<DeadLetter>,
+}
+
+impl Gathering {
+    fn add(&mut self, batch: MappedBatch, now: Duration) {
+        if self.since.is_none() {
+            (self.since, self.polled) = (Some(now), batch.polled);
+        }
+        self.transactions.extend(batch.transactions);
+        self.argument_bytes += batch.argument_bytes;
+        let size = |letter: &DeadLetter| letter.value.as_ref().map_or(0, Vec::len);
+        self.dead_letter_bytes += batch.dead_letters.iter().map(size).sum::<usize>();
+        self.dead_letters.extend(batch.dead_letters);
+        let partition = batch.partition;
+        let (progress, filtered) = self.partitions.entry(partition).or_insert_with_key(|key| {
+            let progress =
+                Progress { partition: key.clone(), from: batch.from, next: batch.from, records: 0 };
+            (progress, Filtered { partition: key.clone(), runs: Vec::new() })
+        });
+        progress.next = batch.next;
+        progress.records += batch.records;
+        batch.filtered.into_iter().for_each(|offset| filtered.push(offset));
+    }
+
+    fn records(&self) -> usize {
+        let records = self.partitions.values().map(|(progress, _)| progress.records).sum::<u64>();
+        usize::try_from(records).unwrap_or(usize::MAX)
+    }
+
+    fn into_work(self, ledger: &str, signer: &Signer) -> Work {
+        let mut work = Work { dead_letters: self.dead_letters, ..Work::default() };
+        if !self.transactions.is_empty() {
+            work.submissions.push(Submission::sign(ledger, signer, self.transactions));
+        }
+        for (progress, filtered) in self.partitions.into_values() {
+            work.progress.push(progress);
+            if !filtered.runs.is_empty() {
+                work.filtered.push(filtered);
+            }
+        }
+        work
+    }
+}
