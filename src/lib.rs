@@ -26,6 +26,7 @@
 //! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
 //! | [`ledger`] | blocks, tree, checkpoint, the embedded block log | lose an acknowledged byte |
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
+//! | [`verify`] | is a ledger what it says, from its files alone | change the log |
 //! | [`pipeline`] | threads and queues between the stages | drop a record |
 //! | [`monitor`] | JSON views, endpoint, metrics | write |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
@@ -67,5 +68,7 @@ pub mod contract;
 pub mod ledger;
 
 pub mod state;
+
+pub mod verify;
 
 pub mod pipeline;

@@ -7,6 +7,7 @@ mod totals;
 pub mod history;
 pub mod world;
 
+pub use store::{Fingerprint, Member, StoreSummary, summary};
 pub use totals::Totals;
 pub use world::{Filter, StoredAsset, World};
 
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 
 use crate::codec::{DecodeError, Digest};
 use crate::ledger::{Block, LedgerError};
+
+/// Folder of the world state within a ledger's directory.
+pub const STATE_DIRECTORY: &str = "state";
 
 /// A fold over blocks that keeps its own place in the log.
 ///
@@ -47,6 +51,9 @@ pub enum StateError {
         /// What it said.
         reason: String,
     },
+    /// Another process has it open.
+    #[error("the state store in {0} is in use by another process; try again when that has ended")]
+    InUse(PathBuf),
     /// A file operation failed.
     #[error("{doing} {path}")]
     Io {

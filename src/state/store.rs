@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::limits::STATE_CACHE_BYTES;
@@ -42,29 +43,50 @@ pub struct Fingerprint {
     count: u64,
 }
 
-impl Fingerprint {
-    fn lanes(key: &[u8], value: &[u8]) -> [u64; 4] {
+/// What one asset adds to a fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member([u64; 4]);
+
+impl Member {
+    /// An asset as the entry `version` wrote it.
+    #[must_use]
+    pub fn new(contract: &str, key: &str, version: u64, value: Option<&Arc<[u8]>>) -> Self {
+        let stored = Stored { version, value: value.cloned() };
+        Self::of_stored(&stored_key(ASSET_PREFIX, contract, key), &stored.encode())
+    }
+
+    fn of_stored(key: &[u8], value: &[u8]) -> Self {
         let len = (key.len() as u64).to_le_bytes();
         let digest = Digest::of_parts(&[&len, key, value]).0;
         let mut lanes = [0; 4];
         for (lane, bytes) in lanes.iter_mut().zip(digest.chunks_exact(8)) {
             *lane = bytes.iter().fold(0, |lane, byte| lane << 8 | u64::from(*byte));
         }
-        lanes
+        Self(lanes)
     }
+}
 
-    fn add(&mut self, key: &[u8], value: &[u8]) {
-        for (sum, lane) in self.sum.iter_mut().zip(Self::lanes(key, value)) {
+impl Fingerprint {
+    /// Adds a member.
+    pub fn add(&mut self, member: &Member) {
+        for (sum, lane) in self.sum.iter_mut().zip(member.0) {
             *sum = sum.wrapping_add(lane);
         }
         self.count = self.count.wrapping_add(1);
     }
 
-    fn remove(&mut self, key: &[u8], value: &[u8]) {
-        for (sum, lane) in self.sum.iter_mut().zip(Self::lanes(key, value)) {
+    /// Takes a member away.
+    pub fn remove(&mut self, member: &Member) {
+        for (sum, lane) in self.sum.iter_mut().zip(member.0) {
             *sum = sum.wrapping_sub(lane);
         }
         self.count = self.count.wrapping_sub(1);
+    }
+
+    /// Number of members.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
     }
 }
 
@@ -74,7 +96,7 @@ pub struct Stored {
     /// Entry index.
     pub version: u64,
     /// Canonical bytes.
-    pub value: Option<std::sync::Arc<[u8]>>,
+    pub value: Option<Arc<[u8]>>,
 }
 
 impl Stored {
@@ -101,7 +123,7 @@ impl Stored {
 }
 
 /// Contract and key of an asset, in the order that pages list them.
-pub type AssetKey = (std::sync::Arc<str>, String);
+pub type AssetKey = (Arc<str>, String);
 
 /// The open store.
 #[derive(Debug)]
@@ -133,7 +155,12 @@ impl Store {
         let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
         let config =
             sled::Config::new().path(path).cache_capacity(STATE_CACHE_BYTES).flush_every_ms(None);
-        let db = config.open().map_err(|error| broken(error.to_string()))?;
+        let db = config.open().map_err(|error| match error.to_string() {
+            reason if reason.contains("could not acquire lock") => {
+                StateError::InUse(path.to_owned())
+            }
+            reason => broken(reason),
+        })?;
         let store = Self { path: path.to_owned(), db };
         let savepoint = match store.get(SAVEPOINT_KEY)? {
             Some(bytes) => decode_savepoint(&bytes)?,
@@ -158,7 +185,7 @@ impl Store {
         let mut fingerprint = Fingerprint::default();
         for pair in self.db.scan_prefix(ASSET_PREFIX) {
             let (key, value) = pair.map_err(|error| self.error(&error))?;
-            fingerprint.add(&key, &value);
+            fingerprint.add(&Member::of_stored(&key, &value));
         }
         Ok(fingerprint)
     }
@@ -206,10 +233,10 @@ impl Store {
         for ((contract, key), stored) in changes {
             let asset_key = stored_key(ASSET_PREFIX, contract, key);
             if let Some(old) = self.get(&asset_key)? {
-                savepoint.fingerprint.remove(&asset_key, &old);
+                savepoint.fingerprint.remove(&Member::of_stored(&asset_key, &old));
             }
             let value = stored.encode();
-            savepoint.fingerprint.add(&asset_key, &value);
+            savepoint.fingerprint.add(&Member::of_stored(&asset_key, &value));
             batch.insert(asset_key, value);
             let alert_key = stored_key(ALERT_PREFIX, contract, key);
             match stored.has_alert() {
@@ -269,4 +296,24 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
         std::fs::rename(path, &aside).map_err(io("setting aside"))?;
     }
     Ok(aside)
+}
+
+/// What a store says of itself, once its assets were compared with its savepoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSummary {
+    /// Blocks taken in.
+    pub blocks: u64,
+    /// Hash of the newest of them.
+    pub block_hash: Digest,
+    /// Over every asset.
+    pub fingerprint: Fingerprint,
+    /// Number of assets, deleted ones included.
+    pub assets: u64,
+}
+
+/// Opens a store only to look at it.
+pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
+    let (_, savepoint) = Store::open(path)?;
+    let Savepoint { blocks, block_hash, fingerprint, .. } = savepoint;
+    Ok(StoreSummary { blocks, block_hash, fingerprint, assets: fingerprint.count() })
 }

@@ -105,6 +105,7 @@ impl World {
         let (found, (store, place)) = match opened {
             Ok((store, place)) if place.blocks == 0 => (Found::New, (store, place)),
             Ok(opened) => (Found::Usable, opened),
+            Err(error @ StateError::InUse(_)) => return Err(error),
             Err(error) => {
                 let reason = crate::fault::chain(&error);
                 set_aside(path)?;

@@ -1,0 +1,286 @@
+//! Offline verification: is this ledger what it says, from its files alone?
+//!
+//! Reads every frame once and believes nothing: hashes, tree, signatures, effects, source progress,
+//! the disposition of every record, and the state store against the log. Changes nothing in the log.
+
+mod accounting;
+mod signatures;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+use crate::codec::Digest;
+use crate::ledger::LedgerError;
+use crate::ledger::block::{self, Block};
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::embedded::log;
+use crate::state::{StateError, StoreSummary};
+use crate::transaction::KeyId;
+use crate::verify::accounting::Accounting;
+use crate::verify::signatures::Signatures;
+use crate::verify::tree::TreeCheck;
+
+/// Problems that are listed; of more only the number is given.
+pub const MAX_LISTED_PROBLEMS: usize = 50;
+
+/// What to verify.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The ledger's directory.
+    pub directory: PathBuf,
+    /// An older signed checkpoint that the log must extend.
+    pub from_checkpoint: Option<Vec<u8>>,
+    /// The key that must have sealed the first block, where the auditor knows it from elsewhere.
+    pub expected_key: Option<KeyId>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// The ledger's name.
+    pub name: String,
+    /// The key that sealed the first block.
+    pub first_key: Option<KeyId>,
+    /// Blocks read.
+    pub blocks: u64,
+    /// Entries read.
+    pub entries: u64,
+    /// Transactions among them.
+    pub transactions: u64,
+    /// Records that the blocks account for.
+    pub records: u64,
+    /// Root of the tree over all entries.
+    pub root: Digest,
+    /// What was looked at and holds, or could not be looked at, in words.
+    pub notes: Vec<String>,
+    /// What is wrong, and where; at most [`MAX_LISTED_PROBLEMS`].
+    pub problems: Vec<String>,
+    /// How many problems there are.
+    pub problem_count: usize,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.problem_count == 0
+    }
+
+    fn problem(&mut self, text: String) {
+        self.problem_count += 1;
+        if self.problems.len() < MAX_LISTED_PROBLEMS {
+            self.problems.push(text);
+        }
+    }
+}
+
+/// Collects what is wrong with one block.
+pub(crate) struct Problems<'a> {
+    number: u64,
+    report: &'a mut Report,
+}
+
+impl Problems<'_> {
+    fn add(&mut self, text: impl AsRef<str>) {
+        self.report.problem(format!("block {}: {}", self.number, text.as_ref()));
+    }
+
+    fn check(&mut self, holds: bool, text: &str) {
+        if !holds {
+            self.add(text);
+        }
+    }
+}
+
+/// Verifies a ledger. `observe` is told bytes read and bytes in all. An error means that the files
+/// could not be read; what they say wrongly stands in the report.
+pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Report, LedgerError> {
+    let mut report = Report::default();
+    let state = read_state(&request.directory, &mut report);
+    let mut verifier = Verifier {
+        previous: None,
+        effects: Digest::default(),
+        tree: TreeCheck::default(),
+        signatures: Signatures::new(request.expected_key),
+        accounting: Accounting::default(),
+        state,
+        checkpoint: None,
+    };
+    if let Some(note) = &request.from_checkpoint {
+        match Checkpoint::unverified(note) {
+            Ok(checkpoint) => verifier.checkpoint = Some((checkpoint, note.clone(), None)),
+            Err(error) => report.problem(format!("the older checkpoint: {error}")),
+        }
+    }
+    verifier.read(&request.directory, &mut report, observe)?;
+    verifier.finish(&mut report);
+    Ok(report)
+}
+
+fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
+    let path = directory.join(crate::state::STATE_DIRECTORY);
+    if !path.exists() {
+        report.notes.push("no state store: nothing to compare with the log".to_owned());
+        return None;
+    }
+    match crate::state::summary(&path) {
+        Ok(summary) => Some(summary),
+        Err(StateError::InUse(_)) => {
+            report.notes.push("the state store is in use and was not compared".to_owned());
+            None
+        }
+        Err(error) => {
+            let why = crate::fault::chain(&error);
+            report.problem(format!("{why}; the next start builds it again from the log"));
+            None
+        }
+    }
+}
+
+type OlderCheckpoint = (Checkpoint, Vec<u8>, Option<Digest>);
+
+struct Verifier {
+    previous: Option<block::Header>,
+    effects: Digest,
+    tree: TreeCheck,
+    signatures: Signatures,
+    accounting: Accounting,
+    state: Option<StoreSummary>,
+    checkpoint: Option<OlderCheckpoint>,
+}
+
+impl Verifier {
+    fn read(
+        &mut self,
+        directory: &Path,
+        report: &mut Report,
+        observe: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), LedgerError> {
+        let segments = log::segments(directory)?;
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let total = segments.iter().map(|segment| size(&segment.path)).sum();
+        let mut before = 0;
+        for (at, segment) in segments.iter().enumerate() {
+            let is_last = at + 1 == segments.len();
+            let scanned = log::scan(segment, is_last, |offset, payload| {
+                observe(before + offset, total);
+                self.block(payload, report);
+                Ok(())
+            });
+            match scanned {
+                Ok(end) if end.good_len < end.file_len => report.notes.push(format!(
+                    "{}: {} bytes of an interrupted write follow the last whole block; the next \
+                     start cuts them off",
+                    segment.path.display(),
+                    end.file_len - end.good_len
+                )),
+                Ok(_) => {}
+                Err(error @ LedgerError::Damaged { .. }) => {
+                    report.problem(error.to_string());
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+            before += size(&segment.path);
+        }
+        observe(total, total);
+        Ok(())
+    }
+
+    fn block(&mut self, payload: &[u8], report: &mut Report) {
+        let number = report.blocks;
+        report.blocks += 1;
+        let block = match Block::decode(payload) {
+            Ok(block) => block,
+            Err(error) => return report.problem(format!("block {number}: {error}")),
+        };
+        let mut problems = Problems { number, report };
+        self.chain(&block, &mut problems);
+        let roots = self.tree.block(&block, &mut problems);
+        let effects = block::chain_effects(&self.effects, &roots.effects);
+        problems.check(effects == block.header.effects, "its effects hash does not follow");
+        self.effects = block.header.effects;
+        self.signatures.block(&block, &roots, &mut problems);
+        self.accounting.block(&block, &mut problems);
+        if let Some((older, _, root)) = &mut self.checkpoint
+            && root.is_none()
+            && older.size <= block.header.tree_size
+        {
+            *root = self.tree.root_at(older.size, &block);
+        }
+        self.compare_state(&block, report);
+        report.entries = block.header.tree_size;
+        report.root = self.tree.root();
+        self.previous = Some(block.header);
+    }
+
+    fn chain(&self, block: &Block, problems: &mut Problems<'_>) {
+        let header = &block.header;
+        let (number, hash, first, time) = match &self.previous {
+            None => (0, Digest::default(), 0, i64::MIN),
+            Some(previous) => {
+                (previous.number + 1, previous.hash(), previous.tree_size, previous.time_ms)
+            }
+        };
+        problems.check(header.number == number, "its number is not the next one");
+        problems.check(header.previous == hash, "its previous hash is not the block's before");
+        problems.check(header.first_entry == first, "its first entry is not the next one");
+        problems.check(header.time_ms >= time, "its time lies before the block in front");
+        let records = block::records_digest(&block.records);
+        problems
+            .check(header.records == records, "its records are not those that it was sealed with");
+    }
+
+    fn compare_state(&mut self, block: &Block, report: &mut Report) {
+        let Some(state) = self.state.take_if(|state| state.blocks == block.header.number + 1)
+        else {
+            return;
+        };
+        let fits = state.block_hash == block.header.hash()
+            && state.fingerprint == self.accounting.fingerprint();
+        match fits {
+            true => report.notes.push(format!(
+                "the state store holds what the first {} blocks wrote: {} assets",
+                state.blocks, state.assets
+            )),
+            false => report.problem(format!(
+                "the state store does not hold what the first {} blocks wrote; the next start builds \
+                 it again, or run `ledgerline rebuild`",
+                state.blocks
+            )),
+        }
+    }
+
+    fn finish(self, report: &mut Report) {
+        report.name = self.signatures.name().to_owned();
+        report.first_key = self.signatures.first_key();
+        report.transactions = self.accounting.transactions;
+        report.records = self.accounting.records;
+        if let Some(state) = self.state.filter(|state| state.blocks > 0) {
+            report.problem(format!(
+                "the state store has taken in {} blocks, the log has {}",
+                state.blocks, report.blocks
+            ));
+        }
+        let Some((older, note, root)) = self.checkpoint else { return };
+        let keys = self.signatures.ever_ledger_keys();
+        if let Err(error) = Checkpoint::open(&note, self.signatures.name(), &keys) {
+            return report.problem(format!("the older checkpoint: {error}"));
+        }
+        match root {
+            Some(root) if root == older.root => report.notes.push(format!(
+                "the log extends the checkpoint of {} entries: the same root stands at that size",
+                older.size
+            )),
+            Some(root) => report.problem(format!(
+                "the log does not extend the checkpoint of {} entries: the root there is {root}, the \
+                 checkpoint says {}",
+                older.size, older.root
+            )),
+            None => report.problem(format!(
+                "the log has {} entries and cannot extend a checkpoint of {}",
+                report.entries, older.size
+            )),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Who signed what: seals, checkpoints, submissions, and the keys that the ledger registered.
+
+use std::collections::BTreeSet;
+
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
+use crate::ledger::{Block, DefinitionKind, Entry};
+use crate::transaction::{KeyId, verify_root};
+use crate::verify::Problems;
+use crate::verify::tree::BlockRoots;
+
+/// Checks signatures block by block.
+pub struct Signatures {
+    name: Option<String>,
+    keys: KeyRegistry,
+    ever: BTreeSet<KeyId>,
+    first_key: Option<KeyId>,
+    expected: Option<KeyId>,
+}
+
+impl Signatures {
+    /// Starts with the key that the first block must have, where it is known from elsewhere.
+    #[must_use]
+    pub fn new(expected: Option<KeyId>) -> Self {
+        let (keys, ever) = (KeyRegistry::default(), BTreeSet::new());
+        Self { name: None, keys, ever, first_key: None, expected }
+    }
+
+    /// The ledger's name; empty before its first block.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// The key that sealed the first block.
+    #[must_use]
+    pub fn first_key(&self) -> Option<KeyId> {
+        self.first_key
+    }
+
+    /// Every key that ever sealed or may have sealed a block.
+    #[must_use]
+    pub fn ever_ledger_keys(&self) -> Vec<KeyId> {
+        self.ever.iter().copied().collect()
+    }
+
+    /// Takes in a block.
+    pub fn block(&mut self, block: &Block, roots: &BlockRoots, problems: &mut Problems<'_>) {
+        let before = self.keys.clone();
+        self.definitions(block, problems);
+        let signer = block.seal.signer;
+        let allowed = match self.first_key {
+            // The first block registers the very key that it is sealed with.
+            None => self.keys.allows(LEDGER_ROLE, signer),
+            Some(_) => before.allows(LEDGER_ROLE, signer),
+        };
+        problems.check(allowed, "it is sealed with a key that was not registered, or had ended");
+        let fits = block.seal.verifies(self.name(), &block.header.hash());
+        problems.check(fits, "its seal does not fit");
+        if self.first_key.is_none() {
+            self.first_key = Some(signer);
+            let expected = self.expected.is_none_or(|expected| expected == signer);
+            problems.check(expected, "it is not sealed with the key that was asked for");
+        }
+        self.checkpoint(block, problems);
+        self.submissions(block, roots, problems);
+    }
+
+    fn definitions(&mut self, block: &Block, problems: &mut Problems<'_>) {
+        for definition in block.entries.iter().filter_map(Entry::definition) {
+            self.keys.apply(definition);
+            if definition.name == LEDGER_ROLE {
+                self.ever.extend(key_of(definition));
+            }
+            if definition.kind == DefinitionKind::Ledger {
+                problems.check(self.name.is_none(), "it names the ledger a second time");
+                self.name.get_or_insert_with(|| definition.name.clone());
+            }
+        }
+        problems.check(self.name.is_some(), "no block has named the ledger");
+    }
+
+    fn checkpoint(&self, block: &Block, problems: &mut Problems<'_>) {
+        let keys = self.ever_ledger_keys();
+        match Checkpoint::open(block.checkpoint.as_bytes(), self.name(), &keys) {
+            Ok(checkpoint) => {
+                let fits = checkpoint.size == block.header.tree_size
+                    && checkpoint.root == block.header.tree_root;
+                problems.check(fits, "its checkpoint is not of its own tree");
+            }
+            Err(error) => problems.add(format!("its checkpoint: {error}")),
+        }
+    }
+
+    fn submissions(&self, block: &Block, roots: &BlockRoots, problems: &mut Problems<'_>) {
+        let mut first = 0;
+        for seal in &block.records.submissions {
+            let count = usize::try_from(seal.count).unwrap_or(usize::MAX);
+            let root = roots.submission_root(first, count);
+            first = first.saturating_add(count);
+            let known = self.keys.allows(SUBMITTER_ROLE, seal.signer);
+            problems.check(known, "a submission's key was not registered, or had ended");
+            problems
+                .check(root == Some(seal.root), "a submission's root is not of its transactions");
+            let signed = verify_root(self.name(), &seal.signer, &seal.root, &seal.signature);
+            problems.check(signed, "a submission's signature does not fit");
+        }
+        let all = first == roots.transactions.len();
+        problems.check(all, "not every transaction stands in a signed submission");
+    }
+}
