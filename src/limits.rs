@@ -20,6 +20,18 @@ pub const MAX_JSON_DEPTH: usize = 64;
 /// Longest number in text. Longer ones only serve to make parsing slow.
 pub const MAX_NUMBER_BYTES: usize = 64;
 
+/// Most records that one round of a source gathers, over all partitions.
+pub const MAX_BATCH_RECORDS: usize = 2_048;
+/// A round of a source ends when it has gathered this many bytes; the last record may go over it.
+pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+/// Longest line of a source file: the largest record with each byte written as `\u00XX`, and as
+/// much again for key, headers and names.
+pub const MAX_LINE_BYTES: usize = 8 * MAX_RECORD_BYTES;
+/// Bytes that are read from a source file at once.
+pub const FILE_CHUNK_BYTES: usize = 256 * 1024;
+/// Chunks of a source file that are read ahead.
+pub const FILE_QUEUE_CHUNKS: usize = 4;
+
 /// Longest YAML file of a mapping or contract, in bytes. It also goes into the ledger.
 pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
 /// Most fields of one mapping.

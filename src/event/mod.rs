@@ -12,7 +12,7 @@ mod ways;
 
 pub use decoder::{BAD_ENVELOPE_HEADER, Decoder};
 pub use identity::{IdentityForm, PathsForm, TopicPlaceForm, WayForm};
-pub use position::{PositionError, SourcePartition, SourcePosition};
+pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
 
 use serde_json::Value;
 

@@ -4,9 +4,13 @@
 
 mod assignments;
 mod batch;
+mod collector;
+mod file;
+mod kcat;
 
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
+pub use file::{FileForm, FileSource};
 
 use std::time::Duration;
 

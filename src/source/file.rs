@@ -1,0 +1,415 @@
+//! Records from a file: one JSON object a line, as `kcat -C -J` writes them.
+//!
+//! ```text
+//! {"topic":"telemetry","partition":0,"offset":7,"tstype":"create","ts":1386018900000,
+//!  "headers":["name","value"],"key":"…","payload":"…"}
+//! ```
+//!
+//! A `null` payload is a tombstone; blank lines are no records. Whatever else is no such object is
+//! not lost: the line becomes a record of the pseudo topic `NAME.lines` (the file's name without its
+//! ending, or `stdin`), partition 0, whose offset is the line's number from 0 and whose value is the
+//! line itself, marked with [`BAD_ENVELOPE_HEADER`] so that it ends in the dead letters.
+//!
+//! A reading that starts again skips what the ledger has already. The same file, or the same stream on
+//! standard input, must therefore give the same lines again, possibly with more behind them; other
+//! content needs another [`FileForm::epoch`].
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::codec::Digest;
+use crate::event::{BAD_ENVELOPE_HEADER, SourcePartition};
+use crate::limits::{FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_LINE_BYTES};
+use crate::source::collector::{Collector, Parts};
+use crate::source::kcat::{self, Line};
+use crate::source::{Assignments, Polled, Source, SourceError};
+
+/// A file as source.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileForm {
+    /// The file; `-` is standard input.
+    pub path: PathBuf,
+    /// Raise it when the file holds other records at the same offsets than those that the ledger has.
+    #[serde(default)]
+    pub epoch: u32,
+}
+
+type Chunk = Result<Vec<u8>, std::io::Error>;
+
+/// Reads a file of JSON lines to its end.
+#[derive(Debug)]
+pub struct FileSource {
+    path: PathBuf,
+    epoch: u32,
+    chunks: Receiver<Chunk>,
+    assignments: Arc<Assignments>,
+    collector: Collector,
+    lines: Lines,
+    /// Where bad lines go.
+    bad_lines: SourcePartition,
+    /// Highest offset seen of each partition plus one, in this reading.
+    seen: Vec<(SourcePartition, u64)>,
+    paused: bool,
+    ended: bool,
+}
+
+impl FileSource {
+    /// Opens the file and begins to read on a thread of its own, a few chunks ahead.
+    pub fn open(form: &FileForm, assignments: Arc<Assignments>) -> Result<Self, SourceError> {
+        let failed = |error| SourceError::File { path: form.path.clone(), error };
+        let reader: Box<dyn Read + Send> = if form.path == Path::new("-") {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(std::fs::File::open(&form.path).map_err(failed)?)
+        };
+        let (sender, chunks) = mpsc::sync_channel(FILE_QUEUE_CHUNKS);
+        let thread = std::thread::Builder::new().name("file-reader".to_owned());
+        thread.spawn(move || read_chunks(reader, &sender)).map_err(failed)?;
+        let bad_lines = SourcePartition {
+            topic: bad_topic(&form.path).into(),
+            epoch: form.epoch,
+            partition: 0,
+        };
+        let mut collector = Collector::default();
+        collector.assign(bad_lines.clone(), assignments.assign(&bad_lines, 0));
+        Ok(Self {
+            path: form.path.clone(),
+            epoch: form.epoch,
+            chunks,
+            assignments,
+            collector,
+            lines: Lines::default(),
+            bad_lines,
+            seen: Vec::new(),
+            paused: false,
+            ended: false,
+        })
+    }
+
+    fn take_in(&mut self, chunk: Option<&[u8]>) -> Result<(), SourceError> {
+        let mut lines = std::mem::take(&mut self.lines);
+        let result = match chunk {
+            Some(bytes) => lines.feed(bytes, |line| self.line(line)),
+            None => lines.finish(|line| self.line(line)),
+        };
+        self.lines = lines;
+        self.collector.flush();
+        result
+    }
+
+    fn line(&mut self, line: RawLine<'_>) -> Result<(), SourceError> {
+        if let Some((bytes, digest)) = line.cut {
+            let message = format!(
+                "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is kept; SHA-256 of the line {digest}"
+            );
+            return self.bad_line(line, &message);
+        }
+        if line.bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        match kcat::parse(line.bytes) {
+            Ok(record) => self.record(line, &record),
+            Err(message) => self.bad_line(line, &message),
+        }
+    }
+
+    fn record(&mut self, line: RawLine<'_>, record: &Line) -> Result<(), SourceError> {
+        if self.epoch == self.bad_lines.epoch && record.topic == *self.bad_lines.topic {
+            let message = format!("topic `{}` is kept for lines that are no records", record.topic);
+            return self.bad_line(line, &message);
+        }
+        let lane = self.lane(record);
+        let seen = &mut self.seen[lane.0];
+        if record.offset < seen.1 {
+            let message = format!(
+                "offset {} of {} comes after {}; offsets must rise within a partition",
+                record.offset,
+                seen.0,
+                seen.1 - 1
+            );
+            return self.bad_line(line, &message);
+        }
+        seen.1 = record.offset + 1;
+        if self.collector.next(lane.1).is_some_and(|next| record.offset < next) {
+            return Ok(()); // the ledger has it
+        }
+        let parts = Parts {
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.as_deref().map(str::as_bytes),
+            value: record.payload.as_deref().map(str::as_bytes),
+        };
+        let headers = record.headers.iter();
+        let headers =
+            headers.map(|(name, value)| (name.as_str(), value.as_deref().map(str::as_bytes)));
+        self.collector.push(lane.1, parts, headers)?;
+        self.flush_full();
+        Ok(())
+    }
+
+    /// The record's partition among those seen and in the collector; a new one is assigned.
+    fn lane(&mut self, record: &Line) -> (usize, usize) {
+        loop {
+            let found = self.collector.find(&record.topic, record.partition);
+            let seen = self.seen.iter().position(|(partition, _)| {
+                partition.partition == record.partition && *partition.topic == *record.topic
+            });
+            if let (Some(seen), Some(found)) = (seen, found) {
+                return (seen, found);
+            }
+            let partition = SourcePartition {
+                topic: record.topic.as_str().into(),
+                epoch: self.epoch,
+                partition: record.partition,
+            };
+            let assigned = self.assignments.assign(&partition, record.offset);
+            self.collector.assign(partition.clone(), assigned);
+            self.seen.push((partition, 0));
+        }
+    }
+
+    fn bad_line(&mut self, line: RawLine<'_>, message: &str) -> Result<(), SourceError> {
+        let Some(lane) = self.collector.find(&self.bad_lines.topic, 0) else { return Ok(()) };
+        if self.collector.next(lane).is_some_and(|next| line.number < next) {
+            return Ok(()); // the ledger has it
+        }
+        let parts =
+            Parts { offset: line.number, timestamp_ms: None, key: None, value: Some(line.bytes) };
+        let header = (BAD_ENVELOPE_HEADER, Some(message.as_bytes()));
+        self.collector.push(lane, parts, std::iter::once(header))?;
+        self.flush_full();
+        Ok(())
+    }
+
+    fn flush_full(&mut self) {
+        if self.collector.is_full() {
+            self.collector.flush();
+        }
+    }
+}
+
+impl Source for FileSource {
+    fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError> {
+        if self.paused {
+            std::thread::sleep(wait);
+            return Ok(Polled::Idle);
+        }
+        if let Some(batch) = self.collector.take() {
+            return Ok(Polled::Batch(batch));
+        }
+        if self.ended {
+            return Ok(Polled::End);
+        }
+        match self.chunks.recv_timeout(wait) {
+            Ok(Ok(bytes)) => self.take_in(Some(&bytes))?,
+            Ok(Err(error)) => {
+                return Err(SourceError::File { path: self.path.clone(), error });
+            }
+            Err(RecvTimeoutError::Timeout) => return Ok(Polled::Idle),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.ended = true;
+                self.take_in(None)?;
+            }
+        }
+        Ok(self.collector.take().map_or(Polled::Idle, Polled::Batch))
+    }
+
+    fn pause(&mut self) -> Result<(), SourceError> {
+        self.paused = true;
+        Ok(())
+    }
+
+    fn resume(&mut self) -> Result<(), SourceError> {
+        self.paused = false;
+        Ok(())
+    }
+
+    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<(), SourceError> {
+        Ok(()) // the ledger itself says where to go on
+    }
+
+    fn close(&mut self) -> Result<(), SourceError> {
+        self.ended = true;
+        Ok(())
+    }
+}
+
+/// Reads until the end or an error. On standard input this thread may wait for ever; it ends with
+/// the process.
+fn read_chunks(mut reader: Box<dyn Read + Send>, sender: &SyncSender<Chunk>) {
+    loop {
+        let mut chunk = vec![0; FILE_CHUNK_BYTES];
+        let chunk = match reader.read(&mut chunk) {
+            Ok(0) => return,
+            Ok(len) => {
+                chunk.truncate(len);
+                Ok(chunk)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = chunk.is_err();
+        if sender.send(chunk).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// `readings.kcat.jsonl` → `readings.kcat.lines`, with what Kafka does not allow replaced.
+fn bad_topic(path: &Path) -> String {
+    const ENDING: &str = ".lines";
+    const LONGEST: usize = 249;
+    if path == Path::new("-") {
+        return format!("stdin{ENDING}");
+    }
+    let stem =
+        path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let legal = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let stem: String = stem.chars().map(legal).take(LONGEST - ENDING.len()).collect();
+    format!("{stem}{ENDING}")
+}
+
+/// One line without its end.
+#[derive(Debug, Clone, Copy)]
+struct RawLine<'a> {
+    /// From 0.
+    number: u64,
+    bytes: &'a [u8],
+    /// Length and digest of the whole line, where `bytes` is only its beginning.
+    cut: Option<(u64, Digest)>,
+}
+
+/// Cuts chunks into lines, in bounded memory.
+#[derive(Debug, Default)]
+struct Lines {
+    number: u64,
+    partial: Vec<u8>,
+    /// Bytes of the present line beyond what is kept, and their digest's state.
+    over: Option<(u64, sha2::Sha256)>,
+}
+
+impl Lines {
+    fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        mut each: impl FnMut(RawLine<'_>) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let (head, rest) = bytes.split_at(end);
+            bytes = &rest[1..];
+            if self.partial.is_empty() && self.over.is_none() && head.len() <= MAX_LINE_BYTES {
+                let line = RawLine { number: self.number, bytes: without_return(head), cut: None };
+                self.number += 1;
+                each(line)?;
+                continue;
+            }
+            self.extend(head);
+            self.end_line(&mut each)?;
+        }
+        self.extend(bytes);
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        mut each: impl FnMut(RawLine<'_>) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        if self.partial.is_empty() { Ok(()) } else { self.end_line(&mut each) }
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        use sha2::Digest as _;
+        if let Some((len, hasher)) = &mut self.over {
+            *len += bytes.len() as u64;
+            hasher.update(bytes);
+            return;
+        }
+        self.partial.extend_from_slice(bytes);
+        if self.partial.len() > MAX_LINE_BYTES {
+            let hasher = sha2::Sha256::new_with_prefix(&self.partial);
+            self.over = Some((self.partial.len() as u64, hasher));
+            self.partial.truncate(MAX_DEAD_LETTER_BYTES);
+        }
+    }
+
+    fn end_line(
+        &mut self,
+        each: &mut impl FnMut(RawLine<'_>) -> Result<(), SourceError>,
+    ) -> Result<(), SourceError> {
+        use sha2::Digest as _;
+        let number = self.number;
+        self.number += 1;
+        let partial = std::mem::take(&mut self.partial);
+        let cut = self.over.take().map(|(len, hasher)| (len, Digest(hasher.finalize().into())));
+        let bytes = if cut.is_some() { &partial } else { without_return(&partial) };
+        each(RawLine { number, bytes, cut })
+    }
+}
+
+fn without_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn lines(chunks: &[&[u8]]) -> Vec<(u64, Vec<u8>, Option<u64>)> {
+        let (mut lines, mut found) = (Lines::default(), Vec::new());
+        let mut each = |line: RawLine<'_>| {
+            found.push((line.number, line.bytes.to_vec(), line.cut.map(|(len, _)| len)));
+            Ok(())
+        };
+        for chunk in chunks {
+            lines.feed(chunk, &mut each).unwrap();
+        }
+        lines.finish(&mut each).unwrap();
+        found
+    }
+
+    #[test]
+    fn a_long_line_is_cut_and_its_digest_kept() {
+        let long = vec![b'x'; MAX_LINE_BYTES + 5];
+        let found = lines(&[b"a\n", &long[..9], &long[9..], b"yz\nb"]);
+        let kept = vec![b'x'; MAX_DEAD_LETTER_BYTES];
+        let length = MAX_LINE_BYTES as u64 + 7;
+        let expected =
+            [(0, b"a".to_vec(), None), (1, kept, Some(length)), (2, b"b".to_vec(), None)];
+        assert!(found == expected);
+    }
+
+    #[test]
+    fn the_topic_of_bad_lines_is_legal() {
+        let table = [
+            ("-", "stdin.lines"),
+            ("/a/readings.kcat.jsonl", "readings.kcat.lines"),
+            ("müll 1.json", "m_ll_1.lines"),
+            ("..", ".lines"),
+        ];
+        for (path, topic) in table {
+            assert_eq!(bad_topic(Path::new(path)), topic);
+            assert!(crate::event::is_topic(topic));
+        }
+        assert!(crate::event::is_topic(&bad_topic(Path::new(&"x".repeat(300)))));
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_matter(text in "[a\\r\\n]{0,40}", cuts in proptest::collection::vec(0_usize..40, 0..6)) {
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(lines(&chunks), lines(&[bytes]));
+        }
+    }
+}
