@@ -72,3 +72,5 @@ pub mod state;
 pub mod verify;
 
 pub mod pipeline;
+
+pub mod monitor;

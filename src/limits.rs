@@ -1,6 +1,8 @@
 //! Every bound of the program, with its reason. A queue, page, body or depth without a name here
 //! is a defect.
 
+use std::time::Duration;
+
 /// Largest record value in bytes that is taken in. The platform's own events end at 131,072 bytes;
 /// eight times that leaves room for other sources.
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
@@ -115,6 +117,24 @@ pub const MAX_PAGE_ITEMS: usize = 500;
 pub const MAX_SCANNED_ASSETS: usize = 20_000;
 /// Blocks that one search through the log looks at before it gives a page and where to go on.
 pub const MAX_SCANNED_BLOCKS: u64 = 500;
+/// Items of a page where the caller does not say how many.
+pub const DEFAULT_PAGE: usize = 20;
+/// Connections that the endpoint holds at a time; more wait in the system's queue.
+pub const MAX_CONNECTIONS: usize = 256;
+/// Requests that the endpoint works on at a time; more are answered with 503.
+pub const MAX_REQUESTS: usize = 16;
+/// Most bytes of a request's line and headers.
+pub const MAX_REQUEST_HEAD_BYTES: usize = 16 * 1024;
+/// Most headers of a request.
+pub const MAX_REQUEST_HEADERS: usize = 64;
+/// How long a client may take to send a request's head.
+pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take to be found.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection is kept; a client that reads slowly is cut off then.
+pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
+/// How long a stop waits for requests that are being answered.
+pub const ENDPOINT_STOP: Duration = Duration::from_secs(3);
 
 /// Cuts a text at a character border so that it takes at most `max_bytes`.
 #[must_use]

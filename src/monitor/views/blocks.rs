@@ -1,0 +1,183 @@
+//! Blocks and what stands in them.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::Serialize;
+
+use crate::codec::Digest;
+use crate::ledger::{Block, Entry, Progress, SubmissionSeal};
+use crate::monitor::views::{DefinitionView, TransactionSummary, time_text};
+
+/// A block in a list.
+#[derive(Debug, Serialize)]
+pub struct BlockSummary {
+    /// Number, from 0.
+    pub number: u64,
+    /// Hash of its header.
+    pub hash: Digest,
+    /// When it was made.
+    pub time: String,
+    /// Index of its first entry.
+    pub first_entry: u64,
+    /// Entries in the tree with it.
+    pub tree_size: u64,
+    /// Its transactions that are valid.
+    pub valid: usize,
+    /// Its transactions that are not.
+    pub invalid: usize,
+    /// Its mappings, contracts and keys.
+    pub definitions: usize,
+    /// Records that no mapping matched.
+    pub filtered: u64,
+    /// Records that could not become a transaction.
+    pub dead_letters: usize,
+}
+
+impl BlockSummary {
+    /// Of a block.
+    #[must_use]
+    pub fn new(block: &Block) -> Self {
+        let is = |entry: &Entry, valid| match entry {
+            Entry::Transaction { verdict, .. } => verdict.is_valid() == valid,
+            Entry::Definition(_) => false,
+        };
+        let count = |valid| block.entries.iter().filter(|entry| is(entry, valid)).count();
+        Self {
+            number: block.header.number,
+            hash: block.header.hash(),
+            time: time_text(block.header.time_ms),
+            first_entry: block.header.first_entry,
+            tree_size: block.header.tree_size,
+            valid: count(true),
+            invalid: count(false),
+            definitions: block.entries.iter().filter_map(Entry::definition).count(),
+            filtered: block.records.filtered.iter().map(|filtered| filtered.count()).sum(),
+            dead_letters: block.records.dead_letters.len(),
+        }
+    }
+}
+
+/// A block with its header, records and a page of its entries.
+#[derive(Debug, Serialize)]
+pub struct BlockView {
+    /// As in a list.
+    #[serde(flatten)]
+    pub summary: BlockSummary,
+    /// Hash of the block before.
+    pub previous: Digest,
+    /// Root of the tree with it.
+    pub tree_root: Digest,
+    /// Chained digest over all verdicts and writes so far.
+    pub effects: Digest,
+    /// Digest over its records.
+    pub records: Digest,
+    /// Public key that sealed it.
+    pub signer: String,
+    /// Its signature over the block's hash.
+    pub signature: String,
+    /// The signed checkpoint at its size.
+    pub checkpoint: String,
+    /// How far it read each partition.
+    pub progress: Vec<ProgressView>,
+    /// Signatures over its transactions.
+    pub submissions: Vec<SubmissionView>,
+    /// Its entries, in order.
+    pub entries: Vec<EntryView>,
+    /// The first entry that is not on this page, to be given as `from`; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+impl BlockView {
+    /// A block with at most `limit` of its entries, from the entry `from` on.
+    #[must_use]
+    pub fn new(block: &Block, from: u64, limit: usize) -> Self {
+        let header = &block.header;
+        let mut entries = block.indexed_entries().filter(|(index, _)| *index >= from).peekable();
+        let page = entries.by_ref().take(limit).map(|(index, entry)| EntryView::new(index, entry));
+        Self {
+            summary: BlockSummary::new(block),
+            previous: header.previous,
+            tree_root: header.tree_root,
+            effects: header.effects,
+            records: header.records,
+            signer: block.seal.signer.to_string(),
+            signature: BASE64_STANDARD.encode(block.seal.signature),
+            checkpoint: block.checkpoint.to_string(),
+            progress: block.records.progress.iter().map(ProgressView::new).collect(),
+            submissions: block.records.submissions.iter().map(SubmissionView::new).collect(),
+            entries: page.collect(),
+            next: entries.next().map(|(index, _)| index),
+        }
+    }
+}
+
+/// How far a block read one partition.
+#[derive(Debug, Serialize)]
+pub struct ProgressView {
+    /// Topic, epoch and partition, such as `telemetry/3`.
+    pub partition: String,
+    /// Next offset before the block.
+    pub from: u64,
+    /// Next offset after it.
+    pub next: u64,
+    /// Records in between.
+    pub records: u64,
+}
+
+impl ProgressView {
+    fn new(progress: &Progress) -> Self {
+        Self {
+            partition: progress.partition.to_string(),
+            from: progress.from,
+            next: progress.next,
+            records: progress.records,
+        }
+    }
+}
+
+/// A signature over some of a block's transactions.
+#[derive(Debug, Serialize)]
+pub struct SubmissionView {
+    /// Public key.
+    pub signer: String,
+    /// Root of the tree over the transactions.
+    pub root: Digest,
+    /// Ed25519 signature.
+    pub signature: String,
+    /// How many transactions, one submission's behind the other's.
+    pub transactions: u64,
+}
+
+impl SubmissionView {
+    fn new(seal: &SubmissionSeal) -> Self {
+        Self {
+            signer: seal.signer.to_string(),
+            root: seal.root,
+            signature: BASE64_STANDARD.encode(seal.signature),
+            transactions: seal.count,
+        }
+    }
+}
+
+/// One entry of a block.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum EntryView {
+    /// A transaction.
+    Transaction(TransactionSummary),
+    /// A mapping, contract, key or the ledger itself.
+    Definition(DefinitionView),
+}
+
+impl EntryView {
+    fn new(index: u64, entry: &Entry) -> Self {
+        match entry {
+            Entry::Transaction { transaction, verdict, writes } => {
+                Self::Transaction(TransactionSummary::new(index, transaction, (verdict, writes)))
+            }
+            Entry::Definition(definition) => {
+                Self::Definition(DefinitionView::new(index, definition, false))
+            }
+        }
+    }
+}

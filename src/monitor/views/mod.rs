@@ -1,0 +1,40 @@
+//! The JSON shapes of everything that can be looked at. The endpoint and the command line print the
+//! same ones.
+//!
+//! Digests are hexadecimal, times RFC 3339 in UTC with milliseconds, bytes base64. Indexes, offsets
+//! and sizes are JSON numbers. Nothing here reads the ledger: a view is made of what was read.
+
+mod blocks;
+mod records;
+mod transactions;
+
+pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, SubmissionView};
+pub use records::{
+    BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, record_id,
+};
+pub use transactions::{
+    AssetView, ChangeView, ProofView, TransactionSummary, TransactionView, WriteView,
+};
+
+use serde::Serialize;
+
+/// A time in text, such as `2026-01-31T12:00:00.000Z`; one that no calendar has, as its milliseconds
+/// since 1970.
+#[must_use]
+pub fn time_text(time_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(time_ms) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => time_ms.to_string(),
+    }
+}
+
+/// A page of a longer list.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// What to give as `before` (newest first) or `after` (in order of keys) for the page behind;
+    /// absent at the end. A search that looked long enough may give few or no items and this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

@@ -1,0 +1,199 @@
+//! Transactions, what they changed, and the proof that they are in the ledger.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::codec::Digest;
+use crate::contract::{Asset, Verdict};
+use crate::ledger::{Entry, StoredWrite};
+use crate::monitor::views::time_text;
+use crate::state::StoredAsset;
+use crate::state::history::Found;
+use crate::transaction::Transaction;
+
+/// A transaction in a list.
+#[derive(Debug, Serialize)]
+pub struct TransactionSummary {
+    /// Its id: topic, partition, offset, output.
+    pub id: String,
+    /// Index of its entry in the tree.
+    pub entry: u64,
+    /// When the event happened.
+    pub time: String,
+    /// Device type and id, `type:id`; empty where the source knows none.
+    pub device: String,
+    /// Contract.
+    pub contract: String,
+    /// Function.
+    pub function: &'static str,
+    /// Keys of the assets that it changed.
+    pub keys: Vec<String>,
+    /// `valid`, or the name of the reason.
+    pub verdict: &'static str,
+    /// What the reason is; absent where valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl TransactionSummary {
+    pub(super) fn new(
+        index: u64,
+        transaction: &Transaction,
+        (verdict, writes): (&Verdict, &[StoredWrite]),
+    ) -> Self {
+        let detail = match verdict {
+            Verdict::Valid => None,
+            Verdict::Invalid { detail, .. } => Some(detail.clone()),
+        };
+        Self {
+            id: transaction.id.to_string(),
+            entry: index,
+            time: time_text(transaction.time_ms),
+            device: transaction.device.clone(),
+            contract: transaction.contract.to_string(),
+            function: transaction.function.name(),
+            keys: writes.iter().map(|write| write.key.to_string()).collect(),
+            verdict: verdict.name(),
+            detail,
+        }
+    }
+
+    /// Of an entry that was found; `None` for a definition.
+    #[must_use]
+    pub fn of(found: &Found) -> Option<Self> {
+        match found.entry()? {
+            Entry::Transaction { transaction, verdict, writes } => {
+                Some(Self::new(found.index, transaction, (verdict, writes)))
+            }
+            Entry::Definition(_) => None,
+        }
+    }
+}
+
+/// A transaction with all that is known of it.
+#[derive(Debug, Serialize)]
+pub struct TransactionView {
+    /// As in a list.
+    #[serde(flatten)]
+    pub summary: TransactionSummary,
+    /// Number of its block.
+    pub block: u64,
+    /// When the block was made.
+    pub block_time: String,
+    /// SHA-256 of the record's value as received.
+    pub record_digest: Digest,
+    /// SHA-256 of the mapping's text.
+    pub mapping_digest: Digest,
+    /// Its arguments.
+    pub arguments: Value,
+    /// What it changed.
+    pub writes: Vec<WriteView>,
+}
+
+impl TransactionView {
+    /// Of an entry that was found; `None` for a definition.
+    #[must_use]
+    pub fn of(found: &Found) -> Option<Self> {
+        let Entry::Transaction { transaction, writes, .. } = found.entry()? else { return None };
+        Some(Self {
+            summary: TransactionSummary::of(found)?,
+            block: found.block.header.number,
+            block_time: time_text(found.block.header.time_ms),
+            record_digest: transaction.record_digest,
+            mapping_digest: transaction.mapping_digest,
+            arguments: transaction.arguments.value().clone(),
+            writes: writes.iter().map(WriteView::new).collect(),
+        })
+    }
+}
+
+/// One change of one asset.
+#[derive(Debug, Serialize)]
+pub struct WriteView {
+    /// Key of the asset.
+    pub key: String,
+    /// Its new state; `null` where it was deleted.
+    pub asset: Option<Value>,
+    /// The version that it replaced: index of the entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<u64>,
+}
+
+impl WriteView {
+    fn new(write: &StoredWrite) -> Self {
+        Self {
+            key: write.key.to_string(),
+            asset: write.value.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()),
+            replaced: write.replaced,
+        }
+    }
+}
+
+/// An asset as it is now.
+#[derive(Debug, Serialize)]
+pub struct AssetView {
+    /// Contract.
+    pub contract: String,
+    /// Key.
+    pub key: String,
+    /// Index of the entry that wrote it.
+    pub version: u64,
+    /// What devices sent, what the contract computed.
+    #[serde(flatten)]
+    pub asset: Asset,
+}
+
+impl From<StoredAsset> for AssetView {
+    fn from(stored: StoredAsset) -> Self {
+        let StoredAsset { contract, key, version, asset } = stored;
+        Self { contract: contract.to_string(), key, version, asset }
+    }
+}
+
+/// One change in an asset's history.
+#[derive(Debug, Serialize)]
+pub struct ChangeView {
+    /// The transaction that made it.
+    #[serde(flatten)]
+    pub transaction: TransactionSummary,
+    /// Number of its block.
+    pub block: u64,
+    /// What it wrote.
+    pub write: WriteView,
+}
+
+impl ChangeView {
+    /// What an entry wrote of an asset; `None` where it wrote nothing of it.
+    #[must_use]
+    pub fn of(found: &Found, key: &str) -> Option<Self> {
+        let transaction = TransactionSummary::of(found)?;
+        let write = found.write_of(&transaction.contract, key).map(WriteView::new)?;
+        Some(Self { transaction, block: found.block.header.number, write })
+    }
+}
+
+/// The proof that an entry is in the ledger.
+#[derive(Debug, Serialize)]
+pub struct ProofView {
+    /// Name of the ledger.
+    pub ledger: String,
+    /// Id of the transaction.
+    pub id: String,
+    /// Index of its entry in the tree.
+    pub entry: u64,
+    /// Size of the tree that the proof leads to.
+    pub tree_size: u64,
+    /// Root of that tree.
+    pub tree_root: Digest,
+    /// The entry's leaf, base64: its hash is SHA-256 over a zero byte and these bytes.
+    pub leaf: String,
+    /// RFC 6962 section 2.1.1, the lowest level first.
+    pub hashes: Vec<Digest>,
+    /// The signed checkpoint of that tree.
+    pub checkpoint: String,
+    /// The same proof as one C2SP tlog-proof file.
+    pub tlog_proof: String,
+    /// The ledger's keys in the form that C2SP tools take. Whoever checks should have them from
+    /// elsewhere.
+    pub verifier_keys: Vec<String>,
+}
