@@ -4,8 +4,25 @@
 //! Nothing here writes or decides. The endpoint runs on threads of its own and reads durable blocks
 //! and the state folded from them.
 
+mod answer;
+mod http;
 pub mod json;
+mod metrics;
+mod overview;
 pub mod query;
+mod request;
+mod server;
+pub mod service;
 pub mod views;
 
 pub use query::{Queries, QueryError, TransactionFilter, VerdictFilter};
+pub use server::{Endpoint, EndpointError};
+pub use service::Service;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Starts the endpoint of a service on an address; port 0 chooses a free one.
+pub fn start(address: SocketAddr, service: Arc<Service>) -> Result<Endpoint, EndpointError> {
+    Endpoint::start(address, http::routes(service))
+}

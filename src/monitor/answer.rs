@@ -1,0 +1,79 @@
+//! Answers of the endpoint: JSON, and errors as `application/problem+json` (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::fault::chain;
+use crate::monitor::json;
+use crate::monitor::query::QueryError;
+
+/// An error in the form of RFC 9457. The detail says what was looked for and what helps.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    /// The status in words.
+    title: &'static str,
+    /// HTTP status code.
+    status: u16,
+    /// What was asked for and why there is no answer.
+    detail: String,
+}
+
+impl Problem {
+    /// A problem of this status.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Error");
+        Self { title, status: status.as_u16(), detail: detail.into() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, json::to_text(&self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        let status = match &error {
+            QueryError::NotFound(_) => StatusCode::NOT_FOUND,
+            QueryError::Malformed(_) => StatusCode::BAD_REQUEST,
+            QueryError::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::Ledger(_) | QueryError::Proof(_) | QueryError::State(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        if status.is_server_error() {
+            tracing::error!(error = chain(&error), "a question could not be answered");
+        }
+        Self::new(status, chain(&error))
+    }
+}
+
+/// An answer of JSON text.
+pub fn json_text(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// Text or bytes that change with every block.
+pub fn changing(kind: &'static str, body: impl IntoResponse) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], body).into_response()
+}
+
+/// Bytes that never change and may be kept by anyone: tiles.
+pub fn immutable(bytes: Vec<u8>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, bytes).into_response()
+}

@@ -1,0 +1,343 @@
+//! Routes of the endpoint. Each handler reads its parameters, asks [`Queries`](super::Queries) on a
+//! thread that may wait for a disk, and answers with what came back.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::event::SourcePosition;
+use crate::ledger::DefinitionKind;
+use crate::ledger::tiles::TilePath;
+use crate::limits::{MAX_REQUESTS, REQUEST_TIMEOUT};
+use crate::monitor::answer::{Problem, changing, immutable, json_text};
+use crate::monitor::query::{QueryError, TransactionFilter};
+use crate::monitor::request::Parameters;
+use crate::monitor::service::Service;
+use crate::monitor::{json, metrics};
+use crate::state::Filter;
+use crate::state::history::LetterCursor;
+
+/// What a page of ours may do: load from here, and nothing else.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+#[derive(Clone)]
+struct App {
+    service: Arc<Service>,
+    /// One for each question that is being worked on, also when its asker has gone.
+    places: Arc<Semaphore>,
+}
+
+type Answer = Result<Response, Problem>;
+
+/// All routes over a service.
+pub fn routes(service: Arc<Service>) -> Router {
+    let app = App { service, places: Arc::new(Semaphore::new(MAX_REQUESTS)) };
+    let api = Router::new()
+        .route("/status", get(status))
+        .route("/blocks", get(blocks))
+        .route("/blocks/{number}", get(block))
+        .route("/transactions", get(transactions))
+        .route("/transactions/{topic}/{partition}/{offset}/{output}", get(transaction))
+        .route("/transactions/{topic}/{partition}/{offset}/{output}/proof", get(proof))
+        .route("/state/{contract}", get(assets))
+        .route("/state/{contract}/{key}", get(asset))
+        .route("/state/{contract}/{key}/history", get(history))
+        .route("/alerts", get(alerts))
+        .route("/recent", get(recent))
+        .route("/deadletters", get(dead_letters))
+        .route("/deadletters/{topic}/{partition}/{offset}", get(dead_letter))
+        .merge(definition_routes("/mappings", DefinitionKind::Mapping))
+        .merge(definition_routes("/contracts", DefinitionKind::Contract));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/checkpoint", get(checkpoint))
+        .route("/tile/{*path}", get(tile))
+        .route("/healthz", get(|| async { changing("text/plain; charset=utf-8", "alive\n") }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics_text))
+        .merge(crate::monitor::overview::routes())
+        .fallback(no_route)
+        .layer(from_fn(guard))
+        .with_state(app)
+}
+
+fn definition_routes(path: &str, kind: DefinitionKind) -> Router<App> {
+    let list = move |app, uri| definitions(app, uri, kind);
+    let one = move |app, name, uri| definition((app, name, uri), kind);
+    Router::new().route(path, get(list)).route(&format!("{path}/{{name}}"), get(one))
+}
+
+/// Refuses what no route takes, and says on every answer what a browser may do with it.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = match refusal(&request) {
+        Some(response) => response,
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn refusal(request: &Request) -> Option<Response> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let detail = format!("only GET and HEAD are answered here, not {}", request.method());
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+        return Some(([(header::ALLOW, "GET, HEAD")], problem).into_response());
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let has_body = length.is_some_and(|length| length.as_bytes() != b"0")
+        || request.headers().contains_key(header::TRANSFER_ENCODING);
+    has_body.then(|| {
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken here");
+        // What follows on the connection is the body that nobody will read.
+        ([(header::CONNECTION, "close")], problem).into_response()
+    })
+}
+
+/// Asks a question on a thread that may wait for a disk, within [`REQUEST_TIMEOUT`].
+async fn ask<T: Send + 'static>(
+    app: App,
+    question: impl FnOnce(&Service) -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, Problem> {
+    let unavailable = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let place = app.places.try_acquire_owned();
+    let place = place.map_err(|_| unavailable("too many requests at a time; try again"))?;
+    let work = tokio::task::spawn_blocking(move || {
+        let answer = question(&app.service);
+        drop(place);
+        answer
+    });
+    match timeout(REQUEST_TIMEOUT, work).await {
+        Ok(Ok(answer)) => answer.map_err(Problem::from),
+        Ok(Err(_)) => {
+            let detail = "the question could not be worked on; the log says why";
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
+        }
+        Err(_) => Err(unavailable("the answer took too long; ask for less at a time")),
+    }
+}
+
+/// Asks a question and writes what comes back as JSON.
+async fn ask_json<T: Serialize>(
+    app: App,
+    question: impl FnOnce(&Service) -> Result<T, QueryError> + Send + 'static,
+) -> Answer {
+    ask(app, |service| question(service).map(|view| json::to_text(&view))).await.map(json_text)
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}; the API begins at /api/v1/status", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+async fn status(State(app): State<App>, uri: Uri) -> Answer {
+    Parameters::of(&uri)?.finish()?;
+    ask_json(app, |service| Ok(service.status())).await
+}
+
+async fn blocks(State(app): State<App>, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let (before, limit) = (parameters.parsed("before")?, parameters.limit()?);
+    parameters.finish()?;
+    ask_json(app, move |service| service.queries.blocks(before, limit)).await
+}
+
+async fn block(State(app): State<App>, Path(number): Path<String>, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let from = parameters.parsed("from")?.unwrap_or(0);
+    let limit = parameters.limit()?;
+    parameters.finish()?;
+    let number = number_in_path("block number", &number)?;
+    ask_json(app, move |service| service.queries.block(number, from, limit)).await
+}
+
+async fn transactions(State(app): State<App>, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let filter = TransactionFilter {
+        device: parameters.text("device")?,
+        contract: parameters.text("contract")?,
+        verdict: parameters.parsed("verdict")?,
+    };
+    let (before, limit) = (parameters.parsed("before")?, parameters.limit()?);
+    parameters.finish()?;
+    ask_json(app, move |service| service.queries.transactions(&filter, before, limit)).await
+}
+
+/// Topic, partition, offset and output in a path.
+type IdParts = Path<(String, String, String, String)>;
+
+async fn transaction(State(app): State<App>, Path(parts): IdParts, uri: Uri) -> Answer {
+    Parameters::of(&uri)?.finish()?;
+    let id = transaction_id(&parts)?;
+    ask_json(app, move |service| service.queries.transaction(&id)).await
+}
+
+async fn proof(State(app): State<App>, Path(parts): IdParts, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let format = parameters.text("format")?;
+    parameters.finish()?;
+    let id = transaction_id(&parts)?;
+    match format.as_deref() {
+        None | Some("json") => ask_json(app, move |service| service.queries.proof(&id)).await,
+        Some("tlog-proof") => {
+            let proof = ask(app, move |service| service.queries.proof(&id)).await?;
+            Ok(changing("text/plain; charset=utf-8", proof.tlog_proof))
+        }
+        Some(other) => Err(malformed(format!(
+            "the parameter `format` cannot be `{other}`: known are json and tlog-proof"
+        ))),
+    }
+}
+
+fn malformed(detail: String) -> Problem {
+    QueryError::Malformed(detail).into()
+}
+
+fn transaction_id(
+    (topic, partition, offset, output): &(String, String, String, String),
+) -> Result<SourcePosition, Problem> {
+    let text = format!("{topic}/{partition}/{offset}/{output}");
+    text.parse().map_err(|error: crate::event::PositionError| malformed(error.to_string()))
+}
+
+fn number_in_path(what: &str, text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| malformed(format!("`{text}` is no {what}")))
+}
+
+async fn assets(State(app): State<App>, Path(contract): Path<String>, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let alerts_only = parameters.parsed("alerts_only")?.unwrap_or(false);
+    let prefix = parameters.text("prefix")?.unwrap_or_default();
+    let fields = parameters.with_prefix("where.");
+    let filter = Filter { prefix, fields, alerts_only };
+    let (after, limit) = (parameters.text("after")?, parameters.limit()?);
+    parameters.finish()?;
+    ask_json(app, move |service| {
+        service.queries.assets(&contract, after.as_deref(), &filter, limit)
+    })
+    .await
+}
+
+type KeyParts = Path<(String, String)>;
+
+async fn asset(State(app): State<App>, Path((contract, key)): KeyParts, uri: Uri) -> Answer {
+    Parameters::of(&uri)?.finish()?;
+    ask_json(app, move |service| service.queries.asset(&contract, &key)).await
+}
+
+async fn history(State(app): State<App>, Path((contract, key)): KeyParts, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let (from, limit) = (parameters.parsed("from")?, parameters.limit()?);
+    parameters.finish()?;
+    ask_json(app, move |service| service.queries.history((&contract, &key), from, limit)).await
+}
+
+async fn alerts(State(app): State<App>, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let after = parameters.text("after")?;
+    let limit = parameters.limit()?;
+    parameters.finish()?;
+    let after = after.as_deref().map(|after| match after.split_once('/') {
+        Some((contract, key)) => Ok((contract.to_owned(), key.to_owned())),
+        None => Err(malformed(format!(
+            "the parameter `after` cannot be `{after}`: it is the `next` of a page"
+        ))),
+    });
+    let after = after.transpose()?;
+    ask_json(app, move |service| service.queries.alerts(after, limit)).await
+}
+
+async fn recent(State(app): State<App>, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let limit = parameters.limit()?;
+    parameters.finish()?;
+    ask_json(app, move |service| service.queries.recent(limit)).await
+}
+
+async fn dead_letters(State(app): State<App>, uri: Uri) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let before = parameters.text("before")?;
+    let limit = parameters.limit()?;
+    parameters.finish()?;
+    let parse = |before: &String| -> Option<LetterCursor> {
+        let (block, at) = before.split_once('/')?;
+        Some((block.parse().ok()?, at.parse().ok()?))
+    };
+    let before = match &before {
+        None => None,
+        Some(before) => Some(parse(before).ok_or_else(|| {
+            malformed(format!(
+                "the parameter `before` cannot be `{before}`: it is the `next` of a page"
+            ))
+        })?),
+    };
+    ask_json(app, move |service| service.queries.dead_letters(before, limit)).await
+}
+
+async fn dead_letter(
+    State(app): State<App>,
+    Path((topic, partition, offset)): Path<(String, String, String)>,
+    uri: Uri,
+) -> Answer {
+    Parameters::of(&uri)?.finish()?;
+    // A record is a position without an output.
+    let id = transaction_id(&(topic, partition, offset, "0".to_owned()))?;
+    let SourcePosition { partition, offset, .. } = id;
+    ask_json(app, move |service| service.queries.dead_letter(&partition, offset)).await
+}
+
+async fn definitions(State(app): State<App>, uri: Uri, kind: DefinitionKind) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let (after, limit) = (parameters.parsed("after")?, parameters.limit()?);
+    parameters.finish()?;
+    ask_json(app, move |service| Ok(service.queries.definitions(kind, after, limit))).await
+}
+
+async fn definition(
+    (State(app), Path(name), uri): (State<App>, Path<String>, Uri),
+    kind: DefinitionKind,
+) -> Answer {
+    let mut parameters = Parameters::of(&uri)?;
+    let digest = parameters.text("digest")?;
+    parameters.finish()?;
+    ask_json(app, move |service| service.queries.definition(kind, &name, digest.as_deref())).await
+}
+
+async fn checkpoint(State(app): State<App>) -> Answer {
+    let checkpoint = ask(app, |service| service.queries.checkpoint()).await?;
+    Ok(changing("text/plain; charset=utf-8", checkpoint))
+}
+
+async fn tile(State(app): State<App>, uri: Uri) -> Answer {
+    let Some(path) = TilePath::parse(uri.path()) else {
+        let form = "/tile/<L>/<N>[.p/<W>] or /tile/entries/<N>[.p/<W>]";
+        return Err(malformed(format!("{} names no tile; the form is {form}", uri.path())));
+    };
+    ask(app, move |service| service.queries.tile(path)).await.map(immutable)
+}
+
+async fn ready(State(app): State<App>) -> Answer {
+    let obstacles = app.service.obstacles();
+    if obstacles.is_empty() {
+        return Ok(changing("text/plain; charset=utf-8", "ready\n"));
+    }
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("; ")))
+}
+
+/// Answers also when all places are taken: that is when someone looks.
+async fn metrics_text(State(app): State<App>) -> Response {
+    changing(metrics::CONTENT_TYPE, metrics::to_text(&app.service))
+}

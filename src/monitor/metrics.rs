@@ -1,0 +1,233 @@
+//! Metrics in Prometheus' text form, made of what is counted elsewhere at the moment they are asked
+//! for. Base units, `_total` for what only grows. Labels come from closed lists and from the
+//! source's partitions, never from a device.
+
+use prometheus::TextEncoder;
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
+
+use crate::contract::InvalidCode;
+use crate::event::Cause;
+use crate::ledger::LedgerReader;
+use crate::monitor::service::Service;
+use crate::pipeline::status::{QUEUEING_BUCKETS_US, Stage};
+use crate::state::Projection;
+
+/// Content type of the text form.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All metrics of a service.
+pub fn to_text(service: &Service) -> String {
+    let mut families = Families::default();
+    records(&mut families, service);
+    source(&mut families, service);
+    stages(&mut families, service);
+    ledger(&mut families, service);
+    state(&mut families, service);
+    // Families are made here with names and values, so encoding to memory cannot fail.
+    TextEncoder::new().encode_to_string(&families.0).unwrap_or_default()
+}
+
+/// What became of every record.
+fn records(families: &mut Families, service: &Service) {
+    let totals = service.queries.world().totals();
+    let count = |counts: &std::collections::BTreeMap<u16, u64>, code: u16| {
+        counts.get(&code).copied().unwrap_or(0)
+    };
+    families
+        .counters("ledgerline_records_total", "Records read, over the whole ledger.")
+        .add(&[], totals.records);
+    families
+        .counters("ledgerline_records_filtered_total", "Records that no mapping matched.")
+        .add(&[], totals.filtered);
+    let mut letters =
+        families.counters("ledgerline_dead_letters_total", "Records that gave no transaction.");
+    for cause in Cause::ALL {
+        letters.add(&[("cause", cause.name())], count(&totals.dead_letters, cause.code()));
+    }
+    let mut transactions =
+        families.counters("ledgerline_transactions_total", "Transactions by verdict.");
+    transactions.add(&[("verdict", "valid")], totals.valid);
+    for code in InvalidCode::ALL {
+        transactions.add(&[("verdict", code.name())], count(&totals.invalid, code.code()));
+    }
+}
+
+/// How far behind its source the service is.
+fn source(families: &mut Families, service: &Service) {
+    let partitions = service.partitions();
+    let mut lag = families
+        .gauges("ledgerline_source_lag_records", "Records of a partition that are not durable.");
+    for partition in &partitions {
+        if let Some(records) = partition.lag {
+            lag.add(&[("partition", &partition.partition)], records);
+        }
+    }
+    let mut assigned =
+        families.gauges("ledgerline_source_assigned", "1 where this process reads the partition.");
+    for partition in &partitions {
+        assigned.add(&[("partition", &partition.partition)], u64::from(partition.assigned));
+    }
+    families
+        .counters("ledgerline_stale_records_total", "Records dropped with an ended assignment.")
+        .add(&[], service.status.stale_records());
+    let ready = service.obstacles().is_empty();
+    families.gauges("ledgerline_ready", "1 where records are taken in.").add(&[], u64::from(ready));
+}
+
+/// What each stage did and how long it took.
+fn stages(families: &mut Families, service: &Service) {
+    let status = &service.status;
+    let mut items = families
+        .counters("ledgerline_stage_items_total", "Records (apply: entries) a stage worked on.");
+    for stage in Stage::ALL {
+        items.add(&[("stage", stage.name())], status.stage(stage).0);
+    }
+    let mut time = families
+        .counters("ledgerline_stage_seconds_total", "Time that a stage spent on its items.");
+    for stage in Stage::ALL {
+        time.add(&[("stage", stage.name())], Value(status.stage(stage).1.as_secs_f64()));
+    }
+    families
+        .gauges("ledgerline_queued_batches", "Batches of records that wait to be mapped.")
+        .add(&[], status.queued_batches().unsigned_abs());
+    let (counts, sum_us) = status.queueing();
+    families.histogram(
+        ("ledgerline_queueing_seconds", "Time from the poll of a batch to its append."),
+        &counts,
+        Value::from(sum_us).0 / MICROS,
+    );
+    if let Some(age_ms) = status.freshness_ms() {
+        let age = Value::from(age_ms.unsigned_abs()).0 / 1_000.0;
+        let age = if age_ms < 0 { -age } else { age };
+        families
+            .gauges("ledgerline_freshness_seconds", "Age of the newest event when it was applied.")
+            .add(&[], Value(age));
+    }
+}
+
+/// The log and its writer.
+fn ledger(families: &mut Families, service: &Service) {
+    let ledger = service.queries.ledger();
+    let (head, counts) = (ledger.head(), ledger.counts());
+    families.gauges("ledgerline_blocks", "Blocks in the ledger.").add(&[], head.height);
+    families.gauges("ledgerline_entries", "Entries in the ledger.").add(&[], head.tree_size);
+    for (name, help, value) in [
+        ("ledgerline_commits_total", "Group commits: writes with one sync.", counts.commits),
+        ("ledgerline_blocks_written_total", "Blocks written by this process.", counts.blocks),
+        ("ledgerline_block_bytes_total", "Bytes of blocks written.", counts.bytes),
+    ] {
+        families.counters(name, help).add(&[], value);
+    }
+    families
+        .counters("ledgerline_commit_seconds_total", "Time in writing and syncing the log.")
+        .add(&[], Value(counts.busy.as_secs_f64()));
+    families
+        .gauges("ledgerline_commit_slowest_seconds", "The slowest group commit so far.")
+        .add(&[], Value(counts.slowest.as_secs_f64()));
+}
+
+/// The state that is folded from the log.
+fn state(families: &mut Families, service: &Service) {
+    let world = service.queries.world();
+    families
+        .counters("ledgerline_state_writes_total", "Assets written or deleted by transactions.")
+        .add(&[], world.totals().writes);
+    families
+        .gauges("ledgerline_state_unsaved_assets", "Changed assets before the next savepoint.")
+        .add(&[], Value::from(world.gathered() as u64));
+    families
+        .gauges("ledgerline_state_blocks_behind", "Blocks that the state has not taken in.")
+        .add(&[], service.blocks_behind());
+}
+
+/// Microseconds of a second.
+const MICROS: f64 = 1_000_000.0;
+
+/// A number of a metric. Counts are exact up to 2⁵³.
+struct Value(f64);
+
+impl From<u64> for Value {
+    #[allow(clippy::cast_precision_loss)] // said above
+    fn from(count: u64) -> Self {
+        Self(count as f64)
+    }
+}
+
+/// Families in the order they are written.
+#[derive(Default)]
+struct Families(Vec<MetricFamily>);
+
+/// A family that takes values.
+struct Family<'a> {
+    family: &'a mut MetricFamily,
+}
+
+impl Families {
+    fn family(&mut self, name: &str, help: &str, kind: MetricType) -> Family<'_> {
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        let at = self.0.len();
+        self.0.push(family);
+        Family { family: &mut self.0[at] }
+    }
+
+    fn counters(&mut self, name: &str, help: &str) -> Family<'_> {
+        self.family(name, help, MetricType::COUNTER)
+    }
+
+    fn gauges(&mut self, name: &str, help: &str) -> Family<'_> {
+        self.family(name, help, MetricType::GAUGE)
+    }
+
+    /// A histogram over the buckets of [`QUEUEING_BUCKETS_US`].
+    fn histogram(&mut self, (name, help): (&str, &str), counts: &[u64], sum: f64) {
+        let mut cumulative = 0;
+        let mut buckets = Vec::new();
+        for (end_us, count) in QUEUEING_BUCKETS_US.into_iter().zip(counts) {
+            cumulative += count;
+            let mut bucket = Bucket::default();
+            let endless = end_us == u64::MAX;
+            bucket.set_upper_bound(if endless {
+                f64::INFINITY
+            } else {
+                Value::from(end_us).0 / MICROS
+            });
+            bucket.set_cumulative_count(cumulative);
+            buckets.push(bucket);
+        }
+        let mut histogram = Histogram::default();
+        histogram.set_sample_count(cumulative);
+        histogram.set_sample_sum(sum);
+        histogram.set_bucket(buckets);
+        let mut metric = Metric::default();
+        metric.set_histogram(histogram);
+        self.family(name, help, MetricType::HISTOGRAM).family.mut_metric().push(metric);
+    }
+}
+
+impl Family<'_> {
+    fn add(&mut self, labels: &[(&str, &str)], value: impl Into<Value>) {
+        let pair = |(name, value): &(&str, &str)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        };
+        let mut metric = Metric::from_label(labels.iter().map(pair).collect());
+        let Value(value) = value.into();
+        if self.family.get_field_type() == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        self.family.mut_metric().push(metric);
+    }
+}

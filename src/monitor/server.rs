@@ -1,0 +1,150 @@
+//! Connections of the endpoint: how many, how long, how large their requests.
+//!
+//! The endpoint runs on threads of its own and reads only what is durable, so a slow client holds up
+//! neither ingestion nor another client.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::limits::{
+    CONNECTION_LIFETIME, ENDPOINT_STOP, MAX_CONNECTIONS, MAX_REQUEST_HEAD_BYTES,
+    MAX_REQUEST_HEADERS, REQUEST_HEAD_TIMEOUT,
+};
+
+/// How long accepting pauses when the system has no more sockets to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Threads that move bytes; what reads the ledger runs beside them.
+const WORKERS: usize = 2;
+
+/// Why the endpoint does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointError {
+    /// The address cannot be bound.
+    #[error(
+        "the endpoint cannot listen on {address}; choose another address, or stop what uses this one"
+    )]
+    Bind {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// No thread for it.
+    #[error("the endpoint cannot start its threads")]
+    Threads(#[source] std::io::Error),
+}
+
+/// A running endpoint. Dropping it stops it.
+#[derive(Debug)]
+pub struct Endpoint {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Endpoint {
+    /// Listens on an address (port 0 chooses a free one) and answers with these routes.
+    pub fn start(address: SocketAddr, routes: Router) -> Result<Self, EndpointError> {
+        let bind = |error| EndpointError::Bind { address, error };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .max_blocking_threads(crate::limits::MAX_REQUESTS)
+            .thread_name("endpoint")
+            .enable_all()
+            .build()
+            .map_err(EndpointError::Threads)?;
+        let listener = runtime.block_on(TcpListener::bind(address)).map_err(bind)?;
+        let address = listener.local_addr().map_err(bind)?;
+        let (stop, stopped) = watch::channel(false);
+        let serve = move || {
+            runtime.block_on(accept(listener, routes, stopped));
+            runtime.shutdown_timeout(ENDPOINT_STOP);
+        };
+        let thread = std::thread::Builder::new().name("endpoint".to_owned()).spawn(serve);
+        Ok(Self { address, stop, thread: Some(thread.map_err(EndpointError::Threads)?) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops listening, lets answers on their way finish within [`ENDPOINT_STOP`], and returns.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported by its thread; there is nothing left to stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, routes: Router, stopped: watch::Receiver<bool>) {
+    let mut stop = stopped.clone();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            match listener.accept().await {
+                Ok((stream, _)) => Some((stream, place)),
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                    None
+                }
+            }
+        };
+        tokio::select! {
+            next = next => if let Some((stream, place)) = next {
+                tokio::spawn(serve(stream, routes.clone(), stopped.clone(), place));
+            },
+            _ = stop.wait_for(|stopped| *stopped) => break,
+        }
+    }
+    drop(listener);
+    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    // Over the time, the rest are cut off with the runtime.
+    let _ = timeout(ENDPOINT_STOP, places.acquire_many(all)).await;
+}
+
+/// Serves one connection until it ends, grows too old or the endpoint stops.
+async fn serve(
+    stream: TcpStream,
+    routes: Router,
+    mut stopped: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_HEAD_TIMEOUT)
+        .max_buf_size(MAX_REQUEST_HEAD_BYTES)
+        .max_headers(MAX_REQUEST_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+    tokio::pin!(connection);
+    tokio::select! {
+        // An error here is a client that went away or sent no HTTP: its own affair.
+        _ = &mut connection => return,
+        () = sleep(CONNECTION_LIFETIME) => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(ENDPOINT_STOP, connection).await;
+}

@@ -1,0 +1,186 @@
+//! What a running service adds to its ledger: whether it is ready, how far behind its sources it is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::clock::Clock;
+use crate::codec::Digest;
+use crate::ledger::LedgerReader;
+use crate::ledger::checkpoint::verifier_key;
+use crate::ledger::embedded::keys::LEDGER_ROLE;
+use crate::monitor::Queries;
+use crate::monitor::views::time_text;
+use crate::pipeline::status::Status;
+use crate::source::{Assignments, PartitionStatus};
+use crate::state::Projection;
+
+/// A running service: what [`Queries`] answers, and what only the process knows.
+pub struct Service {
+    /// Questions about the ledger and its state.
+    pub queries: Queries,
+    /// What the stages tell of themselves.
+    pub status: Arc<Status>,
+    /// Positions of the source.
+    pub assignments: Arc<Assignments>,
+    /// Reasons not to be ready that the ledger does not know, such as a broker that is away. It is
+    /// asked often and must not wait for anything.
+    pub obstacles: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The state of a service, at a glance.
+#[derive(Debug, Serialize)]
+pub struct StatusView {
+    /// Name of the ledger.
+    pub ledger: String,
+    /// Version of this program.
+    pub version: &'static str,
+    /// Whether it takes in records.
+    pub ready: bool,
+    /// Why not.
+    pub obstacles: Vec<String>,
+    /// Number of blocks.
+    pub height: u64,
+    /// Number of entries.
+    pub tree_size: u64,
+    /// Root of the tree.
+    pub tree_root: Digest,
+    /// Hash of the newest block.
+    pub block_hash: Digest,
+    /// When it was made; absent before the first.
+    pub block_time: Option<String>,
+    /// The ledger's keys in the form that C2SP tools take.
+    pub verifier_keys: Vec<String>,
+    /// What became of every record.
+    pub records: RecordsView,
+    /// How far the state is behind the ledger.
+    pub state: StateView,
+    /// Partitions of the source.
+    pub partitions: Vec<PartitionView>,
+    /// Age of the newest event of the newest block when its state could be read, in seconds.
+    pub freshness_seconds: Option<f64>,
+}
+
+/// What became of every record since the first block.
+#[derive(Debug, Serialize)]
+pub struct RecordsView {
+    /// Records read.
+    pub read: u64,
+    /// Records that no mapping matched.
+    pub filtered: u64,
+    /// Records that could not become a transaction.
+    pub dead_lettered: u64,
+    /// The same by cause.
+    pub dead_letters: BTreeMap<&'static str, u64>,
+    /// Valid transactions.
+    pub valid: u64,
+    /// Transactions that are not valid.
+    pub invalid: u64,
+    /// The same by reason.
+    pub invalid_reasons: BTreeMap<&'static str, u64>,
+}
+
+/// How far the state is.
+#[derive(Debug, Serialize)]
+pub struct StateView {
+    /// Blocks that it has not taken in yet.
+    pub blocks_behind: u64,
+    /// Changed assets that wait for the next savepoint.
+    pub unsaved_assets: usize,
+}
+
+/// One partition of the source.
+#[derive(Debug, Serialize)]
+pub struct PartitionView {
+    /// Topic, epoch and partition, such as `telemetry/3`.
+    pub partition: String,
+    /// Whether this process reads it now.
+    pub assigned: bool,
+    /// Offset after its last durable record.
+    pub durable: u64,
+    /// Offset after its last record, where known.
+    pub end: Option<u64>,
+    /// Records that are not durable yet, where known.
+    pub lag: Option<u64>,
+}
+
+impl Service {
+    /// Reasons not to be ready; none where it is.
+    #[must_use]
+    pub fn obstacles(&self) -> Vec<String> {
+        let health = self.queries.ledger().health();
+        let halted = health.halted.map(|reason| format!("the ledger has halted: {reason}"));
+        let full = health.full.map(|reason| format!("the ledger waits for space: {reason}"));
+        halted.into_iter().chain(full).chain((self.obstacles)()).collect()
+    }
+
+    /// Every partition that was ever read or assigned.
+    #[must_use]
+    pub fn partitions(&self) -> Vec<PartitionView> {
+        let durable: BTreeMap<_, _> = self.queries.ledger().progress().into_iter().collect();
+        let view = |status: PartitionStatus| {
+            let durable = durable.get(&status.partition).copied();
+            // Before its first block, a partition stands where it was told to start.
+            let durable = durable.or(status.next).unwrap_or(0);
+            PartitionView {
+                partition: status.partition.to_string(),
+                assigned: status.assigned,
+                durable,
+                end: status.end,
+                lag: status.end.map(|end| end.saturating_sub(durable)),
+            }
+        };
+        self.assignments.status().into_iter().map(view).collect()
+    }
+
+    /// Blocks that the state has not taken in yet.
+    #[must_use]
+    pub fn blocks_behind(&self) -> u64 {
+        self.queries.ledger().head().height.saturating_sub(self.queries.world().next_block())
+    }
+
+    /// Everything at a glance.
+    #[must_use]
+    pub fn status(&self) -> StatusView {
+        let (ledger, world) = (self.queries.ledger(), self.queries.world());
+        let (head, totals) = (ledger.head(), world.totals());
+        let obstacles = self.obstacles();
+        let keys = ledger.keys_of(LEDGER_ROLE);
+        StatusView {
+            ledger: ledger.name().to_owned(),
+            version: env!("CARGO_PKG_VERSION"),
+            ready: obstacles.is_empty(),
+            obstacles,
+            height: head.height,
+            tree_size: head.tree_size,
+            tree_root: head.tree_root,
+            block_hash: head.block_hash,
+            block_time: (head.height > 0).then(|| time_text(head.time_ms)),
+            verifier_keys: keys.iter().map(|key| verifier_key(ledger.name(), key)).collect(),
+            records: RecordsView {
+                read: totals.records,
+                filtered: totals.filtered,
+                dead_lettered: totals.dead_letter_count(),
+                dead_letters: totals.dead_letters_by_name().collect(),
+                valid: totals.valid,
+                invalid: totals.invalid_count(),
+                invalid_reasons: totals.invalid_by_name().collect(),
+            },
+            state: StateView {
+                blocks_behind: self.blocks_behind(),
+                unsaved_assets: world.gathered(),
+            },
+            partitions: self.partitions(),
+            freshness_seconds: self.status.freshness_ms().map(seconds),
+        }
+    }
+}
+
+/// Milliseconds as seconds. Exact up to 2⁵³, far beyond any age.
+#[allow(clippy::cast_precision_loss)] // said above
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1_000.0
+}
