@@ -40,13 +40,16 @@ pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
 pub const MAX_MAPPING_FIELDS: usize = 256;
 /// Most payloads that one record may give (`for_each`, several mappings).
 pub const MAX_OUTPUTS_PER_RECORD: usize = 1_000;
+/// Most bytes of JSON that the arguments of all payloads of one record take. `for_each` may copy a
+/// part of the record into each of them.
+pub const MAX_OUTPUT_BYTES_PER_RECORD: usize = 4 * MAX_RECORD_BYTES;
 /// Longest JSONPath query in bytes.
 pub const MAX_PATH_BYTES: usize = 1_024;
 /// Most nodes that one query may select.
 pub const MAX_PATH_NODES: usize = 10_000;
 /// Most work of one query on one document: bytes of the locations and texts that it looks at, and a
 /// constant for each node. Keeps nested filters and long names from taking seconds or gigabytes.
-pub const MAX_PATH_WORK: usize = 16 * 1024 * 1024;
+pub const MAX_PATH_WORK: usize = 32 * 1024 * 1024;
 /// Most calls of functions within one another in a query. The parser's time grows with the power of
 /// this.
 pub const MAX_PATH_CALLS: usize = 4;

@@ -4,6 +4,7 @@
 //! own: that slice, and not what a parser made of it, is what goes into the ledger.
 
 use std::borrow::Cow;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -96,6 +97,29 @@ fn explained(file: &Path, place: Place, message: &str) -> Fault {
     let name = unknown.split('`').nth(1).unwrap_or_default();
     let known = known.split(", ").map(|name| name.trim_matches('`'));
     Fault::error(file, place, unknown).help(crate::fault::did_you_mean(name, known))
+}
+
+/// Reads a file of definitions. The only way to the disk here, for the start of the program.
+///
+/// # Errors
+///
+/// A file that cannot be read, is over [`MAX_DEFINITION_BYTES`] or not UTF-8.
+pub fn read(file: &Path) -> Result<String, Fault> {
+    let fault = |message: String| Fault::error(file, Place::START, message);
+    let open = std::fs::File::open(file);
+    let mut bytes = Vec::new();
+    let most = MAX_DEFINITION_BYTES as u64 + 1;
+    open.and_then(|open| open.take(most).read_to_end(&mut bytes))
+        .map_err(|error| fault(format!("the file cannot be read: {error}")))?;
+    if bytes.len() > MAX_DEFINITION_BYTES {
+        return Err(fault(format!("the file has more than {MAX_DEFINITION_BYTES} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let line =
+            error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
+        let place = Place { line: line as u64, column: 1 };
+        Fault::error(file, place, "the file is not UTF-8").help("save it as UTF-8")
+    })
 }
 
 /// Splits a YAML file into its documents, as slices of the text. Documents without content are

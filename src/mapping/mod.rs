@@ -1,12 +1,59 @@
 //! Mappings: declared in YAML, compiled once, evaluated for each event without IO or time.
+//!
+//! ```yaml
+//! mapping: container_readings
+//! match: {topic: telemetry, device_type: "reefer-*", where: "payload.d.temperature > -100"}
+//! contract: cold_chain
+//! function: update
+//! fields:
+//!   asset_id: $.device.id
+//!   temperature: {path: $.payload.d.temperature, type: number}
+//!   door: {path: $.payload.d.door, lookup: {0: closed, 1: open}, required: false}
+//!   temperature_f: {expression: payload.d.temperature * 1.8 + 32.0}
+//! extension: true
+//! tests:
+//!   - name: a reading
+//!     event: {device: {id: CON123, type: reefer-40}, payload: {d: {temperature: 4, fan: 2}}}
+//!     expect:
+//!       payloads:
+//!         - {asset_id: CON123, temperature: 4, temperature_f: 39.2, extension: {d: {fan: 2}}}
+//! ```
+//!
+//! A mapping file holds one or more such documents, divided by `---`. The form, with every option,
+//! is in [`form`]; [`json_schema`] gives it to editors.
+//!
+//! # What a mapping promises
+//!
+//! - A value arrives as it was sent, or is converted exactly, or rejects the record with its path.
+//!   Null counts as absent.
+//! - The same event and the same text give the same payloads, on every machine.
+//! - One rejection rejects the record as a whole: a record is never half mapped.
+//! - Whatever a body holds, evaluation is bounded and does not panic.
+//!
+//! But for [`MappingSet::load`], nothing here does IO; nothing asks the time or knows what a contract does with a payload.
 
+mod compile;
+mod convert;
+mod document;
+mod evaluate;
+mod extension;
+mod field;
+pub mod form;
 pub mod jsonpath;
+mod matching;
+mod testing;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::call::Payload;
-use crate::codec::Digest;
+pub use convert::FieldType;
+pub use field::Field;
+
+use crate::call::{Function, Payload};
+use crate::codec::yaml::Located;
+use crate::codec::{Digest, yaml};
 use crate::event::{Event, Rejection};
+use crate::fault::{Fault, Place, TestResult};
 
 /// One compiled mapping.
 #[derive(Debug)]
@@ -19,14 +66,35 @@ pub struct Mapping {
     pub digest: Digest,
     /// Contract that it calls.
     pub contract: Arc<str>,
+    /// Function of the contract.
+    pub function: Function,
+    /// The file it stands in, as the user named it.
+    pub file: PathBuf,
+    /// Where its name stands.
+    pub place: Place,
+    /// Where the contract's name stands.
+    pub contract_place: Place,
+    /// Where the function's name stands.
+    pub function_place: Place,
+    /// Dotted name under which what no field takes is kept, where it is.
+    pub extension_target: Option<String>,
+    fields: Vec<Field>,
+    matcher: matching::Matcher,
+    for_each: Option<field::Query>,
+    extension: Option<Vec<String>>,
+    tests: Arc<[Located<form::TestForm>]>,
+    /// What tests take where they say nothing.
+    topics: Option<Arc<str>>,
+    device_type: Option<Arc<str>>,
+    event_type: Option<Arc<str>>,
 }
 
 /// What mappings make of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Payloads in the order of the mappings, then of `for_each`.
+    /// Payloads in the order of the mappings, then of `for_each`; at least one.
     Mapped(Vec<Payload>),
-    /// No mapping matches.
+    /// No mapping matches, or those that do find nothing for their `for_each` in an empty array.
     NotMatched,
     /// A mapping matches and cannot be carried out.
     Rejected(Rejection),
@@ -39,11 +107,99 @@ pub struct MappingSet {
     pub mappings: Vec<Mapping>,
 }
 
+impl Mapping {
+    /// The arguments it gives, in the order of the file.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+}
+
 impl MappingSet {
+    /// Reads and compiles files, once, before the first event. See [`MappingSet::from_texts`].
+    #[must_use]
+    pub fn load(files: &[PathBuf]) -> (Self, Vec<Fault>) {
+        let mut set = Self::default();
+        let mut faults = Vec::new();
+        for file in files {
+            match yaml::read(file) {
+                Ok(text) => set.add(file, &text, &mut faults),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        (set, faults)
+    }
+
+    /// Compiles the texts of files. Documents with errors are left out of the set; their faults, and
+    /// warnings, come in the order of the files.
+    #[must_use]
+    pub fn from_texts(files: &[(PathBuf, String)]) -> (Self, Vec<Fault>) {
+        let mut set = Self::default();
+        let mut faults = Vec::new();
+        for (file, text) in files {
+            set.add(file, text, &mut faults);
+        }
+        (set, faults)
+    }
+
+    fn add(&mut self, file: &Path, text: &str, faults: &mut Vec<Fault>) {
+        let documents = match yaml::documents(file, text) {
+            Ok(documents) => documents,
+            Err(fault) => return faults.push(fault),
+        };
+        if documents.is_empty() {
+            faults.push(Fault::warning(file, Place::START, "there is no mapping in this file"));
+        }
+        for document in documents {
+            let (mapping, found) = compile::compile(file, &document);
+            faults.extend(found);
+            let Some(mapping) = mapping else { continue };
+            match self.mappings.iter().find(|other| other.name == mapping.name) {
+                None => self.mappings.push(mapping),
+                Some(other) => {
+                    let message = format!("a second mapping has the name `{}`", mapping.name);
+                    let (file, Place { line, .. }) = (other.file.display(), other.place);
+                    faults.push(
+                        Fault::error(&mapping.file, mapping.place, message)
+                            .help(format!("the first is in {file}, line {line}")),
+                    );
+                }
+            }
+        }
+    }
+
     /// What all mappings together make of an event: one rejection rejects the record as a whole.
     #[must_use]
     pub fn evaluate(&self, event: &Event) -> Outcome {
-        let _ = event;
-        Outcome::NotMatched
+        evaluate_all(&self.mappings, event)
+    }
+
+    /// Runs the tests that stand in the mappings' files, each on its own mapping.
+    #[must_use]
+    pub fn run_tests(&self) -> Vec<TestResult> {
+        self.mappings.iter().flat_map(testing::run).collect()
     }
 }
+
+fn evaluate_all(mappings: &[Mapping], event: &Event) -> Outcome {
+    let document = document::Document::new(event);
+    let mut outputs = evaluate::Outputs::default();
+    for mapping in mappings {
+        if let Err(rejection) = mapping.map(&document, &mut outputs) {
+            return Outcome::Rejected(rejection);
+        }
+    }
+    match outputs.payloads.is_empty() {
+        true => Outcome::NotMatched,
+        false => Outcome::Mapped(outputs.payloads),
+    }
+}
+
+/// JSON Schema of a mapping document, for editors.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(form::MappingForm).to_value()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+//! From the YAML form to a checked mapping. Every fault of a document is found, not only the first.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Mapping;
+use super::convert::FieldType;
+use super::document::Part;
+use super::field::{Field, Lookup, Query, Source};
+use super::form::{
+    Entries, ExtensionForm, FieldForm, FullFieldForm, MappingForm, MatchForm, OneOrMany,
+};
+use super::jsonpath::{Path, Step};
+use super::matching::{Condition, Glob, Matcher};
+use crate::codec::Digest;
+use crate::codec::yaml::{Document, Located};
+use crate::expression::Expression;
+use crate::fault::{Fault, Place, Severity, did_you_mean};
+use crate::limits::MAX_MAPPING_FIELDS;
+
+/// Longest name of a mapping, contract or argument, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+/// Where `extension: true` puts what no field takes.
+const EXTENSION: &str = "extension";
+
+/// A checked document, or its faults. Warnings may come with a mapping.
+pub(super) fn compile(file: &FilePath, document: &Document<'_>) -> (Option<Mapping>, Vec<Fault>) {
+    let form: MappingForm = match document.parse(file) {
+        Ok(form) => form,
+        Err(fault) => return (None, vec![fault]),
+    };
+    let mut compiler = Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT };
+    let mapping = compiler.mapping(form, document.text);
+    let has_errors = compiler.faults.iter().any(|fault| fault.severity == Severity::Error);
+    (Some(mapping).filter(|_| !has_errors), compiler.faults)
+}
+
+struct Compiler<'a> {
+    file: &'a FilePath,
+    faults: Vec<Fault>,
+    /// What paths may begin with.
+    parts: &'static [Part],
+}
+
+impl Compiler<'_> {
+    fn fault(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+        self.faults.push(Fault::error(self.file, place, message).help(help));
+    }
+
+    fn mapping(&mut self, form: MappingForm, text: &str) -> Mapping {
+        self.check_name("a mapping", &form.mapping);
+        self.check_name("a contract", &form.contract);
+        let matcher = self.matcher(&form.matching);
+        let for_each = form.for_each.as_ref().and_then(|path| self.for_each(path));
+        if form.for_each.is_some() {
+            self.parts = &Part::OF_ITEM;
+        }
+        let extension = form.extension.as_ref().and_then(|form| self.extension(form));
+        let fields = self.fields(&form.fields);
+        self.check_targets(&fields, extension.as_ref());
+        if form.fields.0.is_empty() && form.extension.is_none() {
+            let help = "give it `fields`, or `extension: true` for the whole payload";
+            self.fault(form.mapping.place, "the mapping gives no arguments", help);
+        }
+        Mapping {
+            name: form.mapping.value.as_str().into(),
+            text: text.into(),
+            digest: Digest::of(text.as_bytes()),
+            contract: form.contract.value.as_str().into(),
+            function: form.function.value,
+            file: self.file.to_owned(),
+            place: form.mapping.place,
+            contract_place: form.contract.place,
+            function_place: form.function.place,
+            extension_target: extension.as_ref().map(|names| names.value.join(".")),
+            fields,
+            matcher,
+            for_each,
+            extension: extension.map(|names| names.value),
+            tests: form.tests.into(),
+            topics: exact_text(form.matching.topic.as_ref()),
+            device_type: exact_text(form.matching.device_type.as_ref()),
+            event_type: exact_text(form.matching.event_type.as_ref()),
+        }
+    }
+
+    fn check_name(&mut self, what: &str, name: &Located<String>) {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let text = &name.value;
+        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.chars().all(allowed) {
+            let message = format!("{text:?} cannot be the name of {what}");
+            let help = format!("letters, digits, `_`, `-` and `.`, at most {MAX_NAME_BYTES}");
+            self.fault(name.place, message, help);
+        }
+    }
+
+    fn matcher(&mut self, form: &MatchForm) -> Matcher {
+        Matcher {
+            topic: form.topic.as_ref().map(|form| self.globs(form)),
+            device_type: form.device_type.as_ref().map(|form| self.globs(form)),
+            event_type: form.event_type.as_ref().map(|form| self.globs(form)),
+            condition: form.condition.as_ref().and_then(|text| {
+                let (expression, parts) = self.expression(text)?;
+                Some(Condition { expression, parts })
+            }),
+        }
+    }
+
+    fn globs(&mut self, form: &Located<OneOrMany>) -> Vec<Glob> {
+        let texts = form.value.texts();
+        if texts.is_empty() || texts.iter().any(String::is_empty) {
+            let help = "take it out, or write `*` for anything";
+            self.fault(form.place, "an empty text or list fits nothing", help);
+        }
+        texts.iter().map(|text| Glob::new(text)).collect()
+    }
+
+    fn expression(&mut self, text: &Located<String>) -> Option<(Expression, Vec<Part>)> {
+        let names: Vec<&str> = self.parts.iter().map(|part| part.name()).collect();
+        let expression = match Expression::compile(&text.value, &names) {
+            Ok(expression) => expression,
+            Err(error) => {
+                let (line, column) = (error.place.line, error.place.column);
+                let help = format!("line {line}, column {column} of the expression");
+                self.fault(text.place, error.message, help);
+                return None;
+            }
+        };
+        let paths = expression.paths();
+        for path in paths {
+            if let [part, member, ..] = path.as_slice() {
+                self.check_member(text.place, part, member);
+            }
+        }
+        let reads = |part: &&Part| paths.iter().any(|path| path[0] == part.name());
+        let parts = self.parts.iter().filter(reads).copied().collect();
+        Some((expression, parts))
+    }
+
+    fn check_member(&mut self, place: Place, part: &str, member: &str) {
+        let members = Part::named(part).map_or(&[][..], Part::members);
+        if !members.is_empty() && !members.contains(&member) {
+            let message = format!("there is no `$.{part}.{member}`");
+            self.fault(place, message, did_you_mean(member, members.iter().copied()));
+        }
+    }
+
+    /// A path whose every `$` is followed by a part of the event.
+    fn query(&mut self, text: &Located<String>) -> Option<Query> {
+        let path = match Path::parse(&text.value) {
+            Ok(path) => path,
+            Err(error) => {
+                let at = text.value[..error.offset].chars().count() + 1;
+                let message = format!("`{}`: {}", text.value, error.message);
+                let help = match text.value.starts_with('$') {
+                    true => format!("look at character {at}"),
+                    false => "a path looks like `$.payload.d.temperature`; a fixed value is \
+                              written `{constant: …}`"
+                        .to_owned(),
+                };
+                self.fault(text.place, message, help);
+                return None;
+            }
+        };
+        let known: Vec<&str> = self.parts.iter().map(|part| part.name()).collect();
+        for name in path.names() {
+            if name.is_some_and(|name| known.contains(&name)) {
+                continue;
+            }
+            let list: Vec<String> = known.iter().map(|name| format!("`$.{name}`")).collect();
+            let message = format!("`{}`: a path begins with {}", text.value, list.join(", "));
+            let help = match name {
+                Some(name) => did_you_mean(name, known.iter().copied()),
+                None => "for instance `$.payload..temperature`, for any depth".to_owned(),
+            };
+            self.fault(text.place, message, help);
+            return None;
+        }
+        if let [Step::Name(part), Step::Name(member), ..] = path.steps() {
+            self.check_member(text.place, part, member);
+        }
+        let part = path.names().first().copied().flatten().and_then(Part::named)?;
+        Some(Query { path, part })
+    }
+
+    fn for_each(&mut self, text: &Located<String>) -> Option<Query> {
+        let query = self.query(text)?;
+        if query.part != Part::Payload {
+            let message = format!("`{}`: `for_each` selects within `$.payload`", text.value);
+            self.fault(text.place, message, "");
+        }
+        Some(query)
+    }
+
+    fn extension(&mut self, form: &Located<ExtensionForm>) -> Option<Located<Vec<String>>> {
+        let target = match &form.value {
+            ExtensionForm::Flag(false) => return None,
+            ExtensionForm::Flag(true) => EXTENSION,
+            ExtensionForm::Target(target) => target,
+        };
+        let names = self.names(&Located { value: target.to_owned(), place: form.place })?;
+        Some(Located { value: names, place: form.place })
+    }
+
+    /// The names of a dotted target.
+    fn names(&mut self, target: &Located<String>) -> Option<Vec<String>> {
+        let text = &target.value;
+        let names: Vec<String> = text.split('.').map(str::to_owned).collect();
+        let is_name = |name: &String| !name.is_empty() && !name.chars().any(char::is_control);
+        if text.len() <= MAX_NAME_BYTES && names.iter().all(is_name) {
+            return Some(names);
+        }
+        let message = format!("{text:?} cannot be the name of an argument");
+        let help = format!("names with points between them, at most {MAX_NAME_BYTES} bytes");
+        self.fault(target.place, message, help);
+        None
+    }
+
+    fn fields(&mut self, entries: &Entries<Located<FieldForm>>) -> Vec<Field> {
+        if let Some((name, _)) = entries.0.get(MAX_MAPPING_FIELDS) {
+            let message =
+                format!("{} fields; a mapping may have {MAX_MAPPING_FIELDS}", entries.0.len());
+            self.fault(name.place, message, "");
+            return Vec::new();
+        }
+        entries.0.iter().filter_map(|(name, form)| self.field(name, form)).collect()
+    }
+
+    fn field(&mut self, name: &Located<String>, form: &Located<FieldForm>) -> Option<Field> {
+        let names = self.names(name);
+        let full = match &form.value {
+            FieldForm::Full(full) => full,
+            FieldForm::Path(path) => {
+                let path = Located { value: path.clone(), place: form.place };
+                let source = Source::Query(self.query(&path)?);
+                return Some(Field::required(name, names?, source));
+            }
+        };
+        let lookup = self.lookup(full);
+        let default = self.fixed("the default", full.default.as_ref(), full.declared);
+        let source = self.source(name, full)?;
+        self.check_options(full, &source);
+        let is_constant = matches!(source, Source::Constant(_));
+        let required =
+            default.is_none() && full.required.as_ref().is_none_or(|required| required.value);
+        Some(Field {
+            declared: full.declared,
+            always: required || is_constant || default.is_some(),
+            required,
+            default,
+            lookup,
+            ..Field::required(name, names?, source)
+        })
+    }
+
+    fn source(&mut self, name: &Located<String>, full: &FullFieldForm) -> Option<Source> {
+        match (&full.path, &full.constant, &full.expression) {
+            (Some(path), None, None) => self.query(path).map(Source::Query),
+            (None, Some(constant), None) => {
+                self.fixed("the constant", Some(constant), full.declared).map(Source::Constant)
+            }
+            (None, None, Some(text)) => self
+                .expression(text)
+                .map(|(expression, parts)| Source::Expression { expression, parts }),
+            _ => {
+                let message = format!("where does `{}` come from?", name.value);
+                let help = "give exactly one of `path`, `constant` and `expression`";
+                self.fault(name.place, message, help);
+                None
+            }
+        }
+    }
+
+    /// Options that contradict each other or have no effect.
+    fn check_options(&mut self, full: &FullFieldForm, source: &Source) {
+        if let (Some(required), Some(_)) = (&full.required, &full.default)
+            && required.value
+        {
+            let message = "a field with a default is never missing";
+            self.fault(required.place, message, "take out `required`, or `default`");
+        }
+        if let (Some(otherwise), None) = (&full.otherwise, &full.lookup) {
+            let message = "`otherwise` belongs to a `lookup`, and there is none";
+            let help = "for an absent value there is `default`";
+            self.fault(otherwise.place, message, help);
+        }
+        if matches!(source, Source::Constant(_)) {
+            let places = [
+                full.lookup.as_ref().map(|form| form.place),
+                full.default.as_ref().map(|form| form.place),
+                full.required.as_ref().map(|form| form.place),
+            ];
+            for place in places.into_iter().flatten() {
+                self.fault(place, "a constant is always there, as it is", "take this out");
+            }
+        }
+    }
+
+    fn lookup(&mut self, full: &FullFieldForm) -> Option<Lookup> {
+        let entries = full.lookup.as_ref()?;
+        if entries.value.0.is_empty() {
+            self.fault(entries.place, "the lookup table is empty", "");
+        }
+        let table: BTreeMap<String, Value> = entries
+            .value
+            .0
+            .iter()
+            .filter_map(|(key, value)| {
+                let value = self.fixed("the value", Some(value), full.declared)?;
+                Some((key.value.clone(), value))
+            })
+            .collect();
+        let otherwise = self.fixed("the value", full.otherwise.as_ref(), full.declared);
+        Some(Lookup { table, otherwise })
+    }
+
+    /// A value of the file in the field's type.
+    fn fixed(
+        &mut self,
+        what: &str,
+        value: Option<&Located<Value>>,
+        declared: FieldType,
+    ) -> Option<Value> {
+        let value = value?;
+        if value.value.is_null() {
+            self.fault(value.place, format!("{what} is null, which counts as absent"), "");
+            return None;
+        }
+        match declared.convert(Cow::Borrowed(&value.value)) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                let help = "the field's `type` says what it must be";
+                self.fault(value.place, format!("{what}: {message}"), help);
+                None
+            }
+        }
+    }
+
+    /// No target may stand within another.
+    fn check_targets(&mut self, fields: &[Field], extension: Option<&Located<Vec<String>>>) {
+        let fields = fields.iter().map(|field| (field.names.as_slice(), field.place));
+        let extension = extension.map(|names| (names.value.as_slice(), names.place));
+        let mut targets: Vec<(&[String], Place)> = fields.chain(extension).collect();
+        targets.sort_by_key(|(names, place)| (*names, *place));
+        // In this order a target stands before those within it, and nothing else between.
+        for pair in targets.windows(2) {
+            let [(outer, _), (inner, place)] = pair else { continue };
+            if inner.starts_with(outer) {
+                let (outer, inner) = (outer.join("."), inner.join("."));
+                let message = match outer == inner {
+                    true => format!("the argument `{inner}` is given twice"),
+                    false => format!("`{inner}` cannot stand within `{outer}`, which has a value"),
+                };
+                self.fault(*place, message, "");
+            }
+        }
+    }
+}
+
+impl Field {
+    fn required(name: &Located<String>, names: Vec<String>, source: Source) -> Self {
+        Self {
+            target: name.value.clone(),
+            declared: FieldType::Any,
+            always: true,
+            place: name.place,
+            names,
+            source,
+            required: true,
+            default: None,
+            lookup: None,
+        }
+    }
+}
+
+/// The first text of `match` that is no pattern, for tests that do not say it.
+fn exact_text(form: Option<&Located<OneOrMany>>) -> Option<Arc<str>> {
+    let mut texts = form?.value.texts().iter();
+    texts.find(|text| matches!(Glob::new(text), Glob::Exact(_))).map(|text| text.as_str().into())
+}

@@ -1,0 +1,82 @@
+//! What no field takes, kept under `extension`.
+
+use serde_json::{Map, Value};
+
+use super::document::{Part, Scope};
+use crate::expression::Expression;
+
+/// The values that fields took, by their identity. Counts nothing where no extension is asked for.
+pub(super) struct Taken {
+    values: Vec<*const Value>,
+    wanted: bool,
+}
+
+impl Taken {
+    /// An empty set; `wanted` where there is an extension.
+    pub fn new(wanted: bool) -> Self {
+        Self { values: Vec::new(), wanted }
+    }
+
+    /// A value of the event is taken, with everything below it.
+    pub fn add(&mut self, value: &Value) {
+        if self.wanted {
+            self.values.push(value);
+        }
+    }
+
+    /// Everything that an expression reads is taken.
+    pub fn add_paths(&mut self, expression: &Expression, variables: &[(&str, &Value)]) {
+        if !self.wanted {
+            return;
+        }
+        for path in expression.paths() {
+            let Some((variable, names)) = path.split_first() else { continue };
+            let start = variables.iter().find(|(name, _)| name == variable);
+            let found = start.and_then(|(_, value)| {
+                names.iter().try_fold(*value, |value, name| value.as_object()?.get(name))
+            });
+            if let Some(value) = found {
+                self.add(value);
+            }
+        }
+    }
+
+    /// What is left of the payload. Within `for_each`: of the payload without the `elements`, and of
+    /// the element.
+    pub fn rest(mut self, scope: Scope<'_>, elements: &[&Value]) -> Option<Value> {
+        self.values.sort_unstable();
+        let Some(item) = scope.item else {
+            return scope.part(Part::Payload).and_then(|payload| self.left(payload));
+        };
+        let of_item = self.left(item.value);
+        elements.iter().for_each(|element| self.add(element));
+        self.values.sort_unstable();
+        let of_payload = scope.part(Part::Payload).and_then(|payload| self.left(payload));
+        let parts: Map<String, Value> = [(Part::Payload, of_payload), (Part::Item, of_item)]
+            .into_iter()
+            .filter_map(|(part, rest)| Some((part.name().to_owned(), rest?)))
+            .collect();
+        (!parts.is_empty()).then_some(Value::Object(parts))
+    }
+
+    /// A value without what was taken of it; `None` where nothing is left.
+    fn left(&self, value: &Value) -> Option<Value> {
+        if self.values.binary_search(&std::ptr::from_ref(value)).is_ok() {
+            return None;
+        }
+        match value {
+            Value::Object(members) if !members.is_empty() => {
+                let kept: Map<String, Value> = members
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), self.left(value)?)))
+                    .collect();
+                (!kept.is_empty()).then_some(Value::Object(kept))
+            }
+            Value::Array(elements) if !elements.is_empty() => {
+                let kept: Vec<Value> = elements.iter().filter_map(|v| self.left(v)).collect();
+                (!kept.is_empty()).then_some(Value::Array(kept))
+            }
+            whole => Some(whole.clone()),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! One argument: where its value comes from and what becomes of it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::convert::{FieldType, shown};
+use super::document::{Part, Scope};
+use super::extension::Taken;
+use super::jsonpath::{Path, Root, Step};
+use super::matching::{path_of, variables};
+use crate::codec::number;
+use crate::event::{Cause, Rejection};
+use crate::expression::{EvaluationError, Expression};
+use crate::fault::Place;
+
+/// A compiled field.
+#[derive(Debug)]
+pub struct Field {
+    /// Dotted name of the argument.
+    pub target: String,
+    /// Declared type; of what is found as of `default`, `constant` and the values of `lookup`.
+    pub declared: FieldType,
+    /// Whether every payload has it: it is required, a constant, or has a default.
+    pub always: bool,
+    /// Where its name stands in the file.
+    pub place: Place,
+    /// The target's names, one within the other.
+    pub(super) names: Vec<String>,
+    pub(super) source: Source,
+    pub(super) required: bool,
+    pub(super) default: Option<Value>,
+    pub(super) lookup: Option<Lookup>,
+}
+
+/// Where a value comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    Query(Query),
+    Constant(Value),
+    Expression { expression: Expression, parts: Vec<Part> },
+}
+
+/// A JSONPath whose first name is a part of the event.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub path: Path,
+    pub part: Part,
+}
+
+/// A table from texts to values of the field's type.
+#[derive(Debug)]
+pub(super) struct Lookup {
+    pub table: BTreeMap<String, Value>,
+    pub otherwise: Option<Value>,
+}
+
+/// What a query selects.
+pub(super) enum Selected<'a> {
+    Nothing,
+    One(Cow<'a, Value>),
+    Many(Vec<&'a Value>),
+}
+
+impl Query {
+    /// Names after the part; all of a singular query.
+    fn steps(&self) -> &[Step] {
+        self.path.steps().get(1..).unwrap_or_default()
+    }
+
+    pub fn select<'a>(
+        &self,
+        scope: Scope<'a>,
+        taken: &mut Taken,
+    ) -> Result<Selected<'a>, Rejection> {
+        if self.path.singular().is_some() {
+            let found = scope.resolve(self.part, self.steps());
+            if let Some(Cow::Borrowed(value)) = found {
+                taken.add(value);
+            }
+            return Ok(found.map_or(Selected::Nothing, Selected::One));
+        }
+        let member = |name: &str| scope.part(Part::named(name)?);
+        let nodes = self.path.nodes_in(Root::Members(&member)).map_err(|error| {
+            Rejection::new(Cause::Limit, self.location(scope), error.to_string())
+        })?;
+        let values: Vec<&Value> = nodes.into_iter().map(|node| node.value).collect();
+        values.iter().for_each(|value| taken.add(value));
+        Ok(Selected::Many(values))
+    }
+
+    /// Where it looks, as a path into the event: the element of `for_each` by its own place.
+    pub fn location(&self, scope: Scope<'_>) -> String {
+        let text = self.path.text();
+        let below =
+            ["$.item", "$['item']", "$[\"item\"]"].iter().find_map(|item| text.strip_prefix(item));
+        match (self.part, scope.item, below) {
+            (Part::Item, Some(item), Some(below)) => format!("{}{below}", item.location),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+impl Field {
+    /// The argument's value; `None` where it is absent and may be.
+    pub(super) fn evaluate(
+        &self,
+        scope: Scope<'_>,
+        taken: &mut Taken,
+    ) -> Result<Option<Value>, Rejection> {
+        let found = match &self.source {
+            Source::Constant(value) => return Ok(Some(value.clone())),
+            Source::Query(query) => self.selected(query.select(scope, taken)?, scope)?,
+            Source::Expression { expression, parts } => {
+                self.computed(expression, parts, scope, taken)?.map(Cow::Owned)
+            }
+        };
+        match found.filter(|value| !value.is_null()) {
+            Some(value) => self.convert(value, scope).map(Some),
+            None => match &self.default {
+                None if self.required => Err(self.missing(scope)),
+                default => Ok(default.clone()),
+            },
+        }
+    }
+
+    /// One value of a query; a list where the field is one.
+    fn selected<'a>(
+        &self,
+        selected: Selected<'a>,
+        scope: Scope<'_>,
+    ) -> Result<Option<Cow<'a, Value>>, Rejection> {
+        match selected {
+            Selected::Nothing => Ok(None),
+            Selected::One(value) => Ok(Some(value)),
+            Selected::Many(values) => match (values.as_slice(), self.declared) {
+                ([], _) => Ok(None),
+                (_, FieldType::Array) => {
+                    let list = values.into_iter().cloned().collect();
+                    Ok(Some(Cow::Owned(Value::Array(list))))
+                }
+                ([value], _) => Ok(Some(Cow::Borrowed(*value))),
+                (several, _) => {
+                    let message = format!(
+                        "the path selects {} values; `type: array` would keep them as a list",
+                        several.len()
+                    );
+                    Err(self.reject(Cause::FieldType, scope, &message))
+                }
+            },
+        }
+    }
+
+    fn computed(
+        &self,
+        expression: &Expression,
+        parts: &[Part],
+        scope: Scope<'_>,
+        taken: &mut Taken,
+    ) -> Result<Option<Value>, Rejection> {
+        let variables = variables(scope, parts);
+        taken.add_paths(expression, &variables);
+        match expression.evaluate(&variables) {
+            Ok(value) => Ok(Some(value)),
+            Err(EvaluationError::Missing(_)) => Ok(None),
+            Err(EvaluationError::Failed(reason)) => {
+                Err(self.reject(Cause::Expression, scope, &reason))
+            }
+        }
+    }
+
+    fn convert(&self, value: Cow<'_, Value>, scope: Scope<'_>) -> Result<Value, Rejection> {
+        match &self.lookup {
+            None => self
+                .declared
+                .convert(value)
+                .map_err(|message| self.reject(Cause::FieldType, scope, &message)),
+            Some(lookup) => {
+                lookup.find(&value).map_err(|(cause, message)| self.reject(cause, scope, &message))
+            }
+        }
+    }
+
+    fn missing(&self, scope: Scope<'_>) -> Rejection {
+        let message = match &self.source {
+            Source::Expression { .. } => "the expression misses a field, or gives null",
+            Source::Query(_) | Source::Constant(_) => "the path selects nothing, or null",
+        };
+        self.reject(Cause::MissingField, scope, message)
+    }
+
+    fn reject(&self, cause: Cause, scope: Scope<'_>, message: &str) -> Rejection {
+        let place = match &self.source {
+            Source::Query(query) => query.location(scope),
+            Source::Expression { expression, .. } => path_of(expression).into_owned(),
+            Source::Constant(_) => String::new(),
+        };
+        Rejection::new(cause, place, format!("field `{}`: {message}", self.target))
+    }
+}
+
+impl Lookup {
+    fn find(&self, value: &Value) -> Result<Value, (Cause, String)> {
+        let key = match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            Value::Bool(flag) => Cow::Owned(flag.to_string()),
+            Value::Number(number) => match number::integer_text(number.as_str()) {
+                Some(integer) => Cow::Owned(integer),
+                None => Cow::Borrowed(number.as_str()),
+            },
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                let message = format!("{} cannot be looked up", shown(value));
+                return Err((Cause::FieldType, message));
+            }
+        };
+        self.table.get(key.as_ref()).or(self.otherwise.as_ref()).cloned().ok_or_else(|| {
+            (Cause::Lookup, format!("the lookup table has no entry for {}", shown(value)))
+        })
+    }
+}

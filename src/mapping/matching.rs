@@ -1,0 +1,163 @@
+//! Which events a mapping takes.
+
+use std::borrow::Cow;
+
+use super::document::{Document, Part, Scope};
+use crate::event::{Cause, Rejection};
+use crate::expression::{EvaluationError, Expression};
+
+/// What an event must be.
+#[derive(Debug, Default)]
+pub(super) struct Matcher {
+    pub topic: Option<Vec<Glob>>,
+    pub device_type: Option<Vec<Glob>>,
+    pub event_type: Option<Vec<Glob>>,
+    pub condition: Option<Condition>,
+}
+
+impl Matcher {
+    /// Whether all of it holds for an event.
+    pub fn takes(&self, document: &Document<'_>) -> Result<bool, Rejection> {
+        let event = document.event();
+        let fits = |globs: &Option<Vec<Glob>>, text: &str| match globs {
+            None => true,
+            Some(globs) => globs.iter().any(|glob| glob.fits(text)),
+        };
+        let fits = fits(&self.topic, &event.partition.topic)
+            && fits(&self.device_type, &event.device.device_type)
+            && fits(&self.event_type, &event.info.event_type);
+        match &self.condition {
+            Some(condition) if fits => condition.holds(document),
+            _ => Ok(fits),
+        }
+    }
+}
+
+/// A text with wildcards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Glob {
+    Exact(String),
+    Wild(Vec<char>),
+}
+
+impl Glob {
+    pub fn new(text: &str) -> Self {
+        match text.contains(['*', '?']) {
+            true => Self::Wild(text.chars().collect()),
+            false => Self::Exact(text.to_owned()),
+        }
+    }
+
+    /// Whether a text fits as a whole. Time grows with the product of both lengths at most.
+    pub fn fits(&self, text: &str) -> bool {
+        let pattern = match self {
+            Self::Exact(exact) => return exact == text,
+            Self::Wild(pattern) => pattern,
+        };
+        let text: Vec<char> = text.chars().collect();
+        let (mut at, mut next) = (0, 0);
+        // Where the last `*` stands, and how far the text was when it took nothing more.
+        let mut star: Option<(usize, usize)> = None;
+        while next < text.len() {
+            match pattern.get(at) {
+                Some('*') => {
+                    star = Some((at, next));
+                    at += 1;
+                }
+                Some(wanted) if *wanted == '?' || *wanted == text[next] => {
+                    at += 1;
+                    next += 1;
+                }
+                _ => match star {
+                    None => return false,
+                    Some((position, taken)) => {
+                        star = Some((position, taken + 1));
+                        at = position + 1;
+                        next = taken + 1;
+                    }
+                },
+            }
+        }
+        pattern[at..].iter().all(|left| *left == '*')
+    }
+}
+
+/// The condition of `where`.
+#[derive(Debug)]
+pub(super) struct Condition {
+    pub expression: Expression,
+    pub parts: Vec<Part>,
+}
+
+impl Condition {
+    fn holds(&self, document: &Document<'_>) -> Result<bool, Rejection> {
+        let scope = Scope { document, item: None };
+        let variables = variables(scope, &self.parts);
+        match self.expression.holds(&variables) {
+            Ok(holds) => Ok(holds),
+            Err(EvaluationError::Missing(_)) => Ok(false),
+            Err(EvaluationError::Failed(reason)) => {
+                let message =
+                    format!("the condition `{}` failed: {reason}", self.expression.source());
+                Err(Rejection::new(Cause::Expression, path_of(&self.expression), message))
+            }
+        }
+    }
+}
+
+/// The variables of an expression that are there.
+pub(super) fn variables<'a>(
+    scope: Scope<'a>,
+    parts: &[Part],
+) -> Vec<(&'static str, &'a serde_json::Value)> {
+    let given = parts.iter().filter_map(|part| Some((part.name(), scope.part(*part)?)));
+    given.collect()
+}
+
+/// The first path that an expression reads, as a JSONPath.
+pub(super) fn path_of(expression: &Expression) -> Cow<'static, str> {
+    match expression.paths().first() {
+        None => Cow::Borrowed(""),
+        Some(path) => Cow::Owned(format!("$.{}", path.join("."))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn globs() {
+        for (pattern, text, fits) in [
+            ("status", "status", true),
+            ("status", "Status", false),
+            ("*", "", true),
+            ("?", "", false),
+            ("a*", "a", true),
+            ("*a", "banana", true),
+            ("b*n*a", "banana", true),
+            ("b*n?", "banana", true),
+            ("b*n", "banana", false),
+            ("??", "äö", true),
+            ("a?c", "ac", false),
+            ("a.c", "abc", false),
+            ("", "", true),
+        ] {
+            assert_eq!(Glob::new(pattern).fits(text), fits, "{pattern} {text}");
+        }
+        assert!(!Glob::new(&"*a".repeat(500)).fits(&"b".repeat(10_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_glob_agrees_with_its_regular_expression(
+            pattern in "[ab?*]{0,8}",
+            text in "[ab]{0,8}",
+        ) {
+            let expression = pattern.replace('*', ".*").replace('?', ".");
+            let regex = regex::Regex::new(&format!("^(?:{expression})$")).unwrap();
+            prop_assert_eq!(Glob::new(&pattern).fits(&text), regex.is_match(&text));
+        }
+    }
+}

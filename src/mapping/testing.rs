@@ -1,0 +1,180 @@
+//! The tests that stand in a mapping's file, run on the real evaluation.
+
+use serde_json::Value;
+use similar::TextDiff;
+
+use super::form::{EventForm, ExpectForm, KafkaForm, RecordForm, RejectedForm, TestForm};
+use super::{Mapping, Outcome, evaluate_all};
+use crate::codec::{Digest, Writer, json, number};
+use crate::event::{
+    Cause, Decoder, Device, Event, EventInfo, Headers, Record, Rejection, SourcePartition, time,
+};
+use crate::fault::TestResult;
+
+/// Topic of a test's event where neither the test nor the mapping names one.
+const TOPIC: &str = "test";
+
+/// Runs all tests of a mapping, in the order of the file.
+pub(super) fn run(mapping: &Mapping) -> Vec<TestResult> {
+    let tests = mapping.tests.iter();
+    let results = tests.map(|test| TestResult {
+        file: mapping.file.clone(),
+        place: test.place,
+        definition: mapping.name.to_string(),
+        test: test.value.name.clone(),
+        failure: failure(mapping, &test.value),
+    });
+    results.collect()
+}
+
+/// What differs from what the test expects.
+fn failure(mapping: &Mapping, test: &TestForm) -> Option<String> {
+    let outcome = match (&test.event, &test.record) {
+        (Some(event), None) => match event_of(mapping, event) {
+            Ok(event) => evaluate_all(std::slice::from_ref(mapping), &event),
+            Err(message) => return Some(message),
+        },
+        (None, Some(record)) => outcome_of_record(mapping, record),
+        _ => return Some("the test needs one of `event` and `record`".to_owned()),
+    };
+    match (&test.expect.value, &outcome) {
+        (ExpectForm::Payloads(expected), _) => payload_difference(expected, &outcome),
+        (ExpectForm::Filtered, Outcome::NotMatched) => None,
+        (ExpectForm::Filtered, _) => Some(format!("expected: filtered\ngot: {}", shown(&outcome))),
+        (ExpectForm::Rejected(expected), outcome) => rejection_difference(expected, outcome),
+    }
+}
+
+/// An event from its parts; what is not said comes from the mapping's `match`.
+fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
+    let payload = form.payload.as_ref().map_or(Value::Null, |payload| payload.value.clone());
+    let bytes = payload.to_string().into_bytes();
+    // The same bounds as for a record: a test cannot promise what a record is refused for.
+    let payload = json::parse(&bytes).map_err(|error| format!("the payload: {error}"))?;
+    let time_ms = match &form.event.time {
+        None => form.kafka.timestamp,
+        Some(text) => Some(time::parse(&text.value).map_err(|error| error.to_string())?),
+    };
+    let or = |given: &Option<String>, fallback: Option<&str>| {
+        given.as_deref().or(fallback).unwrap_or_default().to_owned()
+    };
+    Ok(Event {
+        partition: partition(mapping, &form.kafka),
+        offset: form.kafka.offset,
+        timestamp_ms: form.kafka.timestamp,
+        key: form.kafka.key.as_ref().map(|key| key.clone().into_bytes()),
+        header_bytes: headers(&form.kafka),
+        device: Device {
+            org: or(&form.device.org, None),
+            device_type: or(&form.device.device_type, mapping.device_type.as_deref()),
+            id: or(&form.device.id, None),
+        },
+        info: EventInfo {
+            event_type: or(&form.event.event_type, mapping.event_type.as_deref()),
+            format: or(&form.event.format, Some("json")),
+            time_ms,
+        },
+        payload,
+        record_digest: Digest::of(&bytes),
+    })
+}
+
+fn outcome_of_record(mapping: &Mapping, form: &RecordForm) -> Outcome {
+    let partition = partition(mapping, &form.kafka);
+    let headers = headers(&form.kafka);
+    let record = Record {
+        partition: &partition,
+        offset: form.kafka.offset,
+        timestamp_ms: form.kafka.timestamp,
+        key: form.kafka.key.as_ref().map(String::as_bytes),
+        value: form.value.as_ref().map(String::as_bytes),
+        headers: Headers::from_encoded(&headers),
+    };
+    match Decoder::default().decode(&record) {
+        Ok(event) => evaluate_all(std::slice::from_ref(mapping), &event),
+        Err(rejection) => Outcome::Rejected(rejection),
+    }
+}
+
+fn partition(mapping: &Mapping, form: &KafkaForm) -> SourcePartition {
+    let topic = form.topic.as_deref().or(mapping.topics.as_deref()).unwrap_or(TOPIC);
+    SourcePartition::new(topic, form.partition)
+}
+
+fn headers(form: &KafkaForm) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for (name, value) in &form.headers {
+        writer.text(name);
+        writer.option(Some(value), |writer, value| writer.text(value));
+    }
+    writer.into_bytes()
+}
+
+fn payload_difference(expected: &[Value], outcome: &Outcome) -> Option<String> {
+    let Outcome::Mapped(payloads) = outcome else {
+        let expected = pretty(&Value::Array(expected.to_vec()));
+        return Some(format!("expected payloads: {expected}\ngot: {}", shown(outcome)));
+    };
+    let given: Vec<Value> = payloads.iter().map(|payload| payload.arguments.clone()).collect();
+    let (expected, given) = (Value::Array(expected.to_vec()), Value::Array(given));
+    if is_equal(&expected, &given) {
+        return None;
+    }
+    let (expected, given) = (pretty(&expected), pretty(&given));
+    let difference = TextDiff::from_lines(expected.as_str(), given.as_str());
+    Some(difference.unified_diff().header("expected", "given").to_string())
+}
+
+fn rejection_difference(expected: &RejectedForm, outcome: &Outcome) -> Option<String> {
+    let cause = &expected.cause.value;
+    if !Cause::ALL.iter().any(|known| known.name() == cause) {
+        let help = crate::fault::did_you_mean(cause, Cause::ALL.iter().map(|known| known.name()));
+        return Some(format!("there is no cause `{cause}`; {help}"));
+    }
+    let wanted = match &expected.path {
+        Some(path) => format!("rejected, {cause} at {path}"),
+        None => format!("rejected, {cause}"),
+    };
+    if let Outcome::Rejected(Rejection { cause: given, place, .. }) = outcome
+        && given.name() == cause
+        && expected.path.as_ref().is_none_or(|path| path == place)
+    {
+        return None;
+    }
+    Some(format!("expected: {wanted}\ngot: {}", shown(outcome)))
+}
+
+fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::NotMatched => "filtered".to_owned(),
+        Outcome::Rejected(rejection) => {
+            format!("rejected, {} at {}: {}", rejection.cause, rejection.place, rejection.message)
+        }
+        Outcome::Mapped(payloads) => {
+            let arguments = payloads.iter().map(|payload| payload.arguments.clone());
+            format!("payloads: {}", pretty(&arguments.collect()))
+        }
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    // A value always has a text.
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+/// Equality with numbers by value.
+fn is_equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => number::compare(left, right).is_eq(),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(l, r)| is_equal(l, r))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            let same = |((name, left), (other, right)): ((&String, &Value), (&String, &Value))| {
+                name == other && is_equal(left, right)
+            };
+            left.len() == right.len() && left.iter().zip(right).all(same)
+        }
+        (left, right) => left == right,
+    }
+}

@@ -1,0 +1,658 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::codec::{Writer, json as strict};
+use crate::event::{Device, EventInfo, SourcePartition};
+use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_MAPPING_FIELDS, MAX_OUTPUTS_PER_RECORD};
+
+/// The head of a mapping that takes every event.
+const HEAD: &str = "mapping: m\ncontract: c\nfunction: update\n";
+
+fn load(text: &str) -> (MappingSet, Vec<Fault>) {
+    MappingSet::from_texts(&[("m.yaml".into(), text.to_owned())])
+}
+
+fn compiled(text: &str) -> MappingSet {
+    let (set, faults) = load(text);
+    let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    assert!(faults.is_empty(), "{text}\n{}", faults.join("\n"));
+    set
+}
+
+fn event(payload: &str) -> Event {
+    let mut headers = Writer::new();
+    for (name, value) in [("site", Some("oslo")), ("site", Some("bergen")), ("none", None)] {
+        headers.text(name);
+        headers.option(value, |writer, value| writer.text(value));
+    }
+    Event {
+        partition: SourcePartition::new("telemetry", 3),
+        offset: 4_812_311,
+        timestamp_ms: Some(1_483_528_293_700),
+        key: Some(b"reefer:CON123".to_vec()),
+        header_bytes: headers.into_bytes(),
+        device: Device {
+            org: String::new(),
+            device_type: "reefer-40".to_owned(),
+            id: "CON123".to_owned(),
+        },
+        info: EventInfo {
+            event_type: "status".to_owned(),
+            format: "json".to_owned(),
+            time_ms: Some(1_483_528_293_601),
+        },
+        payload: strict::parse(payload.as_bytes()).unwrap(),
+        record_digest: Digest::of(payload.as_bytes()),
+    }
+}
+
+/// What becomes of an event, in a text: arguments, `filtered`, or cause and path.
+fn outcome(set: &MappingSet, event: &Event) -> String {
+    match set.evaluate(event) {
+        Outcome::NotMatched => "filtered".to_owned(),
+        Outcome::Rejected(rejection) => format!("{} {}", rejection.cause, rejection.place),
+        Outcome::Mapped(payloads) => {
+            let arguments: Vec<String> =
+                payloads.iter().map(|payload| payload.arguments.to_string()).collect();
+            arguments.join(" ")
+        }
+    }
+}
+
+fn check(rest: &str, payload: &str, expected: &str) {
+    let text = format!("{HEAD}{rest}");
+    assert_eq!(outcome(&compiled(&text), &event(payload)), expected, "{text}\n{payload}");
+}
+
+#[test]
+fn every_part_of_the_event_can_be_reached() {
+    for (path, value) in [
+        ("$.payload.d.t", "21.50"),
+        ("$.payload['d']['t']", "21.50"),
+        ("$.payload.d", r#"{"t":21.50}"#),
+        ("$.payload..t", "21.50"),
+        ("$.device.type", r#""reefer-40""#),
+        ("$.device", r#"{"id":"CON123","type":"reefer-40"}"#),
+        ("$.event.type", r#""status""#),
+        ("$.event.format", r#""json""#),
+        ("$.event.time", r#""2017-01-04T11:11:33.601Z""#),
+        ("$.kafka.topic", r#""telemetry""#),
+        ("$.kafka.partition", "3"),
+        ("$.kafka.offset", "4812311"),
+        ("$.kafka.timestamp", "1483528293700"),
+        ("$.kafka.key", r#""reefer:CON123""#),
+        ("$.kafka.headers.site", r#""oslo""#),
+        ("$.kafka.headers", r#"{"site":"oslo"}"#),
+    ] {
+        let expected = format!("{{\"a\":{value}}}");
+        check(&format!("fields: {{a: {{path: \"{path}\"}}}}"), r#"{"d":{"t":21.50}}"#, &expected);
+        check(&format!("fields:\n  a: {path}"), r#"{"d":{"t":21.50}}"#, &expected);
+    }
+    check("fields: {a: $.device.org}", "{}", "missing_field $.device.org");
+    check("fields: {a: $.kafka.headers.none}", "{}", "missing_field $.kafka.headers.none");
+}
+
+#[test]
+fn absent_values() {
+    let missing = "missing_field $.payload.t";
+    for (field, payload, expected) in [
+        ("$.payload.t", "{}", missing),
+        ("$.payload.t", r#"{"t":null}"#, missing),
+        ("$.payload.t", "[1]", missing),
+        ("{path: $.payload.t, required: true}", "{}", missing),
+        ("{path: $.payload.t, required: false}", "{}", "{}"),
+        ("{path: $.payload.t, required: false}", r#"{"t":null}"#, "{}"),
+        ("{path: $.payload.t, default: 0.50}", "{}", r#"{"a":0.5}"#),
+        ("{path: $.payload.t, default: '7', type: integer}", r#"{"t":null}"#, r#"{"a":7}"#),
+        ("{path: $.payload.t, default: 7}", r#"{"t":1}"#, r#"{"a":1}"#),
+        ("{path: '$.payload.t[*]', required: false}", "{}", "{}"),
+        ("{path: '$.payload.t[*]', type: array}", r#"{"t":[]}"#, "missing_field $.payload.t[*]"),
+        ("{expression: payload.t + 1}", "{}", missing),
+        ("{expression: payload.t + 1, default: 0}", "{}", r#"{"a":0}"#),
+        ("{expression: payload.t + 1, required: false}", r#"{"t":1}"#, r#"{"a":2}"#),
+        ("{constant: {b: [1, x]}}", "{}", r#"{"a":{"b":[1,"x"]}}"#),
+        ("{constant: false}", "{}", r#"{"a":false}"#),
+    ] {
+        check(&format!("fields:\n  a: {field}"), payload, expected);
+    }
+}
+
+#[test]
+fn types_and_lookups() {
+    for (field, payload, expected) in [
+        ("{path: $.payload.t, type: integer}", r#"{"t":"21"}"#, r#"{"a":21}"#),
+        ("{path: $.payload.t, type: integer}", r#"{"t":21.5}"#, "field_type $.payload.t"),
+        ("{path: $.payload.t, type: string}", r#"{"t":21.50}"#, r#"{"a":"21.50"}"#),
+        ("{path: $.payload.t}", r#"{"t":9007199254740993}"#, r#"{"a":9007199254740993}"#),
+        ("{path: $.kafka.timestamp, type: timestamp}", "{}", r#"{"a":"2017-01-04T11:11:33.700Z"}"#),
+        ("{path: '$.payload.t[*]', type: array}", r#"{"t":[1,2.0]}"#, r#"{"a":[1,2.0]}"#),
+        ("{path: '$.payload.t[*]', type: number}", r#"{"t":[1]}"#, r#"{"a":1}"#),
+        ("$.payload.t[*]", r#"{"t":[1,2]}"#, "field_type $.payload.t[*]"),
+        (
+            "{path: '$.payload.t[?@.id == $.device.id].v'}",
+            r#"{"t":[{"id":"x","v":1},{"id":"CON123","v":2}]}"#,
+            r#"{"a":2}"#,
+        ),
+        ("{path: $.payload.t, lookup: {0: closed, 1: open}}", r#"{"t":1}"#, r#"{"a":"open"}"#),
+        ("{path: $.payload.t, lookup: {0: closed, 1: open}}", r#"{"t":1.0}"#, r#"{"a":"open"}"#),
+        ("{path: $.payload.t, lookup: {0: closed, 1: open}}", r#"{"t":"1"}"#, r#"{"a":"open"}"#),
+        ("{path: $.payload.t, lookup: {true: 1, false: 0}}", r#"{"t":true}"#, r#"{"a":1}"#),
+        ("{path: $.payload.t, lookup: {x: 1}}", r#"{"t":"y"}"#, "lookup $.payload.t"),
+        ("{path: $.payload.t, lookup: {x: 1}}", r#"{"t":["x"]}"#, "field_type $.payload.t"),
+        ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2}", r#"{"t":"y"}"#, r#"{"a":2}"#),
+        ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2, required: false}", "{}", "{}"),
+        ("{path: $.payload.t, lookup: {x: '1'}, type: integer}", r#"{"t":"x"}"#, r#"{"a":1}"#),
+        ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50.0}"#),
+        ("{expression: payload.t * 1.8, type: integer}", r#"{"t":10}"#, r#"{"a":18}"#),
+        ("{expression: payload.t + payload.u}", r#"{"t":1,"u":"x"}"#, "expression $.payload.t"),
+        ("{expression: 'device.id + \"/\" + event.type'}", "{}", r#"{"a":"CON123/status"}"#),
+    ] {
+        check(&format!("fields:\n  a: {field}"), payload, expected);
+    }
+}
+
+#[test]
+fn targets_nest() {
+    check(
+        "fields: {a.b.c: $.payload.x, a.b.d: $.payload.y, e: $.payload.x}\nextension: a.rest",
+        r#"{"x":1,"y":2,"z":3}"#,
+        r#"{"a":{"b":{"c":1,"d":2},"rest":{"z":3}},"e":1}"#,
+    );
+}
+
+#[test]
+fn extension_keeps_what_no_field_takes() {
+    let fields = "fields: {t: $.payload.d.t, f: {expression: payload.d.f * 2}, \
+                  l: {path: '$.payload.l[?@ > 1]', type: array}, o: {path: $.payload.o, required: false}}\n";
+    for (extension, payload, expected) in [
+        ("extension: true", r#"{"d":{"t":1,"f":2},"l":[2]}"#, r#"{"f":4,"l":[2],"t":1}"#),
+        (
+            "extension: true",
+            r#"{"d":{"t":1,"f":2,"h":null},"l":[1,2],"x":{},"y":[]}"#,
+            r#"{"extension":{"d":{"h":null},"l":[1],"x":{},"y":[]},"f":4,"l":[2],"t":1}"#,
+        ),
+        ("extension: true", r#"{"d":{"t":1,"f":2},"l":[2],"o":null}"#, r#"{"f":4,"l":[2],"t":1}"#),
+        ("extension: false", r#"{"d":{"t":1,"f":2,"h":3},"l":[2]}"#, r#"{"f":4,"l":[2],"t":1}"#),
+    ] {
+        check(&format!("{fields}{extension}"), payload, expected);
+    }
+    check("extension: true", r#"{"a":1.0}"#, r#"{"extension":{"a":1.0}}"#);
+    check("extension: raw", "[1]", r#"{"raw":[1]}"#);
+}
+
+#[test]
+fn for_each_gives_a_payload_an_element() {
+    let fields = "fields: {id: $.device.id, n: $.index, t: $.item.t}\n";
+    for (rest, payload, expected) in [
+        (
+            "for_each: $.payload.r",
+            r#"{"r":[{"t":1},{"t":2.0}]}"#,
+            r#"{"id":"CON123","n":0,"t":1} {"id":"CON123","n":1,"t":2.0}"#,
+        ),
+        (
+            "for_each: $.payload.r[?@.t > 1]",
+            r#"{"r":[{"t":1},{"t":2}]}"#,
+            r#"{"id":"CON123","n":0,"t":2}"#,
+        ),
+        (
+            "for_each: $.payload..r[*]",
+            r#"{"r":[{"t":1}],"s":{"r":[{"t":2}]}}"#,
+            r#"{"id":"CON123","n":0,"t":1} {"id":"CON123","n":1,"t":2}"#,
+        ),
+        ("for_each: $.payload.r", r#"{"r":[]}"#, "filtered"),
+        ("for_each: $.payload.r[*]", "{}", "filtered"),
+        ("for_each: $.payload.r", "{}", "for_each $.payload.r"),
+        ("for_each: $.payload.r", r#"{"r":{"t":1}}"#, "for_each $.payload.r"),
+        ("for_each: $.payload.r", r#"{"r":[{"t":1},{}]}"#, "missing_field $.payload.r[1].t"),
+        (
+            "for_each: $.payload.r[*]",
+            r#"{"r":[{"t":null}]}"#,
+            "missing_field $['payload']['r'][0].t",
+        ),
+        (
+            "for_each: $.payload\nextension: true",
+            r#"[{"t":1,"u":2}]"#,
+            r#"{"extension":{"item":{"u":2}},"id":"CON123","n":0,"t":1}"#,
+        ),
+        (
+            "for_each: $.payload.r\nextension: true",
+            r#"{"s":5,"r":[{"t":1},{"t":2,"u":3}]}"#,
+            r#"{"extension":{"payload":{"s":5}},"id":"CON123","n":0,"t":1} {"extension":{"item":{"u":3},"payload":{"s":5}},"id":"CON123","n":1,"t":2}"#,
+        ),
+        (
+            "for_each: $.payload.r[?@.t > 1]\nextension: true",
+            r#"{"r":[{"t":1},{"t":2}]}"#,
+            r#"{"extension":{"payload":{"r":[{"t":1}]}},"id":"CON123","n":0,"t":2}"#,
+        ),
+    ] {
+        check(&format!("{fields}{rest}"), payload, expected);
+    }
+    check(
+        "for_each: $.payload.r\nfields: {s: {expression: item.t + index}, w: {expression: item}}",
+        r#"{"r":[{"t":1},{"t":2}]}"#,
+        r#"{"s":1,"w":{"t":1}} {"s":3,"w":{"t":2}}"#,
+    );
+    check("for_each: $.payload\nfields: {v: $.item}", "[1,[2]]", r#"{"v":1} {"v":[2]}"#);
+}
+
+#[test]
+fn match_takes_what_fits() {
+    for (matching, takes) in [
+        ("{}", true),
+        ("{topic: telemetry}", true),
+        ("{topic: [other, tele*]}", true),
+        ("{topic: other}", false),
+        ("{device_type: reefer-??, event_type: [alarm, status]}", true),
+        ("{device_type: reefer-??, event_type: alarm}", false),
+        ("{where: payload.t > 20}", true),
+        ("{where: payload.t > 21}", false),
+        ("{where: payload.absent > 21}", false),
+        ("{where: has(payload.absent)}", false),
+        ("{topic: other, where: payload.t + 'x' == 1}", false),
+        ("{where: 'kafka.headers.site == \"oslo\" && kafka.partition == 3'}", true),
+    ] {
+        let expected = if takes { r#"{"t":21}"# } else { "filtered" };
+        check(&format!("match: {matching}\nfields: {{t: $.payload.t}}"), r#"{"t":21}"#, expected);
+    }
+    for condition in ["payload.t + 'x' == 1", "payload.t"] {
+        let rest = format!("match: {{where: \"{condition}\"}}\nfields: {{t: $.payload.t}}");
+        check(&rest, r#"{"t":21}"#, "expression $.payload.t");
+    }
+}
+
+#[test]
+fn several_mappings_may_take_one_event() {
+    let one = "mapping: one\ncontract: c\nfunction: create\nfields: {a: $.payload.a}\n";
+    let two = "mapping: two\ncontract: d\nfunction: deleteProperties\nfields: {b: $.payload.b}\n";
+    let set = compiled(&format!("{one}---\n{two}"));
+    let Outcome::Mapped(payloads) = set.evaluate(&event(r#"{"a":1,"b":2}"#)) else { panic!() };
+    let calls: Vec<_> = payloads.iter().map(|p| (&*p.contract, p.function, p.mapping)).collect();
+    assert_eq!(
+        calls,
+        [
+            ("c", Function::Create, Digest::of(one.as_bytes())),
+            ("d", Function::DeleteProperties, Digest::of(two.as_bytes())),
+        ]
+    );
+    assert_eq!(&*set.mappings[1].text, two);
+    assert_eq!(outcome(&set, &event(r#"{"a":1}"#)), "missing_field $.payload.b");
+    let Outcome::Rejected(rejection) = set.evaluate(&event(r#"{"a":1}"#)) else { panic!() };
+    assert!(rejection.message.contains("mapping `two`: field `b`"), "{rejection}");
+}
+
+#[test]
+fn outputs_are_bounded() {
+    let each = format!("{HEAD}for_each: $.payload.r\nfields: {{v: $.item}}");
+    let array = |count: usize| format!("{{\"r\":[{}]}}", vec!["0"; count].join(","));
+    let set = compiled(&each);
+    let Outcome::Mapped(payloads) = set.evaluate(&event(&array(MAX_OUTPUTS_PER_RECORD))) else {
+        panic!()
+    };
+    assert_eq!(payloads.len(), MAX_OUTPUTS_PER_RECORD);
+    let over = event(&array(MAX_OUTPUTS_PER_RECORD + 1));
+    assert_eq!(outcome(&set, &over), "for_each $.payload.r");
+    let twice = compiled(&format!("{each}\n---\n{}", each.replace(": m\n", ": n\n")));
+    let over = event(&array(MAX_OUTPUTS_PER_RECORD / 2 + 1));
+    assert_eq!(outcome(&twice, &over), "for_each ");
+
+    let whole = compiled(&format!("{HEAD}fields: {{a: $.payload}}"));
+    let long = |bytes: usize| event(&format!("\"{}\"", "x".repeat(bytes)));
+    let around = r#"{"a":""}"#.len();
+    assert!(matches!(whole.evaluate(&long(MAX_ARGUMENTS_BYTES - around)), Outcome::Mapped(_)));
+    assert_eq!(outcome(&whole, &long(MAX_ARGUMENTS_BYTES - around + 1)), "payload_too_large ");
+
+    let copies = compiled(&format!("{HEAD}for_each: $.payload.r\nfields: {{a: $.payload.s}}"));
+    let text = "x".repeat(50_000);
+    let many = event(&format!("{{\"r\":[{}],\"s\":\"{text}\"}}", vec!["0"; 500].join(",")));
+    assert_eq!(outcome(&copies, &many), "payload_too_large ");
+    let query = compiled(&format!("{HEAD}fields: {{a: '$.payload..x'}}"));
+    let wide = event(&array(200_000));
+    assert_eq!(outcome(&query, &wide), "missing_field $.payload..x");
+    let nested = format!("{HEAD}fields: {{a: '$.payload.r[?$.payload.r[?@ == 1]]'}}");
+    assert_eq!(outcome(&compiled(&nested), &wide), "limit $.payload.r[?$.payload.r[?@ == 1]]");
+}
+
+/// A text, line and column of its first fault, part of its message and of its help.
+type FaultCase = (&'static str, u64, u64, &'static str, &'static str);
+
+const FAULTS_OF_DOCUMENTS: &[FaultCase] = &[
+    (
+        "mapping: m\ncontract: c\nfunction: updat\nfields: {a: $.payload}",
+        3,
+        11,
+        "unknown variant `updat`",
+        "did you mean `update`?",
+    ),
+    (
+        "mapping: m\ncontract: c\nfunction: update\nfeilds: {}",
+        4,
+        1,
+        "unknown field `feilds`",
+        "did you mean `fields`?",
+    ),
+    ("mapping: m\nfunction: update\nfields: {a: $.payload}", 3, 1, "missing field `contract`", ""),
+    (
+        "mapping: m m\ncontract: ''\nfunction: update\nfields: {a: $.payload}",
+        1,
+        10,
+        "\"m m\" cannot be the name of a mapping",
+        "letters, digits",
+    ),
+    ("mapping: m\ncontract: c\nfunction: update", 1, 10, "gives no arguments", "`fields`"),
+];
+
+/// These stand behind [`HEAD`].
+const FAULTS_OF_PARTS: &[FaultCase] = &[
+    ("fields:\n  a: payload.t", 5, 6, "a JSONPath starts with `$`", "$.payload.d.temperature"),
+    ("fields:\n  a: $.payload[", 5, 6, "the query ends too early", "character 11"),
+    ("fields:\n  a: $.paylod.t", 5, 6, "a path begins with `$.payload`", "did you mean `payload`?"),
+    ("fields:\n  a: $..t", 5, 6, "a path begins with", "$.payload..temperature"),
+    ("fields:\n  a: $.item.t", 5, 6, "a path begins with", ""),
+    ("fields:\n  a: $.payload[?@.x == $.devise.id]", 5, 6, "a path begins with", "`device`"),
+    ("fields:\n  a: $.device.identity", 5, 6, "there is no `$.device.identity`", "known are"),
+    ("fields:\n  a: {path: $.device.ids}", 5, 13, "there is no `$.device.ids`", "`id`"),
+    ("fields:\n  a: {expression: device.ids}", 5, 19, "no `$.device.ids`", "`id`"),
+    ("fields:\n  a: {expression: payload.t +}", 5, 19, "", "line 1"),
+    ("fields:\n  a: {expression: item.t}", 5, 19, "item", ""),
+    ("fields:\n  a: {}", 5, 3, "where does `a` come from?", "exactly one of"),
+    ("fields:\n  a: {path: $.payload, constant: 1}", 5, 3, "where does `a` come from?", ""),
+    ("fields:\n  a: {path: $.payload, typ: integer}", 5, 24, "unknown field `typ`", "`type`"),
+    ("fields:\n  a: {path: $.payload, type: int}", 5, 30, "unknown variant `int`", "known are"),
+    ("fields:\n  a: 5", 5, 3, "expected a JSONPath", ""),
+    ("fields:\n  a: $.payload\n  a: $.payload", 6, 3, "duplicate mapping key: a", ""),
+    ("fields:\n  a: $.payload\n  a.b: $.payload", 6, 3, "`a.b` cannot stand within `a`", ""),
+    ("fields:\n  a.b: $.payload\n  a: $.payload", 5, 3, "`a.b` cannot stand within `a`", ""),
+    (
+        "fields:\n  a-b: $.payload\n  a.b: $.payload\n  a: $.payload",
+        6,
+        3,
+        "`a.b` cannot stand within `a`",
+        "",
+    ),
+    ("fields:\n  extension: $.payload\nextension: true", 6, 12, "given twice", ""),
+    ("fields:\n  a..b: $.payload", 5, 3, "cannot be the name of an argument", ""),
+    ("fields:\n  a: {constant: x, type: integer}", 5, 17, "is not an integer", "type"),
+    ("fields:\n  a: {constant: null}", 5, 17, "null", ""),
+    ("fields:\n  a: {constant: 1, default: 2}", 5, 29, "a constant is always there", ""),
+    ("fields:\n  a: {path: $.payload, default: 1.5, type: integer}", 5, 33, "the default", ""),
+    ("fields:\n  a: {path: $.payload, default: 1, required: true}", 5, 46, "never missing", ""),
+    ("fields:\n  a: {path: $.payload, otherwise: 1}", 5, 35, "`otherwise` belongs", "`default`"),
+    ("fields:\n  a: {path: $.payload, lookup: {x: y}, type: integer}", 5, 36, "the value", ""),
+    ("for_each: $.device\nfields: {a: $.item}", 4, 11, "within `$.payload`", ""),
+    ("match: {topic: ''}\nfields: {a: $.payload}", 4, 16, "an empty text", "`*`"),
+    ("match: {where: payload.a ==}\nfields: {a: $.payload}", 4, 16, "", "line 1"),
+    ("match: {topics: a}\nfields: {a: $.payload}", 4, 9, "unknown field `topics`", "`topic`"),
+];
+
+#[test]
+fn faults_name_place_and_remedy() {
+    for (text, line, column, message, help) in FAULTS_OF_DOCUMENTS {
+        check_fault(text, (*line, *column), message, help);
+    }
+    for (rest, line, column, message, help) in FAULTS_OF_PARTS {
+        check_fault(&format!("{HEAD}{rest}"), (*line, *column), message, help);
+    }
+    let fields: String = (0..=MAX_MAPPING_FIELDS).map(|n| format!("  a{n}: $.payload\n")).collect();
+    let line = u64::try_from(MAX_MAPPING_FIELDS).unwrap() + 5;
+    check_fault(&format!("{HEAD}fields:\n{fields}"), (line, 3), "257 fields", "");
+}
+
+fn check_fault(text: &str, place: (u64, u64), message: &str, help: &str) {
+    let (set, faults) = load(text);
+    assert!(set.mappings.is_empty(), "{text}");
+    let fault = &faults[0];
+    assert!(fault.message.contains(message) && fault.help.contains(help), "{text}\n{fault}");
+    assert_eq!((fault.place.line, fault.place.column), place, "{text}\n{fault}");
+}
+
+#[test]
+fn every_fault_of_every_file_is_reported() {
+    let good = format!("{HEAD}fields: {{a: $.payload}}\n");
+    let bad = "mapping: n\ncontract: c\nfunction: update\nfields: {a: $.x, b: $.y}\n";
+    let (set, faults) = MappingSet::from_texts(&[
+        ("one.yaml".into(), format!("# first\n---\n{bad}---\n{good}")),
+        ("two.yaml".into(), format!("{good}---\nmapping: [\n")),
+        ("three.yaml".into(), "# nothing\n".to_owned()),
+    ]);
+    assert_eq!(set.mappings.len(), 1);
+    let places: Vec<String> = faults
+        .iter()
+        .map(|fault| format!("{}:{}", fault.file.display(), fault.place.line))
+        .collect();
+    assert_eq!(places, ["one.yaml:6", "one.yaml:6", "two.yaml:1", "two.yaml:6", "three.yaml:1"]);
+    assert!(faults[2].help.contains("one.yaml, line 8"), "{}", faults[2]);
+}
+
+#[test]
+fn files_are_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, broken) = (folder.path().join("m.yaml"), folder.path().join("latin1.yaml"));
+    std::fs::write(&file, format!("{HEAD}fields: {{a: $.payload}}\n")).unwrap();
+    std::fs::write(&broken, b"mapping: m\n# caf\xe9\n").unwrap();
+    let (set, faults) = MappingSet::load(&[file, broken, folder.path().join("absent.yaml")]);
+    assert_eq!(set.mappings.len(), 1);
+    assert_eq!((faults[0].place.line, faults[0].message.as_str()), (2, "the file is not UTF-8"));
+    assert!(faults[1].message.contains("cannot be read"), "{}", faults[1]);
+    assert_eq!(faults.len(), 2);
+}
+
+#[test]
+fn what_a_contract_is_checked_against() {
+    let rest = "fields:\n  a: $.payload.a\n  b.c: {path: $.payload.b, type: integer, required: false}\n  d: {constant: x, type: string}\n  e: {path: $.payload.e, default: 1}\nextension: true";
+    let set = compiled(&format!("{HEAD}{rest}"));
+    let mapping = &set.mappings[0];
+    let fields: Vec<_> = mapping
+        .fields()
+        .iter()
+        .map(|field| (field.target.as_str(), field.declared, field.always, field.place.line))
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            ("a", FieldType::Any, true, 5),
+            ("b.c", FieldType::Integer, false, 6),
+            ("d", FieldType::String, true, 7),
+            ("e", FieldType::Any, true, 8),
+        ]
+    );
+    assert_eq!(mapping.extension_target.as_deref(), Some("extension"));
+    let lines = [mapping.place, mapping.contract_place, mapping.function_place];
+    assert_eq!(lines.map(|place| (place.line, place.column)), [(1, 10), (2, 11), (3, 11)]);
+}
+
+#[test]
+fn tests_in_files_are_run() {
+    let rest = "match: {topic: [tele*, telemetry], device_type: reefer, event_type: status, where: payload.t != 99}
+for_each: $.payload.r
+fields: {id: $.device.id, kind: $.device.type, topic: $.kafka.topic, t: {path: $.item.t, type: integer}}
+tests:
+  - name: holds
+    event: {device: {id: d1}, payload: {t: 1, r: [{t: 1.0}]}}
+    expect: {payloads: [{id: d1, kind: reefer, topic: telemetry, t: 1}]}
+  - name: differs
+    event: {device: {id: d1}, payload: {t: 1, r: [{t: 1}]}}
+    expect: {payloads: [{id: d1, kind: reefer, topic: telemetry, t: 2}]}
+  - name: filtered
+    event: {payload: {t: 99}}
+    expect: filtered
+  - name: not filtered
+    event: {payload: {t: 98, r: 5}}
+    expect: filtered
+  - name: rejected
+    event: {device: {id: d1}, payload: {t: 1, r: [{t: x}]}}
+    expect: {rejected: {cause: field_type, path: '$.payload.r[0].t'}}
+  - name: rejected elsewhere
+    event: {device: {id: d1}, payload: {t: 1, r: [{t: x}]}}
+    expect: {rejected: {cause: field_type, path: $.payload.r}}
+  - name: no such cause
+    event: {payload: {t: 1}}
+    expect: {rejected: {cause: field_typ}}
+  - name: record
+    record:
+      kafka: {topic: telemetry, key: '{\"orgId\":\"o\",\"deviceType\":\"reefer\",\"deviceId\":\"d2\",\"eventType\":\"status\",\"format\":\"json\",\"timestamp\":\"2017-01-04T13:11:33.601+02\"}'}
+      value: '{\"t\":1,\"r\":[{\"t\":9007199254740993}]}'
+    expect: {payloads: [{id: d2, kind: reefer, topic: telemetry, t: 9007199254740993}]}
+  - name: broken record
+    record: {value: '{'}
+    expect: {rejected: {cause: not_json}}
+  - name: neither
+    expect: filtered
+";
+    let results = compiled(&format!("{HEAD}{rest}")).run_tests();
+    let failures: Vec<(&str, &str)> = results
+        .iter()
+        .map(|result| (result.test.as_str(), result.failure.as_deref().unwrap_or("")))
+        .collect();
+    for ((name, failure), (expected_name, expected)) in failures.into_iter().zip([
+        ("holds", ""),
+        ("differs", "-    \"t\": 2,\n+    \"t\": 1,\n"),
+        ("filtered", ""),
+        ("not filtered", "expected: filtered\ngot: rejected, for_each at $.payload.r"),
+        ("rejected", ""),
+        ("rejected elsewhere", "expected: rejected, field_type at $.payload.r\ngot: rejected"),
+        ("no such cause", "did you mean `field_type`?"),
+        ("record", ""),
+        ("broken record", ""),
+        ("neither", "one of `event` and `record`"),
+    ]) {
+        assert_eq!(name, expected_name);
+        assert!(
+            failure.contains(expected) && failure.is_empty() == expected.is_empty(),
+            "{name}: {failure}"
+        );
+    }
+    assert_eq!((results[0].place.line, &*results[0].definition, results.len()), (8, "m", 10));
+}
+
+#[test]
+fn the_schema_describes_the_form() {
+    let schema = json_schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (text, valid) in [
+        ("{mapping: m, contract: c, function: update, fields: {a: $.payload}}", true),
+        ("{mapping: m, contract: c, function: deleteProperties, extension: rest}", true),
+        (
+            "{mapping: m, contract: c, function: update, match: {topic: [a, b]}, extension: true,
+           fields: {a: {path: $.payload, type: timestamp, lookup: {1: x}, default: null}},
+           tests: [{name: t, event: {payload: 1}, expect: filtered},
+                   {name: t, event: {}, expect: {rejected: {cause: lookup}}}]}",
+            true,
+        ),
+        ("{mapping: m, contract: c}", false),
+        ("{mapping: m, contract: c, function: updat}", false),
+        ("{mapping: m, contract: c, function: update, field: {}}", false),
+        ("{mapping: m, contract: c, function: update, fields: {a: {pth: $.payload}}}", false),
+        ("{mapping: m, contract: c, function: update, fields: {a: 5}}", false),
+        ("{mapping: m, contract: c, function: update, extension: 5}", false),
+        ("{mapping: m, contract: c, function: update, tests: [{name: t, expect: filtred}]}", false),
+    ] {
+        let document = &yaml::documents(Path::new("m.yaml"), text).unwrap()[0];
+        let value: Value = document.parse(Path::new("m.yaml")).unwrap();
+        assert_eq!(validator.is_valid(&value), valid, "{text}");
+        let parsed = document.parse::<form::MappingForm>(Path::new("m.yaml"));
+        assert_eq!(parsed.is_ok(), valid, "{text} {parsed:?}");
+    }
+    let fields = &schema["properties"]["fields"];
+    assert!(fields["description"].is_string() && fields["additionalProperties"].is_object());
+}
+
+/// A mapping that uses everything.
+const EVERYTHING: &str = "
+mapping: everything
+match: {topic: tele*, where: '!has(payload.skip)'}
+contract: c
+function: update
+fields:
+  a: {path: $.payload.a, type: integer, required: false}
+  b: {path: $.payload.b, type: string, default: none}
+  c: {path: '$.payload..c', type: array, required: false}
+  d: {path: $.payload.b, lookup: {1: one}, otherwise: other, required: false}
+  e: {expression: payload.a + payload.b, required: false}
+  f: {path: '$.payload.c[?@ == $.payload.a]', type: array, required: false}
+  g: {path: $.payload.c, type: timestamp, required: false}
+extension: true
+---
+mapping: each
+contract: c
+function: create
+for_each: $.payload.c[*]
+fields: {i: $.index, v: {path: $.item, required: false}, a: {path: $.item.a, required: false}}
+extension: true
+";
+
+fn bodies() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[1-9][0-9]{0,40}(\\.[0-9]{1,9})?".prop_map(|text| strict::parse(text.as_bytes()).unwrap()),
+        "\\PC{0,6}".prop_map(Value::from),
+        "[0-9]{4}-0[1-9]-[0-2][1-8]T00:00:00\\+02".prop_map(Value::from),
+    ];
+    let tree = leaf.prop_recursive(4, 40, 5, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::btree_map("[abc]", inner, 0..4)
+                .prop_map(|members| members.into_iter().collect::<Value>()),
+        ]
+    });
+    prop_oneof![
+        1 => tree.clone(),
+        4 => proptest::collection::btree_map("[abc]", tree, 0..4)
+            .prop_map(|members| members.into_iter().collect::<Value>()),
+    ]
+}
+
+/// The numbers of a value, in order of their text.
+fn numbers(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Number(number) => found.push(number.to_string()),
+        Value::Array(elements) => elements.iter().for_each(|value| numbers(value, found)),
+        Value::Object(members) => members.values().for_each(|value| numbers(value, found)),
+        _ => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_judged_the_same_twice(body in bodies()) {
+        let body = body.to_string();
+        let (first, second) = (compiled(EVERYTHING), compiled(EVERYTHING));
+        prop_assert_eq!(first.evaluate(&event(&body)), second.evaluate(&event(&body)));
+    }
+
+    #[test]
+    fn nothing_of_a_body_is_lost_or_changed(body in bodies()) {
+        let text = format!("{HEAD}fields: {{x: {{path: $.payload.a, required: false}}, y: {{path: $.payload.b.c, required: false}}}}\nextension: true");
+        let body = body.to_string();
+        let event = event(&body);
+        if let Outcome::Mapped(payloads) = compiled(&text).evaluate(&event) {
+            let (mut sent, mut kept) = (Vec::new(), Vec::new());
+            numbers(&event.payload, &mut sent);
+            numbers(&payloads[0].arguments, &mut kept);
+            sent.sort();
+            kept.sort();
+            prop_assert_eq!(sent, kept);
+        }
+    }
+
+    #[test]
+    fn any_yaml_is_judged(text in "(mapping|contract|function|fields|match|for_each|[:\\-{}\\[\\] \n$.*&a!|>'\"]){0,30}") {
+        let (set, faults) = load(&text);
+        prop_assert!(set.mappings.is_empty());
+        prop_assert!(!faults.is_empty());
+    }
+}
+
+#[test]
+fn a_whole_example() {
+    let example = json!({"d": {"assetID": "CON123", "temperature": 68, "carrier": "C-ABC",
+        "location": {"longitude": -87.90, "latitude": 43.03}}});
+    check(
+        "fields:\n  common.assetID: $.payload.d.assetID\n  common.location: {path: $.payload.d.location, type: object}\n  temperature: {path: $.payload.d.temperature, type: number}\nextension: common.extension",
+        &example.to_string(),
+        r#"{"common":{"assetID":"CON123","extension":{"d":{"carrier":"C-ABC"}},"location":{"latitude":43.03,"longitude":-87.9}},"temperature":68}"#,
+    );
+}
