@@ -75,6 +75,8 @@ pub const MAX_ASSET_KEY_BYTES: usize = 512;
 pub const MAX_ARGUMENTS_BYTES: usize = 256 * 1024;
 /// Largest state of one asset in bytes of JSON.
 pub const MAX_STATE_BYTES: usize = 256 * 1024;
+/// Longest name of a contract, a rule or an alert in bytes: names stand in metrics and addresses.
+pub const MAX_NAME_BYTES: usize = 64;
 /// Most rules of one contract.
 pub const MAX_CONTRACT_RULES: usize = 128;
 /// Longest text that goes with an invalid verdict or a dead letter's cause, in bytes.

@@ -159,6 +159,28 @@ fn marker(line: &str) -> Option<&str> {
     (rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])).then_some(rest)
 }
 
+/// Where a place inside of a text value is in its file. `outer` is where the file's YAML has the
+/// value; quotes, block indentation and folded lines lie between the two. Where the line cannot be
+/// found as it is, the value's own place is the answer.
+#[must_use]
+pub fn place_inside(file_text: &str, outer: Place, value: &str, inner: Place) -> Place {
+    let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
+    let Some(line) = value.lines().nth(index(inner.line)) else { return outer };
+    let indent = line.chars().take_while(|letter| letter.is_whitespace()).count() as u64;
+    let wanted = line.trim();
+    let lines = file_text.lines().enumerate().skip(index(outer.line));
+    for (number, text) in lines.take(value.lines().count() + 1) {
+        let number = number as u64 + 1;
+        let skipped = if number == outer.line { index(outer.column) } else { 0 };
+        let start = text.char_indices().nth(skipped).map_or(text.len(), |(at, _)| at);
+        if let Some(found) = text[start..].find(wanted).filter(|_| !wanted.is_empty()) {
+            let before = text[..start + found].chars().count() as u64;
+            return Place { line: number, column: (before + inner.column).saturating_sub(indent) };
+        }
+    }
+    outer
+}
+
 fn has_content(line: &str) -> bool {
     let line = line.trim();
     !line.is_empty() && !line.starts_with('#')
@@ -228,6 +250,34 @@ mod tests {
             assert_eq!(fault.place.line, line, "{fault}");
             assert!(fault.message.starts_with(message), "{fault}");
             assert_eq!(fault.help, help);
+        }
+    }
+
+    #[test]
+    fn places_inside_of_values_are_found() {
+        #[derive(serde::Deserialize)]
+        struct Form {
+            when: Located<String>,
+        }
+        let cases = [
+            ("when: a + bad", (1, 5), (1, 11)),
+            ("when: 'a + bad'", (1, 5), (1, 12)),
+            ("when: \"a + bad\"", (1, 5), (1, 12)),
+            ("x: 1\nwhen:\n  a + bad", (1, 5), (3, 7)),
+            ("when: |\n  a +\n    bad\n", (2, 3), (3, 5)),
+            ("when: >\n  a +\n  bad\n", (1, 5), (3, 3)),
+        ];
+        for (text, (line, column), expected) in cases {
+            let form: Form =
+                documents(Path::new("f"), text).unwrap()[0].parse(Path::new("f")).unwrap();
+            let inner = Place { line, column };
+            let found = place_inside(text, form.when.place, &form.when.value, inner);
+            // A folded text is one line that stands nowhere: its own place is the answer.
+            if text.contains('>') {
+                assert_eq!(found, form.when.place, "{text:?}");
+            } else {
+                assert_eq!((found.line, found.column), expected, "{text:?}");
+            }
         }
     }
 

@@ -1,18 +1,64 @@
 //! Contracts: functions and rules over an asset's state, declared in YAML, executed without IO or
 //! time. A contract runs once, when its transaction is appended; replay applies what it decided.
+//!
+//! # What a call does
+//!
+//! 1. The function must be on offer, the arguments an object with the asset's key.
+//! 2. The arguments change the device's state: `create` and `replace` set it, `update` merges
+//!    (objects deeply; arrays and scalars replace), `deleteProperties` takes out, `delete` ends the
+//!    asset. `null` is a value, unless the contract says that it deletes.
+//! 3. The new state must fit its bound and its schema, and no `reject` rule may hold.
+//! 4. `derive` rules compute fields, then `alert` rules raise and clear, each in the order of the
+//!    file. Both see the state before and after, what was derived before, and the arguments.
+//! 5. The asset is compliant when no alert is active.
+//!
+//! | was active | rule says | active | raised | cleared |
+//! |---|---|---|---|---|
+//! | no | raise | yes | yes | no |
+//! | yes | raise | yes | no | no |
+//! | yes | clear | no | no | yes |
+//! | no | clear | no | no | no |
+//!
+//! A rule that lacks a field has a defined answer: `reject` does not hold, `derive` gives nothing,
+//! an alert is clear. Any other failure of a rule makes the transaction invalid.
+//!
+//! # What a device cannot do
+//!
+//! All that a contract computes stands in [`Asset`] beside the state and never in it. A device that
+//! sends `alerts`, `compliant` or `derived` only writes fields of its own state. Keys of assets are
+//! never absent or empty and share a namespace with nothing else.
 
 mod asset;
+mod checks;
+mod compile;
+mod cross_check;
+mod execute;
+mod form;
+mod memory;
+mod rules;
+mod samples;
+mod schema;
+mod set;
+mod state;
 mod verdict;
 
 pub use asset::{Alerts, Asset};
+pub use form::{AlertSeverity, json_schema};
+pub use memory::MemoryState;
+pub use schema::{FieldType, JsonType};
+pub use set::ContractSet;
 pub use verdict::{InvalidCode, Verdict};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::call::Function;
 use crate::codec::Digest;
+use crate::contract::rules::{AlertRule, DeriveRule, RejectRule};
+use crate::contract::schema::StateSchema;
+use crate::contract::state::{Fields, Nulls};
 
 /// One compiled contract.
 #[derive(Debug)]
@@ -25,6 +71,43 @@ pub struct Contract {
     pub text: Arc<str>,
     /// SHA-256 of the text.
     pub digest: Digest,
+    /// What it is for.
+    pub description: String,
+    file: PathBuf,
+    key: Vec<String>,
+    functions: Functions,
+    schema: StateSchema,
+    constants: Fields,
+    rejects: Vec<RejectRule>,
+    derives: Vec<DeriveRule>,
+    alerts: Vec<AlertRule>,
+    tests: Vec<form::TestForm>,
+}
+
+/// The functions on offer.
+#[derive(Debug)]
+struct Functions {
+    offered: Vec<Function>,
+    update_creates: bool,
+    replace_creates: bool,
+    nulls: Nulls,
+}
+
+impl Functions {
+    fn offers(&self, function: Function) -> bool {
+        self.offered.contains(&function)
+    }
+}
+
+/// What a contract says of one of its alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlertInfo<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// How bad it is.
+    pub severity: AlertSeverity,
+    /// What it means and what to do.
+    pub description: &'a str,
 }
 
 /// An asset's state and the ledger entry that wrote it.
@@ -74,24 +157,49 @@ pub struct Effects {
 }
 
 impl Contract {
-    /// Carries out one call on the state. Never fails: what goes wrong is a verdict.
+    /// The functions on offer, in the order of their numbers.
     #[must_use]
-    pub fn execute(&self, call: Call<'_>, state: &dyn StateView) -> Effects {
-        let _ = (call, state);
-        unimplemented!()
+    pub fn functions(&self) -> &[Function] {
+        &self.functions.offered
+    }
+
+    /// Dotted path of the asset's key in the arguments.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.key.join(".")
+    }
+
+    /// JSON Schema of the device's state, as it was written.
+    #[must_use]
+    pub fn state_schema(&self) -> &Value {
+        self.schema.document()
+    }
+
+    /// The alerts that its rules can raise, by name.
+    pub fn alerts(&self) -> impl Iterator<Item = AlertInfo<'_>> {
+        self.alerts.iter().map(|rule| AlertInfo {
+            name: &rule.name,
+            severity: rule.severity,
+            description: &rule.description,
+        })
+    }
+
+    /// What the state schema says of a field, by its dotted name.
+    #[must_use]
+    pub fn field_type(&self, dotted: &str) -> FieldType {
+        let path: Vec<String> = dotted.split('.').map(str::to_owned).collect();
+        self.schema.field(&path)
+    }
+
+    /// Names that the state schema declares beside a field, for hints: those below `a.b` for
+    /// `a.b.c`.
+    #[must_use]
+    pub fn fields_beside(&self, dotted: &str) -> Vec<&str> {
+        let mut path: Vec<String> = dotted.split('.').map(str::to_owned).collect();
+        path.pop();
+        self.schema.names(&path)
     }
 }
 
-/// Every contract of a configuration.
-#[derive(Debug, Default)]
-pub struct ContractSet {
-    contracts: std::collections::BTreeMap<Arc<str>, Contract>,
-}
-
-impl ContractSet {
-    /// The contract with this name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Contract> {
-        self.contracts.get(name)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What rules and tests name against what the contract has: a slip of the pen is found at load and
+//! not by the first device.
+
+use crate::call::Function;
+use crate::codec::yaml::Located;
+use crate::contract::compile::Compiler;
+use crate::contract::execute::PROPERTIES;
+use crate::contract::form::{ContractForm, StepForm};
+use crate::contract::schema::{FieldType, StateSchema};
+use crate::contract::state::{self, Fields};
+use crate::contract::{Functions, InvalidCode};
+use crate::expression::Expression;
+use crate::fault::{Fault, did_you_mean};
+
+/// What expressions may read.
+pub(super) struct Names<'a> {
+    schema: &'a StateSchema,
+    constants: &'a Fields,
+    takes_properties: bool,
+    /// Paths of the fields that were derived so far.
+    pub(super) derived: Vec<Vec<String>>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(
+        schema: &'a StateSchema,
+        constants: &'a Fields,
+        functions: &Functions,
+    ) -> Self {
+        let takes_properties = functions.offers(Function::DeleteProperties);
+        Self { schema, constants, takes_properties, derived: Vec::new() }
+    }
+
+    /// Reports every field that an expression reads and that cannot be there.
+    pub(super) fn check(
+        &self,
+        compiler: &mut Compiler<'_>,
+        source: &Located<String>,
+        expression: &Expression,
+    ) {
+        for (path, place) in expression.paths().iter().zip(expression.places()) {
+            let Some((variable, fields)) = path.split_first() else { continue };
+            let place = compiler.inside(source, place);
+            let file = compiler.file().to_owned();
+            let fault = match self.fault(variable, fields) {
+                None => continue,
+                Some((true, message, help)) => Fault::error(&file, place, message).help(help),
+                Some((false, message, help)) => Fault::warning(&file, place, message).help(help),
+            };
+            compiler.fault(fault);
+        }
+    }
+
+    /// Whether it is an error, what is wrong, and what helps.
+    fn fault(&self, variable: &str, fields: &[String]) -> Option<(bool, String, String)> {
+        let dotted = fields.join(".");
+        let (name, parent) = fields.split_last()?;
+        match variable {
+            "arguments" if self.takes_properties && fields[0] == PROPERTIES => None,
+            "state" | "old" | "arguments" => {
+                let declared = self.schema.names(parent);
+                let help = did_you_mean(name, declared.iter().copied());
+                match self.schema.field(fields) {
+                    FieldType::Unknown => {
+                        Some((true, format!("the state schema has no `{dotted}`"), help))
+                    }
+                    FieldType::Open
+                        if !declared.contains(&name.as_str())
+                            && help.starts_with("did you mean") =>
+                    {
+                        Some((false, format!("the state schema does not declare `{dotted}`"), help))
+                    }
+                    FieldType::Open | FieldType::Known(_) => None,
+                }
+            }
+            "constants" => {
+                if state::at(self.constants, fields).is_some() {
+                    return None;
+                }
+                let help = did_you_mean(&dotted, self.constants.keys().map(String::as_str));
+                Some((true, format!("there is no constant `{dotted}`"), help))
+            }
+            "old_derived" | "derived" => {
+                let related =
+                    |known: &Vec<String>| known.starts_with(fields) || fields.starts_with(known);
+                // What was derived before may also stem from rules further down.
+                if variable == "old_derived" || self.derived.iter().any(related) {
+                    return None;
+                }
+                let known: Vec<String> = self.derived.iter().map(|path| path.join(".")).collect();
+                let help = did_you_mean(&dotted, known.iter().map(String::as_str));
+                Some((true, format!("no rule above derives `{dotted}`"), help))
+            }
+            other => Some((true, format!("`{other}` has no fields"), String::new())),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// Reports tests that cannot be carried out as they are written.
+    pub(super) fn tests(&mut self, form: &ContractForm, functions: &Functions) {
+        for test in &form.tests {
+            if test.steps.is_empty() {
+                let file = self.file().to_owned();
+                let fault = Fault::error(&file, test.name.place, "the test has no steps");
+                self.fault(fault.help("write `steps:` with at least one `call`"));
+            }
+            for step in &test.steps {
+                self.step(step, functions);
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Located<StepForm>, functions: &Functions) {
+        let file = self.file().to_owned();
+        let function = step.value.call;
+        let verdict = step.value.expect.verdict.as_ref();
+        let expects_unknown =
+            verdict.is_some_and(|v| v.value == InvalidCode::UnknownFunction.name());
+        if !functions.offers(function) && !expects_unknown {
+            let message = format!("the contract does not offer `{function}`");
+            let help = format!("put `{function}:` below `functions`");
+            self.fault(Fault::error(&file, step.place, message).help(help));
+        }
+        let known = || InvalidCode::ALL.iter().map(|code| code.name()).chain(["valid"]);
+        if let Some(verdict) = verdict.filter(|v| !known().any(|name| name == v.value)) {
+            let message = format!("there is no verdict `{}`", verdict.value);
+            let fault = Fault::error(&file, verdict.place, message);
+            self.fault(fault.help(did_you_mean(&verdict.value, known())));
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! One call: from arguments and the old state to a verdict and at most one write.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::call::Function;
+use crate::contract::rules::{self, Scope};
+use crate::contract::state::{self, Fields};
+use crate::contract::{
+    Asset, Call, Contract, Effects, InvalidCode, StateView, Verdict, Versioned, Write,
+};
+use crate::limits::{MAX_ASSET_KEY_BYTES, MAX_STATE_BYTES, truncated};
+
+/// Argument of `deleteProperties` that names what to take out.
+pub(super) const PROPERTIES: &str = "properties";
+
+fn invalid<T>(code: InvalidCode, detail: impl AsRef<str>) -> Result<T, Verdict> {
+    Err(Verdict::invalid(code, detail))
+}
+
+impl Contract {
+    /// Carries out one call on the state. Never fails: what goes wrong is a verdict.
+    ///
+    /// Order: function, key, whether the asset exists, merge; then size and schema, the rules that
+    /// reject, those that derive, alerts, compliance. An invalid verdict writes nothing.
+    #[must_use]
+    pub fn execute(&self, call: Call<'_>, state: &dyn StateView) -> Effects {
+        match self.decide(call, state) {
+            Ok(write) => Effects { verdict: Verdict::Valid, writes: vec![write] },
+            Err(verdict) => Effects { verdict, writes: Vec::new() },
+        }
+    }
+
+    fn decide(&self, call: Call<'_>, view: &dyn StateView) -> Result<Write, Verdict> {
+        if !self.functions.offers(call.function) {
+            let detail = format!("contract `{}` does not offer `{}`", self.name, call.function);
+            return invalid(InvalidCode::UnknownFunction, detail);
+        }
+        let Some(arguments) = call.arguments.as_object() else {
+            return invalid(InvalidCode::BadArguments, "the arguments are not an object");
+        };
+        let key = self.asset_key(arguments)?;
+        let old = view.asset(&self.name, &key);
+        let state = self.changed(call.function, arguments, &key, old.as_ref())?;
+        let asset = self.judged(call, arguments, state, old.as_ref())?;
+        Ok(Write { key, asset: asset.map(Arc::new), replaced: old.map(|old| old.version) })
+    }
+
+    /// The asset's key in the arguments: a text that is not empty, or an integer.
+    pub(super) fn asset_key(&self, arguments: &Fields) -> Result<String, Verdict> {
+        let name = self.key.join(".");
+        let key = match state::at(arguments, &self.key) {
+            None => {
+                let detail = format!("the asset's key `{name}` is absent");
+                return invalid(InvalidCode::BadArguments, detail);
+            }
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) if is_integer(number) => number.to_string(),
+            Some(_) => {
+                let detail = format!("the asset's key `{name}` is neither text nor integer");
+                return invalid(InvalidCode::BadArguments, detail);
+            }
+        };
+        if key.is_empty() || key.len() > MAX_ASSET_KEY_BYTES || key.chars().any(char::is_control) {
+            let shown = truncated(&key, 40).escape_debug().to_string();
+            let detail = format!(
+                "the asset's key `{name}` is \"{shown}\": it takes 1 to {MAX_ASSET_KEY_BYTES} \
+                 bytes without control characters"
+            );
+            return invalid(InvalidCode::BadArguments, detail);
+        }
+        Ok(key)
+    }
+
+    /// The new state that the function makes; `None` deletes.
+    fn changed(
+        &self,
+        function: Function,
+        arguments: &Fields,
+        key: &str,
+        old: Option<&Versioned>,
+    ) -> Result<Option<Fields>, Verdict> {
+        let create = match function {
+            Function::Create => true,
+            Function::Update => self.functions.update_creates,
+            Function::Replace => self.functions.replace_creates,
+            Function::Delete | Function::DeleteProperties => false,
+        };
+        match (function, old) {
+            (Function::Create, Some(_)) => {
+                invalid(InvalidCode::AssetExists, format!("`{key}` exists"))
+            }
+            (_, None) if !create => {
+                invalid(InvalidCode::AssetAbsent, format!("`{key}` does not exist"))
+            }
+            (Function::Update, old) => {
+                let nothing = Fields::new();
+                let old = old.map_or(&nothing, |old| &old.asset.state);
+                Ok(Some(state::merged(old, arguments, self.functions.nulls)))
+            }
+            (Function::Create | Function::Replace, _) => Ok(Some(arguments.clone())),
+            (Function::Delete, _) => Ok(None),
+            (Function::DeleteProperties, old) => {
+                let state = old.map(|old| old.asset.state.clone()).unwrap_or_default();
+                self.without_properties(state, arguments).map(Some)
+            }
+        }
+    }
+
+    fn without_properties(&self, state: Fields, arguments: &Fields) -> Result<Fields, Verdict> {
+        let known = |name: &String| name == PROPERTIES || self.key.first() == Some(name);
+        if let Some(name) = arguments.keys().find(|name| !known(name)) {
+            let detail = format!("`{name}` is no argument of deleteProperties");
+            return invalid(InvalidCode::BadArguments, detail);
+        }
+        let Some(Value::Array(listed)) = arguments.get(PROPERTIES) else {
+            return invalid(InvalidCode::BadArguments, "`properties` is no list of dotted paths");
+        };
+        let Some(paths) = listed.iter().map(property_path).collect::<Option<Vec<_>>>() else {
+            return invalid(InvalidCode::BadArguments, "`properties` is no list of dotted paths");
+        };
+        if paths.is_empty() {
+            return invalid(InvalidCode::BadArguments, "`properties` names nothing");
+        }
+        let mut remaining = state.clone();
+        for path in &paths {
+            let shown = path.join(".");
+            if self.key.starts_with(path) {
+                let detail = format!("`{shown}` holds the asset's key");
+                return invalid(InvalidCode::BadPath, detail);
+            }
+            if state::at(&state, path).is_none() {
+                return invalid(InvalidCode::BadPath, format!("the state has no `{shown}`"));
+            }
+            // It may be gone already, with an object around it that is named too.
+            state::remove(&mut remaining, path);
+        }
+        Ok(remaining)
+    }
+
+    /// Checks the new state and computes all that the contract computes.
+    fn judged(
+        &self,
+        call: Call<'_>,
+        arguments: &Fields,
+        state: Option<Fields>,
+        old: Option<&Versioned>,
+    ) -> Result<Option<Asset>, Verdict> {
+        let nothing = Fields::new();
+        let mut scope = Scope {
+            state: &nothing,
+            old: old.map_or(&nothing, |old| &old.asset.state),
+            arguments,
+            call: call.function.name(),
+            time_ms: call.time_ms,
+            constants: &self.constants,
+            old_derived: old.map_or(&nothing, |old| &old.asset.derived),
+        };
+        let Some(state) = state else {
+            rules::reject(&self.rejects, &scope)?;
+            return Ok(None);
+        };
+        let too_large = || {
+            let detail = format!("the state would go over {MAX_STATE_BYTES} bytes");
+            Verdict::invalid(InvalidCode::StateTooLarge, detail)
+        };
+        if !state::fits(&[&state], MAX_STATE_BYTES) {
+            return Err(too_large());
+        }
+        let state = self.matching_schema(state)?;
+        scope.state = &state;
+        rules::reject(&self.rejects, &scope)?;
+        let derived = rules::derive(&self.derives, &scope)?;
+        if !state::fits(&[&state, &derived], MAX_STATE_BYTES) {
+            return Err(too_large());
+        }
+        let was_active = old.map_or(&[][..], |old| &old.asset.alerts.active);
+        let alerts = rules::alerts(&self.alerts, &scope, &derived, was_active)?;
+        let compliant = alerts.active.is_empty();
+        Ok(Some(Asset { alerts, compliant, derived, state }))
+    }
+
+    fn matching_schema(&self, state: Fields) -> Result<Fields, Verdict> {
+        let state = Value::Object(state);
+        if let Some(fault) = self.schema.fault(&state) {
+            return invalid(InvalidCode::SchemaViolation, fault);
+        }
+        match state {
+            Value::Object(state) => Ok(state),
+            _ => invalid(InvalidCode::SchemaViolation, "the state is not an object"),
+        }
+    }
+}
+
+/// An integer as text, without sign of zero, fraction or exponent: the same key for the same number.
+fn is_integer(number: &serde_json::Number) -> bool {
+    let text = number.as_str();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    digits.bytes().all(|byte| byte.is_ascii_digit()) && text != "-0"
+}
+
+/// A property's path: dotted, or a list of names where a name itself holds a dot.
+fn property_path(value: &Value) -> Option<Vec<String>> {
+    let names: Vec<String> = match value {
+        Value::String(dotted) => dotted.split('.').map(str::to_owned).collect(),
+        Value::Array(names) => {
+            let names = names.iter().map(|name| name.as_str().map(str::to_owned));
+            names.collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    (!names.is_empty()).then_some(names)
+}

@@ -1,0 +1,434 @@
+//! The JSON Schema of a contract's state: validation, and what it says of a field.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jsonschema::Validator;
+use serde_json::Value;
+
+use crate::limits::MAX_JSON_DEPTH;
+
+/// A JSON type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JsonType {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean,
+    /// A number without a fraction.
+    Integer,
+    /// Any number.
+    Number,
+    /// A text.
+    String,
+    /// An array.
+    Array,
+    /// An object.
+    Object,
+}
+
+impl JsonType {
+    /// The name in a schema.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::String => "string",
+            Self::Array => "array",
+            Self::Object => "object",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::Null,
+            Self::Boolean,
+            Self::Integer,
+            Self::Number,
+            Self::String,
+            Self::Array,
+            Self::Object,
+        ]
+        .into_iter()
+        .find(|candidate| candidate.name() == name)
+    }
+
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Boolean,
+            Value::Number(number) if number.is_i64() || number.is_u64() => Self::Integer,
+            Value::Number(_) => Self::Number,
+            Value::String(_) => Self::String,
+            Value::Array(_) => Self::Array,
+            Value::Object(_) => Self::Object,
+        }
+    }
+}
+
+impl fmt::Display for JsonType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a state schema says of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldType {
+    /// It is declared, with these types.
+    Known(BTreeSet<JsonType>),
+    /// Allowed and not declared, or declared without a type.
+    Open,
+    /// The schema allows no such field.
+    Unknown,
+}
+
+/// A compiled state schema.
+pub(super) struct StateSchema {
+    document: Value,
+    validator: Validator,
+}
+
+impl fmt::Debug for StateSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StateSchema").field(&self.document).finish()
+    }
+}
+
+/// Why a schema is not taken: a JSON Pointer into it, and what is wrong.
+pub(super) struct SchemaFault {
+    pub(super) pointer: String,
+    pub(super) message: String,
+}
+
+impl StateSchema {
+    /// Compiles a schema. Nothing is fetched: only references into the schema itself resolve.
+    pub(super) fn compile(document: Value) -> Result<Self, SchemaFault> {
+        if let Some((pointer, reference)) = remote_reference(&document, String::new(), 0) {
+            let message = format!("`{reference}` is outside of this schema and is never fetched");
+            return Err(SchemaFault { pointer, message });
+        }
+        let options = jsonschema::draft202012::options().offline();
+        let validator = options.build(&document).map_err(|error| SchemaFault {
+            pointer: error.instance_path().to_string(),
+            message: error.to_string(),
+        })?;
+        if document.get("type").is_some_and(|named| named != "object") {
+            let message = "a state is an object: write `type: object`".to_owned();
+            return Err(SchemaFault { pointer: "/type".to_owned(), message });
+        }
+        Ok(Self { document, validator })
+    }
+
+    /// The schema as it was written.
+    pub(super) fn document(&self) -> &Value {
+        &self.document
+    }
+
+    /// What is wrong with a state; `None` where nothing is. Of several faults always the same one.
+    pub(super) fn fault(&self, state: &Value) -> Option<String> {
+        if self.validator.is_valid(state) {
+            return None;
+        }
+        let shown = |error: jsonschema::ValidationError<'_>| {
+            (error.instance_path().to_string(), error.to_string())
+        };
+        let (pointer, message) = self.validator.iter_errors(state).map(shown).min()?;
+        let place = pointer.trim_start_matches('/').replace('/', ".");
+        Some(if place.is_empty() { message } else { format!("{place}: {message}") })
+    }
+
+    /// What the schema says of the field at a path of names.
+    pub(super) fn field(&self, path: &[String]) -> FieldType {
+        self.walk(&self.document, path, 0)
+    }
+
+    /// Names declared below a path, for hints.
+    pub(super) fn names(&self, path: &[String]) -> Vec<&str> {
+        let mut found = BTreeSet::new();
+        let mut schema = self.resolved(&self.document);
+        for name in path {
+            match schema.get("properties").and_then(|properties| properties.get(name)) {
+                Some(inner) => schema = self.resolved(inner),
+                None => return Vec::new(),
+            }
+        }
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            found.extend(properties.keys().map(String::as_str));
+        }
+        found.into_iter().collect()
+    }
+
+    /// The schema behind references into the document.
+    pub(super) fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let mut schema = schema;
+        for _ in 0..MAX_JSON_DEPTH {
+            let target = schema
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|reference| self.document.pointer(reference.strip_prefix('#')?));
+            match target {
+                Some(target) => schema = target,
+                None => break,
+            }
+        }
+        schema
+    }
+
+    fn walk(&self, schema: &Value, path: &[String], depth: usize) -> FieldType {
+        if depth > MAX_JSON_DEPTH {
+            return FieldType::Open;
+        }
+        let schema = self.resolved(schema);
+        if schema == &Value::Bool(false) {
+            return FieldType::Unknown;
+        }
+        let combined = self.combined(schema, path, depth);
+        let own = match path.split_first() {
+            None => types_of(schema),
+            Some((name, rest)) => self.step(schema, name, rest, depth),
+        };
+        match (own, combined) {
+            (FieldType::Known(types), _) => FieldType::Known(types),
+            (_, Some(FieldType::Known(types))) => FieldType::Known(types),
+            // `additionalProperties: false` does not see what stands in `allOf` and the like.
+            (FieldType::Unknown, _) => FieldType::Unknown,
+            (FieldType::Open, Some(combined)) => combined,
+            (own, None) => own,
+        }
+    }
+
+    fn step(&self, schema: &Value, name: &str, rest: &[String], depth: usize) -> FieldType {
+        if let FieldType::Known(types) = types_of(schema)
+            && !types.contains(&JsonType::Object)
+        {
+            return FieldType::Unknown;
+        }
+        if let Some(inner) = schema.get("properties").and_then(|properties| properties.get(name)) {
+            return self.walk(inner, rest, depth + 1);
+        }
+        if schema.get("patternProperties").is_some() {
+            return FieldType::Open;
+        }
+        let others =
+            ["additionalProperties", "unevaluatedProperties"].iter().find_map(|k| schema.get(*k));
+        match others {
+            Some(Value::Bool(false)) => FieldType::Unknown,
+            Some(inner @ Value::Object(_)) => match self.walk(inner, rest, depth + 1) {
+                // Allowed by a rule for all names: the name itself is not declared.
+                FieldType::Unknown => FieldType::Unknown,
+                FieldType::Known(types) if !rest.is_empty() => FieldType::Known(types),
+                _ => FieldType::Open,
+            },
+            _ => FieldType::Open,
+        }
+    }
+
+    /// What `allOf`, `anyOf`, `oneOf` and conditions say, where there are any.
+    fn combined(&self, schema: &Value, path: &[String], depth: usize) -> Option<FieldType> {
+        let lists = ["allOf", "anyOf", "oneOf"].iter().filter_map(|keyword| schema.get(*keyword));
+        let listed = lists.filter_map(Value::as_array).flatten();
+        let conditional = ["then", "else"].iter().filter_map(|keyword| schema.get(*keyword));
+        let found: Vec<FieldType> =
+            listed.chain(conditional).map(|inner| self.walk(inner, path, depth + 1)).collect();
+        if found.is_empty() {
+            return None;
+        }
+        let mut types = BTreeSet::new();
+        let mut all_unknown = true;
+        for field in found {
+            match field {
+                FieldType::Known(known) => types.extend(known),
+                FieldType::Open => {}
+                FieldType::Unknown => continue,
+            }
+            all_unknown = false;
+        }
+        Some(match (types.is_empty(), all_unknown) {
+            (false, _) => FieldType::Known(types),
+            (true, true) => FieldType::Unknown,
+            (true, false) => FieldType::Open,
+        })
+    }
+}
+
+/// The types that a schema itself declares.
+fn types_of(schema: &Value) -> FieldType {
+    let named: BTreeSet<JsonType> = match schema.get("type") {
+        Some(Value::String(name)) => JsonType::from_name(name).into_iter().collect(),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).filter_map(JsonType::from_name).collect()
+        }
+        _ => BTreeSet::new(),
+    };
+    if !named.is_empty() {
+        return FieldType::Known(named);
+    }
+    let listed: BTreeSet<JsonType> = match (schema.get("const"), schema.get("enum")) {
+        (Some(value), _) => std::iter::once(JsonType::of(value)).collect(),
+        (None, Some(Value::Array(values))) => values.iter().map(JsonType::of).collect(),
+        _ => BTreeSet::new(),
+    };
+    if !listed.is_empty() {
+        return FieldType::Known(listed);
+    }
+    if schema.get("properties").is_some() {
+        return FieldType::Known(std::iter::once(JsonType::Object).collect());
+    }
+    FieldType::Open
+}
+
+/// The first reference that leads out of the document, with the pointer to it.
+fn remote_reference(schema: &Value, pointer: String, depth: usize) -> Option<(String, String)> {
+    if depth > MAX_JSON_DEPTH {
+        return None;
+    }
+    match schema {
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            let pointer = format!("{pointer}/{name}");
+            match value {
+                Value::String(reference) if name == "$ref" || name == "$dynamicRef" => {
+                    (!reference.starts_with('#')).then(|| (pointer, reference.clone()))
+                }
+                _ => remote_reference(value, pointer, depth + 1),
+            }
+        }),
+        Value::Array(items) => items.iter().enumerate().find_map(|(index, value)| {
+            remote_reference(value, format!("{pointer}/{index}"), depth + 1)
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('.').map(str::to_owned).collect()
+    }
+
+    fn compile(document: Value) -> StateSchema {
+        StateSchema::compile(document).unwrap_or_else(|fault| panic!("{}", fault.message))
+    }
+
+    #[test]
+    fn fields_are_known_open_or_unknown() {
+        let schema = compile(json!({
+            "type": "object",
+            "additionalProperties": false,
+            "$defs": {"point": {"type": "object", "properties": {"latitude": {"type": "number"}}}},
+            "properties": {
+                "id": {"type": ["string", "integer"]},
+                "status": {"enum": ["a", "b"]},
+                "location": {"$ref": "#/$defs/point"},
+                "extension": {"type": "object"},
+                "anything": {},
+                "counts": {"additionalProperties": {"type": "integer"}},
+                "either": {"oneOf": [{"type": "string"}, {"type": "number"}]},
+                "closed": {"type": "object", "properties": {"x": {"type": "boolean"}},
+                           "unevaluatedProperties": false},
+                "node": {"$ref": "#"},
+            },
+        }));
+        let cases = [
+            ("id", "string integer"),
+            ("status", "string"),
+            ("location", "object"),
+            ("location.latitude", "number"),
+            ("location.altitude", "open"),
+            ("location.latitude.degrees", "unknown"),
+            ("extension.x.y", "open"),
+            ("anything", "open"),
+            ("anything.x", "open"),
+            ("counts.x", "open"),
+            ("counts.x.y", "unknown"),
+            ("either", "number string"),
+            ("closed.x", "boolean"),
+            ("closed.y", "unknown"),
+            ("node.node.id", "string integer"),
+            ("nothing", "unknown"),
+        ];
+        for (field, expected) in cases {
+            let shown = match schema.field(&path(field)) {
+                FieldType::Open => "open".to_owned(),
+                FieldType::Unknown => "unknown".to_owned(),
+                FieldType::Known(types) => {
+                    let mut names: Vec<_> = types.iter().map(|t| t.name()).collect();
+                    names.sort_unstable();
+                    names.join(" ")
+                }
+            };
+            let mut expected: Vec<_> = expected.split(' ').collect();
+            expected.sort_unstable();
+            assert_eq!(shown, expected.join(" "), "{field}");
+        }
+        assert_eq!(schema.names(&path("location")), ["latitude"]);
+    }
+
+    #[test]
+    fn schemas_that_cannot_be_used_are_refused() {
+        let cases = [
+            (json!({"type": "array"}), "/type", "object"),
+            (json!({"type": "objekt"}), "/type", "objekt"),
+            (json!({"properties": {"a": {"minimum": "x"}}}), "/properties/a/minimum", "x"),
+            (
+                json!({"properties": {"a": {"$ref": "https://example.com/x"}}}),
+                "/properties/a/$ref",
+                "never fetched",
+            ),
+            (json!({"properties": {"a": {"$ref": "#/$defs/none"}}}), "", "none"),
+            (json!({"properties": {"a": {"pattern": "("}}}), "/properties/a/pattern", "("),
+        ];
+        for (document, pointer, message) in cases {
+            let fault = StateSchema::compile(document.clone()).err().unwrap();
+            assert!(fault.message.contains(message), "{document}: {}", fault.message);
+            assert!(
+                pointer.is_empty() || fault.pointer == pointer,
+                "{document}: {}",
+                fault.pointer
+            );
+        }
+    }
+
+    #[test]
+    fn of_several_faults_always_the_same_is_named() {
+        let properties: serde_json::Map<_, _> = (0..40)
+            .map(|n| (format!("p{n:02}"), json!({"type": "string", "minLength": 3})))
+            .collect();
+        let state: serde_json::Map<_, _> =
+            (0..40).map(|n| (format!("p{n:02}"), json!(n))).collect();
+        let state = Value::Object(state);
+        for _ in 0..10 {
+            let schema = compile(json!({"properties": properties}));
+            assert_eq!(schema.fault(&state).unwrap(), "p00: 0 is not of type \"string\"");
+        }
+    }
+
+    #[test]
+    fn numbers_are_judged_as_they_were_sent() {
+        let schema = compile(json!({"properties": {
+            "whole": {"type": "integer"}, "small": {"maximum": 9007199254740992_i64},
+            "step": {"multipleOf": 0.1}}}));
+        let cases = [
+            (r#"{"whole": 21}"#, true),
+            (r#"{"whole": 21.0}"#, true),
+            (r#"{"whole": 21.5}"#, false),
+            (r#"{"whole": 18446744073709551615}"#, true),
+            (r#"{"small": 9007199254740992}"#, true),
+            (r#"{"small": 9007199254740993}"#, false),
+            (r#"{"small": 1e300}"#, false),
+            (r#"{"step": 0.3}"#, true),
+            (r#"{"step": 0.35}"#, false),
+        ];
+        for (text, valid) in cases {
+            let state: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(schema.fault(&state).is_none(), valid, "{text}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The contracts of a configuration.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::contract::{Contract, compile};
+use crate::fault::{Fault, Place, TestResult};
+
+/// Every contract of a configuration.
+#[derive(Debug, Default)]
+pub struct ContractSet {
+    contracts: BTreeMap<Arc<str>, Contract>,
+}
+
+impl ContractSet {
+    /// Compiles the contracts in these files, given as path and text. What has an error is left
+    /// out; warnings are among the faults too.
+    #[must_use]
+    pub fn load(files: &[(PathBuf, String)]) -> (Self, Vec<Fault>) {
+        let mut set = Self::default();
+        let mut faults = Vec::new();
+        for (file, text) in files {
+            for (contract, place) in compile::file(file, text, &mut faults) {
+                set.insert(contract, place, &mut faults);
+            }
+        }
+        (set, faults)
+    }
+
+    fn insert(&mut self, contract: Contract, place: Place, faults: &mut Vec<Fault>) {
+        if let Some(other) = self.contracts.get(&contract.name) {
+            let name = &contract.name;
+            let message = format!("contract `{name}` stands in {} too", other.file.display());
+            faults.push(
+                Fault::error(&contract.file, place, message)
+                    .help("keep one version; earlier ones stay readable on the ledger"),
+            );
+            return;
+        }
+        self.contracts.insert(contract.name.clone(), contract);
+    }
+
+    /// The contract with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Contract> {
+        self.contracts.get(name)
+    }
+
+    /// Every contract, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Contract> {
+        self.contracts.values()
+    }
+
+    /// Every contract, by name, for good.
+    pub fn into_contracts(self) -> impl Iterator<Item = Contract> {
+        self.contracts.into_values()
+    }
+
+    /// Number of contracts.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.contracts.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.contracts.is_empty()
+    }
+
+    /// Runs the tests that stand in the contracts' files, in the order of names and files.
+    #[must_use]
+    pub fn run_tests(&self) -> Vec<TestResult> {
+        self.iter().flat_map(Contract::run_tests).collect()
+    }
+}

@@ -1,0 +1,212 @@
+//! Changes to a state: deep merge, properties by dotted path, size.
+
+use serde_json::{Map, Value};
+
+/// The fields of a JSON object.
+pub(super) type Fields = Map<String, Value>;
+
+/// What a `null` in an update means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nulls {
+    /// It is a value like any other.
+    Keep,
+    /// It takes the property out (RFC 7396).
+    Delete,
+}
+
+/// The old state with the update's values in place: objects merge deeply, everything else replaces,
+/// also an object over a scalar and an array over an array.
+pub(super) fn merged(old: &Fields, update: &Fields, nulls: Nulls) -> Fields {
+    let mut fields: Fields = old
+        .iter()
+        .filter(|(name, _)| !update.contains_key(*name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    for (name, value) in update {
+        let value = match (old.get(name), value) {
+            (_, Value::Null) if nulls == Nulls::Delete => continue,
+            (Some(Value::Object(old)), Value::Object(update)) => {
+                Value::Object(merged(old, update, nulls))
+            }
+            (_, Value::Object(update)) if nulls == Nulls::Delete => {
+                Value::Object(merged(&Fields::new(), update, nulls))
+            }
+            (_, value) => value.clone(),
+        };
+        fields.insert(name.clone(), value);
+    }
+    fields
+}
+
+/// The value at a path of names.
+pub(super) fn at<'a>(fields: &'a Fields, path: &[String]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(fields.get(first)?, |value, name| value.as_object()?.get(name))
+}
+
+/// Takes the value at a path out; objects around it stay. Whether there was one.
+pub(super) fn remove(fields: &mut Fields, path: &[String]) -> bool {
+    match path {
+        [] => false,
+        [name] => fields.remove(name).is_some(),
+        [name, rest @ ..] => match fields.get_mut(name) {
+            Some(Value::Object(inner)) => remove(inner, rest),
+            _ => false,
+        },
+    }
+}
+
+/// Puts a value at a path, with objects around it where there are none.
+pub(super) fn put(fields: &mut Fields, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [name] => {
+            fields.insert(name.clone(), value);
+        }
+        [name, rest @ ..] => {
+            let inner = fields.entry(name.clone()).or_insert_with(|| Value::Object(Fields::new()));
+            if !inner.is_object() {
+                *inner = Value::Object(Fields::new());
+            }
+            if let Value::Object(inner) = inner {
+                put(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// Whether the fields together take at most so many bytes of JSON.
+pub(super) fn fits(parts: &[&Fields], max_bytes: usize) -> bool {
+    // The estimate is never too low, and cheaper than writing what is nearly always small enough.
+    if parts.iter().map(|fields| estimate(fields)).sum::<usize>() <= max_bytes {
+        return true;
+    }
+    let written = parts.iter().map(|fields| serde_json::to_vec(fields).map(|bytes| bytes.len()));
+    written.sum::<Result<usize, _>>().is_ok_and(|bytes| bytes <= max_bytes)
+}
+
+fn estimate(fields: &Fields) -> usize {
+    fields.iter().map(|(name, value)| text_bytes(name) + 2 + value_bytes(value)).sum::<usize>() + 2
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(number) => number.as_str().len(),
+        Value::String(text) => text_bytes(text),
+        Value::Array(items) => items.iter().map(|item| 1 + value_bytes(item)).sum::<usize>() + 2,
+        Value::Object(fields) => estimate(fields),
+    }
+}
+
+/// A byte becomes six at most, as in `\u0000`.
+fn text_bytes(text: &str) -> usize {
+    text.len() * 6 + 2
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::contract::checks::any_fields;
+
+    fn fields(value: Value) -> Fields {
+        value.as_object().cloned().unwrap()
+    }
+
+    fn path(text: &str) -> Vec<String> {
+        text.split('.').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn merge_table() {
+        let cases = [
+            (json!({}), json!({"a": 1}), json!({"a": 1})),
+            (json!({"a": 1}), json!({}), json!({"a": 1})),
+            (json!({"a": 1, "b": 2}), json!({"b": 3}), json!({"a": 1, "b": 3})),
+            (json!({"a": {"x": 1}}), json!({"a": {"y": 2}}), json!({"a": {"x": 1, "y": 2}})),
+            // An array over an array did nothing once.
+            (json!({"a": [1, 2]}), json!({"a": [3]}), json!({"a": [3]})),
+            (json!({"a": [{"x": 1}]}), json!({"a": [{"y": 2}]}), json!({"a": [{"y": 2}]})),
+            // An object over a scalar was dropped once.
+            (json!({"a": 1}), json!({"a": {"x": 1}}), json!({"a": {"x": 1}})),
+            (json!({"a": {"x": 1}}), json!({"a": 1}), json!({"a": 1})),
+            (json!({"a": [1]}), json!({"a": {"x": 1}}), json!({"a": {"x": 1}})),
+            (json!({"a": null}), json!({"a": {"x": 1}}), json!({"a": {"x": 1}})),
+            (json!({"a": {"x": 1}}), json!({"a": null}), json!({"a": null})),
+            (
+                json!({"a": {"b": {"c": 1}}}),
+                json!({"a": {"b": {"d": 2}}, "e": 1}),
+                json!({"a": {"b": {"c": 1, "d": 2}}, "e": 1}),
+            ),
+        ];
+        for (old, update, expected) in cases {
+            let merged = merged(&fields(old.clone()), &fields(update.clone()), Nulls::Keep);
+            assert_eq!(Value::Object(merged), expected, "{old} + {update}");
+        }
+    }
+
+    #[test]
+    fn declared_nulls_delete() {
+        // The examples of RFC 7396, appendix A, that are objects.
+        let cases = [
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (
+                json!({"a": {"b": "c"}}),
+                json!({"a": {"b": "d", "c": null}}),
+                json!({"a": {"b": "d"}}),
+            ),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+        ];
+        for (old, update, expected) in cases {
+            let merged = merged(&fields(old.clone()), &fields(update.clone()), Nulls::Delete);
+            assert_eq!(Value::Object(merged), expected, "{old} + {update}");
+        }
+    }
+
+    #[test]
+    fn paths_reach_only_objects() {
+        let mut state = fields(json!({"a": {"b": {"c": 1}, "d": [{"e": 1}]}, "f": 1}));
+        assert_eq!(at(&state, &path("a.b.c")), Some(&json!(1)));
+        for absent in ["x", "a.x", "f.x", "a.d.e", "a.d.0"] {
+            assert_eq!(at(&state, &path(absent)), None, "{absent}");
+            assert!(!remove(&mut state, &path(absent)), "{absent}");
+        }
+        assert!(remove(&mut state, &path("a.b.c")) && remove(&mut state, &path("f")));
+        assert_eq!(Value::Object(state.clone()), json!({"a": {"b": {}, "d": [{"e": 1}]}}));
+        put(&mut state, &path("a.b.x.y"), json!(2));
+        put(&mut state, &path("a.d.z"), json!(3));
+        assert_eq!(Value::Object(state), json!({"a": {"b": {"x": {"y": 2}}, "d": {"z": 3}}}));
+    }
+
+    proptest! {
+        #[test]
+        fn a_merge_holds_every_value_of_the_update(old in any_fields(), update in any_fields()) {
+            let result = merged(&old, &update, Nulls::Keep);
+            // Merging the same again changes nothing.
+            prop_assert_eq!(&merged(&result, &update, Nulls::Keep), &result);
+            for (name, value) in &old {
+                if !update.contains_key(name) {
+                    prop_assert_eq!(result.get(name), Some(value));
+                }
+            }
+            for (name, value) in &update {
+                if !value.is_object() {
+                    prop_assert_eq!(result.get(name), Some(value));
+                }
+            }
+        }
+
+        #[test]
+        fn the_size_bound_is_exact(fields in any_fields(), slack in 0_usize..3) {
+            let bytes = serde_json::to_vec(&fields).unwrap().len();
+            prop_assert!(fits(&[&fields], bytes + slack));
+            prop_assert!(!fits(&[&fields], bytes - 1 - slack.min(bytes - 1)));
+        }
+    }
+}
