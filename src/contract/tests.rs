@@ -521,24 +521,36 @@ fn numbers_of_the_state_are_kept_as_they_were_sent() {
     assert_eq!(Asset::from_bytes(&asset.to_bytes()).unwrap(), *asset);
 }
 
+fn check_faults(cases: &[(String, u64, &str)]) {
+    for (text, line, message) in cases {
+        let (_, faults) = load(text);
+        let found = faults.iter().any(|fault| {
+            let here = fault.severity == Severity::Error && fault.place.line == *line;
+            here && fault.message.contains(message)
+        });
+        assert!(found, "{text}\n{message} at line {line}:\n{}", shown(&faults));
+    }
+}
+
+const BASE: &str = "contract: c\nversion: 1\nkey: id\n";
+const CLOSED: &str = "state: {properties: {id: {type: string}, level: {type: number}}, \
+                      additionalProperties: false}\n";
+
 #[test]
 fn faults_have_their_place() {
-    let base = "contract: c\nversion: 1\nkey: id\n";
-    let closed = "state: {properties: {id: {type: string}, level: {type: number}}, additionalProperties: false}\n";
-    let rule = |rule: &str| format!("{base}{closed}rules:\n  - {rule}\n");
     let cases = [
-        (base.to_owned(), 3, "missing field `state`"),
-        (format!("{base}state: {{}}\nrulez: []\n"), 5, "rulez"),
+        (BASE.to_owned(), 3, "missing field `state`"),
+        (format!("{BASE}state: {{}}\nrulez: []\n"), 5, "rulez"),
         (
-            format!("{base}state: {{type: objekt}}\n"),
+            format!("{BASE}state: {{type: objekt}}\n"),
             4,
             "the state schema cannot be used (at `state.type`)",
         ),
-        (format!("{base}state: {{$ref: 'https://example.com/s'}}\n"), 4, "never fetched"),
-        (format!("{base}{closed}functions: {{upsert: }}\n"), 5, "upsert"),
-        (format!("{base}{closed}functions: {{}}\n"), 1, "`functions` offers nothing"),
+        (format!("{BASE}state: {{$ref: 'https://example.com/s'}}\n"), 4, "never fetched"),
+        (format!("{BASE}{CLOSED}functions: {{upsert: }}\n"), 5, "upsert"),
+        (format!("{BASE}{CLOSED}functions: {{}}\n"), 1, "`functions` offers nothing"),
         (
-            format!("{base}{closed}functions: {{delete: {{null_deletes: true}}}}\n"),
+            format!("{BASE}{CLOSED}functions: {{delete: {{null_deletes: true}}}}\n"),
             1,
             "`delete` has no option",
         ),
@@ -554,15 +566,23 @@ fn faults_have_their_place() {
             "`id..x` is no dotted name",
         ),
         (
-            format!("contract: a\nversion: 1\nkey: idd\n{closed}"),
+            format!("contract: a\nversion: 1\nkey: idd\n{CLOSED}"),
             3,
             "the state schema has no `idd`",
         ),
         (
-            format!("contract: a\nversion: 1\nkey: level\n{closed}"),
+            format!("contract: a\nversion: 1\nkey: level\n{CLOSED}"),
             3,
             "the key `level` is neither text nor integer",
         ),
+    ];
+    check_faults(&cases);
+}
+
+#[test]
+fn faults_of_rules_and_tests_have_their_place() {
+    let rule = |rule: &str| format!("{BASE}{CLOSED}rules:\n  - {rule}\n");
+    let cases = [
         (rule("{alert: A}"), 6, "rule `A` has no `raise_when`"),
         (
             rule("{alert: A, raise_when: state.level >}"),
@@ -593,34 +613,26 @@ fn faults_have_their_place() {
             "cannot both be derived",
         ),
         (rule("{alert: A, raise_when: 'true', severity: fatal}"), 6, "fatal"),
-        (format!("{base}{closed}tests:\n  - {{name: n, steps: []}}\n"), 6, "the test has no steps"),
+        (format!("{BASE}{CLOSED}tests:\n  - {{name: n, steps: []}}\n"), 6, "the test has no steps"),
         (
             format!(
-                "{base}{closed}tests:\n  - name: n\n    steps:\n      - {{call: create, arguments: {{}}}}\n"
+                "{BASE}{CLOSED}tests:\n  - name: n\n    steps:\n      - {{call: create, arguments: {{}}}}\n"
             ),
             8,
             "does not offer `create`",
         ),
         (
             format!(
-                "{base}{closed}tests:\n  - name: n\n    steps:\n      - {{call: update, arguments: {{}}, expect: {{verdict: regected}}}}\n"
+                "{BASE}{CLOSED}tests:\n  - name: n\n    steps:\n      - {{call: update, arguments: {{}}, expect: {{verdict: regected}}}}\n"
             ),
             8,
             "there is no verdict `regected`",
         ),
-        (format!("{base}{closed}---\n{base}{closed}"), 6, "contract `c` stands in c.yaml too"),
+        (format!("{BASE}{CLOSED}---\n{BASE}{CLOSED}"), 6, "contract `c` stands in c.yaml too"),
         ("# nothing\n".to_owned(), 1, "the file holds no contract"),
         ("contract: [".to_owned(), 1, ""),
     ];
-    for (text, line, message) in cases {
-        let (_, faults) = load(&text);
-        let found = faults.iter().any(|fault| {
-            fault.severity == Severity::Error
-                && fault.place.line == line
-                && fault.message.contains(message)
-        });
-        assert!(found, "{text}\n{message} at line {line}:\n{}", shown(&faults));
-    }
+    check_faults(&cases);
 }
 
 #[test]
