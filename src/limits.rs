@@ -34,6 +34,16 @@ pub const FILE_CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks of a source file that are read ahead.
 pub const FILE_QUEUE_CHUNKS: usize = 4;
 
+/// How long one request to Kafka about offsets may take before it is asked again later.
+pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between such requests while the broker does not answer.
+pub const KAFKA_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// Most records of one partition that the demonstration's producer has on their way to the ledger.
+/// The embedded broker keeps 100,000 batches of a partition and drops the oldest.
+pub const MAX_OUTSTANDING_RECORDS: u64 = 5_000;
+/// Most bytes of the same; the embedded broker keeps 5 MiB of a partition.
+pub const MAX_OUTSTANDING_BYTES: usize = 3 * 1024 * 1024;
+
 /// Longest YAML file of a mapping or contract, in bytes. It also goes into the ledger.
 pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
 /// Most fields of one mapping.

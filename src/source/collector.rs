@@ -59,6 +59,11 @@ impl Collector {
         Some(self.last)
     }
 
+    /// The partitions that are ours, each with the offset that comes next.
+    pub(super) fn positions(&self) -> Vec<(SourcePartition, u64)> {
+        self.lanes.iter().map(|lane| (lane.partition.clone(), lane.next)).collect()
+    }
+
     /// The offset that comes next in a lane that [`Collector::find`] found.
     pub(super) fn next(&self, lane: usize) -> Option<u64> {
         self.lanes.get(lane).map(|lane| lane.next)

@@ -4,13 +4,19 @@
 
 mod assignments;
 mod batch;
+pub mod broker;
 mod collector;
 mod file;
+mod health;
+mod kafka;
 mod kcat;
+pub mod producer;
 
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
 pub use file::{FileForm, FileSource};
+pub use health::{HealthReport, LastError, SourceHealth};
+pub use kafka::{KafkaForm, KafkaSettings, KafkaSource, Property, Start};
 
 use std::time::Duration;
 

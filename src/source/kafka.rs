@@ -1,0 +1,183 @@
+//! Records from Kafka.
+//!
+//! The ledger's own progress is the position: each assignment begins where [`Assignments`] says, and
+//! the group's offset is only written, after the fact, for lag tools and as a fence between ledgers.
+//! The consumer is polled on the pipeline's source thread; nothing here waits longer than a request
+//! to the broker takes. A broker that is away is no error: polls come back idle and
+//! [`SourceHealth`] says so.
+
+mod context;
+mod settings;
+mod start;
+
+pub use settings::{KafkaForm, KafkaSettings, Property, Start};
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+
+use crate::clock::Clock;
+use crate::event::{BAD_ENVELOPE_HEADER, SourcePartition};
+use crate::source::collector::Parts;
+use crate::source::{Assignments, Polled, Source, SourceError, SourceHealth};
+use context::Context;
+
+/// A member of a consumer group.
+pub struct KafkaSource {
+    /// Gone once closed.
+    consumer: Option<BaseConsumer<Context>>,
+    health: Arc<SourceHealth>,
+}
+
+impl std::fmt::Debug for KafkaSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaSource").field("health", &self.health).finish_non_exhaustive()
+    }
+}
+
+impl KafkaSource {
+    /// Makes the consumer and subscribes. Does not wait for a broker.
+    pub fn new(
+        settings: &KafkaSettings,
+        assignments: Arc<Assignments>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SourceError> {
+        let health = Arc::new(SourceHealth::new(clock.now_ms()));
+        let context = Context::new(settings, assignments, Arc::clone(&health), clock);
+        let redacted = |error: KafkaError| {
+            // The library's own message would show the value.
+            let text = match &error {
+                KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}"),
+                other => other.to_string(),
+            };
+            let hide = |text: String, hidden: &String| text.replace(hidden.as_str(), "…");
+            SourceError::Kafka(settings.hidden.iter().fold(text, hide))
+        };
+        let consumer: BaseConsumer<Context> =
+            settings.config.create_with_context(context).map_err(redacted)?;
+        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(redacted)?;
+        Ok(Self { consumer: Some(consumer), health })
+    }
+
+    /// Whether brokers are reached, for readiness.
+    #[must_use]
+    pub fn health(&self) -> Arc<SourceHealth> {
+        Arc::clone(&self.health)
+    }
+}
+
+impl Source for KafkaSource {
+    fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError> {
+        let Some(consumer) = &self.consumer else { return Ok(Polled::End) };
+        let context = consumer.context();
+        if let Some(polled) = next(context)? {
+            return Ok(polled);
+        }
+        context.retry(consumer);
+        let mut wait = wait;
+        while let Some(result) = consumer.poll(wait) {
+            wait = Duration::ZERO;
+            // Errors have come to the context with their reason.
+            let Ok(message) = result else { continue };
+            if gather(context, &message)? {
+                break;
+            }
+        }
+        context.shared().collector.flush();
+        Ok(next(context)?.unwrap_or(Polled::Idle))
+    }
+
+    fn pause(&mut self) -> Result<(), SourceError> {
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        consumer.context().shared().paused = true;
+        let list = consumer.assignment().map_err(kafka)?;
+        consumer.pause(&list).map_err(kafka)
+    }
+
+    fn resume(&mut self) -> Result<(), SourceError> {
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        consumer.context().shared().paused = false;
+        let list = consumer.assignment().map_err(kafka)?;
+        consumer.resume(&list).map_err(kafka)
+    }
+
+    fn durable(
+        &mut self,
+        partition: &SourcePartition,
+        next_offset: u64,
+    ) -> Result<(), SourceError> {
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        let number = i32::try_from(partition.partition);
+        let last = next_offset.checked_sub(1).map(i64::try_from);
+        if let (Ok(number), Some(Ok(last))) = (number, last) {
+            // Refused where the partition is no longer ours; its next owner stores its own.
+            if let Err(error) = consumer.store_offset(&partition.topic, number, last) {
+                tracing::debug!("Kafka: {partition}: storing offset {next_offset}: {error}");
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), SourceError> {
+        // Dropping the consumer gives its partitions back, commits what was stored and leaves.
+        self.consumer = None;
+        Ok(())
+    }
+}
+
+/// A halt, or a batch that waits.
+fn next(context: &Context) -> Result<Option<Polled>, SourceError> {
+    let mut shared = context.shared();
+    if let Some(error) = shared.errors.pop_front() {
+        return Err(error);
+    }
+    if shared.paused {
+        return Ok(None);
+    }
+    Ok(shared.collector.take().map(Polled::Batch))
+}
+
+/// Takes one message in. Returns whether the round has gathered enough.
+fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, SourceError> {
+    let (Ok(partition), Ok(offset)) =
+        (u32::try_from(message.partition()), u64::try_from(message.offset()))
+    else {
+        return Err(SourceError::Kafka(format!(
+            "a record of {} has partition {} and offset {}",
+            message.topic(),
+            message.partition(),
+            message.offset()
+        )));
+    };
+    let record = Parts {
+        offset,
+        timestamp_ms: message.timestamp().to_millis(),
+        key: message.key(),
+        value: message.payload(),
+    };
+    let mut shared = context.shared();
+    // A message of an assignment that has ended: its next owner reads it.
+    let Some(lane) = shared.collector.find(message.topic(), partition) else { return Ok(false) };
+    let Some(headers) = message.headers() else {
+        shared.collector.push(lane, record, std::iter::empty())?;
+        return Ok(shared.collector.is_full());
+    };
+    // The library panics on a header's name that is not UTF-8, and anyone may send one.
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        headers.iter().map(|header| (header.key, header.value)).collect::<Vec<_>>()
+    }));
+    let headers = read.unwrap_or_else(|_| {
+        vec![(BAD_ENVELOPE_HEADER, Some(b"a header's name is not UTF-8".as_slice()))]
+    });
+    shared.collector.push(lane, record, headers.into_iter())?;
+    Ok(shared.collector.is_full())
+}
+
+fn kafka(error: KafkaError) -> SourceError {
+    SourceError::Kafka(error.to_string())
+}

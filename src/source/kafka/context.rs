@@ -1,0 +1,389 @@
+//! What librdkafka calls back: assignments, errors, statistics, log lines. All of it runs inside
+//! the poll of the source's own thread, so errors are kept here until that poll returns.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::clock::Clock;
+use crate::event::SourcePartition;
+use crate::limits::{KAFKA_REQUEST_TIMEOUT, KAFKA_RETRY_PAUSE};
+use crate::source::collector::Collector;
+use crate::source::kafka::settings::{KafkaSettings, Start};
+use crate::source::kafka::start::{Known, first_offset};
+use crate::source::{Assignments, SourceError, SourceHealth};
+
+pub(super) struct Context {
+    assignments: Arc<Assignments>,
+    health: Arc<SourceHealth>,
+    clock: Arc<dyn Clock>,
+    start: Start,
+    epochs: BTreeMap<String, u32>,
+    hidden: Vec<String>,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) collector: Collector,
+    pub(super) paused: bool,
+    /// What ends the source at its next poll.
+    pub(super) errors: VecDeque<SourceError>,
+    /// Partitions whose beginning could not be asked for yet.
+    pending: Vec<(String, i32)>,
+    retry_at: Duration,
+    /// The broker refused an offset, and what it said.
+    out_of_range: Option<String>,
+}
+
+/// Why partitions do not begin.
+enum Trouble {
+    /// The broker does not answer; it is asked again.
+    Later(String),
+    /// They must not begin.
+    Refused(SourceError),
+}
+
+/// A partition with the offset to begin at and the offset after its last record.
+type Beginning = (SourcePartition, u64, u64);
+
+impl Context {
+    pub(super) fn new(
+        settings: &KafkaSettings,
+        assignments: Arc<Assignments>,
+        health: Arc<SourceHealth>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            assignments,
+            health,
+            clock,
+            start: settings.start,
+            epochs: settings.epochs.clone(),
+            hidden: settings.hidden.clone(),
+            shared: Mutex::default(),
+        }
+    }
+
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn connected(&self) {
+        if self.health.set_connected(true, self.clock.now_ms()) {
+            tracing::info!("connected to Kafka");
+        }
+    }
+
+    /// A message without anything that must not show.
+    pub(super) fn redacted(&self, message: &str) -> String {
+        let redact = |message: String, hidden: &String| message.replace(hidden.as_str(), "…");
+        self.hidden.iter().fold(message.to_owned(), redact)
+    }
+
+    fn note(&self, message: &str) {
+        let message = self.redacted(message);
+        if self.health.set_error(&message, self.clock.now_ms()) {
+            tracing::warn!("Kafka: {message}");
+        }
+    }
+
+    fn halt(&self, error: SourceError) {
+        self.shared().errors.push_back(error);
+    }
+
+    fn halt_with(&self, message: &str) {
+        self.halt(SourceError::Kafka(self.redacted(message)));
+    }
+
+    fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {
+        let partition = u32::try_from(partition).ok()?;
+        let epoch = self.epochs.get(topic).copied().unwrap_or_default();
+        Some(SourcePartition { topic: topic.into(), epoch, partition })
+    }
+
+    /// Asks again for partitions that could not begin, and why the broker refused an offset.
+    pub(super) fn retry(&self, consumer: &BaseConsumer<Self>) {
+        let now = self.clock.monotonic();
+        let (wanted, out_of_range) = {
+            let mut shared = self.shared();
+            if shared.retry_at > now {
+                return;
+            }
+            shared.retry_at = now.saturating_add(KAFKA_RETRY_PAUSE);
+            (std::mem::take(&mut shared.pending), shared.out_of_range.take())
+        };
+        if !wanted.is_empty() {
+            self.try_begin(consumer, wanted, false);
+        }
+        if let Some(reason) = out_of_range {
+            self.explain(consumer, reason);
+        }
+    }
+
+    fn assigned(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        self.try_begin(consumer, names(list), true);
+    }
+
+    /// Begins these partitions. The group expects an answer to each assignment, if only an empty one.
+    fn try_begin(&self, consumer: &BaseConsumer<Self>, wanted: Vec<(String, i32)>, answer: bool) {
+        let trouble = match self
+            .look_up(consumer, &wanted, |context, partition| context.assignments.next(partition))
+        {
+            Ok(beginnings) => return self.begin(consumer, &beginnings),
+            Err(trouble) => trouble,
+        };
+        match trouble {
+            Trouble::Refused(error) => self.halt(error),
+            Trouble::Later(reason) => {
+                self.note(&reason);
+                let mut shared = self.shared();
+                shared.pending = wanted;
+                shared.retry_at = self.clock.monotonic().saturating_add(KAFKA_RETRY_PAUSE);
+            }
+        }
+        if answer && let Err(error) = assign(consumer, &TopicPartitionList::new()) {
+            self.halt_with(&error.to_string());
+        }
+    }
+
+    fn begin(&self, consumer: &BaseConsumer<Self>, beginnings: &[Beginning]) {
+        let mut list = TopicPartitionList::new();
+        for (partition, first, high) in beginnings {
+            let assigned = self.assignments.assign(partition, *first);
+            self.assignments.set_end(partition, *high);
+            self.shared().collector.assign(partition.clone(), assigned);
+            let offset = i64::try_from(assigned.1).map(Offset::Offset).unwrap_or(Offset::Invalid);
+            let number = i32::try_from(partition.partition).unwrap_or(-1);
+            if let Err(error) = list.add_partition_offset(&partition.topic, number, offset) {
+                return self.halt_with(&error.to_string());
+            }
+            tracing::info!("{partition} is assigned from offset {}", assigned.1);
+        }
+        if let Err(error) = assign(consumer, &list) {
+            return self.halt_with(&error.to_string());
+        }
+        if beginnings.is_empty() {
+            return;
+        }
+        if self.start == Start::Latest {
+            // Keeps the place where a first start began until the ledger has a record.
+            if let Err(error) = consumer.commit(&list, CommitMode::Async) {
+                self.note(&error.to_string());
+            }
+        }
+        if self.shared().paused
+            && let Err(error) = consumer.pause(&list)
+        {
+            self.note(&error.to_string());
+        }
+    }
+
+    /// Where partitions begin, from what the ledger needs next, the group's offsets and the
+    /// broker's watermarks.
+    fn look_up(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        wanted: &[(String, i32)],
+        next: impl Fn(&Self, &SourcePartition) -> Option<u64>,
+    ) -> Result<Vec<Beginning>, Trouble> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let later = |what: &str, error: &KafkaError| Trouble::Later(format!("{what}: {error}"));
+        let mut list = TopicPartitionList::with_capacity(wanted.len());
+        for (topic, partition) in wanted {
+            list.add_partition(topic, *partition);
+        }
+        let offsets = consumer
+            .committed_offsets(list, KAFKA_REQUEST_TIMEOUT)
+            .map_err(|error| later("asking for the group's offsets", &error))?;
+        let mut beginnings = Vec::with_capacity(wanted.len());
+        for (topic, number) in wanted {
+            let Some(partition) = self.partition(topic, *number) else { continue };
+            let committed = match offsets.find_partition(topic, *number) {
+                Some(element) => {
+                    element.error().map_err(|e| later("asking for the group's offset", &e))?;
+                    element.offset()
+                }
+                None => Offset::Invalid,
+            };
+            let (low, high) =
+                consumer.fetch_watermarks(topic, *number, KAFKA_REQUEST_TIMEOUT).map_err(
+                    |error| later(&format!("asking for the offsets of {partition}"), &error),
+                )?;
+            let known = Known {
+                next: next(self, &partition),
+                committed: match committed {
+                    Offset::Offset(offset) => u64::try_from(offset).ok(),
+                    _ => None,
+                },
+                low: u64::try_from(low).unwrap_or_default(),
+                high: u64::try_from(high).unwrap_or_default(),
+            };
+            let first = first_offset(&partition, known, self.start).map_err(Trouble::Refused)?;
+            beginnings.push((partition, first, known.high));
+        }
+        Ok(beginnings)
+    }
+
+    fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        let lost = consumer.assignment_lost();
+        let mut begun = TopicPartitionList::new();
+        {
+            let mut shared = self.shared();
+            for (topic, number) in names(list) {
+                shared.pending.retain(|(t, n)| (t, n) != (&topic, &number));
+                let Some(partition) = self.partition(&topic, number) else { continue };
+                if shared.collector.find(&topic, partition.partition).is_some() {
+                    begun.add_partition(&topic, number);
+                }
+                self.assignments.revoke(&partition);
+                shared.collector.revoke(&partition);
+                tracing::info!("{partition} is {}", if lost { "lost" } else { "given back" });
+            }
+        }
+        // The library commits here what was stored, unless the assignment was lost.
+        let result = match consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => consumer.incremental_unassign(&begun),
+            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
+        };
+        if let Err(error) = result {
+            self.note(&format!("giving partitions back: {error}"));
+        }
+    }
+
+    /// An offset was out of range: says which and why, or what the broker said.
+    fn explain(&self, consumer: &BaseConsumer<Self>, reason: String) {
+        let positions = self.shared().collector.positions();
+        let wanted: Vec<(String, i32)> = positions
+            .iter()
+            .filter_map(|(p, _)| Some((p.topic.to_string(), i32::try_from(p.partition).ok()?)))
+            .collect();
+        let position = |_: &Self, partition: &SourcePartition| {
+            positions.iter().find(|(p, _)| p == partition).map(|(_, next)| *next)
+        };
+        match self.look_up(consumer, &wanted, position) {
+            Err(Trouble::Later(_)) => self.shared().out_of_range = Some(reason),
+            Err(Trouble::Refused(error)) => self.halt(error),
+            Ok(_) => self.halt_with(&reason),
+        }
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        error: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        if error == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            self.assigned(consumer, list);
+        } else {
+            self.revoked(consumer, list);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!("Kafka: writing the group's offsets: {error}");
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let message = self.redacted(message);
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!("librdkafka: {facility}: {message}");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+                tracing::warn!("librdkafka: {facility}: {message}");
+            }
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!("librdkafka: {facility}: {message}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!("librdkafka: {facility}: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(Code::AllBrokersDown) => {
+                if self.health.set_connected(false, self.clock.now_ms()) {
+                    tracing::warn!("no Kafka broker is reached");
+                }
+                self.note(&format!("no broker is reached: {reason}"));
+            }
+            Some(Code::Fatal) => self.halt_with(reason),
+            Some(
+                Code::BadMessage
+                | Code::BadCompression
+                | Code::InvalidMessage
+                | Code::InvalidMessageSize
+                | Code::MessageSizeTooLarge,
+            ) => self.halt_with(&format!(
+                "{reason}; the library would leave these records out, so reading stops here: repair the topic, or raise `receive.message.max.bytes` where the size is the cause"
+            )),
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                self.shared().out_of_range = Some(self.redacted(reason));
+            }
+            Some(
+                Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedSASLMechanism
+                | Code::SSL,
+            ) => self.note(&format!(
+                "the broker does not accept this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
+            )),
+            Some(
+                Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed,
+            ) => self.note(&format!(
+                "the broker forbids it: {reason}; the user needs Read on the topics and the group"
+            )),
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                self.note(&format!("{reason}; waiting for the topic to be created"));
+            }
+            _ => self.note(reason),
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.connected();
+        }
+        for (topic, statistics) in &statistics.topics {
+            for (number, statistics) in &statistics.partitions {
+                let partition = self.partition(topic, *number);
+                if let (Some(partition), Ok(end)) = (partition, u64::try_from(statistics.hi_offset))
+                {
+                    self.assignments.set_end(&partition, end);
+                }
+            }
+        }
+    }
+}
+
+fn assign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaResult<()> {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
+        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
+    }
+}
+
+fn names(list: &TopicPartitionList) -> Vec<(String, i32)> {
+    list.elements().iter().map(|e| (e.topic().to_owned(), e.partition())).collect()
+}

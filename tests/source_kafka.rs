@@ -1,0 +1,436 @@
+//! Kafka gives every record once and in order: across rebalances, outages, leader changes and
+//! restarts; and it is refused where the ledger's position and the broker contradict each other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledgerline::clock::SystemClock;
+use ledgerline::codec::yaml;
+use ledgerline::event::SourcePartition;
+use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
+use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
+use ledgerline::source::{
+    Accepted, Assignments, KafkaForm, KafkaSource, Polled, Source, SourceError,
+};
+
+/// Polls that a condition may take: with [`WAIT`] each, two minutes.
+const MOST_POLLS: usize = 2_400;
+const WAIT: Duration = Duration::from_millis(50);
+
+/// One member of the group `ledger`. Several may share the same assignments, as one ledger has them.
+struct Member {
+    source: KafkaSource,
+    assignments: Arc<Assignments>,
+}
+
+/// Offsets and values accepted so far, in order.
+type Seen = BTreeMap<String, Vec<(u64, Vec<u8>)>>;
+
+impl Member {
+    fn join(broker: &EmbeddedBroker, assignments: &Arc<Assignments>, more: &str) -> Self {
+        let text = format!(
+            "brokers: '{}'\ngroup: ledger\ntopics: [telemetry]\n{more}\nproperties: {{session.timeout.ms: 3000, heartbeat.interval.ms: 500}}",
+            broker.bootstrap()
+        );
+        let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), &text).unwrap();
+        let settings = form[0].check(Path::new("ledgerline.yaml")).unwrap();
+        let clock = Arc::new(SystemClock::new());
+        let source = KafkaSource::new(&settings, Arc::clone(assignments), clock).unwrap();
+        Self { source, assignments: Arc::clone(assignments) }
+    }
+
+    /// One poll; what is accepted is told durable at once.
+    fn step(&mut self, seen: &mut Seen) -> Result<(), SourceError> {
+        let Polled::Batch(batch) = self.source.poll(WAIT)? else { return Ok(()) };
+        if self.assignments.accept(&batch) == Accepted::Stale {
+            return Ok(());
+        }
+        let lane = seen.entry(batch.partition.to_string()).or_default();
+        lane.extend(batch.records().map(|r| (r.offset, r.value.unwrap_or_default().to_vec())));
+        self.source.durable(&batch.partition, batch.next)
+    }
+
+    fn assigned(&self) -> usize {
+        self.assignments.status().iter().filter(|status| status.assigned).count()
+    }
+
+    fn until(&mut self, seen: &mut Seen, done: impl Fn(&Self, &Seen) -> bool) {
+        for _ in 0..MOST_POLLS {
+            if done(self, seen) {
+                return;
+            }
+            self.step(seen).unwrap();
+        }
+        panic!("it never came to that: {:?}", self.assignments.status());
+    }
+
+    fn error(&mut self) -> SourceError {
+        let mut seen = Seen::new();
+        for _ in 0..MOST_POLLS {
+            if let Err(error) = self.step(&mut seen) {
+                return error;
+            }
+            assert!(seen.is_empty(), "records came instead of an error");
+        }
+        panic!("no error came")
+    }
+}
+
+fn broker(brokers: u8, partitions: u16) -> (EmbeddedBroker, GatedProducer) {
+    let broker = EmbeddedBroker::start(brokers).unwrap();
+    broker.create_topic("telemetry", partitions).unwrap();
+    let producer = GatedProducer::new(broker.bootstrap()).unwrap();
+    (broker, producer)
+}
+
+/// Value of the nth record of a partition.
+fn value(partition: u16, n: u64) -> Vec<u8> {
+    format!("{{\"partition\":{partition},\"n\":{n}}}").into_bytes()
+}
+
+fn offer(producer: &mut GatedProducer, partition: u16, value: Option<&[u8]>) {
+    let headers: &[(&str, &[u8])] = &[("h", b"1")];
+    let record = Outgoing {
+        topic: "telemetry",
+        partition,
+        key: Some(b"key"),
+        value,
+        headers,
+        timestamp_ms: 1_700_000_000_000,
+    };
+    while producer.offer(&record, |_, _| u64::MAX).unwrap() == Sent::Held {
+        producer.wait(Duration::from_millis(1));
+    }
+}
+
+fn produce(producer: &mut GatedProducer, partitions: u16, numbers: std::ops::Range<u64>) {
+    for n in numbers {
+        for partition in 0..partitions {
+            offer(producer, partition, Some(&value(partition, n)));
+        }
+    }
+    producer.flush(Duration::from_secs(60)).unwrap();
+}
+
+fn count(seen: &Seen) -> usize {
+    seen.values().map(Vec::len).sum()
+}
+
+/// Every partition has every record once and in order.
+fn assert_whole(seen: &Seen, partitions: u16, numbers: std::ops::Range<u64>) {
+    assert_eq!(seen.len(), usize::from(partitions));
+    for partition in 0..partitions {
+        let expected: Vec<_> = numbers.clone().map(|n| (n, value(partition, n))).collect();
+        assert!(seen[&format!("telemetry/{partition}")] == expected, "partition {partition}");
+    }
+}
+
+fn at(next: u64) -> Arc<Assignments> {
+    Arc::new(Assignments::new([(SourcePartition::new("telemetry", 0), next)]))
+}
+
+#[test]
+fn records_come_whole() {
+    let (broker, mut producer) = broker(1, 1);
+    offer(&mut producer, 0, Some(b"{}"));
+    offer(&mut producer, 0, None);
+    producer.flush(Duration::from_secs(60)).unwrap();
+    let assignments = Arc::new(Assignments::default());
+    let mut member = Member::join(&broker, &assignments, "epochs: {telemetry: 3}");
+    let mut records = 0;
+    for _ in 0..MOST_POLLS {
+        let Polled::Batch(batch) = member.source.poll(WAIT).unwrap() else { continue };
+        assert_eq!(assignments.accept(&batch), Accepted::Next);
+        for record in batch.records() {
+            assert_eq!(record.partition.to_string(), "telemetry@3/0");
+            assert_eq!(record.offset, records);
+            assert_eq!(record.timestamp_ms, Some(1_700_000_000_000));
+            assert_eq!(record.key, Some(b"key".as_slice()));
+            assert_eq!(
+                record.value,
+                [Some(b"{}".as_slice()), None][usize::try_from(records).unwrap()]
+            );
+            assert_eq!(record.headers.iter().collect::<Vec<_>>(), [("h", Some(b"1".as_slice()))]);
+            records += 1;
+        }
+        if records == 2 {
+            break;
+        }
+    }
+    assert_eq!(records, 2);
+    let mut seen = Seen::new();
+    member.until(&mut seen, |m, _| m.source.health().connected());
+    member.until(&mut seen, |m, _| m.assignments.status()[0].end == Some(2));
+}
+
+#[test]
+fn everything_comes_once_across_rebalances() {
+    let (broker, mut producer) = broker(1, 4);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    produce(&mut producer, 4, 0..200);
+    let mut first = Member::join(&broker, &assignments, "");
+    first.until(&mut seen, |_, seen| count(seen) == 800);
+
+    // A second member joins and takes over some of the partitions.
+    let mut second = Member::join(&broker, &assignments, "");
+    let mut by_second = 0;
+    let mut number = 200;
+    for _ in 0..MOST_POLLS {
+        if by_second > 0 && number >= 400 {
+            break;
+        }
+        produce(&mut producer, 4, number..number + 1);
+        number += 1;
+        first.step(&mut seen).unwrap();
+        let before = count(&seen);
+        second.step(&mut seen).unwrap();
+        by_second += count(&seen) - before;
+    }
+    assert!(by_second > 0, "the second member never got a record");
+
+    // The first leaves; the second goes on alone.
+    first.source.close().unwrap();
+    assert!(matches!(first.source.poll(WAIT).unwrap(), Polled::End));
+    produce(&mut producer, 4, number..number + 50);
+    let expected = usize::try_from(number + 50).unwrap() * 4;
+    second.until(&mut seen, |m, seen| count(seen) == expected && m.assigned() == 4);
+    assert_whole(&seen, 4, 0..number + 50);
+}
+
+#[test]
+fn a_broker_that_is_away_loses_nothing() {
+    let (broker, mut producer) = broker(1, 2);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    produce(&mut producer, 2, 0..100);
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |m, seen| count(seen) == 200 && m.source.health().connected());
+    broker.down().unwrap();
+    member.until(&mut seen, |m, _| !m.source.health().connected());
+    assert!(member.source.health().report().last_error.is_some());
+    broker.up().unwrap();
+    produce(&mut producer, 2, 100..200);
+    member.until(&mut seen, |m, seen| count(seen) == 400 && m.source.health().connected());
+    assert_whole(&seen, 2, 0..200);
+}
+
+#[test]
+fn a_start_without_a_broker_waits_for_it() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..10);
+    broker.down().unwrap();
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |m, _| m.source.health().report().last_error.is_some());
+    assert!(!member.source.health().connected());
+    broker.up().unwrap();
+    member.until(&mut seen, |_, seen| count(seen) == 10);
+    assert_whole(&seen, 1, 0..10);
+}
+
+#[test]
+fn a_new_leader_goes_on() {
+    let (broker, mut producer) = broker(2, 1);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    for (round, leader) in [(0, 2), (1, 1), (2, 2)] {
+        broker.set_leader("telemetry", 0, Some(leader)).unwrap();
+        produce(&mut producer, 1, round * 100..(round + 1) * 100);
+        let expected = usize::try_from((round + 1) * 100).unwrap();
+        member.until(&mut seen, |_, seen| count(seen) == expected);
+    }
+    assert_whole(&seen, 1, 0..300);
+}
+
+#[test]
+fn requests_that_fail_are_asked_again() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..50);
+    broker.fail(BrokerRequest::OffsetFetch, BrokerFault::TimedOut, 2).unwrap();
+    broker.fail(BrokerRequest::ListOffsets, BrokerFault::Disconnect, 3).unwrap();
+    broker.fail(BrokerRequest::Fetch, BrokerFault::Forbidden, 2).unwrap();
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |_, seen| count(seen) == 50);
+    broker.fail(BrokerRequest::Fetch, BrokerFault::NotLeader, 2).unwrap();
+    broker.fail(BrokerRequest::Heartbeat, BrokerFault::IllegalGeneration, 1).unwrap();
+    broker.fail(BrokerRequest::OffsetCommit, BrokerFault::IllegalGeneration, 1).unwrap();
+    produce(&mut producer, 1, 50..100);
+    member.until(&mut seen, |_, seen| count(seen) == 100);
+    assert_whole(&seen, 1, 0..100);
+}
+
+#[test]
+fn reading_begins_where_the_ledger_stands() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..100);
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &at(40), "start: latest");
+    member.until(&mut seen, |_, seen| count(seen) == 60);
+    assert_whole(&seen, 1, 40..100);
+}
+
+#[test]
+fn the_groups_offset_follows_the_ledger_and_fences_others() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..30);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |_, seen| count(seen) == 30);
+    member.source.close().unwrap();
+
+    for (assignments, holds) in [(Arc::new(Assignments::default()), 0), (at(29), 29)] {
+        match Member::join(&broker, &assignments, "").error() {
+            SourceError::TakenByAnotherLedger { partition, committed, expected } => {
+                assert_eq!(partition.to_string(), "telemetry/0");
+                assert_eq!((committed, expected), (30, holds));
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    // The ledger itself goes on.
+    produce(&mut producer, 1, 30..40);
+    Member::join(&broker, &at(30), "").until(&mut seen, |_, seen| count(seen) == 40);
+    assert_whole(&seen, 1, 0..40);
+}
+
+#[test]
+fn a_shrunk_topic_is_refused() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..10);
+    match Member::join(&broker, &at(500), "").error() {
+        SourceError::TopicShrank { expected, end, .. } => assert_eq!((expected, end), (500, 10)),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn records_lost_by_retention_are_noticed() {
+    let (broker, mut producer) = broker(1, 1);
+    // The embedded broker keeps 5 MiB of a partition; these bytes do not compress.
+    let mut state = 1_u64;
+    for _ in 0..12 {
+        let next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state.to_be_bytes()[0]
+        };
+        let large: Vec<u8> = std::iter::repeat_with(next).take(800_000).collect();
+        offer(&mut producer, 0, Some(&large));
+        producer.flush(Duration::from_secs(60)).unwrap();
+    }
+    match Member::join(&broker, &at(3), "").error() {
+        SourceError::LostByRetention { expected, earliest, .. } => {
+            assert_eq!(expected, 3);
+            assert!(earliest > 3);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_offset_out_of_range_later_halts() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..10);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |_, seen| count(seen) == 10);
+    // Several, because the broker may spend one on a request that it answers later.
+    broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 5).unwrap();
+    assert!(matches!(member.error(), SourceError::Kafka(_)));
+}
+
+#[test]
+fn a_first_start_with_the_latest_keeps_its_place() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..20);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "start: latest");
+    member.until(&mut seen, |m, _| m.assigned() == 1);
+    member.source.close().unwrap();
+    assert_eq!(count(&seen), 0);
+    // Nothing of it is in the ledger when the process starts again, and records came meanwhile.
+    produce(&mut producer, 1, 20..30);
+    let assignments = Arc::new(Assignments::default());
+    let mut member = Member::join(&broker, &assignments, "start: latest");
+    member.until(&mut seen, |_, seen| count(seen) == 10);
+    assert_whole(&seen, 1, 20..30);
+}
+
+#[test]
+fn a_pause_holds_records_back() {
+    let (broker, mut producer) = broker(1, 1);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    member.source.pause().unwrap();
+    member.until(&mut seen, |m, _| m.assigned() == 1);
+    produce(&mut producer, 1, 0..10);
+    member.until(&mut seen, |m, _| m.source.health().connected());
+    for _ in 0..20 {
+        member.step(&mut seen).unwrap();
+    }
+    assert_eq!(count(&seen), 0);
+    member.source.resume().unwrap();
+    member.until(&mut seen, |_, seen| count(seen) == 10);
+    assert_whole(&seen, 1, 0..10);
+}
+
+#[test]
+fn a_source_closes_without_a_broker() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..10);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |_, seen| count(seen) == 10);
+    drop(broker);
+    member.until(&mut seen, |m, _| !m.source.health().connected());
+    member.source.close().unwrap();
+    assert!(matches!(member.source.poll(WAIT).unwrap(), Polled::End));
+}
+
+#[test]
+fn the_producer_keeps_the_broker_from_dropping_records() {
+    let (broker, mut producer) = broker(1, 1);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    let total = 20_000;
+    let (mut number, mut held) = (0, 0);
+    let partition = SourcePartition::new("telemetry", 0);
+    while count(&seen) < usize::try_from(total).unwrap() {
+        while number < total {
+            let value = value(0, number);
+            let record = Outgoing {
+                topic: "telemetry",
+                partition: 0,
+                key: None,
+                value: Some(&value),
+                headers: &[],
+                timestamp_ms: 0,
+            };
+            let consumed = |_: &str, _: u16| assignments.next(&partition).unwrap_or_default();
+            if producer.offer(&record, consumed).unwrap() == Sent::Held {
+                held += 1;
+                break;
+            }
+            number += 1;
+        }
+        producer.wait(Duration::ZERO);
+        member.step(&mut seen).unwrap();
+    }
+    assert!(held > 0, "it never held back");
+    assert_whole(&seen, 1, 0..total);
+    assert_eq!(producer.written(), total);
+}
