@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,7 @@ use crate::ledger::tiles::TilePath;
 use crate::limits::{MAX_REQUESTS, REQUEST_TIMEOUT};
 use crate::monitor::answer::{Problem, changing, immutable, json_text};
 use crate::monitor::query::{QueryError, TransactionFilter};
-use crate::monitor::request::Parameters;
+use crate::monitor::request::{InPath, Parameters};
 use crate::monitor::service::Service;
 use crate::monitor::{json, metrics};
 use crate::state::Filter;
@@ -155,7 +155,7 @@ async fn blocks(State(app): State<App>, uri: Uri) -> Answer {
     ask_json(app, move |service| service.queries.blocks(before, limit)).await
 }
 
-async fn block(State(app): State<App>, Path(number): Path<String>, uri: Uri) -> Answer {
+async fn block(State(app): State<App>, InPath(number): InPath<String>, uri: Uri) -> Answer {
     let mut parameters = Parameters::of(&uri)?;
     let from = parameters.parsed("from")?.unwrap_or(0);
     let limit = parameters.limit()?;
@@ -177,15 +177,15 @@ async fn transactions(State(app): State<App>, uri: Uri) -> Answer {
 }
 
 /// Topic, partition, offset and output in a path.
-type IdParts = Path<(String, String, String, String)>;
+type IdParts = InPath<(String, String, String, String)>;
 
-async fn transaction(State(app): State<App>, Path(parts): IdParts, uri: Uri) -> Answer {
+async fn transaction(State(app): State<App>, InPath(parts): IdParts, uri: Uri) -> Answer {
     Parameters::of(&uri)?.finish()?;
     let id = transaction_id(&parts)?;
     ask_json(app, move |service| service.queries.transaction(&id)).await
 }
 
-async fn proof(State(app): State<App>, Path(parts): IdParts, uri: Uri) -> Answer {
+async fn proof(State(app): State<App>, InPath(parts): IdParts, uri: Uri) -> Answer {
     let mut parameters = Parameters::of(&uri)?;
     let format = parameters.text("format")?;
     parameters.finish()?;
@@ -217,7 +217,7 @@ fn number_in_path(what: &str, text: &str) -> Result<u64, Problem> {
     text.parse().map_err(|_| malformed(format!("`{text}` is no {what}")))
 }
 
-async fn assets(State(app): State<App>, Path(contract): Path<String>, uri: Uri) -> Answer {
+async fn assets(State(app): State<App>, InPath(contract): InPath<String>, uri: Uri) -> Answer {
     let mut parameters = Parameters::of(&uri)?;
     let alerts_only = parameters.parsed("alerts_only")?.unwrap_or(false);
     let prefix = parameters.text("prefix")?.unwrap_or_default();
@@ -231,14 +231,14 @@ async fn assets(State(app): State<App>, Path(contract): Path<String>, uri: Uri) 
     .await
 }
 
-type KeyParts = Path<(String, String)>;
+type KeyParts = InPath<(String, String)>;
 
-async fn asset(State(app): State<App>, Path((contract, key)): KeyParts, uri: Uri) -> Answer {
+async fn asset(State(app): State<App>, InPath((contract, key)): KeyParts, uri: Uri) -> Answer {
     Parameters::of(&uri)?.finish()?;
     ask_json(app, move |service| service.queries.asset(&contract, &key)).await
 }
 
-async fn history(State(app): State<App>, Path((contract, key)): KeyParts, uri: Uri) -> Answer {
+async fn history(State(app): State<App>, InPath((contract, key)): KeyParts, uri: Uri) -> Answer {
     let mut parameters = Parameters::of(&uri)?;
     let (from, limit) = (parameters.parsed("from")?, parameters.limit()?);
     parameters.finish()?;
@@ -289,7 +289,7 @@ async fn dead_letters(State(app): State<App>, uri: Uri) -> Answer {
 
 async fn dead_letter(
     State(app): State<App>,
-    Path((topic, partition, offset)): Path<(String, String, String)>,
+    InPath((topic, partition, offset)): InPath<(String, String, String)>,
     uri: Uri,
 ) -> Answer {
     Parameters::of(&uri)?.finish()?;
@@ -307,7 +307,7 @@ async fn definitions(State(app): State<App>, uri: Uri, kind: DefinitionKind) -> 
 }
 
 async fn definition(
-    (State(app), Path(name), uri): (State<App>, Path<String>, Uri),
+    (State(app), InPath(name), uri): (State<App>, InPath<String>, Uri),
     kind: DefinitionKind,
 ) -> Answer {
     let mut parameters = Parameters::of(&uri)?;

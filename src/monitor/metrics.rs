@@ -189,15 +189,13 @@ impl Families {
         let mut buckets = Vec::new();
         for (end_us, count) in QUEUEING_BUCKETS_US.into_iter().zip(counts) {
             cumulative += count;
-            let mut bucket = Bucket::default();
-            let endless = end_us == u64::MAX;
-            bucket.set_upper_bound(if endless {
-                f64::INFINITY
-            } else {
-                Value::from(end_us).0 / MICROS
-            });
-            bucket.set_cumulative_count(cumulative);
-            buckets.push(bucket);
+            // The encoder adds the endless bucket by itself.
+            if end_us < u64::MAX {
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(Value::from(end_us).0 / MICROS);
+                bucket.set_cumulative_count(cumulative);
+                buckets.push(bucket);
+            }
         }
         let mut histogram = Histogram::default();
         histogram.set_sample_count(cumulative);

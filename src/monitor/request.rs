@@ -4,11 +4,29 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::extract::Query;
-use axum::http::Uri;
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
+use serde::de::DeserializeOwned;
 
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE_ITEMS};
+use crate::monitor::answer::Problem;
 use crate::monitor::query::QueryError;
+
+/// Names in the path of an address.
+pub struct InPath<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(names)| Self(names)).map_err(|rejection| {
+            let detail = format!("the path cannot be read: {}", rejection.body_text());
+            Problem::new(StatusCode::BAD_REQUEST, detail)
+        })
+    }
+}
 
 /// The parameters behind the `?` of an address.
 #[derive(Debug)]

@@ -1,0 +1,590 @@
+//! The endpoint answers every question about a ledger, bounded, in shapes that can be checked, and
+//! refuses everything else with a reason.
+
+// A test may stop at the first thing that is not as it should be.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use ledgerline::call::{Function, Payload};
+use ledgerline::clock::SystemClock;
+use ledgerline::codec::Digest;
+use ledgerline::contract::ContractSet;
+use ledgerline::event::{Cause, Headers, Record, Rejection, SourcePartition, SourcePosition};
+use ledgerline::ledger::checkpoint::{Checkpoint, parse_verifier_key};
+use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, Shared, open};
+use ledgerline::ledger::proof::EntryProof;
+use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
+use ledgerline::ledger::{
+    DeadLetter, Definition, DefinitionKind, Filtered, LedgerReader, LedgerWriter, Progress, Work,
+};
+use ledgerline::limits::{MAX_PAGE_ITEMS, MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
+use ledgerline::monitor::{self, Endpoint, Queries, Service};
+use ledgerline::pipeline::catch_up;
+use ledgerline::pipeline::status::Status;
+use ledgerline::source::Assignments;
+use ledgerline::state::World;
+use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash, merkle_root};
+use serde_json::{Value, json};
+
+const LEDGER: &str = "example.com/endpoint";
+const BLOCKS: u64 = 30;
+const PER_BLOCK: u64 = 20;
+/// A key that needs escaping in an address, on a page and on a terminal. (Contracts refuse control
+/// characters in keys; a dead letter has some.)
+const HOSTILE: &str = "A/1 <b>&\u{202e}";
+const CONTRACT: &str = "
+contract: cold_chain
+version: 1
+key: assetID
+state:
+  type: object
+  properties:
+    assetID: {type: string}
+    temperature: {type: number}
+    cargo: {type: object}
+rules:
+  - alert: OVERTEMP
+    raise_when: state.temperature > 8
+";
+
+struct Running {
+    endpoint: Endpoint,
+    ledger: EmbeddedLedger,
+    /// Reasons not to be ready.
+    obstacles: Arc<Mutex<Vec<String>>>,
+    _directory: tempfile::TempDir,
+}
+
+fn partition() -> SourcePartition {
+    SourcePartition::new("telemetry", 3)
+}
+
+/// Offsets of the records that give a transaction and for which something holds.
+fn count(holds: impl Fn(u64) -> bool) -> usize {
+    let offsets = 0..BLOCKS * (PER_BLOCK + 2);
+    offsets.filter(|offset| offset % (PER_BLOCK + 2) < PER_BLOCK && holds(*offset)).count()
+}
+
+fn is_valid(offset: u64) -> bool {
+    offset % 7 > 0
+}
+
+/// The transaction of an offset. Every fifth is of the hostile key, every seventh of a contract
+/// that is not there, every eleventh is too warm.
+fn transaction(offset: u64) -> Transaction {
+    let key = if offset % 5 == 0 { HOSTILE.to_owned() } else { format!("C-{:03}", offset % 40) };
+    let contract = if offset % 7 == 0 { "absent" } else { "cold_chain" };
+    let temperature = if offset % 11 == 0 { 9 } else { 4 };
+    let arguments = json!({
+        "assetID": key, "temperature": temperature, "cargo": {"kind": "fish", "n": offset % 3}
+    });
+    let mapping = Digest::of(b"mapping");
+    let payload =
+        Payload { contract: contract.into(), function: Function::Update, arguments, mapping };
+    let id = SourcePosition { partition: partition(), offset, output: 0 };
+    let time_ms = 1_700_000_000_000 + i64::try_from(offset).unwrap() * 1_000;
+    Transaction::new(id, (time_ms, format!("reefer:{key}")), Digest::of(b"record"), payload)
+}
+
+/// A block's work: transactions, then one filtered record and one dead letter.
+fn work(number: u64, signer: &Signer) -> Work {
+    let from = number * (PER_BLOCK + 2);
+    let (filtered, dead) = (from + PER_BLOCK, from + PER_BLOCK + 1);
+    let transactions = (from..filtered).map(transaction).collect();
+    let partition = partition();
+    let record = Record {
+        partition: &partition,
+        offset: dead,
+        timestamp_ms: Some(1_700_000_000_000),
+        key: Some(b"key \xff"),
+        value: Some(b"{<script>\x1b"),
+        headers: Headers::default(),
+    };
+    let rejection = Rejection::new(Cause::NotJson, "line 1, column 2", "expected a name");
+    Work {
+        submissions: vec![Submission::sign(LEDGER, signer, transactions)],
+        progress: vec![Progress {
+            partition: partition.clone(),
+            from,
+            next: dead + 1,
+            records: PER_BLOCK + 2,
+        }],
+        filtered: vec![Filtered { partition: partition.clone(), runs: vec![(filtered, 1)] }],
+        dead_letters: vec![DeadLetter::new(&record, rejection)],
+        ..Work::default()
+    }
+}
+
+fn definition(kind: DefinitionKind, name: &str, text: &str) -> Definition {
+    Definition { kind, name: name.to_owned(), version: 1, text: text.into() }
+}
+
+fn run() -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let opening = Opening {
+        directory: directory.path().join("ledger"),
+        name: LEDGER.to_owned(),
+        checkpoint_copy: None,
+        max_segment_bytes: 1 << 20,
+    };
+    let opened = open(&opening, &mut |_, _| {}).unwrap();
+    let reader = opened.reader();
+    let (world, _) = World::open(&directory.path().join("state"), &*reader).unwrap();
+    let (world, signer) = (Arc::new(world), Signer::from_seed(&[7; 32]));
+    let keys = LedgerKeys { signer: signer.clone(), previous: None, submitter: signer.id() };
+    let files = [("cold_chain.yaml".into(), CONTRACT.to_owned())];
+    let (contracts, faults) = ContractSet::load(&files);
+    assert!(faults.is_empty(), "{faults:?}");
+    let clock = Arc::new(SystemClock::new());
+    let mut ledger =
+        opened.start(&keys, Arc::new(contracts), world.clone(), clock.clone()).unwrap();
+    let definitions = vec![
+        definition(DefinitionKind::Contract, "cold_chain", CONTRACT),
+        definition(DefinitionKind::Mapping, "reefers", "mapping: reefers"),
+    ];
+    let definitions = Work { definitions, ..Work::default() };
+    ledger.append(definitions).unwrap().wait().unwrap();
+    for number in 0..BLOCKS {
+        ledger.append(work(number, &signer)).unwrap().wait().unwrap();
+    }
+    catch_up(&*reader, &*world, &mut |_, _| {}).unwrap();
+    let obstacles = Arc::new(Mutex::new(Vec::new()));
+    let (queries, reasons) = (Queries::new(reader.clone(), world), obstacles.clone());
+    let assignments = Assignments::new(reader.progress());
+    assignments.set_end(&partition(), 1_000);
+    let service = Service {
+        queries,
+        status: Arc::new(Status::default()),
+        assignments: Arc::new(assignments),
+        obstacles: Box::new(move || reasons.lock().unwrap().clone()),
+        clock,
+    };
+    let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();
+    Running { endpoint, ledger, obstacles, _directory: directory }
+}
+
+struct Reply {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    fn kind(&self) -> &str {
+        self.headers.get("content-type").map_or("", String::as_str)
+    }
+}
+
+fn send(address: SocketAddr, request: &str) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    // A refused request may end with a reset behind the answer.
+    let _ = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_ascii_lowercase(), value.to_owned())
+    };
+    Reply { status, headers: lines.map(header).collect(), body: bytes[end + 4..].to_vec() }
+}
+
+fn get(address: SocketAddr, path: &str) -> Reply {
+    send(address, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// All items of a list, page by page.
+fn walk(address: SocketAddr, path: &str, cursor: &str) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut next = None::<String>;
+    for _ in 0..1_000 {
+        let more = next.map(|next| format!("&{cursor}={}", encoded(&next))).unwrap_or_default();
+        let reply = get(address, &format!("{path}{more}"));
+        assert_eq!(reply.status, 200, "{path}{more}: {}", reply.text());
+        let page = reply.json();
+        items.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page.get("next") {
+            None => return items,
+            Some(following) => next = Some(following.as_str().unwrap().to_owned()),
+        }
+    }
+    panic!("{path} never ends");
+}
+
+#[test]
+fn every_question_has_an_answer() {
+    let running = run();
+    let address = running.endpoint.address();
+    let hostile = encoded(HOSTILE);
+    let table: Vec<(String, &str, Value)> = vec![
+        ("/api/v1/status".into(), "/ledger", json!(LEDGER)),
+        ("/api/v1/status".into(), "/ready", json!(true)),
+        ("/api/v1/status".into(), "/records/read", json!(660)),
+        ("/api/v1/status".into(), "/records/dead_letters/not_json", json!(30)),
+        ("/api/v1/status".into(), "/partitions/0/partition", json!("telemetry/3")),
+        ("/api/v1/status".into(), "/partitions/0/lag", json!(340)),
+        ("/api/v1/blocks?limit=3".into(), "/items/0/number", json!(31)),
+        ("/api/v1/blocks/2".into(), "/dead_letters", json!(1)),
+        ("/api/v1/blocks/2".into(), "/progress/0/records", json!(22)),
+        ("/api/v1/blocks/1".into(), "/entries/0/definition", json!("contract")),
+        ("/api/v1/transactions?limit=1".into(), "/items/0/id", json!("telemetry/3/657/0")),
+        ("/api/v1/transactions/telemetry/3/1/0".into(), "/verdict", json!("valid")),
+        ("/api/v1/transactions/telemetry/3/1/0".into(), "/writes/0/key", json!("C-001")),
+        ("/api/v1/transactions/telemetry/3/7/0".into(), "/verdict", json!("unknown_contract")),
+        ("/api/v1/state/cold_chain?limit=1".into(), "/items/0/key", json!(HOSTILE)),
+        ("/api/v1/state/cold_chain/C-001".into(), "/state/assetID", json!("C-001")),
+        (format!("/api/v1/state/cold_chain/{hostile}"), "/key", json!(HOSTILE)),
+        (
+            format!("/api/v1/state/cold_chain/{hostile}/history"),
+            "/items/0/write/key",
+            json!(HOSTILE),
+        ),
+        ("/api/v1/alerts".into(), "/items/0/alerts/active/0", json!("OVERTEMP")),
+        ("/api/v1/recent?limit=1".into(), "/items/0/id", json!("telemetry/3/657/0")),
+        ("/api/v1/deadletters".into(), "/items/0/id", json!("telemetry/3/659")),
+        ("/api/v1/deadletters/telemetry/3/21".into(), "/value/text", json!("{<script>\u{1b}")),
+        ("/api/v1/deadletters/telemetry/3/21".into(), "/key/base64", json!("a2V5IP8=")),
+        ("/api/v1/mappings".into(), "/items/0/name", json!("reefers")),
+        ("/api/v1/mappings/reefers".into(), "/text", json!("mapping: reefers")),
+        ("/api/v1/contracts".into(), "/items/0/version", json!(1)),
+        ("/api/v1/contracts/cold_chain".into(), "/text", json!(CONTRACT)),
+    ];
+    for (path, pointer, expected) in table {
+        let reply = get(address, &path);
+        assert_eq!((reply.status, reply.kind()), (200, "application/json"), "{path}");
+        let value = reply.json();
+        assert_eq!(value.pointer(pointer), Some(&expected), "{path} {pointer} {value:#}");
+    }
+    for (path, kind, begin) in [
+        ("/", "text/html; charset=utf-8", "<!doctype html>"),
+        ("/overview.css", "text/css; charset=utf-8", ":root"),
+        ("/overview.js", "text/javascript; charset=utf-8", "\"use strict\""),
+        ("/checkpoint", "text/plain; charset=utf-8", LEDGER),
+        ("/healthz", "text/plain; charset=utf-8", "alive"),
+        ("/readyz", "text/plain; charset=utf-8", "ready"),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "# HELP ledgerline_"),
+    ] {
+        let reply = get(address, path);
+        assert_eq!((reply.status, reply.kind()), (200, kind), "{path}");
+        assert!(reply.text().starts_with(begin), "{path}: {}", reply.text());
+        let policy = &reply.headers["content-security-policy"];
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
+        assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+    }
+    let head = send(address, "HEAD /checkpoint HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+}
+
+#[test]
+fn pages_lead_through_everything_once() {
+    let running = run();
+    let address = running.endpoint.address();
+    let names = |items: &[Value], field: &str| -> Vec<String> {
+        items.iter().map(|item| item[field].to_string()).collect()
+    };
+    let unique = |names: &[String]| names.iter().collect::<BTreeSet<_>>().len();
+    let blocks = walk(address, "/api/v1/blocks?limit=7", "before");
+    let numbers: Vec<_> = blocks.iter().map(|block| block["number"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..BLOCKS + 2).rev().collect::<Vec<_>>());
+    let (all, valid) = (count(|_| true), count(is_valid));
+    for (query, count) in [
+        ("limit=37", all),
+        ("limit=500", all),
+        ("limit=37&device=reefer:C-001", count(|offset| offset % 40 == 1)),
+        ("limit=37&contract=absent", all - valid),
+        ("limit=37&verdict=valid", valid),
+        ("limit=37&verdict=invalid", all - valid),
+        ("limit=37&verdict=unknown_contract&contract=absent", all - valid),
+        ("limit=37&verdict=schema_violation", 0),
+    ] {
+        let ids = names(&walk(address, &format!("/api/v1/transactions?{query}"), "before"), "id");
+        assert_eq!((ids.len(), unique(&ids)), (count, count), "{query}");
+    }
+    let letters = names(&walk(address, "/api/v1/deadletters?limit=4", "before"), "id");
+    assert_eq!((letters.len(), unique(&letters)), (30, 30));
+    let assets = names(&walk(address, "/api/v1/state/cold_chain?limit=5", "after"), "key");
+    assert_eq!((assets.len(), unique(&assets)), (33, 33));
+    assert!(assets.is_sorted());
+    for (query, count) in [
+        ("prefix=C-00", 8),
+        ("where.cargo.kind=fish", 33),
+        ("where.cargo.kind=meat", 0),
+        ("where.temperature=4&where.cargo.kind=fish&prefix=C-001", 1),
+        ("where.temperature=4&where.temperature=5", 0),
+        ("where.temperature=%224%22", 0),
+        ("where.humidity=4", 0),
+    ] {
+        let assets = walk(address, &format!("/api/v1/state/cold_chain?limit=3&{query}"), "after");
+        assert_eq!(assets.len(), count, "{query}");
+    }
+    let alerting = walk(address, "/api/v1/state/cold_chain?limit=3&alerts_only=true", "after");
+    let alerts = walk(address, "/api/v1/alerts?limit=2", "after");
+    assert_eq!(names(&alerting, "key"), names(&alerts, "key"));
+    assert!(!alerts.is_empty());
+    let path = format!("/api/v1/state/cold_chain/{}/history?limit=9", encoded(HOSTILE));
+    let history = walk(address, &path, "from");
+    let entries: Vec<_> = history.iter().map(|change| change["entry"].as_u64().unwrap()).collect();
+    assert!(entries.is_sorted_by(|newer, older| newer > older), "newest first, none twice");
+    assert_eq!(history.last().unwrap()["write"].get("replaced"), None);
+    assert_eq!(entries.len(), count(|offset| offset % 5 == 0 && is_valid(offset)));
+}
+
+#[test]
+fn an_auditor_can_check_everything() {
+    let running = run();
+    let address = running.endpoint.address();
+    let key = get(address, "/api/v1/status").json()["verifier_keys"][0].clone();
+    let (origin, key) = parse_verifier_key(key.as_str().unwrap()).unwrap();
+    assert_eq!(origin, LEDGER);
+    let note = get(address, "/checkpoint");
+    let head = Checkpoint::open(&note.body, LEDGER, &[key]).unwrap();
+    for offset in [0, 7, 300, 657] {
+        let path = format!("/api/v1/transactions/telemetry/3/{offset}/0/proof");
+        let view = get(address, &path).json();
+        let leaf = BASE64_STANDARD.decode(view["leaf"].as_str().unwrap()).unwrap();
+        let text = get(address, &format!("{path}?format=tlog-proof")).text();
+        assert_eq!(view["tlog_proof"].as_str(), Some(text.as_str()));
+        let proof = EntryProof::parse(&text).unwrap();
+        assert_eq!(proof.verify(&leaf, LEDGER, &[key]).unwrap(), head);
+        let hashes: Vec<_> = proof.hashes.iter().map(Digest::to_string).collect();
+        assert_eq!(view["hashes"], json!(hashes));
+        let mut other = leaf.clone();
+        *other.last_mut().unwrap() ^= 1;
+        assert!(proof.verify(&other, LEDGER, &[key]).is_err());
+    }
+    let mut leaves = Vec::new();
+    let mut from_entries = Vec::new();
+    for tile in TilePath::all(head.size) {
+        let reply = get(address, &tile.to_string());
+        assert_eq!((reply.status, reply.kind()), (200, "application/octet-stream"), "{tile}");
+        assert!(reply.headers["cache-control"].contains("immutable"));
+        match tile.kind {
+            TileKind::Hashes(0) => {
+                leaves.extend(reply.body.chunks(32).map(|hash| Digest(hash.try_into().unwrap())));
+            }
+            TileKind::Hashes(_) => {}
+            TileKind::Entries => {
+                let entries = decode_bundle(&reply.body).unwrap();
+                assert_eq!(entries.len(), usize::from(tile.width));
+                from_entries.extend(entries.into_iter().map(leaf_hash));
+            }
+        }
+    }
+    assert_eq!(leaves, from_entries);
+    assert_eq!(merkle_root(leaves), head.root);
+}
+
+#[test]
+fn what_cannot_be_answered_is_refused_with_a_reason() {
+    let running = run();
+    let address = running.endpoint.address();
+    for (path, status, hint) in [
+        ("/nothing", 404, "/api/v1/status"),
+        ("/api/v2/status", 404, "/api/v1/status"),
+        ("/api/v1/blocks/32", 404, "the ledger has 32"),
+        ("/api/v1/blocks/x", 400, "`x` is no block number"),
+        ("/api/v1/blocks/-1", 400, "`-1` is no block number"),
+        ("/api/v1/blocks?limit=1000000000", 400, "1 to 500 items"),
+        ("/api/v1/blocks?limit=0", 400, "1 to 500 items"),
+        ("/api/v1/blocks?lmit=3", 400, "known here: before, limit"),
+        ("/api/v1/blocks?limit=3&limit=4", 400, "stands twice"),
+        ("/api/v1/status?x=1", 400, "there are none here"),
+        ("/api/v1/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
+        ("/api/v1/transactions?before=-1", 400, "`before` cannot be `-1`"),
+        ("/api/v1/transactions/telemetry/3/x/0", 400, "is no transaction id"),
+        ("/api/v1/transactions/telemetry/3/20/0", 404, "no mapping matched"),
+        ("/api/v1/transactions/telemetry/3/21/0", 404, "/api/v1/deadletters/telemetry/3/21"),
+        ("/api/v1/transactions/telemetry/3/1/1", 404, "gave no transaction telemetry/3/1/1"),
+        ("/api/v1/transactions/telemetry/3/9999/0", 404, "has not read"),
+        ("/api/v1/transactions/telemetry/4/1/0/proof", 404, "has not read"),
+        ("/api/v1/transactions/telemetry/3/1/0/proof?format=xml", 400, "json and tlog-proof"),
+        ("/api/v1/state/cold_chian", 404, "did you mean `cold_chain`?"),
+        ("/api/v1/state/cold_chain/C-999", 404, "has no asset `C-999`"),
+        ("/api/v1/state/cold_chain/C-999/history", 404, "never had an asset"),
+        ("/api/v1/state/cold_chain/%ff", 400, "the path cannot be read"),
+        ("/api/v1/alerts?after=x", 400, "the `next` of a page"),
+        ("/api/v1/deadletters?before=x", 400, "the `next` of a page"),
+        ("/api/v1/deadletters/telemetry/3/1", 404, "is no dead letter"),
+        ("/api/v1/mappings/refers", 404, "did you mean `reefers`?"),
+        ("/tile/0/x000/001", 400, "names no tile"),
+        ("/tile/0/003", 404, "has no tile"),
+        ("/tile/0/000.p/0", 400, "names no tile"),
+        ("/tile/63/000", 404, "has no tile"),
+        ("/tile/entries/002.p/255", 404, "has no tile"),
+        ("/tile/entries/x018/x446/x744/x073/x709/x551/615", 404, "has no tile"),
+    ] {
+        let reply = get(address, path);
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+        assert_eq!(reply.kind(), "application/problem+json", "{path}");
+        let problem = reply.json();
+        assert_eq!(problem["status"], json!(status), "{path}");
+        assert!(problem["detail"].as_str().unwrap().contains(hint), "{path}: {problem}");
+    }
+}
+
+#[test]
+fn only_reading_is_answered_and_no_body_is_taken() {
+    let running = run();
+    let address = running.endpoint.address();
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let request =
+            format!("{method} /api/v1/status HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+        let reply = send(address, &request);
+        assert_eq!((reply.status, reply.kind()), (405, "application/problem+json"), "{method}");
+        assert_eq!(reply.headers["allow"], "GET, HEAD");
+    }
+    for body in [
+        "Content-Length: 10000000\r\n\r\n{}",
+        "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    ] {
+        let request =
+            format!("GET /api/v1/status HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{body}");
+        let reply = send(address, &request);
+        assert_eq!((reply.status, reply.kind()), (413, "application/problem+json"), "{body}");
+    }
+    let long = "x".repeat(2 * MAX_REQUEST_HEAD_BYTES);
+    let request = format!("GET / HTTP/1.1\r\nHost: t\r\nX-Long: {long}\r\n\r\n");
+    assert_eq!(send(address, &request).status, 431);
+    let many = "X-H: 1\r\n".repeat(1_000);
+    assert_eq!(send(address, &format!("GET / HTTP/1.1\r\nHost: t\r\n{many}\r\n")).status, 431);
+}
+
+#[test]
+fn texts_of_devices_are_escaped() {
+    let running = run();
+    let address = running.endpoint.address();
+    for path in [
+        "/api/v1/transactions?limit=50",
+        "/api/v1/state/cold_chain",
+        "/api/v1/recent",
+        "/api/v1/blocks/5",
+        "/api/v1/deadletters/telemetry/3/21",
+        "/api/v1/state/cold_chain/%3Cscript%3E%1b%5B31m",
+        "/api/v1/blocks?%3Cscript%3E=1",
+        "/%3Cscript%3E",
+    ] {
+        let text = get(address, path).text();
+        assert!(!text.chars().any(|c| c.is_control() || "<>".contains(c)), "{path}: {text}");
+        assert!(text.contains("\\u003c") || text.contains("%3C"), "{path}: {text}");
+    }
+}
+
+#[test]
+fn readiness_names_what_is_in_the_way() {
+    let running = run();
+    let address = running.endpoint.address();
+    running.obstacles.lock().unwrap().push("the broker kafka:9092 is away".to_owned());
+    let reply = get(address, "/readyz");
+    assert_eq!((reply.status, reply.kind()), (503, "application/problem+json"));
+    assert!(reply.text().contains("the broker kafka:9092 is away"));
+    assert_eq!(get(address, "/healthz").status, 200, "alive all the same");
+    assert_eq!(get(address, "/api/v1/status").json()["ready"], json!(false));
+    assert!(get(address, "/metrics").text().contains("\nledgerline_ready 0\n"));
+}
+
+#[test]
+fn metrics_follow_the_rules() {
+    let running = run();
+    let text = get(running.endpoint.address(), "/metrics").text();
+    for line in [
+        "ledgerline_records_total 660",
+        "ledgerline_records_filtered_total 30",
+        "ledgerline_dead_letters_total{cause=\"not_json\"} 30",
+        &format!("ledgerline_transactions_total{{verdict=\"valid\"}} {}", count(is_valid)),
+        "ledgerline_source_lag_records{partition=\"telemetry/3\"} 340",
+        "ledgerline_blocks 32",
+        "ledgerline_state_blocks_behind 0",
+        "ledgerline_queueing_seconds_bucket{le=\"+Inf\"} 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    let mut kinds = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = kind.split_once(' ').unwrap();
+            assert!(kinds.insert(name, kind).is_none(), "{name} stands twice");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+            assert!(!name.contains("_ms") && !name.contains("_us"), "base units: {name}");
+        }
+    }
+    assert!(kinds.len() > 15);
+    assert!(!text.contains("reefer") && !text.contains("C-0"), "no device in a label");
+}
+
+#[test]
+fn a_slow_client_holds_nobody_up_and_a_stop_is_quick() {
+    let running = run();
+    let address = running.endpoint.address();
+    let mut slow: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
+    for stream in &mut slow {
+        stream.write_all(b"GET /api/v1/blocks?limit=500 HTTP/1.1\r\nHost").unwrap();
+    }
+    assert_eq!(get(address, "/api/v1/status").status, 200);
+    running.endpoint.stop();
+    let mut rest = Vec::new();
+    let ended = slow[0].read_to_end(&mut rest);
+    assert!(ended.is_err() || rest.is_empty(), "an unfinished request is not answered");
+    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn too_many_questions_at_a_time_are_turned_away() {
+    let running = run();
+    let reader: Arc<Shared> = running.ledger.reader();
+    let directory = tempfile::tempdir().unwrap();
+    let (world, _) = World::open(directory.path(), &*reader).unwrap();
+    let gate = Arc::new(Mutex::new(()));
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let (at_gate, inside) = (gate.clone(), waiting.clone());
+    let service = Service {
+        queries: Queries::new(reader, Arc::new(world)),
+        status: Arc::new(Status::default()),
+        assignments: Arc::new(Assignments::new([])),
+        obstacles: Box::new(move || {
+            inside.fetch_add(1, Ordering::SeqCst);
+            drop(at_gate.lock());
+            Vec::new()
+        }),
+        clock: Arc::new(SystemClock::new()),
+    };
+    let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();
+    let address = endpoint.address();
+    let closed = gate.lock().unwrap();
+    let ask = || std::thread::spawn(move || get(address, "/api/v1/status").status);
+    let asking: Vec<_> = (0..MAX_REQUESTS).map(|_| ask()).collect();
+    while waiting.load(Ordering::SeqCst) < MAX_REQUESTS {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let reply = get(address, "/api/v1/status");
+    assert_eq!((reply.status, reply.kind()), (503, "application/problem+json"));
+    assert_eq!(reply.headers["retry-after"], "1");
+    assert_eq!(get(address, "/healthz").status, 200, "what needs no place is answered");
+    drop(closed);
+    for asked in asking {
+        assert_eq!(asked.join().unwrap(), 200);
+    }
+    assert_eq!(get(address, "/api/v1/status").status, 200, "the places are free again");
+}
