@@ -132,6 +132,9 @@ pub const MAX_PAGE_ITEMS: usize = 500;
 pub const MAX_SCANNED_ASSETS: usize = 20_000;
 /// Blocks that one search through the log looks at before it gives a page and where to go on.
 pub const MAX_SCANNED_BLOCKS: u64 = 500;
+/// Entries after which such a search looks at no further block. A page that is polled must not take
+/// a processor from ingestion.
+pub const MAX_SCANNED_ENTRIES: usize = 20_000;
 /// Items of a page where the caller does not say how many.
 pub const DEFAULT_PAGE: usize = 20;
 /// Connections that the endpoint holds at a time; more wait in the system's queue.

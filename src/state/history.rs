@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::ledger::{Block, DeadLetter, Entry, LedgerError, LedgerReader, StoredWrite};
-use crate::limits::MAX_SCANNED_BLOCKS;
+use crate::limits::{MAX_SCANNED_BLOCKS, MAX_SCANNED_ENTRIES};
 use crate::transaction::Transaction;
 
 /// One entry with its place.
@@ -86,7 +86,8 @@ pub fn of_asset(
 }
 
 /// Entries from `before` on back, newest first, that a filter takes. At most `limit`, out of at most
-/// [`MAX_SCANNED_BLOCKS`] blocks. The second value is where to go on.
+/// [`MAX_SCANNED_BLOCKS`] blocks and about [`MAX_SCANNED_ENTRIES`] entries. The second value is
+/// where to go on.
 pub fn search(
     ledger: &dyn LedgerReader,
     before: Option<u64>,
@@ -95,14 +96,15 @@ pub fn search(
 ) -> Result<(Vec<Found>, Option<u64>), LedgerError> {
     let end = before.unwrap_or(u64::MAX).min(ledger.head().tree_size);
     let mut found = Vec::new();
-    let mut scanned = 0;
+    let (mut scanned, mut entries) = (0, 0);
     let mut number = end.checked_sub(1).and_then(|entry| ledger.block_of_entry(entry));
     while let Some(at) = number {
         let block = ledger.block(at)?;
-        if scanned == MAX_SCANNED_BLOCKS {
+        if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
             return Ok((found, Some(block.header.tree_size)));
         }
         scanned += 1;
+        entries += block.entries.len();
         let indexed: Vec<_> = block.indexed_entries().filter(|(index, _)| *index < end).collect();
         for (index, entry) in indexed.into_iter().rev() {
             if found.len() == limit {
@@ -117,7 +119,8 @@ pub fn search(
     Ok((found, None))
 }
 
-/// The newest change of each asset, newest first: at most `limit` assets.
+/// The newest change of each asset, newest first: at most `limit` assets. What changed last before
+/// the newest [`MAX_SCANNED_BLOCKS`] blocks or about [`MAX_SCANNED_ENTRIES`] entries is not recent.
 pub fn recent_assets(
     ledger: &dyn LedgerReader,
     limit: usize,
@@ -125,10 +128,14 @@ pub fn recent_assets(
     let mut seen = BTreeSet::new();
     let mut recent = Vec::new();
     let mut number = ledger.head().height.checked_sub(1);
-    let mut scanned = 0;
-    while let (Some(at), true) = (number, scanned < MAX_SCANNED_BLOCKS) {
-        scanned += 1;
+    let (mut scanned, mut entries) = (0, 0);
+    while let Some(at) = number {
+        if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
+            break;
+        }
         let block = ledger.block(at)?;
+        scanned += 1;
+        entries += block.entries.len();
         let indexed: Vec<_> = block.indexed_entries().collect();
         for (index, entry) in indexed.into_iter().rev() {
             let Entry::Transaction { transaction, writes, .. } = entry else { continue };
