@@ -74,3 +74,9 @@ pub mod verify;
 pub mod pipeline;
 
 pub mod monitor;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

@@ -98,8 +98,6 @@ pub const MAX_LEAF_BYTES: usize = 65_535;
 pub const TILE_WIDTH: u64 = 256;
 /// Most transactions of one submission.
 pub const MAX_SUBMISSION_TRANSACTIONS: usize = 1_000;
-/// Most bytes of arguments that one record may give, all its payloads together.
-pub const MAX_OUTPUT_BYTES_PER_RECORD: usize = 4 * 1024 * 1024;
 /// Most bytes of one block's frame: a submission of states at their limit, its arguments and as many
 /// dead letters still fit.
 pub const MAX_BLOCK_BYTES: usize = 512 * 1024 * 1024;

@@ -1,1 +1,25 @@
-fn main() {}
+//! The `ledgerline` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ledgerline::cli::{Cli, ExitStatus, exit_status, run};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => {
+            let is_error = message.use_stderr();
+            // Nothing can be done where even the message cannot be printed.
+            let _ = message.print();
+            return if is_error { ExitStatus::Usage.into() } else { ExitStatus::Ok.into() };
+        }
+    };
+    match run(cli) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("ledgerline: {error:#}");
+            exit_status(&error).into()
+        }
+    }
+}

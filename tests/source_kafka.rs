@@ -45,7 +45,9 @@ impl Member {
     /// One poll; what is accepted is told durable at once.
     fn step(&mut self, seen: &mut Seen) -> Result<(), SourceError> {
         let Polled::Batch(batch) = self.source.poll(WAIT)? else { return Ok(()) };
-        if self.assignments.accept(&batch) == Accepted::Stale {
+        if self.assignments.accept(&batch.partition, batch.generation, batch.from..batch.next)
+            == Accepted::Stale
+        {
             return Ok(());
         }
         let lane = seen.entry(batch.partition.to_string()).or_default();
@@ -143,7 +145,10 @@ fn records_come_whole() {
     let mut records = 0;
     for _ in 0..MOST_POLLS {
         let Polled::Batch(batch) = member.source.poll(WAIT).unwrap() else { continue };
-        assert_eq!(assignments.accept(&batch), Accepted::Next);
+        assert_eq!(
+            assignments.accept(&batch.partition, batch.generation, batch.from..batch.next),
+            Accepted::Next
+        );
         for record in batch.records() {
             assert_eq!(record.partition.to_string(), "telemetry@3/0");
             assert_eq!(record.offset, records);

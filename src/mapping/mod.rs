@@ -30,7 +30,7 @@
 //! - One rejection rejects the record as a whole: a record is never half mapped.
 //! - Whatever a body holds, evaluation is bounded and does not panic.
 //!
-//! But for [`MappingSet::load`], nothing here does IO; nothing asks the time or knows what a contract does with a payload.
+//! Nothing here does IO, asks the time or knows what a contract does with a payload.
 
 mod compile;
 mod convert;
@@ -116,20 +116,6 @@ impl Mapping {
 }
 
 impl MappingSet {
-    /// Reads and compiles files, once, before the first event. See [`MappingSet::from_texts`].
-    #[must_use]
-    pub fn load(files: &[PathBuf]) -> (Self, Vec<Fault>) {
-        let mut set = Self::default();
-        let mut faults = Vec::new();
-        for file in files {
-            match yaml::read(file) {
-                Ok(text) => set.add(file, &text, &mut faults),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        (set, faults)
-    }
-
     /// Compiles the texts of files. Documents with errors are left out of the set; their faults, and
     /// warnings, come in the order of the files.
     #[must_use]

@@ -425,19 +425,6 @@ fn every_fault_of_every_file_is_reported() {
 }
 
 #[test]
-fn files_are_loaded() {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, broken) = (folder.path().join("m.yaml"), folder.path().join("latin1.yaml"));
-    std::fs::write(&file, format!("{HEAD}fields: {{a: $.payload}}\n")).unwrap();
-    std::fs::write(&broken, b"mapping: m\n# caf\xe9\n").unwrap();
-    let (set, faults) = MappingSet::load(&[file, broken, folder.path().join("absent.yaml")]);
-    assert_eq!(set.mappings.len(), 1);
-    assert_eq!((faults[0].place.line, faults[0].message.as_str()), (2, "the file is not UTF-8"));
-    assert!(faults[1].message.contains("cannot be read"), "{}", faults[1]);
-    assert_eq!(faults.len(), 2);
-}
-
-#[test]
 fn what_a_contract_is_checked_against() {
     let rest = "fields:\n  a: $.payload.a\n  b.c: {path: $.payload.b, type: integer, required: false}\n  d: {constant: x, type: string}\n  e: {path: $.payload.e, default: 1}\nextension: true";
     let set = compiled(&format!("{HEAD}{rest}"));

@@ -5,9 +5,9 @@ use std::sync::mpsc::{Receiver, SyncSender};
 
 use crate::call::Payload;
 use crate::clock::Clock;
-use crate::event::{Cause, Decoder, Event, Record, Rejection, SourcePartition, SourcePosition};
+use crate::event::{Decoder, Event, Record, Rejection, SourcePartition, SourcePosition};
 use crate::ledger::DeadLetter;
-use crate::limits::{MAX_OUTPUT_BYTES_PER_RECORD, MAX_SUBMISSION_TRANSACTIONS};
+use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
 use crate::mapping::{MappingSet, Outcome};
 use crate::pipeline::status::{Stage, Status};
 use crate::source::{Batch, Generation};
@@ -97,7 +97,7 @@ impl MapStage {
     fn map_record(&self, record: &Record<'_>) -> Result<Option<Vec<Transaction>>, Rejection> {
         let event = self.decoder.decode(record)?;
         match self.mappings.evaluate(&event) {
-            Outcome::Mapped(payloads) => transactions(&event, payloads).map(Some),
+            Outcome::Mapped(payloads) => Ok(Some(transactions(&event, payloads))),
             Outcome::NotMatched => Ok(None),
             Outcome::Rejected(rejection) => Err(rejection),
         }
@@ -120,29 +120,17 @@ impl MappedBatch {
     }
 }
 
-/// Gives each payload its position. A record whose mappings give nothing at all (an empty array to
-/// walk) has no transaction and counts as filtered.
-fn transactions(event: &Event, payloads: Vec<Payload>) -> Result<Vec<Transaction>, Rejection> {
+/// Gives each payload its position.
+fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Transaction> {
     let device = match (event.device.device_type.as_str(), event.device.id.as_str()) {
         ("", "") => String::new(),
         (device_type, id) => format!("{device_type}:{id}"),
     };
     let time_ms = event.info.time_ms.or(event.timestamp_ms).unwrap_or(0);
-    let mut bytes = 0;
-    let mut transactions = Vec::with_capacity(payloads.len());
-    for (output, payload) in (0..).zip(payloads) {
+    let transaction = |(output, payload)| {
         let partition = event.partition.clone();
         let id = SourcePosition { partition, offset: event.offset, output };
-        let origin = (time_ms, device.clone());
-        let transaction = Transaction::new(id, origin, event.record_digest, payload);
-        bytes += transaction.arguments.bytes().len();
-        if bytes > MAX_OUTPUT_BYTES_PER_RECORD {
-            let message = format!(
-                "the record's payloads have more than {MAX_OUTPUT_BYTES_PER_RECORD} bytes together"
-            );
-            return Err(Rejection::new(Cause::PayloadTooLarge, "", message));
-        }
-        transactions.push(transaction);
-    }
-    Ok(transactions)
+        Transaction::new(id, (time_ms, device.clone()), event.record_digest, payload)
+    };
+    (0..).zip(payloads).map(transaction).collect()
 }

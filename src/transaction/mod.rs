@@ -23,7 +23,8 @@ use crate::event::{SourcePartition, SourcePosition};
 pub struct Transaction {
     /// Where its record stood: the transaction's id.
     pub id: SourcePosition,
-    /// When the event happened, in milliseconds since 1970.
+    /// When the event happened, in milliseconds since 1970; the broker's time where the event has
+    /// none, 0 where there is no time at all.
     pub time_ms: i64,
     /// Device type and id, `type:id`; empty where the source knows none.
     pub device: String,

@@ -17,7 +17,7 @@ mod shared;
 mod writer;
 
 pub use executor::DurableState;
-pub use open::{OpenLedger, Opening, open, open_read_only};
+pub use open::{OpenLedger, Opening, lock, open, open_read_only};
 pub use shared::{Shared, WriterCounts, WriterHealth};
 
 use std::fs::File;

@@ -106,7 +106,7 @@ pub fn open_read_only(
 }
 
 /// One process for each ledger: the lock goes with the process, however it ends.
-fn lock(directory: &Path) -> Result<File, LedgerError> {
+pub fn lock(directory: &Path) -> Result<File, LedgerError> {
     let path = directory.join("lock");
     let io = |error| LedgerError::Io { doing: "locking", path: path.clone(), error };
     let file = File::create(&path).map_err(io)?;

@@ -156,6 +156,14 @@ impl fmt::Debug for KafkaSettings {
     }
 }
 
+impl KafkaSettings {
+    /// The topics that are read.
+    #[must_use]
+    pub fn topics(&self) -> &[String] {
+        &self.topics
+    }
+}
+
 impl KafkaForm {
     /// Checks everything that can be checked without a broker; gives every fault, with places in
     /// `file`.

@@ -1,0 +1,57 @@
+//! Wiring: the only place that names the adapters and puts the parts together.
+
+mod cross_check;
+pub mod offline;
+mod service;
+
+pub use cross_check::cross_check;
+pub use service::{Opened, Running, open};
+
+use std::path::PathBuf;
+
+use crate::ledger::LedgerError;
+use crate::monitor::EndpointError;
+use crate::pipeline::PipelineError;
+use crate::source::SourceError;
+use crate::state::StateError;
+use crate::transaction::KeyError;
+
+/// Why the program cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The pipeline.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The endpoint.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The demonstration's own parts.
+    #[error("{0}")]
+    Demo(String),
+    /// A file operation.
+    #[error("{doing} {path}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+/// Told how far long work is: what is being done, how much is done, how much there is.
+pub type Observe<'a> = &'a mut dyn FnMut(&'static str, u64, u64);

@@ -1,0 +1,230 @@
+//! The service: opens the ledger, brings the state up to it, records the definitions, and runs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::app::{AppError, Observe};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, LedgerConfig, SourceConfig};
+use crate::contract::ContractSet;
+use crate::ledger::embedded::{self, EmbeddedLedger, LedgerKeys, Opening, Shared};
+use crate::ledger::{Definition, DefinitionKind, LedgerReader};
+use crate::mapping::MappingSet;
+use crate::monitor::{self, Endpoint, Queries, Service};
+use crate::pipeline::status::Status;
+use crate::pipeline::{Pipeline, Stop, catch_up};
+use crate::source::{Assignments, FileSource, KafkaSource, Source, SourceHealth};
+use crate::state::world::Found;
+use crate::state::{Projection, STATE_DIRECTORY, World};
+use crate::transaction::{Signer, read_key_file};
+
+/// Everything that is open before the first record.
+pub struct Opened {
+    pipeline: Pipeline,
+    /// Readers' side of the ledger.
+    pub reader: Arc<Shared>,
+    /// The state.
+    pub world: Arc<World>,
+    /// What the stages tell of themselves.
+    pub status: Arc<Status>,
+    /// Positions of the source.
+    pub assignments: Arc<Assignments>,
+    /// The source's connection, where it has one.
+    pub health: Option<Arc<SourceHealth>>,
+    /// The endpoint, where one is configured.
+    pub endpoint: Option<Endpoint>,
+    /// Asks for the end.
+    pub stop: Stop,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What happens after each savepoint.
+type AfterSavepoint = Arc<dyn Fn() + Send + Sync>;
+
+/// A running pipeline.
+pub struct Running {
+    thread: std::thread::JoinHandle<Result<(), crate::pipeline::PipelineError>>,
+    endpoint: Option<Endpoint>,
+}
+
+/// Opens everything that a configuration asks for.
+pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (keys, submitter) = read_keys(&config.ledger)?;
+    let opening = Opening {
+        directory: config.ledger.directory.clone(),
+        name: config.ledger.name.clone(),
+        checkpoint_copy: Some(config.ledger.checkpoint_copy.clone()),
+        max_segment_bytes: config.ledger.max_segment_bytes,
+    };
+    let opened = embedded::open(&opening, &mut |done, all| observe("reading the log", done, all))?;
+    if opened.repaired_bytes > 0 {
+        let bytes = opened.repaired_bytes;
+        tracing::warn!(bytes, "cut an interrupted write off the log; none of it was acknowledged");
+    }
+    let reader = opened.reader();
+    let world = open_world(&config.ledger.directory, &reader, observe)?;
+    let definitions = definitions(&config.mappings, &config.contracts);
+    let contracts = Arc::new(config.contracts);
+    let mut ledger = opened.start(&keys, contracts, world.clone(), clock.clone())?;
+    define(&mut ledger, definitions)?;
+    catch_up(&*reader, &*world, &mut |_, _| {})?;
+    let assignments = Arc::new(Assignments::new(reader.progress()));
+    let (source, health) = open_source(&config.source, &assignments, &clock)?;
+    let status = Arc::new(Status::default());
+    let projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
+    let stop = Stop::default();
+    let pipeline = Pipeline {
+        source,
+        assignments: assignments.clone(),
+        decoder: Arc::new(config.decoder),
+        mappings: Arc::new(config.mappings),
+        mapper_threads: config.mapper_threads,
+        signer: submitter,
+        limits: config.submission,
+        writer: Box::new(ledger),
+        reader: reader.clone(),
+        projections,
+        after_savepoint: keep_checkpoint(&config.ledger, &reader),
+        clock: clock.clone(),
+        status: status.clone(),
+        stop: stop.clone(),
+    };
+    let service = Service {
+        queries: Queries::new(reader.clone(), world.clone()),
+        status: status.clone(),
+        assignments: assignments.clone(),
+        obstacles: obstacles(health.clone()),
+        clock: clock.clone(),
+    };
+    let endpoint = match config.listen {
+        Some(address) => Some(monitor::start(address, Arc::new(service))?),
+        None => None,
+    };
+    Ok(Opened { pipeline, reader, world, status, assignments, health, endpoint, stop, clock })
+}
+
+impl Opened {
+    /// Starts the pipeline.
+    #[must_use]
+    pub fn start(self) -> Running {
+        let Self { pipeline, endpoint, .. } = self;
+        Running { thread: std::thread::spawn(move || pipeline.run()), endpoint }
+    }
+
+    /// Splits off the pipeline, so that what is around it can be looked at while it runs.
+    pub fn run(self) -> Result<(), AppError> {
+        self.start().wait()
+    }
+}
+
+impl Running {
+    /// Whether the pipeline has come to its end.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the pipeline's end, then stops the endpoint.
+    pub fn wait(self) -> Result<(), AppError> {
+        let ended = self.thread.join();
+        if let Some(endpoint) = self.endpoint {
+            endpoint.stop();
+        }
+        match ended {
+            Ok(result) => Ok(result?),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+fn read_keys(config: &LedgerConfig) -> Result<(LedgerKeys, Signer), AppError> {
+    let signer = read_key_file(&config.key)?;
+    let previous = config.previous_key.as_deref().map(read_key_file).transpose()?;
+    let submitter = read_key_file(&config.submitter_key)?;
+    Ok((LedgerKeys { signer, previous, submitter: submitter.id() }, submitter))
+}
+
+/// Opens the state and brings it up to the log.
+pub(super) fn open_world(
+    directory: &Path,
+    reader: &Arc<Shared>,
+    observe: Observe<'_>,
+) -> Result<Arc<World>, AppError> {
+    let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
+    if let Found::Unusable(reason) = found {
+        tracing::warn!(reason, "the state store does not fit the log: built again from it");
+    }
+    catch_up(&**reader, &world, &mut |done, all| observe("building the state", done, all))?;
+    Ok(Arc::new(world))
+}
+
+fn definitions(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Definition> {
+    let contract = |contract: &crate::contract::Contract| Definition {
+        kind: DefinitionKind::Contract,
+        name: contract.name.to_string(),
+        version: contract.version,
+        text: contract.text.clone(),
+    };
+    let mapping = |mapping: &crate::mapping::Mapping| Definition {
+        kind: DefinitionKind::Mapping,
+        name: mapping.name.to_string(),
+        version: 0,
+        text: mapping.text.clone(),
+    };
+    contracts.iter().map(contract).chain(mappings.mappings.iter().map(mapping)).collect()
+}
+
+fn define(ledger: &mut EmbeddedLedger, definitions: Vec<Definition>) -> Result<(), AppError> {
+    let recorded = ledger.define(definitions)?;
+    if recorded > 0 {
+        tracing::info!(recorded, "recorded new mappings and contracts in the ledger");
+    }
+    Ok(())
+}
+
+type OpenSource = (Box<dyn Source>, Option<Arc<SourceHealth>>);
+
+fn open_source(
+    config: &SourceConfig,
+    assignments: &Arc<Assignments>,
+    clock: &Arc<dyn Clock>,
+) -> Result<OpenSource, AppError> {
+    Ok(match config {
+        SourceConfig::Kafka(settings) => {
+            let source = KafkaSource::new(settings, assignments.clone(), clock.clone())?;
+            let health = source.health();
+            (Box::new(source), Some(health))
+        }
+        SourceConfig::File(form) => (Box::new(FileSource::open(form, assignments.clone())?), None),
+    })
+}
+
+/// Keeps the newest checkpoint outside the ledger's directory, by a rename that is never half done.
+fn keep_checkpoint(config: &LedgerConfig, reader: &Arc<Shared>) -> AfterSavepoint {
+    let (path, reader) = (config.checkpoint_copy.clone(), reader.clone());
+    Arc::new(move || {
+        let mut new = path.clone().into_os_string();
+        new.push(".new");
+        let kept =
+            std::fs::write(&new, reader.checkpoint()).and_then(|()| std::fs::rename(&new, &path));
+        if let Err(error) = kept {
+            let path = path.display();
+            tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
+        }
+    })
+}
+
+fn obstacles(health: Option<Arc<SourceHealth>>) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
+    Box::new(move || {
+        let Some(report) = health.as_ref().map(|health| health.report()) else {
+            return Vec::new();
+        };
+        if report.connected {
+            return Vec::new();
+        }
+        let error = report.last_error.map(|error| format!(": {}", error.message));
+        vec![format!("no Kafka broker is reached{}", error.unwrap_or_default())]
+    })
+}

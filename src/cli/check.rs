@@ -1,0 +1,143 @@
+//! `ledgerline check`, `test` and `schema`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::ExitStatus;
+use crate::cli::output::line;
+use crate::config::{texts, yaml_files};
+use crate::contract::ContractSet;
+use crate::fault::{Fault, Place, Severity, TestResult};
+use crate::mapping::MappingSet;
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Mapping and contract files, or directories of them; which is which stands in each file.
+    #[arg(default_values = ["mappings", "contracts"], value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of which file.
+    #[arg(value_enum)]
+    pub form: Form,
+}
+
+/// The forms of our files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// `ledgerline.yaml`.
+    Config,
+    /// A mapping file.
+    Mapping,
+    /// A contract file.
+    Contract,
+}
+
+/// Prints faults on standard error.
+pub fn print_faults(faults: &[Fault]) {
+    for fault in faults {
+        let colored = std::io::stderr().is_terminal();
+        let (color, end) = match (colored, fault.severity) {
+            (false, _) => ("", ""),
+            (true, Severity::Error) => ("\u{1b}[31m", "\u{1b}[0m"),
+            (true, Severity::Warning) => ("\u{1b}[33m", "\u{1b}[0m"),
+        };
+        eprintln!("{color}{fault}{end}");
+    }
+}
+
+/// Checks a configuration and all that it names.
+pub fn check(config: &Path) -> anyhow::Result<ExitStatus> {
+    let checked = crate::config::load(config);
+    print_faults(&checked.faults);
+    let count = |severity| checked.faults.iter().filter(|fault| fault.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    match checked.config {
+        Some(config) => {
+            let mappings = config.mappings.mappings.len();
+            let contracts = config.contracts.iter().count();
+            line(format!(
+                "{mappings} mappings and {contracts} contracts: no error, {warnings} warnings"
+            ))?;
+            Ok(ExitStatus::Ok)
+        }
+        None => {
+            line(format!("{errors} errors, {warnings} warnings"))?;
+            Ok(ExitStatus::Config)
+        }
+    }
+}
+
+/// Runs the tests in mapping and contract files.
+pub fn test(args: &TestArgs) -> anyhow::Result<ExitStatus> {
+    let mut faults = Vec::new();
+    let (mapping_texts, contract_texts) = read_definitions(&args.paths, &mut faults);
+    let (mappings, more) = MappingSet::from_texts(&mapping_texts);
+    faults.extend(more);
+    let (contracts, more) = ContractSet::load(&contract_texts);
+    faults.extend(more);
+    print_faults(&faults);
+    if faults.iter().any(|fault| fault.severity == Severity::Error) {
+        return Ok(ExitStatus::Config);
+    }
+    let mut results = mappings.run_tests();
+    results.extend(contracts.run_tests());
+    print_results(&results)
+}
+
+fn print_results(results: &[TestResult]) -> anyhow::Result<ExitStatus> {
+    let mut failed = 0;
+    for result in results {
+        let TestResult { file, place, definition, test, failure } = result;
+        let mark = if failure.is_none() { "ok  " } else { "FAIL" };
+        line(format!("{mark} {definition}: {test}"))?;
+        if let Some(difference) = failure {
+            failed += 1;
+            line(format!("     {}:{}:{}", file.display(), place.line, place.column))?;
+            for text in difference.lines() {
+                line(format!("     {text}"))?;
+            }
+        }
+    }
+    line(format!("{} passed, {failed} failed", results.len() - failed))?;
+    Ok(if failed == 0 { ExitStatus::Ok } else { ExitStatus::Data })
+}
+
+type Texts = Vec<(PathBuf, String)>;
+
+/// Reads files and sorts them into mappings and contracts by what they say they are.
+fn read_definitions(paths: &[PathBuf], faults: &mut Vec<Fault>) -> (Texts, Texts) {
+    let mut files = Vec::new();
+    for path in paths {
+        match path.is_dir().then(|| yaml_files(path)) {
+            None => files.push(path.clone()),
+            Some(Ok(found)) => files.extend(found),
+            Some(Err(error)) => {
+                faults.push(Fault::error(path, Place::START, format!("cannot be read: {error}")));
+            }
+        }
+    }
+    let is_contract = |(_, text): &(PathBuf, String)| {
+        text.lines().any(|line| line.starts_with("contract:"))
+            && !text.lines().any(|line| line.starts_with("mapping:"))
+    };
+    let (contracts, mappings) = texts(&files, faults).into_iter().partition(is_contract);
+    (mappings, contracts)
+}
+
+/// Prints the JSON Schema of a form.
+pub fn schema(args: &SchemaArgs) -> anyhow::Result<ExitStatus> {
+    let schema = match args.form {
+        Form::Config => crate::config::json_schema(),
+        Form::Mapping => crate::mapping::json_schema(),
+        Form::Contract => crate::contract::json_schema(),
+    };
+    line(serde_json::to_string_pretty(&schema)?)?;
+    Ok(ExitStatus::Ok)
+}

@@ -1,0 +1,124 @@
+//! Exit statuses, after sysexits.
+
+use std::io::ErrorKind;
+
+use crate::app::AppError;
+use crate::ledger::LedgerError;
+use crate::pipeline::PipelineError;
+use crate::source::SourceError;
+use crate::state::StateError;
+use crate::transaction::KeyError;
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitStatus {
+    /// All is well.
+    Ok = 0,
+    /// Wrong usage.
+    Usage = 64,
+    /// Data that does not verify, tests that fail.
+    Data = 65,
+    /// A file that is not there.
+    NoInput = 66,
+    /// A service that is not there.
+    Unavailable = 69,
+    /// An internal error.
+    Software = 70,
+    /// A file that cannot be made.
+    CannotCreate = 73,
+    /// A failed read or write.
+    Io = 74,
+    /// Try again later.
+    Temporary = 75,
+    /// Not permitted.
+    NoPermission = 77,
+    /// A wrong configuration.
+    Config = 78,
+}
+
+impl From<ExitStatus> for std::process::ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// The status for an error.
+#[must_use]
+pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
+    error.downcast_ref::<AppError>().map_or(ExitStatus::Software, of_app)
+}
+
+fn of_app(error: &AppError) -> ExitStatus {
+    match error {
+        AppError::Key(error) => of_key(error),
+        AppError::Ledger(error) => of_ledger(error),
+        AppError::State(error) | AppError::Pipeline(PipelineError::Projection { error, .. }) => {
+            of_state(error)
+        }
+        AppError::Source(error) | AppError::Pipeline(PipelineError::Source(error)) => {
+            of_source(error)
+        }
+        AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
+        AppError::Pipeline(PipelineError::Thread(_)) | AppError::Demo(_) => ExitStatus::Software,
+        AppError::Endpoint(_) => ExitStatus::Unavailable,
+        AppError::Io { error, .. } => of_io(error),
+    }
+}
+
+fn of_io(error: &std::io::Error) -> ExitStatus {
+    match error.kind() {
+        ErrorKind::NotFound => ExitStatus::NoInput,
+        ErrorKind::PermissionDenied => ExitStatus::NoPermission,
+        ErrorKind::AlreadyExists => ExitStatus::CannotCreate,
+        _ => ExitStatus::Io,
+    }
+}
+
+fn of_key(error: &KeyError) -> ExitStatus {
+    match error {
+        KeyError::Io { error, .. } => of_io(error),
+        KeyError::Exposed { .. } => ExitStatus::NoPermission,
+        KeyError::NotAKey { .. } => ExitStatus::Config,
+        KeyError::NoRandomness(_) => ExitStatus::Software,
+    }
+}
+
+fn of_ledger(error: &LedgerError) -> ExitStatus {
+    match error {
+        LedgerError::Io { error, .. } => of_io(error),
+        LedgerError::Locked(_) => ExitStatus::Temporary,
+        LedgerError::Absent(_) | LedgerError::NoBlock { .. } => ExitStatus::NoInput,
+        LedgerError::Name { .. } | LedgerError::Key(_) | LedgerError::Definition(_) => {
+            ExitStatus::Config
+        }
+        LedgerError::Damaged { .. }
+        | LedgerError::Inconsistent { .. }
+        | LedgerError::RolledBack { .. }
+        | LedgerError::Decode { .. } => ExitStatus::Data,
+        LedgerError::Submission(_) => ExitStatus::Software,
+        LedgerError::Halted(_) => ExitStatus::Io,
+    }
+}
+
+fn of_state(error: &StateError) -> ExitStatus {
+    match error {
+        StateError::InUse(_) => ExitStatus::Temporary,
+        StateError::Io { error, .. } => of_io(error),
+        StateError::Ledger(error) => of_ledger(error),
+        StateError::Store { .. } => ExitStatus::Io,
+        StateError::Decode(_) | StateError::NotNext { .. } => ExitStatus::Data,
+        StateError::Destination(_) => ExitStatus::Unavailable,
+    }
+}
+
+fn of_source(error: &SourceError) -> ExitStatus {
+    match error {
+        SourceError::File { error, .. } => of_io(error),
+        SourceError::Kafka(_) => ExitStatus::Unavailable,
+        SourceError::LostByRetention { .. }
+        | SourceError::TopicShrank { .. }
+        | SourceError::TakenByAnotherLedger { .. }
+        | SourceError::OutOfOrder { .. } => ExitStatus::Data,
+    }
+}

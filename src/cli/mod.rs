@@ -1,0 +1,124 @@
+//! The command line: what can be asked for, and how it reads in `--help`.
+
+mod check;
+mod exit;
+mod look;
+mod output;
+mod run;
+mod verify;
+
+pub use exit::{ExitStatus, exit_status};
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Device events from Kafka to a ledger that anyone can verify, exactly once.
+///
+/// Ledgerline reads device events from Kafka (or a file), maps them by declarative JSONPath mappings
+/// to calls of smart contracts, signs these, executes the contracts' rules, and appends everything to
+/// a tamper-evident ledger. Try `ledgerline demo` first: it needs nothing but this program.
+///
+/// Exit status: 0 success; 64 wrong usage; 65 data that does not verify or tests that fail; 66 a file
+/// that is not there; 69 a service that is not there; 70 an internal error; 73 a file that cannot be
+/// made; 74 a failed read or write; 75 try again later; 77 not permitted; 78 a wrong configuration.
+#[derive(Debug, Parser)]
+#[command(name = "ledgerline", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// How the log is written: readable lines on a terminal, JSON otherwise.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "LEDGERLINE_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// Which lines: error, warn, info, debug, trace, or by module (`info,ledgerline::source=debug`).
+    #[arg(
+        long,
+        global = true,
+        default_value = "info",
+        env = "LEDGERLINE_LOG",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Readable lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service with a configuration.
+    ///
+    /// SIGINT or SIGTERM ends it in order: it stops reading, brings what it has read into the ledger,
+    /// writes the state, commits the group's offsets.
+    Run(ConfigArgs),
+    /// Read configuration, mappings and contracts, and report every fault with its place.
+    Check(ConfigArgs),
+    /// Run the tests that stand in mapping and contract files.
+    Test(check::TestArgs),
+    /// Verify a ledger offline, from its files alone.
+    Verify(verify::VerifyArgs),
+    /// Build the state again from the log.
+    Rebuild(LedgerArgs),
+    /// Write every entry as a JSON line, or the tree as C2SP tiles.
+    Export(verify::ExportArgs),
+    /// Make a new signing key file (Ed25519, PKCS#8 PEM, mode 0600).
+    Keygen(verify::KeygenArgs),
+    /// Show the state of a contract's assets, or of one.
+    State(look::StateArgs),
+    /// Show how an asset came to its state, newest change first.
+    History(look::HistoryArgs),
+    /// Show a transaction by its id, such as telemetry/3/4812311/0.
+    Tx(look::TransactionArgs),
+    /// Show a block, the newest where no number is given.
+    Block(look::BlockArgs),
+    /// Show records that could not become a transaction.
+    Deadletters(look::DeadLetterArgs),
+    /// Print the JSON Schema of a file's form, for editors.
+    Schema(check::SchemaArgs),
+}
+
+/// A configuration file.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration.
+    #[arg(short, long, default_value = "ledgerline.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// A ledger's directory.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    /// The ledger's directory.
+    #[arg(value_name = "DIR")]
+    pub ledger: PathBuf,
+}
+
+/// Carries a command out.
+pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
+    output::start_log(&cli.log, cli.log_format)?;
+    match cli.command {
+        Command::Run(args) => run::run(&args.config),
+        Command::Check(args) => check::check(&args.config),
+        Command::Test(args) => check::test(&args),
+        Command::Verify(args) => verify::verify(args),
+        Command::Rebuild(args) => verify::rebuild(&args.ledger),
+        Command::Export(args) => verify::export(&args),
+        Command::Keygen(args) => verify::keygen(&args),
+        Command::State(args) => look::state(&args),
+        Command::History(args) => look::history(&args),
+        Command::Tx(args) => look::transaction(&args),
+        Command::Block(args) => look::block(&args),
+        Command::Deadletters(args) => look::dead_letters(&args),
+        Command::Schema(args) => check::schema(&args),
+    }
+}

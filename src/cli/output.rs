@@ -1,0 +1,123 @@
+//! What commands print: log lines, progress bars, tables.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::{FmtSpan, JsonFields};
+
+use crate::cli::LogFormat;
+
+/// Starts the log, on standard error.
+pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(filter).context("`--log` is no filter")?;
+    let on_terminal = std::io::stderr().is_terminal();
+    let is_json = match format {
+        LogFormat::Auto => !on_terminal,
+        LogFormat::Text => false,
+        LogFormat::Json => true,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE);
+    // A second start within one process (tests) keeps the first.
+    let _ = if is_json {
+        log.json().fmt_fields(JsonFields::new()).flatten_event(true).try_init()
+    } else {
+        log.with_ansi(on_terminal).with_target(false).try_init()
+    };
+    Ok(())
+}
+
+/// A progress bar for long work, on a terminal only.
+pub struct Progress {
+    bar: Option<(&'static str, ProgressBar)>,
+}
+
+impl Progress {
+    /// No bar yet: it appears with the first news.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { bar: None }
+    }
+
+    /// Shows how far the work is.
+    pub fn show(&mut self, doing: &'static str, done: u64, all: u64) {
+        if self.bar.as_ref().is_none_or(|(shown, _)| *shown != doing) {
+            self.finish();
+            let bar = ProgressBar::new(all);
+            let style = ProgressStyle::with_template("{msg:24} {wide_bar} {percent:>3}% {eta:>5}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_message(doing);
+            self.bar = Some((doing, bar));
+        }
+        if let Some((_, bar)) = &self.bar {
+            bar.set_length(all);
+            bar.set_position(done);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&mut self) {
+        if let Some((_, bar)) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Prints a line. A closed pipe (`| head`) ends the program quietly.
+pub fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        result => result.context("writing to standard output"),
+    }
+}
+
+/// A text that came from outside, safe for a terminal: control characters are escaped.
+#[must_use]
+pub fn safe(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped: Box<dyn Iterator<Item = char>> = match c {
+                '\t' => Box::new(std::iter::once(' ')),
+                c if c.is_control() => Box::new(c.escape_default()),
+                c => Box::new(std::iter::once(c)),
+            };
+            escaped
+        })
+        .collect()
+}
+
+/// A number with thin groups of three digits.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_foreign_text() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(safe("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
+    }
+}

@@ -1,0 +1,115 @@
+//! The configuration as it is written.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::codec::yaml::Located;
+use crate::event::IdentityForm;
+use crate::source::{FileForm, KafkaForm};
+
+/// A Ledgerline configuration. Paths are relative to the file.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigForm {
+    /// The ledger.
+    pub ledger: LedgerForm,
+    /// Where records come from.
+    pub source: SourceForm,
+    /// Mapping files, or directories of them.
+    pub mappings: Vec<Located<PathBuf>>,
+    /// Contract files, or directories of them.
+    pub contracts: Vec<Located<PathBuf>>,
+    /// When a submission is due.
+    #[serde(default)]
+    pub submission: SubmissionForm,
+    /// What to do with dead letters besides keeping them in the ledger.
+    #[serde(default)]
+    pub dead_letters: DeadLettersForm,
+    /// The endpoint.
+    #[serde(default)]
+    pub monitor: MonitorForm,
+    /// Mapping threads; as many as there are cores, up to 8, where not named.
+    pub mapper_threads: Option<usize>,
+}
+
+/// The ledger.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerForm {
+    /// Name of the ledger: it stands in every signature and checkpoint and can never be changed.
+    pub name: Located<String>,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// Key file (Ed25519, PKCS#8 PEM, mode 0600) that seals blocks and signs checkpoints.
+    pub key: Located<PathBuf>,
+    /// The key file before, during a rotation.
+    pub previous_key: Option<PathBuf>,
+    /// Key file that signs submissions; the ledger's own where not named.
+    pub submitter_key: Option<PathBuf>,
+    /// Where the newest checkpoint is kept outside the directory, so that an old copy of the ledger
+    /// is noticed; `DIRECTORY.checkpoint` where not named.
+    pub checkpoint_copy: Option<PathBuf>,
+    /// A segment of the log is closed when it has grown past this many bytes.
+    pub segment_bytes: Option<u64>,
+}
+
+/// Where records come from: exactly one of `kafka` and `file`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceForm {
+    /// Kafka.
+    pub kafka: Option<KafkaForm>,
+    /// A file of JSON lines as `kcat -J` writes them, or `-` for standard input.
+    pub file: Option<FileForm>,
+    /// How device and event are identified.
+    #[serde(default)]
+    pub identity: IdentityForm,
+}
+
+/// A submission is due as soon as one of these is reached.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubmissionForm {
+    /// Transactions.
+    pub max_transactions: Located<usize>,
+    /// Bytes of arguments.
+    pub max_bytes: usize,
+    /// Milliseconds since the first record.
+    pub max_wait_ms: u64,
+}
+
+impl Default for SubmissionForm {
+    fn default() -> Self {
+        let place = crate::fault::Place::START;
+        Self {
+            max_transactions: Located { value: 500, place },
+            max_bytes: 1024 * 1024,
+            max_wait_ms: 10,
+        }
+    }
+}
+
+/// Dead letters.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeadLettersForm {
+    /// Kafka topic for copies, with the cause in headers.
+    pub topic: Option<Located<String>>,
+}
+
+/// The endpoint.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MonitorForm {
+    /// Address and port; `null` for no endpoint.
+    pub listen: Option<Located<String>>,
+}
+
+impl Default for MonitorForm {
+    fn default() -> Self {
+        let place = crate::fault::Place::START;
+        Self { listen: Some(Located { value: "127.0.0.1:8780".to_owned(), place }) }
+    }
+}

@@ -1,0 +1,355 @@
+//! Configuration: the YAML form as written, and what it comes to once everything was checked.
+//!
+//! Paths in a file are relative to that file. Secrets come from the environment (`${NAME}`) or from
+//! files (`file:PATH`) and are never printed.
+
+mod form;
+mod secret;
+
+pub use form::{ConfigForm, DeadLettersForm, LedgerForm, MonitorForm, SourceForm, SubmissionForm};
+pub use secret::environment;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::codec::yaml::{self, Located};
+use crate::contract::ContractSet;
+use crate::event::Decoder;
+use crate::fault::{Fault, Place, Severity};
+use crate::ledger::checkpoint::check_origin;
+use crate::limits::{MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
+use crate::mapping::MappingSet;
+use crate::pipeline::SubmissionLimits;
+use crate::source::{FileForm, KafkaSettings};
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The ledger.
+    pub ledger: LedgerConfig,
+    /// Where records come from.
+    pub source: SourceConfig,
+    /// Topic for copies of dead letters.
+    pub dead_letter_topic: Option<String>,
+    /// When a submission is due.
+    pub submission: SubmissionLimits,
+    /// Mapping threads.
+    pub mapper_threads: usize,
+    /// Where the endpoint listens; `None` for none.
+    pub listen: Option<SocketAddr>,
+    /// Records → events.
+    pub decoder: Decoder,
+    /// Every mapping.
+    pub mappings: MappingSet,
+    /// Every contract.
+    pub contracts: ContractSet,
+}
+
+/// The ledger's part.
+#[derive(Debug, Clone)]
+pub struct LedgerConfig {
+    /// Name, the origin of checkpoints.
+    pub name: String,
+    /// Directory.
+    pub directory: PathBuf,
+    /// Key file that seals blocks.
+    pub key: PathBuf,
+    /// Key file before a rotation.
+    pub previous_key: Option<PathBuf>,
+    /// Key file that signs submissions; the ledger's own where none is named.
+    pub submitter_key: PathBuf,
+    /// The checkpoint kept outside the directory.
+    pub checkpoint_copy: PathBuf,
+    /// A segment is closed when it has grown past this many bytes.
+    pub max_segment_bytes: u64,
+}
+
+/// A checked source.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    /// Kafka.
+    Kafka(Box<KafkaSettings>),
+    /// A file or standard input.
+    File(FileForm),
+}
+
+/// What reading a configuration came to.
+#[derive(Debug)]
+pub struct Checked {
+    /// The configuration, where nothing stands against it.
+    pub config: Option<Config>,
+    /// Everything that was found, in the order of files and places.
+    pub faults: Vec<Fault>,
+}
+
+/// Reads a configuration and everything it names.
+#[must_use]
+pub fn load(path: &Path) -> Checked {
+    let mut faults = Vec::new();
+    let config = read_form(path, &mut faults).and_then(|form| check(path, form, &mut faults));
+    faults.sort_by_key(|fault| (fault.file.clone(), fault.place));
+    let is_refused = faults.iter().any(|fault| fault.severity == Severity::Error);
+    Checked { config: config.filter(|_| !is_refused), faults }
+}
+
+fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<ConfigForm> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let fault = Fault::error(path, Place::START, format!("cannot be read: {error}"));
+            faults.push(fault.help("name the configuration with `--config FILE`"));
+            return None;
+        }
+    };
+    match yaml::parse::<ConfigForm>(path, &text) {
+        Ok(mut documents) if documents.len() == 1 => documents.pop(),
+        Ok(documents) => {
+            let message = format!("holds {} YAML documents, one is expected", documents.len());
+            faults.push(Fault::error(path, Place::START, message));
+            None
+        }
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    }
+}
+
+/// Checks one thing after the other and goes on after a fault, so that all are found at once.
+fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Config> {
+    let base = path.parent().unwrap_or(Path::new("")).to_owned();
+    let at = |file: &Path| if file == Path::new("-") { file.to_owned() } else { base.join(file) };
+    let mapping_files = files(path, &form.mappings, &at, faults);
+    let contract_files = files(path, &form.contracts, &at, faults);
+    let (mappings, mapping_faults) = MappingSet::from_texts(&texts(&mapping_files, faults));
+    let (contracts, contract_faults) = ContractSet::load(&texts(&contract_files, faults));
+    faults.extend(mapping_faults);
+    faults.extend(contract_faults);
+    faults.extend(crate::app::cross_check(&mappings, &contracts));
+    let decoder = match Decoder::new(&form.source.identity, path) {
+        Ok(decoder) => Some(decoder),
+        Err(found) => {
+            faults.extend(found);
+            None
+        }
+    };
+    let ledger = check_ledger(path, &form.ledger, &at, faults);
+    let source = check_source(path, form.source, &at, faults);
+    let submission = check_submission(path, &form.submission, faults);
+    let listen = check_listen(path, &form.monitor, faults);
+    let dead_letter_topic = check_dead_letters(path, &form.dead_letters, source.as_ref(), faults);
+    Some(Config {
+        ledger,
+        source: source?,
+        dead_letter_topic,
+        submission,
+        mapper_threads: form.mapper_threads.unwrap_or_else(default_mapper_threads),
+        listen,
+        decoder: decoder?,
+        mappings,
+        contracts,
+    })
+}
+
+fn default_mapper_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
+}
+
+/// The files of a list: a directory stands for its `.yaml` files in order of names.
+fn files(
+    path: &Path,
+    named: &[Located<PathBuf>],
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for name in named {
+        let file = at(&name.value);
+        if !file.is_dir() {
+            files.push(file);
+            continue;
+        }
+        match yaml_files(&file) {
+            Ok(found) if found.is_empty() => {
+                let message = format!("{} holds no .yaml file", file.display());
+                faults.push(Fault::warning(path, name.place, message));
+            }
+            Ok(found) => files.extend(found),
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", file.display());
+                faults.push(Fault::error(path, name.place, message));
+            }
+        }
+    }
+    files
+}
+
+/// The texts of files; what cannot be read is a fault.
+pub fn texts(files: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<(PathBuf, String)> {
+    let mut texts = Vec::new();
+    for file in files {
+        match yaml::read(file) {
+            Ok(text) => texts.push((file.clone(), text)),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    texts
+}
+
+/// The `.yaml` and `.yml` files of a directory, in order of names.
+pub fn yaml_files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let file = entry?.path();
+        let is_yaml = file.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+        if is_yaml && file.is_file() {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn check_ledger(
+    path: &Path,
+    form: &LedgerForm,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) -> LedgerConfig {
+    if let Err(error) = check_origin(&form.name.value) {
+        faults.push(
+            Fault::error(path, form.name.place, error.to_string())
+                .help("a host name and a path are a good name: example.com/cold-chain"),
+        );
+    }
+    let directory = at(&form.directory);
+    let key = at(&form.key.value);
+    if !key.exists() {
+        let message = format!("there is no key file {}", key.display());
+        let help = format!("`ledgerline keygen {}` makes one", key.display());
+        faults.push(Fault::error(path, form.key.place, message).help(help));
+    }
+    let mut default_copy = directory.clone().into_os_string();
+    default_copy.push(".checkpoint");
+    LedgerConfig {
+        name: form.name.value.clone(),
+        key: key.clone(),
+        previous_key: form.previous_key.as_deref().map(at),
+        submitter_key: form.submitter_key.as_deref().map_or(key, at),
+        checkpoint_copy: form.checkpoint_copy.as_deref().map_or(default_copy.into(), at),
+        max_segment_bytes: form.segment_bytes.unwrap_or(SEGMENT_BYTES),
+        directory,
+    }
+}
+
+fn check_source(
+    path: &Path,
+    form: SourceForm,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) -> Option<SourceConfig> {
+    match (form.kafka, form.file) {
+        (Some(mut kafka), None) => {
+            secret::resolve_kafka(path, &mut kafka, at, faults);
+            match kafka.check(path) {
+                Ok(settings) => Some(SourceConfig::Kafka(Box::new(settings))),
+                Err(found) => {
+                    faults.extend(found);
+                    None
+                }
+            }
+        }
+        (None, Some(mut file)) => {
+            file.path = at(&file.path);
+            Some(SourceConfig::File(file))
+        }
+        _ => {
+            let message = "`source` must have exactly one of `kafka` and `file`";
+            faults.push(Fault::error(path, Place::START, message));
+            None
+        }
+    }
+}
+
+fn check_submission(
+    path: &Path,
+    form: &SubmissionForm,
+    faults: &mut Vec<Fault>,
+) -> SubmissionLimits {
+    let most = MAX_SUBMISSION_TRANSACTIONS;
+    let count = &form.max_transactions;
+    if !(1..=most).contains(&count.value) {
+        let message = format!("`max_transactions` is {}, allowed is 1 to {most}", count.value);
+        faults.push(Fault::error(path, count.place, message));
+    }
+    SubmissionLimits {
+        max_transactions: count.value,
+        max_bytes: form.max_bytes,
+        max_wait: Duration::from_millis(form.max_wait_ms),
+    }
+}
+
+fn check_listen(path: &Path, form: &MonitorForm, faults: &mut Vec<Fault>) -> Option<SocketAddr> {
+    let listen = form.listen.as_ref()?;
+    match listen.value.parse::<SocketAddr>() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let message = format!("`{}` is no address to listen on", listen.value);
+            let help = "an IP address and a port, such as 127.0.0.1:8780";
+            faults.push(Fault::error(path, listen.place, message).help(help));
+            None
+        }
+    }
+}
+
+fn check_dead_letters(
+    path: &Path,
+    form: &DeadLettersForm,
+    source: Option<&SourceConfig>,
+    faults: &mut Vec<Fault>,
+) -> Option<String> {
+    let topic = form.topic.as_ref()?;
+    let fault = match source {
+        _ if !crate::event::is_topic(&topic.value) => {
+            Some(format!("Kafka allows no topic named `{}`", topic.value))
+        }
+        Some(SourceConfig::Kafka(kafka)) if kafka.topics().contains(&topic.value) => {
+            Some(format!("`{}` is also read: every dead letter would come back", topic.value))
+        }
+        Some(SourceConfig::File(_)) => {
+            Some("dead letters can only be sent to Kafka where Kafka is the source".to_owned())
+        }
+        _ => None,
+    };
+    faults.extend(fault.map(|message| Fault::error(path, topic.place, message)));
+    Some(topic.value.clone())
+}
+
+/// JSON Schema of the configuration file, for editors.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(ConfigForm).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_files_are_faults_with_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (good, latin1) = (folder.path().join("m.yaml"), folder.path().join("latin1.yaml"));
+        std::fs::write(&good, "mapping: m\n").unwrap();
+        std::fs::write(&latin1, b"mapping: m\n# caf\xe9\n").unwrap();
+        let mut faults = Vec::new();
+        let texts = texts(&[good, latin1, folder.path().join("absent.yaml")], &mut faults);
+        assert_eq!(texts.len(), 1);
+        assert_eq!(
+            (faults[0].place.line, faults[0].message.as_str()),
+            (2, "the file is not UTF-8")
+        );
+        assert!(faults[1].message.contains("cannot be read"), "{}", faults[1]);
+        assert_eq!(faults.len(), 2);
+    }
+}

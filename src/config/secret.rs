@@ -1,0 +1,114 @@
+//! Values from outside the file: `${NAME}` from the environment, `file:PATH` from a file.
+
+use std::path::{Path, PathBuf};
+
+use crate::codec::yaml::Located;
+use crate::fault::{Fault, Place};
+use crate::source::{KafkaForm, Property};
+
+/// Longest secret that is read from a file, in bytes.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// A variable of the environment. The only place that asks for one.
+#[must_use]
+#[allow(clippy::disallowed_methods)] // this is the environment's home
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Resolves the references in a Kafka source.
+pub fn resolve_kafka(
+    path: &Path,
+    form: &mut KafkaForm,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) {
+    for text in [&mut form.brokers, &mut form.group] {
+        resolve_text(path, text, at, faults);
+    }
+    form.topics.iter_mut().for_each(|topic| resolve_text(path, topic, at, faults));
+    for property in form.properties.values_mut() {
+        let mut text = property.value.reveal().to_owned();
+        resolve(path, property.place, &mut text, at).unwrap_or_else(|fault| faults.push(fault));
+        property.value = Property::new(text);
+    }
+}
+
+fn resolve_text(
+    path: &Path,
+    text: &mut Located<String>,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) {
+    resolve(path, text.place, &mut text.value, at).unwrap_or_else(|fault| faults.push(fault));
+}
+
+fn resolve(
+    path: &Path,
+    place: Place,
+    text: &mut String,
+    at: &impl Fn(&Path) -> PathBuf,
+) -> Result<(), Fault> {
+    let fault = |message: String| Fault::error(path, place, message);
+    if let Some(file) = text.strip_prefix("file:") {
+        let file = at(Path::new(file.trim()));
+        let read = std::fs::metadata(&file).and_then(|metadata| match metadata.len() {
+            len if len > MAX_SECRET_BYTES => Err(std::io::Error::other("it is too long")),
+            _ => std::fs::read_to_string(&file),
+        });
+        let secret =
+            read.map_err(|error| fault(format!("{} cannot be read: {error}", file.display())))?;
+        *text = secret.trim_end_matches(['\r', '\n']).to_owned();
+        return Ok(());
+    }
+    *text = expand(text)
+        .map_err(|message| fault(message).help("write `$${` for a text that really holds `${`"))?;
+    Ok(())
+}
+
+fn expand(text: &str) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, behind) = rest.split_at(at);
+        if let Some(escaped) = before.strip_suffix('$') {
+            out.push_str(escaped);
+            out.push_str("${");
+            rest = &behind[2..];
+            continue;
+        }
+        out.push_str(before);
+        let end = behind.find('}').ok_or("`${` has no `}`")?;
+        let name = &behind[2..end];
+        let value =
+            environment(name).ok_or_else(|| format!("the environment has no variable `{name}`"))?;
+        out.push_str(&value);
+        rest = &behind[end + 1..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_filled_in() {
+        let path = environment("PATH").unwrap();
+        let cases = [
+            ("plain", Ok("plain".to_owned())),
+            ("a${PATH}b", Ok(format!("a{path}b"))),
+            ("a$${PATH}b", Ok("a${PATH}b".to_owned())),
+            ("${LEDGERLINE_NO_SUCH}", Err("`LEDGERLINE_NO_SUCH`")),
+            ("${PATH", Err("no `}`")),
+        ];
+        for (text, expected) in cases {
+            match (expand(text), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{text}"),
+                (Err(found), Err(part)) => assert!(found.contains(part), "{text}: {found}"),
+                (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
+            }
+        }
+    }
+}
