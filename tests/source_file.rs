@@ -27,7 +27,10 @@ fn read(source: &mut FileSource, assignments: &Assignments, most: usize) -> Vec<
     while records.len() < most {
         match source.poll(Duration::from_secs(10)).unwrap() {
             Polled::Batch(batch) => {
-                assert_eq!(assignments.accept(&batch), Accepted::Next);
+                assert_eq!(
+                    assignments.accept(&batch.partition, batch.generation, batch.from..batch.next),
+                    Accepted::Next
+                );
                 for record in batch.records() {
                     let partition = record.partition.to_string();
                     records.push((partition, record.offset, decoder.decode(&record)));
