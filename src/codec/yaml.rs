@@ -3,6 +3,10 @@
 //! A file of definitions holds one or more documents. Each document's text is a definition of its
 //! own: that slice, and not what a parser made of it, is what goes into the ledger.
 
+mod exact;
+
+pub use exact::Exact;
+
 use std::borrow::Cow;
 use std::io::Read as _;
 use std::path::Path;
@@ -78,7 +82,7 @@ impl Document<'_> {
         // Empty lines in front shift every place to where it is in the file.
         let skipped = usize::try_from(self.first_line - 1).unwrap_or(0);
         let padded = "\n".repeat(skipped) + self.text;
-        serde_saphyr::from_str(&padded).map_err(|error| {
+        exact::with_source(padded, |text| serde_saphyr::from_str(text)).map_err(|error| {
             let start = Place { line: self.first_line, column: 1 };
             let place = error.location().map_or(start, place_of);
             explained(file, place, &error.without_snippet().to_string())

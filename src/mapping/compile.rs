@@ -17,7 +17,7 @@ use super::form::{
 use super::jsonpath::{Path, Step};
 use super::matching::{Condition, Glob, Matcher};
 use crate::codec::Digest;
-use crate::codec::yaml::{Document, Located};
+use crate::codec::yaml::{Document, Exact, Located};
 use crate::expression::Expression;
 use crate::fault::{Fault, Place, Severity, did_you_mean};
 use crate::limits::MAX_MAPPING_FIELDS;
@@ -322,15 +322,15 @@ impl Compiler<'_> {
     fn fixed(
         &mut self,
         what: &str,
-        value: Option<&Located<Value>>,
+        value: Option<&Located<Exact>>,
         declared: FieldType,
     ) -> Option<Value> {
         let value = value?;
-        if value.value.is_null() {
+        if value.value.0.is_null() {
             self.fault(value.place, format!("{what} is null, which counts as absent"), "");
             return None;
         }
-        match declared.convert(Cow::Borrowed(&value.value)) {
+        match declared.convert(Cow::Borrowed(&value.value.0)) {
             Ok(value) => Some(value),
             Err(message) => {
                 let help = "the field's `type` says what it must be";

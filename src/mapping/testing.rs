@@ -5,6 +5,7 @@ use similar::TextDiff;
 
 use super::form::{EventForm, ExpectForm, KafkaForm, RecordForm, RejectedForm, TestForm};
 use super::{Mapping, Outcome, evaluate_all};
+use crate::codec::yaml::Exact;
 use crate::codec::{Digest, Writer, json, number};
 use crate::event::{
     Cause, Decoder, Device, Event, EventInfo, Headers, Record, Rejection, SourcePartition, time,
@@ -47,7 +48,7 @@ fn failure(mapping: &Mapping, test: &TestForm) -> Option<String> {
 
 /// An event from its parts; what is not said comes from the mapping's `match`.
 fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
-    let payload = form.payload.as_ref().map_or(Value::Null, |payload| payload.value.clone());
+    let payload = form.payload.as_ref().map_or(Value::Null, |payload| payload.value.0.clone());
     let bytes = payload.to_string().into_bytes();
     // The same bounds as for a record: a test cannot promise what a record is refused for.
     let payload = json::parse(&bytes).map_err(|error| format!("the payload: {error}"))?;
@@ -110,13 +111,12 @@ fn headers(form: &KafkaForm) -> Vec<u8> {
     writer.into_bytes()
 }
 
-fn payload_difference(expected: &[Value], outcome: &Outcome) -> Option<String> {
+fn payload_difference(expected: &[Exact], outcome: &Outcome) -> Option<String> {
+    let expected: Value = expected.iter().map(|arguments| arguments.0.clone()).collect();
     let Outcome::Mapped(payloads) = outcome else {
-        let expected = pretty(&Value::Array(expected.to_vec()));
-        return Some(format!("expected payloads: {expected}\ngot: {}", shown(outcome)));
+        return Some(format!("expected payloads: {}\ngot: {}", pretty(&expected), shown(outcome)));
     };
-    let given: Vec<Value> = payloads.iter().map(|payload| payload.arguments.clone()).collect();
-    let (expected, given) = (Value::Array(expected.to_vec()), Value::Array(given));
+    let given: Value = payloads.iter().map(|payload| payload.arguments.clone()).collect();
     if is_equal(&expected, &given) {
         return None;
     }

@@ -103,7 +103,7 @@ fn absent_values() {
         ("{path: $.payload.t, required: true}", "{}", missing),
         ("{path: $.payload.t, required: false}", "{}", "{}"),
         ("{path: $.payload.t, required: false}", r#"{"t":null}"#, "{}"),
-        ("{path: $.payload.t, default: 0.50}", "{}", r#"{"a":0.5}"#),
+        ("{path: $.payload.t, default: 0.50}", "{}", r#"{"a":0.50}"#),
         ("{path: $.payload.t, default: '7', type: integer}", r#"{"t":null}"#, r#"{"a":7}"#),
         ("{path: $.payload.t, default: 7}", r#"{"t":1}"#, r#"{"a":1}"#),
         ("{path: '$.payload.t[*]', required: false}", "{}", "{}"),

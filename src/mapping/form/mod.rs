@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::convert::FieldType;
 use crate::call::Function;
-use crate::codec::yaml::Located;
+use crate::codec::yaml::{Exact, Located};
 
 /// A mapping: which events it takes, which function of which contract it calls, and how the
 /// arguments come out of the event.
@@ -114,7 +113,7 @@ pub struct FullFieldForm {
     pub path: Option<Located<String>>,
     /// This value, always.
     #[serde(default, deserialize_with = "present")]
-    pub constant: Option<Located<Value>>,
+    pub constant: Option<Located<Exact>>,
     /// CEL over `payload`, `device`, `event`, `kafka`, and within `for_each` `item` and `index`.
     /// The field is absent where the expression misses a field.
     #[serde(default)]
@@ -125,17 +124,17 @@ pub struct FullFieldForm {
     pub required: Option<Located<bool>>,
     /// Value where the field is absent.
     #[serde(default, deserialize_with = "present")]
-    pub default: Option<Located<Value>>,
+    pub default: Option<Located<Exact>>,
     /// Type of the argument. Values of other types are converted where that is exact, such as
     /// "21" or 21.0 to the integer 21, and rejected otherwise.
     #[serde(default, rename = "type")]
     pub declared: FieldType,
     /// Table from the found text, number or boolean to the value.
     #[serde(default)]
-    pub lookup: Option<Located<Entries<Located<Value>>>>,
+    pub lookup: Option<Located<Entries<Located<Exact>>>>,
     /// Value for what stands not in `lookup`; rejected where absent.
     #[serde(default, deserialize_with = "present")]
-    pub otherwise: Option<Located<Value>>,
+    pub otherwise: Option<Located<Exact>>,
 }
 
 /// Where `extension` goes.
@@ -171,7 +170,7 @@ pub struct TestForm {
 pub struct EventForm {
     /// The body.
     #[serde(default, deserialize_with = "present")]
-    pub payload: Option<Located<Value>>,
+    pub payload: Option<Located<Exact>>,
     /// Who sent it.
     #[serde(default)]
     pub device: DeviceForm,
@@ -254,7 +253,7 @@ pub struct RecordForm {
 #[serde(rename_all = "snake_case")]
 pub enum ExpectForm {
     /// The arguments of each payload, in order. Numbers are compared by value.
-    Payloads(Vec<Value>),
+    Payloads(Vec<Exact>),
     /// The mapping does not take the event.
     Filtered,
     /// The event goes to the dead letters.
