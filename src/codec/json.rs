@@ -19,8 +19,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::limits::{MAX_JSON_DEPTH, MAX_NUMBER_BYTES};
 
-/// The name under which `serde_json` hands over a number's digits.
-const NUMBER_NAME: &str = "$serde_json::private::Number";
+/// The name under which `serde_json` hands over a number's digits. No object may have it.
+pub const NUMBER_NAME: &str = "$serde_json::private::Number";
 /// A byte order mark in UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Mapping;
 use super::convert::FieldType;
 use super::document::Part;
 use super::field::{Field, Lookup, Query, Source};
@@ -16,8 +15,9 @@ use super::form::{
 };
 use super::jsonpath::{Path, Step};
 use super::matching::{Condition, Glob, Matcher};
-use crate::codec::Digest;
+use super::{Mapping, testing};
 use crate::codec::yaml::{Document, Exact, Located};
+use crate::codec::{Digest, json};
 use crate::expression::Expression;
 use crate::fault::{Fault, Place, Severity, did_you_mean};
 use crate::limits::MAX_MAPPING_FIELDS;
@@ -66,6 +66,7 @@ impl Compiler<'_> {
             let help = "give it `fields`, or `extension: true` for the whole payload";
             self.fault(form.mapping.place, "the mapping gives no arguments", help);
         }
+        self.faults.extend(testing::faults(self.file, &form.tests));
         Mapping {
             name: form.mapping.value.as_str().into(),
             text: text.into(),
@@ -210,7 +211,9 @@ impl Compiler<'_> {
     fn names(&mut self, target: &Located<String>) -> Option<Vec<String>> {
         let text = &target.value;
         let names: Vec<String> = text.split('.').map(str::to_owned).collect();
-        let is_name = |name: &String| !name.is_empty() && !name.chars().any(char::is_control);
+        let is_name = |name: &String| {
+            !name.is_empty() && !name.starts_with('$') && !name.chars().any(char::is_control)
+        };
         if text.len() <= MAX_NAME_BYTES && names.iter().all(is_name) {
             return Some(names);
         }
@@ -328,6 +331,10 @@ impl Compiler<'_> {
         let value = value?;
         if value.value.0.is_null() {
             self.fault(value.place, format!("{what} is null, which counts as absent"), "");
+            return None;
+        }
+        if let Err(error) = json::parse(value.value.0.to_string().as_bytes()) {
+            self.fault(value.place, format!("{what} cannot be kept: {}", error.message), "");
             return None;
         }
         match declared.convert(Cow::Borrowed(&value.value.0)) {

@@ -11,8 +11,11 @@ use super::extension::Taken;
 use super::field::{Query, Selected};
 use super::jsonpath::Root;
 use crate::call::Payload;
+use crate::codec::json::NUMBER_NAME;
 use crate::event::{Cause, Rejection};
-use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD};
+use crate::limits::{
+    MAX_ARGUMENTS_BYTES, MAX_JSON_DEPTH, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD,
+};
 
 /// The payloads of one record so far.
 #[derive(Default)]
@@ -24,7 +27,7 @@ pub(super) struct Outputs {
 
 impl Outputs {
     fn push(&mut self, payload: Payload) -> Result<(), Rejection> {
-        let bytes = json_bytes(&payload.arguments);
+        let bytes = json_bytes(&payload.arguments, MAX_JSON_DEPTH)?;
         if bytes > MAX_ARGUMENTS_BYTES {
             let message =
                 format!("the arguments take {bytes} bytes, the limit is {MAX_ARGUMENTS_BYTES}");
@@ -145,24 +148,40 @@ fn insert(arguments: &mut Map<String, Value>, names: &[String], value: Value) {
     object.insert(name.clone(), value);
 }
 
-/// The bytes that the JSON text of a value takes.
-fn json_bytes(value: &Value) -> usize {
-    match value {
+/// The bytes that the JSON text of a value takes, where every reader takes that text back: it is not
+/// too deep, and no object bears the reserved name, which an expression may have computed.
+fn json_bytes(value: &Value, depth_left: usize) -> Result<usize, Rejection> {
+    let deeper = || {
+        depth_left.checked_sub(1).ok_or_else(|| {
+            let message = format!("the arguments are nested deeper than {MAX_JSON_DEPTH}");
+            Rejection::new(Cause::TooDeep, "", message)
+        })
+    };
+    Ok(match value {
         Value::Null | Value::Bool(true) => 4,
         Value::Bool(false) => 5,
         Value::Number(number) => number.as_str().len(),
         Value::String(text) => text_bytes(text),
         Value::Array(elements) => {
-            let commas = elements.len().saturating_sub(1);
-            2 + commas + elements.iter().map(json_bytes).sum::<usize>()
+            let depth_left = deeper()?;
+            elements.iter().try_fold(2 + elements.len().saturating_sub(1), |bytes, element| {
+                Ok(bytes + json_bytes(element, depth_left)?)
+            })?
         }
         Value::Object(members) => {
-            let commas = members.len().saturating_sub(1);
-            let member =
-                |(name, value): (&String, &Value)| text_bytes(name) + 1 + json_bytes(value);
-            2 + commas + members.iter().map(member).sum::<usize>()
+            let depth_left = deeper()?;
+            members.iter().try_fold(
+                2 + members.len().saturating_sub(1),
+                |bytes, (name, value)| {
+                    if name == NUMBER_NAME {
+                        let message = format!("an object has the reserved name `{NUMBER_NAME}`");
+                        return Err(Rejection::new(Cause::Expression, "", message));
+                    }
+                    Ok(bytes + text_bytes(name) + 1 + json_bytes(value, depth_left)?)
+                },
+            )?
         }
-    }
+    })
 }
 
 fn text_bytes(text: &str) -> usize {
@@ -189,7 +208,8 @@ mod tests {
             r#"{"a":{"b":[]},"ä":"\u0000\u001f\"\\\n/"}"#,
         ] {
             let value = json::parse(text.as_bytes()).unwrap();
-            assert_eq!(json_bytes(&value), value.to_string().len(), "{text}");
+            let bytes = json_bytes(&value, MAX_JSON_DEPTH);
+            assert_eq!(bytes, Ok(value.to_string().len()), "{text}");
         }
     }
 
@@ -197,7 +217,7 @@ mod tests {
         #[test]
         fn bytes_of_any_text(text in "\\PC*|[\x00-\x7f]*") {
             let value = Value::from(text);
-            prop_assert_eq!(json_bytes(&value), value.to_string().len());
+            prop_assert_eq!(json_bytes(&value, 0), Ok(value.to_string().len()));
         }
     }
 }

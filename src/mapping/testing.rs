@@ -1,16 +1,18 @@
 //! The tests that stand in a mapping's file, run on the real evaluation.
 
+use std::path::Path;
+
 use serde_json::Value;
 use similar::TextDiff;
 
 use super::form::{EventForm, ExpectForm, KafkaForm, RecordForm, RejectedForm, TestForm};
 use super::{Mapping, Outcome, evaluate_all};
-use crate::codec::yaml::Exact;
+use crate::codec::yaml::{Exact, Located};
 use crate::codec::{Digest, Writer, json, number};
 use crate::event::{
     Cause, Decoder, Device, Event, EventInfo, Headers, Record, Rejection, SourcePartition, time,
 };
-use crate::fault::TestResult;
+use crate::fault::{Fault, TestResult, did_you_mean};
 
 /// Topic of a test's event where neither the test nor the mapping names one.
 const TOPIC: &str = "test";
@@ -26,6 +28,31 @@ pub(super) fn run(mapping: &Mapping) -> Vec<TestResult> {
         failure: failure(mapping, &test.value),
     });
     results.collect()
+}
+
+/// What cannot be run of these tests.
+pub(super) fn faults(file: &Path, tests: &[Located<TestForm>]) -> Vec<Fault> {
+    tests.iter().filter_map(|test| fault(file, test)).collect()
+}
+
+fn fault(file: &Path, test: &Located<TestForm>) -> Option<Fault> {
+    let form = &test.value;
+    if form.event.is_some() == form.record.is_some() {
+        let message = format!("the test `{}` has no event", form.name);
+        return Some(Fault::error(file, test.place, message).help("one of `event` and `record`"));
+    }
+    let time = form.event.as_ref().and_then(|event| event.event.time.as_ref());
+    if let Some(Err(error)) = time.map(|time| time::parse(&time.value)) {
+        let place = time.map_or(test.place, |time| time.place);
+        return Some(Fault::error(file, place, error.to_string()));
+    }
+    let ExpectForm::Rejected(RejectedForm { cause, .. }) = &form.expect.value else { return None };
+    let known = Cause::ALL.map(Cause::name);
+    if known.contains(&cause.value.as_str()) {
+        return None;
+    }
+    let message = format!("there is no cause `{}`", cause.value);
+    Some(Fault::error(file, cause.place, message).help(did_you_mean(&cause.value, known)))
 }
 
 /// What differs from what the test expects.
@@ -127,10 +154,6 @@ fn payload_difference(expected: &[Exact], outcome: &Outcome) -> Option<String> {
 
 fn rejection_difference(expected: &RejectedForm, outcome: &Outcome) -> Option<String> {
     let cause = &expected.cause.value;
-    if !Cause::ALL.iter().any(|known| known.name() == cause) {
-        let help = crate::fault::did_you_mean(cause, Cause::ALL.iter().map(|known| known.name()));
-        return Some(format!("there is no cause `{cause}`; {help}"));
-    }
     let wanted = match &expected.path {
         Some(path) => format!("rejected, {cause} at {path}"),
         None => format!("rejected, {cause}"),
