@@ -133,6 +133,10 @@ pub const MAX_SCANNED_BLOCKS: u64 = 500;
 /// Entries after which such a search looks at no further block. A page that is polled must not take
 /// a processor from ingestion.
 pub const MAX_SCANNED_ENTRIES: usize = 20_000;
+/// Bytes of JSON after which a page takes no further step: states and histories may be large.
+pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Items that are looked for in one step of a page; what they were found in is let go after it.
+pub const PAGE_STEP: usize = 25;
 /// Items of a page where the caller does not say how many.
 pub const DEFAULT_PAGE: usize = 20;
 /// Connections that the endpoint holds at a time; more wait in the system's queue.

@@ -24,7 +24,7 @@ use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
 use ledgerline::ledger::{
     DeadLetter, Definition, DefinitionKind, Filtered, LedgerReader, LedgerWriter, Progress, Work,
 };
-use ledgerline::limits::{MAX_PAGE_ITEMS, MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
+use ledgerline::limits::{MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
 use ledgerline::monitor::{self, Endpoint, Queries, Service};
 use ledgerline::pipeline::catch_up;
 use ledgerline::pipeline::status::Status;
@@ -73,15 +73,16 @@ fn count(holds: impl Fn(u64) -> bool) -> usize {
 }
 
 fn is_valid(offset: u64) -> bool {
-    offset % 7 > 0
+    !offset.is_multiple_of(7)
 }
 
 /// The transaction of an offset. Every fifth is of the hostile key, every seventh of a contract
 /// that is not there, every eleventh is too warm.
 fn transaction(offset: u64) -> Transaction {
-    let key = if offset % 5 == 0 { HOSTILE.to_owned() } else { format!("C-{:03}", offset % 40) };
-    let contract = if offset % 7 == 0 { "absent" } else { "cold_chain" };
-    let temperature = if offset % 11 == 0 { 9 } else { 4 };
+    let key =
+        if offset.is_multiple_of(5) { HOSTILE.to_owned() } else { format!("C-{:03}", offset % 40) };
+    let contract = if offset.is_multiple_of(7) { "absent" } else { "cold_chain" };
+    let temperature = if offset.is_multiple_of(11) { 9 } else { 4 };
     let arguments = json!({
         "assetID": key, "temperature": temperature, "cargo": {"kind": "fish", "n": offset % 3}
     });
@@ -299,6 +300,26 @@ fn every_question_has_an_answer() {
 }
 
 #[test]
+fn the_page_loads_nothing_from_elsewhere_and_makes_no_markup_of_data() {
+    let running = run();
+    let address = running.endpoint.address();
+    let page = get(address, "/").text();
+    let script = get(address, "/overview.js").text();
+    for text in [&page, &script, &get(address, "/overview.css").text()] {
+        assert!(!text.contains("http:") && !text.contains("https:") && !text.contains("=\"//"));
+    }
+    for word in ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "Function("]
+    {
+        assert!(!script.contains(word), "{word}");
+    }
+    assert!(!page.contains("<script>") && !page.contains(" style=") && !page.contains(" onclick"));
+    for id in page.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let named = page.contains(&format!("by=\"{id}\""));
+        assert!(named || script.contains(&format!("\"{id}\"")), "nothing fills {id}");
+    }
+}
+
+#[test]
 fn pages_lead_through_everything_once() {
     let running = run();
     let address = running.endpoint.address();
@@ -349,7 +370,7 @@ fn pages_lead_through_everything_once() {
     let entries: Vec<_> = history.iter().map(|change| change["entry"].as_u64().unwrap()).collect();
     assert!(entries.is_sorted_by(|newer, older| newer > older), "newest first, none twice");
     assert_eq!(history.last().unwrap()["write"].get("replaced"), None);
-    assert_eq!(entries.len(), count(|offset| offset % 5 == 0 && is_valid(offset)));
+    assert_eq!(entries.len(), count(|offset| offset.is_multiple_of(5) && is_valid(offset)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use prometheus::proto::{
 use crate::contract::InvalidCode;
 use crate::event::Cause;
 use crate::ledger::LedgerReader;
-use crate::monitor::service::Service;
+use crate::monitor::service::{Service, seconds};
 use crate::pipeline::status::{QUEUEING_BUCKETS_US, Stage};
 use crate::state::Projection;
 
@@ -99,11 +99,9 @@ fn stages(families: &mut Families, service: &Service) {
         Value::from(sum_us).0 / MICROS,
     );
     if let Some(age_ms) = status.freshness_ms() {
-        let age = Value::from(age_ms.unsigned_abs()).0 / 1_000.0;
-        let age = if age_ms < 0 { -age } else { age };
         families
             .gauges("ledgerline_freshness_seconds", "Age of the newest event when it was applied.")
-            .add(&[], Value(age));
+            .add(&[], Value(seconds(age_ms)));
     }
 }
 
@@ -113,6 +111,11 @@ fn ledger(families: &mut Families, service: &Service) {
     let (head, counts) = (ledger.head(), ledger.counts());
     families.gauges("ledgerline_blocks", "Blocks in the ledger.").add(&[], head.height);
     families.gauges("ledgerline_entries", "Entries in the ledger.").add(&[], head.tree_size);
+    if let Some(age_ms) = service.block_age_ms() {
+        families
+            .gauges("ledgerline_newest_block_age_seconds", "Time since the newest block was made.")
+            .add(&[], Value(seconds(age_ms)));
+    }
     for (name, help, value) in [
         ("ledgerline_commits_total", "Group commits: writes with one sync.", counts.commits),
         ("ledgerline_blocks_written_total", "Blocks written by this process.", counts.blocks),

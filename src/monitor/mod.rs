@@ -5,17 +5,20 @@
 //! and the state folded from them.
 
 mod answer;
+mod filter;
 mod http;
 pub mod json;
 mod metrics;
 mod overview;
+mod page;
 pub mod query;
 mod request;
 mod server;
 pub mod service;
 pub mod views;
 
-pub use query::{Queries, QueryError, TransactionFilter, VerdictFilter};
+pub use filter::{TransactionFilter, VerdictFilter};
+pub use query::{Queries, QueryError};
 pub use server::{Endpoint, EndpointError};
 pub use service::Service;
 

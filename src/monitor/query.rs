@@ -3,11 +3,11 @@
 //! Every answer is a page, found within a bounded number of steps. Only durable blocks are read, and
 //! no lock is held while a file is read, so no question holds up ingestion.
 
+use std::fmt;
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-use crate::contract::{InvalidCode, Verdict};
 use crate::event::{SourcePartition, SourcePosition};
 use crate::fault::did_you_mean;
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError, verifier_key};
@@ -18,6 +18,8 @@ use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
 use crate::ledger::tree::TreeError;
 use crate::ledger::{DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::limits::MAX_SCANNED_ASSETS;
+use crate::monitor::filter::TransactionFilter;
+use crate::monitor::page::gather;
 use crate::monitor::views::{
     AssetView, BlockSummary, BlockView, ChangeView, DeadLetterSummary, DeadLetterView,
     DefinitionView, Page, ProofView, TransactionSummary, TransactionView, record_id,
@@ -61,57 +63,23 @@ fn not_found(what: impl Into<String>) -> QueryError {
     QueryError::NotFound(what.into())
 }
 
-/// Which transactions a search gives.
-#[derive(Debug, Clone, Default)]
-pub struct TransactionFilter {
-    /// Device type and id, `type:id`.
-    pub device: Option<String>,
-    /// Name of the contract.
-    pub contract: Option<String>,
-    /// `valid`, `invalid` or the name of a reason.
-    pub verdict: Option<VerdictFilter>,
-}
+/// Where a list of alerts goes on: behind this asset.
+struct AlertCursor((String, String));
 
-/// Which verdicts a search gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VerdictFilter {
-    /// Valid ones.
-    Valid,
-    /// All that are not valid.
-    Invalid,
-    /// Invalid for this reason.
-    Code(InvalidCode),
-}
-
-impl std::str::FromStr for VerdictFilter {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let code = InvalidCode::ALL.into_iter().find(|code| code.name() == text);
-        match (text, code) {
-            ("valid", _) => Ok(Self::Valid),
-            ("invalid", _) => Ok(Self::Invalid),
-            (_, Some(code)) => Ok(Self::Code(code)),
-            (_, None) => {
-                let names = InvalidCode::ALL.into_iter().map(InvalidCode::name);
-                Err(did_you_mean(text, ["valid", "invalid"].into_iter().chain(names)))
-            }
-        }
+impl fmt::Display for AlertCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (contract, key) = &self.0;
+        write!(f, "{contract}/{key}")
     }
 }
 
-impl TransactionFilter {
-    fn takes(&self, entry: &Entry) -> bool {
-        let Entry::Transaction { transaction, verdict, .. } = entry else { return false };
-        let has_verdict = |wanted: VerdictFilter| match (wanted, verdict) {
-            (VerdictFilter::Valid, verdict) => verdict.is_valid(),
-            (VerdictFilter::Invalid, verdict) => !verdict.is_valid(),
-            (VerdictFilter::Code(wanted), Verdict::Invalid { code, .. }) => *code == wanted,
-            (VerdictFilter::Code(_), Verdict::Valid) => false,
-        };
-        self.device.as_ref().is_none_or(|device| *device == transaction.device)
-            && self.contract.as_ref().is_none_or(|contract| **contract == *transaction.contract)
-            && self.verdict.is_none_or(has_verdict)
+/// Where a list of dead letters goes on: before this place of this block.
+struct LetterPlace(LetterCursor);
+
+impl fmt::Display for LetterPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (block, at) = self.0;
+        write!(f, "{block}/{at}")
     }
 }
 
@@ -266,12 +234,15 @@ impl Queries {
         filter: &Filter,
         limit: usize,
     ) -> Result<Page<AssetView>, QueryError> {
-        let (assets, next) =
-            self.world.list(contract, after, filter, (limit, MAX_SCANNED_ASSETS))?;
-        if assets.is_empty() && next.is_none() {
+        let page = gather(after.map(str::to_owned), limit, |after, step| {
+            let bounds = (step, MAX_SCANNED_ASSETS);
+            let (assets, next) = self.world.list(contract, after.as_deref(), filter, bounds)?;
+            Ok((assets.into_iter().map(AssetView::from).collect(), next))
+        })?;
+        if page.items.is_empty() && page.next.is_none() {
             self.known_contract(contract)?;
         }
-        Ok(Page { items: assets.into_iter().map(AssetView::from).collect(), next })
+        Ok(page)
     }
 
     /// Refuses a contract that the ledger never recorded.
@@ -311,9 +282,11 @@ impl Queries {
             return Err(not_found(format!("`{contract}` never had an asset `{key}`")));
         };
         let from = from.unwrap_or(newest).min(newest);
-        let (found, next) = history::of_asset(&*self.ledger, (contract, key), from, limit)?;
-        let items = found.iter().filter_map(|found| ChangeView::of(found, key)).collect();
-        Ok(Page { items, next: next.map(|next| next.to_string()) })
+        gather(Some(from), limit, |from, step| {
+            let from = from.unwrap_or(newest);
+            let (found, next) = history::of_asset(&*self.ledger, (contract, key), from, step)?;
+            Ok((found.iter().filter_map(|found| ChangeView::of(found, key)).collect(), next))
+        })
     }
 
     /// Assets with an active alert behind a contract and key, in order of contract and key.
@@ -322,10 +295,12 @@ impl Queries {
         after: Option<(String, String)>,
         limit: usize,
     ) -> Result<Page<AssetView>, QueryError> {
-        let after = after.map(|(contract, key)| (Arc::from(contract), key));
-        let (assets, next) = self.world.alerts(after.as_ref(), limit)?;
-        let next = next.map(|(contract, key)| format!("{contract}/{key}"));
-        Ok(Page { items: assets.into_iter().map(AssetView::from).collect(), next })
+        gather(after.map(AlertCursor), limit, |after, step| {
+            let after = after.map(|AlertCursor((contract, key))| (Arc::from(contract), key));
+            let (assets, next) = self.world.alerts(after.as_ref(), step)?;
+            let next = next.map(|(contract, key)| AlertCursor((contract.to_string(), key)));
+            Ok((assets.into_iter().map(AssetView::from).collect(), next))
+        })
     }
 
     /// The newest change of each asset, newest first.
@@ -341,12 +316,14 @@ impl Queries {
         before: Option<LetterCursor>,
         limit: usize,
     ) -> Result<Page<DeadLetterSummary>, QueryError> {
-        let (found, next) = history::dead_letters(&*self.ledger, before, limit)?;
-        let view = |found: &history::FoundLetter| {
-            Some(DeadLetterSummary::new(&found.block, found.letter()?))
-        };
-        let next = next.map(|(block, at)| format!("{block}/{at}"));
-        Ok(Page { items: found.iter().filter_map(view).collect(), next })
+        gather(before.map(LetterPlace), limit, |before, step| {
+            let before = before.map(|LetterPlace(place)| place);
+            let (found, next) = history::dead_letters(&*self.ledger, before, step)?;
+            let view = |found: &history::FoundLetter| {
+                Some(DeadLetterSummary::new(&found.block, found.letter()?))
+            };
+            Ok((found.iter().filter_map(view).collect(), next.map(LetterPlace)))
+        })
     }
 
     /// The dead letter of a record.

@@ -52,6 +52,8 @@ pub struct StatusView {
     pub block_hash: Digest,
     /// When it was made; absent before the first.
     pub block_time: Option<String>,
+    /// How long ago that was, in seconds.
+    pub block_age_seconds: Option<f64>,
     /// The ledger's keys in the form that C2SP tools take.
     pub verifier_keys: Vec<String>,
     /// What became of every record.
@@ -142,6 +144,13 @@ impl Service {
         self.queries.ledger().head().height.saturating_sub(self.queries.world().next_block())
     }
 
+    /// Age of the newest block in milliseconds; `None` before the first.
+    #[must_use]
+    pub fn block_age_ms(&self) -> Option<i64> {
+        let head = self.queries.ledger().head();
+        (head.height > 0).then(|| self.clock.now_ms().saturating_sub(head.time_ms))
+    }
+
     /// Everything at a glance.
     #[must_use]
     pub fn status(&self) -> StatusView {
@@ -159,6 +168,7 @@ impl Service {
             tree_root: head.tree_root,
             block_hash: head.block_hash,
             block_time: (head.height > 0).then(|| time_text(head.time_ms)),
+            block_age_seconds: self.block_age_ms().map(seconds),
             verifier_keys: keys.iter().map(|key| verifier_key(ledger.name(), key)).collect(),
             records: RecordsView {
                 read: totals.records,
@@ -181,6 +191,6 @@ impl Service {
 
 /// Milliseconds as seconds. Exact up to 2⁵³, far beyond any age.
 #[allow(clippy::cast_precision_loss)] // said above
-fn seconds(ms: i64) -> f64 {
+pub(super) fn seconds(ms: i64) -> f64 {
     ms as f64 / 1_000.0
 }

@@ -1,0 +1,61 @@
+//! Which transactions a search gives.
+
+use crate::contract::{InvalidCode, Verdict};
+use crate::fault::did_you_mean;
+use crate::ledger::Entry;
+
+/// Which transactions a search gives.
+#[derive(Debug, Clone, Default)]
+pub struct TransactionFilter {
+    /// Device type and id, `type:id`.
+    pub device: Option<String>,
+    /// Name of the contract.
+    pub contract: Option<String>,
+    /// `valid`, `invalid` or the name of a reason.
+    pub verdict: Option<VerdictFilter>,
+}
+
+/// Which verdicts a search gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerdictFilter {
+    /// Valid ones.
+    Valid,
+    /// All that are not valid.
+    Invalid,
+    /// Invalid for this reason.
+    Code(InvalidCode),
+}
+
+impl std::str::FromStr for VerdictFilter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let code = InvalidCode::ALL.into_iter().find(|code| code.name() == text);
+        match (text, code) {
+            ("valid", _) => Ok(Self::Valid),
+            ("invalid", _) => Ok(Self::Invalid),
+            (_, Some(code)) => Ok(Self::Code(code)),
+            (_, None) => {
+                let names = InvalidCode::ALL.into_iter().map(InvalidCode::name);
+                Err(did_you_mean(text, ["valid", "invalid"].into_iter().chain(names)))
+            }
+        }
+    }
+}
+
+impl TransactionFilter {
+    /// Whether it takes an entry.
+    #[must_use]
+    pub fn takes(&self, entry: &Entry) -> bool {
+        let Entry::Transaction { transaction, verdict, .. } = entry else { return false };
+        let has_verdict = |wanted: VerdictFilter| match (wanted, verdict) {
+            (VerdictFilter::Valid, verdict) => verdict.is_valid(),
+            (VerdictFilter::Invalid, verdict) => !verdict.is_valid(),
+            (VerdictFilter::Code(wanted), Verdict::Invalid { code, .. }) => *code == wanted,
+            (VerdictFilter::Code(_), Verdict::Valid) => false,
+        };
+        self.device.as_ref().is_none_or(|device| *device == transaction.device)
+            && self.contract.as_ref().is_none_or(|contract| **contract == *transaction.contract)
+            && self.verdict.is_none_or(has_verdict)
+    }
+}
