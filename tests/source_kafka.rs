@@ -31,8 +31,17 @@ type Seen = BTreeMap<String, Vec<(u64, Vec<u8>)>>;
 
 impl Member {
     fn join(broker: &EmbeddedBroker, assignments: &Arc<Assignments>, more: &str) -> Self {
+        Self::join_with(broker, assignments, more, "heartbeat.interval.ms: 500")
+    }
+
+    fn join_with(
+        broker: &EmbeddedBroker,
+        assignments: &Arc<Assignments>,
+        more: &str,
+        properties: &str,
+    ) -> Self {
         let text = format!(
-            "brokers: '{}'\ngroup: ledger\ntopics: [telemetry]\n{more}\nproperties: {{session.timeout.ms: 3000, heartbeat.interval.ms: 500}}",
+            "brokers: '{}'\ngroup: ledger\ntopics: [telemetry]\n{more}\nproperties: {{session.timeout.ms: 3000, {properties}}}",
             broker.bootstrap()
         );
         let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), &text).unwrap();
@@ -403,6 +412,22 @@ fn a_source_closes_without_a_broker() {
     member.until(&mut seen, |m, _| !m.source.health().connected());
     member.source.close().unwrap();
     assert!(matches!(member.source.poll(WAIT).unwrap(), Polled::End));
+}
+
+#[test]
+fn a_login_that_fails_is_told_without_its_secret() {
+    let (broker, _producer) = broker(1, 1);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let login = "security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN, sasl.username: hunter, sasl.password: hunter22";
+    let mut member = Member::join_with(&broker, &assignments, "", login);
+    // The embedded broker knows no logins.
+    member.until(&mut seen, |m, _| m.source.health().report().last_error.is_some());
+    let report = member.source.health().report();
+    let message = &report.last_error.as_ref().unwrap().message;
+    assert!(message.contains("does not accept this client"), "{message}");
+    assert!(!report.connected);
+    assert!(!format!("{report:?} {:?}", member.source).contains("hunter22"));
 }
 
 #[test]

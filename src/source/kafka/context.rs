@@ -42,6 +42,8 @@ pub(super) struct Shared {
     retry_at: Duration,
     /// The broker refused an offset, and what it said.
     out_of_range: Option<String>,
+    /// Why the last connection failed.
+    connection: Option<String>,
 }
 
 /// Why partitions do not begin.
@@ -79,6 +81,7 @@ impl Context {
 
     pub(super) fn connected(&self) {
         if self.health.set_connected(true, self.clock.now_ms()) {
+            self.shared().connection = None;
             tracing::info!("connected to Kafka");
         }
     }
@@ -324,7 +327,14 @@ impl ClientContext for Context {
                 if self.health.set_connected(false, self.clock.now_ms()) {
                     tracing::warn!("no Kafka broker is reached");
                 }
+                // The count of brokers says less than what the last of them failed with.
+                let connection = self.shared().connection.clone();
+                let reason = connection.as_deref().unwrap_or(reason);
                 self.note(&format!("no broker is reached: {reason}"));
+            }
+            Some(Code::BrokerTransportFailure | Code::Resolve) => {
+                self.shared().connection = Some(reason.to_owned());
+                self.note(reason);
             }
             Some(Code::Fatal) => self.halt_with(reason),
             Some(
@@ -344,9 +354,13 @@ impl ClientContext for Context {
                 | Code::SaslAuthenticationFailed
                 | Code::UnsupportedSASLMechanism
                 | Code::SSL,
-            ) => self.note(&format!(
-                "the broker does not accept this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
-            )),
+            ) => {
+                let reason = format!(
+                    "the broker does not accept this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
+                );
+                self.note(&reason);
+                self.shared().connection = Some(reason);
+            }
             Some(
                 Code::TopicAuthorizationFailed
                 | Code::GroupAuthorizationFailed
