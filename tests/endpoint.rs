@@ -604,6 +604,8 @@ fn too_many_questions_at_a_time_are_turned_away() {
     assert_eq!(reply.headers["retry-after"], "1");
     assert_eq!(get(address, "/healthz").status, 200, "what needs no place is answered");
     drop(closed);
+    let metrics = get(address, "/metrics").text();
+    assert!(metrics.contains("ledgerline_blocks 32"), "also without a partition: {metrics}");
     for asked in asking {
         assert_eq!(asked.join().unwrap(), 200);
     }

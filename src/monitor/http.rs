@@ -339,6 +339,13 @@ async fn ready(State(app): State<App>) -> Answer {
 }
 
 /// Answers also when all places are taken: that is when someone looks.
-async fn metrics_text(State(app): State<App>) -> Response {
-    changing(metrics::CONTENT_TYPE, metrics::to_text(&app.service))
+async fn metrics_text(State(app): State<App>) -> Answer {
+    match metrics::to_text(&app.service) {
+        Ok(text) => Ok(changing(metrics::CONTENT_TYPE, text)),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be written");
+            let detail = format!("the metrics cannot be written: {error}");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
+        }
+    }
 }

@@ -18,15 +18,17 @@ use crate::state::Projection;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All metrics of a service.
-pub fn to_text(service: &Service) -> String {
+pub fn to_text(service: &Service) -> Result<String, prometheus::Error> {
     let mut families = Families::default();
     records(&mut families, service);
     source(&mut families, service);
     stages(&mut families, service);
     ledger(&mut families, service);
     state(&mut families, service);
-    // Families are made here with names and values, so encoding to memory cannot fail.
-    TextEncoder::new().encode_to_string(&families.0).unwrap_or_default()
+    // A family may be without values, such as the lag of a source that does not know its end. The
+    // encoder takes that for an error.
+    families.0.retain(|family| !family.get_metric().is_empty());
+    TextEncoder::new().encode_to_string(&families.0)
 }
 
 /// What became of every record.
