@@ -13,7 +13,8 @@ use ledgerline::source::{BatchBuilder, Generation};
 
 const KEY: &[u8] = br#"{"orgId":"o","deviceType":"t","deviceId":"d","eventType":"e"}"#;
 
-type HeaderList<'a> = &'a [(&'a str, Option<&'a [u8]>)];
+type Header<'a> = (&'a str, Option<&'a [u8]>);
+type HeaderList<'a> = &'a [Header<'a>];
 
 fn decode_with(
     identity: &str,
@@ -73,120 +74,56 @@ fn bad_bodies_are_refused_with_cause_and_place() {
     assert!(tombstone.message.contains("tombstone"));
 }
 
+fn check_keys(table: &[(&str, &str, &[u8], &str)]) {
+    for (identity, name, key, expected) in table {
+        let value = Some(br#"{"a":[1],"f":1.5}"#.as_slice());
+        let rejection = decode_with(identity, Some(key), &[], value).expect_err(name);
+        let told = rejection.to_string();
+        assert!(told.contains(expected), "{name}: {told}");
+    }
+}
+
 #[test]
-fn bad_keys_and_headers_are_refused() {
+fn bad_keys_are_refused() {
     let platform = |id: &str, more: &str| {
         format!(r#"{{"deviceType":"t","deviceId":"{id}"{more}}}"#).into_bytes()
     };
-    let table: &[(&str, &str, &[u8], Cause, &str)] = &[
-        ("[auto]", "broken JSON", b"{\"deviceType\":\"t\"", Cause::Identity, "$.kafka.key"),
-        ("[auto]", "no device", b"{\"deviceType\":\"t\"}", Cause::Identity, "no `deviceId`"),
-        ("[auto]", "no type", b"{\"deviceId\":\"t\"}", Cause::Identity, "no `deviceType`"),
-        (
-            "[auto]",
-            "a number",
-            b"{\"deviceId\":7,\"deviceType\":\"t\"}",
-            Cause::Identity,
-            "invalid type",
-        ),
-        (
-            "[auto]",
-            "a name twice",
-            &platform("d", r#","deviceId":"e""#),
-            Cause::Identity,
-            "duplicate",
-        ),
-        ("[auto]", "no id", &platform("", ""), Cause::Identity, "$.device.id"),
-        (
-            "[auto]",
-            "a long id",
-            &platform(&"x".repeat(MAX_IDENTITY_BYTES + 1), ""),
-            Cause::Identity,
-            "$.device.id",
-        ),
-        (
-            "[auto]",
-            "no offset",
-            &platform("d", r#","timestamp":"2017-01-04T13:11:33""#),
-            Cause::Identity,
-            "is no timestamp",
-        ),
-        (
-            "[auto]",
-            "no time",
-            &platform("d", r#","timestamp":"yesterday""#),
-            Cause::Identity,
-            "is no timestamp",
-        ),
-        (
-            "[auto]",
-            "another topic",
-            b"iot-2/type/t/id/d/cmd/c/fmt/json",
-            Cause::Identity,
-            "iot-2/type/",
-        ),
-        (
-            "[auto]",
-            "a topic without id",
-            b"iot-2/type/t/id//evt/c/fmt/json",
-            Cause::Identity,
-            "$.device.id",
-        ),
-        ("[auto]", "a topic not UTF-8", b"iot-2/\xff", Cause::Identity, "UTF-8"),
-        (
-            "[platform_key]",
-            "not JSON",
-            b"dev1",
-            Cause::Identity,
-            "platform_key: the key is no JSON object",
-        ),
-        (
-            "[platform_key]",
-            "other JSON",
-            b"{}",
-            Cause::Identity,
-            "neither `deviceType` nor `deviceId`",
-        ),
-        (
-            "[type_id_key]",
-            "no colon",
-            b"dev1",
-            Cause::Identity,
-            "type_id_key: the key is not `type:id`",
-        ),
-        (
-            "[type_id_key]",
-            "a bare body",
-            b"t:d",
-            Cause::Identity,
-            "`typeId`, `deviceId` and `payload`",
-        ),
-        ("[mqtt_topic: key]", "no topic", b"dev1", Cause::Identity, "does not begin with `iot-2/`"),
-        ("[cloudevents]", "no event", b"dev1", Cause::Identity, "neither `ce_` headers"),
-        (
-            "[paths: {type: t, id: $.payload.id}]",
-            "no id",
-            b"",
-            Cause::Identity,
-            "path of `id` selects nothing",
-        ),
-        ("[paths: {type: t, id: $.payload.a}]", "an array", b"", Cause::Identity, "not an array"),
-        ("[paths: {type: t, id: $.payload.f}]", "a fraction", b"", Cause::Identity, "fraction"),
-        (
-            "[paths: {type: t, id: x, time: $.payload.a}]",
-            "no time",
-            b"",
-            Cause::Identity,
-            "no time",
-        ),
-        ("[auto]", "a long key", &vec![b'k'; MAX_KEY_BYTES + 1], Cause::TooLarge, "$.kafka.key"),
-    ];
-    for (identity, name, key, cause, expected) in table {
-        let value = Some(br#"{"a":[1],"f":1.5}"#.as_slice());
-        let rejection = decode_with(identity, Some(key), &[], value).expect_err(name);
-        assert_eq!(rejection.cause, *cause, "{name}: {rejection}");
-        assert!(rejection.to_string().contains(expected), "{name}: {rejection}");
-    }
+    let no_offset = platform("d", r#","timestamp":"2017-01-04T13:11:33""#);
+    let no_time = platform("d", r#","timestamp":"yesterday""#);
+    let long = platform(&"x".repeat(MAX_IDENTITY_BYTES + 1), "");
+    check_keys(&[
+        ("[auto]", "broken JSON", b"{\"deviceType\":\"t\"", "identity: "),
+        ("[auto]", "broken JSON", b"{\"deviceType\":\"t\"", "$.kafka.key"),
+        ("[auto]", "no device", b"{\"deviceType\":\"t\"}", "no `deviceId`"),
+        ("[auto]", "no type", b"{\"deviceId\":\"t\"}", "no `deviceType`"),
+        ("[auto]", "a number", b"{\"deviceId\":7,\"deviceType\":\"t\"}", "invalid type"),
+        ("[auto]", "twice", &platform("d", r#","deviceId":"e""#), "duplicate"),
+        ("[auto]", "no id", &platform("", ""), "$.device.id"),
+        ("[auto]", "a long id", &long, "$.device.id"),
+        ("[auto]", "no offset", &no_offset, "is no timestamp"),
+        ("[auto]", "no time", &no_time, "is no timestamp"),
+        ("[auto]", "a command", b"iot-2/type/t/id/d/cmd/c/fmt/json", "iot-2/type/"),
+        ("[auto]", "no id", b"iot-2/type/t/id//evt/c/fmt/json", "$.device.id"),
+        ("[auto]", "a topic not UTF-8", b"iot-2/\xff", "UTF-8"),
+        ("[auto]", "a long key", &vec![b'k'; MAX_KEY_BYTES + 1], "too_large: "),
+        ("[auto]", "a long key", &vec![b'k'; MAX_KEY_BYTES + 1], "$.kafka.key"),
+    ]);
+}
+
+#[test]
+fn keys_that_the_configured_way_does_not_know_are_refused() {
+    check_keys(&[
+        ("[platform_key]", "no JSON", b"dev1", "platform_key: the key is no JSON object"),
+        ("[platform_key]", "other JSON", b"{}", "neither `deviceType` nor `deviceId`"),
+        ("[type_id_key]", "no colon", b"dev1", "type_id_key: the key is not `type:id`"),
+        ("[type_id_key]", "a bare body", b"t:d", "`typeId`, `deviceId` and `payload`"),
+        ("[mqtt_topic: key]", "no topic", b"dev1", "does not begin with `iot-2/`"),
+        ("[cloudevents]", "no event", b"dev1", "neither `ce_` headers"),
+        ("[paths: {type: t, id: $.payload.id}]", "no id", b"", "path of `id` selects nothing"),
+        ("[paths: {type: t, id: $.payload.a}]", "an array", b"", "not an array"),
+        ("[paths: {type: t, id: $.payload.f}]", "a fraction", b"", "fraction"),
+        ("[paths: {type: t, id: x, time: $.payload.a}]", "no time", b"", "no time"),
+    ]);
 }
 
 #[test]
@@ -205,7 +142,7 @@ fn bad_headers_are_refused() {
     let with = |name, value: &'static [u8]| {
         event.iter().copied().filter(|(n, _)| *n != name).chain([(name, Some(value))]).collect()
     };
-    let table: Vec<(&str, Vec<(&str, Option<&[u8]>)>, Cause, &str)> = vec![
+    let table: Vec<(&str, Vec<Header<'_>>, Cause, &str)> = vec![
         ("too many", many, Cause::TooLarge, "more than 64 headers"),
         ("too large", vec![("h", Some(&large))], Cause::TooLarge, "the limit is"),
         ("no envelope", vec![(BAD_ENVELOPE_HEADER, Some(b"why"))], Cause::Envelope, "why"),
