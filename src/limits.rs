@@ -57,7 +57,7 @@ pub const MAX_OUTPUT_BYTES_PER_RECORD: usize = 4 * MAX_RECORD_BYTES;
 pub const MAX_PATH_BYTES: usize = 1_024;
 /// Most nodes that one query may select.
 pub const MAX_PATH_NODES: usize = 10_000;
-/// Most work of one query on one document: bytes of the locations and texts that it looks at, and a
+/// Most work of all queries on one event: bytes of the locations and texts that it looks at, and a
 /// constant for each node. Keeps nested filters and long names from taking seconds or gigabytes.
 pub const MAX_PATH_WORK: usize = 32 * 1024 * 1024;
 /// Most calls of functions within one another in a query. The parser's time grows with the power of

@@ -93,7 +93,7 @@ impl Document<'_> {
 /// A fault of the library's message, without the place at its end; with the closest name that is
 /// known, where a name is not.
 fn explained(file: &Path, place: Place, message: &str) -> Fault {
-    let end = message.rfind(" at line ").unwrap_or(message.len());
+    let end = message.find(" at line ").unwrap_or(message.len());
     let message = &message[..end];
     let Some((unknown, known)) = message.split_once(", expected one of ") else {
         return Fault::error(file, place, message);

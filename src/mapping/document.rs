@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use serde_json::{Map, Value};
 
-use super::jsonpath::{Step, resolve};
+use super::jsonpath::{Step, Work, resolve};
 use crate::event::{Event, time};
 
 /// A part of the document: what follows the `$`.
@@ -61,11 +61,23 @@ pub(super) struct Document<'a> {
     device: OnceCell<Value>,
     info: OnceCell<Value>,
     kafka: OnceCell<Value>,
+    work: Work,
 }
 
 impl<'a> Document<'a> {
     pub fn new(event: &'a Event) -> Self {
-        Self { event, device: OnceCell::new(), info: OnceCell::new(), kafka: OnceCell::new() }
+        Self {
+            event,
+            device: OnceCell::new(),
+            info: OnceCell::new(),
+            kafka: OnceCell::new(),
+            work: Work::default(),
+        }
+    }
+
+    /// The work that all queries on this event share.
+    pub fn work(&self) -> &Work {
+        &self.work
     }
 
     pub fn event(&self) -> &'a Event {

@@ -125,7 +125,7 @@ fn elements<'a>(
         return Ok((items.collect(), vec![array]));
     }
     let member = |name: &str| scope.part(Part::named(name)?);
-    let nodes = query.path.nodes_in(Root::Members(&member));
+    let nodes = query.path.nodes_in(Root::Members(&member), scope.document.work());
     let nodes = nodes.map_err(|error| reject(error.to_string()))?;
     let elements = nodes.iter().map(|node| node.value).collect();
     let items = nodes.into_iter().enumerate().map(|(index, node)| Item {

@@ -82,9 +82,10 @@ impl Query {
             return Ok(found.map_or(Selected::Nothing, Selected::One));
         }
         let member = |name: &str| scope.part(Part::named(name)?);
-        let nodes = self.path.nodes_in(Root::Members(&member)).map_err(|error| {
-            Rejection::new(Cause::Limit, self.location(scope), error.to_string())
-        })?;
+        let nodes =
+            self.path.nodes_in(Root::Members(&member), scope.document.work()).map_err(|error| {
+                Rejection::new(Cause::Limit, self.location(scope), error.to_string())
+            })?;
         let values: Vec<&Value> = nodes.into_iter().map(|node| node.value).collect();
         values.iter().for_each(|value| taken.add(value));
         Ok(Selected::Many(values))

@@ -322,6 +322,9 @@ fn outputs_are_bounded() {
     let query = compiled(&format!("{HEAD}fields: {{a: '$.payload..x'}}"));
     let wide = event(&array(200_000));
     assert_eq!(outcome(&query, &wide), "missing_field $.payload..x");
+    let each = "for_each: $.payload.r\nfields: {a: {path: $.payload..x, required: false}}";
+    let many = event(&array(MAX_OUTPUTS_PER_RECORD));
+    assert_eq!(outcome(&compiled(&format!("{HEAD}{each}")), &many), "limit $.payload..x");
     let nested = format!("{HEAD}fields: {{a: '$.payload.r[?$.payload.r[?@ == 1]]'}}");
     assert_eq!(outcome(&compiled(&nested), &wide), "limit $.payload.r[?$.payload.r[?@ == 1]]");
 }
@@ -406,6 +409,13 @@ fn faults_name_place_and_remedy() {
     for (rest, line, column, message, help) in FAULTS_OF_PARTS {
         check_fault(&format!("{HEAD}{rest}"), (*line, *column), message, help);
     }
+    let deep = format!("{HEAD}fields:\n  a: {{constant: {}}}", "[".repeat(5_000));
+    let (_, faults) = load(&deep);
+    assert!(faults[0].message.contains("recursion"), "{}", faults[0]);
+    let copies: String = (1..40).map(|n| format!(", l{n}: &l{n} [*l{0}, *l{0}]", n - 1)).collect();
+    let bomb = format!("{HEAD}fields:\n  a: {{constant: {{l0: &l0 [x]{copies}}}}}");
+    let (_, faults) = load(&bomb);
+    assert!(faults[0].message.contains("budget"), "{}", faults[0]);
     let fields: String = (0..=MAX_MAPPING_FIELDS).map(|n| format!("  a{n}: $.payload\n")).collect();
     let line = u64::try_from(MAX_MAPPING_FIELDS).unwrap() + 5;
     check_fault(&format!("{HEAD}fields:\n{fields}"), (line, 3), "257 fields", "");

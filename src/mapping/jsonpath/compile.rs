@@ -11,7 +11,7 @@ use super::filter::{Filter, Operand, Operator, Pattern, Query};
 use super::steps::Step;
 use super::walk::{Segment, Selector};
 use crate::codec::number;
-use crate::limits::{MAX_PATH_BYTES, MAX_PATH_CALLS};
+use crate::limits::{MAX_PATH_BYTES, MAX_PATH_CALLS, truncated};
 
 /// Why a query is refused, without a place: the engine's tree has none.
 type Refusal = String;
@@ -20,7 +20,7 @@ type Refusal = String;
 pub(super) fn compile(text: &str) -> Result<(Vec<Step>, Vec<Segment>), PathError> {
     if text.len() > MAX_PATH_BYTES {
         let message = format!("the query has {} bytes, the limit is {MAX_PATH_BYTES}", text.len());
-        return Err(PathError { offset: MAX_PATH_BYTES, message });
+        return Err(PathError { offset: truncated(text, MAX_PATH_BYTES).len(), message });
     }
     check_tokens(text)?;
     let query = parse_json_path(text).map_err(|error| syntax_error(text, &error))?;

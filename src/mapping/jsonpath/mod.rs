@@ -29,6 +29,8 @@ mod walk;
 
 pub use steps::{Step, resolve};
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use crate::limits::{MAX_PATH_NODES, MAX_PATH_WORK};
@@ -60,8 +62,8 @@ pub enum SelectError {
     /// It selects more than [`MAX_PATH_NODES`] nodes, in the end or on the way.
     #[error("the query selects more than {MAX_PATH_NODES} values")]
     TooManyNodes,
-    /// It takes more than [`MAX_PATH_WORK`].
-    #[error("the query takes more work than is allowed ({MAX_PATH_WORK})")]
+    /// It takes more than what is left of [`MAX_PATH_WORK`].
+    #[error("the query takes more work than is allowed")]
     TooMuchWork,
 }
 
@@ -82,6 +84,24 @@ impl<'a> Root<'_, 'a> {
             (Self::Members(member), [Step::Name(name), rest @ ..]) => resolve(member(name)?, rest),
             (Self::Members(_), _) => None,
         }
+    }
+}
+
+/// The work that queries may still do on one document.
+#[derive(Debug)]
+pub struct Work(Cell<usize>);
+
+impl Default for Work {
+    fn default() -> Self {
+        Self(Cell::new(MAX_PATH_WORK))
+    }
+}
+
+impl Work {
+    fn spend(&self, work: usize) -> Result<(), SelectError> {
+        let left = self.0.get().checked_sub(work).ok_or(SelectError::TooMuchWork)?;
+        self.0.set(left);
+        Ok(())
     }
 }
 
@@ -141,18 +161,22 @@ impl Path {
     ///
     /// As [`Path::select`].
     pub fn nodes<'a>(&self, root: &'a Value) -> Result<Vec<Node<'a>>, SelectError> {
-        self.nodes_in(Root::Value(root))
+        self.nodes_in(Root::Value(root), &Work::default())
     }
 
-    /// As [`Path::nodes`], with a root of choice.
+    /// As [`Path::nodes`], with a root of choice, and work that several queries share.
     ///
     /// # Errors
     ///
     /// As [`Path::select`].
-    pub fn nodes_in<'a>(&self, root: Root<'_, 'a>) -> Result<Vec<Node<'a>>, SelectError> {
+    pub fn nodes_in<'a>(
+        &self,
+        root: Root<'_, 'a>,
+        work: &Work,
+    ) -> Result<Vec<Node<'a>>, SelectError> {
         let Some(value) = root.resolve(&self.steps) else { return Ok(Vec::new()) };
         let start = Node { value, location: steps::location(root, &self.steps) };
-        walk::Walk::new(root).segments(&self.segments, start)
+        walk::Walk::new(root, work).segments(&self.segments, start)
     }
 
     /// The names that follow each `$` of the query, also within filters; `None` where something

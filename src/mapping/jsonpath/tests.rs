@@ -100,7 +100,8 @@ fn a_root_may_be_members() {
         _ => None,
     };
     let select = |query: &str| -> Vec<String> {
-        let nodes = Path::parse(query).unwrap().nodes_in(Root::Members(&member)).unwrap();
+        let nodes =
+            Path::parse(query).unwrap().nodes_in(Root::Members(&member), &Work::default()).unwrap();
         nodes.into_iter().map(|node| node.location).collect()
     };
     assert_eq!(select("$.payload.a[?@.id == $.device.id]"), ["$['payload']['a'][1]"]);
@@ -147,7 +148,8 @@ fn a_refusal_says_where_and_what() {
 
 #[test]
 fn queries_over_a_bound_are_refused() {
-    let long = format!("$.{}", "a".repeat(MAX_PATH_BYTES));
+    let long = format!("$.a{}", "ä".repeat(MAX_PATH_BYTES));
+    assert!(long.is_char_boundary(Path::parse(&long).unwrap_err().offset));
     let calls = |depth: usize| format!("$[?{}@{}==1]", "length(".repeat(depth), ")".repeat(depth));
     assert!(Path::parse(&calls(MAX_PATH_CALLS)).is_ok());
     for query in [
@@ -188,6 +190,15 @@ fn hostile_documents_end_in_an_error() {
     }
 }
 
+#[test]
+fn queries_may_share_their_work() {
+    let (document, work) = (json!(vec![0; 5_000]), Work::default());
+    let path = Path::parse("$[?@ == 1]").unwrap();
+    let runs =
+        (0..10_000).take_while(|_| path.nodes_in(Root::Value(&document), &work).is_ok()).count();
+    assert!((10..1_000).contains(&runs), "{runs}");
+}
+
 fn documents() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -206,9 +217,9 @@ fn documents() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_text_is_judged(text in "\\$[\\[\\].a-c'\"?@!()<>=&|*:,0-9 -]{0,24}") {
+    fn any_text_is_judged(text in "\\$[\\[\\].a-cäé'\"?@!()<>=&|*:,0-9 -]{0,24}") {
         if let Err(error) = Path::parse(&text) {
-            prop_assert!(error.offset <= text.len());
+            prop_assert!(text.is_char_boundary(error.offset));
         }
     }
 

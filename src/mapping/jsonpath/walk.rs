@@ -1,6 +1,6 @@
 //! The way through a document: the engine's calls, one after another, within bounds.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 use jsonpath_rust::parser::model::{JpQuery, Segment as EngineSegment, Selector as EngineSelector};
 use jsonpath_rust::query::js_path_process;
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::filter::Filter;
 use super::steps::push_name;
-use super::{Node, Root, SelectError};
-use crate::limits::{MAX_JSON_DEPTH, MAX_PATH_NODES, MAX_PATH_WORK};
+use super::{Node, Root, SelectError, Work};
+use crate::limits::{MAX_JSON_DEPTH, MAX_PATH_NODES};
 
 /// What one node costs besides its location and content.
 pub(super) const NODE_WORK: usize = 32;
@@ -44,21 +44,19 @@ pub(super) enum Selector {
 /// One evaluation.
 pub(super) struct Walk<'w, 'a> {
     pub root: Root<'w, 'a>,
-    work: Cell<usize>,
+    work: &'w Work,
     /// The last regular expression that came from a document.
     pub pattern: RefCell<Option<(String, Option<Regex>)>>,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
-    pub fn new(root: Root<'w, 'a>) -> Self {
-        Self { root, work: Cell::new(MAX_PATH_WORK), pattern: RefCell::new(None) }
+    pub fn new(root: Root<'w, 'a>, work: &'w Work) -> Self {
+        Self { root, work, pattern: RefCell::new(None) }
     }
 
     /// Takes work from what is left.
     pub fn spend(&self, work: usize) -> Result<(), SelectError> {
-        let left = self.work.get().checked_sub(work).ok_or(SelectError::TooMuchWork)?;
-        self.work.set(left);
-        Ok(())
+        self.work.spend(work)
     }
 
     /// Everything that the segments select, beginning at a node.
