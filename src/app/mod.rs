@@ -1,6 +1,7 @@
 //! Wiring: the only place that names the adapters and puts the parts together.
 
 mod cross_check;
+pub mod demo;
 pub mod offline;
 mod service;
 

@@ -12,7 +12,7 @@ use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::{self, Endpoint, Queries, Service};
 use crate::pipeline::status::Status;
-use crate::pipeline::{Pipeline, Stop, catch_up};
+use crate::pipeline::{DeadLetterTopic, Pipeline, Stop, catch_up};
 use crate::source::{Assignments, FileSource, KafkaSource, Source, SourceHealth};
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, World};
@@ -73,8 +73,14 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let assignments = Arc::new(Assignments::new(reader.progress()));
     let (source, health) = open_source(&config.source, &assignments, &clock)?;
     let status = Arc::new(Status::default());
-    let projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
     let stop = Stop::default();
+    let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
+    if let (Some(topic), SourceConfig::Kafka(settings)) =
+        (&config.dead_letter_topic, &config.source)
+    {
+        let place = config.ledger.directory.join("dead-letter-topic.next");
+        projections.push(Arc::new(DeadLetterTopic::open(settings, topic, &place, stop.clone())?));
+    }
     let pipeline = Pipeline {
         source,
         assignments: assignments.clone(),

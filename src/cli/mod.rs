@@ -1,6 +1,8 @@
 //! The command line: what can be asked for, and how it reads in `--help`.
 
+mod bench;
 mod check;
+mod demo;
 mod exit;
 mod look;
 mod output;
@@ -56,6 +58,8 @@ pub enum LogFormat {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show everything on one machine: embedded broker, simulated fleet, ledger, endpoint.
+    Demo(demo::DemoArgs),
     /// Run the service with a configuration.
     ///
     /// SIGINT or SIGTERM ends it in order: it stops reading, brings what it has read into the ledger,
@@ -83,6 +87,8 @@ pub enum Command {
     Block(look::BlockArgs),
     /// Show records that could not become a transaction.
     Deadletters(look::DeadLetterArgs),
+    /// Measure the whole way beside the bare limits, on an embedded broker.
+    Bench(bench::BenchArgs),
     /// Print the JSON Schema of a file's form, for editors.
     Schema(check::SchemaArgs),
 }
@@ -107,6 +113,7 @@ pub struct LedgerArgs {
 pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
     output::start_log(&cli.log, cli.log_format)?;
     match cli.command {
+        Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args.config),
         Command::Check(args) => check::check(&args.config),
         Command::Test(args) => check::test(&args),
@@ -119,6 +126,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Tx(args) => look::transaction(&args),
         Command::Block(args) => look::block(&args),
         Command::Deadletters(args) => look::dead_letters(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Schema(args) => check::schema(&args),
     }
 }

@@ -11,12 +11,14 @@
 //! stage in front wait, down to the source, which is paused after a while. Nothing is ever dropped
 //! but work of an assignment that has ended, which its next owner reads again.
 
+mod dead_letter_topic;
 mod follower;
 mod intake;
 mod mapper;
 pub mod status;
 mod write_loop;
 
+pub use dead_letter_topic::DeadLetterTopic;
 pub use follower::{Follower, catch_up};
 pub use mapper::MapStage;
 pub use write_loop::SubmissionLimits;
@@ -222,8 +224,11 @@ impl Pipeline {
             let (failure, drained) = (failure.clone(), drained.clone());
             following.push(scope.spawn(move || {
                 let name = follower.projection.name();
-                let failed = |error| failure.set(PipelineError::Projection { name, error });
-                follower.run(&drained).unwrap_or_else(failed);
+                follower.run(&drained).unwrap_or_else(|error| match error {
+                    // What it could not deliver stays in the log for the next start.
+                    StateError::Destination(reason) => tracing::error!(reason, "{name} ends"),
+                    error => failure.set(PipelineError::Projection { name, error }),
+                });
             }));
         }
         following

@@ -48,15 +48,7 @@ impl KafkaSource {
     ) -> Result<Self, SourceError> {
         let health = Arc::new(SourceHealth::new(clock.now_ms()));
         let context = Context::new(settings, assignments, Arc::clone(&health), clock);
-        let redacted = |error: KafkaError| {
-            // The library's own message would show the value.
-            let text = match &error {
-                KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}"),
-                other => other.to_string(),
-            };
-            let hide = |text: String, hidden: &String| text.replace(hidden.as_str(), "…");
-            SourceError::Kafka(settings.hidden.iter().fold(text, hide))
-        };
+        let redacted = |error: KafkaError| settings.redacted(&error);
         let consumer: BaseConsumer<Context> =
             settings.config.create_with_context(context).map_err(redacted)?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();

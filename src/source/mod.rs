@@ -11,12 +11,14 @@ mod health;
 mod kafka;
 mod kcat;
 pub mod producer;
+mod writer;
 
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
 pub use file::{FileForm, FileSource};
 pub use health::{HealthReport, LastError, SourceHealth};
 pub use kafka::{KafkaForm, KafkaSettings, KafkaSource, Property, Start};
+pub use writer::{KafkaWriter, TopicRecord};
 
 use std::time::Duration;
 

@@ -115,6 +115,12 @@ impl Index {
         self.dead_letter_blocks[..below].iter().rev().take(limit).copied().collect()
     }
 
+    /// Next offset of a partition.
+    #[must_use]
+    pub fn next_offset(&self, partition: &SourcePartition) -> Option<u64> {
+        self.partitions.get(partition).map(|index| index.next)
+    }
+
     /// Next offset of each partition.
     #[must_use]
     pub fn progress(&self) -> Vec<(SourcePartition, u64)> {

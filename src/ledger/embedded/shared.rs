@@ -126,6 +126,12 @@ impl Shared {
         LedgerError::Halted(halted.unwrap_or_else(|| "its writer has ended".to_owned()))
     }
 
+    /// Next offset of a partition, where it was ever read.
+    #[must_use]
+    pub fn next_offset(&self, partition: &SourcePartition) -> Option<u64> {
+        self.index().next_offset(partition)
+    }
+
     /// What the writer did so far.
     #[must_use]
     pub fn counts(&self) -> WriterCounts {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::codec::yaml::Located;
 use crate::event::is_topic;
 use crate::fault::Fault;
+use crate::source::SourceError;
 
 /// Kafka as source.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -136,7 +137,7 @@ const DEFAULTS: &[(&str, &str)] = &[
 /// Checked settings of the Kafka source.
 #[derive(Clone)]
 pub struct KafkaSettings {
-    pub(super) config: ClientConfig,
+    pub(in crate::source) config: ClientConfig,
     pub(super) topics: Vec<String>,
     pub(super) start: Start,
     pub(super) epochs: BTreeMap<String, u32>,
@@ -157,6 +158,17 @@ impl fmt::Debug for KafkaSettings {
 }
 
 impl KafkaSettings {
+    /// An error of the client without any value that may be a secret.
+    pub(in crate::source) fn redacted(&self, error: &KafkaError) -> SourceError {
+        // The library's own message would show the value.
+        let text = match error {
+            KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}"),
+            other => other.to_string(),
+        };
+        let hide = |text: String, hidden: &String| text.replace(hidden.as_str(), "…");
+        SourceError::Kafka(self.hidden.iter().fold(text, hide))
+    }
+
     /// The topics that are read.
     #[must_use]
     pub fn topics(&self) -> &[String] {

@@ -1,0 +1,249 @@
+//! The demonstration's own parts: an embedded broker, a simulated fleet that feeds it, and a folder
+//! with configuration, mappings and contracts. The service is the ordinary one, by the ordinary
+//! configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::app::{AppError, offline};
+use crate::clock::Clock;
+use crate::event::SourcePartition;
+use crate::fleet::{Fleet, FleetSize, MACHINES, Message, TELEMETRY};
+use crate::ledger::LedgerReader;
+use crate::ledger::embedded::Shared;
+use crate::source::broker::EmbeddedBroker;
+use crate::source::producer::{GatedProducer, Outgoing, Sent};
+
+/// The shipped mappings and contracts, as `(path, text)`.
+const SHIPPED: [(&str, &str); 6] = [
+    ("mappings/cold_chain.yaml", include_str!("../../mappings/cold_chain.yaml")),
+    ("mappings/medical_kit.yaml", include_str!("../../mappings/medical_kit.yaml")),
+    ("mappings/machine_condition.yaml", include_str!("../../mappings/machine_condition.yaml")),
+    ("contracts/cold_chain.yaml", include_str!("../../contracts/cold_chain.yaml")),
+    ("contracts/medical_kit.yaml", include_str!("../../contracts/medical_kit.yaml")),
+    ("contracts/machine_condition.yaml", include_str!("../../contracts/machine_condition.yaml")),
+];
+
+/// Longest wait for room in the broker before the producer looks whether it should end.
+const ROOM_WAIT: Duration = Duration::from_millis(1);
+/// Longest wait for the last records to be written.
+const FLUSH_WAIT: Duration = Duration::from_secs(30);
+
+fn demo_error(error: impl std::fmt::Display) -> AppError {
+    AppError::Demo(error.to_string())
+}
+
+/// How the stage is set.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Folder for everything.
+    pub directory: PathBuf,
+    /// Where the endpoint listens; `None` for none.
+    pub listen: Option<SocketAddr>,
+    /// Partitions of each topic.
+    pub partitions: u16,
+}
+
+/// A broker with its topics, and the folder of a service that reads them.
+pub struct Stage {
+    /// The broker; ends with the stage.
+    pub broker: EmbeddedBroker,
+    /// The service's configuration file.
+    pub config: PathBuf,
+    /// Stream epoch of the topics: each run brings new topics under the old names.
+    pub epoch: u32,
+}
+
+/// Starts the broker and writes the folder; files that are there already are left as they are.
+pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
+    let broker = EmbeddedBroker::start(1).map_err(demo_error)?;
+    for topic in [TELEMETRY, MACHINES] {
+        broker.create_topic(topic, setting.partitions).map_err(demo_error)?;
+    }
+    let epoch = next_epoch(&setting.directory)?;
+    for (name, text) in SHIPPED {
+        write_new(&setting.directory.join(name), text)?;
+    }
+    let key = setting.directory.join("ledger.pem");
+    if !key.exists() {
+        crate::transaction::write_new_key_file(&key)?;
+    }
+    let config = setting.directory.join("ledgerline.yaml");
+    write(&config, &config_text(setting, broker.bootstrap(), epoch))?;
+    Ok(Stage { broker, config, epoch })
+}
+
+fn config_text(setting: &Setting, brokers: &str, epoch: u32) -> String {
+    let listen = setting.listen.map_or_else(|| "null".to_owned(), |address| address.to_string());
+    format!(
+        "# Written anew by each demonstration in this folder.\n\
+         ledger:\n  name: ledgerline.example/demo\n  directory: ledger\n  key: ledger.pem\n\
+         source:\n  kafka:\n    brokers: {brokers}\n    group: ledgerline-demo\n    \
+         topics: [{TELEMETRY}, {MACHINES}]\n    epochs: {{ {TELEMETRY}: {epoch}, {MACHINES}: {epoch} }}\n\
+         mappings: [mappings]\ncontracts: [contracts]\nmonitor:\n  listen: {listen}\n"
+    )
+}
+
+/// A ledger that was used before has read these topics to some offset, and the new broker begins at
+/// 0 again: that is what stream epochs are for.
+fn next_epoch(directory: &Path) -> Result<u32, AppError> {
+    let ledger = directory.join("ledger");
+    if !ledger.join("log").exists() {
+        return Ok(0);
+    }
+    let reader = offline::open_log(&ledger, &mut |_, _, _| {})?;
+    let newest = reader.progress().into_iter().map(|(partition, _)| partition.epoch + 1).max();
+    Ok(newest.unwrap_or(0))
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), AppError> {
+    if path.exists() { Ok(()) } else { write(path, text) }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), AppError> {
+    let io = |error| AppError::Io { doing: "writing", path: path.to_owned(), error };
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(io)?;
+    }
+    std::fs::write(path, text).map_err(io)
+}
+
+/// What the fleet sends.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// Devices.
+    pub fleet: FleetSize,
+    /// Seed of everything that they do.
+    pub seed: u64,
+    /// Records in all; 0 for no end.
+    pub records: u64,
+    /// Records a second; 0 for as many as are taken.
+    pub rate: u64,
+    /// Partitions of each topic.
+    pub partitions: u16,
+    /// Stream epoch of the topics.
+    pub epoch: u32,
+}
+
+/// Tells the offset that a partition's reader needs next.
+pub type Consumed = Box<dyn Fn(&SourcePartition) -> u64 + Send>;
+
+/// What a ledger has read.
+#[must_use]
+pub fn consumed_by(reader: Arc<Shared>) -> Consumed {
+    Box::new(move |partition| reader.next_offset(partition).unwrap_or(0))
+}
+
+/// A fleet at work on a thread of its own.
+pub struct Feeding {
+    thread: JoinHandle<Result<(), AppError>>,
+    sent: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
+}
+
+impl Feeding {
+    /// Lets a fleet write to a broker, no faster than `consumed` tells that its records are read.
+    #[must_use]
+    pub fn start(bootstrap: &str, load: Load, consumed: Consumed, clock: Arc<dyn Clock>) -> Self {
+        let (sent, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let feeder = Feeder {
+            bootstrap: bootstrap.to_owned(),
+            load,
+            consumed,
+            clock,
+            sent: sent.clone(),
+            end: end.clone(),
+        };
+        let thread = std::thread::spawn(move || feeder.run());
+        Self { thread, sent, end }
+    }
+
+    /// Records handed to the broker so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether everything is written, or writing has failed.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends the fleet.
+    pub fn end(self) -> Result<(), AppError> {
+        self.end.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_else(|_| Err(demo_error("the fleet's thread failed")))
+    }
+}
+
+struct Feeder {
+    bootstrap: String,
+    load: Load,
+    consumed: Consumed,
+    clock: Arc<dyn Clock>,
+    sent: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
+}
+
+impl Feeder {
+    fn run(self) -> Result<(), AppError> {
+        let mut producer = GatedProducer::new(&self.bootstrap).map_err(demo_error)?;
+        let mut fleet = Fleet::new(self.load.seed, self.load.fleet);
+        let mut message = Message::default();
+        let began = self.clock.monotonic();
+        let mut sent = 0;
+        while !self.end.load(Ordering::Relaxed)
+            && (self.load.records == 0 || sent < self.load.records)
+        {
+            self.keep_rate(sent, began, &producer);
+            fleet.next(self.clock.now_ms(), &mut message);
+            self.offer(&mut producer, &message)?;
+            sent += 1;
+            self.sent.store(sent, Ordering::Relaxed);
+            if sent.is_multiple_of(64) {
+                producer.wait(Duration::ZERO);
+            }
+        }
+        producer.flush(FLUSH_WAIT).map_err(demo_error)
+    }
+
+    fn keep_rate(&self, sent: u64, began: Duration, producer: &GatedProducer) {
+        let Some(nanos) = (sent * 1_000_000_000).checked_div(self.load.rate) else { return };
+        let due = began + Duration::from_nanos(nanos);
+        while self.clock.monotonic() < due && !self.end.load(Ordering::Relaxed) {
+            producer.wait(ROOM_WAIT);
+        }
+    }
+
+    fn offer(&self, producer: &mut GatedProducer, message: &Message) -> Result<(), AppError> {
+        let record = Outgoing {
+            topic: message.topic,
+            partition: message.partition(self.load.partitions),
+            key: Some(&message.key),
+            value: message.value.as_deref(),
+            headers: &[],
+            timestamp_ms: message.timestamp_ms,
+        };
+        loop {
+            let consumed = |topic: &str, partition: u16| self.consumed(topic, partition);
+            match producer.offer(&record, consumed).map_err(demo_error)? {
+                Sent::Taken => return Ok(()),
+                Sent::Held if self.end.load(Ordering::Relaxed) => return Ok(()),
+                Sent::Held => producer.wait(ROOM_WAIT),
+            }
+        }
+    }
+
+    fn consumed(&self, topic: &str, partition: u16) -> u64 {
+        let partition = SourcePartition {
+            epoch: self.load.epoch,
+            ..SourcePartition::new(topic, u32::from(partition))
+        };
+        (self.consumed)(&partition)
+    }
+}

@@ -1,0 +1,117 @@
+//! Writes single records to a topic of the cluster that is read, and tells when they are there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+
+use crate::source::{KafkaSettings, SourceError};
+
+/// Properties of the source that concern how the cluster is reached, by their first letters.
+const CONNECTION: [&str; 7] =
+    ["bootstrap.servers", "client.", "security.", "sasl.", "ssl.", "socket.", "broker."];
+
+/// A record to write; its partition follows from its key.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicRecord<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Key.
+    pub key: Option<&'a [u8]>,
+    /// Value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Headers in order.
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+}
+
+/// A writer. It keeps trying while no broker is there.
+pub struct KafkaWriter {
+    producer: BaseProducer<Context>,
+    context: Context,
+}
+
+#[derive(Clone, Default)]
+struct Context {
+    refused: Arc<Mutex<Option<String>>>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!("librdkafka: {facility}: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!("writer: {error}: {reason}");
+    }
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.get_or_insert(error.to_string());
+        }
+    }
+}
+
+impl std::fmt::Debug for KafkaWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KafkaWriter")
+    }
+}
+
+impl KafkaWriter {
+    /// A writer to the cluster of a source.
+    pub fn new(settings: &KafkaSettings) -> Result<Self, SourceError> {
+        let context = Context::default();
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Info);
+        for (name, value) in settings.config.config_map() {
+            if CONNECTION.iter().any(|first| name.starts_with(first)) {
+                config.set(name, value);
+            }
+        }
+        let producer = config
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "0") // an outage is waited out
+            .set("compression.type", "zstd")
+            .set("linger.ms", "5")
+            .create_with_context(context.clone())
+            .map_err(|error: KafkaError| settings.redacted(&error))?;
+        Ok(Self { producer, context })
+    }
+
+    /// Takes a record to be written; waits while the client's own queue is full.
+    pub fn write(&self, record: &TopicRecord<'_>) -> Result<(), String> {
+        let mut base = BaseRecord::<[u8], [u8]>::to(record.topic);
+        base.key = record.key;
+        base.payload = record.value;
+        let add = |headers: OwnedHeaders, (key, value): &(&str, Option<&[u8]>)| {
+            headers.insert(Header { key, value: *value })
+        };
+        let headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        base = base.headers(record.headers.iter().fold(headers, add));
+        while let Err((error, back)) = self.producer.send(base) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(error.to_string());
+            }
+            self.producer.poll(Duration::from_millis(10));
+            base = back;
+        }
+        Ok(())
+    }
+
+    /// Waits until everything taken is written; whether it is. An error is what the cluster refused
+    /// for good, such as a topic that may not be written.
+    pub fn flush(&self, most: Duration) -> Result<bool, String> {
+        let flushed = self.producer.flush(most).is_ok();
+        let mut refused = self.context.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.take().map_or(Ok(flushed), Err)
+    }
+}
