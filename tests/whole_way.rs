@@ -1,0 +1,149 @@
+//! The whole way: every record on Kafka ends in exactly one disposition in a ledger that verifies,
+//! with a broker outage and a rebalance in the middle.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
+
+mod common;
+
+use std::time::Duration;
+
+use common::records::{Fate, fates, offer, produce};
+use common::service::Service;
+use common::{Site, TOPIC, assert_sound, reading, records, succeed, until};
+use ledgerline::source::broker::EmbeddedBroker;
+use ledgerline::source::producer::GatedProducer;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use serde_json::Value;
+
+const PARTITIONS: u16 = 4;
+const GROUP: &str = "ledger";
+
+/// A member of the ledger's group that is no ledger.
+fn stranger(broker: &EmbeddedBroker) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", broker.bootstrap())
+        .set("group.id", GROUP)
+        .set("session.timeout.ms", "3000")
+        .set("heartbeat.interval.ms", "300")
+        .set("enable.auto.commit", "false")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .create()
+        .unwrap()
+}
+
+fn assigned(status: &Value) -> usize {
+    let partitions = status["partitions"].as_array().unwrap();
+    partitions.iter().filter(|partition| partition["assigned"] == true).count()
+}
+
+/// A broker that goes away and comes back.
+fn outage(broker: &EmbeddedBroker, service: &mut Service, while_away: impl FnOnce()) {
+    broker.down().unwrap();
+    let (_, reason) = service
+        .until("not ready", |service| service.get("/readyz").filter(|(code, _)| *code == 503));
+    assert!(reason.to_string().contains("no Kafka broker is reached"), "{reason}");
+    assert_eq!(service.get("/healthz").unwrap().0, 200, "it is well all the same");
+    while_away();
+    broker.up().unwrap();
+    service.until("ready", |service| service.get("/readyz").filter(|(code, _)| *code == 200));
+}
+
+/// Another member takes partitions over, and leaves again.
+fn rebalance(broker: &EmbeddedBroker, service: &mut Service, while_shared: impl FnOnce()) {
+    let stranger = stranger(broker);
+    stranger.subscribe(&[TOPIC]).unwrap();
+    until("partitions for the other member", || {
+        stranger.poll(Duration::from_millis(50));
+        (stranger.assignment().unwrap().count() > 0).then_some(())
+    });
+    let shared = |status: &Value| assigned(status) < usize::from(PARTITIONS);
+    service.until_status("partitions given back", shared);
+    while_shared();
+    drop(stranger);
+    let whole = |status: &Value| assigned(status) == usize::from(PARTITIONS);
+    service.until_status("every partition again", whole);
+}
+
+fn committed(broker: &EmbeddedBroker) -> Vec<Offset> {
+    let mut list = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        list.add_partition(TOPIC, i32::from(partition));
+    }
+    let offsets = stranger(broker).committed_offsets(list, Duration::from_secs(60)).unwrap();
+    offsets.elements().iter().map(|element| element.offset()).collect()
+}
+
+#[test]
+fn every_record_has_one_place_in_the_ledger() {
+    let broker = EmbeddedBroker::start(1).unwrap();
+    broker.create_topic(TOPIC, PARTITIONS).unwrap();
+    let mut producer = GatedProducer::new(broker.bootstrap()).unwrap();
+    let site = Site::new();
+    let deployment = site.configure_kafka("ledger", &broker, GROUP);
+
+    let mut service = Service::start(&deployment);
+    service.until_running();
+    produce(&mut producer, PARTITIONS, 0..300);
+    service.until_status("the first records", |status| {
+        status["records"]["read"].as_u64().unwrap() > 100
+    });
+    outage(&broker, &mut service, || offer(&mut producer, PARTITIONS, 300..600));
+    produce(&mut producer, PARTITIONS, 600..700);
+    service.until_durable(usize::from(PARTITIONS), 700);
+    rebalance(&broker, &mut service, || produce(&mut producer, PARTITIONS, 700..900));
+    produce(&mut producer, PARTITIONS, 900..1_000);
+    let status = service.until_durable(usize::from(PARTITIONS), 1_000);
+    let ended = service.end();
+
+    assert_sound(&deployment.ledger);
+    let contents = reading::read(&deployment.ledger);
+    assert_eq!(contents.fates, fates(PARTITIONS, 1_000));
+    assert_eq!(reading::state(&deployment.ledger), records::state(PARTITIONS, 1_000));
+    assert_eq!(committed(&broker), [Offset::Offset(1_000); 4], "{}", ended.log);
+    assert_counts(&status);
+    assert_export(&deployment.ledger);
+}
+
+/// The endpoint counted what the records are.
+fn assert_counts(status: &Value) {
+    let all = fates(PARTITIONS, 1_000);
+    let count =
+        |is: fn(&Fate) -> u64| all.values().flatten().map(|(_, fate)| is(fate)).sum::<u64>();
+    let records = &status["records"];
+    assert_eq!(records["read"], 4_000);
+    assert_eq!(records["filtered"], count(|fate| u64::from(*fate == Fate::Filtered)));
+    assert_eq!(records["dead_lettered"], count(|fate| u64::from(*fate == Fate::DeadLettered)));
+    let transactions = records["valid"].as_u64().unwrap() + records["invalid"].as_u64().unwrap();
+    let committed = |fate: &Fate| match fate {
+        Fate::Committed(count) => u64::from(*count),
+        Fate::Filtered | Fate::DeadLettered => 0,
+    };
+    assert_eq!(transactions, count(committed));
+    assert!(records["invalid_reasons"]["rejected"].as_u64().unwrap() > 0, "{records}");
+}
+
+/// The exported lines are the entries, in order, each transaction once.
+fn assert_export(ledger: &std::path::Path) {
+    let text = succeed(&["export", ledger.to_str().unwrap()]);
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(line["entry"].as_u64(), u64::try_from(index).ok());
+    }
+    let ids = |partition: u16| {
+        let prefix = format!("{TOPIC}/{partition}/");
+        let of = move |line: &Value| {
+            let id = line["id"].as_str()?.strip_prefix(&prefix)?;
+            let (offset, output) = id.split_once('/')?;
+            Some((offset.parse::<u64>().unwrap(), output.parse::<u32>().unwrap()))
+        };
+        lines.iter().filter_map(of).collect::<Vec<_>>()
+    };
+    for (partition, fates) in (0..).zip(fates(PARTITIONS, 1_000).into_values()) {
+        let expected = fates.iter().flat_map(|(offset, fate)| match fate {
+            Fate::Committed(count) => (0..*count).map(|output| (*offset, output)).collect(),
+            Fate::Filtered | Fate::DeadLettered => Vec::new(),
+        });
+        assert_eq!(ids(partition), expected.collect::<Vec<_>>(), "partition {partition}");
+    }
+}
