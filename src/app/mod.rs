@@ -1,11 +1,9 @@
 //! Wiring: the only place that names the adapters and puts the parts together.
 
-mod cross_check;
 pub mod demo;
 pub mod offline;
 mod service;
 
-pub use cross_check::cross_check;
 pub use service::{Opened, Running, open};
 
 use std::path::PathBuf;

@@ -3,9 +3,11 @@
 //! Paths in a file are relative to that file. Secrets come from the environment (`${NAME}`) or from
 //! files (`file:PATH`) and are never printed.
 
+mod cross_check;
 mod form;
 mod secret;
 
+pub use cross_check::cross_check;
 pub use form::{ConfigForm, DeadLettersForm, LedgerForm, MonitorForm, SourceForm, SubmissionForm};
 pub use secret::environment;
 
@@ -126,7 +128,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     let (contracts, contract_faults) = ContractSet::load(&texts(&contract_files, faults));
     faults.extend(mapping_faults);
     faults.extend(contract_faults);
-    faults.extend(crate::app::cross_check(&mappings, &contracts));
+    faults.extend(cross_check(&mappings, &contracts));
     let decoder = match Decoder::new(&form.source.identity, path) {
         Ok(decoder) => Some(decoder),
         Err(found) => {
