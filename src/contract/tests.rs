@@ -1,3 +1,5 @@
+//! Contracts from text to effects: what loads, what each function does, what rules decide.
+
 use std::path::Path;
 
 use proptest::prelude::*;

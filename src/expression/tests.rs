@@ -1,3 +1,5 @@
+//! Expressions from text to value: what compiles, what each comes to, and the bounds.
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Mappings from text to payloads: what loads, what matches, what each field comes to.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

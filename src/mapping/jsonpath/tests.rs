@@ -1,3 +1,5 @@
+//! Queries from text to nodes, and the bounds on both.
+
 use proptest::prelude::*;
 use serde_json::json;
 
