@@ -47,8 +47,13 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// The real Kafka, and the small one for demonstrations and tests.
-const RDKAFKA: &[&str] =
-    &["src/source/kafka.rs", "src/source/kafka/", "src/source/broker.rs", "src/source/producer.rs"];
+const RDKAFKA: &[&str] = &[
+    "src/source/kafka.rs",
+    "src/source/kafka/",
+    "src/source/broker.rs",
+    "src/source/producer.rs",
+    "src/source/writer.rs",
+];
 
 /// Crates that any part may name. (`log` is named by rdkafka only; a module here has that name too.)
 const ANYWHERE: &[&str] = &["log", "schemars", "serde", "serde_json", "thiserror", "tracing"];

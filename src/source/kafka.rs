@@ -7,6 +7,7 @@
 //! [`SourceHealth`] says so.
 
 mod context;
+mod log;
 mod settings;
 mod start;
 

@@ -160,6 +160,7 @@ impl Context {
 
     fn begin(&self, consumer: &BaseConsumer<Self>, beginnings: &[Beginning]) {
         let mut list = TopicPartitionList::new();
+        let mut places = Vec::with_capacity(beginnings.len());
         for (partition, first, high) in beginnings {
             let assigned = self.assignments.assign(partition, *first);
             self.assignments.set_end(partition, *high);
@@ -169,7 +170,7 @@ impl Context {
             if let Err(error) = list.add_partition_offset(&partition.topic, number, offset) {
                 return self.halt_with(&error.to_string());
             }
-            tracing::info!("{partition} is assigned from offset {}", assigned.1);
+            places.push(format!("{partition} from {}", assigned.1));
         }
         if let Err(error) = assign(consumer, &list) {
             return self.halt_with(&error.to_string());
@@ -177,6 +178,7 @@ impl Context {
         if beginnings.is_empty() {
             return;
         }
+        tracing::info!(partitions = places.join(", "), "assigned");
         if self.start == Start::Latest {
             // Keeps the place where a first start began until the ledger has a record.
             if let Err(error) = consumer.commit(&list, CommitMode::Async) {
@@ -241,6 +243,7 @@ impl Context {
     fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
         let mut begun = TopicPartitionList::new();
+        let mut places = Vec::new();
         {
             let mut shared = self.shared();
             for (topic, number) in names(list) {
@@ -251,9 +254,10 @@ impl Context {
                 }
                 self.assignments.revoke(&partition);
                 shared.collector.revoke(&partition);
-                tracing::info!("{partition} is {}", if lost { "lost" } else { "given back" });
+                places.push(partition.to_string());
             }
         }
+        tracing::info!(partitions = places.join(", "), lost, "given back");
         // The library commits here what was stored, unless the assignment was lost.
         let result = match consumer.rebalance_protocol() {
             RebalanceProtocol::Cooperative => consumer.incremental_unassign(&begun),
@@ -305,19 +309,7 @@ impl ConsumerContext for Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let message = self.redacted(message);
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!("librdkafka: {facility}: {message}");
-            }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
-                tracing::warn!("librdkafka: {facility}: {message}");
-            }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!("librdkafka: {facility}: {message}");
-            }
-            RDKafkaLogLevel::Debug => tracing::debug!("librdkafka: {facility}: {message}"),
-        }
+        super::log::forward(level, facility, &self.redacted(message));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
