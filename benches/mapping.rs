@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 /// A device event of about 300 bytes.
 const BODY: &str = r#"{"d":{"assetID":"CON123","temperature":4.25,"humidity":61.5,"door":"closed",
 "location":{"latitude":43.03,"longitude":-87.90},"carrier":"C-ABC","battery":87,"fan":[1200,1180],
-"firmware":"2.4.1","sequence":9007199254740993},"ts":"2017-01-04T13:11:33.601+02:00","note":"in transit, no alarms"}"#;
+"firmware":"2.4.1","sequence":9007199254740993},
+"ts":"2017-01-04T13:11:33.601+02:00","note":"in transit, no alarms"}"#;
 
 /// Argument and path of each field.
 const FIELDS: [(&str, &str); 8] = [

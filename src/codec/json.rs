@@ -6,9 +6,9 @@
 //! uniform: `1E5` is kept as `1e+5`). Objects are sorted by key, so that serialising a value gives
 //! its canonical bytes.
 //!
-//! With `arbitrary_precision` a number of more than 64 bits reaches a visitor as a map whose one name is private to
-//! `serde_json`. An object that bears this name is refused here: other readers of the same bytes
-//! would take it for a number.
+//! With `arbitrary_precision` a number that is no 64-bit integer reaches a visitor as a map whose
+//! one name is private to `serde_json`. An object that bears this name is refused here: other
+//! readers of the same bytes would take it for a number.
 
 use std::cell::RefCell;
 use std::fmt;

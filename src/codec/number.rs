@@ -180,7 +180,10 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(left in "-?[0-9]{0,4}[.]?[0-9]{0,4}(e[-+]?[0-9]{1,30})?", right in ".{0,9}") {
+        fn no_text_panics(
+            left in "-?[0-9]{0,4}[.]?[0-9]{0,4}(e[-+]?[0-9]{1,30})?",
+            right in ".{0,9}",
+        ) {
             let _ = compare_texts(&left, &right);
             let _ = integer_text(&left);
         }

@@ -148,8 +148,8 @@ fn insert(arguments: &mut Map<String, Value>, names: &[String], value: Value) {
     object.insert(name.clone(), value);
 }
 
-/// The bytes that the JSON text of a value takes, where every reader takes that text back: it is not
-/// too deep, and no object bears the reserved name, which an expression may have computed.
+/// The bytes that the JSON text of a value takes, where every reader takes that text back: it is
+/// not too deep, and no object bears the reserved name, which an expression may have computed.
 fn json_bytes(value: &Value, depth_left: usize) -> Result<usize, Rejection> {
     let deeper = || {
         depth_left.checked_sub(1).ok_or_else(|| {

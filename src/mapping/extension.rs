@@ -41,8 +41,8 @@ impl Taken {
         }
     }
 
-    /// What is left of the payload. Within `for_each`: of the payload without the `elements`, and of
-    /// the element.
+    /// What is left of the payload. Within `for_each`: of the payload without the `elements`, and
+    /// of the element.
     pub fn rest(mut self, scope: Scope<'_>, elements: &[&Value]) -> Option<Value> {
         self.values.sort_unstable();
         let Some(item) = scope.item else {

@@ -116,8 +116,8 @@ impl Mapping {
 }
 
 impl MappingSet {
-    /// Compiles the texts of files. Documents with errors are left out of the set; their faults, and
-    /// warnings, come in the order of the files.
+    /// Compiles the texts of files. Documents with errors are left out of the set; their faults,
+    /// and warnings, come in the order of the files.
     #[must_use]
     pub fn from_texts(files: &[(PathBuf, String)]) -> (Self, Vec<Fault>) {
         let mut set = Self::default();

@@ -1,8 +1,8 @@
 //! Values of a YAML file with their numbers as they are written.
 //!
-//! The YAML library makes a float of every number that is no 64-bit integer. A threshold or a test's
-//! expectation would silently be another number than the one in the file, so its digits are read
-//! again, at its place in the text.
+//! The YAML library makes a float of every number that is no 64-bit integer. A threshold or a
+//! test's expectation would silently be another number than the one in the file, so its digits are
+//! read again, at its place in the text.
 
 use std::cell::RefCell;
 use std::fmt;

@@ -6,18 +6,22 @@
 //! front of it. Of the RFC's 703 compliance tests the engine alone fails nine; reading its source
 //! shows more. Each gap, and where it is closed:
 //!
-//! | the engine | here |
-//! |---|---|
-//! | takes ill-typed calls (`$[?length(@.a)]`, `length(@.*)`) and functions that no RFC knows (`in`, `any_of`) | [`compile`] checks the types of RFC 9535, section 2.4.3, and refuses them |
-//! | takes white space within names and numbers (`$.a b`, `1 .5`) | [`compile`] refuses it |
-//! | gives `['a','b']` grouped by selector instead of by node | [`walk`] takes such a segment apart: node by node, selector by selector |
-//! | does not know filters within filters (`$[?@[?@>1]]`) | [`filter`] evaluates filters |
-//! | counts an empty selection as nothing instead of 0 | [`filter`] |
-//! | compares numbers as floats, with an epsilon (`1e-20 == 0`, 2^53 + 1 == 2^53), and numbers within arrays as text (`[1] != [1.0]`) | [`filter`] compares by value, from the digits |
-//! | rounds literals of more than 15 digits to a float | [`compile`] refuses a literal that a float does not keep |
-//! | compiles a regular expression for each node, even one that came in a body | [`filter`] compiles literal patterns at load; others are cached and bounded |
-//! | builds every node's location, however long the names, and cannot be stopped | [`walk`] adds up the cost of each call before it is made, and refuses it over a bound |
-//! | takes exponential time to refuse deeply nested calls | [`compile`] bounds their nesting before |
+//! - It takes ill-typed calls (`$[?length(@.a)]`, `length(@.*)`) and functions that no RFC knows
+//!   (`in`, `any_of`): [`compile`] checks the types of RFC 9535, section 2.4.3.
+//! - It takes white space within names and numbers (`$.a b`, `1 .5`): [`compile`] refuses it.
+//! - It rounds literals of more than 15 digits to a float: [`compile`] refuses a literal that a
+//!   float does not keep.
+//! - It takes exponential time to refuse deeply nested calls: [`compile`] bounds their nesting
+//!   before.
+//! - It gives `['a','b']` grouped by selector instead of by node: [`walk`] takes such a segment
+//!   apart, node by node, selector by selector.
+//! - It builds every node's location, however long the names, and cannot be stopped: [`walk`] adds
+//!   up the cost of each call before it is made, and refuses it over a bound.
+//! - It does not know filters within filters (`$[?@[?@>1]]`), counts an empty selection as nothing
+//!   instead of 0, compares numbers as floats with an epsilon (`1e-20 == 0`) and numbers within
+//!   arrays as text (`[1] != [1.0]`): [`filter`] evaluates filters, and compares numbers by value.
+//! - It compiles a regular expression for each node, even one that came in a body: [`filter`]
+//!   compiles literal patterns at load; others are cached and bounded.
 //!
 //! What remains different: `match` and `search` also take what the `regex` crate knows beyond
 //! I-Regexp (RFC 9485).
