@@ -166,7 +166,8 @@ fn targets_nest() {
 #[test]
 fn extension_keeps_what_no_field_takes() {
     let fields = "fields: {t: $.payload.d.t, f: {expression: payload.d.f * 2}, \
-                  l: {path: '$.payload.l[?@ > 1]', type: array}, o: {path: $.payload.o, required: false}}\n";
+                  l: {path: '$.payload.l[?@ > 1]', type: array}, \
+                  o: {path: $.payload.o, required: false}}\n";
     for (extension, payload, expected) in [
         ("extension: true", r#"{"d":{"t":1,"f":2},"l":[2]}"#, r#"{"f":4,"l":[2],"t":1}"#),
         (
@@ -220,7 +221,10 @@ fn for_each_gives_a_payload_an_element() {
         (
             "for_each: $.payload.r\nextension: true",
             r#"{"s":5,"r":[{"t":1},{"t":2,"u":3}]}"#,
-            r#"{"extension":{"payload":{"s":5}},"id":"CON123","n":0,"t":1} {"extension":{"item":{"u":3},"payload":{"s":5}},"id":"CON123","n":1,"t":2}"#,
+            concat!(
+                r#"{"extension":{"payload":{"s":5}},"id":"CON123","n":0,"t":1} "#,
+                r#"{"extension":{"item":{"u":3},"payload":{"s":5}},"id":"CON123","n":1,"t":2}"#
+            ),
         ),
         (
             "for_each: $.payload.r[?@.t > 1]\nextension: true",
@@ -451,7 +455,13 @@ fn every_fault_of_every_file_is_reported() {
 
 #[test]
 fn what_a_contract_is_checked_against() {
-    let rest = "fields:\n  a: $.payload.a\n  b.c: {path: $.payload.b, type: integer, required: false}\n  d: {constant: x, type: string}\n  e: {path: $.payload.e, default: 1}\nextension: true";
+    let rest = "\
+fields:
+  a: $.payload.a
+  b.c: {path: $.payload.b, type: integer, required: false}
+  d: {constant: x, type: string}
+  e: {path: $.payload.e, default: 1}
+extension: true";
     let set = compiled(&format!("{HEAD}{rest}"));
     let mapping = &set.mappings[0];
     let fields: Vec<_> = mapping
@@ -475,9 +485,11 @@ fn what_a_contract_is_checked_against() {
 
 #[test]
 fn tests_in_files_are_run() {
-    let rest = "match: {topic: [tele*, telemetry], device_type: reefer, event_type: status, where: payload.t != 99}
+    let rest = "\
+match: {topic: [tele*, telemetry], device_type: reefer, where: payload.t != 99}
 for_each: $.payload.r
-fields: {id: $.device.id, kind: $.device.type, topic: $.kafka.topic, t: {path: $.item.t, type: integer}}
+fields:
+  {id: $.device.id, kind: $.device.type, topic: $.kafka.topic, t: {path: $.item.t, type: integer}}
 tests:
   - name: holds
     event: {device: {id: d1}, payload: {t: 1, r: [{t: 1.0}]}}
@@ -499,7 +511,10 @@ tests:
     expect: {rejected: {cause: field_type, path: $.payload.r}}
   - name: record
     record:
-      kafka: {topic: telemetry, key: '{\"orgId\":\"o\",\"deviceType\":\"reefer\",\"deviceId\":\"d2\",\"eventType\":\"status\",\"format\":\"json\",\"timestamp\":\"2017-01-04T13:11:33.601+02\"}'}
+      kafka:
+        key: |
+          {\"orgId\":\"o\",\"deviceType\":\"reefer\",\"deviceId\":\"d2\",\"eventType\":\"status\",
+          \"format\":\"json\",\"timestamp\":\"2017-01-04T13:11:33.601+02\"}
       value: '{\"t\":1,\"r\":[{\"t\":9007199254740993}]}'
     expect: {payloads: [{id: d2, kind: reefer, topic: telemetry, t: 9007199254740993}]}
   - name: broken record
@@ -527,7 +542,20 @@ tests:
             "{name}: {failure}"
         );
     }
-    assert_eq!((results[0].place.line, &*results[0].definition, results.len()), (8, "m", 8));
+    assert_eq!((results[0].place.line, &*results[0].definition, results.len()), (9, "m", 8));
+}
+
+#[test]
+fn the_example_of_the_documentation_holds() {
+    let lines = include_str!("mod.rs").lines().map_while(|line| line.strip_prefix("//!"));
+    let example = lines.skip_while(|line| *line != " ```yaml").skip(1);
+    let example: Vec<&str> = example
+        .take_while(|line| *line != " ```")
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    let results = compiled(&example.join("\n")).run_tests();
+    assert_eq!(results.len(), 1);
+    assert_eq!(results[0].failure, None);
 }
 
 #[test]
@@ -630,7 +658,10 @@ proptest! {
 
     #[test]
     fn nothing_of_a_body_is_lost_or_changed(body in bodies()) {
-        let text = format!("{HEAD}fields: {{x: {{path: $.payload.a, required: false}}, y: {{path: $.payload.b.c, required: false}}}}\nextension: true");
+        let text = format!(
+            "{HEAD}fields:\n  x: {{path: $.payload.a, required: false}}\n  \
+             y: {{path: $.payload.b.c, required: false}}\nextension: true"
+        );
         let body = body.to_string();
         let event = event(&body);
         if let Outcome::Mapped(payloads) = compiled(&text).evaluate(&event) {
@@ -644,7 +675,9 @@ proptest! {
     }
 
     #[test]
-    fn any_yaml_is_judged(text in "(mapping|contract|function|fields|match|for_each|[:\\-{}\\[\\] \n$.*&a!|>'\"]){0,30}") {
+    fn any_yaml_is_judged(
+        text in "(mapping|contract|function|fields|match|[:\\-{}\\[\\] \n$.*&a!|>'\"]){0,30}"
+    ) {
         let (set, faults) = load(&text);
         prop_assert!(set.mappings.is_empty());
         prop_assert!(!faults.is_empty());
@@ -656,8 +689,16 @@ fn a_whole_example() {
     let example = json!({"d": {"assetID": "CON123", "temperature": 68, "carrier": "C-ABC",
         "location": {"longitude": -87.90, "latitude": 43.03}}});
     check(
-        "fields:\n  common.assetID: $.payload.d.assetID\n  common.location: {path: $.payload.d.location, type: object}\n  temperature: {path: $.payload.d.temperature, type: number}\nextension: common.extension",
+        "\
+fields:
+  common.assetID: $.payload.d.assetID
+  common.location: {path: $.payload.d.location, type: object}
+  temperature: {path: $.payload.d.temperature, type: number}
+extension: common.extension",
         &example.to_string(),
-        r#"{"common":{"assetID":"CON123","extension":{"d":{"carrier":"C-ABC"}},"location":{"latitude":43.03,"longitude":-87.9}},"temperature":68}"#,
+        concat!(
+            r#"{"common":{"assetID":"CON123","extension":{"d":{"carrier":"C-ABC"}},"#,
+            r#""location":{"latitude":43.03,"longitude":-87.9}},"temperature":68}"#
+        ),
     );
 }

@@ -264,7 +264,7 @@ pub enum ExpectForm {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RejectedForm {
-    /// Name of the cause: `missing_field`, `field_type`, `lookup`, `expression`, `for_each` and more.
+    /// Name of the cause, such as `missing_field`, `field_type`, `lookup` or `expression`.
     pub cause: Located<String>,
     /// JSONPath of the value, as in the mapping; `$.item` is where the element stands:
     /// `$.payload.readings[1].t`. Not compared where absent.
