@@ -41,14 +41,14 @@ impl Contract {
     }
 
     fn run_step(&self, step: &StepForm, state: &mut MemoryState, time_ms: i64) -> Option<String> {
-        let arguments = Value::Object(step.arguments.clone());
+        let arguments = Value::Object(step.arguments.0.clone());
         let call = Call { function: step.call, arguments: &arguments, time_ms };
         let effects = self.execute(call, state);
         state.apply(&self.name, &effects);
         if let Some(difference) = verdict_difference(&step.expect, &effects.verdict) {
             return Some(difference);
         }
-        let key = self.asset_key(&step.arguments).ok();
+        let key = self.asset_key(&step.arguments.0).ok();
         let found = key.and_then(|key| state.asset(&self.name, &key));
         let asset = found.as_ref().map(|found| found.asset.as_ref());
         asset_difference(&step.expect, asset)
@@ -97,8 +97,8 @@ fn wanted(expect: &ExpectForm) -> Map<String, Value> {
     let mut put = |name: &str, value: Option<Value>| {
         parts.extend(value.map(|value| (name.to_owned(), value)));
     };
-    put("state", expect.state.clone().map(Value::Object));
-    put("derived", expect.derived.clone().map(Value::Object));
+    put("state", expect.state.as_ref().map(|state| Value::Object(state.0.clone())));
+    put("derived", expect.derived.as_ref().map(|derived| Value::Object(derived.0.clone())));
     put("compliant", expect.compliant.map(Value::Bool));
     let AlertsForm { active, raised, cleared } = expect.alerts.as_ref().unwrap_or(&NO_ALERTS);
     for (name, list) in [("active", active), ("raised", raised), ("cleared", cleared)] {

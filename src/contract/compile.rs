@@ -100,7 +100,7 @@ impl Compiler<'_> {
             key,
             functions,
             schema,
-            constants: form.constants,
+            constants: form.constants.0,
             rejects: rules.rejects,
             derives: rules.derives,
             alerts: rules.alerts,
@@ -166,7 +166,7 @@ impl Compiler<'_> {
     }
 
     fn schema(&mut self, form: &ContractForm) -> Option<StateSchema> {
-        match StateSchema::compile(Value::Object(form.state.value.clone())) {
+        match StateSchema::compile(Value::Object(form.state.value.0.clone())) {
             Ok(schema) => Some(schema),
             Err(fault) => {
                 let at = if fault.pointer.is_empty() {
@@ -196,7 +196,7 @@ impl Compiler<'_> {
 
     fn rules(&mut self, form: &ContractForm, schema: &StateSchema, functions: &Functions) -> Rules {
         let mut rules = Rules::default();
-        let mut names = Names::new(schema, &form.constants, functions);
+        let mut names = Names::new(schema, &form.constants.0, functions);
         if let Some(surplus) = form.rules.get(MAX_CONTRACT_RULES) {
             let message = format!("more than {MAX_CONTRACT_RULES} rules");
             self.error(surplus.place, message, "split the contract");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::call::Function;
-use crate::codec::yaml::Located;
+use crate::codec::yaml::{Exact, Located};
 
 /// A contract: functions and rules over the state of assets.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -25,19 +25,31 @@ pub(super) struct ContractForm {
     /// integer.
     pub key: Located<String>,
     /// JSON Schema (2020-12) of the state that devices send. It is checked after merging.
-    pub state: Located<Map<String, Value>>,
+    pub state: Located<ExactFields>,
     /// The functions on offer, each with its options or nothing. Without it: `update` alone.
     #[serde(default)]
     pub functions: Option<BTreeMap<Function, Option<FunctionOptions>>>,
     /// Values that rules may use as `constants.NAME`.
     #[serde(default)]
-    pub constants: Map<String, Value>,
+    pub constants: ExactFields,
     /// Rules: those that reject run first, then those that derive, then alerts, each in this order.
     #[serde(default)]
     pub rules: Vec<Located<RuleForm>>,
     /// Chains of calls with what must come of them.
     #[serde(default)]
     pub tests: Vec<TestForm>,
+}
+
+/// An object of the file, its numbers as they are written.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(from = "BTreeMap<String, Exact>")]
+#[schemars(with = "Map<String, Value>")]
+pub(super) struct ExactFields(pub Map<String, Value>);
+
+impl From<BTreeMap<String, Exact>> for ExactFields {
+    fn from(fields: BTreeMap<String, Exact>) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name, value.0)).collect())
+    }
 }
 
 /// Options of one function.
@@ -135,7 +147,7 @@ pub(super) struct StepForm {
     /// The function.
     pub call: Function,
     /// Its arguments.
-    pub arguments: Map<String, Value>,
+    pub arguments: ExactFields,
     /// When the event happened, in milliseconds since 1970. Without it: a second after the call
     /// before.
     #[serde(default)]
@@ -160,7 +172,7 @@ pub(super) struct ExpectForm {
     pub exists: Option<bool>,
     /// The device's state after the call, whole.
     #[serde(default)]
-    pub state: Option<Map<String, Value>>,
+    pub state: Option<ExactFields>,
     /// The alerts after the call; each list whole, in any order.
     #[serde(default)]
     pub alerts: Option<AlertsForm>,
@@ -169,7 +181,7 @@ pub(super) struct ExpectForm {
     pub compliant: Option<bool>,
     /// The derived fields after the call, whole.
     #[serde(default)]
-    pub derived: Option<Map<String, Value>>,
+    pub derived: Option<ExactFields>,
 }
 
 /// Expected alerts.

@@ -738,6 +738,39 @@ tests:
 }
 
 #[test]
+fn numbers_of_a_file_keep_their_digits() {
+    let text = r#"
+contract: c
+version: 1
+key: id
+state: {properties: {n: {maximum: 9007199254740993}}}
+constants: {one: 1.10, big: 12345678901234567890}
+rules:
+  - {derive: big, value: constants.big}
+tests:
+  - name: exact
+    steps:
+      - call: update
+        arguments: {id: x, n: 9007199254740993, m: 0.1000000000000000000001}
+        expect:
+          state: {id: x, n: 9007199254740993, m: 0.1000000000000000000001}
+          derived: {big: 12345678901234567890}
+      - call: update
+        arguments: {id: x, n: 9007199254740994}
+        expect: {verdict: schema_violation}
+      - call: update
+        arguments: {id: x, n: 9007199254740992}
+        expect: {state: {id: x, n: 9007199254740993, m: 0.1000000000000000000001}}
+"#;
+    let contract = contract(text);
+    assert_eq!(contract.constants["one"].to_string(), "1.10");
+    let failure = contract.run_tests()[0].failure.clone().unwrap();
+    // The last expectation is off by one, and shown so.
+    assert!(failure.starts_with("step 3"), "{failure}");
+    assert!(failure.contains("9007199254740992"), "{failure}");
+}
+
+#[test]
 fn samples_are_valid_calls() {
     let contract = contract(ZERO);
     let samples = contract.samples();
