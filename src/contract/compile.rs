@@ -15,7 +15,7 @@ use crate::contract::rules::{AlertRule, DeriveRule, RejectRule, VARIABLES};
 use crate::contract::schema::{FieldType, JsonType, StateSchema};
 use crate::contract::state::Nulls;
 use crate::contract::{Contract, Functions};
-use crate::expression::Expression;
+use crate::expression::{Expression, Kinds};
 use crate::fault::{Fault, Place, Severity};
 use crate::limits::{MAX_CONTRACT_RULES, MAX_NAME_BYTES};
 
@@ -249,7 +249,7 @@ impl Compiler<'_> {
         self.unique(name, rules.rejects.iter().any(|rule| rule.name == name.value));
         let variables = &VARIABLES[..VARIABLES.len() - 1];
         let when = self.expression(name, ("when", form.when.as_ref()), variables, names);
-        let Some(when) = when else { return };
+        let Some((when, _)) = when else { return };
         let message = form.message.as_ref().map_or("is not allowed", |message| &message.value);
         let message = message.to_owned();
         rules.rejects.push(RejectRule { name: name.value.clone(), when, message });
@@ -266,8 +266,9 @@ impl Compiler<'_> {
         }
         let value = self.expression(name, ("value", form.value.as_ref()), &VARIABLES, names);
         // Also where the expression is at fault: what reads the field is not to blame.
-        names.derived.push(path.clone());
-        if let Some(value) = value {
+        let kinds = value.as_ref().map_or(Kinds::ANY, |(_, kinds)| *kinds);
+        names.derived.push((path.clone(), kinds));
+        if let Some((value, _)) = value {
             rules.derives.push(DeriveRule { name: name.value.clone(), path, value });
         }
     }
@@ -279,9 +280,10 @@ impl Compiler<'_> {
         let raise = ("raise_when", form.raise_when.as_ref());
         let raise_when = self.expression(name, raise, &VARIABLES, names);
         let clear_when = form.clear_when.as_ref().and_then(|clear| {
-            self.expression(name, ("clear_when", Some(clear)), &VARIABLES, names)
+            let clear = ("clear_when", Some(clear));
+            self.expression(name, clear, &VARIABLES, names).map(|(clear_when, _)| clear_when)
         });
-        let Some(raise_when) = raise_when else { return };
+        let Some((raise_when, _)) = raise_when else { return };
         rules.alerts.push(AlertRule {
             name: name.value.clone(),
             raise_when,
@@ -304,7 +306,7 @@ impl Compiler<'_> {
         (part, source): (&str, Option<&Located<String>>),
         variables: &[&str],
         names: &Names<'_>,
-    ) -> Option<Expression> {
+    ) -> Option<(Expression, Kinds)> {
         let Some(source) = source else {
             let message = format!("rule `{}` has no `{part}`", rule.value);
             self.error(rule.place, message, format!("write `{part}:` with a CEL expression"));
@@ -312,8 +314,12 @@ impl Compiler<'_> {
         };
         match Expression::compile(&source.value, variables) {
             Ok(expression) => {
-                names.check(self, source, &expression);
-                Some(expression)
+                let kinds = names.check(self, source, &expression);
+                if part != "value" && !kinds.meets(Kinds::BOOL) {
+                    let message = format!("`{part}` is true or false, this is {kinds}");
+                    self.error(source.place, message, "compare the value with something");
+                }
+                Some((expression, kinds))
             }
             Err(error) => {
                 let place = self.inside(source, error.place);

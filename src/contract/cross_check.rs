@@ -1,15 +1,17 @@
 //! What rules and tests name against what the contract has: a slip of the pen is found at load and
 //! not by the first device.
 
+use serde_json::Value;
+
 use crate::call::Function;
 use crate::codec::yaml::Located;
 use crate::contract::compile::Compiler;
 use crate::contract::execute::PROPERTIES;
 use crate::contract::form::{ContractForm, StepForm};
-use crate::contract::schema::{FieldType, StateSchema};
+use crate::contract::schema::{FieldType, JsonType, StateSchema};
 use crate::contract::state::{self, Fields};
 use crate::contract::{Functions, InvalidCode};
-use crate::expression::Expression;
+use crate::expression::{Expression, Kinds};
 use crate::fault::{Fault, did_you_mean};
 
 /// What expressions may read.
@@ -17,8 +19,8 @@ pub(super) struct Names<'a> {
     schema: &'a StateSchema,
     constants: &'a Fields,
     takes_properties: bool,
-    /// Paths of the fields that were derived so far.
-    pub(super) derived: Vec<Vec<String>>,
+    /// Paths of the fields that were derived so far, with the kinds of their values.
+    pub(super) derived: Vec<(Vec<String>, Kinds)>,
 }
 
 impl<'a> Names<'a> {
@@ -31,13 +33,14 @@ impl<'a> Names<'a> {
         Self { schema, constants, takes_properties, derived: Vec::new() }
     }
 
-    /// Reports every field that an expression reads and that cannot be there.
+    /// Reports every field that an expression reads and that cannot be there, and all that fails
+    /// for every value. Gives the kinds of its result.
     pub(super) fn check(
         &self,
         compiler: &mut Compiler<'_>,
         source: &Located<String>,
         expression: &Expression,
-    ) {
+    ) -> Kinds {
         for (path, place) in expression.paths().iter().zip(expression.places()) {
             let Some((variable, fields)) = path.split_first() else { continue };
             let place = compiler.inside(source, place);
@@ -48,6 +51,46 @@ impl<'a> Names<'a> {
                 Some((false, message, help)) => Fault::warning(&file, place, message).help(help),
             };
             compiler.fault(fault);
+        }
+        let (kinds, faults) = expression.kinds(&|path| self.kinds(path));
+        for fault in faults {
+            let place = compiler.inside(source, fault.place);
+            let file = compiler.file().to_owned();
+            compiler.fault(Fault::error(&file, place, fault.message));
+        }
+        kinds
+    }
+
+    /// The kinds of values that a path can have.
+    fn kinds(&self, path: &[String]) -> Kinds {
+        let Some((variable, fields)) = path.split_first() else { return Kinds::ANY };
+        match (variable.as_str(), fields) {
+            ("call", []) => Kinds::TEXT,
+            ("time", []) => Kinds::NUMBER,
+            (_, []) => Kinds::MAP,
+            ("state" | "old", fields) => self.schema_kinds(fields),
+            // What a call deletes may be null in its arguments.
+            ("arguments", fields) if fields[0] != PROPERTIES => {
+                self.schema_kinds(fields) | Kinds::NULL
+            }
+            ("constants", fields) => {
+                state::at(self.constants, fields).map_or(Kinds::ANY, kinds_of_value)
+            }
+            ("derived", fields) => {
+                let same = self.derived.iter().find(|(path, _)| path == fields);
+                same.map_or(Kinds::ANY, |(_, kinds)| *kinds)
+            }
+            // An earlier version of the contract may have derived something else.
+            _ => Kinds::ANY,
+        }
+    }
+
+    fn schema_kinds(&self, fields: &[String]) -> Kinds {
+        match self.schema.field(fields) {
+            FieldType::Known(types) => {
+                types.into_iter().map(kinds_of_type).fold(Kinds::NONE, |all, kind| all | kind)
+            }
+            FieldType::Open | FieldType::Unknown => Kinds::ANY,
         }
     }
 
@@ -81,19 +124,36 @@ impl<'a> Names<'a> {
                 Some((true, format!("there is no constant `{dotted}`"), help))
             }
             "old_derived" | "derived" => {
-                let related =
-                    |known: &Vec<String>| known.starts_with(fields) || fields.starts_with(known);
+                let related = |(known, _): &(Vec<String>, Kinds)| {
+                    known.starts_with(fields) || fields.starts_with(known)
+                };
                 // What was derived before may also stem from rules further down.
                 if variable == "old_derived" || self.derived.iter().any(related) {
                     return None;
                 }
-                let known: Vec<String> = self.derived.iter().map(|path| path.join(".")).collect();
+                let known: Vec<String> =
+                    self.derived.iter().map(|(path, _)| path.join(".")).collect();
                 let help = did_you_mean(&dotted, known.iter().map(String::as_str));
                 Some((true, format!("no rule above derives `{dotted}`"), help))
             }
             other => Some((true, format!("`{other}` has no fields"), String::new())),
         }
     }
+}
+
+fn kinds_of_type(json_type: JsonType) -> Kinds {
+    match json_type {
+        JsonType::Null => Kinds::NULL,
+        JsonType::Boolean => Kinds::BOOL,
+        JsonType::Integer | JsonType::Number => Kinds::NUMBER,
+        JsonType::String => Kinds::TEXT,
+        JsonType::Array => Kinds::LIST,
+        JsonType::Object => Kinds::MAP,
+    }
+}
+
+fn kinds_of_value(value: &Value) -> Kinds {
+    kinds_of_type(JsonType::of(value))
 }
 
 impl Compiler<'_> {

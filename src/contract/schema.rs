@@ -56,7 +56,7 @@ impl JsonType {
         .find(|candidate| candidate.name() == name)
     }
 
-    fn of(value: &Value) -> Self {
+    pub(super) fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,
             Value::Bool(_) => Self::Boolean,

@@ -372,7 +372,7 @@ fn a_wrong_type_is_a_failed_rule_and_changes_nothing() {
     assert_eq!(bench.verdict(Function::Update, &json!({"id": "x", "t": "hot"})), expected);
     assert_eq!(bench.asset("x").unwrap().state["t"], json!(6));
     check_alerts(&bench, "x", "HOT", "HOT", "");
-    let text = "contract: c\nversion: 1\nkey: id\nstate: {}\nrules:\n  - {alert: HOT, raise_when: state.t > 5}\n  - {reject: r, when: state.t + 1}\n";
+    let text = "contract: c\nversion: 1\nkey: id\nstate: {}\nrules:\n  - {alert: HOT, raise_when: state.t > 5}\n  - {reject: r, when: state.t}\n";
     let mut bench = Bench::new(text);
     let expected = "rule_failed: reject `r`: a condition is true or false, this is an integer";
     assert_eq!(bench.verdict(Function::Update, &json!({"id": "x", "t": 6})), expected);
@@ -602,6 +602,18 @@ fn faults_of_rules_and_tests_have_their_place() {
         (rule("{alert: A, raise_when: constants.limit > 1}"), 6, "there is no constant `limit`"),
         (rule("{alert: A, raise_when: derived.x > 1}"), 6, "no rule above derives `x`"),
         (rule("{reject: A, when: derived.x > 1}"), 6, "there is no variable `derived`"),
+        (rule("{alert: A, raise_when: state.id > 5}"), 6, "a text and a number cannot be compared"),
+        (
+            rule("{alert: A, raise_when: state.level + 1}"),
+            6,
+            "`raise_when` is true or false, this is a number",
+        ),
+        (
+            rule("{derive: t, value: state.id.trim()}\n  - {alert: A, raise_when: derived.t > 1}"),
+            7,
+            "a text and a number cannot be compared",
+        ),
+        (rule("{reject: A, when: time == call}"), 6, "a number and a text are never equal"),
         (rule("{alert: A, reject: B, when: 'true'}"), 6, "a rule is one of"),
         (rule("{reject: A, when: 'true', severity: info}"), 6, "`severity` does not belong"),
         (

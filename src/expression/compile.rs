@@ -13,6 +13,7 @@ use cel::common::ast::{
 /// What the text came to.
 pub(super) struct Compiled {
     pub(super) program: IdedExpr,
+    pub(super) info: SourceInfo,
     pub(super) slots: Vec<Slot>,
     pub(super) loops: bool,
 }
@@ -35,7 +36,8 @@ pub(super) fn compile(source: &str, variables: &[&str]) -> Outcome<Compiled> {
         any_loops: false,
     };
     let program = compiler.expression(program, 0)?;
-    Ok(Compiled { program, slots: compiler.slots, loops: compiler.any_loops })
+    let Compiler { info, slots, any_loops: loops, .. } = compiler;
+    Ok(Compiled { program, info, slots, loops })
 }
 
 struct Compiler<'a> {
@@ -55,6 +57,8 @@ type Chain = Vec<String>;
 
 impl Compiler<'_> {
     fn expression(&mut self, expression: IdedExpr, depth: usize) -> Outcome<IdedExpr> {
+        // A field's place is where its variable stands, not its last dot.
+        let start = root_of(&expression);
         let IdedExpr { id, expr } = expression;
         if depth > MAX_EXPRESSION_DEPTH {
             return Err(bounds::too_deep(self.place(id)));
@@ -77,7 +81,7 @@ impl Compiler<'_> {
             }
             Expr::Unspecified => return self.refuse(id, "an operand is missing"),
         };
-        Ok(IdedExpr { id, expr })
+        Ok(IdedExpr { id: start, expr })
     }
 
     fn boxed(&mut self, expression: IdedExpr, depth: usize) -> Outcome<Box<IdedExpr>> {

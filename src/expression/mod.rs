@@ -23,16 +23,18 @@ mod bounds;
 mod compile;
 mod complaint;
 mod functions;
+mod kinds;
 mod library;
 mod operators;
 mod value;
 
 pub use functions::{FUNCTIONS, FunctionDoc};
+pub use kinds::Kinds;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use cel::common::ast::IdedExpr;
+use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::common::types::CelBool;
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
@@ -45,6 +47,8 @@ use crate::fault::Place;
 pub struct Expression {
     source: String,
     program: IdedExpr,
+    /// Where each node of the program stands in the source.
+    info: SourceInfo,
     slots: Vec<Slot>,
     paths: Vec<Vec<String>>,
     /// Values are converted once an evaluation rather than once a use: it may use them in a loop.
@@ -131,6 +135,7 @@ impl Expression {
         Ok(Self {
             source: source.to_owned(),
             program: compiled.program,
+            info: compiled.info,
             slots: compiled.slots,
             paths,
             loops: compiled.loops,
@@ -183,6 +188,11 @@ impl Expression {
                 EvaluationError::Failed(format!("a condition is true or false, this is {found}"))
             })
         })
+    }
+
+    /// Byte offset of a node of the program in the source.
+    fn offset(&self, id: u64) -> usize {
+        self.info.offset_for(id).map_or(0, |(start, _)| start as usize)
     }
 
     fn with_result<'a, V: Variable<'a>, T>(

@@ -1,0 +1,381 @@
+//! What kinds of values an expression can meet and give: finds at load what can never work.
+//!
+//! CEL itself decides types when it runs. Here a field's declared type is followed through the
+//! expression, and only what fails for every value is a fault; what may work is left to run.
+
+use std::ops::{BitAnd, BitOr};
+
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
+};
+
+use crate::expression::functions::ITEMS;
+use crate::expression::{Expression, ExpressionError, PRESENCE_OF, VALUE_OF, bounds};
+
+/// A set of kinds of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    /// No value at all.
+    pub const NONE: Self = Self(0);
+    /// `null`.
+    pub const NULL: Self = Self(1);
+    /// `true` and `false`.
+    pub const BOOL: Self = Self(2);
+    /// Integers and decimals.
+    pub const NUMBER: Self = Self(4);
+    /// Texts.
+    pub const TEXT: Self = Self(8);
+    /// Lists.
+    pub const LIST: Self = Self(16);
+    /// Maps.
+    pub const MAP: Self = Self(32);
+    /// Any value.
+    pub const ANY: Self = Self(63);
+
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::NULL, "null"),
+        (Self::BOOL, "true or false"),
+        (Self::NUMBER, "a number"),
+        (Self::TEXT, "a text"),
+        (Self::LIST, "a list"),
+        (Self::MAP, "a map"),
+    ];
+
+    /// Whether the sets have a kind in common.
+    #[must_use]
+    pub fn meets(self, other: Self) -> bool {
+        self & other != Self::NONE
+    }
+}
+
+impl BitAnd for Kinds {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl BitOr for Kinds {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl std::fmt::Display for Kinds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = Self::NAMES.iter().filter(|(kind, _)| self.meets(*kind));
+        f.write_str(&names.map(|(_, name)| *name).collect::<Vec<_>>().join(" or "))
+    }
+}
+
+impl Expression {
+    /// The kinds of values that the expression can give where its paths have these kinds, and every
+    /// part of it that fails for all of them.
+    #[must_use]
+    pub fn kinds(&self, of: &dyn Fn(&[String]) -> Kinds) -> (Kinds, Vec<ExpressionError>) {
+        let mut checker = Checker { expression: self, of, locals: Vec::new(), faults: Vec::new() };
+        let kinds = checker.kinds(&self.program);
+        (kinds, checker.faults)
+    }
+}
+
+struct Checker<'a> {
+    expression: &'a Expression,
+    of: &'a dyn Fn(&[String]) -> Kinds,
+    locals: Vec<(&'a str, Kinds)>,
+    faults: Vec<ExpressionError>,
+}
+
+impl<'a> Checker<'a> {
+    fn kinds(&mut self, expression: &'a IdedExpr) -> Kinds {
+        match &expression.expr {
+            Expr::Literal(literal) => literal_kind(literal),
+            Expr::Ident(name) => self.name(name),
+            Expr::Select(select) => {
+                let operand = self.kinds(&select.operand);
+                self.needs(&select.operand, operand, Kinds::MAP, "a field is asked for");
+                if select.test { Kinds::BOOL } else { Kinds::ANY }
+            }
+            Expr::Call(call) => self.call(expression, call),
+            Expr::List(list) => {
+                list.elements.iter().for_each(|element| {
+                    self.kinds(element);
+                });
+                Kinds::LIST
+            }
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        self.kinds(&entry.key);
+                        self.kinds(&entry.value);
+                    }
+                }
+                Kinds::MAP
+            }
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension),
+            Expr::Struct(_) | Expr::Unspecified => Kinds::ANY,
+        }
+    }
+
+    fn name(&self, name: &str) -> Kinds {
+        if name.starts_with(PRESENCE_OF) {
+            return Kinds::BOOL;
+        }
+        if let Some(index) = name.strip_prefix(VALUE_OF).and_then(|index| index.parse().ok()) {
+            let path: Option<&Vec<String>> = self.expression.paths.get::<usize>(index);
+            return path.map_or(Kinds::ANY, |path| (self.of)(path));
+        }
+        let local = self.locals.iter().rev().find(|(local, _)| *local == name);
+        local.map_or(Kinds::ANY, |(_, kinds)| *kinds)
+    }
+
+    fn call(&mut self, expression: &'a IdedExpr, call: &'a CallExpr) -> Kinds {
+        let target = call.target.iter().map(|target| target.as_ref());
+        let operands: Vec<&IdedExpr> = target.chain(&call.args).collect();
+        let kinds: Vec<Kinds> = operands.iter().map(|operand| self.kinds(operand)).collect();
+        let name = call.func_name.as_str();
+        match (name, kinds.as_slice()) {
+            (operators::ADD | "@add", [left, right]) => self.addition(expression, *left, *right),
+            ("@less" | "@less_equal" | "@greater" | "@greater_equal", [left, right]) => {
+                let ordered = Kinds::NUMBER | Kinds::TEXT | Kinds::BOOL;
+                if !(*left & ordered).meets(*right) {
+                    let message = format!("{left} and {right} cannot be compared");
+                    self.fault(operands[0], message);
+                }
+                Kinds::BOOL
+            }
+            ("@equal" | "@unequal", [left, right]) => {
+                if !left.meets(*right) {
+                    let message = format!("{left} and {right} are never equal");
+                    self.fault(operands[0], message);
+                }
+                Kinds::BOOL
+            }
+            (operators::CONDITIONAL, [condition, then, otherwise]) => {
+                self.needs(operands[0], *condition, Kinds::BOOL, "a condition is needed");
+                *then | *otherwise
+            }
+            (operators::INDEX, [operand, _]) => {
+                let indexed = Kinds::LIST | Kinds::MAP;
+                self.needs(operands[0], *operand, indexed, "an element is asked for");
+                Kinds::ANY
+            }
+            (operators::IN, [_, container]) => {
+                let containers = Kinds::LIST | Kinds::MAP;
+                self.needs(operands[1], *container, containers, "`in` takes");
+                Kinds::BOOL
+            }
+            ("max" | "min", kinds) => {
+                for (operand, kinds) in operands.iter().zip(kinds) {
+                    self.needs(operand, *kinds, Kinds::NUMBER, &format!("`{name}` takes"));
+                }
+                Kinds::NUMBER
+            }
+            _ => self.fixed(name, &operands, &kinds),
+        }
+    }
+
+    /// `+` of numbers, texts or lists.
+    fn addition(&mut self, expression: &'a IdedExpr, left: Kinds, right: Kinds) -> Kinds {
+        let sums = left & right & (Kinds::NUMBER | Kinds::TEXT | Kinds::LIST);
+        if sums == Kinds::NONE {
+            self.fault(expression, format!("`+` cannot join {left} and {right}"));
+            return Kinds::ANY;
+        }
+        sums
+    }
+
+    /// Functions whose operands and result each have kinds of their own.
+    fn fixed(&mut self, name: &str, operands: &[&'a IdedExpr], kinds: &[Kinds]) -> Kinds {
+        let Some((_, takes, gives)) = SIGNATURES.iter().find(|(known, _, _)| *known == name) else {
+            return Kinds::ANY;
+        };
+        for ((operand, kinds), takes) in operands.iter().zip(kinds).zip(takes.iter()) {
+            let shown = name.trim_matches(['@', '_']);
+            self.needs(operand, *kinds, *takes, &format!("`{shown}` takes"));
+        }
+        *gives
+    }
+
+    fn comprehension(&mut self, comprehension: &'a ComprehensionExpr) -> Kinds {
+        self.kinds(&comprehension.iter_range);
+        let accumulator = self.kinds(&comprehension.accu_init);
+        let outside = self.locals.len();
+        self.locals.push((&comprehension.accu_var, accumulator));
+        self.locals.push((&comprehension.iter_var, Kinds::ANY));
+        self.kinds(&comprehension.loop_cond);
+        self.kinds(&comprehension.loop_step);
+        let result = self.kinds(&comprehension.result);
+        self.locals.truncate(outside);
+        result
+    }
+
+    fn needs(&mut self, operand: &IdedExpr, found: Kinds, needed: Kinds, why: &str) {
+        if !found.meets(needed) {
+            let why = why.strip_suffix(" takes").map_or_else(
+                || format!("{why}: "),
+                |function| format!("{function} takes {needed}, "),
+            );
+            self.fault(operand, format!("{why}this is {found}"));
+        }
+    }
+
+    fn fault(&mut self, operand: &IdedExpr, message: String) {
+        let offset = self.expression.offset(operand.id);
+        let place = bounds::place_at(&self.expression.source, offset);
+        self.faults.push(ExpressionError { place, message });
+    }
+}
+
+fn literal_kind(literal: &LiteralValue) -> Kinds {
+    match literal {
+        LiteralValue::Boolean(_) => Kinds::BOOL,
+        LiteralValue::Double(_) | LiteralValue::Int(_) | LiteralValue::UInt(_) => Kinds::NUMBER,
+        LiteralValue::String(_) => Kinds::TEXT,
+        LiteralValue::Null => Kinds::NULL,
+        LiteralValue::Bytes(_) => Kinds::ANY,
+    }
+}
+
+const BOOL: Kinds = Kinds::BOOL;
+const NUMBER: Kinds = Kinds::NUMBER;
+const TEXT: Kinds = Kinds::TEXT;
+const LIST: Kinds = Kinds::LIST;
+/// What `size` and loops take.
+const SIZED: Kinds = Kinds(TEXT.0 | LIST.0 | Kinds::MAP.0);
+const WALKED: Kinds = Kinds(LIST.0 | Kinds::MAP.0);
+const NUMERIC: Kinds = Kinds(NUMBER.0 | TEXT.0);
+const TRUTH: Kinds = Kinds(BOOL.0 | TEXT.0);
+const PRINTED: Kinds = Kinds(NUMBER.0 | TEXT.0 | BOOL.0);
+
+/// Name, what it takes (the value it is called on first), what it gives.
+const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
+    ("@subtract", &[NUMBER, NUMBER], NUMBER),
+    ("@multiply", &[NUMBER, NUMBER], NUMBER),
+    ("@divide", &[NUMBER, NUMBER], NUMBER),
+    ("@remainder", &[NUMBER, NUMBER], NUMBER),
+    ("@negate", &[NUMBER], NUMBER),
+    (operators::LOGICAL_AND, &[BOOL, BOOL], BOOL),
+    (operators::LOGICAL_OR, &[BOOL, BOOL], BOOL),
+    (operators::LOGICAL_NOT, &[BOOL], BOOL),
+    (operators::NOT_STRICTLY_FALSE, &[Kinds::ANY], BOOL),
+    (ITEMS, &[WALKED], LIST),
+    ("@join", &[LIST, TEXT], TEXT),
+    ("@replace", &[TEXT, TEXT, TEXT], TEXT),
+    ("@split", &[TEXT, TEXT], LIST),
+    ("abs", &[NUMBER], NUMBER),
+    ("bool", &[TRUTH], BOOL),
+    ("ceil", &[NUMBER], NUMBER),
+    ("charAt", &[TEXT, NUMBER], TEXT),
+    ("contains", &[TEXT, TEXT], BOOL),
+    ("distance", &[NUMBER, NUMBER, NUMBER, NUMBER], NUMBER),
+    ("double", &[NUMERIC], NUMBER),
+    ("endsWith", &[TEXT, TEXT], BOOL),
+    ("floor", &[NUMBER], NUMBER),
+    ("indexOf", &[TEXT, TEXT], NUMBER),
+    ("int", &[NUMERIC], NUMBER),
+    ("lastIndexOf", &[TEXT, TEXT], NUMBER),
+    ("lowerAscii", &[TEXT], TEXT),
+    ("round", &[NUMBER, NUMBER], NUMBER),
+    ("size", &[SIZED], NUMBER),
+    ("sqrt", &[NUMBER], NUMBER),
+    ("startsWith", &[TEXT, TEXT], BOOL),
+    ("string", &[PRINTED], TEXT),
+    ("substring", &[TEXT, NUMBER, NUMBER], TEXT),
+    ("trim", &[TEXT], TEXT),
+    ("uint", &[NUMERIC], NUMBER),
+    ("upperAscii", &[TEXT], TEXT),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expression::FUNCTIONS;
+
+    fn kinds_of(path: &[String]) -> Kinds {
+        match path.join(".").as_str() {
+            "s.number" => Kinds::NUMBER,
+            "s.text" => Kinds::TEXT,
+            "s.list" => Kinds::LIST,
+            "s.door" => Kinds::BOOL,
+            "s.either" => Kinds::NUMBER | Kinds::TEXT,
+            "s" | "s.map" => Kinds::MAP,
+            _ => Kinds::ANY,
+        }
+    }
+
+    #[test]
+    fn what_can_never_work_is_a_fault_at_its_place() {
+        let cases = [
+            ("s.text > 5", 1, "a text and a number cannot be compared"),
+            ("1 + s.number < s.list", 3, "a number and a list cannot be compared"),
+            ("s.number == 'a'", 1, "a number and a text are never equal"),
+            ("s.number == null", 1, "a number and null are never equal"),
+            ("s.number + s.text", 10, "`+` cannot join a number and a text"),
+            ("2 * s.text", 5, "`multiply` takes a number, this is a text"),
+            ("s.door && s.number", 11, "`&&` takes true or false, this is a number"),
+            ("!s.text", 2, "`!` takes true or false, this is a text"),
+            ("s.text ? 1 : 2", 1, "a condition is needed: this is a text"),
+            ("-s.door", 2, "`negate` takes a number, this is true or false"),
+            ("s.number.contains('x')", 1, "`contains` takes a text, this is a number"),
+            ("s.text.contains(1)", 17, "`contains` takes a text, this is a number"),
+            ("distance(1, 2, s.text, 3)", 16, "`distance` takes a number, this is a text"),
+            ("max(1, s.door)", 8, "`max` takes a number, this is true or false"),
+            ("s.number.all(x, x > 1)", 1, "`items` takes a list or a map, this is a number"),
+            ("s.list.map(x, x > 1) + 1", 22, "`+` cannot join a list and a number"),
+            ("s.list.all(x, x + 1)", 17, "`&&` takes true or false, this is a number"),
+            ("'a' in s.text", 8, "`in` takes a list or a map, this is a text"),
+            ("s.number[0]", 1, "an element is asked for: this is a number"),
+            ("size(s.number)", 6, "`size` takes a text or a list or a map, this is a number"),
+            ("round(s.number) + s.text.trim()", 17, "`+` cannot join a number and a text"),
+        ];
+        for (source, column, message) in cases {
+            let (_, faults) = Expression::compile(source, &["s"]).unwrap().kinds(&kinds_of);
+            let shown: Vec<_> =
+                faults.iter().map(|f| (f.place.column, f.message.as_str())).collect();
+            assert_eq!(shown, [(column, message)], "{source}");
+        }
+    }
+
+    #[test]
+    fn what_may_work_is_left_to_run() {
+        let cases = [
+            ("s.number > 5 && s.text != 'a'", Kinds::BOOL),
+            ("s.either > 5 || s.either == 'a'", Kinds::BOOL),
+            ("s.open > 5", Kinds::BOOL),
+            ("s.open + 1", Kinds::NUMBER),
+            ("s.either + s.either", Kinds::NUMBER | Kinds::TEXT),
+            ("has(s.number) ? s.number : null", Kinds::NUMBER | Kinds::NULL),
+            ("s.list.exists(x, x.y > 1)", Kinds::BOOL),
+            ("s.list.exists_one(x, x > 1)", Kinds::BOOL),
+            ("s.list.filter(x, x > 1)", Kinds::LIST),
+            ("s.map.map(k, k + '!')", Kinds::LIST),
+            ("s.list[0]", Kinds::ANY),
+            ("s", Kinds::MAP),
+            ("string(s.number) + s.text.substring(1).trim()", Kinds::TEXT),
+            ("s.text.split(',').join(';').size() + s.text.indexOf('a')", Kinds::NUMBER),
+        ];
+        for (source, expected) in cases {
+            let (kinds, faults) = Expression::compile(source, &["s"]).unwrap().kinds(&kinds_of);
+            assert!(faults.is_empty(), "{source}: {faults:?}");
+            assert_eq!(kinds, expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn every_function_has_a_signature() {
+        for function in FUNCTIONS {
+            let bounded = format!("@{}", function.name);
+            let known = SIGNATURES.iter().any(|(name, takes, _)| {
+                let operands = function.arguments.1 + usize::from(function.member);
+                (*name == function.name || *name == bounded) && takes.len() == operands
+            });
+            assert!(known || ["max", "min"].contains(&function.name), "{}", function.name);
+        }
+    }
+}
