@@ -172,7 +172,7 @@ pub enum LedgerError {
     },
     /// The ledger is older than a checkpoint that was given out.
     #[error(
-        "the ledger ends at entry {found}, but {path} holds a signed checkpoint for {signed} entries: this is an old copy of the ledger. Restore the newer one; going on would give two histories under one name"
+        "the ledger ends at entry {found}, but {path} holds a signed checkpoint for {signed} entries: this is an old copy of the ledger, or its end was damaged. Restore the newer one; going on would give two histories under one name"
     )]
     RolledBack {
         /// The checkpoint kept outside.

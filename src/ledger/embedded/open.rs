@@ -10,7 +10,7 @@ use crate::ledger::checkpoint::{Checkpoint, check_origin};
 use crate::ledger::embedded::executor::Position;
 use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
-use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd};
+use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd, Segment};
 use crate::ledger::embedded::{Shared, WriterParts};
 use crate::ledger::tree::{Frontier, Tree};
 use crate::ledger::{DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
@@ -51,9 +51,10 @@ pub fn open(
     if !has_segments(directory)? {
         LogWriter::create(directory)?;
     }
-    let (read, writer) = open_existing(opening, observe)?;
+    let read = read(directory, observe)?;
     let name: Arc<str> = opening.name.as_str().into();
     check_name(&read.index, opening)?;
+    let last = last_segment(&read.index, directory)?;
     let is_new = read.index.height() == 0;
     let repaired_bytes = read.end.file_len - read.end.good_len;
     let position = Position {
@@ -68,8 +69,18 @@ pub fn open(
     if let Some(path) = &opening.checkpoint_copy {
         check_copy(path, &shared)?;
     }
-    let parts = WriterParts { log: writer, position, lock, is_new };
+    // Repairs only what turned out to be the right ledger: a tail that the kept checkpoint covers
+    // was acknowledged, and must not be cut off.
+    let place = (last.0, &last.1);
+    let log = LogWriter::open(directory, place, read.end, opening.max_segment_bytes)?;
+    let parts = WriterParts { log, position, lock, is_new };
     Ok(OpenLedger { name, shared, parts, repaired_bytes })
+}
+
+fn last_segment(index: &Index, directory: &Path) -> Result<(u32, Segment), LedgerError> {
+    let numbered = (0..).zip(&index.segments).last();
+    let (number, segment) = numbered.ok_or_else(|| LedgerError::Absent(directory.to_owned()))?;
+    Ok((number, segment.clone()))
 }
 
 fn has_segments(directory: &Path) -> Result<bool, LedgerError> {
@@ -78,21 +89,6 @@ fn has_segments(directory: &Path) -> Result<bool, LedgerError> {
         Err(LedgerError::Absent(_)) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn open_existing(
-    opening: &Opening,
-    observe: &mut dyn FnMut(u64, u64),
-) -> Result<(Read, LogWriter), LedgerError> {
-    let read = read(&opening.directory, observe)?;
-    let last = read.index.segments.len().saturating_sub(1);
-    let Some(segment) = read.index.segments.get(last) else {
-        return Err(LedgerError::Absent(opening.directory.clone()));
-    };
-    let index = u32::try_from(last).unwrap_or(u32::MAX);
-    let place = (index, segment);
-    let writer = LogWriter::open(&opening.directory, place, read.end, opening.max_segment_bytes)?;
-    Ok((read, writer))
 }
 
 /// Opens a ledger for reading only: takes no lock, repairs nothing, reads up to the last whole block.
