@@ -162,6 +162,14 @@ impl Verifier {
         let mut before = 0;
         for (at, segment) in segments.iter().enumerate() {
             let is_last = at + 1 == segments.len();
+            if segment.first_block != report.blocks {
+                report.problem(format!(
+                    "{}: block {} should be next, by its name the segment begins with block {}",
+                    segment.path.display(),
+                    report.blocks,
+                    segment.first_block
+                ));
+            }
             let scanned = log::scan(segment, is_last, |offset, payload| {
                 observe(before + offset, total);
                 self.block(payload, report);
