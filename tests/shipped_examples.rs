@@ -204,6 +204,9 @@ fn a_slip_of_the_pen_is_reported_with_its_place_and_what_helps() {
             let place = format!("{}:{line}:{column}: error: ", path.display());
             assert!(faults.contains(&place), "{slip}: no {place:?} in {faults}");
         }
+        // A contract that is left out for its own fault is not also called absent.
+        let is_of_contract = file.starts_with("contracts/");
+        assert!(!is_of_contract || !faults.contains("there is no contract"), "{slip}: {faults}");
         // The service refuses it too, before it touches anything.
         let assert = copy.run("run").code(78);
         assert!(text(&assert.get_output().stderr).contains(expected[0]), "{slip}");
@@ -287,7 +290,7 @@ fn every_record_of_the_fleet_ends_as_its_documentation_says() {
     let mut message = Message::default();
     let mut ends: BTreeMap<Option<Rubbish>, BTreeMap<String, usize>> = BTreeMap::new();
     let mut raised = BTreeMap::new();
-    for number in 0..30_000 {
+    for number in 0..20_000 {
         fleet.next(1_714_564_800_000 + number * 250, &mut message);
         let end = end(&message, &definitions, &mut state, &mut raised);
         *ends.entry(message.rubbish).or_default().entry(end).or_default() += 1;
@@ -313,7 +316,7 @@ fn every_record_of_the_fleet_ends_as_its_documentation_says() {
     }));
     expected.insert(None, BTreeSet::from(["valid"]));
     assert_eq!(found, expected);
-    let often: Vec<_> = raised.iter().filter(|(_, count)| **count > 600).collect();
+    let often: Vec<_> = raised.iter().filter(|(_, count)| **count > 400).collect();
     assert!(often.is_empty(), "an alert that is always raised says nothing: {often:?}");
     for alert in [
         "OVERTEMP",

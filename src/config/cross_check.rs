@@ -8,10 +8,13 @@ use crate::contract::{Contract, ContractSet, FieldType, JsonType};
 use crate::fault::{Fault, did_you_mean};
 use crate::mapping::{self, Field, Mapping, MappingSet};
 
-/// Every contradiction between mappings and contracts.
+/// Every contradiction between mappings and contracts. Where a contract was left out for its own
+/// faults (`is_whole` is false), a mapping that calls one which is not there is passed over.
 #[must_use]
-pub fn cross_check(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Fault> {
-    mappings.mappings.iter().flat_map(|mapping| of_mapping(mapping, contracts)).collect()
+pub fn cross_check(mappings: &MappingSet, contracts: &ContractSet, is_whole: bool) -> Vec<Fault> {
+    let mappings = mappings.mappings.iter();
+    let known = mappings.filter(|m| is_whole || contracts.get(&m.contract).is_some());
+    known.flat_map(|mapping| of_mapping(mapping, contracts)).collect()
 }
 
 fn of_mapping(mapping: &Mapping, contracts: &ContractSet) -> Vec<Fault> {

@@ -125,10 +125,13 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     let mapping_files = files(path, &form.mappings, &at, faults);
     let contract_files = files(path, &form.contracts, &at, faults);
     let (mappings, mapping_faults) = MappingSet::from_texts(&texts(&mapping_files, faults));
-    let (contracts, contract_faults) = ContractSet::load(&texts(&contract_files, faults));
+    let mut contract_faults = Vec::new();
+    let (contracts, found) = ContractSet::load(&texts(&contract_files, &mut contract_faults));
+    contract_faults.extend(found);
+    let is_whole = contract_faults.iter().all(|fault| fault.severity != Severity::Error);
     faults.extend(mapping_faults);
     faults.extend(contract_faults);
-    faults.extend(cross_check(&mappings, &contracts));
+    faults.extend(cross_check(&mappings, &contracts, is_whole));
     let decoder = match Decoder::new(&form.source.identity, path) {
         Ok(decoder) => Some(decoder),
         Err(found) => {
