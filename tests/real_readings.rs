@@ -175,6 +175,11 @@ fn the_machine(alerts: &Alerts) {
     }
     // Where the machine stood still, that is what was said.
     assert!(alerts.raised["STOPPED"].contains(&16) && alerts.raised["STOPPED"].contains(&69));
+    // It jumped at the first, and in the days before and after the last.
+    assert_eq!(
+        BTreeSet::from_iter(&alerts.raised["SUDDENCHANGE"]),
+        BTreeSet::from([&16, &65, &71])
+    );
     // It never got too hot.
     assert!(!alerts.raised.contains_key("OVERHEATED"), "{alerts:?}");
     // Most days are quiet: of eleven weeks, fewer than one in five has news.
