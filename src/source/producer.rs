@@ -172,7 +172,9 @@ impl GatedProducer {
 
     /// Serves the client for so long; with no time at all, serves what is due.
     pub fn wait(&self, time: Duration) {
-        self.producer.poll(time);
+        // A poll of a millisecond or less spins: the library rounds what is left of it to nothing.
+        std::thread::sleep(time);
+        self.producer.poll(Duration::ZERO);
     }
 
     /// Records that the broker has acknowledged.
