@@ -85,7 +85,7 @@ fields:
 const COMMON: &str = "\
 mappings: [mappings]
 contracts: [contracts]
-submission: { max_transactions: 20, max_wait_ms: 2 }
+submission: { max_transactions: 5, max_wait_ms: 2 }
 monitor: { listen: '127.0.0.1:0' }
 ";
 
@@ -127,15 +127,15 @@ impl Site {
         Deployment { config, ledger: self.path().join(ledger) }
     }
 
-    /// The same for the topic of a broker.
+    /// The same for the topic of a broker. A session must last longer than the three seconds that the
+    /// embedded broker waits for the first members of a group.
     pub fn configure_kafka(
         &self,
         ledger: &str,
         broker: &EmbeddedBroker,
         group: &str,
     ) -> Deployment {
-        // A member that was killed holds its group up for no longer than this.
-        let properties = "{ session.timeout.ms: 3000, heartbeat.interval.ms: 300 }";
+        let properties = "{ session.timeout.ms: 4000, heartbeat.interval.ms: 400 }";
         let brokers = broker.bootstrap();
         let source = format!(
             "kafka: {{ brokers: '{brokers}', group: {group}, topics: [{TOPIC}], properties: {properties} }}"

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
 use serde_json::json;
 
-use super::TOPIC;
+use super::{TOPIC, until};
 
 /// What must become of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +70,19 @@ pub fn sample(partition: u16, n: u64) -> Sample {
     Sample { partition, offset: n, key, value, timestamp_ms, fate, device, temperatures }
 }
 
-/// Writes these records of each partition to the broker, and waits until it has them.
+/// Writes these records of each partition to the broker, and waits until it has them. A few at a
+/// time: what is written together is read together and stands in one block.
 pub fn produce(producer: &mut GatedProducer, partitions: u16, numbers: Range<u64>) {
-    offer(producer, partitions, numbers);
     producer.flush(Duration::from_secs(60)).unwrap();
+    for first in numbers.clone().step_by(10) {
+        let few = first..numbers.end.min(first + 10);
+        let written = producer.written() + u64::from(partitions) * (few.end - few.start);
+        offer(producer, partitions, few);
+        until("records written to the broker", || {
+            producer.wait(Duration::from_millis(10));
+            (producer.written() == written).then_some(())
+        });
+    }
 }
 
 /// The same without waiting for the broker, which may be away.
