@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::limits::STATE_CACHE_BYTES;
@@ -18,6 +19,11 @@ const PROJECTION_VERSION: u64 = 1;
 const SAVEPOINT_KEY: &[u8] = b"m/savepoint";
 const ASSET_PREFIX: &[u8] = b"s/";
 const ALERT_PREFIX: &[u8] = b"a/";
+/// Times that a store in use is tried: sled's own threads hold the lock for a moment after its last
+/// user within the process has gone.
+const LOCK_TRIES: u32 = 10;
+/// Pause between these.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Canonical bytes of an asset without an active alert begin so: names are sorted.
 const NO_ACTIVE_ALERT: &[u8] = br#"{"alerts":{"active":[]"#;
 
@@ -147,8 +153,17 @@ impl Store {
     /// a new one. An error means that it has to be built again.
     pub fn open(path: &Path) -> Result<(Self, Savepoint), StateError> {
         let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
-        let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path)));
-        opened.unwrap_or_else(|_| Err(broken("sled panicked on what it found".to_owned())))
+        let try_open = || {
+            let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path)));
+            opened.unwrap_or_else(|_| Err(broken("sled panicked on what it found".to_owned())))
+        };
+        for _ in 1..LOCK_TRIES {
+            match try_open() {
+                Err(StateError::InUse(_)) => std::thread::sleep(LOCK_PAUSE),
+                result => return result,
+            }
+        }
+        try_open()
     }
 
     fn open_unguarded(path: &Path) -> Result<(Self, Savepoint), StateError> {
