@@ -196,13 +196,29 @@ impl Store {
         self.db.get(key).map_err(|error| self.error(&error))
     }
 
+    /// Over every asset. The list of alerts must be that of the assets, in the same order.
     fn fingerprint(&self) -> Result<Fingerprint, StateError> {
+        let misfit = || {
+            let reason = "its list of alerts is not that of its assets".to_owned();
+            StateError::Store { path: self.path.clone(), reason }
+        };
         let mut fingerprint = Fingerprint::default();
+        let mut alerts = self.alerts();
         for pair in self.db.scan_prefix(ASSET_PREFIX) {
             let (key, value) = pair.map_err(|error| self.error(&error))?;
             fingerprint.add(&Member::of_stored(&key, &value));
+            if Stored::decode(&value)?.has_alert() {
+                let (contract, key) = split_key(&key).ok_or(DecodeError::Malformed("asset key"))?;
+                let alert = alerts.next().transpose()?.ok_or_else(misfit)?;
+                if (&*alert.0, alert.1.as_str()) != (contract, key) {
+                    return Err(misfit());
+                }
+            }
         }
-        Ok(fingerprint)
+        match alerts.next() {
+            None => Ok(fingerprint),
+            Some(_) => Err(misfit()),
+        }
     }
 
     /// An asset, deleted ones included.
@@ -324,11 +340,13 @@ pub struct StoreSummary {
     pub fingerprint: Fingerprint,
     /// Number of assets, deleted ones included.
     pub assets: u64,
+    /// Counts over the blocks taken in.
+    pub totals: Totals,
 }
 
 /// Opens a store only to look at it.
 pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
     let (_, savepoint) = Store::open(path)?;
-    let Savepoint { blocks, block_hash, fingerprint, .. } = savepoint;
-    Ok(StoreSummary { blocks, block_hash, fingerprint, assets: fingerprint.count() })
+    let Savepoint { blocks, block_hash, fingerprint, totals, .. } = savepoint;
+    Ok(StoreSummary { blocks, block_hash, fingerprint, assets: fingerprint.count(), totals })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::codec::Digest;
 use crate::event::{SourcePartition, SourcePosition};
 use crate::ledger::{Block, DefinitionKind, Entry, Progress, StoredWrite};
-use crate::state::{Fingerprint, Member};
+use crate::state::{Fingerprint, Member, Totals};
 use crate::transaction::Transaction;
 use crate::verify::Problems;
 
@@ -18,6 +18,8 @@ pub struct Accounting {
     pub transactions: u64,
     /// Records so far.
     pub records: u64,
+    /// What became of them.
+    pub totals: Totals,
     next: BTreeMap<SourcePartition, u64>,
     mappings: BTreeSet<Digest>,
     versions: HashMap<Arc<str>, Versions>,
@@ -43,6 +45,7 @@ impl Accounting {
 
     /// Takes in a block.
     pub fn block(&mut self, block: &Block, problems: &mut Problems<'_>) {
+        self.totals.add(block);
         let mut accounted: BTreeMap<SourcePartition, Accounted> = BTreeMap::new();
         for (index, entry) in block.indexed_entries() {
             match entry {

@@ -245,7 +245,8 @@ impl Verifier {
             return;
         };
         let fits = state.block_hash == block.header.hash()
-            && state.fingerprint == self.accounting.fingerprint();
+            && state.fingerprint == self.accounting.fingerprint()
+            && state.totals == self.accounting.totals;
         match fits {
             true => report.notes.push(format!(
                 "the state store holds what the first {} blocks wrote: {} assets",
