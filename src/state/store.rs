@@ -311,6 +311,12 @@ fn decode_savepoint(bytes: &[u8]) -> Result<Savepoint, DecodeError> {
     Ok(Savepoint { blocks, block_hash, entries, totals, fingerprint })
 }
 
+/// Whether a folder holds anything.
+#[must_use]
+pub fn holds_files(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 /// Moves a store that cannot be used out of the way, over the one that was set aside before.
 pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -320,9 +326,12 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
         let path = path.to_owned();
         move |error| StateError::Io { doing, path, error }
     };
-    if aside.exists() {
-        std::fs::remove_dir_all(&aside).map_err(io("removing the older copy of"))?;
-    }
+    let removed = match std::fs::symlink_metadata(&aside) {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(&aside),
+        Ok(_) => std::fs::remove_file(&aside),
+        Err(_) => Ok(()),
+    };
+    removed.map_err(io("removing the older copy of"))?;
     if path.exists() {
         std::fs::rename(path, &aside).map_err(io("setting aside"))?;
     }

@@ -16,7 +16,7 @@ use crate::codec::Digest;
 use crate::contract::{Asset, Versioned};
 use crate::ledger::embedded::DurableState;
 use crate::ledger::{Block, Entry, LedgerReader};
-use crate::state::store::{AssetKey, Savepoint, Store, Stored, set_aside};
+use crate::state::store::{AssetKey, Savepoint, Store, Stored, holds_files, set_aside};
 use crate::state::{Projection, StateError, Totals};
 
 /// An asset with its key and version.
@@ -98,8 +98,14 @@ impl World {
     /// Opens the state next to a ledger. A store that is damaged, older in form, ahead of the log or
     /// of another ledger is set aside.
     pub fn open(path: &Path, ledger: &dyn LedgerReader) -> Result<(Self, Found), StateError> {
+        let is_there = holds_files(path);
         let opened = Store::open(path).and_then(|(store, savepoint)| {
             check_place(&savepoint, ledger)?;
+            // sled may take files for empty that are damaged, and then not keep what it is given.
+            if is_there && savepoint.blocks == 0 {
+                let reason = "its files hold no savepoint".to_owned();
+                return Err(StateError::Store { path: path.to_owned(), reason });
+            }
             Ok((store, savepoint))
         });
         let (found, (store, place)) = match opened {
