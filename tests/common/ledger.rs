@@ -143,7 +143,7 @@ pub fn transaction(offset: u64, note: &str) -> Transaction {
     let key = format!("C-{:02}", offset % 17);
     let function = if offset % 23 == 5 { Function::Delete } else { Function::Update };
     let contract = if offset % 19 == 3 { "absent" } else { "cold_chain" };
-    let temperature = if offset % 11 == 0 { 9 } else { 4 };
+    let temperature = if offset.is_multiple_of(11) { 9 } else { 4 };
     let arguments = match function {
         Function::Delete => json!({"assetID": key}),
         _ => json!({"assetID": key, "temperature": temperature, "note": note}),
@@ -191,11 +191,13 @@ pub fn grow(ledger: &mut EmbeddedLedger, numbers: std::ops::Range<u64>, note: &s
     }
 }
 
-/// Makes a ledger in an empty directory: keys, definitions, and `works` blocks of records.
+/// Makes a ledger with its state in an empty directory: keys, definitions, and `works` blocks of
+/// records.
 pub fn make(directory: &Path, works: u64, note: &str) {
-    let (mut ledger, _) = start(&opening(directory)).unwrap();
+    let (mut ledger, world) = start(&opening(directory)).unwrap();
     ledger.append(definitions()).unwrap().wait().unwrap();
     grow(&mut ledger, 0..works, note);
+    catch_up(&*ledger.reader(), &*world, &mut |_, _| {}).unwrap();
 }
 
 /// The checkpoint that a ledger signed last.

@@ -1,0 +1,328 @@
+//! The state is a fold over the log: whatever happens to its store, the next start has the same
+//! state again, and never one that the log does not say.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "common/ledger.rs"]
+mod ledger;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use ledger::*;
+use ledgerline::app::offline;
+use ledgerline::ledger::LedgerReader;
+use ledgerline::ledger::embedded::open_read_only;
+use ledgerline::pipeline::catch_up;
+use ledgerline::state::world::Found;
+use ledgerline::state::{Projection, STATE_DIRECTORY, StateError, World};
+
+const WORKS: u64 = 10;
+
+/// A ledger with its state.
+fn made(works: u64, note: &str) -> tempfile::TempDir {
+    let folder = folder();
+    make(folder.path(), works, note);
+    folder
+}
+
+fn state(directory: &Path) -> PathBuf {
+    directory.join(STATE_DIRECTORY)
+}
+
+/// Puts a copy of one ledger's state beside another.
+fn give_state(from: &Path, to: &Path) {
+    fs::remove_dir_all(state(to)).unwrap();
+    copy(&state(from), &state(to));
+}
+
+/// What a start finds; afterwards the state is that of the log, now and after the next start.
+fn check_start(directory: &Path, what: &str) -> Found {
+    let expected = fresh_listing(directory);
+    assert!(expected.len() > 10, "{expected:?}");
+    let reader = open_read_only(directory, &mut |_, _| {}).unwrap();
+    let (world, found) = World::open(&state(directory), &*reader).unwrap();
+    catch_up(&*reader, &world, &mut |_, _| {}).unwrap();
+    assert_eq!(listing(&world), expected, "{what}");
+    drop(world);
+    let (world, again) = World::open(&state(directory), &*reader).unwrap();
+    assert!(is_unusable(&found) <= (again == Found::Usable), "{what}: a new store is a good one");
+    catch_up(&*reader, &world, &mut |_, _| {}).unwrap();
+    assert_eq!(listing(&world), expected, "{what}");
+    drop(world);
+    assert_sound(directory);
+    found
+}
+
+fn is_unusable(found: &Found) -> bool {
+    matches!(found, Found::Unusable(_))
+}
+
+type Break = fn(&Path);
+type Holds = fn(&Found) -> bool;
+const IS_NEW: Holds = |found| *found == Found::New;
+const IS_USABLE: Holds = |found| *found == Found::Usable;
+const IS_UNUSABLE: Holds = is_unusable;
+const ANY: Holds = |_| true;
+
+/// What is done to the state, and what a start may then find.
+const CASES: [(&str, Break, Holds); 13] = [
+    ("untouched", |_| {}, IS_USABLE),
+    ("deleted", |path| fs::remove_dir_all(path).unwrap(), IS_NEW),
+    (
+        "emptied",
+        |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::create_dir(path).unwrap();
+        },
+        IS_NEW,
+    ),
+    (
+        "a file in its place",
+        |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::write(path, "no store").unwrap();
+        },
+        IS_UNUSABLE,
+    ),
+    (
+        "a file in its place, and one that was set aside",
+        |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::write(path, "no store").unwrap();
+            fs::write(path.with_extension("set-aside"), "an older one").unwrap();
+        },
+        IS_UNUSABLE,
+    ),
+    (
+        "someone else's folder",
+        |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::create_dir_all(path.join("photos")).unwrap();
+            fs::write(path.join("photos/1.jpg"), "a photo").unwrap();
+        },
+        IS_UNUSABLE,
+    ),
+    (
+        "someone else's files",
+        |path| {
+            fs::remove_dir_all(path).unwrap();
+            fs::create_dir_all(path).unwrap();
+            fs::write(path.join("db"), "a photo").unwrap();
+            fs::write(path.join("conf"), "no store").unwrap();
+        },
+        IS_UNUSABLE,
+    ),
+    ("without its settings", |path| fs::remove_file(path.join("conf")).unwrap(), ANY),
+    ("without its data", |path| fs::remove_file(path.join("db")).unwrap(), ANY),
+    (
+        "its data cut in two",
+        |path| {
+            let len = fs::metadata(path.join("db")).unwrap().len();
+            let file = fs::OpenOptions::new().write(true).open(path.join("db")).unwrap();
+            file.set_len(len / 2).unwrap();
+        },
+        ANY,
+    ),
+    (
+        "its data zeroed",
+        |path| {
+            let len = fs::metadata(path.join("db")).unwrap().len();
+            fs::write(path.join("db"), vec![0; usize::try_from(len).unwrap()]).unwrap();
+        },
+        ANY,
+    ),
+    (
+        "a snapshot that was being written",
+        |path| {
+            fs::write(path.join("snap.0000000000000001.generating"), "half").unwrap();
+        },
+        ANY,
+    ),
+    (
+        "a snapshot of nothing",
+        |path| {
+            fs::write(path.join("snap.00000000000FFFFF"), "").unwrap();
+        },
+        ANY,
+    ),
+];
+
+#[test]
+fn whatever_is_in_its_place_the_state_is_the_same_after_a_start() {
+    let original = made(WORKS, "");
+    for (what, break_it, holds) in CASES {
+        let folder = folder();
+        copy(original.path(), folder.path());
+        break_it(&state(folder.path()));
+        let found = check_start(folder.path(), what);
+        println!("{what}: {found:?}");
+        assert!(holds(&found), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn a_state_behind_the_log_catches_up() {
+    let ledger = made(3, "");
+    let older = folder();
+    copy(&state(ledger.path()), &state(older.path()));
+    let (mut writer, world) = start(&opening(ledger.path())).unwrap();
+    grow(&mut writer, 3..WORKS, "");
+    drop((writer, world));
+    give_state(older.path(), ledger.path());
+    assert_eq!(check_start(ledger.path(), "behind"), Found::Usable);
+}
+
+#[test]
+fn a_state_ahead_of_the_log_or_of_another_one_is_set_aside() {
+    // Of the same ledger, whose log lost its last blocks.
+    let longer = made(WORKS, "");
+    let shorter = folder();
+    let segment = fs::read(&segments(longer.path())[0]).unwrap();
+    let end = usize::try_from(frames(&segment)[7].offset).unwrap();
+    write_log(shorter.path(), &segment[..end]);
+    copy(&state(longer.path()), &state(shorter.path()));
+    assert!(is_unusable(&check_start(shorter.path(), "ahead")));
+    // Of a ledger with as many blocks, with more, and with fewer.
+    for works in [WORKS, WORKS + 5, 2] {
+        let (ours, theirs) = (made(WORKS, ""), made(works, "another"));
+        give_state(theirs.path(), ours.path());
+        let found = check_start(ours.path(), "of another ledger");
+        assert!(is_unusable(&found), "{works}: {found:?}");
+        let aside = state(ours.path()).with_extension("set-aside");
+        assert!(aside.join("db").exists(), "what was there is kept");
+    }
+}
+
+#[test]
+fn damage_anywhere_in_the_store_never_shows() {
+    let mut random = Random(seed());
+    let original = made(WORKS, &"x".repeat(100));
+    let (mut unusable, mut rounds) = (0, 0);
+    while rounds < 30 {
+        let folder = folder();
+        copy(original.path(), folder.path());
+        let files = files_under(&state(folder.path()));
+        let path = &files[random.below(files.len())];
+        let mut bytes = fs::read(path).unwrap();
+        if bytes.is_empty() {
+            continue;
+        }
+        rounds += 1;
+        // Most of the data file has never been written; damage there harms nobody.
+        let written = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0) + 1;
+        let flips = 1 + random.below(3);
+        for _ in 0..flips {
+            let at = random.below(written);
+            bytes[at] ^= 1 << random.below(8);
+        }
+        fs::write(path, bytes).unwrap();
+        let what = format!("round {rounds}, {flips} bits in {}", path.display());
+        unusable += usize::from(is_unusable(&check_start(folder.path(), &what)));
+    }
+    println!("{unusable} of {rounds} were set aside");
+    assert!(unusable > 0, "no round did any harm");
+}
+
+fn files_under(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(files_under(&path)),
+            false => files.push(path),
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn a_store_whose_content_was_changed_is_built_again() {
+    type Change = fn(&sled::Db);
+    let changes: [(&str, Change); 6] = [
+        ("an asset is gone", |db| {
+            let first = db.scan_prefix("s/").keys().next().unwrap().unwrap();
+            db.remove(first).unwrap();
+        }),
+        ("an asset has another value", |db| {
+            let mut pairs = db.scan_prefix("s/");
+            let ((first, _), (_, second)) =
+                (pairs.next().unwrap().unwrap(), pairs.next().unwrap().unwrap());
+            db.insert(first, second).unwrap();
+        }),
+        ("an asset is new", |db| {
+            let (_, value) = db.scan_prefix("s/").next().unwrap().unwrap();
+            db.insert(b"s/cold_chain\0C-99", value).unwrap();
+        }),
+        ("an alert is gone", |db| {
+            let first = db.scan_prefix("a/").keys().next().unwrap().unwrap();
+            db.remove(first).unwrap();
+        }),
+        ("an alert is new", |db| _ = db.insert(b"a/cold_chain\0C-99", &[]).unwrap()),
+        ("the savepoint is gone", |db| _ = db.remove("m/savepoint").unwrap()),
+    ];
+    let original = made(WORKS, "");
+    for (what, change) in changes {
+        let folder = folder();
+        copy(original.path(), folder.path());
+        let db = sled::open(state(folder.path())).unwrap();
+        assert!(db.contains_key(b"s/cold_chain\0C-00").unwrap(), "the keys are as known here");
+        change(&db);
+        db.flush().unwrap();
+        drop(db);
+        let found = check_start(folder.path(), what);
+        assert!(is_unusable(&found), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn a_state_in_use_is_not_touched() {
+    let ledger = made(WORKS, "");
+    let (_writer, world) = start(&opening(ledger.path())).unwrap();
+    let reader = open_read_only(ledger.path(), &mut |_, _| {}).unwrap();
+    let error = World::open(&state(ledger.path()), &*reader).unwrap_err();
+    assert!(matches!(error, StateError::InUse(_)), "{error}");
+    assert_eq!(listing(&world), fresh_listing(ledger.path()));
+    // Looking folds the log in a place of its own instead, and verifying says what it left out.
+    let looking = offline::look(ledger.path(), &mut |_, _, _| {}).unwrap();
+    assert_eq!(looking.queries.ledger().head(), reader.head());
+    let report = report(ledger.path());
+    assert!(report.is_sound());
+    assert!(report.notes.iter().any(|note| note.contains("in use")), "{:?}", report.notes);
+    assert!(offline::rebuild(ledger.path(), &mut |_, _, _| {}).is_err(), "a service runs");
+}
+
+#[test]
+fn a_rebuild_gives_the_same_tree_and_state() {
+    let ledger = made(WORKS, "");
+    let head = |directory: &Path| open_read_only(directory, &mut |_, _| {}).unwrap().head();
+    let log = fs::read(&segments(ledger.path())[0]).unwrap();
+    let before = (head(ledger.path()), fresh_listing(ledger.path()));
+    for _ in 0..2 {
+        let mut told = 0;
+        let observe = &mut |doing: &'static str, done, _| {
+            if doing == "building the state" {
+                told = done;
+            }
+        };
+        let blocks = offline::rebuild(ledger.path(), observe).unwrap();
+        assert_eq!((blocks, told), (before.0.height, before.0.height));
+        let (writer, world) = start(&opening(ledger.path())).unwrap();
+        assert_eq!(world.next_block(), before.0.height);
+        assert_eq!((writer.reader().head(), listing(&world)), before);
+    }
+    assert!(fs::read(&segments(ledger.path())[0]).unwrap() == log, "the log is left as it is");
+    assert_sound(ledger.path());
+}
+
+#[test]
+fn a_log_that_is_written_again_from_the_same_records_gives_the_same_tree_and_state() {
+    let ledgers = [made(WORKS, ""), made(WORKS, "")];
+    let [first, second] = ledgers.each_ref().map(|ledger| {
+        let reader = open_read_only(ledger.path(), &mut |_, _| {}).unwrap();
+        (reader.head(), fresh_listing(ledger.path()))
+    });
+    assert_eq!(first, second);
+}
