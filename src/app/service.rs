@@ -81,6 +81,9 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         let place = config.ledger.directory.join("dead-letter-topic.next");
         projections.push(Arc::new(DeadLetterTopic::open(settings, topic, &place, stop.clone())?));
     }
+    let keep = keep_checkpoint(&config.ledger, &reader);
+    // New definitions and keys are blocks too, and there may be no record after them.
+    keep();
     let pipeline = Pipeline {
         source,
         assignments: assignments.clone(),
@@ -92,7 +95,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         writer: Box::new(ledger),
         reader: reader.clone(),
         projections,
-        after_savepoint: keep_checkpoint(&config.ledger, &reader),
+        after_savepoint: keep,
         clock: clock.clone(),
         status: status.clone(),
         stop: stop.clone(),
