@@ -116,6 +116,10 @@ pub const MAX_GROUP_BLOCKS: usize = 16;
 pub const MAX_QUEUED_BATCHES: usize = 8;
 /// Bytes of dead letters that make a block due.
 pub const MAX_BLOCK_DEAD_LETTER_BYTES: usize = 8 * 1024 * 1024;
+/// Copies of dead letters that may wait for the cluster. More wait in the ledger.
+pub const MAX_UNSENT_RECORDS: u32 = 10_000;
+/// Kilobytes of the same.
+pub const MAX_UNSENT_KBYTES: u32 = 64 * 1024;
 /// How long after a stop is asked for the program may take to drain, in seconds.
 pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 /// Memory in bytes that the state store may use for its pages.

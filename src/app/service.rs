@@ -79,7 +79,8 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         (&config.dead_letter_topic, &config.source)
     {
         let place = config.ledger.directory.join("dead-letter-topic.next");
-        projections.push(Arc::new(DeadLetterTopic::open(settings, topic, &place, stop.clone())?));
+        let copies = DeadLetterTopic::open(settings, topic, &place, &*reader, stop.clone())?;
+        projections.push(Arc::new(copies));
     }
     let keep = keep_checkpoint(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.

@@ -1,72 +1,199 @@
 //! Copies of dead letters on a Kafka topic, for those who repair and send them again. The ledger
 //! keeps the letters themselves; the topic has each at least once.
+//!
+//! The place up to which copies are acknowledged stands in a file: number and hash of the next block
+//! and the topic. Whatever the cluster refuses or may have lost is sent again from that place, so
+//! nothing here may ever hold up ingestion or end it.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::ledger::{Block, DeadLetter};
+use crate::codec::Digest;
+use crate::ledger::{Block, DeadLetter, LedgerReader};
 use crate::pipeline::Stop;
 use crate::source::{KafkaSettings, KafkaWriter, SourceError, TopicRecord};
 use crate::state::{Projection, StateError};
 
 /// How long one wait for the cluster is.
 const FLUSH_WAIT: Duration = Duration::from_millis(500);
+/// Waits that the last copies get once a stop is asked for.
+const LAST_WAITS: u32 = 4;
 
 /// The projection.
 #[derive(Debug)]
 pub struct DeadLetterTopic {
-    writer: KafkaWriter,
+    settings: KafkaSettings,
     topic: String,
     place: PathBuf,
     next: AtomicU64,
+    sending: Mutex<Sending>,
     stop: Stop,
+}
+
+#[derive(Debug)]
+struct Sending {
+    writer: KafkaWriter,
+    /// Block after the last one whose copies are acknowledged.
+    acknowledged: u64,
+    /// Hash of the newest block that was taken in.
+    newest: Digest,
 }
 
 impl DeadLetterTopic {
     /// Goes on from the place that is kept in a file; from the ledger's beginning where there is
-    /// none.
+    /// none, or where it is the place of another ledger or topic.
     pub fn open(
         settings: &KafkaSettings,
         topic: &str,
         place: &Path,
+        ledger: &dyn LedgerReader,
         stop: Stop,
     ) -> Result<Self, SourceError> {
-        let read = std::fs::read_to_string(place).unwrap_or_default();
-        let next = AtomicU64::new(read.trim().parse().unwrap_or(0));
-        let (topic, place) = (topic.to_owned(), place.to_owned());
-        Ok(Self { writer: KafkaWriter::new(settings)?, topic, place, next, stop })
+        let text = std::fs::read_to_string(place).unwrap_or_default();
+        let (next, newest) = read_place(&text, topic, ledger).unwrap_or((0, Digest::default()));
+        if next == 0 && !text.is_empty() {
+            let file = place.display();
+            let what = "not the place of this ledger and topic: every dead letter is sent";
+            tracing::warn!(%file, topic, "{what}");
+        }
+        let writer = KafkaWriter::new(settings)?;
+        Ok(Self {
+            settings: settings.clone(),
+            topic: topic.to_owned(),
+            place: place.to_owned(),
+            next: AtomicU64::new(next),
+            sending: Mutex::new(Sending { writer, acknowledged: next, newest }),
+            stop,
+        })
     }
 
-    fn send(&self, block: &Block, letter: &DeadLetter) -> Result<(), StateError> {
-        let record = format!("{}/{}", letter.partition, letter.offset);
-        let number = block.header.number.to_string();
-        let rejection = &letter.rejection;
-        let mut headers: Vec<(&str, Option<&[u8]>)> = vec![
-            ("ledgerline-record", Some(record.as_bytes())),
-            ("ledgerline-cause", Some(rejection.cause.name().as_bytes())),
-            ("ledgerline-place", Some(rejection.place.as_bytes())),
-            ("ledgerline-message", Some(rejection.message.as_bytes())),
-            ("ledgerline-block", Some(number.as_bytes())),
-        ];
+    fn sending(&self) -> MutexGuard<'_, Sending> {
+        // A panic in between leaves places that are at most too old.
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands one copy to the writer, and waits while that is full.
+    fn send(&self, writer: &KafkaWriter, block: &Block, letter: &DeadLetter) -> Result<(), Held> {
+        let text = Described::new(block, letter);
+        // The last header of a name counts: a letter that was sent again and died again has both.
         let original = letter.headers.iter();
-        headers.extend(original.map(|(name, value)| (name.as_str(), value.as_deref())));
+        let original = original.map(|(name, value)| (name.as_str(), value.as_deref()));
+        let headers: Vec<_> = original.chain(text.headers(letter)).collect();
         let record = TopicRecord {
             topic: &self.topic,
             key: letter.key.as_deref(),
             value: letter.value.as_deref(),
             headers: &headers,
         };
-        self.writer.write(&record).map_err(|error| self.refused(&error))
+        while !writer.write(&record, FLUSH_WAIT).map_err(Held::Refused)? {
+            if self.stop.is_asked() {
+                return Err(Held::Stopped);
+            }
+        }
+        Ok(())
     }
 
-    fn refused(&self, error: &str) -> StateError {
-        StateError::Destination(format!(
-            "the topic `{}` takes no dead letters: {error}; they are safe in the ledger and go out \
-             from there once that is mended",
-            self.topic
-        ))
+    fn flush(&self, writer: &KafkaWriter) -> Result<(), Held> {
+        let mut waits = LAST_WAITS;
+        while !writer.flush(FLUSH_WAIT).map_err(Held::Refused)? {
+            if self.stop.is_asked() {
+                waits = waits.checked_sub(1).ok_or(Held::Stopped)?;
+            }
+        }
+        Ok(())
     }
+
+    /// What was refused is sent again, together with all that was not acknowledged: by a new
+    /// client, since an idempotent one is of no use after some refusals.
+    fn hold(&self, sending: &mut Sending, held: Held) -> StateError {
+        let reason = match held {
+            Held::Stopped => {
+                "no broker takes the last dead letters; the next start sends them".to_owned()
+            }
+            Held::Refused(reason) => {
+                self.next.store(sending.acknowledged, Ordering::Relaxed);
+                match KafkaWriter::new(&self.settings) {
+                    Ok(writer) => sending.writer = writer,
+                    Err(error) => tracing::debug!(%error, "no new writer for dead letters"),
+                }
+                format!(
+                    "the topic `{}` takes no dead letters: {reason}; they are safe in the ledger \
+                     and go out from there once that is mended",
+                    self.topic
+                )
+            }
+        };
+        StateError::Destination(reason)
+    }
+
+    fn keep_place(&self, next: u64, newest: &Digest) -> std::io::Result<()> {
+        let new = self.place.with_extension("new");
+        std::fs::write(&new, format!("{next} {newest} {}\n", self.topic))?;
+        std::fs::rename(&new, &self.place)
+    }
+}
+
+/// Why copies do not go out.
+enum Held {
+    /// The cluster or the client said no.
+    Refused(String),
+    /// A stop was asked for before they were acknowledged.
+    Stopped,
+}
+
+/// What the headers of a copy say, in text.
+struct Described {
+    record: String,
+    block: String,
+    timestamp: Option<String>,
+    value_bytes: String,
+    digest: String,
+}
+
+impl Described {
+    fn new(block: &Block, letter: &DeadLetter) -> Self {
+        Self {
+            record: format!("{}/{}", letter.partition, letter.offset),
+            block: block.header.number.to_string(),
+            timestamp: letter.timestamp_ms.map(|time| time.to_string()),
+            value_bytes: letter.value_len.to_string(),
+            digest: letter.digest.to_string(),
+        }
+    }
+
+    fn headers<'a>(
+        &'a self,
+        letter: &'a DeadLetter,
+    ) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
+        let rejection = &letter.rejection;
+        let header = |(name, text): (&'a str, &'a str)| (name, Some(text.as_bytes()));
+        let timestamp = self.timestamp.as_deref().map(|time| ("ledgerline-timestamp", time));
+        [
+            ("ledgerline-record", self.record.as_str()),
+            ("ledgerline-cause", rejection.cause.name()),
+            ("ledgerline-place", rejection.place.as_str()),
+            ("ledgerline-message", rejection.message.as_str()),
+            ("ledgerline-block", self.block.as_str()),
+            // Of the whole value, of which a long one's beginning is kept.
+            ("ledgerline-value-bytes", self.value_bytes.as_str()),
+            ("ledgerline-value-sha256", self.digest.as_str()),
+        ]
+        .into_iter()
+        .chain(timestamp)
+        .map(header)
+    }
+}
+
+/// The place in a file's text, where it is one of this ledger and topic.
+fn read_place(text: &str, topic: &str, ledger: &dyn LedgerReader) -> Option<(u64, Digest)> {
+    let mut words = text.split_whitespace();
+    let next: u64 = words.next()?.parse().ok()?;
+    let (hash, place_topic) = (words.next()?, words.next()?);
+    let newest = next.checked_sub(1).filter(|newest| *newest < ledger.head().height)?;
+    let found = ledger.block(newest).ok()?.header.hash();
+    (place_topic == topic && found.to_string() == hash).then_some((next, found))
 }
 
 impl Projection for DeadLetterTopic {
@@ -79,9 +206,13 @@ impl Projection for DeadLetterTopic {
     }
 
     fn apply(&self, block: &Block) -> Result<(), StateError> {
+        let mut sending = self.sending();
         for letter in &block.records.dead_letters {
-            self.send(block, letter)?;
+            if let Err(held) = self.send(&sending.writer, block, letter) {
+                return Err(self.hold(&mut sending, held));
+            }
         }
+        sending.newest = block.header.hash();
         self.next.store(block.header.number + 1, Ordering::Relaxed);
         Ok(())
     }
@@ -93,15 +224,15 @@ impl Projection for DeadLetterTopic {
 
     /// Waits for the cluster, then keeps the place by a rename.
     fn savepoint(&self) -> Result<(), StateError> {
-        while !self.writer.flush(FLUSH_WAIT).map_err(|error| self.refused(&error))? {
-            if self.stop.is_asked() {
-                let left = "no broker takes the last dead letters; the next start sends them";
-                return Err(StateError::Destination(left.to_owned()));
-            }
+        let mut sending = self.sending();
+        if let Err(held) = self.flush(&sending.writer) {
+            return Err(self.hold(&mut sending, held));
         }
-        let new = self.place.with_extension("new");
-        let io = |error| StateError::Io { doing: "writing", path: self.place.clone(), error };
-        std::fs::write(&new, self.next_block().to_string()).map_err(io)?;
-        std::fs::rename(&new, &self.place).map_err(io)
+        let next = self.next_block();
+        sending.acknowledged = next;
+        self.keep_place(next, &sending.newest).map_err(|error| {
+            let file = self.place.display();
+            StateError::Destination(format!("the place of the dead letters, {file}: {error}"))
+        })
     }
 }

@@ -15,6 +15,10 @@ use crate::state::{Projection, StateError};
 const WAIT: Duration = Duration::from_millis(100);
 /// Time between savepoints.
 const SAVEPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Pause after the first refusal of a destination outside.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Time between summaries of dead letters in the log.
 const SUMMARY_EVERY: Duration = Duration::from_secs(10);
 
@@ -32,37 +36,83 @@ pub struct Follower {
     pub after_savepoint: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
+/// How far a follower is.
+struct Run {
+    saved_at: Duration,
+    saved_blocks: u64,
+    /// Why a destination outside took nothing lately.
+    held: Option<String>,
+    pause: Duration,
+    /// The projections tell the same of the log, so one of them is enough.
+    summary: Option<Summary>,
+}
+
 impl Follower {
-    /// Runs until the pipeline has drained and the last block is taken in and saved.
+    /// Runs until the pipeline has drained and the last block is taken in and saved. What a
+    /// destination outside refuses is offered again after a while, until the pipeline has drained.
     pub fn run(&self, drained: &AtomicBool) -> Result<(), StateError> {
-        let mut saved = (self.clock.monotonic(), self.projection.next_block());
-        let mut summary = Summary::new(self.clock.monotonic());
+        let now = self.clock.monotonic();
+        let mut run = Run {
+            saved_at: now,
+            saved_blocks: self.projection.next_block(),
+            held: None,
+            pause: FIRST_PAUSE,
+            summary: self.status.is_some().then(|| Summary::new(now)),
+        };
         loop {
             // Read before the head: a block that came after it is seen in the next round.
             let is_last_round = drained.load(Ordering::SeqCst);
-            let next = self.projection.next_block();
-            let head =
-                self.reader.wait_for(next + 1, if is_last_round { Duration::ZERO } else { WAIT });
-            for number in next..head.height.min(next + MAX_GATHERED_BLOCKS) {
-                let block = self.reader.block(number)?;
-                self.take(&block)?;
+            match self.round(&mut run, is_last_round) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(StateError::Destination(reason)) if !is_last_round => {
+                    self.hold(&mut run, reason, drained);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes in the next blocks; whether the end was reached.
+    fn round(&self, run: &mut Run, is_last_round: bool) -> Result<bool, StateError> {
+        let next = self.projection.next_block();
+        let wait = if is_last_round { Duration::ZERO } else { WAIT };
+        let head = self.reader.wait_for(next + 1, wait);
+        for number in next..head.height.min(next + MAX_GATHERED_BLOCKS) {
+            let block = self.reader.block(number)?;
+            self.take(&block)?;
+            if let Some(summary) = &mut run.summary {
                 summary.add(&block);
             }
-            let now = self.clock.monotonic();
-            let (at, blocks) = saved;
-            let behind = self.projection.next_block() - blocks;
-            let is_at_end =
-                is_last_round && self.projection.next_block() == self.reader.head().height;
-            let is_due = now.saturating_sub(at) >= SAVEPOINT_EVERY
-                || self.projection.gathered() >= MAX_GATHERED_ASSETS;
-            if behind > 0 && (is_due || is_at_end) {
-                self.save()?;
-                saved = (now, self.projection.next_block());
+        }
+        let now = self.clock.monotonic();
+        let is_at_end = is_last_round && self.projection.next_block() == self.reader.head().height;
+        let is_due = now.saturating_sub(run.saved_at) >= SAVEPOINT_EVERY
+            || self.projection.gathered() >= MAX_GATHERED_ASSETS;
+        if self.projection.next_block() != run.saved_blocks && (is_due || is_at_end) {
+            self.save()?;
+            (run.saved_at, run.saved_blocks) = (now, self.projection.next_block());
+            if run.held.take().is_some() {
+                run.pause = FIRST_PAUSE;
+                tracing::info!("the {} goes on", self.projection.name());
             }
+        }
+        if let Some(summary) = &mut run.summary {
             summary.print(now, is_at_end);
-            if is_at_end {
-                return Ok(());
-            }
+        }
+        Ok(is_at_end)
+    }
+
+    /// Waits after a refusal, longer each time, and tells what is new of it.
+    fn hold(&self, run: &mut Run, reason: String, drained: &AtomicBool) {
+        if run.held.as_ref() != Some(&reason) {
+            tracing::error!(reason, "the {} is held up", self.projection.name());
+            run.held = Some(reason);
+        }
+        let until = self.clock.monotonic() + run.pause;
+        run.pause = (run.pause * 2).min(LONGEST_PAUSE);
+        while self.clock.monotonic() < until && !drained.load(Ordering::SeqCst) {
+            std::thread::sleep(WAIT);
         }
     }
 

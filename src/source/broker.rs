@@ -134,6 +134,16 @@ impl EmbeddedBroker {
         })
     }
 
+    /// Lets whoever asks for a topic be told that there is none, or that it is there again.
+    pub fn set_absent(&self, topic: &str, absent: bool) -> Result<(), BrokerError> {
+        let topic = topic.to_owned();
+        let answer = match absent {
+            true => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+            false => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+        };
+        self.tell(move |cluster| cluster.topic_error(&topic, answer))
+    }
+
     /// Delays every answer by this.
     pub fn set_delay(&self, delay: Duration) -> Result<(), BrokerError> {
         self.tell(move |cluster| cluster.broker_round_trip_time(-1, delay))

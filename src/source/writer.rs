@@ -9,11 +9,27 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
+use crate::limits::{MAX_UNSENT_KBYTES, MAX_UNSENT_RECORDS};
 use crate::source::{KafkaSettings, SourceError};
 
 /// Properties of the source that concern how the cluster is reached, by their first letters.
-const CONNECTION: [&str; 7] =
-    ["bootstrap.servers", "client.", "security.", "sasl.", "ssl.", "socket.", "broker."];
+const CONNECTION: [&str; 15] = [
+    "api.version.",
+    "bootstrap.servers",
+    "broker.",
+    "client.",
+    "connections.",
+    "enable.sasl.",
+    "enable.ssl.",
+    "https.",
+    "metadata.",
+    "reconnect.",
+    "sasl.",
+    "security.",
+    "socket.",
+    "ssl.",
+    "topic.metadata.",
+];
 
 /// A record to write; its partition follows from its key.
 #[derive(Debug, Clone, Copy)]
@@ -82,13 +98,16 @@ impl KafkaWriter {
             .set("message.timeout.ms", "0") // an outage is waited out
             .set("compression.type", "zstd")
             .set("linger.ms", "5")
+            .set("queue.buffering.max.messages", MAX_UNSENT_RECORDS.to_string())
+            .set("queue.buffering.max.kbytes", MAX_UNSENT_KBYTES.to_string())
             .create_with_context(context.clone())
             .map_err(|error: KafkaError| settings.redacted(&error))?;
         Ok(Self { producer, context })
     }
 
-    /// Takes a record to be written; waits while the client's own queue is full.
-    pub fn write(&self, record: &TopicRecord<'_>) -> Result<(), String> {
+    /// Takes a record to be written, where the client's own queue has room within a time; whether
+    /// it was taken. An error is what the client refuses for good.
+    pub fn write(&self, record: &TopicRecord<'_>, most: Duration) -> Result<bool, String> {
         let mut base = BaseRecord::<[u8], [u8]>::to(record.topic);
         base.key = record.key;
         base.payload = record.value;
@@ -97,14 +116,15 @@ impl KafkaWriter {
         };
         let headers = OwnedHeaders::new_with_capacity(record.headers.len());
         base = base.headers(record.headers.iter().fold(headers, add));
-        while let Err((error, back)) = self.producer.send(base) {
+        for wait in [most, Duration::ZERO] {
+            let Err((error, back)) = self.producer.send(base) else { return Ok(true) };
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(error.to_string());
             }
-            self.producer.poll(Duration::from_millis(10));
+            self.producer.poll(wait);
             base = back;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Waits until everything taken is written; whether it is. An error is what the cluster refused
