@@ -36,6 +36,11 @@ pub enum AppError {
     /// The endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// A stop was asked for and the pipeline could not drain in time.
+    #[error(
+        "could not drain within {0} s and ends as it is; nothing is lost: the next start goes on behind the last durable block"
+    )]
+    NotDrained(u64),
     /// The demonstration's own parts.
     #[error("{0}")]
     Demo(String),

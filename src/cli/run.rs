@@ -67,11 +67,7 @@ pub fn wait(
             waited += LOOK_EVERY;
         }
         if waited > Duration::from_secs(MAX_SHUTDOWN_SECONDS) {
-            return Err(AppError::Demo(format!(
-                "could not drain within {MAX_SHUTDOWN_SECONDS} s and ends as it is; nothing is lost: \
-                 the next start goes on behind the last durable block"
-            ))
-            .into());
+            return Err(AppError::NotDrained(MAX_SHUTDOWN_SECONDS).into());
         }
     }
     Ok(running.wait()?)
