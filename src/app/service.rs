@@ -234,7 +234,9 @@ fn obstacles(health: Option<Arc<SourceHealth>>) -> Box<dyn Fn() -> Vec<String> +
         if report.connected {
             return Vec::new();
         }
-        let error = report.last_error.map(|error| format!(": {}", error.message));
-        vec![format!("no Kafka broker is reached{}", error.unwrap_or_default())]
+        let message = report.last_error.map(|error| error.message).unwrap_or_default();
+        // It may begin with the same words.
+        let reason = message.trim_start_matches("no broker is reached: ");
+        vec![format!("no Kafka broker is reached: {reason}").trim_end_matches(": ").to_owned()]
     })
 }

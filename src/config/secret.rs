@@ -61,8 +61,8 @@ fn resolve(
         *text = secret.trim_end_matches(['\r', '\n']).to_owned();
         return Ok(());
     }
-    *text = expand(text)
-        .map_err(|message| fault(message).help("write `$${` for a text that really holds `${`"))?;
+    let help = "set it for this program, or write `$${` for a text that really holds `${`";
+    *text = expand(text).map_err(|message| fault(message).help(help))?;
     Ok(())
 }
 

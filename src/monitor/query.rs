@@ -254,7 +254,9 @@ impl Queries {
             return Ok(());
         }
         let help = did_you_mean(contract, names);
-        Err(not_found(format!("the ledger has no contract `{contract}` {help}").trim_end()))
+        Err(not_found(
+            format!("the ledger has no contract `{contract}`; {help}").trim_end_matches("; "),
+        ))
     }
 
     /// One asset.
@@ -381,7 +383,7 @@ impl Queries {
             let help = did_you_mean(name, of_kind.map(|(_, definition)| definition.name.as_str()));
             let kind = kind.name();
             return Err(not_found(
-                format!("the ledger has no such {kind} `{name}` {help}").trim_end(),
+                format!("the ledger has no such {kind} `{name}`; {help}").trim_end_matches("; "),
             ));
         };
         Ok(DefinitionView::new(*entry, definition, true))
