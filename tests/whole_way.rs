@@ -8,29 +8,14 @@ use std::time::Duration;
 
 use common::records::{Fate, fates, offer, produce};
 use common::service::Service;
-use common::{Site, TOPIC, assert_sound, reading, records, succeed, until};
+use common::{Site, TOPIC, assert_sound, kafka, reading, records, succeed, until};
 use ledgerline::source::broker::EmbeddedBroker;
 use ledgerline::source::producer::GatedProducer;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::consumer::Consumer;
 use serde_json::Value;
 
 const PARTITIONS: u16 = 4;
 const GROUP: &str = "ledger";
-
-/// A member of the ledger's group that is no ledger.
-fn stranger(broker: &EmbeddedBroker) -> BaseConsumer {
-    ClientConfig::new()
-        .set("bootstrap.servers", broker.bootstrap())
-        .set("group.id", GROUP)
-        .set("session.timeout.ms", "4000")
-        .set("heartbeat.interval.ms", "400")
-        .set("enable.auto.commit", "false")
-        .set("partition.assignment.strategy", "cooperative-sticky")
-        .create()
-        .unwrap()
-}
 
 fn assigned(status: &Value) -> usize {
     let partitions = status["partitions"].as_array().unwrap();
@@ -51,7 +36,7 @@ fn outage(broker: &EmbeddedBroker, service: &mut Service, while_away: impl FnOnc
 
 /// Another member takes partitions over, and leaves again.
 fn rebalance(broker: &EmbeddedBroker, service: &mut Service, while_shared: impl FnOnce()) {
-    let stranger = stranger(broker);
+    let stranger = kafka::member(broker, GROUP);
     stranger.subscribe(&[TOPIC]).unwrap();
     until("partitions for the other member", || {
         stranger.poll(Duration::from_millis(50));
@@ -63,15 +48,6 @@ fn rebalance(broker: &EmbeddedBroker, service: &mut Service, while_shared: impl 
     drop(stranger);
     let whole = |status: &Value| assigned(status) == usize::from(PARTITIONS);
     service.until_status("every partition again", whole);
-}
-
-fn committed(broker: &EmbeddedBroker) -> Vec<Offset> {
-    let mut list = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        list.add_partition(TOPIC, i32::from(partition));
-    }
-    let offsets = stranger(broker).committed_offsets(list, Duration::from_secs(60)).unwrap();
-    offsets.elements().iter().map(|element| element.offset()).collect()
 }
 
 #[test]
@@ -100,7 +76,8 @@ fn every_record_has_one_place_in_the_ledger() {
     let contents = reading::read(&deployment.ledger);
     assert_eq!(contents.fates, fates(PARTITIONS, 1_000));
     assert_eq!(reading::state(&deployment.ledger), records::state(PARTITIONS, 1_000));
-    assert_eq!(committed(&broker), [Offset::Offset(1_000); 4], "{}", ended.log);
+    let committed = kafka::committed(&broker, GROUP, PARTITIONS);
+    assert_eq!(committed, [Some(1_000); 4], "{}", ended.log);
     assert_counts(&status);
     assert_export(&deployment.ledger);
 }
