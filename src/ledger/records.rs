@@ -40,7 +40,7 @@ impl Filtered {
     /// Number of records.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.runs.iter().map(|(_, count)| count).sum()
+        self.runs.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 }
 

@@ -25,11 +25,15 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds a block.
+    /// Adds a block. What a forged one says may be beyond all counts.
     pub fn add(&mut self, block: &Block) {
         let records = &block.records;
-        self.records += records.progress.iter().map(|progress| progress.records).sum::<u64>();
-        self.filtered += records.filtered.iter().map(|filtered| filtered.count()).sum::<u64>();
+        for progress in &records.progress {
+            self.records = self.records.saturating_add(progress.records);
+        }
+        for filtered in &records.filtered {
+            self.filtered = self.filtered.saturating_add(filtered.count());
+        }
         for letter in &records.dead_letters {
             *self.dead_letters.entry(letter.rejection.cause.code()).or_default() += 1;
         }

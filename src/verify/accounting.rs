@@ -22,6 +22,7 @@ pub struct Accounting {
     pub totals: Totals,
     next: BTreeMap<SourcePartition, u64>,
     mappings: BTreeSet<Digest>,
+    contracts: BTreeSet<String>,
     versions: HashMap<Arc<str>, Versions>,
     fingerprint: Fingerprint,
 }
@@ -32,8 +33,34 @@ type Versions = HashMap<Box<str>, (u64, Member)>;
 /// What one block says of one partition.
 #[derive(Default)]
 struct Accounted {
+    /// Records with a transaction or a dead letter.
     offsets: BTreeSet<u64>,
+    /// Filtered records: first offset, and the one behind the last. They may be many, so they are
+    /// never looked at one by one.
+    runs: Vec<(u64, u64)>,
     newest: Option<SourcePosition>,
+}
+
+impl Accounted {
+    fn count(&self) -> u64 {
+        let lengths = self.runs.iter().map(|(first, end)| end - first);
+        lengths.fold(self.offsets.len() as u64, u64::saturating_add)
+    }
+
+    fn is_within(&self, from: u64, next: u64) -> bool {
+        self.offsets.iter().all(|offset| (from..next).contains(offset))
+            && self.runs.iter().all(|(first, end)| from <= *first && *end <= next)
+    }
+
+    /// A record with two dispositions.
+    fn doubled(&mut self) -> Option<u64> {
+        self.runs.sort_unstable();
+        let among_runs = self.runs.windows(2).find(|pair| pair[1].0 < pair[0].1);
+        let with_others = || {
+            self.runs.iter().find_map(|(first, end)| self.offsets.range(first..end).next().copied())
+        };
+        among_runs.map(|pair| pair[1].0).or_else(with_others)
+    }
 }
 
 impl Accounting {
@@ -49,15 +76,22 @@ impl Accounting {
         let mut accounted: BTreeMap<SourcePartition, Accounted> = BTreeMap::new();
         for (index, entry) in block.indexed_entries() {
             match entry {
-                Entry::Definition(definition) => {
-                    if definition.kind == DefinitionKind::Mapping {
-                        self.mappings.insert(definition.digest());
+                Entry::Definition(definition) => match definition.kind {
+                    DefinitionKind::Mapping => _ = self.mappings.insert(definition.digest()),
+                    DefinitionKind::Contract => {
+                        self.contracts.insert(definition.name.clone());
                     }
-                }
+                    DefinitionKind::Ledger | DefinitionKind::Key | DefinitionKind::KeyEnd => {}
+                },
                 Entry::Transaction { transaction, verdict, writes } => {
                     self.transactions += 1;
                     let known = self.mappings.contains(&transaction.mapping_digest);
                     problems.check(known, "a transaction's mapping was not recorded before it");
+                    let known = self.contracts.contains(&*transaction.contract);
+                    problems.check(
+                        known || !verdict.is_valid(),
+                        "a valid transaction's contract was not recorded before it",
+                    );
                     problems.check(
                         verdict.is_valid() || writes.is_empty(),
                         "an invalid transaction has written",
@@ -86,14 +120,14 @@ impl Accounting {
             problems
                 .add(format!("it {what} of {partition}: it begins at {from}, {expected} is next"));
         }
-        let within = found.offsets.iter().all(|offset| (from..next).contains(&offset));
-        problems.check(within, "it holds a record outside its progress");
-        if found.offsets.len() as u64 != *records {
-            let count = found.offsets.len();
+        problems.check(from <= next, "its progress goes back");
+        problems.check(found.is_within(*from, *next), "it holds a record outside its progress");
+        let count = found.count();
+        if count != *records {
             problems
                 .add(format!("it read {records} records of {partition} and accounts for {count}"));
         }
-        self.records += records;
+        self.records = self.records.saturating_add(*records);
     }
 
     fn write(
@@ -132,7 +166,7 @@ fn position(
     let Some(partition) = accounted.get_mut(&id.partition) else { return };
     partition.offsets.insert(id.offset);
     let expected = match &partition.newest {
-        Some(newest) if newest.offset == id.offset => newest.output + 1,
+        Some(newest) if newest.offset == id.offset => newest.output.saturating_add(1),
         Some(newest) if newest.offset > id.offset => {
             problems.add(format!("{id} comes after {newest}"));
             id.output
@@ -145,27 +179,25 @@ fn position(
     partition.newest = Some(id.clone());
 }
 
-/// Adds records that gave no transaction. Filtered ones stand in runs, which may be long, so only
-/// their ends are looked at one by one.
+/// Adds records that gave no transaction.
 fn dispositions(
     block: &Block,
     accounted: &mut BTreeMap<SourcePartition, Accounted>,
     problems: &mut Problems<'_>,
 ) {
-    let filtered = block.records.filtered.iter().flat_map(|filtered| {
-        let limit = block.records.progress.iter().map(|progress| progress.records).sum::<u64>();
-        let runs = filtered.runs.iter();
-        runs.flat_map(move |(first, count)| {
-            (*first..first.saturating_add(*count))
-                .take(usize::try_from(limit).unwrap_or(usize::MAX))
-        })
-        .map(|offset| (&filtered.partition, offset))
-    });
-    let letters =
-        block.records.dead_letters.iter().map(|letter| (&letter.partition, letter.offset));
-    for (partition, offset) in filtered.chain(letters) {
-        let accounted = accounted.entry(partition.clone()).or_default();
-        if !accounted.offsets.insert(offset) {
+    for letter in &block.records.dead_letters {
+        let partition = &letter.partition;
+        if !accounted.entry(partition.clone()).or_default().offsets.insert(letter.offset) {
+            problems.add(format!("{partition}/{} has two dispositions", letter.offset));
+        }
+    }
+    for filtered in &block.records.filtered {
+        let found = accounted.entry(filtered.partition.clone()).or_default();
+        let run = |(first, count): &(u64, u64)| (*first, first.saturating_add(*count));
+        found.runs.extend(filtered.runs.iter().map(run));
+    }
+    for (partition, found) in accounted {
+        if let Some(offset) = found.doubled() {
             problems.add(format!("{partition}/{offset} has two dispositions"));
         }
     }

@@ -114,6 +114,9 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
     }
     verifier.read(&request.directory, &mut report, observe)?;
     verifier.finish(&mut report);
+    if report.blocks == 0 {
+        report.problem("the log holds no block, so nothing is verified".to_owned());
+    }
     Ok(report)
 }
 
