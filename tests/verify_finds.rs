@@ -1,0 +1,656 @@
+//! `verify` believes nothing: whatever was changed in a ledger, by whomever and however well, it
+//! names the block; and an honest ledger always verifies.
+//!
+//! Every forged log here has whole frames with fitting checksums, so only `verify` can tell.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "common/ledger.rs"]
+mod ledger;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ledger::*;
+use ledgerline::codec::{Digest, Writer};
+use ledgerline::contract::{InvalidCode, Verdict};
+use ledgerline::event::SourcePartition;
+use ledgerline::ledger::block::{self, Block, Seal};
+use ledgerline::ledger::checkpoint::Checkpoint;
+use ledgerline::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE, definition};
+use ledgerline::ledger::embedded::{LedgerKeys, frame, open};
+use ledgerline::ledger::tree::Frontier;
+use ledgerline::ledger::{
+    Definition, DefinitionKind, Entry, LedgerWriter, StoredWrite, SubmissionSeal, leaf_bytes,
+};
+use ledgerline::state::STATE_DIRECTORY;
+use ledgerline::transaction::{Arguments, Signer, Submission, Transaction, leaf_hash};
+use ledgerline::verify::{Report, Request, verify};
+
+const WORKS: u64 = 8;
+/// Number of the block that is forged: one with records, with others in front and behind.
+const TARGET: usize = 5;
+
+fn made() -> tempfile::TempDir {
+    let folder = folder();
+    make(folder.path(), WORKS, "");
+    folder
+}
+
+/// Whoever holds no key of this ledger.
+fn stranger() -> Signer {
+    signer(9)
+}
+
+/// What a forger can do after changing a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forger {
+    /// Writes files, and no more.
+    Keyless,
+    /// Holds the ledger's key: makes every header, seal and checkpoint fit again.
+    Sealing,
+    /// Holds the submitter's key as well.
+    Signing,
+}
+
+/// Makes all headers follow from what the blocks hold, seals and signs them.
+fn reseal(blocks: &mut [Block], signer: &Signer) {
+    let (mut frontier, mut previous, mut effects) =
+        (Frontier::new(), Digest::default(), Digest::default());
+    for (number, block) in (0..).zip(blocks) {
+        let header = &mut block.header;
+        (header.number, header.previous, header.first_entry) = (number, previous, frontier.size());
+        let mut of_block = Writer::new();
+        for entry in &block.entries {
+            let mut writer = Writer::new();
+            let at = entry.encode(&mut writer);
+            of_block.raw(writer.since(at));
+            frontier.append(leaf_hash(&leaf_bytes(&writer.into_bytes())));
+        }
+        effects = block::chain_effects(&effects, &Digest::of(&of_block.into_bytes()));
+        header.effects = effects;
+        (header.tree_size, header.tree_root) = (frontier.size(), frontier.root());
+        header.records = block::records_digest(&block.records);
+        previous = header.hash();
+        block.seal = Seal::sign(NAME, signer, &previous);
+        block.checkpoint = signed(NAME, frontier.size(), frontier.root(), signer);
+    }
+}
+
+fn signed(origin: &str, size: u64, root: Digest, signer: &Signer) -> Box<str> {
+    let checkpoint = Checkpoint { origin: origin.to_owned(), size, root };
+    checkpoint.sign(&[signer]).unwrap().into()
+}
+
+fn transactions(block: &Block) -> Vec<Transaction> {
+    block.entries.iter().filter_map(|entry| Some((**entry.transaction()?).clone())).collect()
+}
+
+/// Signs the block's transactions as one submission.
+fn resubmit(block: &mut Block, ledger: &str, signer: &Signer) {
+    let transactions = transactions(block);
+    let count = transactions.len() as u64;
+    if count > 0 {
+        let Submission { signer, root, signature, .. } =
+            Submission::sign(ledger, signer, transactions);
+        block.records.submissions = vec![SubmissionSeal { signer, root, signature, count }];
+    }
+}
+
+fn finish(blocks: &mut [Block], forger: Forger) {
+    if forger == Forger::Signing {
+        blocks.iter_mut().for_each(|block| resubmit(block, NAME, &submitter_key()));
+    }
+    if forger != Forger::Keyless {
+        reseal(blocks, &ledger_key());
+    }
+}
+
+/// A transaction of the target that is valid and wrote: its parts.
+fn parts(blocks: &mut [Block]) -> (&mut Arc<Transaction>, &mut Verdict, &mut Vec<StoredWrite>) {
+    let entries = blocks[TARGET].entries.iter_mut();
+    let mut wrote = entries.filter_map(|entry| match entry {
+        Entry::Transaction { transaction, verdict, writes }
+            if writes.iter().any(|write| write.value.is_some()) =>
+        {
+            Some((transaction, verdict, writes))
+        }
+        _ => None,
+    });
+    wrote.next().unwrap()
+}
+
+fn change_argument(blocks: &mut [Block]) {
+    let transaction = Arc::make_mut(parts(blocks).0);
+    let text = String::from_utf8(transaction.arguments.bytes().to_vec()).unwrap();
+    let changed = text.replace("\"temperature\":", "\"temperature\":-");
+    assert_ne!(changed, text);
+    transaction.arguments = Arguments::from_bytes(changed.as_bytes());
+}
+
+fn change_verdict(blocks: &mut [Block]) {
+    let (_, verdict, writes) = parts(blocks);
+    *verdict = Verdict::invalid(InvalidCode::UnknownContract, "it never was");
+    writes.clear();
+}
+
+fn change_write(blocks: &mut [Block]) {
+    let value = &mut parts(blocks).2[0].value;
+    let text = String::from_utf8(value.as_ref().unwrap().to_vec()).unwrap();
+    let changed = text.replace("\"temperature\":", "\"temperature\":-");
+    assert_ne!(changed, text);
+    *value = Some(changed.as_bytes().into());
+}
+
+fn drop_dead_letter(blocks: &mut [Block]) {
+    assert!(blocks[TARGET].records.dead_letters.pop().is_some());
+}
+
+fn sign_for_another_ledger(blocks: &mut [Block]) {
+    resubmit(&mut blocks[TARGET], "example.com/other", &submitter_key());
+}
+
+type Forge = fn(&mut Vec<Block>);
+
+/// What someone without a key changes, and what `verify` says of it.
+const KEYLESS: &[(&str, Forge, &str)] = &[
+    ("an argument", |b| change_argument(b), "its tree root does not follow from the entries"),
+    ("an argument", |b| change_argument(b), "a submission's root is not of its transactions"),
+    ("a verdict", |b| change_verdict(b), "its effects hash does not follow"),
+    ("a verdict", |b| change_verdict(b), "its tree root does not follow from the entries"),
+    ("a write's value", |b| change_write(b), "its effects hash does not follow"),
+    (
+        "progress",
+        |b| b[TARGET].records.progress[0].next += 1,
+        "its records are not those that it was sealed with",
+    ),
+    ("a dead letter", |b| drop_dead_letter(b), "its records are not those that it was sealed with"),
+    (
+        "a dead letter's bytes",
+        |b| b[TARGET].records.dead_letters[0].value = Some(b"{}".to_vec()),
+        "its records are not those that it was sealed with",
+    ),
+    (
+        "a filtered run",
+        |b| b[TARGET].records.filtered[0].runs[0].0 -= 1,
+        "its records are not those that it was sealed with",
+    ),
+    ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not fit"),
+    ("the header's time", |b| b[TARGET].header.time_ms += 1, "its seal does not fit"),
+    ("the header's root", |b| b[TARGET].header.tree_root.0[7] ^= 1, "its seal does not fit"),
+    ("the header's effects", |b| b[TARGET].header.effects.0[7] ^= 1, "its effects hash"),
+    ("the seal", |b| b[TARGET].seal.signature[3] ^= 1, "its seal does not fit"),
+    (
+        "the seal's key",
+        |b| b[TARGET].seal = Seal::sign(NAME, &stranger(), &b[TARGET].header.hash()),
+        "it is sealed with a key that was not registered",
+    ),
+    (
+        "the seal, with the submitter's key",
+        |b| b[TARGET].seal = Seal::sign(NAME, &submitter_key(), &b[TARGET].header.hash()),
+        "it is sealed with a key that was not registered",
+    ),
+    (
+        "the seal, of another ledger",
+        |b| {
+            let hash = b[TARGET].header.hash();
+            b[TARGET].seal = Seal::sign("example.com/other", &ledger_key(), &hash);
+        },
+        "its seal does not fit",
+    ),
+    (
+        "the checkpoint, an older one",
+        |b| b[TARGET].checkpoint = b[TARGET - 1].checkpoint.clone(),
+        "its checkpoint is not of its own tree",
+    ),
+    (
+        "the checkpoint's signature",
+        |b| {
+            let header = &b[TARGET].header;
+            b[TARGET].checkpoint = signed(NAME, header.tree_size, header.tree_root, &stranger());
+        },
+        "its checkpoint: none of the 1 known keys signed",
+    ),
+    (
+        "the checkpoint's ledger",
+        |b| {
+            let (size, root) = (b[TARGET].header.tree_size, b[TARGET].header.tree_root);
+            b[TARGET].checkpoint = signed("example.com/other", size, root, &ledger_key());
+        },
+        "its checkpoint: the checkpoint is of the ledger",
+    ),
+    ("the checkpoint", |b| b[TARGET].checkpoint = "none".into(), "its checkpoint: these bytes"),
+    ("blocks in another order", |b| b.swap(TARGET, TARGET + 1), "its number is not the next one"),
+    ("blocks in another order", |b| b.swap(TARGET, TARGET + 1), "its previous hash is not"),
+    ("a block left out", |b| _ = b.remove(TARGET), "its previous hash is not the block's before"),
+    ("a block twice", |b| b.insert(TARGET, b[TARGET - 1].clone()), "its number is not the next"),
+    ("entries in another order", |b| b[TARGET].entries.swap(0, 1), "its tree root does not follow"),
+    (
+        "every block from here on sealed by a stranger",
+        |b| {
+            change_verdict(b);
+            let honest = b[..TARGET].to_vec();
+            reseal(b, &stranger());
+            b[..TARGET].clone_from_slice(&honest);
+        },
+        "it is sealed with a key that was not registered",
+    ),
+];
+
+/// What the holder of the ledger's key changes, with everything made to fit that the key can.
+const SEALING: &[(&str, Forge, &str)] = &[
+    ("an argument", |b| change_argument(b), "a submission's root is not of its transactions"),
+    ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not fit"),
+    (
+        "a transaction of nobody",
+        |b| {
+            let entry = b[TARGET].entries[0].clone();
+            b[TARGET].entries.push(entry);
+        },
+        "not every transaction stands in a signed submission",
+    ),
+    (
+        "a submission by the ledger itself",
+        |b| resubmit(&mut b[TARGET], NAME, &ledger_key()),
+        "a submission's key was not registered, or had ended",
+    ),
+    (
+        "a submission after its key had ended",
+        |b| {
+            let key = submitter_key().id();
+            let end = definition(DefinitionKind::KeyEnd, SUBMITTER_ROLE, key);
+            b[TARGET].entries.insert(0, Entry::Definition(end));
+        },
+        "a submission's key was not registered, or had ended",
+    ),
+    (
+        "a block after the ledger's key had ended",
+        |b| {
+            let end = definition(DefinitionKind::KeyEnd, LEDGER_ROLE, ledger_key().id());
+            b[TARGET - 1].entries.push(Entry::Definition(end));
+        },
+        "it is sealed with a key that was not registered, or had ended",
+    ),
+    ("a gap", |b| b[TARGET].records.progress[0].from += 1, "it leaves a gap of telemetry/3"),
+    ("a repeat", |b| b[TARGET].records.progress[0].from -= 1, "it repeats records of telemetry/3"),
+    (
+        "progress that goes back",
+        |b| {
+            let progress = &mut b[TARGET].records.progress;
+            let mut back = progress[0].clone();
+            (back.from, back.next, back.records) = (back.next, back.from, 0);
+            progress.push(back);
+            for later in &mut b[TARGET + 1..] {
+                let progress = &mut later.records.progress[0];
+                (progress.from, progress.next) = (progress.from - RECORDS, progress.next - RECORDS);
+            }
+        },
+        "its progress goes back",
+    ),
+    (
+        "a dead letter",
+        |b| drop_dead_letter(b),
+        "it read 6 records of telemetry/3 and accounts for 5",
+    ),
+    ("a filtered run", |b| b[TARGET].records.filtered[0].runs[0].0 += 1, "two dispositions"),
+    (
+        "a filtered run",
+        |b| b[TARGET].records.filtered[0].runs[0].0 += 100,
+        "it holds a record outside its progress",
+    ),
+    (
+        "a filtered run without end",
+        |b| b[TARGET].records.filtered[0].runs[0].1 = u64::MAX,
+        "it holds a record outside its progress",
+    ),
+    (
+        "a filtered run over all others",
+        |b| b[TARGET].records.filtered[0].runs.push((0, u64::MAX)),
+        "has two dispositions",
+    ),
+    (
+        "counts beyond all numbers",
+        |b| {
+            for block in &mut b[TARGET..] {
+                block.records.progress[0].records = u64::MAX;
+                block.records.filtered[0].runs = vec![(0, u64::MAX), (1, u64::MAX)];
+            }
+        },
+        "has two dispositions",
+    ),
+    (
+        "a dead letter of another partition",
+        |b| b[TARGET].records.dead_letters[0].partition = SourcePartition::new("telemetry", 4),
+        "it holds records of a partition without progress",
+    ),
+    ("another version", |b| parts(b).2[0].replaced = Some(0), "names another version of `C-"),
+    ("no version", |b| parts(b).2[0].replaced = None, "names another version of `C-"),
+    (
+        "a write of an invalid transaction",
+        |b| *parts(b).1 = Verdict::invalid(InvalidCode::UnknownContract, ""),
+        "an invalid transaction has written",
+    ),
+    (
+        "a second name",
+        |b| {
+            let text = "1".into();
+            let name = "example.com/other".to_owned();
+            let kind = DefinitionKind::Ledger;
+            b[TARGET].entries.push(Entry::Definition(Definition { kind, name, version: 0, text }));
+        },
+        "it names the ledger a second time",
+    ),
+    ("a time before", |b| b[TARGET].header.time_ms -= 3_600_000, "its time lies before the block"),
+];
+
+/// What the holder of both keys cannot make fit either.
+const SIGNING: &[(&str, Forge, &str)] = &[
+    (
+        "a mapping that is not on the ledger",
+        |b| Arc::make_mut(parts(b).0).mapping_digest = Digest::of(b"other"),
+        "a transaction's mapping was not recorded before it",
+    ),
+    (
+        "a contract that is not on the ledger",
+        |b| Arc::make_mut(parts(b).0).contract = "ghost".into(),
+        "a valid transaction's contract was not recorded before it",
+    ),
+    ("transactions in another order", |b| b[TARGET].entries.swap(0, 2), "comes after telemetry/3/"),
+    (
+        "an output too much",
+        |b| Arc::make_mut(parts(b).0).id.output = 1,
+        "stands where output 0 of its record should",
+    ),
+    (
+        "a record of the block before",
+        |b| Arc::make_mut(parts(b).0).id.offset -= RECORDS,
+        "it holds a record outside its progress",
+    ),
+];
+
+#[test]
+fn whatever_was_changed_is_found_in_its_block() {
+    let original = blocks(made().path());
+    let tables =
+        [(Forger::Keyless, KEYLESS), (Forger::Sealing, SEALING), (Forger::Signing, SIGNING)];
+    for (forger, table) in tables {
+        for (what, forge, expected) in table {
+            let mut blocks = original.clone();
+            forge(&mut blocks);
+            finish(&mut blocks, forger);
+            let folder = folder();
+            write_blocks(folder.path(), &blocks);
+            let report = report(folder.path());
+            let named = format!("block {TARGET}: ");
+            let is_found =
+                |problem: &String| problem.starts_with(&named) && problem.contains(expected);
+            assert!(
+                report.problems.iter().any(is_found),
+                "{what} ({forger:?}): {:#?}",
+                report.problems
+            );
+            let first = report.problems.first().unwrap();
+            let in_front = (0..TARGET).any(|at| first.starts_with(&format!("block {at}: ")));
+            assert!(!in_front, "{what}: what stands in front of it is sound: {first}");
+        }
+    }
+}
+
+#[test]
+fn the_forger_of_these_tests_leaves_an_honest_ledger_sound() {
+    for forger in [Forger::Keyless, Forger::Sealing, Forger::Signing] {
+        let folder = made();
+        let mut blocks = blocks(folder.path());
+        let honest = blocks.clone();
+        finish(&mut blocks, forger);
+        assert_eq!(blocks, honest);
+        write_blocks(folder.path(), &blocks);
+        assert_sound(folder.path());
+    }
+}
+
+#[test]
+fn any_bit_of_any_block_matters() {
+    let mut random = Random(seed());
+    let made = made();
+    let segment = std::fs::read(&segments(made.path())[0]).unwrap();
+    let frames = frames(&segment);
+    for _ in 0..400 {
+        let number = random.below(frames.len());
+        let mut frames = frames.clone();
+        let at = random.below(frames[number].payload.len());
+        frames[number].payload[at] ^= 1 << random.below(8);
+        let groups: Vec<_> = frames.chunks(1).collect();
+        let folder = folder();
+        write_log(folder.path(), &segment_of(&groups));
+        let report = report(folder.path());
+        let named = format!("block {number}: ");
+        let first = report.problems.first();
+        assert!(
+            first.is_some_and(|problem| problem.starts_with(&named)),
+            "byte {at} of block {number}: {:#?}",
+            report.problems
+        );
+    }
+}
+
+#[test]
+fn a_block_that_is_no_block_is_found() {
+    let made = made();
+    let segment = std::fs::read(&segments(made.path())[0]).unwrap();
+    let frames = frames(&segment);
+    let payload = &frames[TARGET].payload;
+    let longer = [payload.as_slice(), b"more"].concat();
+    for content in [Vec::new(), payload[..payload.len() - 1].to_vec(), longer, vec![0xff; 300]] {
+        let mut frames = frames.clone();
+        frames[TARGET].payload = content;
+        let groups: Vec<_> = frames.chunks(1).collect();
+        write_log(made.path(), &segment_of(&groups));
+        let report = report(made.path());
+        assert!(report.problems[0].starts_with(&format!("block {TARGET}: ")), "{report:#?}");
+    }
+    // A checksum that fits nothing is damage with its place.
+    let mut damaged = segment.clone();
+    let at = usize::try_from(frames[TARGET].offset).unwrap() + frame::FRAME_HEADER_BYTES;
+    damaged[at] ^= 1;
+    write_log(made.path(), &damaged);
+    let problem = format!("byte {}", frames[TARGET].offset);
+    assert!(report(made.path()).problems[0].contains(&problem));
+    write_log(made.path(), &segment);
+    assert_sound(made.path());
+}
+
+fn report_of(directory: &Path, change: impl FnOnce(&mut Request)) -> Report {
+    let mut request = Request { directory: directory.to_owned(), ..Request::default() };
+    change(&mut request);
+    verify(&request, &mut |_, _| {}).unwrap()
+}
+
+fn since(directory: &Path, older: &str) -> Report {
+    report_of(directory, |request| request.from_checkpoint = Some(older.as_bytes().to_vec()))
+}
+
+#[track_caller]
+fn assert_finds(report: &Report, expected: &str) {
+    let found = report.problems.iter().any(|problem| problem.contains(expected));
+    assert!(found, "{expected}: {:#?}", report.problems);
+}
+
+#[test]
+fn a_log_extends_each_checkpoint_that_it_ever_gave_out() {
+    let folder = made();
+    let blocks = blocks(folder.path());
+    for block in &blocks {
+        let report = since(folder.path(), &block.checkpoint);
+        assert!(report.is_sound(), "{:#?}", report.problems);
+        assert!(report.notes.iter().any(|note| note.contains("extends the checkpoint")));
+    }
+    // Also one in the middle of a block, which an auditor may have from elsewhere.
+    let mut frontier = Frontier::new();
+    let leaves = blocks.iter().flat_map(|block| &block.entries);
+    for entry in leaves {
+        frontier.append(leaf_hash(&leaf_bytes(&entry.to_bytes())));
+        let older = signed(NAME, frontier.size(), frontier.root(), &ledger_key());
+        assert!(since(folder.path(), &older).is_sound());
+    }
+}
+
+#[test]
+fn history_that_was_rewritten_with_every_key_is_found_by_an_older_checkpoint() {
+    for forge in [change_argument, change_verdict, change_write] {
+        let folder = made();
+        let honest = checkpoint(folder.path());
+        let mut blocks = blocks(folder.path());
+        forge(&mut blocks);
+        finish(&mut blocks, Forger::Signing);
+        write_blocks(folder.path(), &blocks);
+        assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+    }
+}
+
+#[test]
+fn a_log_that_lost_its_end_is_found_by_an_older_checkpoint() {
+    let folder = made();
+    let honest = checkpoint(folder.path());
+    let mut blocks = blocks(folder.path());
+    blocks.truncate(TARGET);
+    write_blocks(folder.path(), &blocks);
+    assert_finds(&since(folder.path(), &honest), "cannot extend a checkpoint of");
+    // The state beside it knows more than the log, too.
+    assert_finds(&report(folder.path()), "the state store has taken in 10 blocks, the log has 5");
+    std::fs::remove_dir_all(folder.path().join(STATE_DIRECTORY)).unwrap();
+    assert_sound(folder.path());
+}
+
+#[test]
+fn a_checkpoint_that_is_not_the_ledgers_own_proves_nothing() {
+    let folder = made();
+    let head = blocks(folder.path()).pop().unwrap().header;
+    let (size, root) = (head.tree_size, head.tree_root);
+    let cases = [
+        (signed(NAME, size, root, &stranger()), "none of the 1 known keys"),
+        (signed(NAME, size, root, &submitter_key()), "none of the 1 known keys"),
+        (signed("example.com/other", size, root, &ledger_key()), "is of the ledger"),
+        (signed(NAME, size, Digest::of(b"other"), &ledger_key()), "does not extend"),
+        (signed(NAME, size + 1, root, &ledger_key()), "cannot extend"),
+        ("rubbish".into(), "no signed checkpoint"),
+        ("".into(), "no signed checkpoint"),
+    ];
+    for (note, expected) in cases {
+        assert_finds(&since(folder.path(), &note), expected);
+    }
+}
+
+#[test]
+fn a_ledger_written_from_scratch_with_another_key_is_found_by_the_key() {
+    let folder = folder();
+    let (mine, theirs) = (ledger_key().id(), stranger().id());
+    let keys = LedgerKeys { signer: stranger(), previous: None, submitter: submitter_key().id() };
+    let opened = open(&opening(folder.path()), &mut |_, _| {}).unwrap();
+    let world = Arc::new(caught_up(&opened.reader()));
+    let mut ledger = opened.start(&keys, contracts(), world, Ticks::new()).unwrap();
+    ledger.append(definitions()).unwrap().wait().unwrap();
+    grow(&mut ledger, 0..WORKS, "");
+    drop(ledger);
+    assert_sound(folder.path());
+    assert_eq!(report(folder.path()).first_key, Some(theirs), "the report says whose it is");
+    assert!(report_of(folder.path(), |request| request.expected_key = Some(theirs)).is_sound());
+    let report = report_of(folder.path(), |request| request.expected_key = Some(mine));
+    assert_finds(&report, "block 0: it is not sealed with the key that was asked for");
+    let honest = checkpoint(made().path());
+    assert_finds(&since(folder.path(), &honest), "known keys");
+}
+
+#[test]
+fn a_state_that_differs_from_the_log_is_found() {
+    // The log was changed with every key, the state was not.
+    for forge in [change_verdict, change_write] {
+        let folder = made();
+        let mut blocks = blocks(folder.path());
+        forge(&mut blocks);
+        finish(&mut blocks, Forger::Signing);
+        write_blocks(folder.path(), &blocks);
+        assert_finds(&report(folder.path()), "the state store does not hold what the first 10");
+    }
+    // The state was changed, the log was not.
+    type Change = fn(&sled::Db);
+    let changes: [(Change, &str); 3] = [
+        (|db| _ = db.insert(b"s/cold_chain\0C-99", &[0, 0]).unwrap(), "its assets are not those"),
+        (|db| _ = db.insert(b"a/cold_chain\0C-99", b"").unwrap(), "its list of alerts is not"),
+        (
+            |db| {
+                // One more record in the totals, behind version, blocks, hash and entries.
+                let mut savepoint = db.get("m/savepoint").unwrap().unwrap().to_vec();
+                savepoint[1 + 1 + 32 + 1] += 1;
+                db.insert("m/savepoint", savepoint).unwrap();
+            },
+            "the state store does not hold what the first 10",
+        ),
+    ];
+    for (change, expected) in changes {
+        let folder = made();
+        let db = sled::open(folder.path().join(STATE_DIRECTORY)).unwrap();
+        change(&db);
+        db.flush().unwrap();
+        drop(db);
+        assert_finds(&report(folder.path()), expected);
+    }
+}
+
+#[test]
+fn sound_ledgers_verify() {
+    let empty = folder();
+    drop(start(&opening(empty.path())).unwrap());
+    assert_sound(empty.path());
+    for works in [0, 1, 40] {
+        let folder = folder();
+        make(folder.path(), works, "");
+        let report = report(folder.path());
+        assert!(report.is_sound(), "{:#?}", report.problems);
+        assert_eq!((report.blocks, report.records), (works + 2, works * RECORDS));
+        assert_eq!(report.transactions, works * TRANSACTIONS);
+        assert_eq!(report.name, NAME);
+        assert_eq!(report.first_key, Some(ledger_key().id()));
+        assert!(report.notes.iter().any(|note| note.contains("state store holds")));
+    }
+}
+
+#[test]
+fn a_change_of_keys_verifies_and_ends_the_old_ones() {
+    let folder = made();
+    let old = checkpoint(folder.path());
+    let (new, submitter) = (signer(11), signer(12));
+    let keys =
+        LedgerKeys { signer: new.clone(), previous: Some(ledger_key()), submitter: submitter.id() };
+    let opened = open(&opening(folder.path()), &mut |_, _| {}).unwrap();
+    let world = Arc::new(caught_up(&opened.reader()));
+    let mut ledger = opened.start(&keys, contracts(), world, Ticks::new()).unwrap();
+    let mut work = work(WORKS, "");
+    assert!(ledger.append(self::work(WORKS, "")).is_err(), "the old submitter's key has ended");
+    let transactions = std::mem::take(&mut work.submissions[0].transactions);
+    work.submissions = vec![Submission::sign(NAME, &submitter, transactions)];
+    ledger.append(work).unwrap().wait().unwrap();
+    drop(ledger);
+    assert_sound(folder.path());
+    assert!(since(folder.path(), &old).is_sound(), "signed with the key before");
+    let first = report_of(folder.path(), |r| r.expected_key = Some(ledger_key().id()));
+    assert!(first.is_sound(), "a ledger is known by the key that it began with");
+    // The old key seals no more.
+    let mut blocks = blocks(folder.path());
+    let last = blocks.len() - 1;
+    blocks[last].seal = Seal::sign(NAME, &ledger_key(), &blocks[last].header.hash());
+    write_blocks(folder.path(), &blocks);
+    assert_finds(&report(folder.path()), "it is sealed with a key that was not registered");
+}
+
+#[test]
+fn nothing_at_all_is_not_sound() {
+    let folder = folder();
+    let request = Request { directory: folder.path().to_owned(), ..Request::default() };
+    assert!(verify(&request, &mut |_, _| {}).is_err(), "no log");
+    write_log(folder.path(), b"LEDGERLINE LOG 1");
+    assert_finds(&report(folder.path()), "no block");
+    std::fs::remove_file(&segments(folder.path())[0]).unwrap();
+    assert_finds(&report(folder.path()), "no block");
+}
