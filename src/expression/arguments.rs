@@ -1,5 +1,7 @@
 //! What operators and functions have in common: arguments in, results out, failures in words.
 
+use std::sync::LazyLock;
+
 use cel::ExecutionError;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
 use cel::common::value::{CowVal, Val};
@@ -13,8 +15,13 @@ pub(super) fn failure(message: impl Into<String>) -> ExecutionError {
     ExecutionError::FunctionError { function: String::new(), message: message.into() }
 }
 
+static TRUE: LazyLock<CelBool> = LazyLock::new(|| CelBool::from(true));
+static FALSE: LazyLock<CelBool> = LazyLock::new(|| CelBool::from(false));
+
+/// Borrowed from a constant: most operators of rules end in one of the two.
 pub(super) fn truth<'b, 'v>(truth: bool) -> CowVal<'b, 'v> {
-    CowVal::owned(CelBool::from(truth))
+    let constant: &'static CelBool = if truth { &TRUE } else { &FALSE };
+    CowVal::Borrowed(constant)
 }
 
 pub(super) fn decimal<'b, 'v>(value: f64, what: &str) -> Outcome<'b, 'v> {

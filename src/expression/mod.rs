@@ -284,7 +284,7 @@ impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
         let (index, presence) = self.slot(name)?;
         let slot = &self.slots[index];
         if presence {
-            return Some(CowVal::owned(CelBool::from(self.value(slot).is_some())));
+            return Some(arguments::truth(self.value(slot).is_some()));
         }
         match self.converted.get(index) {
             None => value::from_json(self.value(slot)?).ok().map(CowVal::Owned),
