@@ -107,8 +107,7 @@ impl Shared {
         counts.slowest = counts.slowest.max(took);
     }
 
-    pub(super) fn halt(&self, error: &LedgerError) {
-        let reason = crate::fault::chain(error);
+    pub(super) fn halt(&self, reason: String) {
         unpoisoned(self.status.lock()).1.halted = Some(reason);
         self.grown.notify_all();
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::fault::chain;
 use crate::ledger::embedded::executor::BuiltBlock;
 use crate::ledger::embedded::log::{AppendError, Location, LogWriter};
 use crate::ledger::embedded::shared::Shared;
@@ -106,8 +107,9 @@ impl Loop {
                 }
             }
             if let Err(error) = self.commit(group) {
-                tracing::error!(%error, "the ledger halts: what is on disk is not known any more");
-                self.shared.halt(&error);
+                let reason = chain(&error);
+                tracing::error!(reason, "the ledger halts: what is on disk is not known any more");
+                self.shared.halt(reason);
                 return;
             }
         }
@@ -150,8 +152,9 @@ impl Loop {
                     return Ok(done);
                 }
                 Err(AppendError::NoSpace(error)) => {
-                    if self.shared.set_full(Some(error.to_string())) {
-                        tracing::warn!(%error, "the disk is full; intake waits for space");
+                    let reason = chain(&error);
+                    if self.shared.set_full(Some(reason.clone())) {
+                        tracing::warn!(reason, "the disk is full; intake waits for space");
                     }
                     std::thread::sleep(FULL_DISK_PAUSE);
                 }
