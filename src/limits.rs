@@ -122,6 +122,9 @@ pub const MAX_UNSENT_RECORDS: u32 = 10_000;
 pub const MAX_UNSENT_KBYTES: u32 = 64 * 1024;
 /// How long after a stop is asked for the program may take to drain, in seconds.
 pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
+/// Free bytes of the disk below which the state is not saved: the store cannot be used on after a
+/// write that found no space. The log goes on until the disk is full.
+pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
 /// Memory in bytes that the state store may use for its pages.
 pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Changed assets that make a savepoint due before its time.

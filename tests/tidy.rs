@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/monitor/"]),
     ("regex", &["src/mapping/"]),
+    ("rustix", &["src/state/store.rs"]),
     ("sha2", &["src/codec/", "src/source/file.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),
 ];

@@ -104,7 +104,7 @@ fn of_ledger(error: &LedgerError) -> ExitStatus {
 
 fn of_state(error: &StateError) -> ExitStatus {
     match error {
-        StateError::InUse(_) => ExitStatus::Temporary,
+        StateError::InUse(_) | StateError::NoSpace { .. } => ExitStatus::Temporary,
         StateError::Io { error, .. } => of_io(error),
         StateError::Ledger(error) => of_ledger(error),
         StateError::Store { .. } => ExitStatus::Io,

@@ -66,7 +66,10 @@ impl Follower {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(StateError::Destination(reason)) if !is_last_round => {
-                    self.hold(&mut run, reason, drained);
+                    self.hold(&mut run, (reason, LONGEST_PAUSE), drained);
+                }
+                Err(error @ StateError::NoSpace { .. }) if !is_last_round => {
+                    self.hold(&mut run, (error.to_string(), FIRST_PAUSE), drained);
                 }
                 Err(error) => return Err(error),
             }
@@ -104,13 +107,13 @@ impl Follower {
     }
 
     /// Waits after a refusal, longer each time, and tells what is new of it.
-    fn hold(&self, run: &mut Run, reason: String, drained: &AtomicBool) {
+    fn hold(&self, run: &mut Run, (reason, longest): (String, Duration), drained: &AtomicBool) {
         if run.held.as_ref() != Some(&reason) {
             tracing::error!(reason, "the {} is held up", self.projection.name());
             run.held = Some(reason);
         }
         let until = self.clock.monotonic() + run.pause;
-        run.pause = (run.pause * 2).min(LONGEST_PAUSE);
+        run.pause = (run.pause * 2).min(longest);
         while self.clock.monotonic() < until && !drained.load(Ordering::SeqCst) {
             std::thread::sleep(WAIT);
         }

@@ -225,8 +225,9 @@ impl Pipeline {
             following.push(scope.spawn(move || {
                 let name = follower.projection.name();
                 follower.run(&drained).unwrap_or_else(|error| match error {
-                    // What it could not deliver stays in the log for the next start.
+                    // What it could not deliver or save stays in the log for the next start.
                     StateError::Destination(reason) => tracing::error!(reason, "{name} ends"),
+                    error @ StateError::NoSpace { .. } => tracing::warn!(%error, "{name} ends"),
                     error => failure.set(PipelineError::Projection { name, error }),
                 });
             }));

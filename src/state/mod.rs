@@ -51,6 +51,14 @@ pub enum StateError {
         /// What it said.
         reason: String,
     },
+    /// The disk is nearly full. Nothing was written; it may be tried again.
+    #[error(
+        "there is not enough space for the state store in {path}; the state is saved once there is"
+    )]
+    NoSpace {
+        /// Its directory.
+        path: PathBuf,
+    },
     /// Another process has it open.
     #[error("the state store in {0} is in use by another process; try again when that has ended")]
     InUse(PathBuf),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
-use crate::limits::STATE_CACHE_BYTES;
+use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::{StateError, Totals};
 
 /// Raised when the meaning of the stored data changes: an older store is then built again.
@@ -252,6 +252,18 @@ impl Store {
             let (contract, key) = split_key(&key).ok_or(DecodeError::Malformed("alert key"))?;
             Ok((contract.into(), key.to_owned()))
         })
+    }
+
+    /// Refuses where the disk may not have space for so many bytes of changes.
+    pub fn check_space(&self, bytes: u64) -> Result<(), StateError> {
+        // Where the system cannot tell, the write itself will.
+        let Ok(disk) = rustix::fs::statvfs(&self.path) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        // Each change stands in the store's log, and in pages that are written anew.
+        match free < MIN_STATE_SPACE_BYTES.saturating_add(bytes.saturating_mul(4)) {
+            true => Err(StateError::NoSpace { path: self.path.clone() }),
+            false => Ok(()),
+        }
     }
 
     /// Writes changed assets and the savepoint in one batch, and flushes.

@@ -159,6 +159,15 @@ impl World {
         Ok(self.stored(contract, key)?.and_then(|stored| stored_asset(contract, key, &stored)))
     }
 
+    fn gathered_bytes(&self) -> u64 {
+        let layers = self.read();
+        let assets = layers.gathered.values().flatten();
+        let bytes = |(key, stored): (&String, &Stored)| {
+            key.len() + stored.value.as_ref().map_or(0, |value| value.len())
+        };
+        assets.map(|asset| bytes(asset) as u64).sum()
+    }
+
     /// Index of the entry that last wrote or deleted an asset.
     pub fn newest_version(&self, contract: &str, key: &str) -> Result<Option<u64>, StateError> {
         Ok(self.stored(contract, key)?.map(|stored| stored.version))
@@ -339,6 +348,7 @@ impl Projection for World {
 
     fn savepoint(&self) -> Result<(), StateError> {
         let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        self.store.check_space(self.gathered_bytes())?;
         let mut layers = self.write();
         // What a failed savepoint left is written again, under what has gathered since.
         let mut writing = (*std::mem::take(&mut layers.writing)).clone();
