@@ -251,10 +251,11 @@ impl LogWriter {
         Self { ledger, path, file, segment, durable, max_segment_bytes, buffer }
     }
 
-    /// Whether the next group should begin a new segment.
+    /// Whether the next group should begin a new segment. One without a block is never full: the
+    /// next would have its name.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.durable >= self.max_segment_bytes
+        self.durable >= self.max_segment_bytes && self.durable > SEGMENT_MAGIC.len() as u64
     }
 
     /// Begins a new segment, whose first block has this number.
