@@ -62,8 +62,7 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fau
     }
     serde_saphyr::from_multiple(text).map_err(|error| {
         let place = error.location().map_or(Place::START, place_of);
-        let error = error.without_snippet();
-        Fault::error(file, place, error.to_string())
+        explained(file, place, &error.without_snippet().to_string())
     })
 }
 
@@ -94,7 +93,11 @@ impl Document<'_> {
 /// known, where a name is not.
 fn explained(file: &Path, place: Place, message: &str) -> Fault {
     let end = message.find(" at line ").unwrap_or(message.len());
-    let message = &message[..end];
+    // What is said of the library's own settings helps nobody.
+    let message = message[..end].split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    if message.starts_with("invalid u") {
+        return Fault::error(file, place, "a whole number is expected, 0 or more");
+    }
     let Some((unknown, known)) = message.split_once(", expected one of ") else {
         return Fault::error(file, place, message);
     };
