@@ -44,6 +44,9 @@ pub const MAX_OUTSTANDING_RECORDS: u64 = 5_000;
 /// Most bytes of the same; the embedded broker keeps 5 MiB of a partition.
 pub const MAX_OUTSTANDING_BYTES: usize = 3 * 1024 * 1024;
 
+/// Most mapping threads: a typing error must not ask for thousands.
+pub const MAX_MAPPER_THREADS: usize = 64;
+
 /// Longest YAML file of a mapping or contract, in bytes. It also goes into the ledger.
 pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
 /// Most fields of one mapping.

@@ -52,6 +52,15 @@ pub fn print_faults(faults: &[Fault]) {
     }
 }
 
+/// The status for a configuration that was refused.
+pub fn refused(config: &Path) -> ExitStatus {
+    if config.exists() { ExitStatus::Config } else { ExitStatus::NoInput }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Checks a configuration and all that it names.
 pub fn check(config: &Path) -> anyhow::Result<ExitStatus> {
     let checked = crate::config::load(config);
@@ -59,17 +68,19 @@ pub fn check(config: &Path) -> anyhow::Result<ExitStatus> {
     let count = |severity| checked.faults.iter().filter(|fault| fault.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     match checked.config {
-        Some(config) => {
-            let mappings = config.mappings.mappings.len();
-            let contracts = config.contracts.iter().count();
-            line(format!(
-                "{mappings} mappings and {contracts} contracts: no error, {warnings} warnings"
-            ))?;
+        Some(checked) => {
+            let mappings = checked.mappings.mappings.len();
+            let contracts = checked.contracts.iter().count();
+            let (mappings, contracts) =
+                (counted(mappings, "mapping"), counted(contracts, "contract"));
+            let warnings = counted(warnings, "warning");
+            line(format!("{mappings} and {contracts}: no error, {warnings}"))?;
             Ok(ExitStatus::Ok)
         }
         None => {
-            line(format!("{errors} errors, {warnings} warnings"))?;
-            Ok(ExitStatus::Config)
+            let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+            line(format!("{errors}, {warnings}"))?;
+            Ok(refused(config))
         }
     }
 }

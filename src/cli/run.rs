@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::app::{self, AppError, Opened, Running};
 use crate::cli::ExitStatus;
-use crate::cli::check::print_faults;
+use crate::cli::check::{print_faults, refused};
 use crate::cli::output::Progress;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_SHUTDOWN_SECONDS;
@@ -18,10 +18,10 @@ use crate::pipeline::Stop;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs the service.
-pub fn run(config: &Path) -> anyhow::Result<ExitStatus> {
-    let checked = crate::config::load(config);
+pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
+    let checked = crate::config::load(path);
     print_faults(&checked.faults);
-    let Some(config) = checked.config else { return Ok(ExitStatus::Config) };
+    let Some(config) = checked.config else { return Ok(refused(path)) };
     let mut progress = Progress::new();
     let opened = app::open(config, &mut |doing, done, all| progress.show(doing, done, all))?;
     drop(progress);

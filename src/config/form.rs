@@ -16,7 +16,7 @@ pub struct ConfigForm {
     /// The ledger.
     pub ledger: LedgerForm,
     /// Where records come from.
-    pub source: SourceForm,
+    pub source: Located<SourceForm>,
     /// Mapping files, or directories of them.
     pub mappings: Vec<Located<PathBuf>>,
     /// Contract files, or directories of them.
@@ -31,7 +31,7 @@ pub struct ConfigForm {
     #[serde(default)]
     pub monitor: MonitorForm,
     /// Mapping threads; as many as there are cores, up to 8, where not named.
-    pub mapper_threads: Option<usize>,
+    pub mapper_threads: Option<Located<usize>>,
 }
 
 /// The ledger.

@@ -20,7 +20,7 @@ use crate::contract::ContractSet;
 use crate::event::Decoder;
 use crate::fault::{Fault, Place, Severity};
 use crate::ledger::checkpoint::check_origin;
-use crate::limits::{MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
+use crate::limits::{MAX_MAPPER_THREADS, MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
 use crate::mapping::MappingSet;
 use crate::pipeline::SubmissionLimits;
 use crate::source::{FileForm, KafkaSettings};
@@ -96,10 +96,9 @@ pub fn load(path: &Path) -> Checked {
 }
 
 fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<ConfigForm> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match yaml::read(path) {
         Ok(text) => text,
-        Err(error) => {
-            let fault = Fault::error(path, Place::START, format!("cannot be read: {error}"));
+        Err(fault) => {
             faults.push(fault.help("name the configuration with `--config FILE`"));
             return None;
         }
@@ -132,7 +131,11 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     faults.extend(mapping_faults);
     faults.extend(contract_faults);
     faults.extend(cross_check(&mappings, &contracts, is_whole));
-    let decoder = match Decoder::new(&form.source.identity, path) {
+    if form.mappings.is_empty() {
+        let message = "no mapping is named, so every record would be filtered";
+        faults.push(Fault::warning(path, Place::START, message));
+    }
+    let decoder = match Decoder::new(&form.source.value.identity, path) {
         Ok(decoder) => Some(decoder),
         Err(found) => {
             faults.extend(found);
@@ -143,13 +146,14 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     let source = check_source(path, form.source, &at, faults);
     let submission = check_submission(path, &form.submission, faults);
     let listen = check_listen(path, &form.monitor, faults);
+    let mapper_threads = check_mapper_threads(path, form.mapper_threads.as_ref(), faults);
     let dead_letter_topic = check_dead_letters(path, &form.dead_letters, source.as_ref(), faults);
     Some(Config {
         ledger,
         source: source?,
         dead_letter_topic,
         submission,
-        mapper_threads: form.mapper_threads.unwrap_or_else(default_mapper_threads),
+        mapper_threads,
         listen,
         decoder: decoder?,
         mappings,
@@ -157,8 +161,20 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     })
 }
 
-fn default_mapper_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
+fn check_mapper_threads(
+    path: &Path,
+    named: Option<&Located<usize>>,
+    faults: &mut Vec<Fault>,
+) -> usize {
+    let Some(named) = named else {
+        return std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
+    };
+    if !(1..=MAX_MAPPER_THREADS).contains(&named.value) {
+        let (count, most) = (named.value, MAX_MAPPER_THREADS);
+        let message = format!("`mapper_threads` is {count}, allowed is 1 to {most}");
+        faults.push(Fault::error(path, named.place, message));
+    }
+    named.value
 }
 
 /// The files of a list: a directory stands for its `.yaml` files in order of names.
@@ -171,6 +187,12 @@ fn files(
     let mut files = Vec::new();
     for name in named {
         let file = at(&name.value);
+        if !file.exists() {
+            let message = format!("there is no file or folder {}", file.display());
+            let help = "paths are relative to the configuration";
+            faults.push(Fault::error(path, name.place, message).help(help));
+            continue;
+        }
         if !file.is_dir() {
             files.push(file);
             continue;
@@ -250,11 +272,11 @@ fn check_ledger(
 
 fn check_source(
     path: &Path,
-    form: SourceForm,
+    form: Located<SourceForm>,
     at: &impl Fn(&Path) -> PathBuf,
     faults: &mut Vec<Fault>,
 ) -> Option<SourceConfig> {
-    match (form.kafka, form.file) {
+    match (form.value.kafka, form.value.file) {
         (Some(mut kafka), None) => {
             secret::resolve_kafka(path, &mut kafka, at, faults);
             match kafka.check(path) {
@@ -271,7 +293,9 @@ fn check_source(
         }
         _ => {
             let message = "`source` must have exactly one of `kafka` and `file`";
-            faults.push(Fault::error(path, Place::START, message));
+            let help =
+                "`file: { path: records.jsonl }`, or `kafka` with `brokers`, `group`, `topics`";
+            faults.push(Fault::error(path, form.place, message).help(help));
             None
         }
     }
