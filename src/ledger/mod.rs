@@ -87,6 +87,9 @@ pub trait LedgerWriter: Send {
     /// durable step as the transactions it belongs to, and MUST push back (block) when its queue is
     /// full. It returns when the work has its place; [`Pending::wait`] tells when it is durable.
     fn append(&mut self, work: Work) -> Result<Box<dyn Pending>, LedgerError>;
+
+    /// Why it takes nothing more, once it has halted. Also asked where there is nothing to append.
+    fn check(&self) -> Result<(), LedgerError>;
 }
 
 /// Reads durable blocks. Shared by projections, monitor and commands.

@@ -56,7 +56,8 @@ impl WriteLoop {
                     }
                     self.take(batch, &mut gathering);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                // A halted ledger ends the program, be there more to do or not.
+                Err(RecvTimeoutError::Timeout) => self.writer.check()?,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.is_due(&gathering) {
@@ -69,7 +70,7 @@ impl WriteLoop {
     }
 
     fn wait(&self, gathering: &Gathering) -> Duration {
-        let Some(since) = gathering.since else { return self.limits.max_wait.max(IDLE_WAIT) };
+        let Some(since) = gathering.since else { return IDLE_WAIT };
         (since + self.limits.max_wait).saturating_sub(self.clock.monotonic())
     }
 

@@ -208,11 +208,16 @@ impl LedgerWriter for EmbeddedLedger {
     }
 
     fn append(&mut self, work: Work) -> Result<Box<dyn Pending>, LedgerError> {
-        if self.shared.health().halted.is_some() {
-            return Err(self.shared.halted_error());
-        }
+        self.check()?;
         let built = self.executor.build(work, self.clock.now_ms())?;
         self.queue.push(built)
+    }
+
+    fn check(&self) -> Result<(), LedgerError> {
+        match self.shared.health().halted {
+            Some(_) => Err(self.shared.halted_error()),
+            None => Ok(()),
+        }
     }
 }
 

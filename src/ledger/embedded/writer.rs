@@ -106,7 +106,8 @@ impl Loop {
                     Err(_) => break,
                 }
             }
-            if let Err(error) = self.commit(group) {
+            if let Err(error) = self.commit(&mut group) {
+                // Before the group goes: whoever waits for its receipts asks why there are none.
                 let reason = chain(&error);
                 tracing::error!(reason, "the ledger halts: what is on disk is not known any more");
                 self.shared.halt(reason);
@@ -115,7 +116,7 @@ impl Loop {
         }
     }
 
-    fn commit(&mut self, group: Vec<Job>) -> Result<(), LedgerError> {
+    fn commit(&mut self, group: &mut Vec<Job>) -> Result<(), LedgerError> {
         if self.log.is_full() {
             let first = group.first().map_or(0, |job| job.built.outline.header.number);
             let segment = self.until_space(|log| log.rotate(first))?;
@@ -127,7 +128,7 @@ impl Loop {
         let took = self.clock.monotonic().saturating_sub(started);
         let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
         self.shared.count_commit(group.len() as u64, bytes, took);
-        for (job, location) in group.into_iter().zip(locations) {
+        for (job, location) in group.drain(..).zip(locations) {
             self.publish(job, location);
         }
         Ok(())
