@@ -1,5 +1,6 @@
 //! The `ledgerline` program.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -18,7 +19,8 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("ledgerline: {error:#}");
+            // A closed standard error must not end it with another status.
+            let _ = writeln!(std::io::stderr(), "ledgerline: {error:#}");
             exit_status(&error).into()
         }
     }

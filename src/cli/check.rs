@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::cli::ExitStatus;
-use crate::cli::output::line;
+use crate::cli::output::{line, note};
 use crate::config::{texts, yaml_files};
 use crate::contract::ContractSet;
 use crate::fault::{Fault, Place, Severity, TestResult};
@@ -48,7 +48,7 @@ pub fn print_faults(faults: &[Fault]) {
             (true, Severity::Error) => ("\u{1b}[31m", "\u{1b}[0m"),
             (true, Severity::Warning) => ("\u{1b}[33m", "\u{1b}[0m"),
         };
-        eprintln!("{color}{fault}{end}");
+        note(format!("{color}{fault}{end}"));
     }
 }
 

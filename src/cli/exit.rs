@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use crate::app::AppError;
 use crate::ledger::LedgerError;
+use crate::monitor::QueryError;
 use crate::pipeline::PipelineError;
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -43,10 +44,32 @@ impl From<ExitStatus> for std::process::ExitCode {
     }
 }
 
+/// Arguments that the command line's own grammar lets pass and that still make no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
 /// The status for an error.
 #[must_use]
 pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
+    if let Some(error) = error.downcast_ref::<QueryError>() {
+        return of_query(error);
+    }
+    if error.is::<UsageError>() {
+        return ExitStatus::Usage;
+    }
     error.downcast_ref::<AppError>().map_or(ExitStatus::Software, of_app)
+}
+
+fn of_query(error: &QueryError) -> ExitStatus {
+    match error {
+        QueryError::NotFound(_) => ExitStatus::NoInput,
+        QueryError::Malformed(_) => ExitStatus::Usage,
+        QueryError::NotReady(_) => ExitStatus::Temporary,
+        QueryError::Ledger(error) => of_ledger(error),
+        QueryError::State(error) => of_state(error),
+        QueryError::Proof(_) => ExitStatus::Data,
+    }
 }
 
 fn of_app(error: &AppError) -> ExitStatus {

@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::app::offline::{self, Looking};
 use crate::cli::ExitStatus;
-use crate::cli::output::{Progress, line, safe};
+use crate::cli::exit::UsageError;
+use crate::cli::output::{Progress, line, note, safe};
 use crate::event::SourcePosition;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_PAGE_ITEMS;
@@ -152,8 +152,9 @@ pub fn state(args: &StateArgs) -> anyhow::Result<ExitStatus> {
 }
 
 fn field(text: &str) -> anyhow::Result<(String, String)> {
-    let (name, value) =
-        text.split_once('=').with_context(|| format!("`--where {text}` has no `=`"))?;
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| UsageError(format!("`--where {}` has no `=`", safe(text))))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
@@ -212,7 +213,9 @@ pub fn dead_letters(args: &DeadLetterArgs) -> anyhow::Result<ExitStatus> {
         DeadLetterCommand::Show { look: args, record } => {
             // A record is named like a transaction without its output.
             let Ok(position) = format!("{record}/0").parse::<SourcePosition>() else {
-                bail!("`{}` names no record; one looks like telemetry/3/4812311", safe(record));
+                let record = safe(record);
+                let message = format!("`{record}` names no record, such as telemetry/3/4812311");
+                return Err(UsageError(message).into());
             };
             let looking = look(&args.ledger)?;
             let letter = looking.queries.dead_letter(&position.partition, position.offset)?;
@@ -245,7 +248,7 @@ fn item<T: Serialize>(
 
 fn more(is_more: bool) -> anyhow::Result<ExitStatus> {
     if is_more {
-        eprintln!("there is more: raise `--limit`");
+        note("there is more: raise `--limit`");
     }
     Ok(ExitStatus::Ok)
 }

@@ -81,6 +81,11 @@ pub fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
     }
 }
 
+/// Prints a line beside the output, on standard error. Where that is closed nobody wants to know.
+pub fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// A text that came from outside, safe for a terminal: control characters are escaped.
 #[must_use]
 pub fn safe(text: &str) -> String {

@@ -8,9 +8,10 @@ use clap::Args;
 
 use crate::app::{AppError, offline};
 use crate::cli::ExitStatus;
+use crate::cli::exit::UsageError;
 use crate::cli::output::{Progress, grouped, line, safe};
 use crate::ledger::LedgerReader;
-use crate::ledger::checkpoint::{parse_verifier_key, verifier_key};
+use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
 use crate::ledger::embedded::Shared;
 use crate::ledger::tiles::TilePath;
 use crate::limits::TILE_WIDTH;
@@ -67,7 +68,10 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<ExitStatus> {
         None => None,
     };
     let expected_key = match &args.key {
-        Some(text) => Some(parse_verifier_key(text).context("`--key`")?.1),
+        Some(text) => {
+            let key = parse_verifier_key(text);
+            Some(key.map_err(|error| UsageError(format!("`--key`: {error}")))?.1)
+        }
         None => None,
     };
     let request = Request { directory: args.ledger, from_checkpoint, expected_key };
@@ -118,12 +122,12 @@ pub fn rebuild(ledger: &Path) -> anyhow::Result<ExitStatus> {
 
 /// Makes a key file.
 pub fn keygen(args: &KeygenArgs) -> anyhow::Result<ExitStatus> {
+    if let Some(name) = &args.name {
+        check_origin(name).map_err(|error| UsageError(format!("`--name`: {error}")))?;
+    }
     let signer = crate::transaction::write_new_key_file(&args.file).map_err(AppError::from)?;
     match &args.name {
-        Some(name) => {
-            crate::ledger::checkpoint::check_origin(name)?;
-            line(verifier_key(name, &signer.id()))?;
-        }
+        Some(name) => line(verifier_key(name, &signer.id()))?,
         None => line(signer.id())?,
     }
     Ok(ExitStatus::Ok)
