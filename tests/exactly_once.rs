@@ -16,10 +16,18 @@ use common::service::Service;
 use common::{Deployment, Random, Site, TOPIC, assert_sound, log_bytes};
 use ledgerline::source::broker::EmbeddedBroker;
 use ledgerline::source::producer::GatedProducer;
+use serde_json::Value;
 
 const ROUNDS: u64 = 10;
-/// A start that is killed without a line of progress shows one of these in its log.
-const MOMENTS: [&str; 3] = ["\"running\"", "is assigned from offset", "connected to Kafka"];
+/// Moments of a start, at which it may also be killed.
+const MOMENTS: [(&str, fn(&Value) -> bool); 3] = [
+    ("running", |_| true),
+    ("connected to Kafka", |status| status["ready"] == true),
+    ("assigned", |status| {
+        let partitions = status["partitions"].as_array().unwrap();
+        partitions.iter().any(|partition| partition["assigned"] == true)
+    }),
+];
 
 /// Runs the program until every record is durable.
 fn finish(deployment: &Deployment, partitions: u16, count: u64) {
@@ -56,9 +64,9 @@ impl Victim<'_> {
         let more = random.below(2 * left / (ROUNDS - round + 1));
         let mut service = Service::start(&deployment);
         if more == 0 || random.below(4) == 0 {
-            let moment = MOMENTS[usize::try_from(random.below(3)).unwrap()];
-            println!("round {round}: {before} bytes; killed at {moment}");
-            service.until_logged(moment);
+            let (moment, is_reached) = MOMENTS[usize::try_from(random.below(3)).unwrap()];
+            println!("round {round}: {before} bytes; killed once {moment}");
+            service.until_status(moment, is_reached);
         } else {
             println!("round {round}: {before} bytes; killed {more} bytes later");
             until_grown(&mut service, &deployment.ledger, (before + more, self.records));
