@@ -67,14 +67,15 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<ExitStatus> {
         })?),
         None => None,
     };
-    let expected_key = match &args.key {
+    let (expected_name, expected_key) = match &args.key {
         Some(text) => {
-            let key = parse_verifier_key(text);
-            Some(key.map_err(|error| UsageError(format!("`--key`: {error}")))?.1)
+            let (name, key) = parse_verifier_key(text)
+                .map_err(|error| UsageError(format!("`--key`: {error}")))?;
+            (Some(name), Some(key))
         }
-        None => None,
+        None => (None, None),
     };
-    let request = Request { directory: args.ledger, from_checkpoint, expected_key };
+    let request = Request { directory: args.ledger, from_checkpoint, expected_key, expected_name };
     let mut progress = Progress::new();
     let observe = &mut |done, all| progress.show("verifying", done, all);
     let report = crate::verify::verify(&request, observe).map_err(AppError::from)?;

@@ -32,6 +32,8 @@ pub struct Request {
     pub from_checkpoint: Option<Vec<u8>>,
     /// The key that must have sealed the first block, where the auditor knows it from elsewhere.
     pub expected_key: Option<KeyId>,
+    /// The name that the ledger must have, where the auditor knows it from elsewhere.
+    pub expected_name: Option<String>,
 }
 
 /// What was found.
@@ -114,6 +116,10 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
     }
     verifier.read(&request.directory, &mut report, observe)?;
     verifier.finish(&mut report);
+    if let Some(expected) = request.expected_name.as_ref().filter(|name| **name != report.name) {
+        let found = report.name.escape_debug();
+        report.problem(format!("the ledger is named `{found}`, not `{expected}`"));
+    }
     if report.blocks == 0 {
         report.problem("the log holds no block, so nothing is verified".to_owned());
     }
