@@ -8,10 +8,12 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{FmtSpan, JsonFields};
 
 use crate::cli::LogFormat;
+use crate::cli::exit::UsageError;
 
 /// Starts the log, on standard error.
 pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).context("`--log` is no filter")?;
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| UsageError(format!("`--log` is no filter: {error}")))?;
     let on_terminal = std::io::stderr().is_terminal();
     let is_json = match format {
         LogFormat::Auto => !on_terminal,
@@ -21,6 +23,8 @@ pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would be told on standard error, whose end is the likeliest reason, and panic.
+        .log_internal_errors(false)
         .with_span_events(FmtSpan::NONE);
     // A second start within one process (tests) keeps the first.
     let _ = if is_json {
@@ -86,14 +90,20 @@ pub fn note(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A text that came from outside, safe for a terminal: control characters are escaped.
+/// Whether a character turns the direction of what follows it, so that a line reads as another.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text that came from outside, safe for a terminal: control characters are escaped, and those
+/// that turn the direction of writing.
 #[must_use]
 pub fn safe(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped: Box<dyn Iterator<Item = char>> = match c {
                 '\t' => Box::new(std::iter::once(' ')),
-                c if c.is_control() => Box::new(c.escape_default()),
+                c if c.is_control() || turns(c) => Box::new(c.escape_default()),
                 c => Box::new(std::iter::once(c)),
             };
             escaped
@@ -124,5 +134,6 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(safe("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
+        assert_eq!(safe("a\u{202e}b\u{9b}å"), "a\\u{202e}b\\u{9b}å");
     }
 }
