@@ -51,7 +51,11 @@ state:
     cargo: {type: object}
 rules:
   - alert: OVERTEMP
+    severity: critical
+    description: Too warm.
     raise_when: state.temperature > 8
+  - alert: WARM
+    raise_when: state.temperature > 80
 ";
 
 struct Running {
@@ -165,6 +169,7 @@ fn run() -> Running {
         status: Arc::new(Status::default()),
         assignments: Arc::new(assignments),
         obstacles: Box::new(move || reasons.lock().unwrap().clone()),
+        copies: None,
         clock,
     };
     let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();
@@ -264,6 +269,13 @@ fn every_question_has_an_answer() {
             json!(HOSTILE),
         ),
         ("/api/v1/alerts".into(), "/items/0/alerts/active/0", json!("OVERTEMP")),
+        ("/api/v1/alerts".into(), "/items/0/active_alerts/0/alert", json!("OVERTEMP")),
+        ("/api/v1/alerts".into(), "/items/0/active_alerts/0/severity", json!("critical")),
+        ("/api/v1/alerts".into(), "/items/0/active_alerts/0/description", json!("Too warm.")),
+        ("/api/v1/status".into(), "/alerts/0/severity", json!("critical")),
+        ("/api/v1/status".into(), "/alerts/1/alert", json!("WARM")),
+        ("/api/v1/status".into(), "/alerts/1/severity", json!("warning")),
+        ("/api/v1/status".into(), "/alerts/1/assets", json!(0)),
         ("/api/v1/recent?limit=1".into(), "/items/0/id", json!("telemetry/3/657/0")),
         ("/api/v1/deadletters".into(), "/items/0/id", json!("telemetry/3/659")),
         ("/api/v1/deadletters/telemetry/3/21".into(), "/value/text", json!("{<script>\u{1b}")),
@@ -365,6 +377,18 @@ fn pages_lead_through_everything_once() {
     let alerts = walk(address, "/api/v1/alerts?limit=2", "after");
     assert_eq!(names(&alerting, "key"), names(&alerts, "key"));
     assert!(!alerts.is_empty());
+    let status = get(address, "/api/v1/status").json();
+    assert_eq!(status["assets_with_alerts"], json!(alerts.len()));
+    assert_eq!(status["alerts"][0]["assets"], json!(alerts.len()));
+    for alert in &alerts {
+        let key = encoded(alert["key"].as_str().unwrap());
+        let history =
+            walk(address, &format!("/api/v1/state/cold_chain/{key}/history?limit=5"), "from");
+        let active =
+            |change: &&Value| change["write"]["asset"]["alerts"]["active"] == json!(["OVERTEMP"]);
+        let raising = history.iter().take_while(active).last().unwrap();
+        assert_eq!(alert["active_alerts"][0]["since"], raising["time"], "{alert}");
+    }
     let path = format!("/api/v1/state/cold_chain/{}/history?limit=9", encoded(HOSTILE));
     let history = walk(address, &path, "from");
     let entries: Vec<_> = history.iter().map(|change| change["entry"].as_u64().unwrap()).collect();
@@ -589,6 +613,7 @@ fn too_many_questions_at_a_time_are_turned_away() {
             drop(at_gate.lock());
             Vec::new()
         }),
+        copies: None,
         clock: Arc::new(SystemClock::new()),
     };
     let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();

@@ -75,12 +75,13 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let status = Arc::new(Status::default());
     let stop = Stop::default();
     let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
+    let mut letters: Option<Arc<dyn Projection>> = None;
     if let (Some(topic), SourceConfig::Kafka(settings)) =
         (&config.dead_letter_topic, &config.source)
     {
         let place = config.ledger.directory.join("dead-letter-topic.next");
         let copies = DeadLetterTopic::open(settings, topic, &place, &*reader, stop.clone())?;
-        projections.push(Arc::new(copies));
+        projections.push(letters.insert(Arc::new(copies)).clone());
     }
     let keep = keep_checkpoint(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.
@@ -106,6 +107,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         status: status.clone(),
         assignments: assignments.clone(),
         obstacles: obstacles(health.clone()),
+        copies: letters,
         clock: clock.clone(),
     };
     let endpoint = match config.listen {

@@ -174,9 +174,7 @@ impl Show {
 
     fn print(&self, rate: f64, on_terminal: bool) {
         let totals = self.world.totals();
-        // More alerts than a page are shown as a full page.
-        let limit = crate::limits::MAX_PAGE_ITEMS;
-        let alerts = self.world.alerts(None, limit).map_or(0, |(alerts, _)| alerts.len());
+        let alerts = self.world.assets_with_alerts();
         let text = format!(
             "{rate:>8.0} events/s  {} events  {} blocks  {alerts} assets with alerts  \
              {} dead letters  {} invalid  {} filtered",

@@ -145,6 +145,16 @@ fn state(families: &mut Families, service: &Service) {
     families
         .gauges("ledgerline_state_blocks_behind", "Blocks that the state has not taken in.")
         .add(&[], service.blocks_behind());
+    let help = "Blocks whose dead letters were not copied to their topic.";
+    if let Some(blocks) = service.copies_behind() {
+        families.gauges("ledgerline_dead_letter_topic_blocks_behind", help).add(&[], blocks);
+    }
+    let mut alerts =
+        families.gauges("ledgerline_alerts_active", "Assets with an active alert of a contract.");
+    for alert in service.queries.alert_counts() {
+        let labels = [("contract", alert.contract.as_str()), ("alert", alert.alert.as_str())];
+        alerts.add(&labels, alert.assets);
+    }
 }
 
 /// Microseconds of a second.

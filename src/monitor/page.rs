@@ -1,11 +1,14 @@
 //! Pages: bounded in items, and in bytes where an item may be large.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::limits::{MAX_PAGE_BYTES, PAGE_STEP};
 use crate::monitor::json;
 use crate::monitor::query::QueryError;
 use crate::monitor::views::Page;
+use crate::state::history::LetterCursor;
 
 /// Gathers a page step by step, so that what an answer takes in memory is bounded by its own size
 /// and that of a step, not by the blocks it was found in. `ask` is given where to go on and how many
@@ -28,6 +31,26 @@ pub fn gather<T: Serialize, C: ToString>(
             return Ok(Page { items, next: next.map(|next| next.to_string()) });
         }
         from = next;
+    }
+}
+
+/// Where a list of alerts goes on: behind this asset.
+pub struct AlertCursor(pub (String, String));
+
+impl fmt::Display for AlertCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (contract, key) = &self.0;
+        write!(f, "{contract}/{key}")
+    }
+}
+
+/// Where a list of dead letters goes on: before this place of this block.
+pub struct LetterPlace(pub LetterCursor);
+
+impl fmt::Display for LetterPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (block, at) = self.0;
+        write!(f, "{block}/{at}")
     }
 }
 

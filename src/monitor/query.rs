@@ -3,8 +3,7 @@
 //! Every answer is a page, found within a bounded number of steps. Only durable blocks are read, and
 //! no lock is held while a file is read, so no question holds up ingestion.
 
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
@@ -19,13 +18,14 @@ use crate::ledger::tree::TreeError;
 use crate::ledger::{DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::limits::MAX_SCANNED_ASSETS;
 use crate::monitor::filter::TransactionFilter;
-use crate::monitor::page::gather;
+use crate::monitor::page::{AlertCursor, LetterPlace, gather};
 use crate::monitor::views::{
-    AssetView, BlockSummary, BlockView, ChangeView, DeadLetterSummary, DeadLetterView,
-    DefinitionView, Page, ProofView, TransactionSummary, TransactionView, record_id,
+    AlertCatalogue, AlertCountView, AlertedView, AssetView, BlockSummary, BlockView, ChangeView,
+    DeadLetterSummary, DeadLetterView, DefinitionView, Page, ProofView, TransactionSummary,
+    TransactionView, record_id,
 };
 use crate::state::history::{self, LetterCursor};
-use crate::state::{Filter, StateError, World};
+use crate::state::{Filter, StateError, StoredAsset, World};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -63,24 +63,9 @@ fn not_found(what: impl Into<String>) -> QueryError {
     QueryError::NotFound(what.into())
 }
 
-/// Where a list of alerts goes on: behind this asset.
-struct AlertCursor((String, String));
-
-impl fmt::Display for AlertCursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (contract, key) = &self.0;
-        write!(f, "{contract}/{key}")
-    }
-}
-
-/// Where a list of dead letters goes on: before this place of this block.
-struct LetterPlace(LetterCursor);
-
-impl fmt::Display for LetterPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (block, at) = self.0;
-        write!(f, "{block}/{at}")
-    }
+/// A message with what helps, where anything does.
+fn joined(message: String, help: &str) -> String {
+    if help.is_empty() { message } else { format!("{message}; {help}") }
 }
 
 /// Answers questions about a ledger and its state.
@@ -88,13 +73,14 @@ impl fmt::Display for LetterPlace {
 pub struct Queries {
     ledger: Arc<Shared>,
     world: Arc<World>,
+    alerts: Arc<OnceLock<AlertCatalogue>>,
 }
 
 impl Queries {
     /// Over a ledger and the state that was folded from it.
     #[must_use]
     pub fn new(ledger: Arc<Shared>, world: Arc<World>) -> Self {
-        Self { ledger, world }
+        Self { ledger, world, alerts: Arc::default() }
     }
 
     /// The ledger.
@@ -254,9 +240,7 @@ impl Queries {
             return Ok(());
         }
         let help = did_you_mean(contract, names);
-        Err(not_found(
-            format!("the ledger has no contract `{contract}`; {help}").trim_end_matches("; "),
-        ))
+        Err(not_found(joined(format!("the ledger has no contract `{contract}`"), &help)))
     }
 
     /// One asset.
@@ -296,13 +280,29 @@ impl Queries {
         &self,
         after: Option<(String, String)>,
         limit: usize,
-    ) -> Result<Page<AssetView>, QueryError> {
+    ) -> Result<Page<AlertedView>, QueryError> {
+        let catalogue = self.alert_catalogue();
         gather(after.map(AlertCursor), limit, |after, step| {
             let after = after.map(|AlertCursor((contract, key))| (Arc::from(contract), key));
             let (assets, next) = self.world.alerts(after.as_ref(), step)?;
             let next = next.map(|(contract, key)| AlertCursor((contract.to_string(), key)));
-            Ok((assets.into_iter().map(AssetView::from).collect(), next))
+            let view = |asset: StoredAsset| {
+                let since = self.world.alerts_since(&asset.contract, &asset.key);
+                AlertedView::new(asset, since, catalogue)
+            };
+            Ok((assets.into_iter().map(view).collect(), next))
         })
+    }
+
+    /// How many assets have each alert that contracts know or assets have, by contract and alert.
+    #[must_use]
+    pub fn alert_counts(&self) -> Vec<AlertCountView> {
+        self.alert_catalogue().count(self.world.alert_counts())
+    }
+
+    /// Contracts are recorded before the first question, so what they say is read once.
+    fn alert_catalogue(&self) -> &AlertCatalogue {
+        self.alerts.get_or_init(|| AlertCatalogue::new(&self.ledger.definitions()))
     }
 
     /// The newest change of each asset, newest first.
@@ -382,9 +382,8 @@ impl Queries {
         let Some((entry, definition)) = found else {
             let help = did_you_mean(name, of_kind.map(|(_, definition)| definition.name.as_str()));
             let kind = kind.name();
-            return Err(not_found(
-                format!("the ledger has no such {kind} `{name}`; {help}").trim_end_matches("; "),
-            ));
+            let message = format!("the ledger has no such {kind} `{name}`");
+            return Err(not_found(joined(message, &help)));
         };
         Ok(DefinitionView::new(*entry, definition, true))
     }

@@ -11,7 +11,7 @@ use crate::ledger::LedgerReader;
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::monitor::Queries;
-use crate::monitor::views::time_text;
+use crate::monitor::views::{AlertCountView, time_text};
 use crate::pipeline::status::Status;
 use crate::source::{Assignments, PartitionStatus};
 use crate::state::Projection;
@@ -27,6 +27,8 @@ pub struct Service {
     /// Reasons not to be ready that the ledger does not know, such as a broker that is away. It is
     /// asked often and must not wait for anything.
     pub obstacles: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Copies of dead letters, where a topic takes them.
+    pub copies: Option<Arc<dyn Projection>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -60,6 +62,13 @@ pub struct StatusView {
     pub records: RecordsView,
     /// How far the state is behind the ledger.
     pub state: StateView,
+    /// How many assets have an active alert.
+    pub assets_with_alerts: usize,
+    /// How many assets have each alert.
+    pub alerts: Vec<AlertCountView>,
+    /// How far the copies of dead letters are; absent where no topic takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter_topic: Option<CopiesView>,
     /// Partitions of the source.
     pub partitions: Vec<PartitionView>,
     /// Age of the newest event of the newest block when its state could be read, in seconds.
@@ -92,6 +101,13 @@ pub struct StateView {
     pub blocks_behind: u64,
     /// Changed assets that wait for the next savepoint.
     pub unsaved_assets: usize,
+}
+
+/// Copies of dead letters on a topic.
+#[derive(Debug, Serialize)]
+pub struct CopiesView {
+    /// Blocks whose dead letters were not copied yet.
+    pub blocks_behind: u64,
 }
 
 /// One partition of the source.
@@ -141,7 +157,17 @@ impl Service {
     /// Blocks that the state has not taken in yet.
     #[must_use]
     pub fn blocks_behind(&self) -> u64 {
-        self.queries.ledger().head().height.saturating_sub(self.queries.world().next_block())
+        self.behind(self.queries.world())
+    }
+
+    /// Blocks whose dead letters were not copied yet; `None` where no topic takes them.
+    #[must_use]
+    pub fn copies_behind(&self) -> Option<u64> {
+        self.copies.as_ref().map(|copies| self.behind(&**copies))
+    }
+
+    fn behind(&self, projection: &dyn Projection) -> u64 {
+        self.queries.ledger().head().height.saturating_sub(projection.next_block())
     }
 
     /// Age of the newest block in milliseconds; `None` before the first.
@@ -183,6 +209,11 @@ impl Service {
                 blocks_behind: self.blocks_behind(),
                 unsaved_assets: world.gathered(),
             },
+            assets_with_alerts: world.assets_with_alerts(),
+            alerts: self.queries.alert_counts(),
+            dead_letter_topic: self
+                .copies_behind()
+                .map(|blocks_behind| CopiesView { blocks_behind }),
             partitions: self.partitions(),
             freshness_seconds: self.status.freshness_ms().map(seconds),
         }

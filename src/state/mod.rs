@@ -1,12 +1,14 @@
 //! Folds over the log: world state in sled, totals, history, alerts. None of them is the truth: each
 //! may be deleted at any time and is built again from the log.
 
+mod alerts;
 mod store;
 mod totals;
 
 pub mod history;
 pub mod world;
 
+pub use alerts::Since;
 pub use store::{Fingerprint, Member, StoreSummary, summary};
 pub use totals::Totals;
 pub use world::{Filter, StoredAsset, World};

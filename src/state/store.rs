@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
+use crate::state::alerts::{self, ActiveAlerts};
 use crate::state::{StateError, Totals};
 
 /// Raised when the meaning of the stored data changes: an older store is then built again.
-const PROJECTION_VERSION: u64 = 1;
+const PROJECTION_VERSION: u64 = 2;
 const SAVEPOINT_KEY: &[u8] = b"m/savepoint";
 const ASSET_PREFIX: &[u8] = b"s/";
 const ALERT_PREFIX: &[u8] = b"a/";
@@ -24,8 +25,6 @@ const ALERT_PREFIX: &[u8] = b"a/";
 const LOCK_TRIES: u32 = 10;
 /// Pause between these.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// Canonical bytes of an asset without an active alert begin so: names are sorted.
-const NO_ACTIVE_ALERT: &[u8] = br#"{"alerts":{"active":[]"#;
 
 /// The place in the log that the store has taken in, and the fingerprint of what it then holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -120,12 +119,6 @@ impl Stored {
         reader.finish()?;
         Ok(Self { version, value })
     }
-
-    /// Whether an alert is active.
-    #[must_use]
-    pub fn has_alert(&self) -> bool {
-        self.value.as_ref().is_some_and(|value| !value.starts_with(NO_ACTIVE_ALERT))
-    }
 }
 
 /// Contract and key of an asset, in the order that pages list them.
@@ -149,9 +142,9 @@ fn split_key(stored: &[u8]) -> Option<(&str, &str)> {
 }
 
 impl Store {
-    /// Opens the store and compares what is there with its savepoint; `None` for the savepoint of
-    /// a new one. An error means that it has to be built again.
-    pub fn open(path: &Path) -> Result<(Self, Savepoint), StateError> {
+    /// Opens the store and compares what is there with its savepoint, an empty one for a new store.
+    /// An error means that it has to be built again.
+    pub fn open(path: &Path) -> Result<(Self, Savepoint, ActiveAlerts), StateError> {
         let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
         let try_open = || {
             let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path)));
@@ -166,7 +159,7 @@ impl Store {
         try_open()
     }
 
-    fn open_unguarded(path: &Path) -> Result<(Self, Savepoint), StateError> {
+    fn open_unguarded(path: &Path) -> Result<(Self, Savepoint, ActiveAlerts), StateError> {
         let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
         let config =
             sled::Config::new().path(path).cache_capacity(STATE_CACHE_BYTES).flush_every_ms(None);
@@ -182,10 +175,15 @@ impl Store {
             None if store.db.is_empty() => Savepoint::default(),
             None => return Err(broken("it holds data but no savepoint".to_owned())),
         };
-        if store.fingerprint()? != savepoint.fingerprint {
+        let alerts = store.alerts()?;
+        let (fingerprint, has_alerts) = store.read_assets(&alerts)?;
+        if fingerprint != savepoint.fingerprint {
             return Err(broken("its assets are not those of its savepoint".to_owned()));
         }
-        Ok((store, savepoint))
+        if !has_alerts {
+            return Err(broken("its list of alerts is not that of its assets".to_owned()));
+        }
+        Ok((store, savepoint, alerts))
     }
 
     fn error(&self, error: &sled::Error) -> StateError {
@@ -196,29 +194,19 @@ impl Store {
         self.db.get(key).map_err(|error| self.error(&error))
     }
 
-    /// Over every asset. The list of alerts must be that of the assets, in the same order.
-    fn fingerprint(&self) -> Result<Fingerprint, StateError> {
-        let misfit = || {
-            let reason = "its list of alerts is not that of its assets".to_owned();
-            StateError::Store { path: self.path.clone(), reason }
-        };
+    /// The fingerprint of all assets, and whether these are their alerts.
+    fn read_assets(&self, alerts: &ActiveAlerts) -> Result<(Fingerprint, bool), StateError> {
         let mut fingerprint = Fingerprint::default();
-        let mut alerts = self.alerts();
+        let (mut agree, mut with_alerts) = (true, 0);
         for pair in self.db.scan_prefix(ASSET_PREFIX) {
-            let (key, value) = pair.map_err(|error| self.error(&error))?;
-            fingerprint.add(&Member::of_stored(&key, &value));
-            if Stored::decode(&value)?.has_alert() {
-                let (contract, key) = split_key(&key).ok_or(DecodeError::Malformed("asset key"))?;
-                let alert = alerts.next().transpose()?.ok_or_else(misfit)?;
-                if (&*alert.0, alert.1.as_str()) != (contract, key) {
-                    return Err(misfit());
-                }
-            }
+            let (stored_key, value) = pair.map_err(|error| self.error(&error))?;
+            fingerprint.add(&Member::of_stored(&stored_key, &value));
+            let (contract, key) =
+                split_key(&stored_key).ok_or(DecodeError::Malformed("asset key"))?;
+            agree &= alerts.agrees(contract, key, Stored::decode(&value)?.value.as_deref());
+            with_alerts += usize::from(!alerts.of(contract, key).is_empty());
         }
-        match alerts.next() {
-            None => Ok(fingerprint),
-            Some(_) => Err(misfit()),
-        }
+        Ok((fingerprint, agree && with_alerts == alerts.assets()))
     }
 
     /// An asset, deleted ones included.
@@ -245,13 +233,15 @@ impl Store {
             })
     }
 
-    /// Assets that had an active alert at the savepoint.
-    pub fn alerts(&self) -> impl Iterator<Item = Result<AssetKey, StateError>> + '_ {
-        self.db.scan_prefix(ALERT_PREFIX).keys().map(|key| {
-            let key = key.map_err(|error| self.error(&error))?;
+    /// The alerts that were active at the savepoint.
+    fn alerts(&self) -> Result<ActiveAlerts, StateError> {
+        let mut active = ActiveAlerts::default();
+        for pair in self.db.scan_prefix(ALERT_PREFIX) {
+            let (key, value) = pair.map_err(|error| self.error(&error))?;
             let (contract, key) = split_key(&key).ok_or(DecodeError::Malformed("alert key"))?;
-            Ok((contract.into(), key.to_owned()))
-        })
+            active.set(&contract.into(), key, alerts::decode(&value)?);
+        }
+        Ok(active)
     }
 
     /// Refuses where the disk may not have space for so many bytes of changes.
@@ -266,10 +256,11 @@ impl Store {
         }
     }
 
-    /// Writes changed assets and the savepoint in one batch, and flushes.
+    /// Writes changed assets with their alerts and the savepoint in one batch, and flushes.
     pub fn save<'a>(
         &self,
         changes: impl Iterator<Item = (&'a AssetKey, &'a Stored)>,
+        alerts: &ActiveAlerts,
         savepoint: &mut Savepoint,
     ) -> Result<(), StateError> {
         let mut batch = sled::Batch::default();
@@ -282,9 +273,9 @@ impl Store {
             savepoint.fingerprint.add(&Member::of_stored(&asset_key, &value));
             batch.insert(asset_key, value);
             let alert_key = stored_key(ALERT_PREFIX, contract, key);
-            match stored.has_alert() {
-                true => batch.insert(alert_key, &[]),
-                false => batch.remove(alert_key),
+            match alerts.of(contract, key) {
+                [] => batch.remove(alert_key),
+                since => batch.insert(alert_key, alerts::encode(since)),
             }
         }
         batch.insert(SAVEPOINT_KEY, encode_savepoint(savepoint));
@@ -367,7 +358,7 @@ pub struct StoreSummary {
 
 /// Opens a store only to look at it.
 pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
-    let (_, savepoint) = Store::open(path)?;
+    let (_, savepoint, _) = Store::open(path)?;
     let Savepoint { blocks, block_hash, fingerprint, totals, .. } = savepoint;
     Ok(StoreSummary { blocks, block_hash, fingerprint, assets: fingerprint.count(), totals })
 }

@@ -4,7 +4,7 @@
 //! Reads look at what has gathered, then at what is being written, then at the store, so they always
 //! see every block that was taken in.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::iter::Peekable;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,10 @@ use crate::codec::Digest;
 use crate::contract::{Asset, Versioned};
 use crate::ledger::embedded::DurableState;
 use crate::ledger::{Block, Entry, LedgerReader};
+use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::store::{AssetKey, Savepoint, Store, Stored, holds_files, set_aside};
 use crate::state::{Projection, StateError, Totals};
+use crate::transaction::Transaction;
 
 /// An asset with its key and version.
 #[derive(Debug, Clone)]
@@ -71,6 +73,7 @@ struct Layers {
     gathered: Gathered,
     writing: Arc<Gathered>,
     place: Savepoint,
+    alerts: ActiveAlerts,
 }
 
 /// The projection.
@@ -99,17 +102,17 @@ impl World {
     /// of another ledger is set aside.
     pub fn open(path: &Path, ledger: &dyn LedgerReader) -> Result<(Self, Found), StateError> {
         let is_there = holds_files(path);
-        let opened = Store::open(path).and_then(|(store, savepoint)| {
-            check_place(&savepoint, ledger)?;
+        let opened = Store::open(path).and_then(|opened| {
+            check_place(&opened.1, ledger)?;
             // sled may take files for empty that are damaged, and then not keep what it is given.
-            if is_there && savepoint.blocks == 0 {
+            if is_there && opened.1.blocks == 0 {
                 let reason = "its files hold no savepoint".to_owned();
                 return Err(StateError::Store { path: path.to_owned(), reason });
             }
-            Ok((store, savepoint))
+            Ok(opened)
         });
-        let (found, (store, place)) = match opened {
-            Ok((store, place)) if place.blocks == 0 => (Found::New, (store, place)),
+        let (found, (store, place, alerts)) = match opened {
+            Ok(opened) if opened.1.blocks == 0 => (Found::New, opened),
             Ok(opened) => (Found::Usable, opened),
             Err(error @ StateError::InUse(_)) => return Err(error),
             Err(error) => {
@@ -118,7 +121,7 @@ impl World {
                 (Found::Unusable(reason), Store::open(path)?)
             }
         };
-        let layers = RwLock::new(Layers { place, ..Layers::default() });
+        let layers = RwLock::new(Layers { place, alerts, ..Layers::default() });
         Ok((Self { path: path.to_owned(), layers, store, saving: Mutex::new(()) }, found))
     }
 
@@ -226,25 +229,11 @@ impl World {
         after: Option<&AssetKey>,
         limit: usize,
     ) -> Result<(Vec<StoredAsset>, Option<AssetKey>), StateError> {
-        let mut candidates = BTreeSet::new();
-        for key in self.store.alerts() {
-            candidates.insert(key?);
-        }
-        let layers = self.read();
-        for layer in [&*layers.writing, &layers.gathered] {
-            for (contract, assets) in layer {
-                let alerting = assets.iter().filter(|(_, stored)| stored.has_alert());
-                candidates.extend(alerting.map(|(key, _)| (contract.clone(), key.clone())));
-            }
-        }
-        drop(layers);
+        let candidates = self.read().alerts.behind(after, limit + 1);
         let mut page = Vec::new();
         let mut last = None;
-        for candidate in candidates {
-            if after.is_some_and(|after| candidate <= *after) {
-                continue;
-            }
-            if page.len() == limit {
+        for (number, candidate) in candidates.into_iter().enumerate() {
+            if number == limit {
                 return Ok((page, last));
             }
             let asset = self.get(&candidate.0, &candidate.1)?;
@@ -252,6 +241,25 @@ impl World {
             last = Some(candidate);
         }
         Ok((page, None))
+    }
+
+    /// Active alerts of an asset, each with the time of the event that raised it, in milliseconds
+    /// since 1970.
+    #[must_use]
+    pub fn alerts_since(&self, contract: &str, key: &str) -> Vec<Since> {
+        self.read().alerts.of(contract, key).to_vec()
+    }
+
+    /// Number of assets with an active alert.
+    #[must_use]
+    pub fn assets_with_alerts(&self) -> usize {
+        self.read().alerts.assets()
+    }
+
+    /// Assets with each active alert, by contract and alert.
+    #[must_use]
+    pub fn alert_counts(&self) -> BTreeMap<(Arc<str>, Box<str>), u64> {
+        self.read().alerts.counts().clone()
     }
 }
 
@@ -327,11 +335,14 @@ impl Projection for World {
             let (number, savepoint) = (block.header.number, place.block_hash);
             return Err(StateError::NotNext { number, savepoint });
         }
+        let Layers { gathered, alerts, .. } = &mut *layers;
         for (version, entry) in block.indexed_entries() {
             let Entry::Transaction { transaction, writes, .. } = entry else { continue };
+            let Transaction { contract, time_ms, .. } = &**transaction;
             for write in writes {
+                alerts.take_in(contract, &write.key, write.value.as_deref(), *time_ms);
                 let stored = Stored { version, value: write.value.clone() };
-                gather(&mut layers.gathered, &transaction.contract, &write.key, stored);
+                gather(gathered, contract, &write.key, stored);
             }
         }
         layers.place.totals.add(block);
@@ -358,6 +369,7 @@ impl Projection for World {
         layers.writing = Arc::new(writing);
         let writing = layers.writing.clone();
         let mut place = layers.place.clone();
+        let alerts = layers.alerts.clone();
         drop(layers);
         let keyed: Vec<(AssetKey, &Stored)> = writing
             .iter()
@@ -365,7 +377,8 @@ impl Projection for World {
                 assets.iter().map(|(key, stored)| ((contract.clone(), key.clone()), stored))
             })
             .collect();
-        self.store.save(keyed.iter().map(|(key, stored)| (key, *stored)), &mut place)?;
+        let changes = keyed.iter().map(|(key, stored)| (key, *stored));
+        self.store.save(changes, &alerts, &mut place)?;
         let mut layers = self.write();
         layers.writing = Arc::default();
         layers.place.fingerprint = place.fingerprint;

@@ -4,10 +4,12 @@
 //! Digests are hexadecimal, times RFC 3339 in UTC with milliseconds, bytes base64. Indexes, offsets
 //! and sizes are JSON numbers. Nothing here reads the ledger: a view is made of what was read.
 
+mod alerts;
 mod blocks;
 mod records;
 mod transactions;
 
+pub use alerts::{AlertCatalogue, AlertCountView, AlertView, AlertedView};
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, SubmissionView};
 pub use records::{
     BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, record_id,

@@ -1,0 +1,111 @@
+//! Active alerts: what they are, how bad, and since when.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::contract::{AlertSeverity, ContractSet};
+use crate::ledger::{Definition, DefinitionKind};
+use crate::monitor::views::{AssetView, time_text};
+use crate::state::{Since, StoredAsset};
+
+/// What contracts say of their alerts, by contract and alert.
+#[derive(Debug, Default)]
+pub struct AlertCatalogue(BTreeMap<(String, String), (AlertSeverity, String)>);
+
+impl AlertCatalogue {
+    /// Of the newest version of each contract among a ledger's definitions.
+    #[must_use]
+    pub fn new(definitions: &[(u64, Definition)]) -> Self {
+        let mut texts = BTreeMap::new();
+        for (_, definition) in definitions {
+            if definition.kind == DefinitionKind::Contract {
+                texts.insert(definition.name.as_str(), &definition.text);
+            }
+        }
+        let mut alerts = BTreeMap::new();
+        for (name, text) in texts {
+            // What a later version of this program no longer reads has no severities.
+            let (contracts, _) = ContractSet::load(&[(name.into(), text.to_string())]);
+            for alert in contracts.get(name).iter().flat_map(|contract| contract.alerts()) {
+                let described = (alert.severity, alert.description.to_owned());
+                alerts.insert((name.to_owned(), alert.name.to_owned()), described);
+            }
+        }
+        Self(alerts)
+    }
+
+    /// How many assets have each alert, those that none has included.
+    #[must_use]
+    pub fn count(&self, active: BTreeMap<(Arc<str>, Box<str>), u64>) -> Vec<AlertCountView> {
+        let mut counts: BTreeMap<_, _> = self.0.keys().map(|alert| (alert.clone(), 0)).collect();
+        let active = active.into_iter();
+        counts.extend(active.map(|((contract, alert), assets)| {
+            ((contract.to_string(), alert.into_string()), assets)
+        }));
+        let view = |((contract, alert), assets): ((String, String), u64)| {
+            let severity = self.get(&contract, &alert).map(|(severity, _)| *severity);
+            AlertCountView { contract, alert, severity, assets }
+        };
+        counts.into_iter().map(view).collect()
+    }
+
+    fn get(&self, contract: &str, alert: &str) -> Option<&(AlertSeverity, String)> {
+        self.0.get(&(contract.to_owned(), alert.to_owned()))
+    }
+}
+
+/// An asset with active alerts.
+#[derive(Debug, Serialize)]
+pub struct AlertedView {
+    /// The asset.
+    #[serde(flatten)]
+    pub asset: AssetView,
+    /// Its active alerts.
+    pub active_alerts: Vec<AlertView>,
+}
+
+/// One active alert of an asset.
+#[derive(Debug, Serialize)]
+pub struct AlertView {
+    /// Its name.
+    pub alert: String,
+    /// How bad it is; `null` where the contract's newest version no longer has it.
+    pub severity: Option<AlertSeverity>,
+    /// What it means and what to do.
+    pub description: String,
+    /// Time of the event that raised it.
+    pub since: String,
+}
+
+impl AlertedView {
+    /// Of an asset and its alerts.
+    #[must_use]
+    pub fn new(asset: StoredAsset, since: Vec<Since>, catalogue: &AlertCatalogue) -> Self {
+        let view = |(name, time_ms): Since| {
+            let described = catalogue.get(&asset.contract, &name);
+            AlertView {
+                severity: described.map(|(severity, _)| *severity),
+                description: described.map(|(_, text)| text.clone()).unwrap_or_default(),
+                since: time_text(time_ms),
+                alert: name.into(),
+            }
+        };
+        let active_alerts = since.into_iter().map(view).collect();
+        Self { asset: asset.into(), active_alerts }
+    }
+}
+
+/// How many assets have an alert.
+#[derive(Debug, Serialize)]
+pub struct AlertCountView {
+    /// Contract.
+    pub contract: String,
+    /// Name of the alert.
+    pub alert: String,
+    /// How bad it is; `null` where the contract's newest version no longer has it.
+    pub severity: Option<AlertSeverity>,
+    /// Assets that have it now.
+    pub assets: u64,
+}
