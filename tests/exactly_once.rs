@@ -20,7 +20,10 @@ use serde_json::Value;
 
 const ROUNDS: u64 = 10;
 /// Moments of a start, at which it may also be killed.
-const MOMENTS: [(&str, fn(&Value) -> bool); 3] = [
+/// Whether a status shows that a moment has come.
+type HasCome = fn(&Value) -> bool;
+
+const MOMENTS: [(&str, HasCome); 3] = [
     ("running", |_| true),
     ("connected to Kafka", |status| status["ready"] == true),
     ("assigned", |status| {
