@@ -19,10 +19,9 @@ use ledgerline::source::producer::GatedProducer;
 use serde_json::Value;
 
 const ROUNDS: u64 = 10;
-/// Moments of a start, at which it may also be killed.
 /// Whether a status shows that a moment has come.
 type HasCome = fn(&Value) -> bool;
-
+/// Moments of a start, at which it may also be killed.
 const MOMENTS: [(&str, HasCome); 3] = [
     ("running", |_| true),
     ("connected to Kafka", |status| status["ready"] == true),

@@ -2,6 +2,7 @@
 //! may be deleted at any time and is built again from the log.
 
 mod alerts;
+mod filter;
 mod store;
 mod totals;
 
@@ -9,9 +10,10 @@ pub mod history;
 pub mod world;
 
 pub use alerts::Since;
+pub use filter::Filter;
 pub use store::{Fingerprint, Member, StoreSummary, summary};
 pub use totals::Totals;
-pub use world::{Filter, StoredAsset, World};
+pub use world::{StoredAsset, World};
 
 use std::path::PathBuf;
 

@@ -10,13 +10,12 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use serde_json::Value;
-
 use crate::codec::Digest;
 use crate::contract::{Asset, Versioned};
 use crate::ledger::embedded::DurableState;
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::state::alerts::{ActiveAlerts, Since};
+use crate::state::filter::Filter;
 use crate::state::store::{AssetKey, Savepoint, Store, Stored, holds_files, set_aside};
 use crate::state::{Projection, StateError, Totals};
 use crate::transaction::Transaction;
@@ -32,38 +31,6 @@ pub struct StoredAsset {
     pub version: u64,
     /// The state.
     pub asset: Asset,
-}
-
-/// Which assets a listing gives.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Keys that begin so.
-    pub prefix: String,
-    /// Dotted paths into the asset and the text that the value there must have.
-    pub fields: Vec<(String, String)>,
-    /// Only assets with an active alert.
-    pub alerts_only: bool,
-}
-
-impl Filter {
-    fn holds(&self, key: &str, asset: &Asset) -> bool {
-        let has_field = |(path, text): &(String, String)| {
-            field(asset, path).is_some_and(|value| match value {
-                Value::String(found) => found == text,
-                other => serde_json::from_str::<Value>(text).is_ok_and(|value| value == *other),
-            })
-        };
-        key.starts_with(&self.prefix)
-            && (!self.alerts_only || !asset.alerts.active.is_empty())
-            && self.fields.iter().all(has_field)
-    }
-}
-
-fn field<'a>(asset: &'a Asset, path: &str) -> Option<&'a Value> {
-    let mut steps = path.split('.');
-    let first = steps.next()?;
-    let root = asset.state.get(first).or_else(|| asset.derived.get(first))?;
-    steps.try_fold(root, |value, step| value.get(step))
 }
 
 type Gathered = HashMap<Arc<str>, BTreeMap<String, Stored>>;
