@@ -1,5 +1,5 @@
 //! The YAML form of a mapping, as a data engineer writes it. Nothing here is checked beyond its
-//! form; that is what [`super::compile`] does.
+//! form; that is what `super::compile` does.
 
 mod read;
 

@@ -7,20 +7,20 @@
 //! shows more. Each gap, and where it is closed:
 //!
 //! - It takes ill-typed calls (`$[?length(@.a)]`, `length(@.*)`) and functions that no RFC knows
-//!   (`in`, `any_of`): [`compile`] checks the types of RFC 9535, section 2.4.3.
-//! - It takes white space within names and numbers (`$.a b`, `1 .5`): [`compile`] refuses it.
-//! - It rounds literals of more than 15 digits to a float: [`compile`] refuses a literal that a
+//!   (`in`, `any_of`): `compile` checks the types of RFC 9535, section 2.4.3.
+//! - It takes white space within names and numbers (`$.a b`, `1 .5`): `compile` refuses it.
+//! - It rounds literals of more than 15 digits to a float: `compile` refuses a literal that a
 //!   float does not keep.
-//! - It takes exponential time to refuse deeply nested calls: [`compile`] bounds their nesting
+//! - It takes exponential time to refuse deeply nested calls: `compile` bounds their nesting
 //!   before.
-//! - It gives `['a','b']` grouped by selector instead of by node: [`walk`] takes such a segment
+//! - It gives `['a','b']` grouped by selector instead of by node: `walk` takes such a segment
 //!   apart, node by node, selector by selector.
-//! - It builds every node's location, however long the names, and cannot be stopped: [`walk`] adds
+//! - It builds every node's location, however long the names, and cannot be stopped: `walk` adds
 //!   up the cost of each call before it is made, and refuses it over a bound.
 //! - It does not know filters within filters (`$[?@[?@>1]]`), counts an empty selection as nothing
 //!   instead of 0, compares numbers as floats with an epsilon (`1e-20 == 0`) and numbers within
-//!   arrays as text (`[1] != [1.0]`): [`filter`] evaluates filters, and compares numbers by value.
-//! - It compiles a regular expression for each node, even one that came in a body: [`filter`]
+//!   arrays as text (`[1] != [1.0]`): `filter` evaluates filters, and compares numbers by value.
+//! - It compiles a regular expression for each node, even one that came in a body: `filter`
 //!   compiles literal patterns at load; others are cached and bounded.
 //!
 //! What remains different: `match` and `search` also take what the `regex` crate knows beyond
