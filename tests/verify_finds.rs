@@ -575,9 +575,23 @@ fn a_state_that_differs_from_the_log_is_found() {
     }
     // The state was changed, the log was not.
     type Change = fn(&sled::Db);
-    let changes: [(Change, &str); 3] = [
+    let changes: [(Change, &str); 5] = [
         (|db| _ = db.insert(b"s/cold_chain\0C-99", &[0, 0]).unwrap(), "its assets are not those"),
-        (|db| _ = db.insert(b"a/cold_chain\0C-99", b"").unwrap(), "its list of alerts is not"),
+        (
+            |db| _ = db.insert(b"a/cold_chain\0C-99", b"\x01\x03HOT\0").unwrap(),
+            "its list of alerts is not",
+        ),
+        (|db| _ = db.insert(b"a/cold_chain\0C-99", b"").unwrap(), "cannot be read"),
+        (
+            |db| {
+                // An alert that has been active for longer: its time is the last number.
+                let (key, mut since) = db.scan_prefix("a/").next().unwrap().unwrap();
+                let time = since.last_mut().unwrap();
+                *time -= 1;
+                db.insert(key, since).unwrap();
+            },
+            "the state store does not hold what the first 10",
+        ),
         (
             |db| {
                 // One more record in the totals, behind version, blocks, hash and entries.

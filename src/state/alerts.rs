@@ -49,6 +49,10 @@ impl ActiveAlerts {
             true => assets.remove(key),
             false => assets.insert(key.to_owned(), since),
         };
+        // What was never there and what is there no more are the same.
+        if assets.is_empty() {
+            self.assets.remove(contract);
+        }
         for (name, _) in before.unwrap_or_default() {
             let place = (contract.clone(), name);
             let left = self.counts.get(&place).map_or(0, |count| count - 1);

@@ -9,7 +9,7 @@ mod totals;
 pub mod history;
 pub mod world;
 
-pub use alerts::Since;
+pub use alerts::{ActiveAlerts, Since};
 pub use filter::Filter;
 pub use store::{Fingerprint, Member, StoreSummary, summary};
 pub use totals::Totals;

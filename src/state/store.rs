@@ -354,11 +354,14 @@ pub struct StoreSummary {
     pub assets: u64,
     /// Counts over the blocks taken in.
     pub totals: Totals,
+    /// Active alerts, and since when.
+    pub alerts: ActiveAlerts,
 }
 
 /// Opens a store only to look at it.
 pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
-    let (_, savepoint, _) = Store::open(path)?;
+    let (_, savepoint, alerts) = Store::open(path)?;
     let Savepoint { blocks, block_hash, fingerprint, totals, .. } = savepoint;
-    Ok(StoreSummary { blocks, block_hash, fingerprint, assets: fingerprint.count(), totals })
+    let assets = fingerprint.count();
+    Ok(StoreSummary { blocks, block_hash, fingerprint, assets, totals, alerts })
 }

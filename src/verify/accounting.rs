@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::codec::Digest;
 use crate::event::{SourcePartition, SourcePosition};
 use crate::ledger::{Block, DefinitionKind, Entry, Progress, StoredWrite};
-use crate::state::{Fingerprint, Member, Totals};
+use crate::state::{ActiveAlerts, Fingerprint, Member, Totals};
 use crate::transaction::Transaction;
 use crate::verify::Problems;
 
@@ -20,6 +20,8 @@ pub struct Accounting {
     pub records: u64,
     /// What became of them.
     pub totals: Totals,
+    /// Active alerts, and since when.
+    pub alerts: ActiveAlerts,
     next: BTreeMap<SourcePartition, u64>,
     mappings: BTreeSet<Digest>,
     contracts: BTreeSet<String>,
@@ -138,6 +140,7 @@ impl Accounting {
         problems: &mut Problems<'_>,
     ) {
         let contract = &transaction.contract;
+        self.alerts.take_in(contract, &write.key, write.value.as_deref(), transaction.time_ms);
         let member = Member::new(contract, &write.key, index, write.value.as_ref());
         self.fingerprint.add(&member);
         let versions = self.versions.entry(contract.clone()).or_default();

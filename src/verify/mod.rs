@@ -255,7 +255,8 @@ impl Verifier {
         };
         let fits = state.block_hash == block.header.hash()
             && state.fingerprint == self.accounting.fingerprint()
-            && state.totals == self.accounting.totals;
+            && state.totals == self.accounting.totals
+            && state.alerts == self.accounting.alerts;
         match fits {
             true => report.notes.push(format!(
                 "the state store holds what the first {} blocks wrote: {} assets",

@@ -228,7 +228,10 @@ pub fn listing(world: &World) -> Vec<String> {
         format!("{} {} {}", asset.key, asset.version, bytes)
     };
     let mut listing: Vec<_> = assets.iter().map(text).collect();
-    listing.extend(alerts.iter().map(|asset| format!("alert {}", asset.key)));
+    for asset in &alerts {
+        let since = world.alerts_since(&asset.contract, &asset.key);
+        listing.push(format!("alert {} {since:?}", asset.key));
+    }
     listing.push(format!("{:?}", world.totals()));
     listing
 }
