@@ -19,8 +19,9 @@ use crate::config::{Config, SourceConfig};
 use crate::event::Decoder;
 use crate::fleet::FleetSize;
 use crate::ledger::LedgerReader;
-use crate::pipeline::status::{QUEUEING_BUCKETS_US, Stage as PipelineStage, Status};
+use crate::pipeline::status::{Stage as PipelineStage, Status};
 use crate::source::{Assignments, Batch, KafkaSource, Polled, Source};
+use crate::timing::TIME_BUCKETS_US;
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -277,7 +278,7 @@ fn whole_way(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Whole> {
 }
 
 fn quantiles(status: &Status) -> Vec<(&'static str, Option<f64>)> {
-    let (buckets, _) = status.queueing();
+    let buckets = status.queueing().counts;
     let all: u64 = buckets.iter().sum();
     let quantile = |share: f64| {
         let mut seen = 0;
@@ -285,7 +286,7 @@ fn quantiles(status: &Status) -> Vec<(&'static str, Option<f64>)> {
             seen += count;
             float(seen) >= float(all) * share
         });
-        let end = at.and_then(|at| QUEUEING_BUCKETS_US.get(at)).filter(|us| **us < u64::MAX);
+        let end = at.and_then(|at| TIME_BUCKETS_US.get(at)).filter(|us| **us < u64::MAX);
         end.map(|us| float(*us) / 1e3)
     };
     vec![("p50", quantile(0.5)), ("p99", quantile(0.99)), ("p99.9", quantile(0.999))]

@@ -11,8 +11,9 @@ use crate::contract::InvalidCode;
 use crate::event::Cause;
 use crate::ledger::LedgerReader;
 use crate::monitor::service::{Service, seconds};
-use crate::pipeline::status::{QUEUEING_BUCKETS_US, Stage};
+use crate::pipeline::status::Stage;
 use crate::state::Projection;
+use crate::timing::{TIME_BUCKETS_US, TimeCounts};
 
 /// Content type of the text form.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -94,12 +95,8 @@ fn stages(families: &mut Families, service: &Service) {
     families
         .gauges("ledgerline_queued_batches", "Batches of records that wait to be mapped.")
         .add(&[], status.queued_batches().unsigned_abs());
-    let (counts, sum_us) = status.queueing();
-    families.histogram(
-        ("ledgerline_queueing_seconds", "Time from the poll of a batch to its append."),
-        &counts,
-        Value::from(sum_us).0 / MICROS,
-    );
+    let help = "Time from the poll of a batch to its append.";
+    families.histogram("ledgerline_queueing_seconds", help, &status.queueing());
     if let Some(age_ms) = status.freshness_ms() {
         families
             .gauges("ledgerline_freshness_seconds", "Age of the newest event when it was applied.")
@@ -125,9 +122,8 @@ fn ledger(families: &mut Families, service: &Service) {
     ] {
         families.counters(name, help).add(&[], value);
     }
-    families
-        .counters("ledgerline_commit_seconds_total", "Time in writing and syncing the log.")
-        .add(&[], Value(counts.busy.as_secs_f64()));
+    let help = "Time of a group commit: writing and syncing the log.";
+    families.histogram("ledgerline_commit_seconds", help, &counts.times);
     families
         .gauges("ledgerline_commit_slowest_seconds", "The slowest group commit so far.")
         .add(&[], Value(counts.slowest.as_secs_f64()));
@@ -198,11 +194,10 @@ impl Families {
         self.family(name, help, MetricType::GAUGE)
     }
 
-    /// A histogram over the buckets of [`QUEUEING_BUCKETS_US`].
-    fn histogram(&mut self, (name, help): (&str, &str), counts: &[u64], sum: f64) {
+    fn histogram(&mut self, name: &str, help: &str, times: &TimeCounts) {
         let mut cumulative = 0;
         let mut buckets = Vec::new();
-        for (end_us, count) in QUEUEING_BUCKETS_US.into_iter().zip(counts) {
+        for (end_us, count) in TIME_BUCKETS_US.into_iter().zip(times.counts) {
             cumulative += count;
             // The encoder adds the endless bucket by itself.
             if end_us < u64::MAX {
@@ -214,7 +209,7 @@ impl Families {
         }
         let mut histogram = Histogram::default();
         histogram.set_sample_count(cumulative);
-        histogram.set_sample_sum(sum);
+        histogram.set_sample_sum(times.sum.as_secs_f64());
         histogram.set_bucket(buckets);
         let mut metric = Metric::default();
         metric.set_histogram(histogram);

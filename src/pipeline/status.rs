@@ -1,9 +1,11 @@
 //! What the stages tell of themselves: counts and times of this process, for status and metrics.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::ledger::{Block, Entry};
+use crate::timing::TimeCounts;
 
 /// The stages that measure themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,22 +45,6 @@ struct Meter {
     nanos: AtomicU64,
 }
 
-/// Upper ends of the buckets of the time from poll to append, in microseconds.
-pub const QUEUEING_BUCKETS_US: [u64; 12] = [
-    500,
-    1_000,
-    2_000,
-    5_000,
-    10_000,
-    20_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    u64::MAX,
-];
-
 /// Counts and times since the process started. Every value only grows but the gauges.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -67,8 +53,7 @@ pub struct Status {
     stale_records: AtomicU64,
     newest_event_ms: AtomicI64,
     freshness_ms: AtomicI64,
-    queueing: [AtomicU64; QUEUEING_BUCKETS_US.len()],
-    queueing_sum_us: AtomicU64,
+    queueing: Mutex<TimeCounts>,
     applied_transactions: AtomicU64,
 }
 
@@ -112,17 +97,13 @@ impl Status {
 
     /// Notes the time from a batch's poll to its append.
     pub fn observe_queueing(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = QUEUEING_BUCKETS_US.iter().position(|end| micros <= *end).unwrap_or(0);
-        self.queueing[bucket].fetch_add(1, Relaxed);
-        self.queueing_sum_us.fetch_add(micros, Relaxed);
+        self.queueing.lock().unwrap_or_else(PoisonError::into_inner).add(took);
     }
 
-    /// Observations by bucket of [`QUEUEING_BUCKETS_US`], and their sum in microseconds.
+    /// Times from a batch's poll to its append.
     #[must_use]
-    pub fn queueing(&self) -> (Vec<u64>, u64) {
-        let buckets = self.queueing.iter().map(|count| count.load(Relaxed)).collect();
-        (buckets, self.queueing_sum_us.load(Relaxed))
+    pub fn queueing(&self) -> TimeCounts {
+        *self.queueing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a block that the state has taken in.

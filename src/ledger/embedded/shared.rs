@@ -12,6 +12,7 @@ use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::log::{self, Location, Segment};
 use crate::ledger::tree::{LeafSource, Tree, TreeError};
 use crate::ledger::{Block, Definition, Head, LedgerError, LedgerReader, leaf_bytes};
+use crate::timing::TimeCounts;
 use crate::transaction::{KeyId, leaf_hash};
 
 /// What the writer did so far, for metrics.
@@ -23,8 +24,8 @@ pub struct WriterCounts {
     pub blocks: u64,
     /// Bytes of payload.
     pub bytes: u64,
-    /// Time in write and sync.
-    pub busy: Duration,
+    /// Time in write and sync of each commit.
+    pub times: TimeCounts,
     /// The slowest commit.
     pub slowest: Duration,
 }
@@ -103,7 +104,7 @@ impl Shared {
         counts.commits += 1;
         counts.blocks += blocks;
         counts.bytes += bytes;
-        counts.busy += took;
+        counts.times.add(took);
         counts.slowest = counts.slowest.max(took);
     }
 
