@@ -215,7 +215,7 @@ fn send(address: SocketAddr, request: &str) -> Reply {
 }
 
 fn get(address: SocketAddr, path: &str) -> Reply {
-    send(address, &format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"))
+    send(address, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
 }
 
 fn encoded(text: &str) -> String {
@@ -307,7 +307,8 @@ fn every_question_has_an_answer() {
         assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
         assert_eq!(reply.headers["x-content-type-options"], "nosniff");
     }
-    let head = send(address, "HEAD /checkpoint HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    let head =
+        send(address, "HEAD /checkpoint HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert_eq!((head.status, head.body.len()), (200, 0));
 }
 
@@ -495,8 +496,9 @@ fn only_reading_is_answered_and_no_body_is_taken() {
     let running = run();
     let address = running.endpoint.address();
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
-        let request =
-            format!("{method} /api/v1/status HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+        let request = format!(
+            "{method} /api/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        );
         let reply = send(address, &request);
         assert_eq!((reply.status, reply.kind()), (405, "application/problem+json"), "{method}");
         assert_eq!(reply.headers["allow"], "GET, HEAD");
@@ -505,16 +507,53 @@ fn only_reading_is_answered_and_no_body_is_taken() {
         "Content-Length: 10000000\r\n\r\n{}",
         "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ] {
-        let request =
-            format!("GET /api/v1/status HTTP/1.1\r\nHost: t\r\nConnection: close\r\n{body}");
+        let request = format!(
+            "GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{body}"
+        );
         let reply = send(address, &request);
         assert_eq!((reply.status, reply.kind()), (413, "application/problem+json"), "{body}");
     }
     let long = "x".repeat(2 * MAX_REQUEST_HEAD_BYTES);
-    let request = format!("GET / HTTP/1.1\r\nHost: t\r\nX-Long: {long}\r\n\r\n");
+    let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n");
     assert_eq!(send(address, &request).status, 431);
     let many = "X-H: 1\r\n".repeat(1_000);
-    assert_eq!(send(address, &format!("GET / HTTP/1.1\r\nHost: t\r\n{many}\r\n")).status, 431);
+    assert_eq!(
+        send(address, &format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n")).status,
+        431
+    );
+}
+
+#[test]
+fn a_page_of_another_name_cannot_read_a_local_endpoint() {
+    let running = run();
+    let address = running.endpoint.address();
+    let port = address.port();
+    let ask = |host: &str| {
+        send(address, &format!("GET /healthz HTTP/1.1\r\n{host}Connection: close\r\n\r\n"))
+    };
+    for host in ["localhost", "LocalHost", "localhost.", "127.0.0.1", "127.1.2.3", "[::1]"] {
+        assert_eq!(ask(&format!("Host: {host}\r\n")).status, 200, "{host}");
+        assert_eq!(ask(&format!("Host: {host}:{port}\r\n")).status, 200, "{host}");
+    }
+    assert_eq!(ask("").status, 200, "no browser leaves it out");
+    for host in [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "localhost@evil.example",
+        "10.0.0.1",
+        "[::2]",
+        "[::1",
+        "",
+        "\u{fffd}",
+        "localhost\r\nHost: evil.example",
+    ] {
+        let reply = ask(&format!("Host: {host}\r\n"));
+        assert_eq!((reply.status, reply.kind()), (421, "application/problem+json"), "{host}");
+        assert!(reply.text().contains("127.0.0.1"), "{}", reply.text());
+    }
+    let request = "GET http://evil.example/healthz HTTP/1.1\r\nConnection: close\r\n\r\n";
+    assert_eq!(send(address, request).status, 421);
 }
 
 #[test]
@@ -563,6 +602,8 @@ fn metrics_follow_the_rules() {
         "ledgerline_blocks 32",
         "ledgerline_state_blocks_behind 0",
         "ledgerline_queueing_seconds_bucket{le=\"+Inf\"} 0",
+        "ledgerline_commit_seconds_count 32",
+        "ledgerline_alerts_active{contract=\"cold_chain\",alert=\"WARM\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

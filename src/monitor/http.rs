@@ -19,6 +19,7 @@ use crate::ledger::tiles::TilePath;
 use crate::limits::{MAX_REQUESTS, REQUEST_TIMEOUT};
 use crate::monitor::answer::{Problem, changing, immutable, json_text};
 use crate::monitor::filter::TransactionFilter;
+use crate::monitor::host::Hosts;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
 use crate::monitor::service::Service;
@@ -39,8 +40,8 @@ struct App {
 
 type Answer = Result<Response, Problem>;
 
-/// All routes over a service.
-pub fn routes(service: Arc<Service>) -> Router {
+/// All routes over a service, for requests to these hosts.
+pub fn routes(service: Arc<Service>, hosts: Hosts) -> Router {
     let app = App { service, places: Arc::new(Semaphore::new(MAX_REQUESTS)) };
     let api = Router::new()
         .route("/status", get(status))
@@ -67,7 +68,7 @@ pub fn routes(service: Arc<Service>) -> Router {
         .route("/metrics", get(metrics_text))
         .merge(crate::monitor::overview::routes())
         .fallback(no_route)
-        .layer(from_fn(guard))
+        .layer(from_fn(move |request, next| guard(hosts, request, next)))
         .with_state(app)
 }
 
@@ -78,8 +79,8 @@ fn definition_routes(path: &str, kind: DefinitionKind) -> Router<App> {
 }
 
 /// Refuses what no route takes, and says on every answer what a browser may do with it.
-async fn guard(request: Request, next: Next) -> Response {
-    let mut response = match refusal(&request) {
+async fn guard(hosts: Hosts, request: Request, next: Next) -> Response {
+    let mut response = match refusal(hosts, &request) {
         Some(response) => response,
         None => next.run(request).await,
     };
@@ -92,7 +93,14 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-fn refusal(request: &Request) -> Option<Response> {
+fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
+    if let Some(listens) = hosts.refuses(request) {
+        let detail = format!(
+            "this endpoint is for this machine alone: ask for it as localhost or {listens}, also \
+             from a proxy, or let it listen on an address that others reach"
+        );
+        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response());
+    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let detail = format!("only GET and HEAD are answered here, not {}", request.method());
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);

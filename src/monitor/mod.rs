@@ -6,6 +6,7 @@
 
 mod answer;
 mod filter;
+mod host;
 mod http;
 pub mod json;
 mod metrics;
@@ -25,7 +26,9 @@ pub use service::Service;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::monitor::host::Hosts;
+
 /// Starts the endpoint of a service on an address; port 0 chooses a free one.
 pub fn start(address: SocketAddr, service: Arc<Service>) -> Result<Endpoint, EndpointError> {
-    Endpoint::start(address, http::routes(service))
+    Endpoint::start(address, http::routes(service, Hosts::new(address.ip())))
 }

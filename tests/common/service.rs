@@ -100,7 +100,8 @@ impl Service {
     pub fn get(&self, path: &str) -> Option<(u16, Value)> {
         let mut stream = TcpStream::connect(self.endpoint()?).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
