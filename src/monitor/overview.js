@@ -114,7 +114,7 @@ function showEnds(records) {
     ["valid", records.valid, "valid transactions"],
     ["invalid", records.invalid, "invalid by contract"],
     ["filtered", records.filtered, "filtered: no mapping asks for them"],
-    ["dead", records.dead_lettered, "dead letters: not understood, kept whole"],
+    ["dead", records.dead_lettered, "dead letters: not usable, kept for repair"],
   ];
   let at = 0;
   const whole = Math.max(1, sum(ends.map(([, value]) => value)));
