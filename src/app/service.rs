@@ -1,5 +1,6 @@
 //! The service: opens the ledger, brings the state up to it, records the definitions, and runs.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -219,13 +220,20 @@ fn keep_checkpoint(config: &LedgerConfig, reader: &Arc<Shared>) -> AfterSavepoin
     Arc::new(move || {
         let mut new = path.clone().into_os_string();
         new.push(".new");
-        let kept =
-            std::fs::write(&new, reader.checkpoint()).and_then(|()| std::fs::rename(&new, &path));
-        if let Err(error) = kept {
+        if let Err(error) = replace(Path::new(&new), &path, reader.checkpoint().as_bytes()) {
             let path = path.display();
             tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
         }
     })
+}
+
+/// The new file is durable before it takes the name: a crash of the machine would else leave an
+/// empty checkpoint, which no ledger fits.
+fn replace(new: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(new, path)
 }
 
 fn obstacles(health: Option<Arc<SourceHealth>>) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
