@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::records::{Fate, fates, offer, produce};
+use common::records::{Fate, fates, produce};
 use common::service::Service;
 use common::{Site, TOPIC, assert_sound, kafka, reading, records, succeed, until};
 use ledgerline::source::broker::EmbeddedBroker;
@@ -23,13 +23,12 @@ fn assigned(status: &Value) -> usize {
 }
 
 /// A broker that goes away and comes back.
-fn outage(broker: &EmbeddedBroker, service: &mut Service, while_away: impl FnOnce()) {
+fn outage(broker: &EmbeddedBroker, service: &mut Service) {
     broker.down().unwrap();
     let (_, reason) = service
         .until("not ready", |service| service.get("/readyz").filter(|(code, _)| *code == 503));
     assert!(reason.to_string().contains("no Kafka broker is reached"), "{reason}");
     assert_eq!(service.get("/healthz").unwrap().0, 200, "it is well all the same");
-    while_away();
     broker.up().unwrap();
     service.until("ready", |service| service.get("/readyz").filter(|(code, _)| *code == 200));
 }
@@ -54,17 +53,19 @@ fn rebalance(broker: &EmbeddedBroker, service: &mut Service, while_shared: impl 
 fn every_record_has_one_place_in_the_ledger() {
     let broker = EmbeddedBroker::start(1).unwrap();
     broker.create_topic(TOPIC, PARTITIONS).unwrap();
-    let mut producer = GatedProducer::new(broker.bootstrap()).unwrap();
     let site = Site::new();
     let deployment = site.configure_kafka("ledger", &broker, GROUP);
 
     let mut service = Service::start(&deployment);
     service.until_running();
-    produce(&mut producer, PARTITIONS, 0..300);
+    let mut producer = GatedProducer::new(broker.bootstrap()).unwrap();
+    produce(&mut producer, PARTITIONS, 0..600);
+    drop(producer);
     service.until_status("the first records", |status| {
         status["records"]["read"].as_u64().unwrap() > 100
     });
-    outage(&broker, &mut service, || offer(&mut producer, PARTITIONS, 300..600));
+    outage(&broker, &mut service);
+    let mut producer = GatedProducer::new(broker.bootstrap()).unwrap();
     produce(&mut producer, PARTITIONS, 600..700);
     service.until_durable(usize::from(PARTITIONS), 700);
     rebalance(&broker, &mut service, || produce(&mut producer, PARTITIONS, 700..900));

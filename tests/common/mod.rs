@@ -136,7 +136,8 @@ impl Site {
         broker: &EmbeddedBroker,
         group: &str,
     ) -> Deployment {
-        let properties = "{ session.timeout.ms: 4000, heartbeat.interval.ms: 400 }";
+        let properties =
+            "{ session.timeout.ms: 4000, heartbeat.interval.ms: 400, socket.timeout.ms: 10000 }";
         let brokers = broker.bootstrap();
         let source = format!(
             "kafka: {{ brokers: '{brokers}', group: {group}, topics: [{TOPIC}], properties: {properties} }}"

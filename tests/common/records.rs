@@ -85,8 +85,7 @@ pub fn produce(producer: &mut GatedProducer, partitions: u16, numbers: Range<u64
     }
 }
 
-/// The same without waiting for the broker, which may be away.
-pub fn offer(producer: &mut GatedProducer, partitions: u16, numbers: Range<u64>) {
+fn offer(producer: &mut GatedProducer, partitions: u16, numbers: Range<u64>) {
     for n in numbers {
         for partition in 0..partitions {
             let sample = sample(partition, n);
