@@ -60,11 +60,6 @@ impl KeyId {
         VerifyingKey::from_bytes(&self.0)
             .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
     }
-
-    /// The key in the form that a note's verifier takes.
-    pub fn verifying_key(&self) -> Option<VerifyingKey> {
-        VerifyingKey::from_bytes(&self.0).ok()
-    }
 }
 
 impl std::fmt::Display for KeyId {

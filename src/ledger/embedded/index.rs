@@ -9,7 +9,7 @@ use crate::event::SourcePartition;
 use crate::ledger::block::BlockOutline;
 use crate::ledger::embedded::keys::KeyRegistry;
 use crate::ledger::embedded::log::{Location, Segment};
-use crate::ledger::{Block, Definition, DefinitionKind, Entry, Head, Progress};
+use crate::ledger::{Block, Definition, Entry, Head, Progress};
 
 /// Newest blocks kept decoded: followers and pages ask for them again and again.
 const RECENT_BLOCKS: usize = 32;
@@ -213,15 +213,5 @@ impl Index {
         if self.recent.len() > RECENT_BLOCKS {
             self.recent.pop_front();
         }
-    }
-
-    /// The newest definition of this kind and name, and its entry.
-    #[must_use]
-    pub fn newest_definition(
-        &self,
-        kind: DefinitionKind,
-        name: &str,
-    ) -> Option<&(u64, Definition)> {
-        self.definitions.iter().rev().find(|(_, found)| found.kind == kind && found.name == name)
     }
 }

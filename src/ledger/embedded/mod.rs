@@ -21,7 +21,6 @@ pub use open::{OpenLedger, Opening, lock, open, open_read_only};
 pub use shared::{Shared, WriterCounts, WriterHealth};
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -175,11 +174,6 @@ impl EmbeddedLedger {
         }
         Ok(count)
     }
-
-    /// Stops the writer once everything queued is durable.
-    pub fn close(self) -> PathBuf {
-        self.shared.directory().to_owned()
-    }
 }
 
 fn refuse_second_text(
@@ -301,7 +295,7 @@ mod tests {
         }
         let before = head(&ledger);
         assert!(matches!(open(&opening, &mut |_, _| {}), Err(LedgerError::Locked(_))));
-        ledger.close();
+        drop(ledger);
         assert!(log::segments(directory.path()).unwrap().len() > 3);
         let opened = open(&opening, &mut |_, _| {}).unwrap();
         assert_eq!(opened.reader().head(), before);
