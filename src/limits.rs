@@ -38,6 +38,13 @@ pub const FILE_QUEUE_CHUNKS: usize = 4;
 pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between such requests while the broker does not answer.
 pub const KAFKA_RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A source's trouble that lasts is told again after this long: often enough to be found near the
+/// end of a log, not so often as to fill it.
+pub const SAME_TROUBLE_QUIET: Duration = Duration::from_secs(60);
+
+/// Troubles of a source that are remembered as told: a few brokers' worth.
+pub const MAX_REMEMBERED_TROUBLES: usize = 16;
 /// Most records of one partition that the demonstration's producer has on their way to the ledger.
 /// The embedded broker keeps 100,000 batches of a partition and drops the oldest.
 pub const MAX_OUTSTANDING_RECORDS: u64 = 5_000;

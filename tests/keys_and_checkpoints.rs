@@ -102,14 +102,14 @@ fn a_key_is_changed_and_the_old_one_ends() {
     assert!(message.contains("previous_key"), "{message}");
 
     // Beside the old one it takes over. The old one seals the block that says so, and that block is
-    // in the checkpoint outside though no record came with it.
+    // in the checkpoint outside though no record came with it, signed by both.
     let (size, old) = ledger.checkpoint();
     ledger.name_keys("key: second.pem, previous_key: key.pem");
     ledger.succeed();
     let (now, signatures) = ledger.checkpoint();
-    assert!(now > size && now == ledger.entries() && signatures.len() == 1, "{signatures:?}");
+    assert!(now > size && now == ledger.entries() && signatures.len() == 2, "{signatures:?}");
 
-    // From then on both sign, for those who know the old one only; at last the new one alone.
+    // Both go on signing, for those who know the old one only; at last the new one alone.
     ledger.offer(80);
     ledger.succeed();
     let (_, both) = ledger.checkpoint();

@@ -1,11 +1,21 @@
 //! What a source says about its connection, for readiness and pages.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::limits::{MAX_REMEMBERED_TROUBLES, SAME_TROUBLE_QUIET};
 
 /// Shared between a source and whoever shows it.
 #[derive(Debug, Default)]
 pub struct SourceHealth {
-    report: Mutex<HealthReport>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    report: HealthReport,
+    /// Troubles that were news lately.
+    told: VecDeque<LastError>,
 }
 
 /// A moment's health.
@@ -33,47 +43,56 @@ impl SourceHealth {
     #[must_use]
     pub fn new(now_ms: i64) -> Self {
         let report = HealthReport { since_ms: now_ms, ..HealthReport::default() };
-        Self { report: Mutex::new(report) }
+        Self { state: Mutex::new(State { report, told: VecDeque::new() }) }
     }
 
     /// The present state.
     #[must_use]
     pub fn report(&self) -> HealthReport {
-        self.lock().clone()
+        self.lock().report.clone()
     }
 
     /// Whether at least one broker is reached.
     #[must_use]
     pub fn connected(&self) -> bool {
-        self.lock().connected
+        self.lock().report.connected
     }
 
     /// Notes whether a broker is reached. Returns whether that is news. The last error goes when the
     /// connection comes back.
     pub(super) fn set_connected(&self, connected: bool, now_ms: i64) -> bool {
-        let mut report = self.lock();
-        if report.connected == connected {
+        let mut state = self.lock();
+        if state.report.connected == connected {
             return false;
         }
-        report.connected = connected;
-        report.since_ms = now_ms;
+        state.report.connected = connected;
+        state.report.since_ms = now_ms;
         if connected {
-            report.last_error = None;
+            state.report.last_error = None;
         }
+        state.told.clear();
         true
     }
 
-    /// Notes a trouble that passes by itself or needs a person. Returns whether it is another than
-    /// the last one.
+    /// Notes a trouble that passes by itself or needs a person. Returns whether it is news: not told
+    /// since the connection came or went, or not for [`SAME_TROUBLE_QUIET`].
     pub(super) fn set_error(&self, message: &str, at_ms: i64) -> bool {
         let error = LastError { message: message.to_owned(), at_ms };
-        let before = self.lock().last_error.replace(error);
-        before.is_none_or(|before| before.message != message)
+        let mut state = self.lock();
+        state.report.last_error = Some(error.clone());
+        let quiet = i64::try_from(SAME_TROUBLE_QUIET.as_millis()).unwrap_or(i64::MAX);
+        state.told.retain(|told| at_ms.saturating_sub(told.at_ms) < quiet);
+        if state.told.iter().any(|told| told.message == message) {
+            return false;
+        }
+        state.told.truncate(MAX_REMEMBERED_TROUBLES - 1);
+        state.told.push_front(error);
+        true
     }
 
-    fn lock(&self) -> MutexGuard<'_, HealthReport> {
-        // Each change is one assignment of plain values, so a panic elsewhere leaves it whole.
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Each change is an assignment of plain values, so a panic elsewhere leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,7 +106,13 @@ mod tests {
         assert!(!health.connected());
         assert!(!health.set_connected(false, 2));
         assert!(health.set_error("refused", 2));
-        assert!(!health.set_error("refused", 2));
+        assert!(health.set_error("no such name", 2));
+        assert!(!health.set_error("refused", 3), "the two troubles take turns");
+        assert!(health.set_error("refused", 2 + 60_000), "it is said again after a while");
+        for number in 0..MAX_REMEMBERED_TROUBLES {
+            assert!(health.set_error(&number.to_string(), 60_002));
+        }
+        assert!(health.set_error("refused", 60_002), "only so many are remembered");
         assert_eq!(health.report().since_ms, 1);
         assert!(health.set_connected(true, 3));
         assert_eq!(

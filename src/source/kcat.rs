@@ -1,8 +1,6 @@
 //! One line of `kcat -J`: a record as a JSON object.
 
-use serde_json::Value;
-
-use crate::codec::json;
+use crate::codec::json::{self, Value};
 use crate::event::is_topic;
 
 /// A record as a line has it.
@@ -42,7 +40,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Line, String> {
 fn text(value: Value, name: &str) -> Result<Option<String>, String> {
     match value {
         Value::Null => Ok(None),
-        Value::String(text) => Ok(Some(text)),
+        Value::String(text) => Ok(Some(text.into())),
         _ => Err(format!("`{name}` is neither a text nor null")),
     }
 }

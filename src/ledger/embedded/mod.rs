@@ -87,30 +87,29 @@ impl OpenLedger {
         let WriterParts { log, position, lock, is_new } = parts;
         let first_seal = sealing_key(keys, &position, is_new)?;
         let definitions = key_definitions(&name, keys, &position, is_new);
-        let executor = Executor::new(name.clone(), vec![first_seal], contracts, durable, position);
+        let signers: Vec<_> =
+            std::iter::once(keys.signer.clone()).chain(keys.previous.clone()).collect();
+        let mut first_signers = signers.clone();
+        first_signers.sort_by_key(|signer| signer.id() != first_seal);
+        let executor = Executor::new(name.clone(), first_signers, contracts, durable, position);
         let queue = WriterQueue::start(log, shared.clone(), clock.clone())?;
         let mut ledger = EmbeddedLedger { name, executor, queue, clock, shared, _lock: lock };
         if !definitions.is_empty() {
             ledger.append(Work { definitions, ..Work::default() })?.wait()?;
         }
-        let signers = std::iter::once(keys.signer.clone()).chain(keys.previous.clone());
-        ledger.executor.seal_with(signers.collect());
+        ledger.executor.seal_with(signers);
         Ok(ledger)
     }
 }
 
 /// The key that may seal the next block: the configured one, or during a rotation the one before.
-fn sealing_key(
-    keys: &LedgerKeys,
-    position: &Position,
-    is_new: bool,
-) -> Result<Signer, LedgerError> {
+fn sealing_key(keys: &LedgerKeys, position: &Position, is_new: bool) -> Result<KeyId, LedgerError> {
     let allowed = |signer: &Signer| position.keys.allows(LEDGER_ROLE, signer.id());
     if is_new || allowed(&keys.signer) {
-        return Ok(keys.signer.clone());
+        return Ok(keys.signer.id());
     }
     if let Some(previous) = keys.previous.as_ref().filter(|signer| allowed(signer)) {
-        return Ok(previous.clone());
+        return Ok(previous.id());
     }
     let registered: Vec<_> =
         position.keys.of_role(LEDGER_ROLE).map(|key| key.to_string()).collect();
@@ -306,6 +305,11 @@ mod tests {
         }
     }
 
+    fn signatures(ledger: &EmbeddedLedger) -> usize {
+        let checkpoint = ledger.reader().checkpoint();
+        checkpoint.lines().filter(|line| line.starts_with('—')).count()
+    }
+
     #[test]
     fn an_unregistered_key_is_refused_and_a_rotation_is_recorded() {
         let directory = tempfile::tempdir().unwrap();
@@ -314,13 +318,13 @@ mod tests {
         drop(start(reopen(), &keys(1, None)).unwrap());
         assert!(matches!(start(reopen(), &keys(2, None)), Err(LedgerError::Key(_))));
         let mut ledger = start(reopen(), &keys(2, Some(1))).unwrap();
+        assert_eq!(signatures(&ledger), 2, "both vouch for the block that ends the old key");
         append(&mut ledger, &keys(2, None), transactions(1));
         let old =
             Submission::sign("example.com/test", &Signer::from_seed(&[1; 32]), transactions(1));
         let work = Work { submissions: vec![old], ..Work::default() };
         assert!(matches!(ledger.append(work), Err(LedgerError::Key(_))), "the old key has ended");
-        let checkpoint = ledger.reader().checkpoint();
-        assert_eq!(checkpoint.lines().filter(|line| line.starts_with('—')).count(), 2);
+        assert_eq!(signatures(&ledger), 2);
         drop(ledger);
         assert!(start(reopen(), &keys(1, None)).is_err());
         assert!(start(reopen(), &keys(2, None)).is_ok());

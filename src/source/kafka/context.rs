@@ -316,17 +316,19 @@ impl ClientContext for Context {
         use RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
             Some(Code::AllBrokersDown) => {
-                if self.health.set_connected(false, self.clock.now_ms()) {
-                    tracing::warn!("no Kafka broker is reached");
-                }
+                self.health.set_connected(false, self.clock.now_ms());
                 // The count of brokers says less than what the last of them failed with.
                 let connection = self.shared().connection.clone();
                 let reason = connection.as_deref().unwrap_or(reason);
                 self.note(&format!("no broker is reached: {reason}"));
             }
             Some(Code::BrokerTransportFailure | Code::Resolve) => {
+                let reason = without_state(reason);
                 self.shared().connection = Some(reason.to_owned());
-                self.note(reason);
+                // Without a connection it is told with the fact that no broker is reached.
+                if self.health.connected() {
+                    self.note(reason);
+                }
             }
             Some(Code::Fatal) => self.halt_with(reason),
             Some(
@@ -381,6 +383,11 @@ impl ClientContext for Context {
             }
         }
     }
+}
+
+/// A connection's failure without the library's counters, which make each repetition look new.
+fn without_state(reason: &str) -> &str {
+    reason.rfind(" (after ").map_or(reason, |at| &reason[..at])
 }
 
 fn assign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaResult<()> {

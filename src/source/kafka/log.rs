@@ -2,8 +2,15 @@
 
 use rdkafka::config::RDKafkaLogLevel;
 
+/// Facilities whose lines also come as errors, which say them once.
+const TOLD_AS_ERRORS: [&str; 2] = ["FAIL", "ERROR"];
+
 /// Writes a line of the library at the level that fits.
 pub(super) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    if TOLD_AS_ERRORS.contains(&facility) {
+        tracing::debug!("librdkafka: {facility}: {message}");
+        return;
+    }
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
             tracing::error!("librdkafka: {facility}: {message}");
