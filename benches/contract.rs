@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ledgerline::call::Function;
+use ledgerline::codec::json::Value;
 use ledgerline::contract::{Call, ContractSet, MemoryState};
 use ledgerline::expression::Expression;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const CONTRACT: &str = r#"
 contract: reefer
@@ -44,6 +45,7 @@ fn arguments() -> Value {
         "location": {"longitude": 9.98410, "latitude": 53.54130},
         "unit": {"serial": "MX-2209-118", "firmware": "4.1.7", "mode": "cooling", "hours": 10231},
     })
+    .into()
 }
 
 fn execute(c: &mut Criterion) {

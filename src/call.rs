@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 /// The functions of a contract. Numbers stand in ledgers and are never reused.
 #[derive(

@@ -90,7 +90,7 @@ fn transaction(offset: u64) -> Transaction {
     let arguments = json!({
         "assetID": key, "temperature": temperature, "cargo": {"kind": "fish", "n": offset % 3}
     });
-    let mapping = Digest::of(b"mapping");
+    let (mapping, arguments) = (Digest::of(b"mapping"), arguments.into());
     let payload =
         Payload { contract: contract.into(), function: Function::Update, arguments, mapping };
     let id = SourcePosition { partition: partition(), offset, output: 0 };

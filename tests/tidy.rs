@@ -25,7 +25,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper_util", &["src/monitor/"]),
     ("indicatif", &["src/cli/"]),
     ("jsonpath_rust", &["src/mapping/jsonpath/"]),
-    ("jsonschema", &["src/contract/schema.rs"]),
+    ("jsonschema", &["src/contract/schema.rs", "src/contract/schema_value.rs"]),
     ("libm", &["src/expression/", "src/fleet/", "src/fleet.rs"]),
     ("prometheus", &["src/monitor/metrics.rs"]),
     ("rdkafka", RDKAFKA),
@@ -37,6 +37,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["src/cli/output.rs"]),
     // Small libraries that do one job for a few parts.
     ("base64", &["src/event/", "src/ledger/", "src/monitor/"]),
+    ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
@@ -44,6 +45,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex", &["src/mapping/"]),
     ("rustix", &["src/state/store.rs"]),
     ("sha2", &["src/codec/", "src/source/file.rs"]),
+    ("sonic_rs", &["src/codec/json/quick.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),
 ];
 

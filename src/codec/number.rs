@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Number;
+use crate::codec::json::Number;
 
 use crate::limits::MAX_NUMBER_BYTES;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
 use similar::{ChangeTag, TextDiff};
 
+use crate::codec::json::{Map, Value};
 use crate::codec::yaml::Located;
 use crate::contract::form::{AlertsForm, ExpectForm, StepForm, TestForm};
 use crate::contract::{Asset, Call, Contract, MemoryState, StateView, Verdict};
@@ -92,10 +92,12 @@ fn asset_difference(expect: &ExpectForm, asset: Option<&Asset>) -> Option<String
 }
 
 /// The expected parts as one document.
-fn wanted(expect: &ExpectForm) -> Map<String, Value> {
+fn wanted(expect: &ExpectForm) -> Map {
     let mut parts = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
-        parts.extend(value.map(|value| (name.to_owned(), value)));
+        if let Some(value) = value {
+            parts.insert(name, value);
+        }
     };
     put("state", expect.state.as_ref().map(|state| Value::Object(state.0.clone())));
     put("derived", expect.derived.as_ref().map(|derived| Value::Object(derived.0.clone())));
@@ -110,27 +112,23 @@ fn wanted(expect: &ExpectForm) -> Map<String, Value> {
 static NO_ALERTS: AlertsForm = AlertsForm { active: None, raised: None, cleared: None };
 
 /// The same parts of an asset.
-fn found(expect: &ExpectForm, asset: &Asset) -> Map<String, Value> {
-    let all = json!({
-        "state": asset.state,
-        "derived": asset.derived,
-        "compliant": asset.compliant,
-        "active": sorted(&asset.alerts.active),
-        "raised": sorted(&asset.alerts.raised),
-        "cleared": sorted(&asset.alerts.cleared),
-    });
+fn found(expect: &ExpectForm, asset: &Asset) -> Map {
+    let all = [
+        ("state", Value::Object(asset.state.clone())),
+        ("derived", Value::Object(asset.derived.clone())),
+        ("compliant", asset.compliant.into()),
+        ("active", sorted(&asset.alerts.active)),
+        ("raised", sorted(&asset.alerts.raised)),
+        ("cleared", sorted(&asset.alerts.cleared)),
+    ];
     let wanted = wanted(expect);
-    let parts = all.as_object().into_iter().flatten();
-    parts
-        .filter(|(name, _)| wanted.contains_key(*name))
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .collect()
+    all.into_iter().filter(|(name, _)| wanted.contains_key(name)).collect()
 }
 
 fn sorted(names: &[String]) -> Value {
     let mut names = names.to_vec();
     names.sort_unstable();
-    json!(names)
+    names.iter().map(|name| Value::from(name.as_str())).collect()
 }
 
 /// Whether two values are the same, numbers as numbers: `21` and `21.0` are.
@@ -175,7 +173,7 @@ fn difference(wanted: &Value, found: &Value) -> String {
 
 /// Random objects for properties of merge and execution.
 #[cfg(test)]
-pub(super) fn any_fields() -> impl proptest::strategy::Strategy<Value = Map<String, Value>> {
+pub(super) fn any_fields() -> impl proptest::strategy::Strategy<Value = Map> {
     use proptest::prelude::*;
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use crate::call::Function;
 use crate::codec::Digest;
@@ -166,7 +166,7 @@ impl Compiler<'_> {
     }
 
     fn schema(&mut self, form: &ContractForm) -> Option<StateSchema> {
-        match StateSchema::compile(Value::Object(form.state.value.0.clone())) {
+        match StateSchema::compile((&Value::Object(form.state.value.0.clone())).into()) {
             Ok(schema) => Some(schema),
             Err(fault) => {
                 let at = if fault.pointer.is_empty() {

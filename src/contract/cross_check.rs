@@ -1,7 +1,7 @@
 //! What rules and tests name against what the contract has: a slip of the pen is found at load and
 //! not by the first device.
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use crate::call::Function;
 use crate::codec::yaml::Located;
@@ -120,7 +120,7 @@ impl<'a> Names<'a> {
                 if state::at(self.constants, fields).is_some() {
                     return None;
                 }
-                let help = did_you_mean(&dotted, self.constants.keys().map(String::as_str));
+                let help = did_you_mean(&dotted, self.constants.keys().map(|name| name.as_str()));
                 Some((true, format!("there is no constant `{dotted}`"), help))
             }
             "old_derived" | "derived" => {
@@ -153,7 +153,7 @@ fn kinds_of_type(json_type: JsonType) -> Kinds {
 }
 
 fn kinds_of_value(value: &Value) -> Kinds {
-    kinds_of_type(JsonType::of(value))
+    kinds_of_type(JsonType::of(&value.into()))
 }
 
 impl Compiler<'_> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use crate::codec::json::{Number, Value};
 
 use crate::call::Function;
 use crate::contract::rules::{self, Scope};
@@ -55,7 +55,7 @@ impl Contract {
                 let detail = format!("the asset's key `{name}` is absent");
                 return invalid(InvalidCode::BadArguments, detail);
             }
-            Some(Value::String(text)) => text.clone(),
+            Some(Value::String(text)) => text.to_string(),
             Some(Value::Number(number)) if is_integer(number) => number.to_string(),
             Some(_) => {
                 let detail = format!("the asset's key `{name}` is neither text nor integer");
@@ -109,7 +109,8 @@ impl Contract {
     }
 
     fn without_properties(&self, state: Fields, arguments: &Fields) -> Result<Fields, Verdict> {
-        let known = |name: &String| name == PROPERTIES || self.key.first() == Some(name);
+        let is_key = |name: &str| self.key.first().is_some_and(|key| key == name);
+        let known = |name: &str| name == PROPERTIES || is_key(name);
         if let Some(name) = arguments.keys().find(|name| !known(name)) {
             let detail = format!("`{name}` is no argument of deleteProperties");
             return invalid(InvalidCode::BadArguments, detail);
@@ -194,7 +195,7 @@ impl Contract {
 }
 
 /// An integer as text, without sign of zero, fraction or exponent: the same key for the same number.
-fn is_integer(number: &serde_json::Number) -> bool {
+fn is_integer(number: &Number) -> bool {
     let text = number.as_str();
     let digits = text.strip_prefix('-').unwrap_or(text);
     digits.bytes().all(|byte| byte.is_ascii_digit()) && text != "-0"

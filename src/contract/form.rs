@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use crate::call::Function;
+use crate::codec::json::Map;
 use crate::codec::yaml::{Exact, Located};
 
 /// A contract: functions and rules over the state of assets.
@@ -43,8 +43,8 @@ pub(super) struct ContractForm {
 /// An object of the file, its numbers as they are written.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(from = "BTreeMap<String, Exact>")]
-#[schemars(with = "Map<String, Value>")]
-pub(super) struct ExactFields(pub Map<String, Value>);
+#[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+pub(super) struct ExactFields(pub Map);
 
 impl From<BTreeMap<String, Exact>> for ExactFields {
     fn from(fields: BTreeMap<String, Exact>) -> Self {
@@ -201,6 +201,6 @@ pub(super) struct AlertsForm {
 
 /// JSON Schema of a contract file's documents, for editors.
 #[must_use]
-pub fn json_schema() -> Value {
+pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(ContractForm).to_value()
 }

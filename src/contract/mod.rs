@@ -38,6 +38,7 @@ mod memory;
 mod rules;
 mod samples;
 mod schema;
+mod schema_value;
 mod set;
 mod state;
 mod verdict;
@@ -52,7 +53,7 @@ pub use verdict::{InvalidCode, Verdict};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use crate::call::Function;
 use crate::codec::Digest;
@@ -171,7 +172,7 @@ impl Contract {
 
     /// JSON Schema of the device's state, as it was written.
     #[must_use]
-    pub fn state_schema(&self) -> &Value {
+    pub fn state_schema(&self) -> &serde_json::Value {
         self.schema.document()
     }
 

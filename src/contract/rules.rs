@@ -1,6 +1,6 @@
 //! The rules of a contract: what they see, and what they decide.
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use crate::contract::asset::Alerts;
 use crate::contract::form::AlertSeverity;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::call::Function;
+use crate::codec::json;
 use crate::contract::Contract;
 use crate::contract::execute::PROPERTIES;
 use crate::contract::state;
@@ -12,31 +13,33 @@ impl Contract {
     /// Sample arguments of each function on offer, made from the state schema: its `examples`,
     /// `default`, `const` and `enum` first, else a value of the declared type.
     #[must_use]
-    pub fn samples(&self) -> Vec<(Function, Value)> {
-        let sample = self.sample(self.schema.document(), 0);
+    pub fn samples(&self) -> Vec<(Function, json::Value)> {
+        let sample = json::Value::from(self.sample(self.schema.document(), 0));
         let mut whole = sample.as_object().cloned().unwrap_or_default();
-        if state::at(&whole, &self.key).is_none_or(|key| !key.is_string() && !key.is_u64()) {
-            state::put(&mut whole, &self.key, json!("asset-1"));
+        let is_key = |key: &json::Value| key.as_str().is_some() || key.as_u64().is_some();
+        if !state::at(&whole, &self.key).is_some_and(is_key) {
+            state::put(&mut whole, &self.key, "asset-1".into());
         }
         let functions = self.functions.offered.iter();
         functions.map(|function| (*function, self.sample_call(*function, &whole))).collect()
     }
 
-    fn sample_call(&self, function: Function, whole: &Map<String, Value>) -> Value {
-        let mut arguments = Map::new();
+    fn sample_call(&self, function: Function, whole: &json::Map) -> json::Value {
+        let mut arguments = json::Map::new();
         match function {
-            Function::Create | Function::Update | Function::Replace => return json!(whole),
+            Function::Create | Function::Update | Function::Replace => return whole.clone().into(),
             Function::Delete => {}
             Function::DeleteProperties => {
-                let other = whole.keys().find(|name| self.key.first() != Some(*name));
-                let named = other.map_or("extension", String::as_str);
-                arguments.insert(PROPERTIES.to_owned(), json!([named]));
+                let is_key = |name: &str| self.key.first().is_some_and(|key| key == name);
+                let other = whole.keys().find(|name| !is_key(name));
+                let named = other.map_or("extension", |name| name.as_str());
+                arguments.insert(PROPERTIES, vec![json::Value::from(named)].into());
             }
         }
         if let Some(key) = state::at(whole, &self.key) {
             state::put(&mut arguments, &self.key, key.clone());
         }
-        Value::Object(arguments)
+        arguments.into()
     }
 
     fn sample(&self, schema: &Value, depth: usize) -> Value {

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use jsonschema::Validator;
+use jsonschema::{Draft, Validator};
 use serde_json::Value;
 
+use crate::codec::json;
+use crate::contract::schema_value::States;
 use crate::limits::MAX_JSON_DEPTH;
 
 /// A JSON type.
@@ -89,7 +91,7 @@ pub enum FieldType {
 /// A compiled state schema.
 pub(super) struct StateSchema {
     document: Value,
-    validator: Validator,
+    validator: Validator<States>,
 }
 
 impl fmt::Debug for StateSchema {
@@ -111,7 +113,7 @@ impl StateSchema {
             let message = format!("`{reference}` is outside of this schema and is never fetched");
             return Err(SchemaFault { pointer, message });
         }
-        let options = jsonschema::draft202012::options().offline();
+        let options = jsonschema::options_for::<States>().with_draft(Draft::Draft202012).offline();
         let validator = options.build(&document).map_err(|error| SchemaFault {
             pointer: error.instance_path().to_string(),
             message: error.to_string(),
@@ -129,7 +131,7 @@ impl StateSchema {
     }
 
     /// What is wrong with a state; `None` where nothing is. Of several faults always the same one.
-    pub(super) fn fault(&self, state: &Value) -> Option<String> {
+    pub(super) fn fault(&self, state: &json::Value) -> Option<String> {
         if self.validator.is_valid(state) {
             return None;
         }
@@ -403,7 +405,7 @@ mod tests {
             .collect();
         let state: serde_json::Map<_, _> =
             (0..40).map(|n| (format!("p{n:02}"), json!(n))).collect();
-        let state = Value::Object(state);
+        let state = json::Value::from(Value::Object(state));
         for _ in 0..10 {
             let schema = compile(json!({"properties": properties}));
             assert_eq!(schema.fault(&state).unwrap(), "p00: 0 is not of type \"string\"");
@@ -427,7 +429,7 @@ mod tests {
             (r#"{"step": 0.35}"#, false),
         ];
         for (text, valid) in cases {
-            let state: Value = serde_json::from_str(text).unwrap();
+            let state = json::parse(text.as_bytes()).unwrap();
             assert_eq!(schema.fault(&state).is_none(), valid, "{text}");
         }
     }

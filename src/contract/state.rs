@@ -1,9 +1,9 @@
 //! Changes to a state: deep merge, properties by dotted path, size.
 
-use serde_json::{Map, Value};
+use crate::codec::json::{Map, Value};
 
 /// The fields of a JSON object.
-pub(super) type Fields = Map<String, Value>;
+pub(super) type Fields = Map;
 
 /// What a `null` in an update means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,23 +17,36 @@ pub(super) enum Nulls {
 /// The old state with the update's values in place: objects merge deeply, everything else replaces,
 /// also an object over a scalar and an array over an array.
 pub(super) fn merged(old: &Fields, update: &Fields, nulls: Nulls) -> Fields {
-    let kept = old.iter().filter(|(name, _)| !update.contains_key(*name));
-    let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
-    let updated = update.iter().filter_map(|(name, value)| {
-        let value = match (old.get(name), value) {
-            (_, Value::Null) if nulls == Nulls::Delete => return None,
-            (Some(Value::Object(old)), Value::Object(update)) => {
-                Value::Object(merged(old, update, nulls))
-            }
-            (_, Value::Object(update)) if nulls == Nulls::Delete => {
-                Value::Object(merged(&Fields::new(), update, nulls))
-            }
-            (_, value) => value.clone(),
-        };
-        Some((name.clone(), value))
-    });
-    // Collected at once: the map is built of two sorted runs instead of grown name by name.
-    kept.chain(updated).collect()
+    // Both are sorted by name: one walk along the two.
+    let mut old = old.iter().peekable();
+    let mut merged = Fields::with_capacity(old.len().max(update.len()));
+    for (name, value) in update {
+        while let Some((kept, value)) = old.next_if(|(old, _)| *old < name) {
+            merged.push_last(kept.clone(), value.clone());
+        }
+        let replaced = old.next_if(|(old, _)| *old == name).map(|(_, value)| value);
+        if let Some(value) = updated(replaced, value, nulls) {
+            merged.push_last(name.clone(), value);
+        }
+    }
+    for (kept, value) in old {
+        merged.push_last(kept.clone(), value.clone());
+    }
+    merged
+}
+
+/// The value that an update leaves; `None` where it takes the field out.
+fn updated(old: Option<&Value>, update: &Value, nulls: Nulls) -> Option<Value> {
+    Some(match (old, update) {
+        (_, Value::Null) if nulls == Nulls::Delete => return None,
+        (Some(Value::Object(old)), Value::Object(update)) => {
+            Value::Object(merged(old, update, nulls))
+        }
+        (_, Value::Object(update)) if nulls == Nulls::Delete => {
+            Value::Object(merged(&Fields::new(), update, nulls))
+        }
+        (_, value) => value.clone(),
+    })
 }
 
 /// The value at a path of names.
@@ -59,11 +72,11 @@ pub(super) fn put(fields: &mut Fields, path: &[String], value: Value) {
     match path {
         [] => {}
         [name] => {
-            fields.insert(name.clone(), value);
+            fields.insert(name.as_str(), value);
         }
         [name, rest @ ..] => {
-            let inner = fields.entry(name.clone()).or_insert_with(|| Value::Object(Fields::new()));
-            if !inner.is_object() {
+            let inner = fields.get_or_insert(name, || Value::Object(Fields::new()));
+            if inner.as_object().is_none() {
                 *inner = Value::Object(Fields::new());
             }
             if let Value::Object(inner) = inner {
@@ -79,8 +92,9 @@ pub(super) fn fits(parts: &[&Fields], max_bytes: usize) -> bool {
     if parts.iter().map(|fields| estimate(fields)).sum::<usize>() <= max_bytes {
         return true;
     }
-    let written = parts.iter().map(|fields| serde_json::to_vec(fields).map(|bytes| bytes.len()));
-    written.sum::<Result<usize, _>>().is_ok_and(|bytes| bytes <= max_bytes)
+    let mut bytes = Vec::new();
+    parts.iter().for_each(|fields| fields.write_to(&mut bytes));
+    bytes.len() <= max_bytes
 }
 
 fn estimate(fields: &Fields) -> usize {
@@ -104,8 +118,8 @@ fn text_bytes(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use crate::codec::json::json;
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
     use crate::contract::checks::any_fields;
@@ -194,7 +208,7 @@ mod tests {
                 }
             }
             for (name, value) in &update {
-                if !value.is_object() {
+                if value.as_object().is_none() {
                     prop_assert_eq!(result.get(name), Some(value));
                 }
             }

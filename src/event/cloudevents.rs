@@ -1,9 +1,9 @@
 //! `CloudEvents` 1.0 in its Kafka binding: attributes in headers (binary mode) or in the value
 //! (structured mode).
 
+use crate::codec::json::Value;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::Value;
 
 use crate::event::ways::{Found, Identity, refused, sent_time};
 use crate::event::{Cause, Device, EventInfo, Record, Rejection, decoder};

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use crate::codec::Digest;
 use crate::codec::json::{self, JsonErrorKind};
@@ -184,10 +184,10 @@ fn check_identity(device: &Device, info: &EventInfo) -> Result<(), Rejection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::json::json;
     use crate::codec::yaml;
     use crate::event::{Headers, SourcePartition};
     use proptest::prelude::*;
-    use serde_json::json;
 
     type HeaderList<'a> = &'a [(&'a str, &'a str)];
 

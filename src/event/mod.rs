@@ -14,7 +14,7 @@ pub use decoder::{BAD_ENVELOPE_HEADER, Decoder};
 pub use identity::{IdentityForm, PathsForm, TopicPlaceForm, WayForm};
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 /// One record as the source gives it. Borrows from the batch that it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use crate::event::Record;
 use crate::limits::MAX_PATH_BYTES;
@@ -181,8 +181,8 @@ fn root(steps: Vec<Step>) -> Option<Root> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::json::json;
     use crate::event::{Headers, SourcePartition};
-    use serde_json::json;
 
     fn check(path: &str, expected: Option<Selected<'_>>) {
         let partition = SourcePartition::new("t", 3);

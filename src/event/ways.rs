@@ -1,9 +1,9 @@
 //! The ways of IBM's platform and its bridges: key JSON, `type:id`, MQTT topics; and configured paths.
 
+use crate::codec::json::Value;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::event::identity::{Paths, Selector};
 use crate::event::path::{Selected, SingularPath};
@@ -74,8 +74,6 @@ pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
     Ok(Found::Known(Identity { device, info, payload: None }))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Wrapped<'a> {
     type_id: &'a str,
     device_id: &'a str,
@@ -85,13 +83,32 @@ struct Wrapped<'a> {
     payload: &'a str,
 }
 
+impl<'a> Wrapped<'a> {
+    fn of(body: &'a Value) -> Option<Self> {
+        let text = |name: &str| body.get(name)?.as_str();
+        // What is there must be a text, or null where it may be absent.
+        let optional = |name: &str| match body.get(name) {
+            None | Some(Value::Null) => Some(None),
+            Some(value) => value.as_str().map(Some),
+        };
+        Some(Self {
+            type_id: text("typeId")?,
+            device_id: text("deviceId")?,
+            event_id: optional("eventId")?,
+            format: optional("format")?,
+            timestamp: optional("timestamp")?,
+            payload: text("payload")?,
+        })
+    }
+}
+
 /// The platform's sample connector: key `type:id`, the payload in base64 within the value.
 pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Rejection> {
     let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
     let Some((key_type, key_id)) = key.and_then(|key| key.split_once(':')) else {
         return Ok(Found::Not("the key is not `type:id`"));
     };
-    let Ok(wrapped) = Wrapped::deserialize(body) else {
+    let Some(wrapped) = Wrapped::of(body) else {
         return Ok(Found::Not("the value has no texts `typeId`, `deviceId` and `payload`"));
     };
     if (wrapped.type_id, wrapped.device_id) != (key_type, key_id) {

@@ -34,12 +34,12 @@ pub use kinds::Kinds;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::codec::json::{Map, Value};
 use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::common::types::CelBool;
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError};
-use serde_json::{Map, Value};
 
 use crate::fault::Place;
 
@@ -76,7 +76,7 @@ pub enum Bound<'a> {
     /// Any JSON value.
     Value(&'a Value),
     /// The fields of a JSON object.
-    Object(&'a Map<String, Value>),
+    Object(&'a Map),
     /// An integer.
     Integer(i64),
     /// A text.

@@ -1,7 +1,7 @@
 //! Expressions from text to value: what compiles, what each comes to, and the bounds.
 
+use crate::codec::json::json;
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::functions::{ENVIRONMENT, OPERATORS};
 use super::*;

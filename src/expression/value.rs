@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use crate::codec::json::{Map, Number, Value};
 use cel::ExecutionError;
 use cel::common::types::{
     CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt, Kind,
 };
 use cel::common::value::Val;
-use serde_json::{Map, Number, Value};
 
 use crate::expression::{Bound, EvaluationError};
 use crate::limits::{MAX_EXPRESSION_NODES, MAX_JSON_DEPTH};
@@ -103,7 +103,7 @@ fn convert<'a>(
 }
 
 fn from_fields<'a>(
-    fields: &'a Map<String, Value>,
+    fields: &'a Map,
     depth: usize,
     nodes: &mut usize,
 ) -> Result<Box<dyn Val + 'a>, String> {
@@ -147,7 +147,7 @@ pub(super) fn to_json(value: &dyn Val) -> Result<Value, EvaluationError> {
         return Ok(Value::Bool(*truth.inner()));
     }
     if let Some(text) = value.downcast_ref::<CelString>() {
-        return Ok(Value::String(text.inner().to_owned()));
+        return Ok(Value::from(text.inner()));
     }
     if value.get_type().kind() == Kind::NullType {
         return Ok(Value::Null);
@@ -163,7 +163,7 @@ pub(super) fn to_json(value: &dyn Val) -> Result<Value, EvaluationError> {
 }
 
 fn object_to_json(map: &CelMap<'_>) -> Result<Value, EvaluationError> {
-    let mut fields = Map::new();
+    let mut fields = Vec::with_capacity(map.inner().len());
     let mut entries: Vec<_> = map.inner().iter().collect();
     // Only for the error: which of several bad entries it names must not depend on the map.
     entries.sort_by(|left, right| left.0.cmp(right.0));
@@ -172,9 +172,9 @@ fn object_to_json(map: &CelMap<'_>) -> Result<Value, EvaluationError> {
             let message = "the result has a map whose keys are not text".to_owned();
             return Err(EvaluationError::Failed(message));
         };
-        fields.insert(name.inner().to_owned(), to_json(value.as_ref())?);
+        fields.push((name.inner(), to_json(value.as_ref())?));
     }
-    Ok(Value::Object(fields))
+    Ok(Value::Object(fields.into_iter().collect()))
 }
 
 /// Number of values in a value, itself included; stops counting past the limit.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use super::convert::FieldType;
 use super::document::Part;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::codec::json::{Number, Value};
 use schemars::JsonSchema;
-use serde_json::{Number, Value};
 
 use crate::codec::{json, number};
 use crate::event::time;
@@ -77,8 +77,8 @@ impl FieldType {
             | (Self::Number, Value::Number(_))
             | (Self::Object, Value::Object(_))
             | (Self::Array, Value::Array(_)) => return Ok(value.into_owned()),
-            (Self::String, Value::Number(number)) => Some(Value::String(number.to_string())),
-            (Self::String, Value::Bool(flag)) => Some(Value::String(flag.to_string())),
+            (Self::String, Value::Number(number)) => Some(number.as_str().into()),
+            (Self::String, Value::Bool(flag)) => Some(flag.to_string().into()),
             (Self::Boolean, Value::String(text)) => text.parse().ok().map(Value::Bool),
             (Self::Number, Value::String(text)) => number_of(text).map(Value::Number),
             (Self::Integer, Value::Number(number)) => integer_of(number),
@@ -106,7 +106,7 @@ fn number_of(text: &str) -> Option<Number> {
 }
 
 fn integer_of(number: &Number) -> Option<Value> {
-    let is_plain = number.as_str() != "-0" && (number.is_i64() || number.is_u64());
+    let is_plain = number.as_str() != "-0" && number.is_integer();
     if is_plain {
         return Some(Value::Number(number.clone()));
     }
@@ -118,7 +118,7 @@ fn milliseconds(number: &Number) -> Option<i64> {
 }
 
 fn instant(ms: Option<i64>) -> Option<Value> {
-    time::format(ms?).map(Value::String)
+    time::format(ms?).map(Value::from)
 }
 
 /// A value in a message: short, and with its control characters escaped.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use serde_json::{Map, Value};
+use crate::codec::json::{Map, Value};
 
 use super::jsonpath::{Step, Work, resolve};
 use crate::event::{Event, time};

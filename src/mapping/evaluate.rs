@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use crate::codec::json::{Map, Value};
 
 use super::Mapping;
 use super::document::{Document, Item, Part, Scope};
@@ -137,15 +137,15 @@ fn elements<'a>(
 }
 
 /// Puts a value where its names lead. Compiling made sure that no value stands on the way.
-fn insert(arguments: &mut Map<String, Value>, names: &[String], value: Value) {
+fn insert(arguments: &mut Map, names: &[String], value: Value) {
     let Some((name, way)) = names.split_last() else { return };
     let mut object = arguments;
     for name in way {
-        let inner = object.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new()));
+        let inner = object.get_or_insert(name, || Value::Object(Map::new()));
         let Value::Object(inner) = inner else { return };
         object = inner;
     }
-    object.insert(name.clone(), value);
+    object.insert(name.as_str(), value);
 }
 
 /// The bytes that the JSON text of a value takes, where every reader takes that text back: it is

@@ -1,6 +1,6 @@
 //! What no field takes, kept under `extension`.
 
-use serde_json::{Map, Value};
+use crate::codec::json::{Map, Value};
 
 use super::document::{Part, Scope};
 use crate::expression::Expression;
@@ -52,7 +52,7 @@ impl Taken {
         elements.iter().for_each(|element| self.add(element));
         self.values.sort_unstable();
         let of_payload = scope.part(Part::Payload).and_then(|payload| self.left(payload));
-        let parts: Map<String, Value> = [(Part::Payload, of_payload), (Part::Item, of_item)]
+        let parts: Map = [(Part::Payload, of_payload), (Part::Item, of_item)]
             .into_iter()
             .filter_map(|(part, rest)| Some((part.name().to_owned(), rest?)))
             .collect();
@@ -66,7 +66,7 @@ impl Taken {
         }
         match value {
             Value::Object(members) if !members.is_empty() => {
-                let kept: Map<String, Value> = members
+                let kept: Map = members
                     .iter()
                     .filter_map(|(name, value)| Some((name.clone(), self.left(value)?)))
                     .collect();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use super::convert::{FieldType, shown};
 use super::document::{Part, Scope};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::document::{Document, Part, Scope};
+use crate::codec::json::Value;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
 
@@ -106,10 +107,7 @@ impl Condition {
 }
 
 /// The variables of an expression that are there.
-pub(super) fn variables<'a>(
-    scope: Scope<'a>,
-    parts: &[Part],
-) -> Vec<(&'static str, &'a serde_json::Value)> {
+pub(super) fn variables<'a>(scope: Scope<'a>, parts: &[Part]) -> Vec<(&'static str, &'a Value)> {
     let given = parts.iter().filter_map(|part| Some((part.name(), scope.part(*part)?)));
     given.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use crate::codec::json::{Text, Value};
 use similar::TextDiff;
 
 use super::form::{EventForm, ExpectForm, KafkaForm, RecordForm, RejectedForm, TestForm};
@@ -193,7 +193,7 @@ fn is_equal(left: &Value, right: &Value) -> bool {
             left.len() == right.len() && left.iter().zip(right).all(|(l, r)| is_equal(l, r))
         }
         (Value::Object(left), Value::Object(right)) => {
-            let same = |((name, left), (other, right)): ((&String, &Value), (&String, &Value))| {
+            let same = |((name, left), (other, right)): ((&Text, &Value), (&Text, &Value))| {
                 name == other && is_equal(left, right)
             };
             left.len() == right.len() && left.iter().zip(right).all(same)

@@ -1,7 +1,7 @@
 //! Mappings from text to payloads: what loads, what matches, what each field comes to.
 
+use crate::codec::json::{Value, json};
 use proptest::prelude::*;
-use serde_json::{Value, json};
 
 use super::*;
 use crate::codec::{Writer, json as strict};
@@ -581,7 +581,7 @@ fn the_schema_describes_the_form() {
         ("{mapping: m, contract: c, function: update, tests: [{name: t, expect: filtred}]}", false),
     ] {
         let document = &yaml::documents(Path::new("m.yaml"), text).unwrap()[0];
-        let value: Value = document.parse(Path::new("m.yaml")).unwrap();
+        let value: serde_json::Value = document.parse(Path::new("m.yaml")).unwrap();
         assert_eq!(validator.is_valid(&value), valid, "{text}");
         let parsed = document.parse::<form::MappingForm>(Path::new("m.yaml"));
         assert_eq!(parsed.is_ok(), valid, "{text} {parsed:?}");
@@ -628,13 +628,13 @@ fn bodies() -> impl Strategy<Value = Value> {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
             proptest::collection::btree_map("[abc]", inner, 0..4)
-                .prop_map(|members| members.into_iter().collect::<Value>()),
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     });
     prop_oneof![
         1 => tree.clone(),
         4 => proptest::collection::btree_map("[abc]", tree, 0..4)
-            .prop_map(|members| members.into_iter().collect::<Value>()),
+            .prop_map(|members| Value::Object(members.into_iter().collect())),
     ]
 }
 

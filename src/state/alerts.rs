@@ -144,15 +144,15 @@ pub fn decode(bytes: &[u8]) -> Result<Box<[Since]>, DecodeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::json::{Map, json};
     use crate::contract::{Alerts, Asset};
-    use serde_json::json;
 
     fn asset(active: &[&str]) -> Vec<u8> {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let alerts = Alerts { active: names(active), raised: vec![], cleared: vec![] };
         let state = json!({"assetID": "a", "active": ["X"]});
         let state = state.as_object().unwrap().clone();
-        Asset { alerts, compliant: true, derived: serde_json::Map::new(), state }.to_bytes()
+        Asset { alerts, compliant: true, derived: Map::new(), state }.to_bytes()
     }
 
     fn since(alerts: &ActiveAlerts, contract: &str, key: &str) -> Vec<(String, i64)> {

@@ -1,7 +1,6 @@
 //! Which assets a listing gives.
 
-use serde_json::Value;
-
+use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 
 /// Which assets a listing gives.
@@ -20,7 +19,7 @@ impl Filter {
         let has_field = |(path, text): &(String, String)| {
             field(asset, path).is_some_and(|value| match value {
                 Value::String(found) => found == text,
-                other => serde_json::from_str::<Value>(text).is_ok_and(|value| value == *other),
+                other => json::parse(text.as_bytes()).is_ok_and(|value| value == *other),
             })
         };
         key.starts_with(&self.prefix)

@@ -12,7 +12,7 @@ pub use submission::{
 
 use std::sync::{Arc, OnceLock};
 
-use serde_json::Value;
+use crate::codec::json::{self, Value};
 
 use crate::call::{Function, Payload};
 use crate::codec::{DecodeError, Digest, Reader, Writer};
@@ -51,8 +51,7 @@ impl Arguments {
     /// Serialises a value to its canonical bytes and keeps both.
     #[must_use]
     pub fn from_value(value: Value) -> Self {
-        // A JSON value has text keys only, so it always serialises.
-        let bytes = serde_json::to_vec(&value).unwrap_or_default().into_boxed_slice();
+        let bytes = value.to_bytes().into_boxed_slice();
         Self { bytes, value: OnceLock::from(value) }
     }
 
@@ -71,7 +70,7 @@ impl Arguments {
     /// The value; `null` where the bytes are no JSON, which no honest signer writes.
     #[must_use]
     pub fn value(&self) -> &Value {
-        self.value.get_or_init(|| serde_json::from_slice(&self.bytes).unwrap_or(Value::Null))
+        self.value.get_or_init(|| json::parse(&self.bytes).unwrap_or_default())
     }
 }
 

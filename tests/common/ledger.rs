@@ -149,6 +149,7 @@ pub fn transaction(offset: u64, note: &str) -> Transaction {
         _ => json!({"assetID": key, "temperature": temperature, "note": note}),
     };
     let mapping = Digest::of(MAPPING.as_bytes());
+    let arguments = arguments.into();
     let payload = Payload { contract: contract.into(), function, arguments, mapping };
     let id = SourcePosition { partition: partition(), offset, output: 0 };
     let time_ms = 1_700_000_000_000 + i64::try_from(offset).unwrap() * 1_000;

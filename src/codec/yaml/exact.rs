@@ -8,10 +8,9 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
 
 use super::Located;
-use crate::codec::json;
+use crate::codec::json::{self, Map, Number, Value};
 use crate::fault::Place;
 
 thread_local! {
@@ -36,7 +35,9 @@ impl<'de> Deserialize<'de> for Exact {
         let Located { value, place } = Located::<Plain>::deserialize(deserializer)?;
         Ok(Self(match value {
             Plain::Value(value) => value,
-            Plain::Float(float) => written(place, float).or(Number::from_f64(float)).into(),
+            Plain::Float(float) => {
+                written(place, float).or(Number::from_f64(float)).map_or(Value::Null, Value::Number)
+            }
         }))
     }
 }
@@ -111,11 +112,11 @@ impl<'de> Visitor<'de> for PlainVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Plain, A::Error> {
-        let mut members = Map::new();
+        let mut members = Vec::new();
         while let Some((name, Exact(value))) = access.next_entry::<String, Exact>()? {
-            members.insert(name, value);
+            members.push((name, value));
         }
-        Ok(Plain::Value(Value::Object(members)))
+        Ok(Plain::Value(Value::Object(members.into_iter().collect::<Map>())))
     }
 }
 
@@ -125,11 +126,11 @@ impl schemars::JsonSchema for Exact {
     }
 
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        Value::schema_name()
+        serde_json::Value::schema_name()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        Value::json_schema(generator)
+        serde_json::Value::json_schema(generator)
     }
 }
 

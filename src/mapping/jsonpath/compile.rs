@@ -1,10 +1,10 @@
 //! From the engine's syntax tree to what is evaluated; what the engine takes and RFC 9535 does not
 //! is refused here.
 
+use crate::codec::json::{Number, Value};
 use jsonpath_rust::parser::errors::JsonPathError;
 use jsonpath_rust::parser::model as engine;
 use jsonpath_rust::parser::parse_json_path;
-use serde_json::{Number, Value};
 
 use super::PathError;
 use super::filter::{Filter, Operand, Operator, Pattern, Query};
@@ -368,7 +368,7 @@ fn value(literal: engine::Literal) -> Result<Operand, Refusal> {
             Some(number) => number.into(),
             None => return Err("a number is beyond the range of a 64-bit float".to_owned()),
         },
-        engine::Literal::String(text) => Value::String(text),
+        engine::Literal::String(text) => Value::from(text),
         engine::Literal::Bool(value) => Value::Bool(value),
         engine::Literal::Null => Value::Null,
     }))

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::codec::json::Value;
 use regex::{Regex, RegexBuilder};
-use serde_json::Value;
 
 use super::steps::{Step, resolve};
 use super::walk::{NODE_WORK, Segment, Selector, Walk};

@@ -28,6 +28,7 @@
 
 mod compile;
 mod filter;
+mod queryable;
 mod steps;
 mod walk;
 
@@ -35,7 +36,7 @@ pub use steps::{Step, resolve};
 
 use std::cell::Cell;
 
-use serde_json::Value;
+use crate::codec::json::Value;
 
 use crate::limits::{MAX_PATH_NODES, MAX_PATH_WORK};
 

@@ -1,7 +1,7 @@
 //! Queries from text to nodes, and the bounds on both.
 
+use crate::codec::json::json;
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::*;
 use crate::codec::json as strict;
@@ -212,7 +212,7 @@ fn documents() -> impl Strategy<Value = Value> {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             proptest::collection::btree_map("[ab']{1,2}", inner, 0..4)
-                .prop_map(|members| members.into_iter().collect()),
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
 }

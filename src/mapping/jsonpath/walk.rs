@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
+use crate::codec::json::Value;
 use jsonpath_rust::parser::model::{JpQuery, Segment as EngineSegment, Selector as EngineSelector};
 use jsonpath_rust::query::js_path_process;
 use regex::Regex;
-use serde_json::Value;
 
 use super::filter::Filter;
 use super::steps::push_name;

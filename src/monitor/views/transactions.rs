@@ -1,7 +1,7 @@
 //! Transactions, what they changed, and the proof that they are in the ledger.
 
+use crate::codec::json::{self, Value};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::codec::Digest;
 use crate::contract::{Asset, Verdict};
@@ -123,7 +123,7 @@ impl WriteView {
     fn new(write: &StoredWrite) -> Self {
         Self {
             key: write.key.to_string(),
-            asset: write.value.as_deref().and_then(|bytes| serde_json::from_slice(bytes).ok()),
+            asset: write.value.as_deref().and_then(|bytes| json::parse(bytes).ok()),
             replaced: write.replaced,
         }
     }

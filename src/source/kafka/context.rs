@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::limits::{KAFKA_REQUEST_TIMEOUT, KAFKA_RETRY_PAUSE};
 use crate::source::collector::Collector;
+use crate::source::kafka::log;
 use crate::source::kafka::settings::{KafkaSettings, Start};
 use crate::source::kafka::start::{Known, first_offset};
 use crate::source::{Assignments, SourceError, SourceHealth};
@@ -309,7 +310,7 @@ impl ConsumerContext for Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        super::log::forward(level, facility, &self.redacted(message));
+        log::forward(level, facility, &self.redacted(message));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -323,7 +324,7 @@ impl ClientContext for Context {
                 self.note(&format!("no broker is reached: {reason}"));
             }
             Some(Code::BrokerTransportFailure | Code::Resolve) => {
-                let reason = without_state(reason);
+                let reason = log::without_state(reason);
                 self.shared().connection = Some(reason.to_owned());
                 // Without a connection it is told with the fact that no broker is reached.
                 if self.health.connected() {
@@ -383,11 +384,6 @@ impl ClientContext for Context {
             }
         }
     }
-}
-
-/// A connection's failure without the library's counters, which make each repetition look new.
-fn without_state(reason: &str) -> &str {
-    reason.rfind(" (after ").map_or(reason, |at| &reason[..at])
 }
 
 fn assign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaResult<()> {

@@ -24,3 +24,8 @@ pub(super) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
         RDKafkaLogLevel::Debug => tracing::debug!("librdkafka: {facility}: {message}"),
     }
 }
+
+/// A connection's failure without the library's counters, which make each repetition look new.
+pub(super) fn without_state(reason: &str) -> &str {
+    reason.rfind(" (after ").map_or(reason, |at| &reason[..at])
+}

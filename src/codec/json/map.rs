@@ -1,0 +1,193 @@
+//! Objects: one sorted list of members.
+
+use super::value::{ABSENT, end, write_text};
+use super::{Text, Value};
+
+/// An object: members sorted by name, each name once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Map {
+    members: Vec<(Text, Value)>,
+}
+
+impl Map {
+    /// An empty object.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { members: Vec::new() }
+    }
+
+    /// An empty object with room for so many members.
+    #[must_use]
+    pub fn with_capacity(members: usize) -> Self {
+        Self { members: Vec::with_capacity(members) }
+    }
+
+    /// Takes members in any order; `Err` where a name stands twice.
+    pub(super) fn from_members(mut members: Vec<(Text, Value)>) -> Result<Self, ()> {
+        if !members.is_sorted_by(|left, right| left.0 < right.0) {
+            members.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+            if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+                return Err(());
+            }
+        }
+        Ok(Self { members })
+    }
+
+    /// Appends a member whose name is behind all others; a caller that cannot promise this uses
+    /// [`Map::insert`].
+    pub(crate) fn push_last(&mut self, name: Text, value: Value) {
+        debug_assert!(self.members.last().is_none_or(|(last, _)| *last < name));
+        self.members.push((name, value));
+    }
+
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.members.binary_search_by(|(member, _)| member.as_str().cmp(name))
+    }
+
+    /// Number of members.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The value of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.find(name).ok().map(|at| &self.members[at].1)
+    }
+
+    /// The value of a name, to change.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.find(name).ok().map(|at| &mut self.members[at].1)
+    }
+
+    /// Whether it has the name.
+    #[must_use]
+    pub fn contains_key(&self, name: &str) -> bool {
+        self.find(name).is_ok()
+    }
+
+    /// Puts a value under a name; gives the one before. Takes time with the number of members: many
+    /// are better collected.
+    pub fn insert(&mut self, name: impl Into<Text>, value: Value) -> Option<Value> {
+        let name = name.into();
+        match self.find(&name) {
+            Ok(at) => Some(std::mem::replace(&mut self.members[at].1, value)),
+            Err(at) => {
+                self.members.insert(at, (name, value));
+                None
+            }
+        }
+    }
+
+    /// The value of a name, put there where it is absent.
+    pub fn get_or_insert(&mut self, name: &str, value: impl FnOnce() -> Value) -> &mut Value {
+        let at = self.find(name).unwrap_or_else(|at| {
+            self.members.insert(at, (name.into(), value()));
+            at
+        });
+        &mut self.members[at].1
+    }
+
+    /// Takes a member out.
+    pub fn remove(&mut self, name: &str) -> Option<Value> {
+        self.find(name).ok().map(|at| self.members.remove(at).1)
+    }
+
+    /// The members in order of their names.
+    pub fn iter(&self) -> Iter<'_> {
+        self.members.iter().map(|(name, value)| (name, value))
+    }
+
+    /// The names in order.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &Text> {
+        self.members.iter().map(|(name, _)| name)
+    }
+
+    /// The values in order of their names.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = &Value> {
+        self.members.iter().map(|(_, value)| value)
+    }
+
+    /// The members in order of their names.
+    #[must_use]
+    pub fn as_slice(&self) -> &[(Text, Value)] {
+        &self.members
+    }
+}
+
+/// The members of an object in order of their names.
+pub type Iter<'a> = std::iter::Map<
+    std::slice::Iter<'a, (Text, Value)>,
+    fn(&'a (Text, Value)) -> (&'a Text, &'a Value),
+>;
+
+impl<'a> IntoIterator for &'a Map {
+    type Item = (&'a Text, &'a Value);
+    type IntoIter = Iter<'a>;
+
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl IntoIterator for Map {
+    type Item = (Text, Value);
+    type IntoIter = std::vec::IntoIter<(Text, Value)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.members.into_iter()
+    }
+}
+
+/// Of equal names the last holds.
+impl<T: Into<Text>> FromIterator<(T, Value)> for Map {
+    fn from_iter<I: IntoIterator<Item = (T, Value)>>(members: I) -> Self {
+        let mut members: Vec<_> =
+            members.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        if !members.is_sorted_by(|left: &(Text, Value), right| left.0 < right.0) {
+            members.sort_by(|left, right| left.0.cmp(&right.0));
+            members.reverse();
+            members.dedup_by(|left, right| left.0 == right.0);
+            members.reverse();
+        }
+        Self { members }
+    }
+}
+
+/// Of equal names the new one holds.
+impl Extend<(Text, Value)> for Map {
+    fn extend<I: IntoIterator<Item = (Text, Value)>>(&mut self, members: I) {
+        *self = std::mem::take(self).into_iter().chain(members).collect();
+    }
+}
+
+impl Map {
+    /// Appends the canonical bytes.
+    pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        let mut separator = b'{';
+        for (name, value) in &self.members {
+            bytes.push(separator);
+            separator = b',';
+            write_text(name, bytes);
+            bytes.push(b':');
+            value.write_to(bytes);
+        }
+        end(separator, b"{}", bytes);
+    }
+}
+
+/// The value of a name; `null` where there is none.
+impl std::ops::Index<&str> for Map {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&ABSENT)
+    }
+}

@@ -1,0 +1,225 @@
+//! A JSON value that is cheap to make, to copy and to drop.
+//!
+//! Texts and numbers of up to 24 bytes stand in the value itself, and an object is one sorted list:
+//! a value costs one allocation for each array and object, not two for each member.
+
+use std::fmt;
+
+use compact_str::CompactString;
+
+use super::{Map, Number};
+
+/// A text: up to 24 bytes of it need no allocation.
+pub type Text = CompactString;
+
+/// Any JSON value.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Value {
+    /// `null`.
+    #[default]
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number in the digits it was sent in.
+    Number(Number),
+    /// A text.
+    String(Text),
+    /// An array.
+    Array(Vec<Value>),
+    /// An object.
+    Object(Map),
+}
+
+impl Value {
+    /// The fields of an object.
+    #[must_use]
+    pub fn as_object(&self) -> Option<&Map> {
+        match self {
+            Self::Object(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The elements of an array.
+    #[must_use]
+    pub fn as_array(&self) -> Option<&Vec<Self>> {
+        match self {
+            Self::Array(elements) => Some(elements),
+            _ => None,
+        }
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// `true` or `false`.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(truth) => Some(*truth),
+            _ => None,
+        }
+    }
+
+    /// A number.
+    #[must_use]
+    pub fn as_number(&self) -> Option<&Number> {
+        match self {
+            Self::Number(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// As [`Number::as_i64`].
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        self.as_number()?.as_i64()
+    }
+
+    /// As [`Number::as_u64`].
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        self.as_number()?.as_u64()
+    }
+
+    /// As [`Number::as_f64`].
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        self.as_number()?.as_f64()
+    }
+
+    /// Whether it is `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// A field of an object.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        self.as_object()?.get(name)
+    }
+
+    /// The value, with `null` left in its place.
+    pub fn take(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    /// Appends the canonical bytes: compact JSON, names sorted, the escapes of `serde_json`.
+    pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Null => bytes.extend_from_slice(b"null"),
+            Self::Bool(true) => bytes.extend_from_slice(b"true"),
+            Self::Bool(false) => bytes.extend_from_slice(b"false"),
+            Self::Number(number) => bytes.extend_from_slice(number.as_str().as_bytes()),
+            Self::String(text) => write_text(text, bytes),
+            Self::Array(elements) => {
+                let mut separator = b'[';
+                for element in elements {
+                    bytes.push(separator);
+                    separator = b',';
+                    element.write_to(bytes);
+                }
+                end(separator, b"[]", bytes);
+            }
+            Self::Object(map) => map.write_to(bytes),
+        }
+    }
+
+    /// The canonical bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes);
+        bytes
+    }
+}
+
+/// Closes an array or object; one that had no element is opened first.
+pub(super) fn end(separator: u8, both: &[u8; 2], bytes: &mut Vec<u8>) {
+    if separator == b',' {
+        bytes.push(both[1]);
+    } else {
+        bytes.extend_from_slice(both);
+    }
+}
+
+/// Appends a text as JSON writes it.
+pub(crate) fn write_text(text: &str, bytes: &mut Vec<u8>) {
+    let plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
+    if text.as_bytes().iter().all(plain) {
+        bytes.push(b'"');
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(b'"');
+    } else {
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(bytes, text);
+    }
+}
+
+/// What is absent.
+pub(super) static ABSENT: Value = Value::Null;
+
+/// The field of an object; `null` where there is none.
+impl std::ops::Index<&str> for Value {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&ABSENT)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every part of it was a text.
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text.into())
+    }
+}
+
+impl From<Number> for Value {
+    fn from(number: Number) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<Vec<Value>> for Value {
+    fn from(elements: Vec<Value>) -> Self {
+        Self::Array(elements)
+    }
+}
+
+impl FromIterator<Value> for Value {
+    fn from_iter<I: IntoIterator<Item = Value>>(elements: I) -> Self {
+        Self::Array(elements.into_iter().collect())
+    }
+}
+
+impl From<Map> for Value {
+    fn from(map: Map) -> Self {
+        Self::Object(map)
+    }
+}
