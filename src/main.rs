@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use ledgerline::cli::{Cli, ExitStatus, exit_status, run};
 
+/// What one thread makes another drops, all the way: the system's allocator is slow at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

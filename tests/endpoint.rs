@@ -102,7 +102,7 @@ fn transaction(offset: u64) -> Transaction {
 fn work(number: u64, signer: &Signer) -> Work {
     let from = number * (PER_BLOCK + 2);
     let (filtered, dead) = (from + PER_BLOCK, from + PER_BLOCK + 1);
-    let transactions = (from..filtered).map(transaction).collect();
+    let transactions: Vec<_> = (from..filtered).map(transaction).collect();
     let partition = partition();
     let record = Record {
         partition: &partition,

@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("getrandom", &["src/transaction/keys.rs", "src/app/"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/monitor/"]),
+    ("mimalloc", &["src/main.rs"]),
     ("regex", &["src/mapping/"]),
     ("rustix", &["src/state/store.rs"]),
     ("sha2", &["src/codec/", "src/source/file.rs"]),

@@ -147,8 +147,12 @@ pub struct Feeding {
 
 impl Feeding {
     /// Lets a fleet write to a broker, no faster than `consumed` tells that its records are read.
-    #[must_use]
-    pub fn start(bootstrap: &str, load: Load, consumed: Consumed, clock: Arc<dyn Clock>) -> Self {
+    pub fn start(
+        bootstrap: &str,
+        load: Load,
+        consumed: Consumed,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AppError> {
         let (sent, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let feeder = Feeder {
             bootstrap: bootstrap.to_owned(),
@@ -158,8 +162,9 @@ impl Feeding {
             sent: sent.clone(),
             end: end.clone(),
         };
-        let thread = std::thread::spawn(move || feeder.run());
-        Self { thread, sent, end }
+        let thread = std::thread::Builder::new().name("fleet".to_owned());
+        let thread = thread.spawn(move || feeder.run()).map_err(demo_error)?;
+        Ok(Self { thread, sent, end })
     }
 
     /// Records handed to the broker so far.

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::Builder;
 
 use crate::app::{AppError, Observe};
 use crate::clock::{Clock, SystemClock};
@@ -13,7 +14,7 @@ use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::{self, Endpoint, Queries, Service};
 use crate::pipeline::status::Status;
-use crate::pipeline::{DeadLetterTopic, Pipeline, Stop, catch_up};
+use crate::pipeline::{DeadLetterTopic, Pipeline, PipelineError, Stop, catch_up};
 use crate::source::{Assignments, FileSource, KafkaSource, Source, SourceHealth};
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, World};
@@ -121,14 +122,16 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
 impl Opened {
     /// Starts the pipeline.
     #[must_use]
-    pub fn start(self) -> Running {
+    pub fn start(self) -> Result<Running, AppError> {
         let Self { pipeline, endpoint, .. } = self;
-        Running { thread: std::thread::spawn(move || pipeline.run()), endpoint }
+        let thread = Builder::new().name("source".to_owned()).spawn(move || pipeline.run());
+        let thread = thread.map_err(|_| PipelineError::Thread("source"))?;
+        Ok(Running { thread, endpoint })
     }
 
     /// Splits off the pipeline, so that what is around it can be looked at while it runs.
     pub fn run(self) -> Result<(), AppError> {
-        self.start().wait()
+        self.start()?.wait()
     }
 }
 

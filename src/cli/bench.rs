@@ -180,7 +180,7 @@ impl Bare<'_> {
             Box::new(move |partition| assignments.next(partition).unwrap_or(0))
         };
         let all = load.records;
-        let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone());
+        let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone())?;
         let mut timer = Timer::new(&*clock, self.args.events);
         let mut read = 0;
         while read < all {
@@ -249,8 +249,8 @@ fn whole_way(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Whole> {
     let (status, clock, stop) = (opened.status.clone(), opened.clock.clone(), opened.stop.clone());
     let goal = load.records;
     let consumed = consumed_by(reader.clone());
-    let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone());
-    let running = opened.start();
+    let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone())?;
+    let running = opened.start()?;
     let mut timer = Timer::new(&*clock, args.events);
     // A record counts once its block is durable and the state has taken it in.
     while world.totals().records < goal && !running.is_finished() {

@@ -89,14 +89,14 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     let before = opened.world.totals().records;
     let goal = (args.events > 0).then_some(before + args.events);
     let consumed = consumed_by(opened.reader.clone());
-    let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, opened.clock.clone());
+    let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, opened.clock.clone())?;
     let show = Show {
         world: opened.world.clone(),
         reader: opened.reader.clone(),
         clock: opened.clock.clone(),
         stop: opened.stop.clone(),
     };
-    let running = opened.start();
+    let running = opened.start()?;
     show.until_done(goal, &feeding, &signals, &|| running.is_finished());
     show.stop.ask();
     let fed = feeding.end();

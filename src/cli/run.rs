@@ -28,7 +28,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
     announce(&opened);
     let signals = watch_signals(opened.stop.clone())?;
     let (reader, stop) = (opened.reader.clone(), opened.stop.clone());
-    let started = opened.start();
+    let started = opened.start()?;
     wait(started, &stop, &signals)?;
     let head = reader.head();
     tracing::info!(blocks = head.height, entries = head.tree_size, root = %head.tree_root, "ended");

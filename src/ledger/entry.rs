@@ -108,13 +108,7 @@ impl Entry {
             Self::Transaction { transaction, verdict, writes } => {
                 writer.byte(TRANSACTION);
                 transaction.encode(writer);
-                let effects = writer.len();
-                encode_verdict(verdict, writer);
-                writer.uint(writes.len() as u64);
-                for write in writes {
-                    write.encode(writer);
-                }
-                effects
+                encode_effects(verdict, writes, writer)
             }
             Self::Definition(definition) => {
                 writer.byte(DEFINITION);
@@ -180,6 +174,28 @@ impl Entry {
             Self::Definition(definition) => Some(definition),
         }
     }
+}
+
+/// Appends the canonical bytes of [`Entry::Transaction`] where those of its transaction are there
+/// already. Returns where the effects begin.
+pub fn encode_executed(
+    transaction: &[u8],
+    (verdict, writes): (&Verdict, &[StoredWrite]),
+    writer: &mut Writer,
+) -> usize {
+    writer.byte(TRANSACTION);
+    writer.raw(transaction);
+    encode_effects(verdict, writes, writer)
+}
+
+fn encode_effects(verdict: &Verdict, writes: &[StoredWrite], writer: &mut Writer) -> usize {
+    let effects = writer.len();
+    encode_verdict(verdict, writer);
+    writer.uint(writes.len() as u64);
+    for write in writes {
+        write.encode(writer);
+    }
+    effects
 }
 
 impl StoredWrite {

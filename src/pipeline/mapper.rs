@@ -11,7 +11,7 @@ use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
 use crate::mapping::{MappingSet, Outcome};
 use crate::pipeline::status::{Stage, Status};
 use crate::source::{Batch, Generation};
-use crate::transaction::Transaction;
+use crate::transaction::{Encoded, Transaction};
 
 /// What became of consecutive records of one partition.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct MappedBatch {
     /// Number of records.
     pub records: u64,
     /// Their transactions, in order.
-    pub transactions: Vec<Transaction>,
+    pub transactions: Vec<Encoded>,
     /// Bytes of all arguments.
     pub argument_bytes: usize,
     /// Offsets of records that no mapping matched.
@@ -94,7 +94,7 @@ impl MapStage {
     }
 
     /// The transactions of a record; `None` where no mapping matches.
-    fn map_record(&self, record: &Record<'_>) -> Result<Option<Vec<Transaction>>, Rejection> {
+    fn map_record(&self, record: &Record<'_>) -> Result<Option<Vec<Encoded>>, Rejection> {
         let event = self.decoder.decode(record)?;
         match self.mappings.evaluate(&event) {
             Outcome::Mapped(payloads) => Ok(Some(transactions(&event, payloads))),
@@ -105,12 +105,12 @@ impl MapStage {
 }
 
 impl MappedBatch {
-    fn take(&mut self, record: &Record<'_>, result: Result<Option<Vec<Transaction>>, Rejection>) {
+    fn take(&mut self, record: &Record<'_>, result: Result<Option<Vec<Encoded>>, Rejection>) {
         self.records += 1;
         self.next = record.offset + 1;
         match result {
             Ok(Some(transactions)) => {
-                let bytes = |made: &Transaction| made.arguments.bytes().len();
+                let bytes = |made: &Encoded| made.transaction().arguments.bytes().len();
                 self.argument_bytes += transactions.iter().map(bytes).sum::<usize>();
                 self.transactions.extend(transactions);
             }
@@ -121,7 +121,7 @@ impl MappedBatch {
 }
 
 /// Gives each payload its position.
-fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Transaction> {
+fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Encoded> {
     let device = match (event.device.device_type.as_str(), event.device.id.as_str()) {
         ("", "") => String::new(),
         (device_type, id) => format!("{device_type}:{id}"),
@@ -130,7 +130,7 @@ fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Transaction> {
     let transaction = |(output, payload)| {
         let partition = event.partition.clone();
         let id = SourcePosition { partition, offset: event.offset, output };
-        Transaction::new(id, (time_ms, device.clone()), event.record_digest, payload)
+        Transaction::new(id, (time_ms, device.clone()), event.record_digest, payload).into()
     };
     (0..).zip(payloads).map(transaction).collect()
 }

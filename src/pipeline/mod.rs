@@ -26,7 +26,7 @@ pub use write_loop::SubmissionLimits;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::clock::Clock;
 use crate::event::Decoder;
@@ -132,6 +132,18 @@ impl Failure {
     }
 }
 
+/// Starts a stage's thread under its name. Where there is none to be had, the failure says so and
+/// the other stages come to their end.
+fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &'static str,
+    failure: &Failure,
+    stage: impl FnOnce() + Send + 'scope,
+) -> Option<ScopedJoinHandle<'scope, ()>> {
+    let thread = Builder::new().name(name.to_owned()).spawn_scoped(scope, stage);
+    thread.inspect_err(|_| failure.set(PipelineError::Thread(name))).ok()
+}
+
 impl Pipeline {
     /// Runs until the source ends, a stop is asked for, or a stage fails; then drains: what was
     /// taken in becomes durable and applied, and the source is told so, before this returns.
@@ -144,7 +156,7 @@ impl Pipeline {
     fn run_stages<'scope>(self, scope: &'scope Scope<'scope, '_>, failure: &Failure) {
         let drained = Arc::new(AtomicBool::new(false));
         let (mapped_in, mapped_out) = sync_channel(MAX_QUEUED_BATCHES);
-        let queues = self.start_mappers(scope, &mapped_in);
+        let queues = self.start_mappers(scope, failure, &mapped_in);
         drop(mapped_in);
         let following = self.start_followers(scope, failure, &drained);
         let write_loop = WriteLoop {
@@ -156,7 +168,7 @@ impl Pipeline {
             status: self.status.clone(),
         };
         let write_failure = failure.clone();
-        let writing = scope.spawn(move || {
+        let writing = spawn(scope, "write-loop", failure, move || {
             // Ends when every mapper has ended; what was taken in is then durable.
             write_loop.run(&mapped_out).unwrap_or_else(|error| write_failure.set(error));
         });
@@ -171,8 +183,8 @@ impl Pipeline {
         let taken = intake.run();
         // Closes the queues: the mappers end, then the write loop, then the followers.
         let mut source = intake.into_source();
-        if writing.join().is_err() {
-            failure.set(PipelineError::Thread("write loop"));
+        if writing.is_some_and(|thread| thread.join().is_err()) {
+            failure.set(PipelineError::Thread("write-loop"));
         }
         drained.store(true, Ordering::SeqCst);
         for follower in following {
@@ -187,6 +199,7 @@ impl Pipeline {
     fn start_mappers<'scope>(
         &self,
         scope: &'scope Scope<'scope, '_>,
+        failure: &Failure,
         out: &SyncSender<MappedBatch>,
     ) -> Vec<SyncSender<Batch>> {
         let mut queues = Vec::new();
@@ -200,7 +213,7 @@ impl Pipeline {
                 status: self.status.clone(),
             };
             let out = out.clone();
-            scope.spawn(move || stage.run(&batches_out, &out));
+            spawn(scope, "mapper", failure, move || stage.run(&batches_out, &out));
         }
         queues
     }
@@ -222,8 +235,8 @@ impl Pipeline {
                 after_savepoint: (number == 0).then(|| self.after_savepoint.clone()),
             };
             let (failure, drained) = (failure.clone(), drained.clone());
-            following.push(scope.spawn(move || {
-                let name = follower.projection.name();
+            let name = projection.name();
+            following.extend(spawn(scope, name, &failure.clone(), move || {
                 follower.run(&drained).unwrap_or_else(|error| match error {
                     // What it could not deliver or save stays in the log for the next start.
                     StateError::Destination(reason) => tracing::error!(reason, "{name} ends"),

@@ -12,7 +12,7 @@ use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
 use crate::source::{Accepted, Assignments};
-use crate::transaction::{Signer, Submission, Transaction};
+use crate::transaction::{Encoded, Signer, Submission};
 
 /// When a submission is due: as soon as one of these is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,7 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 struct Gathering {
     since: Option<Duration>,
     polled: Duration,
-    transactions: Vec<Transaction>,
+    transactions: Vec<Encoded>,
     argument_bytes: usize,
     dead_letter_bytes: usize,
     partitions: BTreeMap<SourcePartition, (Progress, Filtered)>,

@@ -134,6 +134,55 @@ impl Transaction {
     }
 }
 
+/// A transaction with its canonical bytes and their leaf hash: made of it once, and by nothing else,
+/// so that whoever has one need not make them again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Encoded {
+    transaction: Transaction,
+    bytes: Box<[u8]>,
+    leaf_hash: Digest,
+}
+
+impl Encoded {
+    /// The transaction.
+    #[must_use]
+    pub fn transaction(&self) -> &Transaction {
+        &self.transaction
+    }
+
+    /// Its canonical bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// RFC 6962 hash of the bytes as a leaf.
+    #[must_use]
+    pub fn leaf_hash(&self) -> Digest {
+        self.leaf_hash
+    }
+
+    /// The transaction alone.
+    #[must_use]
+    pub fn into_transaction(self) -> Transaction {
+        self.transaction
+    }
+}
+
+impl From<Transaction> for Encoded {
+    fn from(transaction: Transaction) -> Self {
+        let room = transaction.arguments.bytes().len() + USUAL_ENVELOPE_BYTES;
+        let mut writer = Writer::onto(Vec::with_capacity(room));
+        transaction.encode(&mut writer);
+        let bytes = writer.into_bytes().into_boxed_slice();
+        let leaf_hash = leaf_hash(&bytes);
+        Self { transaction, bytes, leaf_hash }
+    }
+}
+
+/// Room for what a transaction has around its arguments.
+const USUAL_ENVELOPE_BYTES: usize = 192;
+
 /// Appends a partition.
 pub fn encode_partition(partition: &SourcePartition, writer: &mut Writer) {
     writer.text(&partition.topic);

@@ -1,7 +1,7 @@
 //! A submission: a batch of transactions under one signature.
 
 use crate::codec::{Digest, Writer};
-use crate::transaction::{KeyId, Signer, Transaction};
+use crate::transaction::{Encoded, KeyId, Signer};
 
 /// What a submission's signature is for, so that it serves nothing else.
 const DOMAIN: &[u8] = b"ledgerline/submission/v1\n";
@@ -31,13 +31,18 @@ pub struct Submission {
     /// Ed25519 signature.
     pub signature: [u8; 64],
     /// The transactions in order.
-    pub transactions: Vec<Transaction>,
+    pub transactions: Vec<Encoded>,
 }
 
 impl Submission {
     /// Signs transactions for a ledger.
     #[must_use]
-    pub fn sign(ledger: &str, signer: &Signer, transactions: Vec<Transaction>) -> Self {
+    pub fn sign<T: Into<Encoded>>(
+        ledger: &str,
+        signer: &Signer,
+        transactions: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let transactions: Vec<_> = transactions.into_iter().map(Into::into).collect();
         let root = root_of(&transactions);
         let signature = signer.sign(&message(ledger, &root));
         Self { signer: signer.id(), root, signature, transactions }
@@ -73,17 +78,8 @@ fn message(ledger: &str, root: &Digest) -> Vec<u8> {
 
 /// Root of the tree over the canonical bytes of transactions.
 #[must_use]
-pub fn root_of(transactions: &[Transaction]) -> Digest {
-    let mut buffer = Vec::new();
-    let mut leaves = Vec::with_capacity(transactions.len());
-    for transaction in transactions {
-        buffer.clear();
-        let mut writer = Writer::onto(buffer);
-        transaction.encode(&mut writer);
-        buffer = writer.into_bytes();
-        leaves.push(leaf_hash(&buffer));
-    }
-    merkle_root(leaves)
+pub fn root_of(transactions: &[Encoded]) -> Digest {
+    merkle_root(transactions.iter().map(Encoded::leaf_hash).collect())
 }
 
 /// RFC 6962 section 2.1: the hash of a leaf.

@@ -160,7 +160,7 @@ pub fn transaction(offset: u64, note: &str) -> Transaction {
 pub fn work(number: u64, note: &str) -> Work {
     let from = number * RECORDS;
     let (filtered, dead) = (from + TRANSACTIONS, from + TRANSACTIONS + 1);
-    let transactions = (from..filtered).map(|offset| transaction(offset, note)).collect();
+    let transactions: Vec<_> = (from..filtered).map(|offset| transaction(offset, note)).collect();
     let partition = partition();
     let record = Record {
         partition: &partition,

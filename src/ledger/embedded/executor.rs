@@ -14,10 +14,11 @@ use crate::contract::{
 use crate::ledger::block::{self, Block, BlockOutline, Header, Seal};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
+use crate::ledger::entry;
 use crate::ledger::tree::Frontier;
 use crate::ledger::{Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes};
 use crate::limits::{MAX_BLOCK_BYTES, MAX_PENDING_ASSETS};
-use crate::transaction::{Signer, Transaction, leaf_hash};
+use crate::transaction::{Encoded, Signer, leaf_hash};
 
 /// The state that durable blocks have written, as a projection holds it.
 pub trait DurableState: Send + Sync {
@@ -97,7 +98,9 @@ impl Executor {
         let mut body = Body::default();
         for definition in work.definitions {
             self.position.keys.apply(&definition);
-            self.push(&mut body, Entry::Definition(definition));
+            let entry = Entry::Definition(definition);
+            self.push(&mut body, |writer| entry.encode(writer));
+            body.list.push(entry);
         }
         let mut seals = Vec::with_capacity(work.submissions.len());
         for submission in work.submissions {
@@ -108,8 +111,7 @@ impl Executor {
                 count: submission.transactions.len() as u64,
             });
             for transaction in submission.transactions {
-                let entry = self.execute(transaction)?;
-                self.push(&mut body, entry);
+                self.execute(transaction, &mut body)?;
             }
         }
         let records = Records {
@@ -136,8 +138,9 @@ impl Executor {
         Ok(())
     }
 
-    fn execute(&mut self, transaction: Transaction) -> Result<Entry, LedgerError> {
+    fn execute(&mut self, encoded: Encoded, body: &mut Body) -> Result<(), LedgerError> {
         let version = self.position.frontier.size();
+        let transaction = encoded.transaction();
         let effects = match self.contracts.get(&transaction.contract) {
             Some(contract) => {
                 let call = Call {
@@ -165,21 +168,26 @@ impl Executor {
         if let Some(reason) = self.view.failure.take() {
             return Err(LedgerError::Halted(reason));
         }
-        let transaction = Arc::new(transaction);
-        Ok(Entry::Transaction { transaction, verdict: effects.verdict, writes })
+        let verdict = effects.verdict;
+        self.push(body, |writer| {
+            entry::encode_executed(encoded.bytes(), (&verdict, &writes), writer)
+        });
+        let transaction = Arc::new(encoded.into_transaction());
+        body.list.push(Entry::Transaction { transaction, verdict, writes });
+        Ok(())
     }
 
-    fn push(&mut self, body: &mut Body, entry: Entry) {
+    /// Appends the bytes of the next entry; `encode` tells where its effects begin.
+    fn push(&mut self, body: &mut Body, encode: impl FnOnce(&mut Writer) -> usize) {
         body.scratch.clear();
         let mut writer = Writer::onto(std::mem::take(&mut body.scratch));
-        let effects = entry.encode(&mut writer);
+        let effects = encode(&mut writer);
         body.effects.raw(writer.since(effects));
         body.scratch = writer.into_bytes();
         body.entries.bytes(&body.scratch);
         let hash = leaf_hash(&leaf_bytes(&body.scratch));
         self.position.frontier.append(hash);
         body.leaf_hashes.push(hash);
-        body.list.push(entry);
     }
 
     fn finish(

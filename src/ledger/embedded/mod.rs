@@ -338,7 +338,9 @@ mod tests {
         let mut ledger = start(opened, &keys).unwrap();
         let other = Submission::sign("example.com/other", &keys.signer, transactions(2));
         let mut changed = Submission::sign("example.com/test", &keys.signer, transactions(2));
-        changed.transactions[1].time_ms ^= 1;
+        let mut transaction = changed.transactions[1].transaction().clone();
+        transaction.time_ms ^= 1;
+        changed.transactions[1] = transaction.into();
         let before = head(&ledger);
         for submission in [other, changed] {
             let work = Work { submissions: vec![submission], ..Work::default() };
