@@ -79,8 +79,10 @@
 mod device;
 mod random;
 mod rubbish;
+mod steady;
 
 pub use rubbish::Rubbish;
+pub use steady::{READINGS, Steady};
 
 use std::io::Write as _;
 

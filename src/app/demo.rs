@@ -1,6 +1,6 @@
-//! The demonstration's own parts: an embedded broker, a simulated fleet that feeds it, and a folder
-//! with configuration, mappings and contracts. The service is the ordinary one, by the ordinary
-//! configuration file.
+//! What demonstrations and measurements have of their own: an embedded broker, devices that feed it,
+//! and a folder with configuration, mappings and contracts. The service is the ordinary one, by the
+//! ordinary configuration file.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,36 @@ use std::time::Duration;
 use crate::app::{AppError, offline};
 use crate::clock::Clock;
 use crate::event::SourcePartition;
-use crate::fleet::{Fleet, FleetSize, MACHINES, Message, TELEMETRY};
+use crate::fleet::{Fleet, FleetSize, MACHINES, Message, READINGS, Steady, TELEMETRY};
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::Shared;
 use crate::source::broker::EmbeddedBroker;
 use crate::source::producer::{GatedProducer, Outgoing, Sent};
 
-/// The shipped mappings and contracts, as `(path, text)`.
+/// What is sent, and what is made of it.
+#[derive(Debug)]
+pub struct Scene {
+    topics: &'static [&'static str],
+    /// Mappings and contracts, as `(path, text)`.
+    definitions: &'static [(&'static str, &'static str)],
+    /// The ways of `source.identity`.
+    identity: &'static str,
+}
+
+/// The simulated fleet, with the shipped mappings and contracts.
+pub static FLEET: Scene =
+    Scene { topics: &[TELEMETRY, MACHINES], definitions: &SHIPPED, identity: "[auto]" };
+
+/// The steady load: plain JSON, eight fields, three rules.
+pub static STEADY: Scene = Scene {
+    topics: &[READINGS],
+    definitions: &[
+        ("mappings/reading.yaml", include_str!("../../benches/load/mapping.yaml")),
+        ("contracts/reading.yaml", include_str!("../../benches/load/contract.yaml")),
+    ],
+    identity: "[{ paths: { type: sensor, id: $.payload.d.assetID, time: $.payload.ts } }]",
+};
+
 const SHIPPED: [(&str, &str); 6] = [
     ("mappings/cold_chain.yaml", include_str!("../../mappings/cold_chain.yaml")),
     ("mappings/medical_kit.yaml", include_str!("../../mappings/medical_kit.yaml")),
@@ -40,6 +63,8 @@ fn demo_error(error: impl std::fmt::Display) -> AppError {
 /// How the stage is set.
 #[derive(Debug, Clone)]
 pub struct Setting {
+    /// What is sent, and what is made of it.
+    pub scene: &'static Scene,
     /// Folder for everything.
     pub directory: PathBuf,
     /// Where the endpoint listens; `None` for none.
@@ -61,11 +86,11 @@ pub struct Stage {
 /// Starts the broker and writes the folder; files that are there already are left as they are.
 pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
     let broker = EmbeddedBroker::start(1).map_err(demo_error)?;
-    for topic in [TELEMETRY, MACHINES] {
+    for topic in setting.scene.topics {
         broker.create_topic(topic, setting.partitions).map_err(demo_error)?;
     }
     let epoch = next_epoch(&setting.directory)?;
-    for (name, text) in SHIPPED {
+    for (name, text) in setting.scene.definitions {
         write_new(&setting.directory.join(name), text)?;
     }
     let key = setting.directory.join("ledger.pem");
@@ -79,11 +104,14 @@ pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
 
 fn config_text(setting: &Setting, brokers: &str, epoch: u32) -> String {
     let listen = setting.listen.map_or_else(|| "null".to_owned(), |address| address.to_string());
+    let Scene { topics, identity, .. } = setting.scene;
+    let epochs: Vec<_> = topics.iter().map(|topic| format!("{topic}: {epoch}")).collect();
+    let (topics, epochs) = (topics.join(", "), epochs.join(", "));
     format!(
         "# Written anew by each demonstration in this folder.\n\
          ledger:\n  name: ledgerline.example/demo\n  directory: ledger\n  key: ledger.pem\n\
          source:\n  kafka:\n    brokers: {brokers}\n    group: ledgerline-demo\n    \
-         topics: [{TELEMETRY}, {MACHINES}]\n    epochs: {{ {TELEMETRY}: {epoch}, {MACHINES}: {epoch} }}\n\
+         topics: [{topics}]\n    epochs: {{ {epochs} }}\n  identity: {identity}\n\
          mappings: [mappings]\ncontracts: [contracts]\nmonitor:\n  listen: {listen}\n"
     )
 }
@@ -112,13 +140,38 @@ fn write(path: &Path, text: &str) -> Result<(), AppError> {
     std::fs::write(path, text).map_err(io)
 }
 
-/// What the fleet sends.
+/// Gives one record after the other, for the time it is told.
+type Next = Box<dyn FnMut(i64, &mut Message)>;
+
+/// Who sends.
+#[derive(Debug, Clone, Copy)]
+pub enum Senders {
+    /// The simulated fleet, with the seed of everything that it does.
+    Fleet(FleetSize, u64),
+    /// So many devices of the steady load.
+    Steady(u32),
+}
+
+impl Senders {
+    fn next(self) -> Next {
+        match self {
+            Self::Fleet(size, seed) => {
+                let mut fleet = Fleet::new(seed, size);
+                Box::new(move |now_ms, message| fleet.next(now_ms, message))
+            }
+            Self::Steady(devices) => {
+                let mut steady = Steady::new(devices);
+                Box::new(move |now_ms, message| steady.next(now_ms, message))
+            }
+        }
+    }
+}
+
+/// What is sent.
 #[derive(Debug, Clone)]
 pub struct Load {
-    /// Devices.
-    pub fleet: FleetSize,
-    /// Seed of everything that they do.
-    pub seed: u64,
+    /// By whom.
+    pub senders: Senders,
     /// Records in all; 0 for no end.
     pub records: u64,
     /// Records a second; 0 for as many as are taken.
@@ -198,7 +251,7 @@ struct Feeder {
 impl Feeder {
     fn run(self) -> Result<(), AppError> {
         let mut producer = GatedProducer::new(&self.bootstrap).map_err(demo_error)?;
-        let mut fleet = Fleet::new(self.load.seed, self.load.fleet);
+        let mut next = self.load.senders.next();
         let mut message = Message::default();
         let began = self.clock.monotonic();
         let mut sent = 0;
@@ -206,7 +259,7 @@ impl Feeder {
             && (self.load.records == 0 || sent < self.load.records)
         {
             self.keep_rate(sent, began, &producer);
-            fleet.next(self.clock.now_ms(), &mut message);
+            next(self.clock.now_ms(), &mut message);
             self.offer(&mut producer, &message)?;
             sent += 1;
             self.sent.store(sent, Ordering::Relaxed);

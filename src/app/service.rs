@@ -121,7 +121,6 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
 
 impl Opened {
     /// Starts the pipeline.
-    #[must_use]
     pub fn start(self) -> Result<Running, AppError> {
         let Self { pipeline, endpoint, .. } = self;
         let thread = Builder::new().name("source".to_owned()).spawn(move || pipeline.run());

@@ -1,5 +1,6 @@
 //! `ledgerline bench`: the whole way, and the bare limits beside it in the same run.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,9 @@ use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 
-use crate::app::demo::{Consumed, Feeding, Load, Setting, Stage, consumed_by, set_stage};
+use crate::app::demo::{
+    Consumed, FLEET, Feeding, Load, STEADY, Senders, Setting, Stage, consumed_by, set_stage,
+};
 use crate::app::offline::TemporaryFolder;
 use crate::app::{self, AppError};
 use crate::cli::ExitStatus;
@@ -27,17 +30,21 @@ use crate::timing::TIME_BUCKETS_US;
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Records of each measurement.
-    #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1_000..))]
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     events: u64,
-    /// Devices in the simulated fleet.
+    /// Devices that send.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
     devices: u32,
     /// Partitions of each topic.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=64))]
     partitions: u16,
-    /// Seed of the fleet.
-    #[arg(long, default_value_t = 2016)]
-    seed: u64,
+    /// Let the demonstration's fleet send, through the shipped mappings and contracts, instead of the
+    /// steady load of 300-byte readings with eight mapped fields and three rules.
+    #[arg(long)]
+    fleet: bool,
+    /// Records a second; 0 for as many as are taken.
+    #[arg(long, default_value_t = 0)]
+    rate: u64,
     /// Where the ledger is written; a temporary folder where not given.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -46,6 +53,8 @@ pub struct BenchArgs {
     json: bool,
 }
 
+/// Seed of the fleet.
+const FLEET_SEED: u64 = 2016;
 /// Share of the records that are let through before the clock starts: the group has formed by then.
 const WARM_UP: u64 = 20;
 /// Longest wait for the next record before a measurement is given up.
@@ -67,7 +76,9 @@ struct Report {
     consume_and_decode: f64,
     /// The whole way over consuming and decoding.
     ratio: f64,
-    /// Thread time of each stage a record, in microseconds.
+    /// Processor time of each thread a record, in microseconds, from the end of the warm-up.
+    threads_us: Vec<(String, f64)>,
+    /// Time of each stage a record, waiting included, in microseconds.
     stages_us: Vec<(&'static str, f64)>,
     /// From poll to append: upper ends of the buckets that hold the quantiles, in milliseconds.
     /// `None` above the last bucket.
@@ -99,6 +110,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         consume,
         consume_and_decode,
         ratio: whole.rate / consume_and_decode,
+        threads_us: whole.threads_us,
         stages_us: whole.stages_us,
         append_ms: whole.append_ms,
         log_bytes_per_event: whole.log_bytes_per_event,
@@ -114,8 +126,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
 fn print(report: &Report) -> anyhow::Result<()> {
     let Report { events, devices, partitions, .. } = report;
     line(format!(
-        "{} records of {} devices over 2 topics of {partitions} partitions; broker and fleet on the \
-         same cores",
+        "{} records of {} devices over {partitions} partitions; broker and senders on the same cores",
         grouped(*events),
         grouped(u64::from(*devices))
     ))?;
@@ -123,8 +134,11 @@ fn print(report: &Report) -> anyhow::Result<()> {
     line(format!("consume only         {:>10.0} events/s", report.consume))?;
     line(format!("consume and decode   {:>10.0} events/s", report.consume_and_decode))?;
     line(format!("whole way over consume and decode  {:.2}", report.ratio))?;
+    for (thread, micros) in &report.threads_us {
+        line(format!("thread {thread:<13} {micros:>10.2} µs of processor time an event"))?;
+    }
     for (stage, micros) in &report.stages_us {
-        line(format!("stage {stage:<14} {micros:>10.2} µs of thread time an event"))?;
+        line(format!("stage {stage:<14} {micros:>10.2} µs an event, waiting included"))?;
     }
     for (quantile, millis) in &report.append_ms {
         let text = millis.map_or("over 1,000 ms".to_owned(), |ms| format!("{ms} ms or less"));
@@ -144,17 +158,21 @@ struct Set {
 }
 
 fn set(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Set> {
-    let setting = Setting { directory, listen: None, partitions: args.partitions };
+    let scene = if args.fleet { &FLEET } else { &STEADY };
+    let setting = Setting { scene, directory, listen: None, partitions: args.partitions };
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
     print_faults(&checked.faults);
     let Some(config) = checked.config else { bail!("the shipped configuration has faults") };
     let third = args.devices / 3;
+    let size = FleetSize { containers: args.devices - 2 * third, kits: third, machines: third };
     let load = Load {
-        fleet: FleetSize { containers: args.devices - 2 * third, kits: third, machines: third },
-        seed: args.seed,
+        senders: match args.fleet {
+            true => Senders::Fleet(size, FLEET_SEED),
+            false => Senders::Steady(args.devices),
+        },
         records: args.events + args.events / WARM_UP,
-        rate: 0,
+        rate: args.rate,
         partitions: args.partitions,
         epoch: stage.epoch,
     };
@@ -215,18 +233,25 @@ impl Timer {
         Self { warm_up: events / WARM_UP, began: None, newest: (clock.monotonic(), 0) }
     }
 
-    fn seen(&mut self, count: u64, clock: &dyn Clock) -> anyhow::Result<()> {
+    /// Takes note of a count; whether the warm-up has just ended.
+    fn seen(&mut self, count: u64, clock: &dyn Clock) -> anyhow::Result<bool> {
         let now = clock.monotonic();
         if count > self.newest.1 {
             self.newest = (now, count);
         }
-        if self.began.is_none() && count >= self.warm_up {
+        let begins = self.began.is_none() && count >= self.warm_up;
+        if begins {
             self.began = Some((now, count));
         }
         if now.saturating_sub(self.newest.0) > STALL {
             bail!("no record came for {} s; {count} had come before", STALL.as_secs());
         }
-        Ok(())
+        Ok(begins)
+    }
+
+    /// Records since the warm-up.
+    fn counted(&self, count: u64) -> u64 {
+        count - self.began.map_or(0, |(_, before)| before)
     }
 
     fn rate(&self, count: u64, clock: &dyn Clock) -> f64 {
@@ -237,6 +262,7 @@ impl Timer {
 
 struct Whole {
     rate: f64,
+    threads_us: Vec<(String, f64)>,
     stages_us: Vec<(&'static str, f64)>,
     append_ms: Vec<(&'static str, Option<f64>)>,
     log_bytes_per_event: f64,
@@ -252,13 +278,17 @@ fn whole_way(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Whole> {
     let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone())?;
     let running = opened.start()?;
     let mut timer = Timer::new(&*clock, args.events);
+    let mut before = ThreadTimes::default();
     // A record counts once its block is durable and the state has taken it in.
     while world.totals().records < goal && !running.is_finished() {
-        timer.seen(world.totals().records, &*clock)?;
+        if timer.seen(world.totals().records, &*clock)? {
+            before = ThreadTimes::read();
+        }
         std::thread::sleep(LOOK_EVERY);
     }
     let records = world.totals().records;
     let rate = timer.rate(records, &*clock);
+    let threads_us = ThreadTimes::read().since(&before, timer.counted(records));
     stop.ask();
     feeding.end()?;
     running.wait()?;
@@ -267,6 +297,7 @@ fn whole_way(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Whole> {
     let per_event = |time: Duration| time.as_secs_f64() * 1e6 / float(records.max(1));
     Ok(Whole {
         rate,
+        threads_us,
         stages_us: PipelineStage::ALL
             .into_iter()
             .filter(|stage| *stage != PipelineStage::Poll)
@@ -291,6 +322,44 @@ fn quantiles(status: &Status) -> Vec<(&'static str, Option<f64>)> {
     };
     vec![("p50", quantile(0.5)), ("p99", quantile(0.99)), ("p99.9", quantile(0.999))]
 }
+
+/// Processor time of each thread so far, in ticks, by its name.
+#[derive(Debug, Default)]
+struct ThreadTimes(BTreeMap<String, u64>);
+
+impl ThreadTimes {
+    /// Reads the times of all threads; none where the system does not tell.
+    fn read() -> Self {
+        let mut times = BTreeMap::new();
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        for task in tasks {
+            let Ok(text) = std::fs::read_to_string(task.path().join("stat")) else { continue };
+            // proc(5): number (name) state, then ten fields, then utime and stime.
+            let Some((_, rest)) = text.split_once('(') else { continue };
+            let Some((name, rest)) = rest.rsplit_once(") ") else { continue };
+            let times_of = rest.split(' ').skip(11).take(2).flat_map(str::parse::<u64>);
+            // Threads of one pool count as one: `rdk:broker1`, `rdk:broker2`.
+            let name = name.trim_end_matches(|last: char| last.is_ascii_digit() || last == '-');
+            *times.entry(name.to_owned()).or_default() += times_of.sum::<u64>();
+        }
+        Self(times)
+    }
+
+    /// Microseconds a record since an earlier reading, the largest first.
+    fn since(self, before: &Self, records: u64) -> Vec<(String, f64)> {
+        let micros = |(name, ticks): (String, u64)| {
+            let earlier = before.0.get(&name).copied().unwrap_or(0);
+            (name, float(ticks.saturating_sub(earlier) * TICK_MICROS) / float(records.max(1)))
+        };
+        let mut times: Vec<_> =
+            self.0.into_iter().map(micros).filter(|(_, us)| *us > 0.01).collect();
+        times.sort_by(|left, right| right.1.total_cmp(&left.1));
+        times
+    }
+}
+
+/// A tick of the system's accounting: 100 a second on every Linux that Rust runs on.
+const TICK_MICROS: u64 = 10_000;
 
 /// A count as a float: exact up to 2⁵³, which no count here reaches.
 #[allow(clippy::cast_precision_loss)] // see above

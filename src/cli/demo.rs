@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::demo::{Feeding, Load, Setting, consumed_by, set_stage};
+use crate::app::demo::{FLEET, Feeding, Load, Senders, Setting, consumed_by, set_stage};
 use crate::app::offline::TemporaryFolder;
 use crate::app::{self, AppError, Opened};
 use crate::cli::check::print_faults;
@@ -69,7 +69,8 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
         (None, None) => PathBuf::from("."),
     };
     let listen = Some(args.listen);
-    let setting = Setting { directory: directory.clone(), listen, partitions: args.partitions };
+    let partitions = args.partitions;
+    let setting = Setting { scene: &FLEET, directory: directory.clone(), listen, partitions };
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
     print_faults(&checked.faults);
@@ -78,9 +79,9 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     introduce(&opened, &directory)?;
     let signals = watch_signals(opened.stop.clone())?;
     let smaller = args.containers.div_ceil(4);
+    let size = FleetSize { containers: args.containers, kits: smaller, machines: smaller };
     let load = Load {
-        fleet: FleetSize { containers: args.containers, kits: smaller, machines: smaller },
-        seed: args.seed,
+        senders: Senders::Fleet(size, args.seed),
         records: args.events,
         rate: args.rate,
         partitions: args.partitions,

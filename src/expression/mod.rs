@@ -26,6 +26,7 @@ mod functions;
 mod kinds;
 mod library;
 mod operators;
+mod quick;
 mod value;
 
 pub use functions::{FUNCTIONS, FunctionDoc};
@@ -42,6 +43,7 @@ use cel::context::VariableResolver;
 use cel::{Context, ExecutionError};
 
 use crate::fault::Place;
+use quick::{Quick, Scalar};
 
 /// A compiled expression.
 pub struct Expression {
@@ -51,6 +53,8 @@ pub struct Expression {
     info: SourceInfo,
     slots: Vec<Slot>,
     paths: Vec<Vec<String>>,
+    /// The program once more, where all of it is scalars.
+    quick: Option<Quick>,
     /// Values are converted once an evaluation rather than once a use: it may use them in a loop.
     loops: bool,
 }
@@ -134,6 +138,7 @@ impl Expression {
         let paths = compiled.slots.iter().map(Slot::path).collect();
         Ok(Self {
             source: source.to_owned(),
+            quick: Quick::of(&compiled.program),
             program: compiled.program,
             info: compiled.info,
             slots: compiled.slots,
@@ -170,7 +175,10 @@ impl Expression {
         &'a self,
         variables: &'a [(&'a str, V)],
     ) -> Result<Value, EvaluationError> {
-        self.with_result(variables, value::to_json)
+        match self.quickly(variables).and_then(Scalar::to_json) {
+            Some(value) => Ok(value),
+            None => self.with_result(variables, value::to_json),
+        }
     }
 
     /// Whether a condition holds for these variables.
@@ -182,6 +190,9 @@ impl Expression {
         &'a self,
         variables: &'a [(&'a str, V)],
     ) -> Result<bool, EvaluationError> {
+        if let Some(Scalar::Bool(held)) = self.quickly(variables) {
+            return Ok(held);
+        }
         self.with_result(variables, |value| {
             value.downcast_ref::<CelBool>().map(|held| *held.inner()).ok_or_else(|| {
                 let found = value::describe(value);
@@ -193,6 +204,11 @@ impl Expression {
     /// Byte offset of a node of the program in the source.
     fn offset(&self, id: u64) -> usize {
         self.info.offset_for(id).map_or(0, |(start, _)| start as usize)
+    }
+
+    fn quickly<'a, V: Variable<'a>>(&'a self, variables: &'a [(&'a str, V)]) -> Option<Scalar<'a>> {
+        let value = |index: usize| value_of(self.slots.get(index)?, variables);
+        self.quick.as_ref()?.evaluate(&value)
     }
 
     fn with_result<'a, V: Variable<'a>, T>(
@@ -233,6 +249,13 @@ impl Slot {
 const VALUE_OF: char = '#';
 const PRESENCE_OF: char = '?';
 
+/// What stands in a slot.
+fn value_of<'a, V: Variable<'a>>(slot: &Slot, variables: &[(&str, V)]) -> Option<Bound<'a>> {
+    let expected = variables.get(slot.position).filter(|(name, _)| *name == slot.variable);
+    let found = expected.or_else(|| variables.iter().find(|(name, _)| *name == slot.variable));
+    slot.steps.iter().try_fold(found?.1.into(), |value, step| value.field(step))
+}
+
 /// Gives the evaluation the values of an expression's slots.
 struct Bindings<'a, V> {
     slots: &'a [Slot],
@@ -248,9 +271,7 @@ impl<'a, V: Variable<'a>> Bindings<'a, V> {
     }
 
     fn value(&self, slot: &Slot) -> Option<Bound<'a>> {
-        let expected = self.variables.get(slot.position).filter(|(n, _)| *n == slot.variable);
-        let found = expected.or_else(|| self.variables.iter().find(|(n, _)| *n == slot.variable));
-        slot.steps.iter().try_fold(found?.1.into(), |value, step| value.field(step))
+        value_of(slot, self.variables)
     }
 
     /// The slot behind a name of the program, and whether only its presence is asked for.

@@ -519,6 +519,26 @@ fn any_expression() -> impl Strategy<Value = String> {
     })
 }
 
+#[test]
+fn ordinary_rules_go_the_quick_way() {
+    let (state, time) = (state(), json!(1_700_000_000_000_i64));
+    let variables = [("state", &state), ("time", &time)];
+    for source in [
+        "state.temperature > state.threshold",
+        "state.name == \"Box 7\" && state.door",
+        "!state.door || state.threshold < 30",
+        "has(state.location.latitude) ? state.location.latitude * 2 : 0.0",
+        "-state.temperature + 1 <= 7 / 2 - 0.5",
+        "state.none == null",
+    ] {
+        let expression = Expression::compile(source, &VARIABLES).unwrap();
+        let quick = expression.quickly(&variables).and_then(Scalar::to_json);
+        let library = expression.with_result(&variables, value::to_json);
+        assert!(quick.is_some(), "{source}");
+        assert_eq!(quick, library.ok(), "{source}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -527,6 +547,18 @@ proptest! {
         let state = state();
         if let Ok(expression) = Expression::compile(&source, &VARIABLES) {
             let _ = expression.evaluate(&[("state", &state)]);
+        }
+    }
+
+    #[test]
+    fn the_quick_way_says_what_the_library_says(source in any_expression()) {
+        let (state, time) = (state(), json!(1_700_000_000_000_i64));
+        let variables = [("state", &state), ("time", &time)];
+        if let Ok(expression) = Expression::compile(&source, &VARIABLES)
+            && let Some(quick) = expression.quickly(&variables).and_then(Scalar::to_json)
+        {
+            let library = expression.with_result(&variables, value::to_json);
+            prop_assert_eq!(Ok(quick), library, "{}", source);
         }
     }
 

@@ -34,6 +34,20 @@ impl Numeric {
         value.downcast_ref::<CelUInt>().map(|uint| Self::Whole(i128::from(*uint.inner())))
     }
 
+    /// The number of a JSON text; `None` where CEL has no number for it.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.contains(['.', 'e', 'E']) {
+            return text
+                .parse()
+                .ok()
+                .filter(|decimal: &f64| decimal.is_finite())
+                .map(Self::Decimal);
+        }
+        let int = || text.parse::<i64>().ok().map(i128::from);
+        let whole = int().or_else(|| text.parse::<u64>().ok().map(i128::from));
+        whole.map(Self::Whole)
+    }
+
     /// As f64, rounded to the nearest where a whole number is beyond 2^53.
     pub(super) fn to_f64(self) -> f64 {
         match self {
@@ -115,17 +129,17 @@ fn from_fields<'a>(
 
 fn from_number<'a>(number: &Number) -> Result<Box<dyn Val + 'a>, String> {
     let text = number.as_str();
-    if text.contains(['.', 'e', 'E']) {
-        let decimal = text.parse::<f64>().ok().filter(|decimal| decimal.is_finite());
-        let decimal = decimal.ok_or_else(|| format!("is {text}, which no 64-bit decimal holds"))?;
-        return Ok(Box::new(CelDouble::from(decimal)));
-    }
-    if let Ok(int) = text.parse::<i64>() {
-        return Ok(Box::new(CelInt::from(int)));
-    }
-    match text.parse::<u64>() {
-        Ok(uint) => Ok(Box::new(CelUInt::from(uint))),
-        Err(_) => Err(format!("is {text}, which no 64-bit integer holds")),
+    match Numeric::parse(text) {
+        Some(Numeric::Decimal(decimal)) => Ok(Box::new(CelDouble::from(decimal))),
+        Some(Numeric::Whole(whole)) => match (i64::try_from(whole), u64::try_from(whole)) {
+            (Ok(int), _) => Ok(Box::new(CelInt::from(int))),
+            (_, Ok(uint)) => Ok(Box::new(CelUInt::from(uint))),
+            (Err(_), Err(_)) => Err(format!("is {text}, which no 64-bit integer holds")),
+        },
+        None if text.contains(['.', 'e', 'E']) => {
+            Err(format!("is {text}, which no 64-bit decimal holds"))
+        }
+        None => Err(format!("is {text}, which no 64-bit integer holds")),
     }
 }
 
