@@ -51,6 +51,9 @@ const SHIPPED: [(&str, &str); 6] = [
     ("contracts/machine_condition.yaml", include_str!("../../contracts/machine_condition.yaml")),
 ];
 
+/// The embedded broker lets a fetch that finds nothing wait for all of this time, also when a record
+/// comes meanwhile; a real one answers at once.
+const EMPTY_FETCH_WAIT_MS: u32 = 5;
 /// Longest wait for room in the broker before the producer looks whether it should end.
 const ROOM_WAIT: Duration = Duration::from_millis(1);
 /// Longest wait for the last records to be written.
@@ -111,7 +114,8 @@ fn config_text(setting: &Setting, brokers: &str, epoch: u32) -> String {
         "# Written anew by each demonstration in this folder.\n\
          ledger:\n  name: ledgerline.example/demo\n  directory: ledger\n  key: ledger.pem\n\
          source:\n  kafka:\n    brokers: {brokers}\n    group: ledgerline-demo\n    \
-         topics: [{topics}]\n    epochs: {{ {epochs} }}\n  identity: {identity}\n\
+         topics: [{topics}]\n    epochs: {{ {epochs} }}\n    \
+         properties: {{ fetch.wait.max.ms: {EMPTY_FETCH_WAIT_MS} }}\n  identity: {identity}\n\
          mappings: [mappings]\ncontracts: [contracts]\nmonitor:\n  listen: {listen}\n"
     )
 }

@@ -50,6 +50,8 @@ struct Lane {
     in_flight: u64,
     /// Offset after the last record written.
     end: u64,
+    /// The offset that the ledger needed next when it was asked last.
+    consumed: u64,
     largest: usize,
 }
 
@@ -151,8 +153,11 @@ impl GatedProducer {
             let most = (MAX_OUTSTANDING_BYTES / lane.largest.max(1)).max(1) as u64;
             let most = most.min(MAX_OUTSTANDING_RECORDS);
             let end = lane.end + lane.in_flight;
-            if end >= most && end - consumed(record.topic, record.partition).min(end) >= most {
-                return Ok(Sent::Held);
+            if end.saturating_sub(lane.consumed) >= most {
+                lane.consumed = consumed(record.topic, record.partition);
+                if end.saturating_sub(lane.consumed) >= most {
+                    return Ok(Sent::Held);
+                }
             }
             lane.in_flight += 1;
         }
