@@ -146,6 +146,11 @@ impl JsonNumber for &Number {
         Cow::Borrowed(Number::as_str(self))
     }
 
+    fn is_integer(&self) -> bool {
+        // The library's answer where it is not plain: `21.0` is an integer too.
+        Number::is_integer(self) || JsonNumber::is_integer(&self.to_number().as_ref())
+    }
+
     fn to_number(&self) -> Cow<'_, serde_json::Number> {
         // Its digits are a number's, so they always parse.
         Cow::Owned(Number::as_str(self).parse().unwrap_or_else(|_| 0.into()))

@@ -86,7 +86,7 @@ impl Mapping {
     /// One payload. `elements` is what `for_each` takes of the event.
     fn payload(&self, scope: Scope<'_>, elements: &[&Value]) -> Result<Payload, Rejection> {
         let mut taken = Taken::new(self.extension.is_some());
-        let mut arguments = Map::new();
+        let mut arguments = Map::with_capacity(self.fields.len() + 1);
         for field in &self.fields {
             if let Some(value) = field.evaluate(scope, &mut taken)? {
                 insert(&mut arguments, &field.names, value);

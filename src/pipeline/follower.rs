@@ -13,8 +13,12 @@ use crate::state::{Projection, StateError};
 
 /// How long a follower waits for a block before it looks whether it should end.
 const WAIT: Duration = Duration::from_millis(100);
-/// Time between savepoints.
+/// Least time between savepoints.
 const SAVEPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Most time between savepoints: what a start after a crash has to take in again.
+const SAVEPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
+/// A savepoint is due again after so many times its own length: a twentieth of the time is its share.
+const SAVEPOINT_SHARE: u32 = 20;
 /// Pause after the first refusal of a destination outside.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
@@ -39,6 +43,8 @@ pub struct Follower {
 /// How far a follower is.
 struct Run {
     saved_at: Duration,
+    /// How long the newest savepoint took.
+    saving_took: Duration,
     saved_blocks: u64,
     /// Why a destination outside took nothing lately.
     held: Option<String>,
@@ -54,6 +60,7 @@ impl Follower {
         let now = self.clock.monotonic();
         let mut run = Run {
             saved_at: now,
+            saving_took: Duration::ZERO,
             saved_blocks: self.projection.next_block(),
             held: None,
             pause: FIRST_PAUSE,
@@ -90,11 +97,14 @@ impl Follower {
         }
         let now = self.clock.monotonic();
         let is_at_end = is_last_round && self.projection.next_block() == self.reader.head().height;
-        let is_due = now.saturating_sub(run.saved_at) >= SAVEPOINT_EVERY
+        let pause = run.saving_took * SAVEPOINT_SHARE;
+        let is_due = now.saturating_sub(run.saved_at)
+            >= pause.clamp(SAVEPOINT_EVERY, SAVEPOINT_AT_LEAST_EVERY)
             || self.projection.gathered() >= MAX_GATHERED_ASSETS;
         if self.projection.next_block() != run.saved_blocks && (is_due || is_at_end) {
             self.save()?;
             (run.saved_at, run.saved_blocks) = (now, self.projection.next_block());
+            run.saving_took = self.clock.monotonic().saturating_sub(now);
             if run.held.take().is_some() {
                 run.pause = FIRST_PAUSE;
                 tracing::info!("the {} goes on", self.projection.name());

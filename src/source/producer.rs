@@ -123,7 +123,7 @@ impl GatedProducer {
             .set_log_level(RDKafkaLogLevel::Info)
             .set("bootstrap.servers", bootstrap)
             .set("enable.idempotence", "true")
-            .set("compression.type", "lz4")
+            .set("compression.type", "none") // it shares its cores with the broker and us
             .set("linger.ms", "5")
             .create_with_context(context.clone())
             .map_err(|error: KafkaError| ProducerError(error.to_string()))?;

@@ -43,7 +43,7 @@ pub struct Transaction {
 /// Arguments of a call: the bytes that are signed, and their value where it was needed.
 #[derive(Debug, Clone)]
 pub struct Arguments {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     value: OnceLock<Value>,
 }
 
@@ -51,7 +51,8 @@ impl Arguments {
     /// Serialises a value to its canonical bytes and keeps both.
     #[must_use]
     pub fn from_value(value: Value) -> Self {
-        let bytes = value.to_bytes().into_boxed_slice();
+        let mut bytes = Vec::with_capacity(USUAL_ARGUMENT_BYTES);
+        value.write_to(&mut bytes);
         Self { bytes, value: OnceLock::from(value) }
     }
 
@@ -138,7 +139,7 @@ impl Transaction {
 /// so that whoever has one need not make them again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
-    transaction: Transaction,
+    transaction: Arc<Transaction>,
     bytes: Box<[u8]>,
     leaf_hash: Digest,
 }
@@ -146,7 +147,7 @@ pub struct Encoded {
 impl Encoded {
     /// The transaction.
     #[must_use]
-    pub fn transaction(&self) -> &Transaction {
+    pub fn transaction(&self) -> &Arc<Transaction> {
         &self.transaction
     }
 
@@ -164,7 +165,7 @@ impl Encoded {
 
     /// The transaction alone.
     #[must_use]
-    pub fn into_transaction(self) -> Transaction {
+    pub fn into_transaction(self) -> Arc<Transaction> {
         self.transaction
     }
 }
@@ -176,10 +177,12 @@ impl From<Transaction> for Encoded {
         transaction.encode(&mut writer);
         let bytes = writer.into_bytes().into_boxed_slice();
         let leaf_hash = leaf_hash(&bytes);
-        Self { transaction, bytes, leaf_hash }
+        Self { transaction: Arc::new(transaction), bytes, leaf_hash }
     }
 }
 
+/// Room for the arguments of some ten fields.
+const USUAL_ARGUMENT_BYTES: usize = 256;
 /// Room for what a transaction has around its arguments.
 const USUAL_ENVELOPE_BYTES: usize = 192;
 

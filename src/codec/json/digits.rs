@@ -14,7 +14,10 @@ pub struct Number(Text);
 impl Number {
     /// Takes digits over. The caller knows that they are a number's.
     pub(super) fn from_digits(digits: &str) -> Self {
-        let Some(at) = digits.find(['e', 'E']) else { return Self(digits.into()) };
+        let is_exponent = |byte: &u8| matches!(byte, b'e' | b'E');
+        let Some(at) = digits.as_bytes().iter().position(is_exponent) else {
+            return Self(digits.into());
+        };
         let (significand, exponent) = digits.split_at(at);
         let exponent = &exponent[1..];
         let sign = if exponent.starts_with(['+', '-']) { "" } else { "+" };

@@ -9,6 +9,9 @@ pub struct Map {
     members: Vec<(Text, Value)>,
 }
 
+/// Up to this many members a search from the first is faster than one by halves.
+const FEW_MEMBERS: usize = 12;
+
 impl Map {
     /// An empty object.
     #[must_use]
@@ -40,8 +43,17 @@ impl Map {
         self.members.push((name, value));
     }
 
+    /// Where a name is, or where it would stand.
     fn find(&self, name: &str) -> Result<usize, usize> {
         self.members.binary_search_by(|(member, _)| member.as_str().cmp(name))
+    }
+
+    /// Where a name is. Of few members most differ in length or in the first bytes already.
+    fn position(&self, name: &str) -> Option<usize> {
+        match self.members.len() <= FEW_MEMBERS {
+            true => self.members.iter().position(|(member, _)| member.as_str() == name),
+            false => self.find(name).ok(),
+        }
     }
 
     /// Number of members.
@@ -59,18 +71,18 @@ impl Map {
     /// The value of a name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.find(name).ok().map(|at| &self.members[at].1)
+        self.position(name).map(|at| &self.members[at].1)
     }
 
     /// The value of a name, to change.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        self.find(name).ok().map(|at| &mut self.members[at].1)
+        self.position(name).map(|at| &mut self.members[at].1)
     }
 
     /// Whether it has the name.
     #[must_use]
     pub fn contains_key(&self, name: &str) -> bool {
-        self.find(name).is_ok()
+        self.position(name).is_some()
     }
 
     /// Puts a value under a name; gives the one before. Takes time with the number of members: many

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::codec::{Digest, Writer};
+use crate::codec::{Digest, Hasher, Writer};
 use crate::contract::{
     Asset, Call, ContractSet, Effects, InvalidCode, StateView, Verdict, Versioned,
 };
@@ -69,6 +69,8 @@ pub struct Executor {
     contracts: Arc<ContractSet>,
     position: Position,
     view: PendingView,
+    /// Buffers of the block before, to be used again.
+    buffers: (Vec<u8>, Vec<u8>),
 }
 
 impl Executor {
@@ -82,7 +84,7 @@ impl Executor {
         position: Position,
     ) -> Self {
         let view = PendingView::over(durable);
-        Self { name, signers, contracts, position, view }
+        Self { name, signers, contracts, position, view, buffers: Default::default() }
     }
 
     /// Seals with this key from the next block on.
@@ -95,7 +97,8 @@ impl Executor {
     pub fn build(&mut self, work: Work, now_ms: i64) -> Result<BuiltBlock, LedgerError> {
         self.check(&work)?;
         self.view.evict();
-        let mut body = Body::default();
+        let (entries, scratch) = std::mem::take(&mut self.buffers);
+        let mut body = Body::onto(entries, scratch);
         for definition in work.definitions {
             self.position.keys.apply(&definition);
             let entry = Entry::Definition(definition);
@@ -172,7 +175,7 @@ impl Executor {
         self.push(body, |writer| {
             entry::encode_executed(encoded.bytes(), (&verdict, &writes), writer)
         });
-        let transaction = Arc::new(encoded.into_transaction());
+        let transaction = encoded.into_transaction();
         body.list.push(Entry::Transaction { transaction, verdict, writes });
         Ok(())
     }
@@ -182,7 +185,7 @@ impl Executor {
         body.scratch.clear();
         let mut writer = Writer::onto(std::mem::take(&mut body.scratch));
         let effects = encode(&mut writer);
-        body.effects.raw(writer.since(effects));
+        body.effects.update(writer.since(effects));
         body.scratch = writer.into_bytes();
         body.entries.bytes(&body.scratch);
         let hash = leaf_hash(&leaf_bytes(&body.scratch));
@@ -198,7 +201,7 @@ impl Executor {
     ) -> Result<BuiltBlock, LedgerError> {
         let position = &mut self.position;
         let tree_size = position.frontier.size();
-        let effects = Digest::of(&body.effects.into_bytes());
+        let effects = body.effects.finish();
         let header = Header {
             number: position.number,
             previous: position.previous,
@@ -216,6 +219,7 @@ impl Executor {
         let outline = self.seal(header, records)?;
         let entries = body.entries.into_bytes();
         let payload = block::encode(&outline, body.list.len(), &entries);
+        self.buffers = (entries, body.scratch);
         if payload.len() > MAX_BLOCK_BYTES {
             let reason = format!("a block of {} bytes is over the limit", payload.len());
             return Err(LedgerError::Halted(reason));
@@ -254,13 +258,26 @@ fn unknown_contract(name: &str) -> Effects {
 }
 
 /// What a block gathers while it is made.
-#[derive(Default)]
 struct Body {
     entries: Writer,
-    effects: Writer,
+    effects: Hasher,
     scratch: Vec<u8>,
     leaf_hashes: Vec<Digest>,
     list: Vec<Entry>,
+}
+
+impl Body {
+    /// An empty body in these buffers.
+    fn onto(mut entries: Vec<u8>, scratch: Vec<u8>) -> Self {
+        entries.clear();
+        Self {
+            entries: Writer::onto(entries),
+            effects: Hasher::default(),
+            scratch,
+            leaf_hashes: Vec::new(),
+            list: Vec::new(),
+        }
+    }
 }
 
 type PendingAsset = (u64, Option<Arc<Asset>>);

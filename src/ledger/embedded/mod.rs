@@ -338,7 +338,7 @@ mod tests {
         let mut ledger = start(opened, &keys).unwrap();
         let other = Submission::sign("example.com/other", &keys.signer, transactions(2));
         let mut changed = Submission::sign("example.com/test", &keys.signer, transactions(2));
-        let mut transaction = changed.transactions[1].transaction().clone();
+        let mut transaction = Transaction::clone(changed.transactions[1].transaction());
         transaction.time_ms ^= 1;
         changed.transactions[1] = transaction.into();
         let before = head(&ledger);
