@@ -15,7 +15,7 @@
 //!
 //! | module | is for | must never |
 //! |---|---|---|
-//! | [`limits`], [`fault`], [`codec`], [`clock`], [`timing`] | bounds and their reasons, places in files, canonical bytes, time | know anything of the product |
+//! | [`limits`], [`fault`], [`codec`], [`clock`], [`timing`], [`ahead`] | bounds and their reasons, places in files, canonical bytes, time, work on other threads | know anything of the product |
 //! | [`event`] | a record's position, metadata and body | read the network |
 //! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
 //! | [`fleet`] | a simulated fleet for demonstrations and benchmarks | know Kafka |
@@ -50,6 +50,8 @@ pub mod codec;
 pub mod clock;
 
 pub mod timing;
+
+pub mod ahead;
 
 pub mod event;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::ahead::ahead;
 use crate::clock::Clock;
-use crate::ledger::{Block, Entry, LedgerReader};
+use crate::ledger::{Block, Entry, LedgerError, LedgerReader};
 use crate::limits::{MAX_GATHERED_ASSETS, MAX_GATHERED_BLOCKS};
 use crate::pipeline::status::{Stage, Status};
 use crate::state::{Projection, StateError};
@@ -161,14 +162,29 @@ pub fn catch_up(
 ) -> Result<(), StateError> {
     let height = reader.head().height;
     let first = projection.next_block();
-    for number in first..height {
-        projection.apply(&*reader.block(number)?)?;
-        observe(number + 1, height);
-        let is_round = (number + 1 - first).is_multiple_of(MAX_GATHERED_BLOCKS);
-        if is_round || projection.gathered() >= MAX_GATHERED_ASSETS {
-            projection.savepoint()?;
+    let mut take = |block: Result<Arc<Block>, LedgerError>| {
+        let block = block?;
+        projection.apply(&block)?;
+        let next = block.header.number + 1;
+        observe(next, height);
+        let is_round = (next - first).is_multiple_of(MAX_GATHERED_BLOCKS);
+        match is_round || projection.gathered() >= MAX_GATHERED_ASSETS {
+            true => projection.savepoint(),
+            false => Ok(()),
         }
-    }
+    };
+    ahead(
+        |number| reader.block(number),
+        |blocks| {
+            for number in first..height {
+                blocks.push(number).map_or(Ok(()), &mut take)?;
+            }
+            while let Some(block) = blocks.take() {
+                take(block)?;
+            }
+            Ok::<(), StateError>(())
+        },
+    )?;
     if first < height {
         projection.savepoint()?;
     }

@@ -72,8 +72,9 @@ impl Accounting {
         self.fingerprint
     }
 
-    /// Takes in a block.
-    pub fn block(&mut self, block: &Block, problems: &mut Problems<'_>) {
+    /// Takes in a block; `members` are those of its writes, in order.
+    pub fn block(&mut self, block: &Block, members: Vec<Member>, problems: &mut Problems<'_>) {
+        let mut members = members.into_iter();
         self.totals.add(block);
         let mut accounted: BTreeMap<SourcePartition, Accounted> = BTreeMap::new();
         for (index, entry) in block.indexed_entries() {
@@ -99,8 +100,8 @@ impl Accounting {
                         "an invalid transaction has written",
                     );
                     position(transaction, &mut accounted, problems);
-                    for write in writes {
-                        self.write(index, transaction, write, problems);
+                    for (write, member) in writes.iter().zip(&mut members) {
+                        self.write(index, transaction, (write, member), problems);
                     }
                 }
             }
@@ -136,12 +137,11 @@ impl Accounting {
         &mut self,
         index: u64,
         transaction: &Transaction,
-        write: &StoredWrite,
+        (write, member): (&StoredWrite, Member),
         problems: &mut Problems<'_>,
     ) {
         let contract = &transaction.contract;
         self.alerts.take_in(contract, &write.key, write.value.as_deref(), transaction.time_ms);
-        let member = Member::new(contract, &write.key, index, write.value.as_ref());
         self.fingerprint.add(&member);
         let versions = self.versions.entry(contract.clone()).or_default();
         let before = versions.insert(write.key.clone(), (index, member));
@@ -155,6 +155,19 @@ impl Accounting {
             ));
         }
     }
+}
+
+/// What each write of a block adds to the state's fingerprint. Needs no other block.
+pub fn members(block: &Block) -> Vec<Member> {
+    let mut members = Vec::new();
+    for (index, entry) in block.indexed_entries() {
+        let Entry::Transaction { transaction, writes, .. } = entry else { continue };
+        let member = |write: &StoredWrite| {
+            Member::new(&transaction.contract, &write.key, index, write.value.as_ref())
+        };
+        members.extend(writes.iter().map(member));
+    }
+    members
 }
 
 fn position(

@@ -9,16 +9,17 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-use crate::codec::Digest;
+use crate::ahead::{Ahead, ahead};
+use crate::codec::{DecodeError, Digest};
 use crate::ledger::LedgerError;
 use crate::ledger::block::{self, Block};
 use crate::ledger::checkpoint::Checkpoint;
-use crate::ledger::embedded::log;
-use crate::state::{StateError, StoreSummary};
+use crate::ledger::embedded::log::{self, Segment};
+use crate::state::{Member, StateError, StoreSummary};
 use crate::transaction::KeyId;
 use crate::verify::accounting::Accounting;
 use crate::verify::signatures::Signatures;
-use crate::verify::tree::TreeCheck;
+use crate::verify::tree::{BlockHashes, TreeCheck};
 
 /// Problems that are listed; of more only the number is given.
 pub const MAX_LISTED_PROBLEMS: usize = 50;
@@ -146,6 +147,18 @@ fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
     }
 }
 
+/// A block with all that can be said of it without the one before.
+struct Prepared(Result<(Block, BlockHashes, Vec<Member>), DecodeError>);
+
+impl Prepared {
+    fn of(payload: Vec<u8>) -> Self {
+        Self(Block::decode(&payload).map(|block| {
+            let (hashes, members) = (BlockHashes::of(&block), accounting::members(&block));
+            (block, hashes, members)
+        }))
+    }
+}
+
 type OlderCheckpoint = (Checkpoint, Vec<u8>, Option<Digest>);
 
 struct Verifier {
@@ -168,6 +181,21 @@ impl Verifier {
         let segments = log::segments(directory)?;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let total = segments.iter().map(|segment| size(&segment.path)).sum();
+        ahead(Prepared::of, |prepared| {
+            self.segments(&segments, prepared, report, &mut |at| observe(at, total))
+        })?;
+        observe(total, total);
+        Ok(())
+    }
+
+    fn segments(
+        &mut self,
+        segments: &[Segment],
+        prepared: &mut Ahead<'_, Vec<u8>, Prepared>,
+        report: &mut Report,
+        observe: &mut dyn FnMut(u64),
+    ) -> Result<(), LedgerError> {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let mut before = 0;
         for (at, segment) in segments.iter().enumerate() {
             let is_last = at + 1 == segments.len();
@@ -180,10 +208,13 @@ impl Verifier {
                 ));
             }
             let scanned = log::scan(segment, is_last, |offset, payload| {
-                observe(before + offset, total);
-                self.block(payload, report);
+                observe(before + offset);
+                prepared.push(payload.to_vec()).into_iter().for_each(|it| self.block(it, report));
                 Ok(())
             });
+            while let Some(it) = prepared.take() {
+                self.block(it, report);
+            }
             match scanned {
                 Ok(end) if end.good_len < end.file_len => report.notes.push(format!(
                     "{}: {} bytes of an interrupted write follow the last whole block; the next \
@@ -200,25 +231,26 @@ impl Verifier {
             }
             before += size(&segment.path);
         }
-        observe(total, total);
         Ok(())
     }
 
-    fn block(&mut self, payload: &[u8], report: &mut Report) {
+    fn block(&mut self, prepared: Prepared, report: &mut Report) {
         let number = report.blocks;
         report.blocks += 1;
-        let block = match Block::decode(payload) {
-            Ok(block) => block,
+        let Prepared(read) = prepared;
+        let (block, mut hashes, members) = match read {
+            Ok(read) => read,
             Err(error) => return report.problem(format!("block {number}: {error}")),
         };
         let mut problems = Problems { number, report };
         self.chain(&block, &mut problems);
-        let roots = self.tree.block(&block, &mut problems);
-        let effects = block::chain_effects(&self.effects, &roots.effects);
+        let leaves = std::mem::take(&mut hashes.leaves);
+        self.tree.block(&block, leaves, &mut problems);
+        let effects = block::chain_effects(&self.effects, &hashes.effects);
         problems.check(effects == block.header.effects, "its effects hash does not follow");
         self.effects = block.header.effects;
-        self.signatures.block(&block, &roots, &mut problems);
-        self.accounting.block(&block, &mut problems);
+        self.signatures.block(&block, &hashes, &mut problems);
+        self.accounting.block(&block, members, &mut problems);
         if let Some((older, _, root)) = &mut self.checkpoint
             && root.is_none()
             && older.size <= block.header.tree_size

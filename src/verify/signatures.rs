@@ -7,7 +7,7 @@ use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, ke
 use crate::ledger::{Block, DefinitionKind, Entry};
 use crate::transaction::{KeyId, verify_root};
 use crate::verify::Problems;
-use crate::verify::tree::BlockRoots;
+use crate::verify::tree::BlockHashes;
 
 /// Checks signatures block by block.
 pub struct Signatures {
@@ -45,7 +45,7 @@ impl Signatures {
     }
 
     /// Takes in a block.
-    pub fn block(&mut self, block: &Block, roots: &BlockRoots, problems: &mut Problems<'_>) {
+    pub fn block(&mut self, block: &Block, hashes: &BlockHashes, problems: &mut Problems<'_>) {
         let before = self.keys.clone();
         self.definitions(block, problems);
         let signer = block.seal.signer;
@@ -63,7 +63,7 @@ impl Signatures {
             problems.check(expected, "it is not sealed with the key that was asked for");
         }
         self.checkpoint(block, problems);
-        self.submissions(block, roots, problems);
+        self.submissions(block, hashes, problems);
     }
 
     fn definitions(&mut self, block: &Block, problems: &mut Problems<'_>) {
@@ -92,20 +92,18 @@ impl Signatures {
         }
     }
 
-    fn submissions(&self, block: &Block, roots: &BlockRoots, problems: &mut Problems<'_>) {
-        let mut first = 0;
-        for seal in &block.records.submissions {
-            let count = usize::try_from(seal.count).unwrap_or(usize::MAX);
-            let root = roots.submission_root(first, count);
-            first = first.saturating_add(count);
+    fn submissions(&self, block: &Block, hashes: &BlockHashes, problems: &mut Problems<'_>) {
+        let mut covered = 0_u64;
+        for (seal, root) in block.records.submissions.iter().zip(&hashes.submissions) {
+            covered = covered.saturating_add(seal.count);
             let known = self.keys.allows(SUBMITTER_ROLE, seal.signer);
             problems.check(known, "a submission's key was not registered, or had ended");
             problems
-                .check(root == Some(seal.root), "a submission's root is not of its transactions");
+                .check(*root == Some(seal.root), "a submission's root is not of its transactions");
             let signed = verify_root(self.name(), &seal.signer, &seal.root, &seal.signature);
             problems.check(signed, "a submission's signature does not fit");
         }
-        let all = first == roots.transactions.len();
+        let all = covered == hashes.transactions as u64;
         problems.check(all, "not every transaction stands in a signed submission");
     }
 }

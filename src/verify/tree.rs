@@ -1,6 +1,6 @@
 //! The tree, recomputed from the entries of each block.
 
-use crate::codec::{Digest, Writer};
+use crate::codec::{Digest, Hasher, Writer};
 use crate::ledger::tree::Frontier;
 use crate::ledger::{Block, leaf_bytes};
 use crate::transaction::{leaf_hash, merkle_root};
@@ -16,19 +16,47 @@ pub struct TreeCheck {
 }
 
 /// What one block's entries hash to.
-pub struct BlockRoots {
+pub struct BlockHashes {
+    /// Leaf hash of each entry.
+    pub leaves: Vec<Digest>,
     /// Digest over the block's verdicts and writes.
     pub effects: Digest,
-    /// Leaf hash of each transaction's own bytes, for the submissions' roots.
-    pub transactions: Vec<Digest>,
+    /// Number of transactions.
+    pub transactions: usize,
+    /// For each submission the root over its transactions; none where there are not so many.
+    pub submissions: Vec<Option<Digest>>,
 }
 
-impl BlockRoots {
-    /// Root over some of the transactions, as a submission has it.
+impl BlockHashes {
+    /// Hashes a block's entries. Needs no other block.
     #[must_use]
-    pub fn submission_root(&self, first: usize, count: usize) -> Option<Digest> {
-        let leaves = self.transactions.get(first..first.checked_add(count)?)?;
-        Some(merkle_root(leaves.to_vec()))
+    pub fn of(block: &Block) -> Self {
+        let mut effects = Hasher::default();
+        let (mut leaves, mut transactions) = (Vec::new(), Vec::new());
+        let mut bytes = Vec::new();
+        for entry in &block.entries {
+            bytes.clear();
+            let mut writer = Writer::onto(bytes);
+            let effects_at = entry.encode(&mut writer);
+            effects.update(writer.since(effects_at));
+            bytes = writer.into_bytes();
+            if entry.transaction().is_some() {
+                // A transaction's own bytes stand between the entry's kind and its effects.
+                transactions.push(leaf_hash(&bytes[1..effects_at]));
+            }
+            leaves.push(leaf_hash(&leaf_bytes(&bytes)));
+        }
+        let mut first = 0_usize;
+        let root = |count: u64| {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            let leaves = transactions.get(first..first.checked_add(count)?)?;
+            first += count;
+            Some(merkle_root(leaves.to_vec()))
+        };
+        let submissions = block.records.submissions.iter().map(|seal| seal.count).map(root);
+        let submissions = submissions.collect();
+        let (effects, transactions) = (effects.finish(), transactions.len());
+        Self { leaves, effects, transactions, submissions }
     }
 }
 
@@ -40,30 +68,15 @@ impl TreeCheck {
     }
 
     /// Takes in a block.
-    pub fn block(&mut self, block: &Block, problems: &mut Problems<'_>) -> BlockRoots {
+    pub fn block(&mut self, block: &Block, leaves: Vec<Digest>, problems: &mut Problems<'_>) {
         self.before = self.now.clone();
-        self.leaves.clear();
-        let mut effects = Writer::new();
-        let mut transactions = Vec::new();
-        for entry in &block.entries {
-            let mut writer = Writer::new();
-            let effects_at = entry.encode(&mut writer);
-            effects.raw(writer.since(effects_at));
-            let bytes = writer.into_bytes();
-            if entry.transaction().is_some() {
-                // A transaction's own bytes stand between the entry's kind and its effects.
-                transactions.push(leaf_hash(&bytes[1..effects_at]));
-            }
-            let leaf = leaf_hash(&leaf_bytes(&bytes));
-            self.now.append(leaf);
-            self.leaves.push(leaf);
-        }
+        leaves.iter().for_each(|leaf| self.now.append(*leaf));
+        self.leaves = leaves;
         let root = self.now.root();
         problems.check(
             root == block.header.tree_root,
             "its tree root does not follow from the entries",
         );
-        BlockRoots { effects: Digest::of(&effects.into_bytes()), transactions }
     }
 
     /// Root at a size that the newest block has reached or passed.

@@ -5,6 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::ahead::{Ahead, ahead};
+use crate::codec::{DecodeError, Digest};
 use crate::ledger::block::BlockOutline;
 use crate::ledger::checkpoint::{Checkpoint, check_origin};
 use crate::ledger::embedded::executor::Position;
@@ -13,7 +15,7 @@ use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
 use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd, Segment};
 use crate::ledger::embedded::{Shared, WriterParts};
 use crate::ledger::tree::{Frontier, Tree};
-use crate::ledger::{DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
+use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::transaction::leaf_hash;
 
 /// How to open a ledger for writing.
@@ -130,51 +132,91 @@ fn read(directory: &Path, observe: &mut dyn FnMut(u64, u64)) -> Result<Read, Led
         frontier: Frontier::new(),
         end: ScanEnd { good_len: 0, file_len: 0 },
     };
-    let mut before = 0;
-    for (number, segment) in (0_u32..).zip(&segments) {
-        let is_last = number as usize + 1 == segments.len();
-        if segment.first_block != read.index.height() {
-            let reason = format!(
-                "the log has no segment for it; the next one is {}",
-                segment.path.display()
-            );
-            return Err(LedgerError::Inconsistent { number: read.index.height(), reason });
-        }
-        read.end = log::scan(segment, is_last, |offset, payload| {
-            observe(before + offset, total);
-            // Frames are below MAX_BLOCK_BYTES.
-            let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-            read.take(payload, Location { segment: number, offset, len })
-        })?;
-        before += read.end.file_len;
-    }
+    ahead(
+        |(payload, location): (Vec<u8>, Location)| (Outlined::read(&payload), location),
+        |outlined| read.segments(&segments, outlined, &mut |at| observe(at, total)),
+    )?;
     observe(total, total);
     Ok(read)
 }
 
+/// A block's outline with all of its entries that opening needs: nothing of the block before.
+struct Outlined {
+    outline: BlockOutline,
+    leaves: Vec<Digest>,
+    definitions: Vec<(u64, Definition)>,
+}
+
+impl Outlined {
+    fn read(payload: &[u8]) -> Result<Self, DecodeError> {
+        let (outline, entries) = BlockOutline::decode(payload)?;
+        let (mut leaves, mut definitions) = (Vec::new(), Vec::new());
+        for (index, bytes) in (outline.header.first_entry..).zip(entries) {
+            let bytes = bytes?;
+            leaves.push(leaf_hash(&leaf_bytes(bytes)));
+            if Entry::is_definition(bytes)
+                && let Entry::Definition(definition) = Entry::decode(bytes)?
+            {
+                definitions.push((index, definition));
+            }
+        }
+        Ok(Self { outline, leaves, definitions })
+    }
+}
+
+/// What reading a frame came to, and where it stands.
+type ReadFrame = (Result<Outlined, DecodeError>, Location);
+
 impl Read {
-    fn take(&mut self, payload: &[u8], location: Location) -> Result<(), LedgerError> {
+    fn segments(
+        &mut self,
+        segments: &[Segment],
+        outlined: &mut Ahead<'_, (Vec<u8>, Location), ReadFrame>,
+        observe: &mut dyn FnMut(u64),
+    ) -> Result<(), LedgerError> {
+        let mut before = 0;
+        for (number, segment) in (0_u32..).zip(segments) {
+            let is_last = number as usize + 1 == segments.len();
+            if segment.first_block != self.index.height() {
+                let reason = format!(
+                    "the log has no segment for it; the next one is {}",
+                    segment.path.display()
+                );
+                return Err(LedgerError::Inconsistent { number: self.index.height(), reason });
+            }
+            let mut refused = false;
+            let end = log::scan(segment, is_last, |offset, payload| {
+                observe(before + offset);
+                // Frames are below MAX_BLOCK_BYTES.
+                let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+                let location = Location { segment: number, offset, len };
+                let taken = outlined.push((payload.to_vec(), location)).map(|it| self.take(it));
+                taken.unwrap_or(Ok(())).inspect_err(|_| refused = true)
+            });
+            // What stands in front of damage comes first; what stands behind a refusal is not asked.
+            while !refused && let Some(it) = outlined.take() {
+                self.take(it)?;
+            }
+            self.end = end?;
+            before += self.end.file_len;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, (outlined, location): ReadFrame) -> Result<(), LedgerError> {
         let number = self.index.height();
         let decode = |error| LedgerError::Decode { number, error };
-        let (outline, entries) = BlockOutline::decode(payload).map_err(decode)?;
+        let Outlined { outline, leaves, definitions } = outlined.map_err(decode)?;
         let inconsistent = |reason| LedgerError::Inconsistent { number, reason };
         self.index.check(&outline).map_err(inconsistent)?;
-        let mut hashes = Vec::new();
-        for (index, bytes) in (outline.header.first_entry..).zip(entries) {
-            let bytes = bytes.map_err(decode)?;
-            let hash = leaf_hash(&leaf_bytes(bytes));
-            self.frontier.append(hash);
-            hashes.push(hash);
-            if Entry::is_definition(bytes)
-                && let Some(definition) = Entry::decode(bytes).map_err(decode)?.definition()
-            {
-                self.index.push_definition(index, definition);
-            }
+        leaves.iter().for_each(|leaf| self.frontier.append(*leaf));
+        for (index, definition) in &definitions {
+            self.index.push_definition(*index, definition);
         }
         if self.frontier.root() != outline.header.tree_root {
             return Err(inconsistent("its tree root does not follow from the entries".to_owned()));
         }
-        self.tree.extend(hashes);
+        self.tree.extend(leaves);
         self.index.push_outline(&outline, location);
         Ok(())
     }
