@@ -108,6 +108,14 @@ impl ActiveAlerts {
     }
 }
 
+/// Whether an asset has an active alert, by its canonical bytes.
+#[must_use]
+pub fn any(value: Option<&[u8]>) -> bool {
+    value
+        .and_then(|value| value.strip_prefix(ACTIVE))
+        .is_some_and(|rest| rest.first() != Some(&b']'))
+}
+
 /// The names of the alerts in an asset's canonical bytes, without reading the rest.
 fn names(value: Option<&[u8]>) -> Vec<Box<str>> {
     let Some(rest) = value.and_then(|value| value.strip_prefix(ACTIVE)) else { return Vec::new() };

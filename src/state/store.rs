@@ -190,6 +190,10 @@ impl Store {
         StateError::Store { path: self.path.clone(), reason: error.to_string() }
     }
 
+    fn broken(&self, reason: &str) -> StateError {
+        StateError::Store { path: self.path.clone(), reason: reason.to_owned() }
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, StateError> {
         self.db.get(key).map_err(|error| self.error(&error))
     }
@@ -266,15 +270,20 @@ impl Store {
         let mut batch = sled::Batch::default();
         for ((contract, key), stored) in changes {
             let asset_key = stored_key(ASSET_PREFIX, contract, key);
+            let mut had_alerts = false;
             if let Some(old) = self.get(&asset_key)? {
                 savepoint.fingerprint.remove(&Member::of_stored(&asset_key, &old));
+                let broken = |_| self.broken("an asset in it cannot be read");
+                let old = Stored::decode(&old).map_err(broken)?;
+                had_alerts = alerts::any(old.value.as_deref());
             }
             let value = stored.encode();
             savepoint.fingerprint.add(&Member::of_stored(&asset_key, &value));
             batch.insert(asset_key, value);
             let alert_key = stored_key(ALERT_PREFIX, contract, key);
             match alerts.of(contract, key) {
-                [] => batch.remove(alert_key),
+                [] if had_alerts => batch.remove(alert_key),
+                [] => {}
                 since => batch.insert(alert_key, alerts::encode(since)),
             }
         }

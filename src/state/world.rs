@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::codec::Digest;
-use crate::contract::{Asset, Versioned};
-use crate::ledger::embedded::DurableState;
+use crate::contract::Asset;
+use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::filter::Filter;
@@ -354,17 +354,12 @@ impl Projection for World {
 }
 
 impl DurableState for World {
-    fn asset(&self, contract: &str, key: &str) -> Result<Option<Versioned>, String> {
-        let found = self.get(contract, key).map_err(|error| crate::fault::chain(&error))?;
-        let versioned = |found: StoredAsset| {
-            let version = found.version;
-            Versioned { version, asset: Arc::new(found.asset) }
-        };
-        Ok(found.map(versioned))
-    }
-
-    fn newest_version(&self, contract: &str, key: &str) -> Result<Option<u64>, String> {
-        World::newest_version(self, contract, key).map_err(|error| crate::fault::chain(&error))
+    fn newest(&self, contract: &str, key: &str) -> Result<Option<StateOf>, String> {
+        let stored = self.stored(contract, key).map_err(|error| crate::fault::chain(&error))?;
+        let Some(Stored { version, value }) = stored else { return Ok(None) };
+        let asset = value.as_deref().map(Asset::from_bytes).transpose();
+        let asset = asset.map_err(|error| format!("the state of `{key}`: {error}"))?;
+        Ok(Some((version, asset.map(Arc::new))))
     }
 
     fn applied_entries(&self) -> u64 {

@@ -20,13 +20,14 @@ use crate::ledger::{Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Wo
 use crate::limits::{MAX_BLOCK_BYTES, MAX_PENDING_ASSETS};
 use crate::transaction::{Encoded, Signer, leaf_hash};
 
+/// Version of an asset, and the asset; none once it is deleted.
+pub type StateOf = (u64, Option<Arc<Asset>>);
+
 /// The state that durable blocks have written, as a projection holds it.
 pub trait DurableState: Send + Sync {
-    /// An asset that exists. An error halts the ledger: without the state nothing can be decided.
-    fn asset(&self, contract: &str, key: &str) -> Result<Option<Versioned>, String>;
-
-    /// Index of the entry that last wrote or deleted an asset.
-    fn newest_version(&self, contract: &str, key: &str) -> Result<Option<u64>, String>;
+    /// Index of the entry that last wrote or deleted an asset, and the asset where it exists. An
+    /// error halts the ledger: without the state nothing can be decided.
+    fn newest(&self, contract: &str, key: &str) -> Result<Option<StateOf>, String>;
 
     /// Entries that it has taken in: every write of an entry below this is visible.
     fn applied_entries(&self) -> u64;
@@ -280,23 +281,25 @@ impl Body {
     }
 }
 
-type PendingAsset = (u64, Option<Arc<Asset>>);
-
 /// Durable state, and over it what was decided since.
 struct PendingView {
     durable: Arc<dyn DurableState>,
-    pending: HashMap<Arc<str>, HashMap<String, PendingAsset>>,
+    pending: HashMap<Arc<str>, HashMap<String, StateOf>>,
     count: usize,
+    /// Contract, key and version of the newest look into the durable state: a call that writes what is not
+    /// there asks twice.
+    looked_up: RefCell<Option<(String, String, Option<u64>)>>,
     /// Why the durable state could not be read.
     failure: RefCell<Option<String>>,
 }
 
 impl PendingView {
     fn over(durable: Arc<dyn DurableState>) -> Self {
-        Self { durable, pending: HashMap::new(), count: 0, failure: RefCell::new(None) }
+        let (looked_up, failure) = (RefCell::new(None), RefCell::new(None));
+        Self { durable, pending: HashMap::new(), count: 0, looked_up, failure }
     }
 
-    fn put(&mut self, contract: &Arc<str>, key: String, asset: PendingAsset) {
+    fn put(&mut self, contract: &Arc<str>, key: String, asset: StateOf) {
         let assets = self.pending.entry(contract.clone()).or_default();
         if assets.insert(key, asset).is_none() {
             self.count += 1;
@@ -306,12 +309,15 @@ impl PendingView {
     fn newest_version(&self, contract: &str, key: &str) -> Option<u64> {
         match self.pending.get(contract).and_then(|assets| assets.get(key)) {
             Some((version, _)) => Some(*version),
-            None => self.noted(self.durable.newest_version(contract, key)),
+            None => match &*self.looked_up.borrow() {
+                Some((of, looked_up, version)) if of == contract && looked_up == key => *version,
+                _ => self.durable(contract, key).map(|(version, _)| version),
+            },
         }
     }
 
-    fn noted<T>(&self, read: Result<Option<T>, String>) -> Option<T> {
-        read.unwrap_or_else(|reason| {
+    fn durable(&self, contract: &str, key: &str) -> Option<StateOf> {
+        self.durable.newest(contract, key).unwrap_or_else(|reason| {
             self.failure.replace(Some(reason));
             None
         })
@@ -338,7 +344,13 @@ impl StateView for PendingView {
                 let asset = asset.clone()?;
                 Some(Versioned { version: *version, asset })
             }
-            None => self.noted(self.durable.asset(contract, key)),
+            None => {
+                let found = self.durable(contract, key);
+                let version = found.as_ref().map(|(version, _)| *version);
+                self.looked_up.replace(Some((contract.to_owned(), key.to_owned(), version)));
+                let (version, asset) = found?;
+                Some(Versioned { version, asset: asset? })
+            }
         }
     }
 }

@@ -16,7 +16,7 @@ mod open;
 mod shared;
 mod writer;
 
-pub use executor::DurableState;
+pub use executor::{DurableState, StateOf};
 pub use open::{OpenLedger, Opening, lock, open, open_read_only};
 pub use shared::{Shared, WriterCounts, WriterHealth};
 
@@ -225,7 +225,6 @@ impl std::fmt::Debug for EmbeddedLedger {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::contract::Versioned;
     use crate::ledger::entry::tests::any_transaction;
     use crate::ledger::{Entry, Head};
     use crate::transaction::{Submission, Transaction};
@@ -237,11 +236,7 @@ mod tests {
     struct NoState;
 
     impl DurableState for NoState {
-        fn asset(&self, _contract: &str, _key: &str) -> Result<Option<Versioned>, String> {
-            Ok(None)
-        }
-
-        fn newest_version(&self, _contract: &str, _key: &str) -> Result<Option<u64>, String> {
+        fn newest(&self, _contract: &str, _key: &str) -> Result<Option<StateOf>, String> {
             Ok(None)
         }
 
