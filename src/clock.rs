@@ -8,6 +8,10 @@ pub trait Clock: Send + Sync {
     fn now_ms(&self) -> i64;
     /// Time since an arbitrary fixed point; never goes back. For durations and deadlines.
     fn monotonic(&self) -> Duration;
+    /// Waits. A clock that is not the machine's may let its own time pass instead.
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 /// The machine's clock.

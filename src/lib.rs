@@ -16,6 +16,7 @@
 //! | module | is for | must never |
 //! |---|---|---|
 //! | [`limits`], [`fault`], [`codec`], [`clock`], [`timing`], [`ahead`] | bounds and their reasons, places in files, canonical bytes, time, work on other threads | know anything of the product |
+//! | [`disk`] | the file operations under the log, and a disk that fails on demand | try anything again |
 //! | [`event`] | a record's position, metadata and body | read the network |
 //! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
 //! | [`fleet`] | a simulated fleet for demonstrations and benchmarks | know Kafka |
@@ -52,6 +53,8 @@ pub mod clock;
 pub mod timing;
 
 pub mod ahead;
+
+pub mod disk;
 
 pub mod event;
 

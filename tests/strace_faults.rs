@@ -30,7 +30,8 @@ fn has_strace() -> bool {
 }
 
 /// Runs the program with a fault in its system calls on the log's first segment, such as
-/// `fdatasync:error=EIO:when=3`.
+/// `fdatasync:error=EIO:when=3`. Each thread counts its own: the first write of all makes the
+/// segment, and the log's writer writes nothing but blocks.
 fn start_with(fault: &str, deployment: &Deployment) -> (Service, PathBuf) {
     let trace = deployment.config.with_extension("trace");
     let segment = deployment.ledger.join("log/blocks-00000000000000000000.log");
@@ -130,7 +131,7 @@ fn any_other_failure_ends_the_program_with_its_reason() {
     let scene = Scene::new();
     let table = [
         ("openat:error=EIO:when=1", "making the segment "),
-        ("write:error=EIO:when=1", "writing "),
+        ("pwrite64:error=EIO:when=1", "writing "),
         ("fsync:error=EIO:when=1", "making durable "),
         ("pwrite64:error=EIO:when=3", "appending to "),
         ("pwrite64:error=EFBIG:when=2", "appending to "),
@@ -154,8 +155,8 @@ fn a_death_within_a_call_loses_and_doubles_nothing() {
         return;
     }
     let scene = Scene::new();
-    let making = ["openat:1", "write:1", "fsync:1"];
-    let appending = ["pwrite64:1", "pwrite64:2", "pwrite64:3", "pwrite64:4"];
+    let making = ["openat:1", "pwrite64:1", "fsync:1"];
+    let appending = ["pwrite64:2", "pwrite64:3", "pwrite64:4"];
     let syncing = ["fdatasync:1", "fdatasync:2", "fdatasync:3", "fdatasync:4"];
     let mut deaths = 0;
     for call in making.into_iter().chain(appending).chain(syncing) {
@@ -173,7 +174,7 @@ fn a_write_without_space_is_tried_again() {
         return;
     }
     let scene = Scene::new();
-    for fault in ["pwrite64:error=ENOSPC:when=1", "pwrite64:error=EDQUOT:when=3..4"] {
+    for fault in ["pwrite64:error=ENOSPC:when=2", "pwrite64:error=EDQUOT:when=3..4"] {
         let deployment = deploy(&scene.site, &file_name(fault));
         let (ended, trace) = run_with(fault, &deployment);
         assert!(trace.contains("INJECTED"), "{trace}");

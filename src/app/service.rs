@@ -1,6 +1,5 @@
 //! The service: opens the ledger, brings the state up to it, records the definitions, and runs.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::Builder;
@@ -9,7 +8,8 @@ use crate::app::{AppError, Observe};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LedgerConfig, SourceConfig};
 use crate::contract::ContractSet;
-use crate::ledger::embedded::{self, EmbeddedLedger, LedgerKeys, Opening, Shared};
+use crate::disk::SystemDisk;
+use crate::ledger::embedded::{self, EmbeddedLedger, LedgerKeys, Opening, Shared, keep_checkpoint};
 use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::{self, Endpoint, Queries, Service};
@@ -85,7 +85,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         let copies = DeadLetterTopic::open(settings, topic, &place, &*reader, stop.clone())?;
         projections.push(letters.insert(Arc::new(copies)).clone());
     }
-    let keep = keep_checkpoint(&config.ledger, &reader);
+    let keep = keep_newest(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.
     keep();
     let pipeline = Pipeline {
@@ -216,26 +216,15 @@ fn open_source(
     })
 }
 
-/// Keeps the newest checkpoint outside the ledger's directory, by a rename that is never half done.
-fn keep_checkpoint(config: &LedgerConfig, reader: &Arc<Shared>) -> AfterSavepoint {
+/// Keeps the newest checkpoint outside the ledger's directory.
+fn keep_newest(config: &LedgerConfig, reader: &Arc<Shared>) -> AfterSavepoint {
     let (path, reader) = (config.checkpoint_copy.clone(), reader.clone());
     Arc::new(move || {
-        let mut new = path.clone().into_os_string();
-        new.push(".new");
-        if let Err(error) = replace(Path::new(&new), &path, reader.checkpoint().as_bytes()) {
+        if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {
             let path = path.display();
             tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
         }
     })
-}
-
-/// The new file is durable before it takes the name: a crash of the machine would else leave an
-/// empty checkpoint, which no ledger fits.
-fn replace(new: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::File::create(new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(new, path)
 }
 
 fn obstacles(health: Option<Arc<SourceHealth>>) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::ahead::{Ahead, ahead};
 use crate::codec::{DecodeError, Digest};
+use crate::disk::SystemDisk;
 use crate::ledger::LedgerError;
 use crate::ledger::block::{self, Block};
 use crate::ledger::checkpoint::Checkpoint;
@@ -178,7 +179,7 @@ impl Verifier {
         report: &mut Report,
         observe: &mut dyn FnMut(u64, u64),
     ) -> Result<(), LedgerError> {
-        let segments = log::segments(directory)?;
+        let segments = log::segments(&SystemDisk, directory)?;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let total = segments.iter().map(|segment| size(&segment.path)).sum();
         ahead(Prepared::of, |prepared| {
@@ -207,7 +208,7 @@ impl Verifier {
                     segment.first_block
                 ));
             }
-            let scanned = log::scan(segment, is_last, |offset, payload| {
+            let scanned = log::scan(&SystemDisk, segment, is_last, |offset, payload| {
                 observe(before + offset);
                 prepared.push(payload.to_vec()).into_iter().for_each(|it| self.block(it, report));
                 Ok(())

@@ -12,6 +12,7 @@ use ledgerline::call::{Function, Payload};
 use ledgerline::clock::Clock;
 use ledgerline::codec::{Digest, Writer};
 use ledgerline::contract::ContractSet;
+use ledgerline::disk::SystemDisk;
 use ledgerline::event::{Cause, Headers, Record, Rejection, SourcePartition, SourcePosition};
 use ledgerline::ledger::block::{self, Block, BlockOutline};
 use ledgerline::ledger::embedded::frame::{self, SEGMENT_MAGIC};
@@ -64,6 +65,8 @@ impl Clock for Ticks {
     fn monotonic(&self) -> Duration {
         Duration::ZERO
     }
+
+    fn sleep(&self, _time: Duration) {}
 }
 
 /// A folder that goes with its value; in memory where there is such a place, for a ledger syncs a lot.
@@ -248,7 +251,7 @@ pub fn fresh_listing(directory: &Path) -> Vec<String> {
 
 /// The log's segment files, in order.
 pub fn segments(directory: &Path) -> Vec<PathBuf> {
-    log::segments(directory).unwrap().into_iter().map(|segment| segment.path).collect()
+    log::segments(&SystemDisk, directory).unwrap().into_iter().map(|segment| segment.path).collect()
 }
 
 /// A frame as it stands in a segment.

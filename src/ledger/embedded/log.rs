@@ -1,15 +1,19 @@
 //! The block log: segment files of frames. Appends in groups, one write and one `fdatasync` each.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::disk::{Disk, DiskFile, directory_of};
 use crate::ledger::LedgerError;
-use crate::ledger::embedded::frame::{self, FRAME_HEADER_BYTES, FrameError, SEGMENT_MAGIC};
+use crate::ledger::embedded::frame::{
+    self, FRAME_HEADER_BYTES, FrameError, FrameHeader, SEGMENT_MAGIC,
+};
 
 /// Folder of the segments within a ledger's directory.
 pub const LOG_DIRECTORY: &str = "log";
+/// Bytes that are written again at once when a log is opened.
+const REWRITE_BYTES: u64 = 1 << 20;
 
 /// One segment file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,31 +40,30 @@ fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Ledge
     move |error| LedgerError::Io { doing, path, error }
 }
 
-/// Makes new names in a directory durable.
-pub fn sync_directory(path: &Path) -> Result<(), LedgerError> {
-    let sync = File::open(path).and_then(|directory| directory.sync_all());
-    sync.map_err(io_error("making names durable in", path))
-}
-
 /// The segments of a ledger, in order.
-pub fn segments(ledger: &Path) -> Result<Vec<Segment>, LedgerError> {
+pub fn segments(disk: &dyn Disk, ledger: &Path) -> Result<Vec<Segment>, LedgerError> {
     let directory = ledger.join(LOG_DIRECTORY);
-    let entries = match fs::read_dir(&directory) {
-        Ok(entries) => entries,
+    let paths = match disk.list(&directory) {
+        Ok(paths) => paths,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(LedgerError::Absent(ledger.to_owned()));
         }
         Err(error) => return Err(io_error("reading", &directory)(error)),
     };
-    let mut segments = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(io_error("reading", &directory))?.path();
-        if let Some(first_block) = first_block_of(&path) {
-            segments.push(Segment { first_block, path });
-        }
-    }
+    let segment =
+        |path: PathBuf| first_block_of(&path).map(|first_block| Segment { first_block, path });
+    let mut segments: Vec<_> = paths.into_iter().filter_map(segment).collect();
     segments.sort_by_key(|segment| segment.first_block);
     Ok(segments)
+}
+
+impl Segment {
+    /// The one that begins with this block.
+    #[must_use]
+    pub fn new(ledger: &Path, first_block: u64) -> Self {
+        let path = ledger.join(LOG_DIRECTORY).join(format!("blocks-{first_block:020}.log"));
+        Self { first_block, path }
+    }
 }
 
 fn first_block_of(path: &Path) -> Option<u64> {
@@ -69,13 +72,11 @@ fn first_block_of(path: &Path) -> Option<u64> {
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
 
-fn segment_path(ledger: &Path, first_block: u64) -> PathBuf {
-    ledger.join(LOG_DIRECTORY).join(format!("blocks-{first_block:020}.log"))
-}
-
 /// How a scan of a segment ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanEnd {
+    /// Bytes that were durable when the last good frame was written.
+    pub sure_len: u64,
     /// Bytes up to the end of the last good frame.
     pub good_len: u64,
     /// Bytes of the file.
@@ -85,33 +86,36 @@ pub struct ScanEnd {
 /// Reads every frame of a segment in order. What follows the last good frame is a torn tail where
 /// `last` allows one and no later frame proves that it was acknowledged; else it is damage.
 pub fn scan(
+    disk: &dyn Disk,
     segment: &Segment,
     last: bool,
     mut visit: impl FnMut(u64, &[u8]) -> Result<(), LedgerError>,
 ) -> Result<ScanEnd, LedgerError> {
     let path = &segment.path;
-    let file = File::open(path).map_err(io_error("opening", path))?;
-    let file_len = file.metadata().map_err(io_error("reading", path))?.len();
+    let file = disk.open(path).map_err(io_error("opening", path))?;
+    let file_len = file.size().map_err(io_error("reading", path))?;
     let mut reader = FrameFile { file, path, at: SEGMENT_MAGIC.len() as u64, file_len };
     if let Err(reason) = reader.check_magic()? {
         // A segment is made durable before its first block: a torn one can only be the last, empty.
         if last && file_len <= SEGMENT_MAGIC.len() as u64 {
-            return Ok(ScanEnd { good_len: 0, file_len });
+            return Ok(ScanEnd { sure_len: 0, good_len: 0, file_len });
         }
         return Err(damaged(path, 0, reason));
     }
     let mut buffer = Vec::new();
+    let mut sure_len = 0;
     while reader.at < file_len {
         let offset = reader.at;
-        if let Err(error) = reader.next_frame(&mut buffer)? {
-            if !last || reader.is_acknowledged(offset)? {
+        match reader.next_frame(&mut buffer)? {
+            Ok(header) => sure_len = header.durable.min(offset),
+            Err(error) if !last || reader.is_acknowledged(offset)? => {
                 return Err(damaged(path, offset, &error.to_string()));
             }
-            return Ok(ScanEnd { good_len: offset, file_len });
+            Err(_) => return Ok(ScanEnd { sure_len, good_len: offset, file_len }),
         }
         visit(offset, &buffer)?;
     }
-    Ok(ScanEnd { good_len: file_len, file_len })
+    Ok(ScanEnd { sure_len, good_len: file_len, file_len })
 }
 
 fn damaged(path: &Path, offset: u64, reason: &str) -> LedgerError {
@@ -119,7 +123,7 @@ fn damaged(path: &Path, offset: u64, reason: &str) -> LedgerError {
 }
 
 struct FrameFile<'a> {
-    file: File,
+    file: Box<dyn DiskFile>,
     path: &'a Path,
     at: u64,
     file_len: u64,
@@ -139,14 +143,17 @@ impl FrameFile<'_> {
         self.file.read_exact_at(buffer, at).map_err(io_error("reading", self.path))
     }
 
-    fn next_frame(&mut self, payload: &mut Vec<u8>) -> Result<Result<(), FrameError>, LedgerError> {
+    fn next_frame(
+        &mut self,
+        payload: &mut Vec<u8>,
+    ) -> Result<Result<FrameHeader, FrameError>, LedgerError> {
         let left = self.file_len - self.at;
         if left < FRAME_HEADER_BYTES as u64 {
             return Ok(Err(FrameError::Cut));
         }
         let mut header = [0; FRAME_HEADER_BYTES];
         self.read(&mut header, self.at)?;
-        let header = match frame::FrameHeader::parse(&header) {
+        let header = match FrameHeader::parse(&header) {
             Ok(header) => header,
             Err(error) => return Ok(Err(error)),
         };
@@ -160,7 +167,7 @@ impl FrameFile<'_> {
             return Ok(Err(error));
         }
         self.at += whole;
-        Ok(Ok(()))
+        Ok(Ok(header))
     }
 
     fn is_acknowledged(&self, position: u64) -> Result<bool, LedgerError> {
@@ -175,9 +182,13 @@ impl FrameFile<'_> {
 }
 
 /// Reads one block's payload.
-pub fn read_payload(segment: &Segment, at: Location) -> Result<Vec<u8>, LedgerError> {
+pub fn read_payload(
+    disk: &dyn Disk,
+    segment: &Segment,
+    at: Location,
+) -> Result<Vec<u8>, LedgerError> {
     let path = &segment.path;
-    let file = File::open(path).map_err(io_error("opening", path))?;
+    let file = disk.open(path).map_err(io_error("opening", path))?;
     let mut bytes = vec![0; FRAME_HEADER_BYTES + at.len as usize];
     file.read_exact_at(&mut bytes, at.offset).map_err(io_error("reading", path))?;
     match frame::whole(&bytes) {
@@ -201,9 +212,10 @@ pub enum AppendError {
 /// Appends frames to the last segment.
 #[derive(Debug)]
 pub struct LogWriter {
+    disk: Arc<dyn Disk>,
     ledger: PathBuf,
     path: PathBuf,
-    file: File,
+    file: Box<dyn DiskFile>,
     /// Index of the segment in the list.
     segment: u32,
     /// Everything below is durable.
@@ -213,42 +225,58 @@ pub struct LogWriter {
 }
 
 impl LogWriter {
-    /// Makes the first segment of a new ledger.
-    pub fn create(ledger: &Path) -> Result<(), LedgerError> {
+    /// Makes the place of a new ledger's segments; the ledger's directory is there.
+    pub fn make_place(disk: &dyn Disk, ledger: &Path) -> Result<(), LedgerError> {
+        // Whoever made the directory may have died before its name was durable. One in a place that
+        // this user may not even read was made by others.
+        let above = directory_of(ledger);
+        match disk.sync_directory(above) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(sync_error(above)(error));
+            }
+            _ => {}
+        }
         let directory = ledger.join(LOG_DIRECTORY);
-        fs::create_dir_all(&directory).map_err(io_error("making", &directory))?;
-        sync_directory(ledger)?;
-        new_segment(ledger, 0).map(|_| ())
+        match disk.make_directory(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(io_error("making", &directory)(error));
+            }
+            _ => {}
+        }
+        disk.sync_directory(ledger).map_err(sync_error(ledger))
     }
 
-    /// Goes on behind the last good frame of the last segment. A torn tail is cut off.
+    /// Goes on behind the last good frame of the last segment. A torn tail is cut off; a segment
+    /// without a block is made anew, or for the first time.
     pub fn open(
+        disk: Arc<dyn Disk>,
         ledger: &Path,
         (index, segment): (u32, &Segment),
         end: ScanEnd,
         max_segment_bytes: u64,
     ) -> Result<Self, LedgerError> {
         let path = segment.path.clone();
-        if end.good_len == 0 {
-            fs::remove_file(&path).map_err(io_error("removing the torn segment", &path))?;
-            let (path, file) = new_segment(ledger, segment.first_block)?;
-            let len = SEGMENT_MAGIC.len() as u64;
-            return Ok(Self::at(ledger, path, file, (index, len, max_segment_bytes)));
-        }
-        let file =
-            OpenOptions::new().write(true).open(&path).map_err(io_error("opening", &path))?;
-        if end.good_len < end.file_len {
-            file.set_len(end.good_len).map_err(io_error("cutting the torn tail of", &path))?;
-        }
-        // What was scanned may not be durable yet: the crash may have come before the sync.
-        file.sync_all().map_err(io_error("making durable", &path))?;
-        Ok(Self::at(ledger, path, file, (index, end.good_len, max_segment_bytes)))
-    }
-
-    fn at(ledger: &Path, path: PathBuf, file: File, at: (u32, u64, u64)) -> Self {
-        let (segment, durable, max_segment_bytes) = at;
+        let (file, durable) = if end.good_len <= SEGMENT_MAGIC.len() as u64 {
+            // Its name may not be durable: whoever made it may have died before that.
+            match disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error("removing the empty segment", &path)(error));
+                }
+                _ => {}
+            }
+            (new_segment(&*disk, &path)?, SEGMENT_MAGIC.len() as u64)
+        } else {
+            let mut file = disk.open_to_write(&path).map_err(io_error("opening", &path))?;
+            if end.good_len < end.file_len {
+                file.set_size(end.good_len).map_err(io_error("cutting the torn tail of", &path))?;
+            }
+            rewrite(&mut *file, end)
+                .map_err(io_error("writing again the last blocks of", &path))?;
+            file.sync_all().map_err(io_error("making durable", &path))?;
+            (file, end.good_len)
+        };
         let (ledger, buffer) = (ledger.to_owned(), Vec::new());
-        Self { ledger, path, file, segment, durable, max_segment_bytes, buffer }
+        Ok(Self { disk, ledger, path, file, segment: index, durable, max_segment_bytes, buffer })
     }
 
     /// Whether the next group should begin a new segment. One without a block is never full: the
@@ -260,14 +288,14 @@ impl LogWriter {
 
     /// Begins a new segment, whose first block has this number.
     pub fn rotate(&mut self, first_block: u64) -> Result<Segment, AppendError> {
-        let path = segment_path(&self.ledger, first_block);
+        let segment = Segment::new(&self.ledger, first_block);
         // A rotation that the disk had no space for may have left an empty file.
-        let _ = fs::remove_file(&path);
-        let (path, file) = new_segment(&self.ledger, first_block).map_err(classify)?;
-        (self.path, self.file) = (path.clone(), file);
+        let _ = self.disk.remove(&segment.path);
+        self.file = new_segment(&*self.disk, &segment.path).map_err(classify)?;
+        self.path.clone_from(&segment.path);
         self.segment += 1;
         self.durable = SEGMENT_MAGIC.len() as u64;
-        Ok(Segment { first_block, path })
+        Ok(segment)
     }
 
     /// Appends payloads as one durable step. Returns where each stands.
@@ -281,12 +309,10 @@ impl LogWriter {
             locations.push(Location { segment: self.segment, offset, len });
             frame::encode(payload, self.durable, &mut self.buffer);
         }
-        if let Err(error) = write_all_at(&self.file, &self.buffer, self.durable) {
+        if let Err(error) = self.file.write_all_at(&self.buffer, self.durable) {
             return Err(self.cut_back(error));
         }
-        self.file
-            .sync_data()
-            .map_err(|error| AppendError::Fatal(io_error("making durable", &self.path)(error)))?;
+        self.file.sync_data().map_err(|error| AppendError::Fatal(sync_error(&self.path)(error)))?;
         self.durable += self.buffer.len() as u64;
         Ok(locations)
     }
@@ -295,15 +321,26 @@ impl LogWriter {
     fn cut_back(&mut self, error: io::Error) -> AppendError {
         let full = is_full(&error);
         let error = io_error("appending to", &self.path)(error);
-        match self.file.set_len(self.durable) {
+        match self.file.set_size(self.durable) {
             Ok(()) if full => AppendError::NoSpace(error),
             _ => AppendError::Fatal(error),
         }
     }
 }
 
-fn write_all_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-    file.write_all_at(bytes, at)
+/// Writes again what may never have become durable: after a sync that failed, the bytes can be read
+/// although the disk does not have them, and the next sync does not care for them.
+fn rewrite(file: &mut dyn DiskFile, end: ScanEnd) -> io::Result<()> {
+    let mut at = end.sure_len;
+    let mut bytes = Vec::new();
+    while at < end.good_len {
+        let len = (end.good_len - at).min(REWRITE_BYTES);
+        bytes.resize(usize::try_from(len).map_err(io::Error::other)?, 0);
+        file.read_exact_at(&mut bytes, at)?;
+        file.write_all_at(&bytes, at)?;
+        at += len;
+    }
+    Ok(())
 }
 
 fn is_full(error: &io::Error) -> bool {
@@ -318,16 +355,15 @@ fn classify(error: LedgerError) -> AppendError {
     }
 }
 
-fn new_segment(ledger: &Path, first_block: u64) -> Result<(PathBuf, File), LedgerError> {
-    let path = segment_path(ledger, first_block);
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .map_err(io_error("making the segment", &path))?;
-    file.write_all(SEGMENT_MAGIC).map_err(io_error("writing", &path))?;
-    file.sync_all().map_err(io_error("making durable", &path))?;
-    sync_directory(&ledger.join(LOG_DIRECTORY))?;
-    Ok((path, file))
+fn sync_error(path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
+    io_error("making durable", path)
+}
+
+fn new_segment(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, LedgerError> {
+    let mut file = disk.create(path).map_err(io_error("making the segment", path))?;
+    file.write_all_at(SEGMENT_MAGIC, 0).map_err(io_error("writing", path))?;
+    file.sync_all().map_err(sync_error(path))?;
+    let directory = directory_of(path);
+    disk.sync_directory(directory).map_err(sync_error(directory))?;
+    Ok(file)
 }

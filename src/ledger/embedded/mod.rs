@@ -10,6 +10,7 @@
 pub mod executor;
 pub mod frame;
 mod index;
+mod kept;
 pub mod keys;
 pub mod log;
 mod open;
@@ -17,7 +18,8 @@ mod shared;
 mod writer;
 
 pub use executor::{DurableState, StateOf};
-pub use open::{OpenLedger, Opening, lock, open, open_read_only};
+pub use kept::keep_checkpoint;
+pub use open::{OpenLedger, Opening, lock, open, open_on, open_read_only};
 pub use shared::{Shared, WriterCounts, WriterHealth};
 
 use std::fs::File;
@@ -83,6 +85,30 @@ impl OpenLedger {
         durable: Arc<dyn DurableState>,
         clock: Arc<dyn Clock>,
     ) -> Result<EmbeddedLedger, LedgerError> {
+        self.start_with(keys, (contracts, durable), clock, WriterQueue::start)
+    }
+
+    /// The same without a thread: blocks become durable when someone waits for one or calls
+    /// [`EmbeddedLedger::step`], so that the same calls always come to the same.
+    pub fn start_stepped(
+        self,
+        keys: &LedgerKeys,
+        contracts: Arc<ContractSet>,
+        durable: Arc<dyn DurableState>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<EmbeddedLedger, LedgerError> {
+        self.start_with(keys, (contracts, durable), clock, |log, shared, clock| {
+            Ok(WriterQueue::stepped(log, shared, clock))
+        })
+    }
+
+    fn start_with(
+        self,
+        keys: &LedgerKeys,
+        (contracts, durable): (Arc<ContractSet>, Arc<dyn DurableState>),
+        clock: Arc<dyn Clock>,
+        start: impl FnOnce(LogWriter, Arc<Shared>, Arc<dyn Clock>) -> Result<WriterQueue, LedgerError>,
+    ) -> Result<EmbeddedLedger, LedgerError> {
         let Self { name, shared, parts, .. } = self;
         let WriterParts { log, position, lock, is_new } = parts;
         let first_seal = sealing_key(keys, &position, is_new)?;
@@ -92,7 +118,7 @@ impl OpenLedger {
         let mut first_signers = signers.clone();
         first_signers.sort_by_key(|signer| signer.id() != first_seal);
         let executor = Executor::new(name.clone(), first_signers, contracts, durable, position);
-        let queue = WriterQueue::start(log, shared.clone(), clock.clone())?;
+        let queue = start(log, shared.clone(), clock.clone())?;
         let mut ledger = EmbeddedLedger { name, executor, queue, clock, shared, _lock: lock };
         if !definitions.is_empty() {
             ledger.append(Work { definitions, ..Work::default() })?.wait()?;
@@ -149,6 +175,11 @@ impl EmbeddedLedger {
     #[must_use]
     pub fn reader(&self) -> Arc<Shared> {
         self.shared.clone()
+    }
+
+    /// Makes one group of queued blocks durable, where no thread does that. Whether there was one.
+    pub fn step(&self) -> bool {
+        self.queue.step()
     }
 
     /// Records mappings and contracts that the ledger does not hold yet in this text, and waits
@@ -225,6 +256,7 @@ impl std::fmt::Debug for EmbeddedLedger {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crate::disk::SystemDisk;
     use crate::ledger::entry::tests::any_transaction;
     use crate::ledger::{Entry, Head};
     use crate::transaction::{Submission, Transaction};
@@ -290,7 +322,7 @@ mod tests {
         let before = head(&ledger);
         assert!(matches!(open(&opening, &mut |_, _| {}), Err(LedgerError::Locked(_))));
         drop(ledger);
-        assert!(log::segments(directory.path()).unwrap().len() > 3);
+        assert!(log::segments(&SystemDisk, directory.path()).unwrap().len() > 3);
         let opened = open(&opening, &mut |_, _| {}).unwrap();
         assert_eq!(opened.reader().head(), before);
         assert_eq!(opened.reader().root_at(before.tree_size).unwrap(), before.tree_root);

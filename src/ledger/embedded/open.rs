@@ -1,21 +1,21 @@
 //! Opening a ledger: read the log once, check it, lock it, repair a torn tail.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ahead::{Ahead, ahead};
 use crate::codec::{DecodeError, Digest};
+use crate::disk::{Disk, SystemDisk, make_directories};
 use crate::ledger::block::BlockOutline;
-use crate::ledger::checkpoint::{Checkpoint, check_origin};
+use crate::ledger::checkpoint::check_origin;
 use crate::ledger::embedded::executor::Position;
 use crate::ledger::embedded::index::Index;
-use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
+use crate::ledger::embedded::kept::check_copy;
 use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd, Segment};
 use crate::ledger::embedded::{Shared, WriterParts};
 use crate::ledger::tree::{Frontier, Tree};
-use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
+use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, leaf_bytes};
 use crate::transaction::leaf_hash;
 
 /// How to open a ledger for writing.
@@ -45,15 +45,27 @@ pub fn open(
     opening: &Opening,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<OpenLedger, LedgerError> {
+    open_on(&(Arc::new(SystemDisk) as Arc<dyn Disk>), opening, observe)
+}
+
+/// The same on a disk of the caller's choice.
+pub fn open_on(
+    disk: &Arc<dyn Disk>,
+    opening: &Opening,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<OpenLedger, LedgerError> {
     check_origin(&opening.name).map_err(|error| LedgerError::Key(error.to_string()))?;
     let directory = &opening.directory;
     let make = |error| LedgerError::Io { doing: "making", path: directory.clone(), error };
-    fs::create_dir_all(directory).map_err(make)?;
+    make_directories(&**disk, directory).map_err(make)?;
     let lock = lock(directory)?;
-    if !has_segments(directory)? {
-        LogWriter::create(directory)?;
+    if !has_segments(&**disk, directory)? {
+        LogWriter::make_place(&**disk, directory)?;
     }
-    let read = read(directory, observe)?;
+    let mut read = read((&**disk, directory), observe)?;
+    if read.index.segments.is_empty() {
+        read.index.segments.push(Segment::new(directory, 0));
+    }
     let name: Arc<str> = opening.name.as_str().into();
     check_name(&read.index, opening)?;
     let last = last_segment(&read.index, directory)?;
@@ -67,14 +79,15 @@ pub fn open(
         time_ms: read.index.head().map_or(i64::MIN, |head| head.time_ms),
         keys: read.index.keys.clone(),
     };
-    let shared = Arc::new(Shared::new(name.clone(), directory, read.index, read.tree));
+    let shared =
+        Arc::new(Shared::new((disk.clone(), directory), name.clone(), read.index, read.tree));
     if let Some(path) = &opening.checkpoint_copy {
-        check_copy(path, &shared)?;
+        check_copy(&**disk, path, &shared)?;
     }
     // Repairs only what turned out to be the right ledger: a tail that the kept checkpoint covers
     // was acknowledged, and must not be cut off.
     let place = (last.0, &last.1);
-    let log = LogWriter::open(directory, place, read.end, opening.max_segment_bytes)?;
+    let log = LogWriter::open(disk.clone(), directory, place, read.end, opening.max_segment_bytes)?;
     let parts = WriterParts { log, position, lock, is_new };
     Ok(OpenLedger { name, shared, parts, repaired_bytes })
 }
@@ -85,8 +98,8 @@ fn last_segment(index: &Index, directory: &Path) -> Result<(u32, Segment), Ledge
     Ok((number, segment.clone()))
 }
 
-fn has_segments(directory: &Path) -> Result<bool, LedgerError> {
-    match log::segments(directory) {
+fn has_segments(disk: &dyn Disk, directory: &Path) -> Result<bool, LedgerError> {
+    match log::segments(disk, directory) {
         Ok(segments) => Ok(!segments.is_empty()),
         Err(LedgerError::Absent(_)) => Ok(false),
         Err(error) => Err(error),
@@ -98,9 +111,10 @@ pub fn open_read_only(
     directory: &Path,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<Arc<Shared>, LedgerError> {
-    let read = read(directory, observe)?;
+    let disk = Arc::new(SystemDisk);
+    let read = read((&*disk, directory), observe)?;
     let name = ledger_name(&read.index).ok_or_else(|| LedgerError::Absent(directory.to_owned()))?;
-    Ok(Arc::new(Shared::new(name.into(), directory, read.index, read.tree)))
+    Ok(Arc::new(Shared::new((disk, directory), name.into(), read.index, read.tree)))
 }
 
 /// One process for each ledger: the lock goes with the process, however it ends.
@@ -122,19 +136,23 @@ struct Read {
     end: ScanEnd,
 }
 
-fn read(directory: &Path, observe: &mut dyn FnMut(u64, u64)) -> Result<Read, LedgerError> {
-    let segments = log::segments(directory)?;
-    let size = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+fn read(
+    (disk, directory): (&dyn Disk, &Path),
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<Read, LedgerError> {
+    let segments = log::segments(disk, directory)?;
+    // Only to tell how far reading is.
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let total = segments.iter().map(|segment| size(&segment.path)).sum();
     let mut read = Read {
         index: Index::over(segments.clone()),
         tree: Tree::new(),
         frontier: Frontier::new(),
-        end: ScanEnd { good_len: 0, file_len: 0 },
+        end: ScanEnd { sure_len: 0, good_len: 0, file_len: 0 },
     };
     ahead(
         |(payload, location): (Vec<u8>, Location)| (Outlined::read(&payload), location),
-        |outlined| read.segments(&segments, outlined, &mut |at| observe(at, total)),
+        |outlined| read.segments(disk, &segments, outlined, &mut |at| observe(at, total)),
     )?;
     observe(total, total);
     Ok(read)
@@ -170,6 +188,7 @@ type ReadFrame = (Result<Outlined, DecodeError>, Location);
 impl Read {
     fn segments(
         &mut self,
+        disk: &dyn Disk,
         segments: &[Segment],
         outlined: &mut Ahead<'_, (Vec<u8>, Location), ReadFrame>,
         observe: &mut dyn FnMut(u64),
@@ -185,7 +204,7 @@ impl Read {
                 return Err(LedgerError::Inconsistent { number: self.index.height(), reason });
             }
             let mut refused = false;
-            let end = log::scan(segment, is_last, |offset, payload| {
+            let end = log::scan(disk, segment, is_last, |offset, payload| {
                 observe(before + offset);
                 // Frames are below MAX_BLOCK_BYTES.
                 let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
@@ -237,46 +256,4 @@ fn check_name(index: &Index, opening: &Opening) -> Result<(), LedgerError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// Compares the ledger with the checkpoint that is kept outside its directory.
-fn check_copy(path: &Path, shared: &Shared) -> Result<(), LedgerError> {
-    let io = |error| LedgerError::Io {
-        doing: "reading the checkpoint kept in",
-        path: path.to_owned(),
-        error,
-    };
-    let note = match fs::read(path) {
-        Ok(note) => note,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(error)),
-    };
-    let ever: Vec<_> = shared
-        .definitions()
-        .iter()
-        .filter(|(_, definition)| definition.name == LEDGER_ROLE)
-        .filter_map(|(_, definition)| key_of(definition))
-        .collect();
-    let head = shared.head();
-    let signed = Checkpoint::unverified(&note).map_or(0, |checkpoint| checkpoint.size);
-    let rolled_back =
-        || LedgerError::RolledBack { path: path.to_owned(), signed, found: head.tree_size };
-    if signed > head.tree_size {
-        return Err(rolled_back());
-    }
-    let opened = Checkpoint::open(&note, shared.name(), &ever);
-    let fits =
-        opened.is_ok_and(|kept| shared.root_at(kept.size).is_ok_and(|root| root == kept.root));
-    if fits {
-        return Ok(());
-    }
-    Err(LedgerError::Inconsistent {
-        number: head.height,
-        reason: format!(
-            "the checkpoint kept in {} is not one of this ledger's own: the ledger was replaced or \
-             forked. Keep both copies and find out which one was given out; remove that file only \
-             if this ledger is the right one",
-            path.display()
-        ),
-    })
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockRead
 use std::time::Duration;
 
 use crate::codec::Digest;
+use crate::disk::Disk;
 use crate::event::SourcePartition;
 use crate::ledger::block::BlockOutline;
 use crate::ledger::embedded::executor::BuiltBlock;
@@ -42,6 +43,7 @@ pub struct WriterHealth {
 /// Readers' side of an embedded ledger.
 #[derive(Debug)]
 pub struct Shared {
+    disk: Arc<dyn Disk>,
     name: Arc<str>,
     directory: PathBuf,
     index: RwLock<Index>,
@@ -62,9 +64,15 @@ fn unpoisoned<'a, T>(
 impl Shared {
     /// The readers' side of a ledger that was read up to its end.
     #[must_use]
-    pub fn new(name: Arc<str>, directory: &Path, index: Index, tree: Tree) -> Self {
+    pub fn new(
+        (disk, directory): (Arc<dyn Disk>, &Path),
+        name: Arc<str>,
+        index: Index,
+        tree: Tree,
+    ) -> Self {
         let height = Mutex::new(index.height());
         Self {
+            disk,
             name,
             directory: directory.to_owned(),
             index: RwLock::new(index),
@@ -222,7 +230,7 @@ impl Shared {
         let segment = index.segments.get(location.segment as usize).cloned();
         let segment = segment.ok_or_else(no_block)?;
         drop(index);
-        log::read_payload(&segment, location)
+        log::read_payload(&*self.disk, &segment, location)
     }
 }
 

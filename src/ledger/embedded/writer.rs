@@ -4,8 +4,9 @@
 //! halts the ledger for good: what is on disk is then not known, and only a new start, which reads
 //! it, can tell.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,11 +26,18 @@ struct Job {
     done: mpsc::SyncSender<Arc<Block>>,
 }
 
-/// The queue to the writer's thread.
+/// The queue to the writer.
 pub struct WriterQueue {
-    jobs: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    way: Way,
     shared: Arc<Shared>,
+}
+
+/// Who makes queued blocks durable.
+enum Way {
+    /// A thread, as soon as there are some.
+    Thread { jobs: Option<SyncSender<Job>>, thread: Option<JoinHandle<()>> },
+    /// Whoever waits for one or asks for it.
+    Steps(Arc<Mutex<Steps>>),
 }
 
 impl WriterQueue {
@@ -40,42 +48,108 @@ impl WriterQueue {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
         let (jobs, queue) = sync_channel(MAX_QUEUED_BLOCKS);
-        let for_thread = shared.clone();
+        let committer = Committer { log, shared: shared.clone(), clock };
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
-            .spawn(move || Loop { log, shared: for_thread, clock }.run(&queue))
+            .spawn(move || committer.run(&queue))
             .map_err(|error| LedgerError::Halted(format!("no thread for the writer: {error}")))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), shared })
+        Ok(Self { way: Way::Thread { jobs: Some(jobs), thread: Some(thread) }, shared })
+    }
+
+    /// A queue without a thread.
+    #[must_use]
+    pub fn stepped(log: LogWriter, shared: Arc<Shared>, clock: Arc<dyn Clock>) -> Self {
+        let committer = Committer { log, shared: shared.clone(), clock };
+        let steps = Steps { queue: VecDeque::new(), committer: Some(committer) };
+        Self { way: Way::Steps(Arc::new(Mutex::new(steps))), shared }
     }
 
     /// Queues a block; waits while the queue is full.
     pub fn push(&self, built: BuiltBlock) -> Result<Box<dyn Pending>, LedgerError> {
         let (done, durable) = mpsc::sync_channel(1);
-        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { built, done }).is_ok());
+        let job = Job { built, done };
+        let (sent, steps) = match &self.way {
+            Way::Thread { jobs, .. } => {
+                (jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok()), None)
+            }
+            Way::Steps(steps) => (lock(steps).push(job), Some(steps.clone())),
+        };
         match sent {
-            true => Ok(Box::new(PendingBlock { durable, shared: self.shared.clone() })),
+            true => Ok(Box::new(PendingBlock { durable, shared: self.shared.clone(), steps })),
             false => Err(self.shared.halted_error()),
+        }
+    }
+
+    /// Makes one group of queued blocks durable, where no thread does that. Whether there was one.
+    pub fn step(&self) -> bool {
+        match &self.way {
+            Way::Thread { .. } => false,
+            Way::Steps(steps) => lock(steps).step(),
         }
     }
 }
 
 impl Drop for WriterQueue {
     fn drop(&mut self) {
-        self.jobs = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been printed; the queue's users see a halted ledger.
-            let _ = thread.join();
+        if let Way::Thread { jobs, thread } = &mut self.way {
+            *jobs = None;
+            if let Some(thread) = thread.take() {
+                // A panic there has been printed; the queue's users see a halted ledger.
+                let _ = thread.join();
+            }
         }
+    }
+}
+
+/// Blocks that wait for a step.
+struct Steps {
+    queue: VecDeque<Job>,
+    /// `None` once it has halted.
+    committer: Option<Committer>,
+}
+
+fn lock(steps: &Mutex<Steps>) -> MutexGuard<'_, Steps> {
+    steps.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Steps {
+    fn push(&mut self, job: Job) -> bool {
+        if self.queue.len() >= MAX_QUEUED_BLOCKS {
+            self.step();
+        }
+        let goes_on = self.committer.is_some();
+        if goes_on {
+            self.queue.push_back(job);
+        }
+        goes_on
+    }
+
+    fn step(&mut self) -> bool {
+        let count = self.queue.len().min(MAX_GROUP_BLOCKS);
+        let mut group: Vec<_> = self.queue.drain(..count).collect();
+        if group.is_empty() {
+            return false;
+        }
+        if !self.committer.as_mut().is_some_and(|committer| committer.goes_on(&mut group)) {
+            self.committer = None;
+            self.queue.clear();
+        }
+        true
     }
 }
 
 struct PendingBlock {
     durable: Receiver<Arc<Block>>,
     shared: Arc<Shared>,
+    steps: Option<Arc<Mutex<Steps>>>,
 }
 
 impl Pending for PendingBlock {
     fn wait(self: Box<Self>) -> Result<Vec<Receipt>, LedgerError> {
+        if let Some(steps) = &self.steps {
+            // Blocks become durable in order, so nothing stays behind that came before this one.
+            while lock(steps).step() {}
+        }
         let block = self.durable.recv().map_err(|_| self.shared.halted_error())?;
         let receipt = |(index, entry): (u64, &Entry)| Receipt {
             id: entry.transaction().map(|transaction| transaction.id.clone()),
@@ -90,13 +164,14 @@ impl Pending for PendingBlock {
     }
 }
 
-struct Loop {
+/// Makes groups of blocks durable and publishes them.
+struct Committer {
     log: LogWriter,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
 }
 
-impl Loop {
+impl Committer {
     fn run(mut self, queue: &Receiver<Job>) {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
@@ -106,14 +181,20 @@ impl Loop {
                     Err(_) => break,
                 }
             }
-            if let Err(error) = self.commit(&mut group) {
-                // Before the group goes: whoever waits for its receipts asks why there are none.
-                let reason = chain(&error);
-                tracing::error!(reason, "the ledger halts: what is on disk is not known any more");
-                self.shared.halt(reason);
+            if !self.goes_on(&mut group) {
                 return;
             }
         }
+    }
+
+    /// Commits a group. After a failure the committer must not be used again.
+    fn goes_on(&mut self, group: &mut Vec<Job>) -> bool {
+        let Err(error) = self.commit(group) else { return true };
+        // Before the group goes: whoever waits for its receipts asks why there are none.
+        let reason = chain(&error);
+        tracing::error!(reason, "the ledger halts: what is on disk is not known any more");
+        self.shared.halt(reason);
+        false
     }
 
     fn commit(&mut self, group: &mut Vec<Job>) -> Result<(), LedgerError> {
@@ -157,7 +238,7 @@ impl Loop {
                     if self.shared.set_full(Some(reason.clone())) {
                         tracing::warn!(reason, "the disk is full; intake waits for space");
                     }
-                    std::thread::sleep(FULL_DISK_PAUSE);
+                    self.clock.sleep(FULL_DISK_PAUSE);
                 }
                 Err(AppendError::Fatal(error)) => return Err(error),
             }

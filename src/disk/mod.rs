@@ -1,0 +1,192 @@
+//! The few file operations that the ledger's survival rests on, behind a trait, so that each of them
+//! can be made to fail.
+//!
+//! What goes through here is the block log and the checkpoint that is kept outside it. Nothing here
+//! tries anything again or hides an error: what a failure means is for the caller to say.
+
+mod fault;
+mod faulty;
+mod model;
+
+pub use fault::{Call, Failure, Fault, Operation};
+pub use faulty::FaultyDisk;
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Names of files and directories.
+///
+/// What is made, renamed or removed is only sure to stay so once the directory that holds the name
+/// was synced.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes one directory; the one above it must be there.
+    fn make_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// What is in a directory, in no order.
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Makes a file, which must be absent, and opens it for writing.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file for reading and writing.
+    fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Gives a file another name, over the file that has it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+}
+
+/// An open file.
+pub trait DiskFile: Debug + Send {
+    /// Bytes of the file.
+    fn size(&self) -> io::Result<u64>;
+
+    /// Reads so many bytes from a place on; fewer are an error.
+    fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()>;
+
+    /// Writes bytes to a place, or the first of them; how many.
+    fn write_at(&mut self, bytes: &[u8], at: u64) -> io::Result<usize>;
+
+    /// Cuts the file, or fills it up with zeros.
+    fn set_size(&mut self, size: u64) -> io::Result<()>;
+
+    /// Makes the bytes durable, and the size that it takes to read them.
+    fn sync_data(&mut self) -> io::Result<()>;
+
+    /// Makes the bytes durable, and all that is known of the file.
+    fn sync_all(&mut self) -> io::Result<()>;
+
+    /// Writes all bytes to a place. After an error any of them may have been written.
+    fn write_all_at(&mut self, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write_at(bytes, at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    bytes = bytes.get(written..).unwrap_or_default();
+                    at += written as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a whole file, one of few bytes.
+pub fn read_whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+    let file = disk.open(path)?;
+    let mut bytes = vec![0; usize::try_from(file.size()?).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
+/// The directory that holds a name.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
+/// Makes a directory and those above it, as far as they are absent, each name durable.
+pub fn make_directories(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let above = directory_of(path);
+    let made = match disk.make_directory(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && above != path => {
+            make_directories(disk, above)?;
+            disk.make_directory(path)
+        }
+        made => made,
+    };
+    match made {
+        Ok(()) => disk.sync_directory(above),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The machine's disk.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemDisk;
+
+fn opened(file: File) -> Box<dyn DiskFile> {
+    Box::new(SystemFile(file))
+}
+
+impl Disk for SystemDisk {
+    fn make_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).open(path).map(opened)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        File::open(path).map(opened)
+    }
+
+    fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        OpenOptions::new().read(true).write(true).open(path).map(opened)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+#[derive(Debug)]
+struct SystemFile(File);
+
+impl DiskFile for SystemFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, at)
+    }
+
+    fn write_at(&mut self, bytes: &[u8], at: u64) -> io::Result<usize> {
+        self.0.write_at(bytes, at)
+    }
+
+    fn set_size(&mut self, size: u64) -> io::Result<()> {
+        self.0.set_len(size)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_all(&mut self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
