@@ -1,7 +1,8 @@
 //! `ledgerline bench`: the whole way, and the bare limits beside it in the same run.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod process;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,16 @@ use crate::app::demo::{
 use crate::app::offline::TemporaryFolder;
 use crate::app::{self, AppError};
 use crate::cli::ExitStatus;
+use crate::cli::bench::process::{ThreadTimes, peak_resident_mib};
 use crate::cli::check::print_faults;
 use crate::cli::output::{grouped, line};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, SourceConfig};
+use crate::disk::SystemDisk;
 use crate::event::Decoder;
 use crate::fleet::FleetSize;
 use crate::ledger::LedgerReader;
+use crate::ledger::embedded::log::{self, AppendError, LogWriter, ScanEnd, Segment};
 use crate::pipeline::status::{Stage as PipelineStage, Status};
 use crate::source::{Assignments, Batch, KafkaSource, Polled, Source};
 use crate::timing::TIME_BUCKETS_US;
@@ -57,6 +61,8 @@ pub struct BenchArgs {
 const FLEET_SEED: u64 = 2016;
 /// Share of the records that are let through before the clock starts: the group has formed by then.
 const WARM_UP: u64 = 20;
+/// Bytes that are appended for the bare limit of the log.
+const APPENDED_BYTES: u64 = 64 * 1024 * 1024;
 /// Longest wait for the next record before a measurement is given up.
 const STALL: Duration = Duration::from_secs(60);
 /// How often the end is looked for.
@@ -76,6 +82,8 @@ struct Report {
     consume_and_decode: f64,
     /// The whole way over consuming and decoding.
     ratio: f64,
+    /// Appending the blocks of the whole way to a log, durably, and nothing else.
+    append: f64,
     /// Processor time of each thread a record, in microseconds, from the end of the warm-up.
     threads_us: Vec<(String, f64)>,
     /// Time of each stage a record, waiting included, in microseconds.
@@ -102,6 +110,8 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         }
     })?;
     let whole = whole_way(args, directory.join("whole"))?;
+    let ledger = directory.join("whole/ledger");
+    let append = append_only(&ledger, &temporary.0.join("append"), whole.blocks_per_commit)?;
     let report = Report {
         events: args.events,
         devices: args.devices,
@@ -110,6 +120,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         consume,
         consume_and_decode,
         ratio: whole.rate / consume_and_decode,
+        append: append / whole.log_bytes_per_event,
         threads_us: whole.threads_us,
         stages_us: whole.stages_us,
         append_ms: whole.append_ms,
@@ -133,6 +144,7 @@ fn print(report: &Report) -> anyhow::Result<()> {
     line(format!("whole way            {:>10.0} events/s, durable and applied", report.whole_way))?;
     line(format!("consume only         {:>10.0} events/s", report.consume))?;
     line(format!("consume and decode   {:>10.0} events/s", report.consume_and_decode))?;
+    line(format!("append to the log    {:>10.0} events/s, durable", report.append))?;
     line(format!("whole way over consume and decode  {:.2}", report.ratio))?;
     for (thread, micros) in &report.threads_us {
         line(format!("thread {thread:<13} {micros:>10.2} µs of processor time an event"))?;
@@ -266,6 +278,37 @@ struct Whole {
     stages_us: Vec<(&'static str, f64)>,
     append_ms: Vec<(&'static str, Option<f64>)>,
     log_bytes_per_event: f64,
+    blocks_per_commit: usize,
+}
+
+/// Appends blocks of a ledger to another log, as many at a time as there; bytes a second.
+fn append_only(ledger: &Path, scratch: &Path, at_a_time: usize) -> anyhow::Result<f64> {
+    let (mut blocks, mut bytes) = (Vec::new(), 0);
+    for segment in log::segments(&SystemDisk, ledger)? {
+        log::scan(&SystemDisk, &segment, true, |_, block| {
+            if bytes < APPENDED_BYTES {
+                bytes += block.len() as u64;
+                blocks.push(block.to_vec());
+            }
+            Ok(())
+        })?;
+        if bytes >= APPENDED_BYTES {
+            break;
+        }
+    }
+    std::fs::create_dir_all(scratch)?;
+    LogWriter::make_place(&SystemDisk, scratch)?;
+    let (segment, empty) = (Segment::new(scratch, 0), ScanEnd::default());
+    let mut log = LogWriter::open(Arc::new(SystemDisk), scratch, (0, &segment), empty, u64::MAX)?;
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    for group in blocks.chunks(at_a_time.max(1)) {
+        let group: Vec<_> = group.iter().map(Vec::as_slice).collect();
+        log.append(&group).map_err(|error| match error {
+            AppendError::NoSpace(error) | AppendError::Fatal(error) => error,
+        })?;
+    }
+    Ok(float(bytes) / clock.monotonic().saturating_sub(began).as_secs_f64())
 }
 
 fn whole_way(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Whole> {
@@ -292,7 +335,8 @@ fn whole_way(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Whole> {
     stop.ask();
     feeding.end()?;
     running.wait()?;
-    let bytes = reader.counts().bytes;
+    let counts = reader.counts();
+    let bytes = counts.bytes;
     tracing::debug!(root = %reader.head().tree_root, "measured");
     let per_event = |time: Duration| time.as_secs_f64() * 1e6 / float(records.max(1));
     Ok(Whole {
@@ -305,6 +349,7 @@ fn whole_way(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<Whole> {
             .collect(),
         append_ms: quantiles(&status),
         log_bytes_per_event: float(bytes) / float(records.max(1)),
+        blocks_per_commit: usize::try_from(counts.blocks / counts.commits.max(1)).unwrap_or(1),
     })
 }
 
@@ -323,54 +368,8 @@ fn quantiles(status: &Status) -> Vec<(&'static str, Option<f64>)> {
     vec![("p50", quantile(0.5)), ("p99", quantile(0.99)), ("p99.9", quantile(0.999))]
 }
 
-/// Processor time of each thread so far, in ticks, by its name.
-#[derive(Debug, Default)]
-struct ThreadTimes(BTreeMap<String, u64>);
-
-impl ThreadTimes {
-    /// Reads the times of all threads; none where the system does not tell.
-    fn read() -> Self {
-        let mut times = BTreeMap::new();
-        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        for task in tasks {
-            let Ok(text) = std::fs::read_to_string(task.path().join("stat")) else { continue };
-            // proc(5): number (name) state, then ten fields, then utime and stime.
-            let Some((_, rest)) = text.split_once('(') else { continue };
-            let Some((name, rest)) = rest.rsplit_once(") ") else { continue };
-            let times_of = rest.split(' ').skip(11).take(2).flat_map(str::parse::<u64>);
-            // Threads of one pool count as one: `rdk:broker1`, `rdk:broker2`.
-            let name = name.trim_end_matches(|last: char| last.is_ascii_digit() || last == '-');
-            *times.entry(name.to_owned()).or_default() += times_of.sum::<u64>();
-        }
-        Self(times)
-    }
-
-    /// Microseconds a record since an earlier reading, the largest first.
-    fn since(self, before: &Self, records: u64) -> Vec<(String, f64)> {
-        let micros = |(name, ticks): (String, u64)| {
-            let earlier = before.0.get(&name).copied().unwrap_or(0);
-            (name, float(ticks.saturating_sub(earlier) * TICK_MICROS) / float(records.max(1)))
-        };
-        let mut times: Vec<_> =
-            self.0.into_iter().map(micros).filter(|(_, us)| *us > 0.01).collect();
-        times.sort_by(|left, right| right.1.total_cmp(&left.1));
-        times
-    }
-}
-
-/// A tick of the system's accounting: 100 a second on every Linux that Rust runs on.
-const TICK_MICROS: u64 = 10_000;
-
 /// A count as a float: exact up to 2⁵³, which no count here reaches.
 #[allow(clippy::cast_precision_loss)] // see above
 fn float(count: u64) -> f64 {
     count as f64
-}
-
-/// `VmHWM` of this process; 0 where the system does not tell.
-fn peak_resident_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kib.map_or(0.0, |kib| float(kib) / 1024.0)
 }

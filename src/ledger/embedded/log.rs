@@ -73,7 +73,7 @@ fn first_block_of(path: &Path) -> Option<u64> {
 }
 
 /// How a scan of a segment ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScanEnd {
     /// Bytes that were durable when the last good frame was written.
     pub sure_len: u64,

@@ -148,7 +148,7 @@ fn read(
         index: Index::over(segments.clone()),
         tree: Tree::new(),
         frontier: Frontier::new(),
-        end: ScanEnd { sure_len: 0, good_len: 0, file_len: 0 },
+        end: ScanEnd::default(),
     };
     ahead(
         |(payload, location): (Vec<u8>, Location)| (Outlined::read(&payload), location),
