@@ -254,6 +254,40 @@ fn a_new_segment_that_a_crash_left_empty_is_taken_up() {
 }
 
 #[test]
+fn a_flipped_bit_in_any_segment_is_refused_with_its_place() {
+    let mut random = Random(seed());
+    let (folder, opening) = in_segments();
+    let paths = segments(folder.path());
+    for (number, path) in paths.iter().enumerate() {
+        let whole = std::fs::read(path).unwrap();
+        let mut frames = frames(&whole);
+        let mut end = whole.len();
+        if number + 1 == paths.len() {
+            // What is wrong with the last block of all may come from an interrupted write.
+            end = usize::try_from(frames.pop().unwrap().offset).unwrap();
+        }
+        // One in each block, and one in the segment's mark.
+        let starts = frames.iter().map(|frame| usize::try_from(frame.offset).unwrap());
+        let starts: Vec<_> = std::iter::once(0).chain(starts).chain([end]).collect();
+        for block in starts.windows(2).filter(|block| block[0] < block[1]) {
+            let at = block[0] + random.below(block[1] - block[0]);
+            let mut segment = whole.clone();
+            segment[at] ^= 1 << random.below(8);
+            std::fs::write(path, &segment).unwrap();
+            let error = open_error(&opening);
+            let LedgerError::Damaged { path: named, offset, .. } = &error else {
+                panic!("byte {at} of {}: {error}", path.display());
+            };
+            assert_eq!((named, *offset), (path, block[0] as u64), "byte {at}");
+            assert!(!report(folder.path()).is_sound(), "byte {at} of {}", path.display());
+            assert!(std::fs::read(path).unwrap() == segment, "it was changed");
+        }
+        std::fs::write(path, whole).unwrap();
+    }
+    assert_sound(folder.path());
+}
+
+#[test]
 fn a_segment_that_is_missing_or_misnamed_is_refused() {
     let count = segments(in_segments().0.path()).len();
     for missing in 0..count - 1 {
@@ -310,17 +344,24 @@ fn an_older_copy_of_the_ledger_is_refused() {
 
 #[test]
 fn an_acknowledged_block_that_was_damaged_at_the_end_is_not_cut() {
+    let mut random = Random(seed());
     let (folder, whole) = made(3, "");
     let kept = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(kept.path(), checkpoint(folder.path())).unwrap();
-    let mut segment = whole;
-    let last = segment.len() - 40;
-    segment[last] ^= 1;
-    write_log(folder.path(), &segment);
-    let error = open_error(&guarded(folder.path(), kept.path()));
-    assert!(matches!(error, LedgerError::RolledBack { .. }), "{error}");
-    let left = std::fs::read(&segments(folder.path())[0]).unwrap();
-    assert!(left == segment, "a repair by hand must stay possible");
+    let frames = frames(&whole);
+    let last = usize::try_from(frames.last().unwrap().offset).unwrap();
+    let header = last..last + frame::FRAME_HEADER_BYTES;
+    for at in header.chain((last..whole.len()).step_by(61)) {
+        let mut segment = whole.clone();
+        segment[at] ^= 1 << random.below(8);
+        // Who has no checkpoint cannot tell it from an interrupted write.
+        check_torn(&segment, (frames.len() as u64 - 1, last as u64), at % 7 == 0);
+        write_log(folder.path(), &segment);
+        let error = open_error(&guarded(folder.path(), kept.path()));
+        assert!(matches!(error, LedgerError::RolledBack { .. }), "byte {at}: {error}");
+        let left = std::fs::read(&segments(folder.path())[0]).unwrap();
+        assert!(left == segment, "byte {at}: a repair by hand must stay possible");
+    }
 }
 
 #[test]
