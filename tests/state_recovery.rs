@@ -19,6 +19,8 @@ use ledgerline::state::world::Found;
 use ledgerline::state::{Projection, STATE_DIRECTORY, StateError, World};
 
 const WORKS: u64 = 10;
+/// Rounds in which bits of the store flip.
+const FLIPS: usize = 60;
 
 /// A ledger with its state.
 fn made(works: u64, note: &str) -> tempfile::TempDir {
@@ -199,10 +201,19 @@ fn a_state_ahead_of_the_log_or_of_another_one_is_set_aside() {
 fn damage_anywhere_in_the_store_never_shows() {
     let mut random = Random(seed());
     let original = made(WORKS, &"x".repeat(100));
+    // The same log with a state that is behind it.
+    let behind = folder();
+    make(behind.path(), 3, &"x".repeat(100));
+    let older = folder();
+    copy(&state(behind.path()), &state(older.path()));
+    let (mut writer, world) = start(&opening(behind.path())).unwrap();
+    grow(&mut writer, 3..WORKS, &"x".repeat(100));
+    drop((writer, world));
+    give_state(older.path(), behind.path());
     let (mut unusable, mut rounds) = (0, 0);
-    while rounds < 30 {
+    while rounds < FLIPS {
         let folder = folder();
-        copy(original.path(), folder.path());
+        copy(if rounds % 4 == 3 { behind.path() } else { original.path() }, folder.path());
         let files = files_under(&state(folder.path()));
         let path = &files[random.below(files.len())];
         let mut bytes = fs::read(path).unwrap();
@@ -241,7 +252,7 @@ fn files_under(directory: &Path) -> Vec<PathBuf> {
 #[test]
 fn a_store_whose_content_was_changed_is_built_again() {
     type Change = fn(&sled::Db);
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 8] = [
         ("an asset is gone", |db| {
             let first = db.scan_prefix("s/").keys().next().unwrap().unwrap();
             db.remove(first).unwrap();
@@ -262,6 +273,8 @@ fn a_store_whose_content_was_changed_is_built_again() {
         }),
         ("an alert is new", |db| _ = db.insert(b"a/cold_chain\0C-99", &[]).unwrap()),
         ("the savepoint is gone", |db| _ = db.remove("m/savepoint").unwrap()),
+        ("a newer program wrote it", |db| other_version(db, 1)),
+        ("an older program wrote it", |db| other_version(db, -1)),
     ];
     let original = made(WORKS, "");
     for (what, change) in changes {
@@ -275,6 +288,13 @@ fn a_store_whose_content_was_changed_is_built_again() {
         let found = check_start(folder.path(), what);
         assert!(is_unusable(&found), "{what}: {found:?}");
     }
+}
+
+/// A savepoint begins with the number of its form.
+fn other_version(db: &sled::Db, step: i8) {
+    let mut savepoint = db.get("m/savepoint").unwrap().unwrap().to_vec();
+    savepoint[0] = savepoint[0].checked_add_signed(step).unwrap();
+    db.insert("m/savepoint", savepoint).unwrap();
 }
 
 #[test]
