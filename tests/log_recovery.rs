@@ -114,7 +114,7 @@ fn a_group_that_was_torn_in_front_is_cut_whole() {
     let segment = segment_of(&groups);
     // The disk wrote the later blocks of the group and not (all of) this one.
     for (at, torn) in group.iter().enumerate().take(2) {
-        for place in [0, 5, 12, 17, frame::FRAME_HEADER_BYTES, torn.payload.len()] {
+        for place in [0, 5, 12, 17, frame::FRAME_HEADER_BYTES, torn.packed] {
             let mut segment = segment.clone();
             segment[usize::try_from(torn.offset).unwrap() + place] ^= 0x10;
             check_torn(&segment, ((rest.len() + at) as u64, torn.offset), true);
@@ -154,7 +154,7 @@ fn frame_of(frames: &[Frame], at: usize) -> u64 {
 #[test]
 fn a_flipped_bit_before_the_last_group_is_refused_with_its_place() {
     let mut random = Random(seed());
-    let (_folder, whole) = made(30, &"x".repeat(400));
+    let (_folder, whole) = made(90, &"x".repeat(400));
     let frames = frames(&whole);
     let last = usize::try_from(frames.last().unwrap().offset).unwrap();
     assert!(last > 20 * 4096, "only {last} bytes");
@@ -210,7 +210,7 @@ fn damage_under_a_running_reader_is_an_error_and_never_a_wrong_block() {
     for _ in 0..200 {
         let number = random.below(frames.len());
         let frame = &frames[number];
-        let at = random.below(frame::FRAME_HEADER_BYTES + frame.payload.len());
+        let at = random.below(frame::FRAME_HEADER_BYTES + frame.packed);
         // The durable length serves only those who open a log.
         let mut segment = whole.clone();
         segment[usize::try_from(frame.offset).unwrap() + at] ^= 1 << random.below(8);

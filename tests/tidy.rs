@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("getrandom", &["src/transaction/keys.rs", "src/app/"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/monitor/"]),
+    ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
     ("mimalloc", &["src/main.rs"]),
     ("regex", &["src/mapping/"]),
     ("rustix", &["src/state/store.rs"]),

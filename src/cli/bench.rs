@@ -288,7 +288,7 @@ fn append_only(ledger: &Path, scratch: &Path, at_a_time: usize) -> anyhow::Resul
         log::scan(&SystemDisk, &segment, true, |_, block| {
             if bytes < APPENDED_BYTES {
                 bytes += block.len() as u64;
-                blocks.push(block.to_vec());
+                blocks.push(block);
             }
             Ok(())
         })?;

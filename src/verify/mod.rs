@@ -210,7 +210,7 @@ impl Verifier {
             }
             let scanned = log::scan(&SystemDisk, segment, is_last, |offset, payload| {
                 observe(before + offset);
-                prepared.push(payload.to_vec()).into_iter().for_each(|it| self.block(it, report));
+                prepared.push(payload).into_iter().for_each(|it| self.block(it, report));
                 Ok(())
             });
             while let Some(it) = prepared.take() {

@@ -259,7 +259,10 @@ pub fn segments(directory: &Path) -> Vec<PathBuf> {
 pub struct Frame {
     pub offset: u64,
     pub durable: u64,
+    /// The block.
     pub payload: Vec<u8>,
+    /// Bytes that it takes when packed.
+    pub packed: usize,
 }
 
 /// Takes a segment's bytes apart.
@@ -267,10 +270,11 @@ pub fn frames(segment: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     let mut at = SEGMENT_MAGIC.len();
     while at < segment.len() {
-        let (header, payload) = frame::whole(&segment[at..]).unwrap();
+        let (header, packed) = frame::whole(&segment[at..]).unwrap();
         let (offset, durable) = (at as u64, header.durable);
-        frames.push(Frame { offset, durable, payload: payload.to_owned() });
-        at += frame::FRAME_HEADER_BYTES + payload.len();
+        let payload = frame::unpack(packed).unwrap();
+        frames.push(Frame { offset, durable, payload, packed: packed.len() });
+        at += frame::FRAME_HEADER_BYTES + packed.len();
     }
     frames
 }
@@ -280,7 +284,8 @@ pub fn segment_of(groups: &[&[Frame]]) -> Vec<u8> {
     let mut bytes = SEGMENT_MAGIC.to_vec();
     for group in groups {
         let durable = bytes.len() as u64;
-        group.iter().for_each(|frame| frame::encode(&frame.payload, durable, &mut bytes));
+        let packed = group.iter().map(|frame| frame::pack(&frame.payload));
+        packed.for_each(|packed| frame::encode(&packed, durable, &mut bytes));
     }
     bytes
 }
@@ -311,7 +316,7 @@ pub fn write_blocks(directory: &Path, blocks: &[Block]) {
     let mut bytes = SEGMENT_MAGIC.to_vec();
     for block in blocks {
         let durable = bytes.len() as u64;
-        frame::encode(&block_bytes(block), durable, &mut bytes);
+        frame::encode(&frame::pack(&block_bytes(block)), durable, &mut bytes);
     }
     write_log(directory, &bytes);
 }

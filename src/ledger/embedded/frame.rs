@@ -1,18 +1,41 @@
 //! Frames: how blocks stand in a segment file, and how damage is told from a torn tail.
 //!
 //! A frame is a mark, the length of its payload, the *durable length* of the segment when the frame
-//! was written, a CRC32C over all of these and the payload. The durable length is what tells an
+//! was written, a CRC32C over all of these and the payload, which is a block packed with LZ4. The
+//! durable length is what tells an
 //! interrupted write from damage: bytes before it had been acknowledged, bytes behind it had not.
 //! Nothing here opens or changes a file.
 
 use crate::limits::MAX_BLOCK_BYTES;
 
 /// First bytes of a segment file.
-pub const SEGMENT_MAGIC: &[u8; 16] = b"LEDGERLINE LOG 1";
+pub const SEGMENT_MAGIC: &[u8; 16] = b"LEDGERLINE LOG 2";
 /// First bytes of a frame.
 pub const FRAME_MAGIC: &[u8; 4] = b"LLfr";
 /// Bytes in front of a frame's payload.
 pub const FRAME_HEADER_BYTES: usize = 4 + 4 + 8 + 4;
+
+/// Most bytes of a payload: LZ4 makes what it cannot pack longer by a 255th at most.
+const MAX_PACKED_BYTES: usize = MAX_BLOCK_BYTES + MAX_BLOCK_BYTES / 255 + 64;
+
+/// Packs a block for its frame: its length in four bytes, least significant first, then an LZ4 block.
+#[must_use]
+pub fn pack(block: &[u8]) -> Vec<u8> {
+    lz4_flex::block::compress_prepend_size(block)
+}
+
+/// The block in a frame's payload.
+pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, FrameError> {
+    let len = fixed::<4>(packed, 0).map(u32::from_le_bytes).ok_or(FrameError::Packing)? as usize;
+    if len > MAX_BLOCK_BYTES {
+        return Err(FrameError::TooLong(len));
+    }
+    // No LZ4 block gives more: a forged length must not ask for memory.
+    if len > packed.len().saturating_mul(255) {
+        return Err(FrameError::Packing);
+    }
+    lz4_flex::block::decompress_size_prepended(packed).map_err(|_| FrameError::Packing)
+}
 
 /// Appends a frame. `durable` is the segment's length up to which everything was acknowledged.
 pub fn encode(payload: &[u8], durable: u64, out: &mut Vec<u8>) {
@@ -51,6 +74,9 @@ pub enum FrameError {
     /// The file ends inside the frame.
     #[error("the file ends inside the frame")]
     Cut,
+    /// The payload is no packed block, though its checksum fits.
+    #[error("the frame holds no packed block")]
+    Packing,
     /// The checksum does not fit.
     #[error("the frame's checksum does not fit its bytes")]
     Checksum,
@@ -70,7 +96,7 @@ impl FrameHeader {
         let len = len as usize;
         match mark == FRAME_MAGIC {
             false => Err(FrameError::NoMark),
-            true if len > MAX_BLOCK_BYTES => Err(FrameError::TooLong(len)),
+            true if len > MAX_PACKED_BYTES => Err(FrameError::TooLong(len)),
             true => Ok(Self { len, durable, crc }),
         }
     }
@@ -133,6 +159,17 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= 1_u8 << bit;
             prop_assert!(whole(&bytes).is_err());
+        }
+
+        #[test]
+        fn a_block_comes_back_and_a_forged_one_is_judged(
+            block: Vec<u8>, times in 1_usize..200, forged: Vec<u8>,
+        ) {
+            let block = block.repeat(times);
+            prop_assert_eq!(unpack(&pack(&block)), Ok(block));
+            // Whatever it says of its length, it cannot ask for more than it could hold.
+            let unpacked = unpack(&forged).map_or(0, |block| block.len());
+            prop_assert!(unpacked <= forged.len() * 255);
         }
     }
 

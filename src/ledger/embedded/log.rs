@@ -31,8 +31,6 @@ pub struct Location {
     pub segment: u32,
     /// Byte offset of the frame.
     pub offset: u64,
-    /// Bytes of its payload.
-    pub len: u32,
 }
 
 fn io_error(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
@@ -83,13 +81,13 @@ pub struct ScanEnd {
     pub file_len: u64,
 }
 
-/// Reads every frame of a segment in order. What follows the last good frame is a torn tail where
+/// Reads every block of a segment in order, with its frame's place. What follows the last good frame is a torn tail where
 /// `last` allows one and no later frame proves that it was acknowledged; else it is damage.
 pub fn scan(
     disk: &dyn Disk,
     segment: &Segment,
     last: bool,
-    mut visit: impl FnMut(u64, &[u8]) -> Result<(), LedgerError>,
+    mut visit: impl FnMut(u64, Vec<u8>) -> Result<(), LedgerError>,
 ) -> Result<ScanEnd, LedgerError> {
     let path = &segment.path;
     let file = disk.open(path).map_err(io_error("opening", path))?;
@@ -113,7 +111,8 @@ pub fn scan(
             }
             Err(_) => return Ok(ScanEnd { sure_len, good_len: offset, file_len }),
         }
-        visit(offset, &buffer)?;
+        let unpacked = frame::unpack(&buffer);
+        visit(offset, unpacked.map_err(|error| damaged(path, offset, &error.to_string()))?)?;
     }
     Ok(ScanEnd { sure_len, good_len: file_len, file_len })
 }
@@ -181,23 +180,22 @@ impl FrameFile<'_> {
     }
 }
 
-/// Reads one block's payload.
-pub fn read_payload(
+/// Reads one block.
+pub fn read_block(
     disk: &dyn Disk,
     segment: &Segment,
     at: Location,
 ) -> Result<Vec<u8>, LedgerError> {
     let path = &segment.path;
     let file = disk.open(path).map_err(io_error("opening", path))?;
-    let mut bytes = vec![0; FRAME_HEADER_BYTES + at.len as usize];
-    file.read_exact_at(&mut bytes, at.offset).map_err(io_error("reading", path))?;
-    match frame::whole(&bytes) {
-        Ok(_) => {
-            bytes.drain(..FRAME_HEADER_BYTES);
-            Ok(bytes)
-        }
-        Err(error) => Err(damaged(path, at.offset, &error.to_string())),
-    }
+    let file_len = file.size().map_err(io_error("reading", path))?;
+    let mut packed = Vec::new();
+    let read = match file_len.checked_sub(at.offset) {
+        Some(_) => FrameFile { file, path, at: at.offset, file_len }.next_frame(&mut packed)?,
+        None => Err(FrameError::Cut),
+    };
+    let block = read.and_then(|_| frame::unpack(&packed));
+    block.map_err(|error| damaged(path, at.offset, &error.to_string()))
 }
 
 /// Why a group was not appended.
@@ -298,23 +296,22 @@ impl LogWriter {
         Ok(segment)
     }
 
-    /// Appends payloads as one durable step. Returns where each stands.
-    pub fn append(&mut self, payloads: &[&[u8]]) -> Result<Vec<Location>, AppendError> {
+    /// Appends blocks as one durable step. Returns where each stands, and how many bytes they take.
+    pub fn append(&mut self, blocks: &[&[u8]]) -> Result<(Vec<Location>, u64), AppendError> {
         self.buffer.clear();
-        let mut locations = Vec::with_capacity(payloads.len());
-        for payload in payloads {
+        let mut locations = Vec::with_capacity(blocks.len());
+        for block in blocks {
             let offset = self.durable + self.buffer.len() as u64;
-            // The executor refuses blocks over MAX_BLOCK_BYTES, which is far below 4 GiB.
-            let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-            locations.push(Location { segment: self.segment, offset, len });
-            frame::encode(payload, self.durable, &mut self.buffer);
+            locations.push(Location { segment: self.segment, offset });
+            frame::encode(&frame::pack(block), self.durable, &mut self.buffer);
         }
         if let Err(error) = self.file.write_all_at(&self.buffer, self.durable) {
             return Err(self.cut_back(error));
         }
         self.file.sync_data().map_err(|error| AppendError::Fatal(sync_error(&self.path)(error)))?;
-        self.durable += self.buffer.len() as u64;
-        Ok(locations)
+        let bytes = self.buffer.len() as u64;
+        self.durable += bytes;
+        Ok((locations, bytes))
     }
 
     /// Takes a half-written group back.

@@ -206,10 +206,8 @@ impl Read {
             let mut refused = false;
             let end = log::scan(disk, segment, is_last, |offset, payload| {
                 observe(before + offset);
-                // Frames are below MAX_BLOCK_BYTES.
-                let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-                let location = Location { segment: number, offset, len };
-                let taken = outlined.push((payload.to_vec(), location)).map(|it| self.take(it));
+                let location = Location { segment: number, offset };
+                let taken = outlined.push((payload, location)).map(|it| self.take(it));
                 taken.unwrap_or(Ok(())).inspect_err(|_| refused = true)
             });
             // What stands in front of damage comes first; what stands behind a refusal is not asked.

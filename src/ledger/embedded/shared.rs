@@ -23,7 +23,7 @@ pub struct WriterCounts {
     pub commits: u64,
     /// Blocks.
     pub blocks: u64,
-    /// Bytes of payload.
+    /// Bytes of the log.
     pub bytes: u64,
     /// Time in write and sync of each commit.
     pub times: TimeCounts,
@@ -230,7 +230,7 @@ impl Shared {
         let segment = index.segments.get(location.segment as usize).cloned();
         let segment = segment.ok_or_else(no_block)?;
         drop(index);
-        log::read_payload(&*self.disk, &segment, location)
+        log::read_block(&*self.disk, &segment, location)
     }
 }
 

@@ -205,9 +205,8 @@ impl Committer {
         }
         let payloads: Vec<_> = group.iter().map(|job| job.built.payload.as_slice()).collect();
         let started = self.clock.monotonic();
-        let locations = self.until_space(|log| log.append(&payloads))?;
+        let (locations, bytes) = self.until_space(|log| log.append(&payloads))?;
         let took = self.clock.monotonic().saturating_sub(started);
-        let bytes = payloads.iter().map(|payload| payload.len() as u64).sum();
         self.shared.count_commit(group.len() as u64, bytes, took);
         for (job, location) in group.drain(..).zip(locations) {
             self.publish(job, location);
