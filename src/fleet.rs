@@ -77,7 +77,7 @@
 //! | event type `selftest` with `{"d":{"ok":true},"ts":"…"}` | filtered: no mapping asks for it |
 
 mod device;
-mod random;
+pub(crate) mod random;
 mod rubbish;
 mod steady;
 

@@ -29,6 +29,7 @@
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
 //! | [`verify`] | is a ledger what it says, from its files alone | change the log |
 //! | [`pipeline`] | threads and queues between the stages | drop a record |
+//! | [`simulation`] | lives of the program under a seed, against a model | wait, start a thread |
 //! | [`monitor`] | JSON views, endpoint, metrics | write |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
 //!
@@ -79,6 +80,8 @@ pub mod state;
 pub mod verify;
 
 pub mod pipeline;
+
+pub mod simulation;
 
 pub mod monitor;
 

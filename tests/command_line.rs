@@ -87,6 +87,7 @@ fn help_tells_of_every_command_and_every_status() {
         "block",
         "deadletters",
         "bench",
+        "simulate",
         "schema",
     ];
     for command in commands {
@@ -108,8 +109,9 @@ fn help_tells_of_every_command_and_every_status() {
 #[test]
 fn wrong_usage_is_64_and_what_is_not_there_66() {
     let project = filled();
-    let wrong: [&[&str]; 12] = [
+    let wrong: [&[&str]; 13] = [
         &[],
+        &["simulate", "--seeds", "7..7"],
         &["nonsense"],
         &["run", "--nonsense"],
         &["verify"],
@@ -300,6 +302,20 @@ fn test_runs_what_stands_in_the_files_and_shows_what_differs() {
     project.replace("contracts/machine.yaml", "version: 1", "version: x");
     let bad = project.run(&["test"]).exits(78);
     assert!(bad.err.starts_with("contracts/machine.yaml:2:10: error: "), "{}", bad.err);
+}
+
+#[test]
+fn a_simulation_tells_what_it_tried_and_a_broken_promise_with_its_seed() {
+    let project = Project::new();
+    let held = project.run(&["simulate", "--seeds", "3..5"]).exits(0);
+    assert!(held.out.starts_with("2 seeds: 12 starts, "), "{}", held.out);
+    let folder = project.path("lies");
+    std::fs::create_dir(&folder).unwrap();
+    let lies = ["simulate", "--seeds", "0..20", "--lying-disk", "--directory", "lies"];
+    let broken = project.run(&lies).exits(65);
+    let last = broken.out.lines().last().unwrap();
+    assert!(last.starts_with("seed "), "{}", broken.out);
+    assert!(broken.out.contains("power loss"), "every step is told: {}", broken.out);
 }
 
 #[test]

@@ -26,6 +26,7 @@ struct Shared {
     model: Model,
     /// Files that were opened before the last start fail.
     start: u64,
+    faults_so_far: u64,
     is_dead: bool,
 }
 
@@ -71,6 +72,18 @@ impl FaultyDisk {
         self.shared().operations.len()
     }
 
+    /// Faults that have not come yet.
+    #[must_use]
+    pub fn pending_faults(&self) -> u64 {
+        self.shared().faults.len() as u64
+    }
+
+    /// Faults that have come since the last start.
+    #[must_use]
+    pub fn faults_so_far(&self) -> u64 {
+        self.shared().faults_so_far
+    }
+
     /// Whether the program was killed.
     #[must_use]
     pub fn is_dead(&self) -> bool {
@@ -82,6 +95,7 @@ impl FaultyDisk {
     pub fn restart(&self) {
         let mut shared = self.shared();
         shared.is_dead = false;
+        shared.faults_so_far = 0;
         shared.start += 1;
         shared.faults.clear();
     }
@@ -112,7 +126,9 @@ impl FaultyDisk {
         if shared.is_dead {
             return Err(dead());
         }
-        match shared.faults.remove(&number) {
+        let fault = shared.faults.remove(&number);
+        shared.faults_so_far += u64::from(fault.is_some());
+        match fault {
             None => Ok(Go::Whole),
             Some(Fault::Short) => Ok(if call == Call::Write { Go::Half } else { Go::Whole }),
             Some(Fault::Lie) => Ok(if call.is_sync() { Go::Lie } else { Go::Whole }),

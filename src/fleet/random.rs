@@ -1,12 +1,12 @@
 //! Seeded numbers that only look random: SplitMix64.
 
 #[derive(Debug, Clone)]
-pub(super) struct Random {
+pub(crate) struct Random {
     state: u64,
 }
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
@@ -18,18 +18,18 @@ impl Random {
     }
 
     /// True about once in so many times.
-    pub(super) fn one_in(&mut self, times: u64) -> bool {
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
         self.next().is_multiple_of(times.max(1))
     }
 
     /// A number from `least` to `most`, both included.
-    pub(super) fn between(&mut self, least: i64, most: i64) -> i64 {
+    pub(crate) fn between(&mut self, least: i64, most: i64) -> i64 {
         let span = most.abs_diff(least).saturating_add(1);
         least.saturating_add_unsigned(self.next() % span)
     }
 
     /// One of a list that is not empty.
-    pub(super) fn pick<T: Copy>(&mut self, list: &[T], otherwise: T) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, list: &[T], otherwise: T) -> T {
         let index = self.next() % (list.len().max(1) as u64);
         usize::try_from(index).ok().and_then(|index| list.get(index)).copied().unwrap_or(otherwise)
     }

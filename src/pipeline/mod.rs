@@ -23,6 +23,9 @@ pub use follower::{Follower, catch_up};
 pub use mapper::MapStage;
 pub use write_loop::SubmissionLimits;
 
+pub(crate) use mapper::MappedBatch;
+pub(crate) use write_loop::WriteLoop;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,9 +37,7 @@ use crate::ledger::{LedgerError, LedgerReader, LedgerWriter};
 use crate::limits::MAX_QUEUED_BATCHES;
 use crate::mapping::MappingSet;
 use crate::pipeline::intake::Intake;
-use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::Status;
-use crate::pipeline::write_loop::WriteLoop;
 use crate::source::{Assignments, Batch, Source, SourceError};
 use crate::state::{Projection, StateError};
 use crate::transaction::Signer;

@@ -1,0 +1,319 @@
+//! One life of the program: from its start to its end, its death, or the first thing that failed.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::contract::ContractSet;
+use crate::disk::{Disk, Failure, Fault, FaultyDisk};
+use crate::event::Decoder;
+use crate::fault::chain;
+use crate::fleet::random::Random;
+use crate::ledger::embedded::{
+    EmbeddedLedger, LedgerKeys, Opening, Shared, keep_checkpoint, open_on, open_read_only,
+};
+use crate::ledger::{
+    Definition, DefinitionKind, LedgerError, LedgerReader, LedgerWriter, Pending, Work,
+};
+use crate::mapping::MappingSet;
+use crate::pipeline::status::Status;
+use crate::pipeline::{MapStage, MappedBatch, SubmissionLimits, WriteLoop, catch_up};
+use crate::simulation::model::{CONTRACT, MAPPING, Model};
+use crate::simulation::source::SimulatedSource;
+use crate::simulation::{End, SimulatedClock};
+use crate::source::{Assignments, Polled, Source};
+use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
+use crate::transaction::Signer;
+
+pub(crate) const CONTRACT_NAME: &str = "machine";
+const LEDGER_NAME: &str = "example.com/simulated";
+/// A few blocks fill a segment.
+const SEGMENT_BYTES: u64 = 5_000;
+/// Most mapped batches that one step of the write loop gets.
+const MOST_BATCHES: i64 = 5;
+/// Steps after which a life is taken for one without end.
+const MOST_STEPS: u64 = 20_000;
+/// A death comes once in so many steps.
+const DEATH_EVERY: u64 = 60;
+
+/// The faults that a disk may have.
+pub(crate) const FAULTS: &[Fault] = &[
+    Fault::Fail(Failure::Io),
+    Fault::Fail(Failure::NoSpace),
+    Fault::FailHalfway(Failure::Io),
+    Fault::FailHalfway(Failure::NoSpace),
+    Fault::Short,
+    Fault::Kill,
+    Fault::KillWithin,
+];
+
+/// Where the ledger is.
+pub(crate) struct Place {
+    pub(crate) ledger: PathBuf,
+    pub(crate) kept: PathBuf,
+}
+
+/// What a configuration names.
+pub(crate) struct Definitions {
+    contracts: Arc<ContractSet>,
+    mappings: Arc<MappingSet>,
+    list: Vec<Definition>,
+}
+
+impl Definitions {
+    pub(crate) fn new() -> Result<Self, String> {
+        let (contracts, faults) = ContractSet::load(&[("contract".into(), CONTRACT.to_owned())]);
+        let (mappings, more) = MappingSet::from_texts(&[("mapping".into(), MAPPING.to_owned())]);
+        if let Some(fault) = faults.iter().chain(&more).next() {
+            return Err(fault.to_string());
+        }
+        let definition = |kind, name: &str, text: &str| Definition {
+            kind,
+            name: name.to_owned(),
+            version: 1,
+            text: text.into(),
+        };
+        let list = vec![
+            definition(DefinitionKind::Contract, CONTRACT_NAME, CONTRACT),
+            definition(DefinitionKind::Mapping, "reading", MAPPING),
+        ];
+        Ok(Self { contracts: Arc::new(contracts), mappings: Arc::new(mappings), list })
+    }
+}
+
+/// A life that is to come.
+pub(crate) struct Life<'a> {
+    pub(crate) place: &'a Place,
+    pub(crate) disk: &'a FaultyDisk,
+    pub(crate) definitions: &'a Definitions,
+    pub(crate) random: &'a mut Random,
+    pub(crate) steps: &'a mut Vec<String>,
+    pub(crate) may_die: bool,
+}
+
+/// A life that goes on.
+struct Living {
+    clock: Arc<SimulatedClock>,
+    reader: Arc<Shared>,
+    world: Arc<World>,
+    ledger: Lent,
+    assignments: Arc<Assignments>,
+    source: SimulatedSource,
+    mapper: MapStage,
+    mapped: VecDeque<MappedBatch>,
+}
+
+impl From<LedgerError> for End {
+    fn from(error: LedgerError) -> Self {
+        Self::Cut(chain(&error))
+    }
+}
+
+impl From<StateError> for End {
+    fn from(error: StateError) -> Self {
+        Self::Cut(chain(&error))
+    }
+}
+
+fn signer(seed: u8) -> Signer {
+    Signer::from_seed(&[seed; 32])
+}
+
+impl Life<'_> {
+    /// Lives it. What it acknowledges, the model is told.
+    pub(crate) fn run(mut self, model: &mut Model) -> End {
+        let mut living = match self.start(model) {
+            Ok(living) => living,
+            Err(end) => return self.judged(end),
+        };
+        for _ in 0..MOST_STEPS {
+            if self.may_die && self.random.one_in(DEATH_EVERY) {
+                return End::Cut("killed between two steps".to_owned());
+            }
+            match self.step(&mut living, model) {
+                Ok(false) => {}
+                Ok(true) => {
+                    let checked = self.check(model, &living.world);
+                    return checked.map_or_else(End::Broken, |()| End::Done);
+                }
+                Err(end) => return self.judged(end),
+            }
+        }
+        End::Broken(format!("no end after {MOST_STEPS} steps"))
+    }
+
+    /// What refuses a ledger without any fault of the disk in this life has lost or damaged it.
+    fn judged(&self, end: End) -> End {
+        match end {
+            End::Cut(reason) if !self.disk.is_dead() && self.disk.faults_so_far() == 0 => {
+                End::Broken(format!("without a fault in this life: {reason}"))
+            }
+            end => end,
+        }
+    }
+
+    /// Compares ledger and state with the model. Reads by itself: looking meets no fault.
+    fn check(&self, model: &Model, world: &World) -> Result<(), String> {
+        if world.next_block() == 0 {
+            return model.check(None, world);
+        }
+        let reader = open_read_only(&self.place.ledger, &mut |_, _| {});
+        model.check(Some(&*reader.map_err(|error| chain(&error))?), world)
+    }
+
+    fn start(&mut self, model: &Model) -> Result<Living, End> {
+        let opening = Opening {
+            directory: self.place.ledger.clone(),
+            name: LEDGER_NAME.to_owned(),
+            checkpoint_copy: Some(self.place.kept.clone()),
+            max_segment_bytes: SEGMENT_BYTES,
+        };
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let opened = open_on(&disk, &opening, &mut |_, _| {})?;
+        let reader = opened.reader();
+        let (blocks, cut) = (reader.head().height, opened.repaired_bytes);
+        self.steps.push(format!("start: {blocks} blocks, {cut} bytes cut off"));
+        let (world, found) = World::open(&self.place.ledger.join(STATE_DIRECTORY), &*reader)?;
+        catch_up(&*reader, &world, &mut |_, _| {})?;
+        self.steps.push(format!("state: {found:?}"));
+        self.check(model, &world).map_err(End::Broken)?;
+        let world = Arc::new(world);
+        let clock = SimulatedClock::new(self.random);
+        let submitter = signer(2);
+        let keys = LedgerKeys { signer: signer(1), previous: None, submitter: submitter.id() };
+        let contracts = self.definitions.contracts.clone();
+        let mut ledger = opened.start_stepped(&keys, contracts, world.clone(), clock.clone())?;
+        ledger.define(self.definitions.list.clone())?;
+        let assignments = Arc::new(Assignments::new(reader.progress()));
+        let mut source = SimulatedSource::new(model, assignments.clone(), self.random.clone());
+        source.assign_all();
+        let mapper = MapStage {
+            decoder: Arc::new(Decoder::default()),
+            mappings: self.definitions.mappings.clone(),
+            clock: clock.clone(),
+            status: Arc::default(),
+        };
+        let ledger = Lent { name: LEDGER_NAME, ledger: Arc::new(Mutex::new(ledger)) };
+        let mapped = VecDeque::new();
+        Ok(Living { clock, reader, world, ledger, assignments, source, mapper, mapped })
+    }
+
+    /// One thing that some thread of the program might do next; whether all is done.
+    fn step(&mut self, living: &mut Living, model: &mut Model) -> Result<bool, End> {
+        living.clock.sleep(Duration::from_millis(1));
+        match self.random.between(0, 11) {
+            0..=2 if !living.mapped.is_empty() => {
+                let count = usize::try_from(self.random.between(1, MOST_BATCHES)).unwrap_or(1);
+                let most = usize::try_from(self.random.between(1, 12)).unwrap_or(1);
+                self.steps.push(format!("write {count} batches of {}", living.mapped.len()));
+                living.write(count, most, model)?;
+            }
+            0..=6 => living.poll(),
+            7..=8 => {
+                let some = u64::try_from(self.random.between(1, 10)).unwrap_or(1);
+                living.apply(some)?;
+            }
+            9 => self.save(living)?,
+            10 if self.random.one_in(4) => {
+                self.steps.push("rebalance".to_owned());
+                living.source.revoke_some();
+            }
+            10 => living.source.assign_all(),
+            _ => living.clock.jump(self.random.between(-5_000, 5_000)),
+        }
+        if !model.is_done() {
+            return Ok(false);
+        }
+        living.apply(u64::MAX)?;
+        self.save(living)?;
+        Ok(true)
+    }
+
+    /// What the first follower does once a second.
+    fn save(&mut self, living: &Living) -> Result<(), End> {
+        living.world.savepoint()?;
+        let kept = keep_checkpoint(self.disk, &self.place.kept, &living.reader.checkpoint());
+        let blocks = living.world.next_block();
+        self.steps.push(format!("savepoint at block {blocks}, checkpoint kept: {}", kept.is_ok()));
+        Ok(())
+    }
+}
+
+impl Living {
+    fn poll(&mut self) {
+        let Ok(Polled::Batch(batch)) = self.source.poll(Duration::ZERO) else { return };
+        // As many as one batch can give.
+        let (batches, waiting) = sync_channel(1);
+        let (out, mapped) = sync_channel(batch.len() + 1);
+        if batches.send(batch).is_ok() {
+            drop(batches);
+            self.mapper.run(&waiting, &out);
+            drop(out);
+            self.mapped.extend(mapped);
+        }
+    }
+
+    /// A write loop that finds so many batches, and ends when it has made them durable.
+    fn write(&mut self, count: usize, most: usize, model: &mut Model) -> Result<(), End> {
+        let (batches, waiting) = sync_channel(count);
+        for batch in self.mapped.drain(..count.min(self.mapped.len())) {
+            let _ = batches.try_send(batch);
+        }
+        drop(batches);
+        let write_loop = WriteLoop {
+            assignments: self.assignments.clone(),
+            signer: signer(2),
+            limits: SubmissionLimits {
+                max_transactions: most,
+                max_bytes: 1 << 20,
+                max_wait: Duration::from_millis(5),
+            },
+            writer: Box::new(self.ledger.clone()),
+            clock: self.clock.clone(),
+            status: Arc::<Status>::default(),
+        };
+        write_loop.run(&waiting)?;
+        let next = |status: crate::source::PartitionStatus| Some((status.partition, status.next?));
+        model.tell(self.assignments.status().into_iter().filter_map(next));
+        Ok(())
+    }
+
+    /// Takes the next blocks into the state.
+    fn apply(&mut self, some: u64) -> Result<(), End> {
+        let next = self.world.next_block();
+        for number in next..self.reader.head().height.min(next.saturating_add(some)) {
+            self.world.apply(&*self.reader.block(number)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// The ledger, lent to one write loop after the other.
+#[derive(Clone)]
+struct Lent {
+    name: &'static str,
+    ledger: Arc<Mutex<EmbeddedLedger>>,
+}
+
+impl Lent {
+    fn ledger(&self) -> MutexGuard<'_, EmbeddedLedger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LedgerWriter for Lent {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn append(&mut self, work: Work) -> Result<Box<dyn Pending>, LedgerError> {
+        self.ledger().append(work)
+    }
+
+    fn check(&self) -> Result<(), LedgerError> {
+        self.ledger().check()
+    }
+}
