@@ -18,6 +18,10 @@ use ledgerline::mapping::Outcome;
 use ledgerline::transaction::{Submission, Transaction};
 use shipped::{Books, LEDGER, Spent, definitions, messages, record};
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Transactions of a submission: the default of `submission.max_transactions`.
 const COUNT: usize = 500;
 /// Submissions on their way before the oldest is waited for.

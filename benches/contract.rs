@@ -11,6 +11,10 @@ use ledgerline::contract::{Call, ContractSet, MemoryState};
 use ledgerline::expression::Expression;
 use serde_json::json;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONTRACT: &str = r#"
 contract: reefer
 version: 1

@@ -10,6 +10,10 @@ use ledgerline::event::{Device, Event, EventInfo, SourcePartition};
 use ledgerline::mapping::{MappingSet, Outcome};
 use serde_json::{Map, Value};
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A device event of about 300 bytes.
 const BODY: &str = r#"{"d":{"assetID":"CON123","temperature":4.25,"humidity":61.5,"door":"closed",
 "location":{"latitude":43.03,"longitude":-87.90},"carrier":"C-ABC","battery":87,"fan":[1200,1180],

@@ -21,6 +21,10 @@ use ledgerline::source::{Assignments, Batch, BatchBuilder, Polled, Source, Sourc
 use ledgerline::state::Projection;
 use shipped::{Books, Spent, definitions, messages, record};
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RECORDS: usize = 20_000;
 const PARTITIONS: u16 = 4;
 /// Records of a batch, as many as Kafka gives at this speed.
