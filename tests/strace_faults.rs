@@ -259,14 +259,14 @@ fn a_fault_in_the_state_store_harms_neither_log_nor_state() {
             for number in 1..=2 {
                 let fault = format!("{call}:{fault}:when={number}");
                 let deployment = deploy(&scene.site, &file_name(&fault));
-                let (service, trace) = start_with(&fault, &deployment, "state/db");
+                let (service, _) = start_with(&fault, &deployment, "state/db");
                 let ended = service.wait();
-                let trace = std::fs::read_to_string(trace).unwrap();
                 println!("{fault}: ended with {:?}: {:?}", ended.code, ended.log.lines().last());
-                faults += usize::from(trace.contains("INJECTED") || trace.contains("SIGKILL"));
+                faults += usize::from(ended.code != Some(0));
                 scene.assert_recovers(&deployment);
             }
         }
     }
-    assert!(faults > 5, "only {faults} faults came");
+    // Which thread makes a second call is a matter of time; a first one comes in every run.
+    assert!(faults >= 6, "only {faults} faults came");
 }
