@@ -6,7 +6,7 @@
 //! uniform: `1E5` is kept as `1e+5`). Objects are sorted by key, so that serialising a value gives
 //! its canonical bytes.
 //!
-//! What is read well is read by `sonic-rs`, several times as fast ([`quick`]). Where it refuses a
+//! What is read well is read by `sonic-rs`, several times as fast (`quick`). Where it refuses a
 //! text, or anything about it is out of the ordinary, `serde_json` decides and says why.
 //!
 //! With `arbitrary_precision` a number that is no 64-bit integer reaches a visitor as a map whose
