@@ -3,10 +3,8 @@
 
 use std::path::Path;
 
-use crate::codec::json::Value;
-
 use crate::codec::Digest;
-use crate::codec::json::{self, JsonErrorKind};
+use crate::codec::json::{self, JsonErrorKind, Value};
 use crate::event::identity::{self, IdentityForm, Way};
 use crate::event::ways::{self, Found, Identity, refused};
 use crate::event::{Cause, Device, Event, EventInfo, Record, Rejection, cloudevents};

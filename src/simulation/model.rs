@@ -207,10 +207,9 @@ fn listed(world: &World) -> Result<Machines, String> {
         .list(CONTRACT_NAME, None, &Filter::default(), all)
         .map_err(|error| error.to_string())?;
     let machine = |asset: &crate::state::StoredAsset| {
-        let text = asset.asset.to_bytes();
-        let view: serde_json::Value = serde_json::from_slice(&text).ok()?;
-        let temperature = view.get("state")?.get("temperature")?.as_i64()?;
-        Some((asset.key.clone(), (temperature, view.get("derived")?.get("readings")?.as_u64()?)))
+        let temperature = asset.asset.state.get("temperature")?.as_i64()?;
+        let readings = asset.asset.derived.get("readings")?.as_u64()?;
+        Some((asset.key.clone(), (temperature, readings)))
     };
     let broken = |asset: &crate::state::StoredAsset| format!("the state of {} is odd", asset.key);
     assets.iter().map(|asset| machine(asset).ok_or_else(|| broken(asset))).collect()

@@ -173,13 +173,6 @@ impl<T: Into<Text>> FromIterator<(T, Value)> for Map {
     }
 }
 
-/// Of equal names the new one holds.
-impl Extend<(Text, Value)> for Map {
-    fn extend<I: IntoIterator<Item = (Text, Value)>>(&mut self, members: I) {
-        *self = std::mem::take(self).into_iter().chain(members).collect();
-    }
-}
-
 impl Map {
     /// Appends the canonical bytes.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {

@@ -106,11 +106,6 @@ impl Value {
         self.as_object()?.get(name)
     }
 
-    /// The value, with `null` left in its place.
-    pub fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
     /// Appends the canonical bytes: compact JSON, names sorted, the escapes of `serde_json`.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {
         match self {
