@@ -19,6 +19,12 @@ use ledgerline::source::producer::GatedProducer;
 const PARTITIONS: u16 = 2;
 const STATE_WAITS: &str = "there is not enough space for the state store";
 
+/// What is left free: too little for the state to be saved, enough for the first records' block
+/// however it packs, and never enough for them all.
+const LEFT_FREE: u64 = 64 * 1024;
+const FIRST: u64 = 20;
+const EACH_TIME: u64 = 2_500;
+
 /// A small disk in memory, which goes with its value.
 struct SmallDisk(PathBuf);
 
@@ -86,8 +92,16 @@ impl Scene {
 
     /// Fills the disk, looks at the service while it waits, and makes space.
     fn full_for_a_while(&mut self, service: &mut Service, numbers: Range<u64>) {
-        self.disk.fill(128 * 1024);
-        self.produce(numbers);
+        let first = numbers.start..numbers.start + FIRST;
+        self.disk.fill(LEFT_FREE);
+        self.produce(first.clone());
+        service.until_durable(usize::from(PARTITIONS), first.end);
+        // The state waits: a store that once found no space could not be used on.
+        service.until_logged(STATE_WAITS);
+        let waited = service.status().unwrap();
+        assert!(waited["state"]["unsaved_assets"].as_u64() > Some(0), "{waited}");
+
+        self.produce(first.end..numbers.end);
         let (_, reason) = service
             .until("not ready", |service| service.get("/readyz").filter(|(code, _)| *code == 503));
         let reason = reason.to_string();
@@ -95,10 +109,6 @@ impl Scene {
         assert!(reason.contains("No space left on device"), "{reason}");
         assert_eq!(service.get("/healthz").unwrap().0, 200, "it is well all the same");
         assert!(service.log().contains("the disk is full; intake waits for space"));
-        // The state waits as well: a store that once found no space could not be used on.
-        service.until_logged(STATE_WAITS);
-        let waited = service.status().unwrap();
-        assert!(waited["state"]["unsaved_assets"].as_u64() > Some(0), "{waited}");
 
         self.disk.make_space();
         service.until("ready", |service| service.get("/readyz").filter(|(code, _)| *code == 200));
@@ -121,12 +131,12 @@ fn intake_waits_for_space_and_goes_on() {
     let Some(mut scene) = Scene::new() else { return };
     let mut service = Service::start(&scene.deployment);
     service.until_running();
-    scene.full_for_a_while(&mut service, 0..1_000);
-    service.until_durable(usize::from(PARTITIONS), 1_000);
-    scene.full_for_a_while(&mut service, 1_000..2_000);
-    service.until_durable(usize::from(PARTITIONS), 2_000);
+    scene.full_for_a_while(&mut service, 0..EACH_TIME);
+    service.until_durable(usize::from(PARTITIONS), EACH_TIME);
+    scene.full_for_a_while(&mut service, EACH_TIME..2 * EACH_TIME);
+    service.until_durable(usize::from(PARTITIONS), 2 * EACH_TIME);
     service.end();
-    scene.assert_whole(2_000);
+    scene.assert_whole(2 * EACH_TIME);
 }
 
 #[test]
