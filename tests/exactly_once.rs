@@ -1,8 +1,10 @@
 //! Exactly once: a ledger whose program is killed again and again holds what one holds whose program
 //! was never killed.
 //!
-//! The broker lives on in the test's process. The moment of each kill is random by progress: after
-//! so many more bytes of the log, or at a line of the start.
+//! The broker lives on in the test's process, but for outages; other members come into the group and
+//! leave it. The moment of each kill is random by progress: after so many more bytes of the log, at a
+//! line of the start, while the broker is away, while another member has some of the partitions.
+//! Several ledgers are tried side by side, because a start mostly waits for its group.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 mod common;
@@ -13,127 +15,214 @@ use std::time::Duration;
 use common::reading::{self, Contents};
 use common::records::{self, fates, produce};
 use common::service::Service;
-use common::{Deployment, Random, Site, TOPIC, assert_sound, log_bytes};
+use common::{Deployment, Random, Site, TOPIC, assert_sound, kafka, log_bytes};
 use ledgerline::source::broker::EmbeddedBroker;
 use ledgerline::source::producer::GatedProducer;
 use serde_json::Value;
 
-const ROUNDS: u64 = 10;
+/// Kills of one ledger's program; the two tests have eight such ledgers.
+const ROUNDS: u64 = 25;
+/// One round in so many has an outage of the broker, and one a rebalance.
+const FAULT_EVERY: u64 = 8;
+/// More than a record usually takes in the log, so that some kills come when all is done.
+const RECORD_BYTES: u64 = 110;
 /// Whether a status shows that a moment has come.
 type HasCome = fn(&Value) -> bool;
 /// Moments of a start, at which it may also be killed.
 const MOMENTS: [(&str, HasCome); 3] = [
     ("running", |_| true),
     ("connected to Kafka", |status| status["ready"] == true),
-    ("assigned", |status| {
-        let partitions = status["partitions"].as_array().unwrap();
-        partitions.iter().any(|partition| partition["assigned"] == true)
-    }),
+    ("assigned", is_assigned),
 ];
 
-/// Runs the program until every record is durable.
-fn finish(deployment: &Deployment, partitions: u16, count: u64) {
-    let mut service = Service::start(deployment);
-    service.until_durable(usize::from(partitions), count);
-    service.end();
+fn is_assigned(status: &Value) -> bool {
+    let partitions = status["partitions"].as_array().unwrap();
+    partitions.iter().any(|partition| partition["assigned"] == true)
 }
 
-/// A ledger whose program is killed again and again, over a broker with so many records.
+/// A broker with the test's topic, and what was written to it.
+struct Topic {
+    broker: EmbeddedBroker,
+    partitions: u16,
+    /// Records of each partition.
+    written: u64,
+}
+
+impl Topic {
+    fn new(partitions: u16) -> Self {
+        let broker = EmbeddedBroker::start(1).unwrap();
+        broker.create_topic(TOPIC, partitions).unwrap();
+        Self { broker, partitions, written: 0 }
+    }
+
+    /// More records for each partition.
+    fn write(&mut self, records: u64) {
+        let mut producer = GatedProducer::new(self.broker.bootstrap()).unwrap();
+        let numbers = self.written..self.written + records;
+        self.written = numbers.end;
+        produce(&mut producer, self.partitions, numbers);
+    }
+
+    /// Runs the program until every record is durable.
+    fn drain(&self, deployment: &Deployment) {
+        let mut service = Service::start(deployment);
+        service.until_durable(usize::from(self.partitions), self.written);
+        service.end();
+    }
+
+    fn contents(&self, ledger: &Path) -> Contents {
+        assert_sound(ledger);
+        assert_eq!(reading::state(ledger), records::state(self.partitions, self.written));
+        let contents = reading::read(ledger);
+        assert_eq!(contents.fates, fates(self.partitions, self.written), "none lost or doubled");
+        contents
+    }
+}
+
+/// A ledger whose program is killed again and again.
 struct Victim<'a> {
     site: &'a Site,
-    broker: &'a EmbeddedBroker,
-    /// Bytes of a log with all records.
-    whole_bytes: u64,
-    records: usize,
+    topic: Topic,
+    name: String,
+    random: Random,
 }
 
 impl Victim<'_> {
-    /// A killed member holds its group up until its session is over, so most starts join a group of
-    /// their own; the ledger's own position is the same for all.
-    fn deployment(&self, group: u64) -> Deployment {
-        self.site.configure_kafka("killed", self.broker, &format!("killed-{group}"))
+    /// A killed member holds its group up until its session is over, so each start joins a group of
+    /// its own; the ledger's own position is the same for all.
+    fn group(&self, round: u64) -> String {
+        format!("{}-{round}", self.name)
     }
 
-    /// Kills the program `ROUNDS` times; in how many of them records were left to be read.
-    fn kill_often(&self, random: &mut Random) -> u64 {
-        (0..ROUNDS).map(|round| u64::from(self.kill(round, random))).sum()
+    fn deployment(&self, round: u64) -> Deployment {
+        self.site.configure_kafka(&self.name, &self.topic.broker, &self.group(round))
     }
 
-    fn kill(&self, round: u64, random: &mut Random) -> bool {
+    /// Kills the program `ROUNDS` times, then lets it end its work.
+    fn suffer(mut self, count: u64) -> Contents {
+        let amid = (0..ROUNDS).map(|round| u64::from(self.kill(round, count))).sum::<u64>();
+        assert!(amid >= 3, "only {amid} of {ROUNDS} kills came before the end");
+        // The last round's group: its member died, and it may have committed offsets.
+        let deployment = self.deployment(ROUNDS - 1);
+        self.topic.drain(&deployment);
+        self.topic.contents(&deployment.ledger)
+    }
+
+    /// One round over some more records; whether some were left to be read.
+    fn kill(&mut self, round: u64, count: u64) -> bool {
         let deployment = self.deployment(round);
         let before = log_bytes(&deployment.ledger);
-        let left = self.whole_bytes.saturating_sub(before);
-        let more = random.below(2 * left / (ROUNDS - round + 1));
+        self.topic.write(count / ROUNDS);
+        let records = count / ROUNDS * u64::from(self.topic.partitions);
+        let bytes = before + self.random.below(records * RECORD_BYTES);
         let mut service = Service::start(&deployment);
-        if more == 0 || random.below(4) == 0 {
-            let (moment, is_reached) = MOMENTS[usize::try_from(random.below(3)).unwrap()];
-            println!("round {round}: {before} bytes; killed once {moment}");
-            service.until_status(moment, is_reached);
-        } else {
-            println!("round {round}: {before} bytes; killed {more} bytes later");
-            until_grown(&mut service, &deployment.ledger, (before + more, self.records));
-        }
+        let how = match self.random.below(FAULT_EVERY) {
+            0 => self.amid_outage(&mut service, &deployment.ledger, bytes),
+            1 if self.topic.partitions > 1 => self.amid_rebalance(&mut service, round),
+            2 | 3 => {
+                let (moment, has_come) = MOMENTS[usize::try_from(self.random.below(3)).unwrap()];
+                service.until_status(moment, has_come);
+                format!("once {moment}")
+            }
+            _ => {
+                self.until_grown(&mut service, &deployment.ledger, bytes);
+                format!("{} bytes later", bytes - before)
+            }
+        };
         let ended = service.kill();
+        self.topic.broker.up().unwrap();
+        println!("{} round {round}: at {before} bytes, killed {how}", self.name);
         assert_eq!(ended.code, None, "it was killed: {}", ended.log);
-        reading::count(&deployment.ledger) < self.records
+        (reading::count(&deployment.ledger) as u64) < self.all()
     }
-}
 
-/// Looks often, so that the kill comes in the middle of the work, until the log has so many bytes or
-/// the ledger all records.
-fn until_grown(service: &mut Service, ledger: &Path, (bytes, records): (u64, usize)) {
-    let has_all = |service: &Service| {
-        service.status().is_some_and(|status| status["records"]["read"] == records)
-    };
-    for look in 1..=100_000 {
-        if log_bytes(ledger) >= bytes || (look % 500 == 0 && has_all(service)) {
-            return;
+    fn all(&self) -> u64 {
+        self.topic.written * u64::from(self.topic.partitions)
+    }
+
+    /// The broker goes away, and mostly comes back before the kill.
+    fn amid_outage(&mut self, service: &mut Service, ledger: &Path, bytes: u64) -> String {
+        service.until_status("connected to Kafka", |status| status["ready"] == true);
+        self.topic.broker.down().unwrap();
+        service.until_status("without a broker", |status| status["ready"] == false);
+        if self.random.below(3) == 0 {
+            return "in an outage of the broker".to_owned();
         }
-        assert!(!service.has_ended(), "{}", service.log());
-        std::thread::sleep(Duration::from_millis(1));
+        self.topic.broker.up().unwrap();
+        self.until_grown(service, ledger, bytes);
+        "after an outage of the broker".to_owned()
     }
-    panic!("the log never grew to {bytes} bytes: {}", service.log());
+
+    /// Another member takes partitions over, and mostly leaves before the kill.
+    fn amid_rebalance(&mut self, service: &mut Service, round: u64) -> String {
+        service.until_status("assigned", is_assigned);
+        let rival = kafka::rival(&self.topic.broker, &self.group(round));
+        if self.random.below(3) == 0 {
+            return "while another member had partitions".to_owned();
+        }
+        drop(rival);
+        let partitions = usize::from(self.topic.partitions);
+        service
+            .until_status("every partition again", |status| kafka::assigned(status) == partitions);
+        "after another member had partitions".to_owned()
+    }
+
+    /// Looks often, so that the kill comes in the middle of the work, until the log has so many bytes
+    /// or the ledger all records.
+    fn until_grown(&self, service: &mut Service, ledger: &Path, bytes: u64) {
+        let has_all = |service: &Service| {
+            service.status().is_some_and(|status| status["records"]["read"] == self.all())
+        };
+        for look in 1..=100_000 {
+            if log_bytes(ledger) >= bytes || (look % 100 == 0 && has_all(service)) {
+                return;
+            }
+            assert!(!service.has_ended(), "{}", service.log());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("the log never grew to {bytes} bytes: {}", service.log());
+    }
 }
 
-/// Contents of a ledger that was never killed, and of one that was.
-fn both(partitions: u16, count: u64) -> (Contents, Contents) {
+/// Contents of a ledger that was never killed, and of so many that were.
+fn contents(partitions: u16, count: u64, victims: u64) -> (Contents, Vec<Contents>) {
     let mut random = Random::new();
-    let broker = EmbeddedBroker::start(1).unwrap();
-    broker.create_topic(TOPIC, partitions).unwrap();
-    let mut producer = GatedProducer::new(broker.bootstrap()).unwrap();
-    produce(&mut producer, partitions, 0..count);
     let site = Site::new();
+    let victim = |number| Victim {
+        site: &site,
+        topic: Topic::new(partitions),
+        name: format!("killed-{partitions}-{number}"),
+        random: random.branch(),
+    };
+    let victims: Vec<_> = (0..victims).map(victim).collect();
+    std::thread::scope(|scope| {
+        let suffer = |victim: Victim<'_>| victim.suffer(count);
+        let running: Vec<_> =
+            victims.into_iter().map(|victim| scope.spawn(move || suffer(victim))).collect();
 
-    let reference = site.configure_kafka("reference", &broker, "reference");
-    finish(&reference, partitions, count);
-    let (whole_bytes, records) = (log_bytes(&reference.ledger), reading::count(&reference.ledger));
-    let victim = Victim { site: &site, broker: &broker, whole_bytes, records };
-    let amid = victim.kill_often(&mut random);
-    assert!(amid >= 3, "only {amid} of {ROUNDS} kills came before the end");
-    // The last round's group: its member died, and it may have committed offsets.
-    let killed = victim.deployment(ROUNDS - 1);
-    finish(&killed, partitions, count);
-
-    for deployment in [&reference, &killed] {
-        assert_sound(&deployment.ledger);
-        assert_eq!(reading::state(&deployment.ledger), records::state(partitions, count));
-    }
-    let (reference, killed) = (reading::read(&reference.ledger), reading::read(&killed.ledger));
-    assert_eq!(reference.fates, fates(partitions, count), "the reference");
-    assert_eq!(killed.fates, fates(partitions, count), "no record is lost or doubled");
-    (reference, killed)
+        let mut topic = Topic::new(partitions);
+        topic.write(count);
+        let reference = site.configure_kafka("reference", &topic.broker, "reference");
+        topic.drain(&reference);
+        let killed = running.into_iter().map(|victim| victim.join().unwrap()).collect();
+        (topic.contents(&reference.ledger), killed)
+    })
 }
 
 #[test]
 fn each_partition_has_the_same_entries() {
-    let (reference, killed) = both(4, 1_000);
+    let (reference, killed) = contents(4, 1_000, 6);
     assert_eq!(reference.entries.len(), 4);
-    assert!(killed.entries == reference.entries, "transactions, verdicts or writes differ");
+    for killed in killed {
+        assert!(killed.entries == reference.entries, "transactions, verdicts or writes differ");
+    }
 }
 
 #[test]
 fn one_partition_has_the_same_tree() {
-    let (reference, killed) = both(1, 4_000);
-    assert!(killed.entries == reference.entries, "transactions, verdicts or writes differ");
-    assert_eq!(killed.root, reference.root);
+    let (reference, killed) = contents(1, 4_000, 2);
+    for killed in killed {
+        assert!(killed.entries == reference.entries, "transactions, verdicts or writes differ");
+        assert_eq!(killed.root, reference.root);
+    }
 }

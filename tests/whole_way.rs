@@ -4,23 +4,15 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::records::{Fate, fates, produce};
 use common::service::Service;
-use common::{Site, TOPIC, assert_sound, kafka, reading, records, succeed, until};
+use common::{Site, TOPIC, assert_sound, kafka, reading, records, succeed};
 use ledgerline::source::broker::EmbeddedBroker;
 use ledgerline::source::producer::GatedProducer;
-use rdkafka::consumer::Consumer;
 use serde_json::Value;
 
 const PARTITIONS: u16 = 4;
 const GROUP: &str = "ledger";
-
-fn assigned(status: &Value) -> usize {
-    let partitions = status["partitions"].as_array().unwrap();
-    partitions.iter().filter(|partition| partition["assigned"] == true).count()
-}
 
 /// A broker that goes away and comes back.
 fn outage(broker: &EmbeddedBroker, service: &mut Service) {
@@ -35,17 +27,12 @@ fn outage(broker: &EmbeddedBroker, service: &mut Service) {
 
 /// Another member takes partitions over, and leaves again.
 fn rebalance(broker: &EmbeddedBroker, service: &mut Service, while_shared: impl FnOnce()) {
-    let stranger = kafka::member(broker, GROUP);
-    stranger.subscribe(&[TOPIC]).unwrap();
-    until("partitions for the other member", || {
-        stranger.poll(Duration::from_millis(50));
-        (stranger.assignment().unwrap().count() > 0).then_some(())
-    });
-    let shared = |status: &Value| assigned(status) < usize::from(PARTITIONS);
+    let rival = kafka::rival(broker, GROUP);
+    let shared = |status: &Value| kafka::assigned(status) < usize::from(PARTITIONS);
     service.until_status("partitions given back", shared);
     while_shared();
-    drop(stranger);
-    let whole = |status: &Value| assigned(status) == usize::from(PARTITIONS);
+    drop(rival);
+    let whole = |status: &Value| kafka::assigned(status) == usize::from(PARTITIONS);
     service.until_status("every partition again", whole);
 }
 

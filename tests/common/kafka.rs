@@ -7,7 +7,9 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::TOPIC;
+use serde_json::Value;
+
+use super::{TOPIC, until};
 
 /// A consumer of a group that commits nothing.
 pub fn member(broker: &EmbeddedBroker, group: &str) -> BaseConsumer {
@@ -20,6 +22,23 @@ pub fn member(broker: &EmbeddedBroker, group: &str) -> BaseConsumer {
         .set("partition.assignment.strategy", "cooperative-sticky")
         .create()
         .unwrap()
+}
+
+/// Another member of a group, which has taken partitions over. It leaves when it is dropped.
+pub fn rival(broker: &EmbeddedBroker, group: &str) -> BaseConsumer {
+    let rival = member(broker, group);
+    rival.subscribe(&[TOPIC]).unwrap();
+    until("partitions for the other member", || {
+        rival.poll(Duration::from_millis(50));
+        (rival.assignment().unwrap().count() > 0).then_some(())
+    });
+    rival
+}
+
+/// Partitions that a status shows as assigned.
+pub fn assigned(status: &Value) -> usize {
+    let partitions = status["partitions"].as_array().unwrap();
+    partitions.iter().filter(|partition| partition["assigned"] == true).count()
 }
 
 /// Offset that a group has committed of each partition.

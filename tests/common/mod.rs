@@ -205,6 +205,11 @@ impl Random {
         Self(seed.max(1))
     }
 
+    /// Random numbers of their own, which follow from these.
+    pub fn branch(&mut self) -> Self {
+        Self(self.below(u64::MAX).max(1))
+    }
+
     /// Below a bound: Marsaglia's xorshift64.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
