@@ -92,8 +92,8 @@ fn resubmit(block: &mut Block, ledger: &str, signer: &Signer) {
     let transactions = transactions(block);
     let count = transactions.len() as u64;
     if count > 0 {
-        let Submission { signer, root, signature, .. } =
-            Submission::sign(ledger, signer, transactions);
+        let signed = Submission::sign(ledger, signer, transactions);
+        let (signer, root, signature) = (signed.signer(), signed.root(), signed.signature());
         block.records.submissions = vec![SubmissionSeal { signer, root, signature, count }];
     }
 }
@@ -642,7 +642,7 @@ fn a_change_of_keys_verifies_and_ends_the_old_ones() {
     let mut ledger = opened.start(&keys, contracts(), world, Ticks::new()).unwrap();
     let mut work = work(WORKS, "");
     assert!(ledger.append(self::work(WORKS, "")).is_err(), "the old submitter's key has ended");
-    let transactions = std::mem::take(&mut work.submissions[0].transactions);
+    let transactions = work.submissions.remove(0).into_transactions();
     work.submissions = vec![Submission::sign(NAME, &submitter, transactions)];
     ledger.append(work).unwrap().wait().unwrap();
     drop(ledger);

@@ -11,6 +11,9 @@ use crate::state::store::AssetKey;
 /// Canonical bytes of an asset begin so: names are sorted.
 const ACTIVE: &[u8] = br#"{"alerts":{"active":["#;
 
+/// And so, where no alert is active and none was before the call.
+const UNCHANGED: &[u8] = br#"{"alerts":{"active":[],"raised":[],"cleared":[]"#;
+
 /// An alert and the event time from which on it is active, in milliseconds since 1970.
 pub type Since = (Box<str>, i64);
 
@@ -25,6 +28,9 @@ pub struct ActiveAlerts {
 impl ActiveAlerts {
     /// Takes in what an event of this time wrote of an asset.
     pub fn take_in(&mut self, contract: &Arc<str>, key: &str, value: Option<&[u8]>, time_ms: i64) {
+        if value.is_some_and(|value| value.starts_with(UNCHANGED)) {
+            return;
+        }
         let names = names(value);
         let before = self.of(contract, key);
         if names.iter().eq(before.iter().map(|(name, _)| name)) {

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod filter;
+mod overlay;
 mod store;
 mod totals;
 

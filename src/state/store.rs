@@ -263,12 +263,12 @@ impl Store {
     /// Writes changed assets with their alerts and the savepoint in one batch, and flushes.
     pub fn save<'a>(
         &self,
-        changes: impl Iterator<Item = (&'a AssetKey, &'a Stored)>,
+        changes: impl Iterator<Item = (&'a str, &'a str, &'a Stored)>,
         alerts: &ActiveAlerts,
         savepoint: &mut Savepoint,
     ) -> Result<(), StateError> {
         let mut batch = sled::Batch::default();
-        for ((contract, key), stored) in changes {
+        for (contract, key, stored) in changes {
             let asset_key = stored_key(ASSET_PREFIX, contract, key);
             let mut had_alerts = false;
             if let Some(old) = self.get(&asset_key)? {

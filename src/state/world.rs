@@ -4,9 +4,8 @@
 //! Reads look at what has gathered, then at what is being written, then at the store, so they always
 //! see every block that was taken in.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::iter::Peekable;
-use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -16,6 +15,7 @@ use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::filter::Filter;
+use crate::state::overlay::Overlay;
 use crate::state::store::{AssetKey, Savepoint, Store, Stored, holds_files, set_aside};
 use crate::state::{Projection, StateError, Totals};
 use crate::transaction::Transaction;
@@ -33,12 +33,10 @@ pub struct StoredAsset {
     pub asset: Asset,
 }
 
-type Gathered = HashMap<Arc<str>, BTreeMap<String, Stored>>;
-
 #[derive(Debug, Default)]
 struct Layers {
-    gathered: Gathered,
-    writing: Arc<Gathered>,
+    gathered: Overlay,
+    writing: Arc<Overlay>,
     place: Savepoint,
     alerts: ActiveAlerts,
 }
@@ -115,8 +113,9 @@ impl World {
 
     fn stored(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
         let layers = self.read();
-        let of = |layer: &Gathered| layer.get(contract).and_then(|assets| assets.get(key).cloned());
-        let found = of(&layers.gathered).or_else(|| of(&layers.writing));
+        let found =
+            layers.gathered.get(contract, key).or_else(|| layers.writing.get(contract, key));
+        let found = found.cloned();
         drop(layers);
         match found {
             Some(stored) => Ok(Some(stored)),
@@ -127,15 +126,6 @@ impl World {
     /// An asset; `None` where it was never written or is deleted.
     pub fn get(&self, contract: &str, key: &str) -> Result<Option<StoredAsset>, StateError> {
         Ok(self.stored(contract, key)?.and_then(|stored| stored_asset(contract, key, &stored)))
-    }
-
-    fn gathered_bytes(&self) -> u64 {
-        let layers = self.read();
-        let assets = layers.gathered.values().flatten();
-        let bytes = |(key, stored): (&String, &Stored)| {
-            key.len() + stored.value.as_ref().map_or(0, |value| value.len())
-        };
-        assets.map(|asset| bytes(asset) as u64).sum()
     }
 
     /// Index of the entry that last wrote or deleted an asset.
@@ -179,12 +169,10 @@ impl World {
 
     fn overlay(&self, contract: &str, from: &str, limit: usize) -> BTreeMap<String, Stored> {
         let layers = self.read();
-        let range = (Bound::Included(from), Bound::Unbounded);
         let mut merged = BTreeMap::new();
         for layer in [&*layers.writing, &layers.gathered] {
-            let Some(assets) = layer.get(contract) else { continue };
-            for (key, stored) in assets.range::<str, _>(range).take(limit + 1) {
-                merged.insert(key.clone(), stored.clone());
+            for (key, stored) in layer.range(contract, from).take(limit + 1) {
+                merged.insert(key.to_string(), stored.clone());
             }
         }
         merged
@@ -261,17 +249,6 @@ fn stored_asset(contract: &str, key: &str, stored: &Stored) -> Option<StoredAsse
     Some(StoredAsset { contract: contract.into(), key: key.to_owned(), version, asset })
 }
 
-fn gather(gathered: &mut Gathered, contract: &Arc<str>, key: &str, stored: Stored) {
-    if !gathered.contains_key(contract) {
-        gathered.insert(contract.clone(), BTreeMap::new());
-    }
-    let Some(assets) = gathered.get_mut(contract) else { return };
-    match assets.get_mut(key) {
-        Some(slot) => *slot = stored,
-        None => _ = assets.insert(key.to_owned(), stored),
-    }
-}
-
 /// A savepoint must name a block of this very log.
 fn check_place(savepoint: &Savepoint, ledger: &dyn LedgerReader) -> Result<(), StateError> {
     let Some(number) = savepoint.blocks.checked_sub(1) else { return Ok(()) };
@@ -309,7 +286,7 @@ impl Projection for World {
             for write in writes {
                 alerts.take_in(contract, &write.key, write.value.as_deref(), *time_ms);
                 let stored = Stored { version, value: write.value.clone() };
-                gather(gathered, contract, &write.key, stored);
+                gathered.put(contract, &write.key, stored);
             }
         }
         layers.place.totals.add(block);
@@ -321,31 +298,22 @@ impl Projection for World {
 
     /// Changed assets.
     fn gathered(&self) -> usize {
-        self.read().gathered.values().map(BTreeMap::len).sum()
+        self.read().gathered.len()
     }
 
     fn savepoint(&self) -> Result<(), StateError> {
         let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        self.store.check_space(self.gathered_bytes())?;
+        self.store.check_space(self.read().gathered.bytes())?;
         let mut layers = self.write();
         // What a failed savepoint left is written again, under what has gathered since.
         let mut writing = (*std::mem::take(&mut layers.writing)).clone();
-        for (contract, assets) in std::mem::take(&mut layers.gathered) {
-            writing.entry(contract).or_default().extend(assets);
-        }
+        writing.extend(std::mem::take(&mut layers.gathered));
         layers.writing = Arc::new(writing);
         let writing = layers.writing.clone();
         let mut place = layers.place.clone();
         let alerts = layers.alerts.clone();
         drop(layers);
-        let keyed: Vec<(AssetKey, &Stored)> = writing
-            .iter()
-            .flat_map(|(contract, assets)| {
-                assets.iter().map(|(key, stored)| ((contract.clone(), key.clone()), stored))
-            })
-            .collect();
-        let changes = keyed.iter().map(|(key, stored)| (key, *stored));
-        self.store.save(changes, &alerts, &mut place)?;
+        self.store.save(writing.iter(), &alerts, &mut place)?;
         let mut layers = self.write();
         layers.writing = Arc::default();
         layers.place.fingerprint = place.fingerprint;

@@ -21,17 +21,14 @@ pub enum SubmissionError {
 }
 
 /// A batch of transactions, the Merkle root over them and one signature over a domain tag, the
-/// ledger's name and that root.
+/// ledger's name and that root. The root is made of the transactions and of nothing else, so that
+/// whoever has a submission need not make it again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Submission {
-    /// Public key of the signer.
-    pub signer: KeyId,
-    /// Root of the RFC 6962 tree over the transactions' canonical bytes.
-    pub root: Digest,
-    /// Ed25519 signature.
-    pub signature: [u8; 64],
-    /// The transactions in order.
-    pub transactions: Vec<Encoded>,
+    signer: KeyId,
+    root: Digest,
+    signature: [u8; 64],
+    transactions: Vec<Encoded>,
 }
 
 impl Submission {
@@ -48,7 +45,43 @@ impl Submission {
         Self { signer: signer.id(), root, signature, transactions }
     }
 
-    /// Checks size, root and signature.
+    /// A submission that somebody else has signed; [`Submission::verify`] tells whether they have.
+    #[must_use]
+    pub fn signed(signer: KeyId, signature: [u8; 64], transactions: Vec<Encoded>) -> Self {
+        Self { signer, root: root_of(&transactions), signature, transactions }
+    }
+
+    /// Public key of the signer.
+    #[must_use]
+    pub fn signer(&self) -> KeyId {
+        self.signer
+    }
+
+    /// Root of the RFC 6962 tree over the transactions' canonical bytes.
+    #[must_use]
+    pub fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// Ed25519 signature.
+    #[must_use]
+    pub fn signature(&self) -> [u8; 64] {
+        self.signature
+    }
+
+    /// The transactions in order.
+    #[must_use]
+    pub fn transactions(&self) -> &[Encoded] {
+        &self.transactions
+    }
+
+    /// The transactions alone.
+    #[must_use]
+    pub fn into_transactions(self) -> Vec<Encoded> {
+        self.transactions
+    }
+
+    /// Checks size and signature.
     pub fn verify(&self, ledger: &str) -> Result<(), SubmissionError> {
         match self.transactions.len() {
             0 => return Err(SubmissionError::Empty),
@@ -57,8 +90,7 @@ impl Submission {
             }
             _ => {}
         }
-        let fits = root_of(&self.transactions) == self.root
-            && verify_root(ledger, &self.signer, &self.root, &self.signature);
+        let fits = verify_root(ledger, &self.signer, &self.root, &self.signature);
         fits.then_some(()).ok_or(SubmissionError::BadSignature(self.signer))
     }
 }

@@ -89,6 +89,10 @@ impl Map {
     /// are better collected.
     pub fn insert(&mut self, name: impl Into<Text>, value: Value) -> Option<Value> {
         let name = name.into();
+        if self.members.last().is_none_or(|(last, _)| *last < name) {
+            self.members.push((name, value));
+            return None;
+        }
         match self.find(&name) {
             Ok(at) => Some(std::mem::replace(&mut self.members[at].1, value)),
             Err(at) => {

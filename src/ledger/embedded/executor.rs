@@ -109,12 +109,12 @@ impl Executor {
         let mut seals = Vec::with_capacity(work.submissions.len());
         for submission in work.submissions {
             seals.push(SubmissionSeal {
-                signer: submission.signer,
-                root: submission.root,
-                signature: submission.signature,
-                count: submission.transactions.len() as u64,
+                signer: submission.signer(),
+                root: submission.root(),
+                signature: submission.signature(),
+                count: submission.transactions().len() as u64,
             });
-            for transaction in submission.transactions {
+            for transaction in submission.into_transactions() {
                 self.execute(transaction, &mut body)?;
             }
         }
@@ -131,10 +131,10 @@ impl Executor {
         let mut allowed = self.position.keys.clone();
         work.definitions.iter().for_each(|definition| allowed.apply(definition));
         for submission in &work.submissions {
-            if !allowed.allows(SUBMITTER_ROLE, submission.signer) {
+            if !allowed.allows(SUBMITTER_ROLE, submission.signer()) {
                 return Err(LedgerError::Key(format!(
                     "the submission is signed with {}, which this ledger has not registered",
-                    submission.signer
+                    submission.signer()
                 )));
             }
             submission.verify(&self.name)?;
@@ -300,7 +300,10 @@ impl PendingView {
     }
 
     fn put(&mut self, contract: &Arc<str>, key: String, asset: StateOf) {
-        let assets = self.pending.entry(contract.clone()).or_default();
+        if !self.pending.contains_key(contract) {
+            self.pending.insert(contract.clone(), HashMap::new());
+        }
+        let Some(assets) = self.pending.get_mut(contract) else { return };
         if assets.insert(key, asset).is_none() {
             self.count += 1;
         }

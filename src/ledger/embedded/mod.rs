@@ -364,10 +364,12 @@ mod tests {
         let opened = open(&opening(directory.path(), 1 << 20), &mut |_, _| {}).unwrap();
         let mut ledger = start(opened, &keys).unwrap();
         let other = Submission::sign("example.com/other", &keys.signer, transactions(2));
-        let mut changed = Submission::sign("example.com/test", &keys.signer, transactions(2));
-        let mut transaction = Transaction::clone(changed.transactions[1].transaction());
+        let signed = Submission::sign("example.com/test", &keys.signer, transactions(2));
+        let mut changed = signed.transactions().to_vec();
+        let mut transaction = Transaction::clone(changed[1].transaction());
         transaction.time_ms ^= 1;
-        changed.transactions[1] = transaction.into();
+        changed[1] = transaction.into();
+        let changed = Submission::signed(signed.signer(), signed.signature(), changed);
         let before = head(&ledger);
         for submission in [other, changed] {
             let work = Work { submissions: vec![submission], ..Work::default() };

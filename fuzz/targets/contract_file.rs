@@ -1,0 +1,15 @@
+//! Contract files: a text compiles or is told its faults, each with a place.
+#![no_main]
+
+use std::path::PathBuf;
+
+use ledgerline::contract::ContractSet;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let (set, faults) = ContractSet::load(&[(PathBuf::from("c.yaml"), text.to_owned())]);
+    for fault in faults {
+        assert!(!fault.to_string().is_empty());
+    }
+    set.run_tests();
+});

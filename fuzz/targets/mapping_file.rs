@@ -1,0 +1,15 @@
+//! Mapping files: a text compiles or is told its faults, each with a place.
+#![no_main]
+
+use std::path::PathBuf;
+
+use ledgerline::mapping::MappingSet;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let (set, faults) = MappingSet::from_texts(&[(PathBuf::from("m.yaml"), text.to_owned())]);
+    for fault in faults {
+        assert!(!fault.to_string().is_empty());
+    }
+    set.run_tests();
+});
