@@ -34,6 +34,12 @@ impl Asset {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        self.write_to(&mut bytes);
+        bytes
+    }
+
+    /// Appends them.
+    pub fn write_to(&self, bytes: &mut Vec<u8>) {
         let Alerts { active, raised, cleared } = &self.alerts;
         let lists: [(&[u8], _); 3] = [
             (br#"{"alerts":{"active":"#, active),
@@ -42,18 +48,17 @@ impl Asset {
         ];
         for (name, list) in lists {
             bytes.extend_from_slice(name);
-            write_names(list, &mut bytes);
+            write_names(list, bytes);
         }
         bytes.extend_from_slice(br#"},"compliant":"#);
-        Value::Bool(self.compliant).write_to(&mut bytes);
+        Value::Bool(self.compliant).write_to(bytes);
         if !self.derived.is_empty() {
             bytes.extend_from_slice(br#","derived":"#);
-            self.derived.write_to(&mut bytes);
+            self.derived.write_to(bytes);
         }
         bytes.extend_from_slice(br#","state":"#);
-        self.state.write_to(&mut bytes);
+        self.state.write_to(bytes);
         bytes.push(b'}');
-        bytes
     }
 
     /// Reads what [`Asset::to_bytes`] wrote.

@@ -48,29 +48,29 @@ impl Contract {
     }
 
     /// The asset's key in the arguments: a text that is not empty, or an integer.
-    pub(super) fn asset_key(&self, arguments: &Fields) -> Result<String, Verdict> {
+    pub(super) fn asset_key(&self, arguments: &Fields) -> Result<Arc<str>, Verdict> {
         let name = self.key.join(".");
-        let key = match state::at(arguments, &self.key) {
+        let key: &str = match state::at(arguments, &self.key) {
             None => {
                 let detail = format!("the asset's key `{name}` is absent");
                 return invalid(InvalidCode::BadArguments, detail);
             }
-            Some(Value::String(text)) => text.to_string(),
-            Some(Value::Number(number)) if is_integer(number) => number.to_string(),
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) if is_integer(number) => number.as_str(),
             Some(_) => {
                 let detail = format!("the asset's key `{name}` is neither text nor integer");
                 return invalid(InvalidCode::BadArguments, detail);
             }
         };
         if key.is_empty() || key.len() > MAX_ASSET_KEY_BYTES || key.chars().any(char::is_control) {
-            let shown = truncated(&key, 40).escape_debug().to_string();
+            let shown = truncated(key, 40).escape_debug().to_string();
             let detail = format!(
                 "the asset's key `{name}` is \"{shown}\": it takes 1 to {MAX_ASSET_KEY_BYTES} \
                  bytes without control characters"
             );
             return invalid(InvalidCode::BadArguments, detail);
         }
-        Ok(key)
+        Ok(key.into())
     }
 
     /// The new state that the function makes; `None` deletes.

@@ -21,7 +21,7 @@ impl MemoryState {
     /// Takes in what a call of a contract came to.
     pub fn apply(&mut self, contract: &str, effects: &Effects) {
         for write in &effects.writes {
-            let place = (contract.to_owned(), write.key.clone());
+            let place = (contract.to_owned(), write.key.to_string());
             match &write.asset {
                 Some(asset) => {
                     let asset = Versioned { version: self.entries, asset: asset.clone() };

@@ -141,7 +141,7 @@ pub struct Call<'a> {
 #[derive(Debug, Clone)]
 pub struct Write {
     /// Key of the asset within its contract.
-    pub key: String,
+    pub key: Arc<str>,
     /// The new state; `None` deletes the asset.
     pub asset: Option<Arc<Asset>>,
     /// Version that it replaces; `None` where the asset did not exist.

@@ -255,7 +255,7 @@ fn keys_are_texts_or_integers_anywhere_in_the_arguments() {
         let arguments: Value = serde_json::from_str(arguments).unwrap();
         let effects = Bench::new(text).call(Function::Update, &arguments);
         assert_eq!(effects.verdict.is_valid(), key.is_some(), "{arguments}");
-        assert_eq!(effects.writes.first().map(|write| write.key.as_str()), key, "{arguments}");
+        assert_eq!(effects.writes.first().map(|write| &*write.key), key, "{arguments}");
     }
 }
 
@@ -323,7 +323,7 @@ fn deletion_is_a_write_and_a_new_life_starts_clean() {
     bench.call(Function::Update, &json!({"assetID": "A", "temperature": 6}));
     let effects = bench.call(Function::Delete, &json!({"assetID": "A"}));
     let [write] = effects.writes.as_slice() else { panic!("one write") };
-    assert_eq!((write.key.as_str(), write.asset.is_none(), write.replaced), ("A", true, Some(2)));
+    assert_eq!((&*write.key, write.asset.is_none(), write.replaced), ("A", true, Some(2)));
     assert!(bench.asset("A").is_none() && bench.asset("B").is_some());
     let effects = bench.call(Function::Create, &json!({"assetID": "A", "temperature": 1}));
     assert_eq!(effects.writes[0].replaced, None);

@@ -36,7 +36,7 @@ pub enum Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredWrite {
     /// Key within the transaction's contract.
-    pub key: Box<str>,
+    pub key: Arc<str>,
     /// Canonical bytes of the new [`crate::contract::Asset`]; `None` deletes it.
     pub value: Option<Arc<[u8]>>,
     /// Entry index of the version that it replaces.
@@ -176,19 +176,21 @@ impl Entry {
     }
 }
 
-/// Appends the canonical bytes of [`Entry::Transaction`] where those of its transaction are there
-/// already. Returns where the effects begin.
-pub fn encode_executed(
-    transaction: &[u8],
-    (verdict, writes): (&Verdict, &[StoredWrite]),
-    writer: &mut Writer,
-) -> usize {
+/// Appends the bytes of a transaction's entry: its own canonical bytes and those of its effects.
+pub fn encode_executed(transaction: &[u8], effects: &[u8], writer: &mut Writer) {
     writer.byte(TRANSACTION);
     writer.raw(transaction);
-    encode_effects(verdict, writes, writer)
+    writer.raw(effects);
 }
 
-fn encode_effects(verdict: &Verdict, writes: &[StoredWrite], writer: &mut Writer) -> usize {
+/// Number of the bytes that [`encode_executed`] appends.
+#[must_use]
+pub fn executed_len(transaction: &[u8], effects: &[u8]) -> usize {
+    1 + transaction.len() + effects.len()
+}
+
+/// Appends what came of a transaction. Returns where, in the writer, it begins.
+pub fn encode_effects(verdict: &Verdict, writes: &[StoredWrite], writer: &mut Writer) -> usize {
     let effects = writer.len();
     encode_verdict(verdict, writer);
     writer.uint(writes.len() as u64);

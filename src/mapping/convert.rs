@@ -64,19 +64,29 @@ impl FieldType {
         }
     }
 
+    /// Whether a value has this type and stays as it is.
+    pub fn keeps(self, value: &Value) -> bool {
+        matches!(
+            (self, value),
+            (Self::Any, _)
+                | (Self::String, Value::String(_))
+                | (Self::Boolean, Value::Bool(_))
+                | (Self::Number, Value::Number(_))
+                | (Self::Object, Value::Object(_))
+                | (Self::Array, Value::Array(_))
+        )
+    }
+
     /// The value in this type.
     ///
     /// # Errors
     ///
     /// What it is and why it is not taken, where the conversion would not be exact.
     pub fn convert(self, value: Cow<'_, Value>) -> Result<Value, String> {
+        if self.keeps(&value) {
+            return Ok(value.into_owned());
+        }
         let converted = match (self, value.as_ref()) {
-            (Self::Any, _)
-            | (Self::String, Value::String(_))
-            | (Self::Boolean, Value::Bool(_))
-            | (Self::Number, Value::Number(_))
-            | (Self::Object, Value::Object(_))
-            | (Self::Array, Value::Array(_)) => return Ok(value.into_owned()),
             (Self::String, Value::Number(number)) => Some(number.as_str().into()),
             (Self::String, Value::Bool(flag)) => Some(flag.to_string().into()),
             (Self::Boolean, Value::String(text)) => text.parse().ok().map(Value::Bool),

@@ -166,6 +166,14 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The value at the end of the steps within a part that the device sent.
+    pub fn find(self, part: Part, steps: &[Step]) -> Option<&'a Value> {
+        match part.members() {
+            [] => resolve(self.part(part)?, steps),
+            _ => None,
+        }
+    }
+
     /// The value at the end of the steps within a part.
     pub fn resolve(self, part: Part, steps: &[Step]) -> Option<Cow<'a, Value>> {
         match steps {

@@ -88,14 +88,16 @@ impl Mapping {
         let mut taken = Taken::new(self.extension.is_some());
         let mut arguments = Map::with_capacity(self.fields.len() + 1);
         for field in &self.fields {
-            if let Some(value) = field.evaluate(scope, &mut taken)? {
-                insert(&mut arguments, &field.names, value);
+            if let Some(value) = field.as_it_is(scope, &mut taken) {
+                *place(&mut arguments, &field.names) = value.clone();
+            } else if let Some(value) = field.evaluate(scope, &mut taken)? {
+                *place(&mut arguments, &field.names) = value;
             }
         }
         if let Some(names) = &self.extension
             && let Some(rest) = taken.rest(scope, elements)
         {
-            insert(&mut arguments, names, rest);
+            *place(&mut arguments, names) = rest;
         }
         Ok(Payload {
             contract: Arc::clone(&self.contract),
@@ -136,16 +138,21 @@ fn elements<'a>(
     Ok((items.collect(), elements))
 }
 
-/// Puts a value where its names lead. Compiling made sure that no value stands on the way.
-fn insert(arguments: &mut Map, names: &[String], value: Value) {
-    let Some((name, way)) = names.split_last() else { return };
-    let mut object = arguments;
-    for name in way {
-        let inner = object.get_or_insert(name, || Value::Object(Map::new()));
-        let Value::Object(inner) = inner else { return };
-        object = inner;
+/// Where the names of a value lead. Compiling made sure that no value stands on the way.
+fn place<'a>(arguments: &'a mut Map, names: &[String]) -> &'a mut Value {
+    let mut names = names.iter();
+    let first = names.next().map_or("", String::as_str);
+    let mut place = arguments.get_or_insert(first, || Value::Null);
+    for name in names {
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        place = match place {
+            Value::Object(inner) => inner.get_or_insert(name, || Value::Null),
+            other => other,
+        };
     }
-    object.insert(name.as_str(), value);
+    place
 }
 
 /// The bytes that the JSON text of a value takes, where every reader takes that text back: it is

@@ -104,6 +104,21 @@ impl Query {
 }
 
 impl Field {
+    /// The value of the event that the argument is as it stands there: the usual case, in which it is
+    /// copied once and to its place.
+    pub(super) fn as_it_is<'a>(&self, scope: Scope<'a>, taken: &mut Taken) -> Option<&'a Value> {
+        let Source::Query(query) = &self.source else { return None };
+        if self.lookup.is_some() || query.path.singular().is_none() {
+            return None;
+        }
+        let value = scope.find(query.part, query.steps())?;
+        let is_kept = !value.is_null() && self.declared.keeps(value);
+        if is_kept {
+            taken.add(value);
+        }
+        is_kept.then_some(value)
+    }
+
     /// The argument's value; `None` where it is absent and may be.
     pub(super) fn evaluate(
         &self,

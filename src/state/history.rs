@@ -124,7 +124,7 @@ pub fn search(
 pub fn recent_assets(
     ledger: &dyn LedgerReader,
     limit: usize,
-) -> Result<Vec<(Found, Box<str>)>, LedgerError> {
+) -> Result<Vec<(Found, Arc<str>)>, LedgerError> {
     let mut seen = BTreeSet::new();
     let mut recent = Vec::new();
     let mut number = ledger.head().height.checked_sub(1);

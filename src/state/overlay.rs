@@ -22,14 +22,14 @@ struct Assets {
 
 impl Overlay {
     /// Takes in the newest value of an asset.
-    pub fn put(&mut self, contract: &Arc<str>, key: &str, stored: Stored) {
+    pub fn put(&mut self, contract: &Arc<str>, key: &Arc<str>, stored: Stored) {
         if !self.contracts.contains_key(contract) {
             self.contracts.insert(contract.clone(), Assets::default());
         }
         let Some(assets) = self.contracts.get_mut(contract) else { return };
         match assets.newest.get_mut(key) {
             Some(slot) => *slot = stored,
-            None => assets.add(key.into(), stored),
+            None => assets.add(key.clone(), stored),
         }
     }
 

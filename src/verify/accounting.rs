@@ -30,7 +30,7 @@ pub struct Accounting {
 }
 
 /// The newest version of each key.
-type Versions = HashMap<Box<str>, (u64, Member)>;
+type Versions = HashMap<Arc<str>, (u64, Member)>;
 
 /// What one block says of one partition.
 #[derive(Default)]

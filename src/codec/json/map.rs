@@ -104,7 +104,9 @@ impl Map {
 
     /// The value of a name, put there where it is absent.
     pub fn get_or_insert(&mut self, name: &str, value: impl FnOnce() -> Value) -> &mut Value {
-        let at = self.find(name).unwrap_or_else(|at| {
+        let is_last = self.members.last().is_none_or(|(last, _)| last.as_str() < name);
+        let found = if is_last { Err(self.members.len()) } else { self.find(name) };
+        let at = found.unwrap_or_else(|at| {
             self.members.insert(at, (name.into(), value()));
             at
         });

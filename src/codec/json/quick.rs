@@ -21,35 +21,45 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
         return None;
     }
     let mut deserializer = sonic_rs::Deserializer::from_str(text).use_rawnumber();
-    let value: sonic_rs::Value = deserializer.deserialize().ok()?;
+    let read: sonic_rs::Value = deserializer.deserialize().ok()?;
     deserializer.end().ok()?;
-    convert(&value, MAX_JSON_DEPTH)
+    let mut value = Value::Null;
+    convert(&read, MAX_JSON_DEPTH, &mut value)?;
+    Some(value)
 }
 
-fn convert(value: &sonic_rs::Value, depth_left: usize) -> Option<Value> {
-    Some(match value.get_type() {
+/// Puts a value into its place: handing it up through each level would copy it again and again.
+fn convert(read: &sonic_rs::Value, depth_left: usize, value: &mut Value) -> Option<()> {
+    *value = match read.get_type() {
         JsonType::Null => Value::Null,
-        JsonType::Boolean => Value::Bool(value.as_bool()?),
-        JsonType::Number => Value::Number(number(value.as_raw_number()?.as_str())?),
-        JsonType::String => Value::String(Text::new(value.as_str()?)),
+        JsonType::Boolean => Value::Bool(read.as_bool()?),
+        JsonType::Number => Value::Number(number(read.as_raw_number()?.as_str())?),
+        JsonType::String => Value::String(Text::new(read.as_str()?)),
         JsonType::Array => {
             let depth_left = depth_left.checked_sub(1)?;
-            let elements = value.as_array()?.iter().map(|element| convert(element, depth_left));
-            Value::Array(elements.collect::<Option<_>>()?)
+            let array = read.as_array()?;
+            let mut elements = vec![Value::Null; array.len()];
+            for (read, element) in array.iter().zip(&mut elements) {
+                convert(read, depth_left, element)?;
+            }
+            Value::Array(elements)
         }
         JsonType::Object => {
             let depth_left = depth_left.checked_sub(1)?;
-            let object = value.as_object()?;
+            let object = read.as_object()?;
             let mut members = Vec::with_capacity(object.len());
-            for (name, value) in object {
+            for (name, read) in object {
                 if name == NUMBER_NAME {
                     return None;
                 }
-                members.push((Text::new(name), convert(value, depth_left)?));
+                members.push((Text::new(name), Value::Null));
+                let (_, value) = members.last_mut()?;
+                convert(read, depth_left, value)?;
             }
             Value::Object(Map::from_members(members).ok()?)
         }
-    })
+    };
+    Some(())
 }
 
 fn number(digits: &str) -> Option<Number> {

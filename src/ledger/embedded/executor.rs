@@ -16,7 +16,9 @@ use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
 use crate::ledger::entry;
 use crate::ledger::tree::Frontier;
-use crate::ledger::{Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes};
+use crate::ledger::{
+    Definition, Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes,
+};
 use crate::limits::{MAX_BLOCK_BYTES, MAX_PENDING_ASSETS};
 use crate::transaction::{Encoded, Signer, leaf_hash};
 
@@ -102,9 +104,8 @@ impl Executor {
         let mut body = Body::onto(entries, scratch);
         for definition in work.definitions {
             self.position.keys.apply(&definition);
-            let entry = Entry::Definition(definition);
-            self.push(&mut body, |writer| entry.encode(writer));
-            body.list.push(entry);
+            let hash = body.push_definition(definition);
+            self.position.frontier.append(hash);
         }
         let mut seals = Vec::with_capacity(work.submissions.len());
         for submission in work.submissions {
@@ -162,36 +163,19 @@ impl Executor {
             let contract = &transaction.contract;
             let replaced =
                 write.replaced.or_else(|| self.view.newest_version(contract, &write.key));
-            writes.push(StoredWrite {
-                key: write.key.as_str().into(),
-                value: write.asset.as_ref().map(|asset| asset.to_bytes().into()),
-                replaced,
-            });
+            let key = write.key.clone();
+            writes.push(StoredWrite { key, value: body.stored(write.asset.as_deref()), replaced });
             self.view.put(contract, write.key, (version, write.asset));
         }
         if let Some(reason) = self.view.failure.take() {
             return Err(LedgerError::Halted(reason));
         }
         let verdict = effects.verdict;
-        self.push(body, |writer| {
-            entry::encode_executed(encoded.bytes(), (&verdict, &writes), writer)
-        });
+        let hash = body.push_executed(encoded.bytes(), &verdict, &writes);
+        self.position.frontier.append(hash);
         let transaction = encoded.into_transaction();
         body.list.push(Entry::Transaction { transaction, verdict, writes });
         Ok(())
-    }
-
-    /// Appends the bytes of the next entry; `encode` tells where its effects begin.
-    fn push(&mut self, body: &mut Body, encode: impl FnOnce(&mut Writer) -> usize) {
-        body.scratch.clear();
-        let mut writer = Writer::onto(std::mem::take(&mut body.scratch));
-        let effects = encode(&mut writer);
-        body.effects.update(writer.since(effects));
-        body.scratch = writer.into_bytes();
-        body.entries.bytes(&body.scratch);
-        let hash = leaf_hash(&leaf_bytes(&body.scratch));
-        self.position.frontier.append(hash);
-        body.leaf_hashes.push(hash);
     }
 
     fn finish(
@@ -279,12 +263,58 @@ impl Body {
             list: Vec::new(),
         }
     }
+
+    /// An asset as the ledger keeps it.
+    fn stored(&mut self, asset: Option<&Asset>) -> Option<Arc<[u8]>> {
+        let asset = asset?;
+        self.scratch.clear();
+        asset.write_to(&mut self.scratch);
+        Some(self.scratch.as_slice().into())
+    }
+
+    /// Appends the bytes of an executed transaction; gives the hash of its leaf.
+    fn push_executed(
+        &mut self,
+        transaction: &[u8],
+        verdict: &Verdict,
+        writes: &[StoredWrite],
+    ) -> Digest {
+        self.scratch.clear();
+        let mut effects = Writer::onto(std::mem::take(&mut self.scratch));
+        entry::encode_effects(verdict, writes, &mut effects);
+        let effects = effects.into_bytes();
+        self.effects.update(&effects);
+        let len = entry::executed_len(transaction, &effects);
+        self.entries.uint(len as u64);
+        let start = self.entries.len();
+        entry::encode_executed(transaction, &effects, &mut self.entries);
+        self.scratch = effects;
+        self.take_leaf(start)
+    }
+
+    /// Appends a definition, which has no effects; gives the hash of its leaf.
+    fn push_definition(&mut self, definition: Definition) -> Digest {
+        let entry = Entry::Definition(definition);
+        let bytes = entry.to_bytes();
+        self.entries.uint(bytes.len() as u64);
+        let start = self.entries.len();
+        self.entries.raw(&bytes);
+        self.list.push(entry);
+        self.take_leaf(start)
+    }
+
+    /// Takes the entry that begins there as the next leaf.
+    fn take_leaf(&mut self, start: usize) -> Digest {
+        let hash = leaf_hash(&leaf_bytes(self.entries.since(start)));
+        self.leaf_hashes.push(hash);
+        hash
+    }
 }
 
 /// Durable state, and over it what was decided since.
 struct PendingView {
     durable: Arc<dyn DurableState>,
-    pending: HashMap<Arc<str>, HashMap<String, StateOf>>,
+    pending: HashMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
     count: usize,
     /// Contract, key and version of the newest look into the durable state: a call that writes what is not
     /// there asks twice.
@@ -299,7 +329,7 @@ impl PendingView {
         Self { durable, pending: HashMap::new(), count: 0, looked_up, failure }
     }
 
-    fn put(&mut self, contract: &Arc<str>, key: String, asset: StateOf) {
+    fn put(&mut self, contract: &Arc<str>, key: Arc<str>, asset: StateOf) {
         if !self.pending.contains_key(contract) {
             self.pending.insert(contract.clone(), HashMap::new());
         }
