@@ -100,6 +100,7 @@ fn pipeline(
             max_transactions: 500,
             max_bytes: 1 << 20,
             max_wait: Duration::from_millis(10),
+            sign_each: false,
         },
         writer: Box::new(books.ledger),
         reader: books.reader,

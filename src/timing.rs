@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// Upper ends of the buckets, in microseconds.
-pub const TIME_BUCKETS_US: [u64; 14] = [
+pub const TIME_BUCKETS_US: [u64; 17] = [
     100,
     200,
     500,
@@ -13,8 +13,11 @@ pub const TIME_BUCKETS_US: [u64; 14] = [
     5_000,
     10_000,
     20_000,
+    30_000,
     50_000,
+    75_000,
     100_000,
+    150_000,
     250_000,
     500_000,
     1_000_000,
@@ -41,8 +44,38 @@ pub struct TimeCounts {
 impl TimeCounts {
     /// Adds one.
     pub fn add(&mut self, took: Duration) {
-        self.counts[bucket_of(took)] += 1;
-        self.sum += took;
+        self.add_many(took, 1);
+    }
+
+    /// Adds so many that took the same time.
+    pub fn add_many(&mut self, took: Duration, count: u32) {
+        self.counts[bucket_of(took)] += u64::from(count);
+        self.sum += took * count;
+    }
+
+    /// Upper end of the bucket that a share of all observations does not exceed; `None` where it is
+    /// the last, which has no end, or nothing was observed.
+    #[must_use]
+    pub fn quantile(&self, per_mille: u64) -> Option<Duration> {
+        let all: u64 = self.counts.iter().sum();
+        let wanted = (all * per_mille).div_ceil(1_000).max(1);
+        let mut seen = 0;
+        let at = self.counts.iter().position(|count| {
+            seen += count;
+            seen >= wanted
+        })?;
+        let end = TIME_BUCKETS_US[at];
+        (end < u64::MAX).then(|| Duration::from_micros(end))
+    }
+
+    /// What was observed since.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut counts = self.counts;
+        for (count, before) in counts.iter_mut().zip(before.counts) {
+            *count = count.saturating_sub(before);
+        }
+        Self { counts, sum: self.sum.saturating_sub(before.sum) }
     }
 }
 
@@ -58,9 +91,9 @@ mod tests {
             (Duration::from_micros(100), 0),
             (Duration::from_nanos(100_001), 1),
             (Duration::from_micros(1_000), 3),
-            (Duration::from_secs(1), 12),
-            (Duration::from_secs(2), 13),
-            (Duration::MAX, 13),
+            (Duration::from_secs(1), 15),
+            (Duration::from_secs(2), 16),
+            (Duration::MAX, 16),
         ];
         for (took, bucket) in cases {
             assert_eq!(bucket_of(took), bucket, "{took:?}");
@@ -68,5 +101,19 @@ mod tests {
         times.add(Duration::from_micros(150));
         times.add(Duration::from_micros(160));
         assert_eq!((times.counts[1], times.sum), (2, Duration::from_micros(310)));
+    }
+
+    #[test]
+    fn a_quantile_is_the_end_of_its_bucket() {
+        let mut times = TimeCounts::default();
+        assert_eq!(times.quantile(500), None, "nothing was observed");
+        times.add_many(Duration::from_micros(900), 99);
+        times.add(Duration::from_millis(4));
+        let quantiles = [500, 990, 991, 1_000].map(|per_mille| times.quantile(per_mille));
+        let (short, long) = (Some(Duration::from_millis(1)), Some(Duration::from_millis(5)));
+        assert_eq!(quantiles, [short, short, long, long]);
+        let before = times;
+        times.add(Duration::from_secs(9));
+        assert_eq!(times.since(&before).quantile(500), None, "the last bucket has no end");
     }
 }

@@ -601,7 +601,7 @@ fn metrics_follow_the_rules() {
         "ledgerline_source_lag_records{partition=\"telemetry/3\"} 340",
         "ledgerline_blocks 32",
         "ledgerline_state_blocks_behind 0",
-        "ledgerline_queueing_seconds_bucket{le=\"+Inf\"} 0",
+        "ledgerline_receipt_seconds_bucket{le=\"+Inf\"} 0",
         "ledgerline_commit_seconds_count 32",
         "ledgerline_alerts_active{contract=\"cold_chain\",alert=\"WARM\"} 0",
     ] {

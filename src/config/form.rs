@@ -78,6 +78,9 @@ pub struct SubmissionForm {
     pub max_bytes: usize,
     /// Milliseconds since the first record.
     pub max_wait_ms: u64,
+    /// Whether each transaction is signed by itself, so that it can be handed on with a signature
+    /// of its own. It costs as much as everything else together, three times over.
+    pub sign_each: bool,
 }
 
 impl Default for SubmissionForm {
@@ -87,6 +90,7 @@ impl Default for SubmissionForm {
             max_transactions: Located { value: 500, place },
             max_bytes: 1024 * 1024,
             max_wait_ms: 10,
+            sign_each: false,
         }
     }
 }

@@ -316,6 +316,7 @@ fn check_submission(
         max_transactions: count.value,
         max_bytes: form.max_bytes,
         max_wait: Duration::from_millis(form.max_wait_ms),
+        sign_each: form.sign_each,
     }
 }
 

@@ -76,6 +76,10 @@ pub struct Head {
 pub trait Pending: Send {
     /// Waits until the work is durable. It is never answered before.
     fn wait(self: Box<Self>) -> Result<Vec<Receipt>, LedgerError>;
+
+    /// When the work became durable, on the monotonic clock; `None` as long as it is not. Does not
+    /// wait.
+    fn durable_at(&mut self) -> Option<Duration>;
 }
 
 /// The one writer of a ledger.

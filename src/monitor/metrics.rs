@@ -95,8 +95,8 @@ fn stages(families: &mut Families, service: &Service) {
     families
         .gauges("ledgerline_queued_batches", "Batches of records that wait to be mapped.")
         .add(&[], status.queued_batches().unsigned_abs());
-    let help = "Time from the poll of a batch to its append.";
-    families.histogram("ledgerline_queueing_seconds", help, &status.queueing());
+    let help = "Time from the poll of a record to its receipt: it is durable.";
+    families.histogram("ledgerline_receipt_seconds", help, &status.receipts());
     if let Some(age_ms) = status.freshness_ms() {
         families
             .gauges("ledgerline_freshness_seconds", "Age of the newest event when it was applied.")

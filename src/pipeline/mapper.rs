@@ -11,7 +11,7 @@ use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
 use crate::mapping::{MappingSet, Outcome};
 use crate::pipeline::status::{Stage, Status};
 use crate::source::{Batch, Generation};
-use crate::transaction::{Encoded, Transaction};
+use crate::transaction::{Encoded, Signer, Submission, Transaction};
 
 /// What became of consecutive records of one partition.
 #[derive(Debug)]
@@ -26,8 +26,10 @@ pub struct MappedBatch {
     pub next: u64,
     /// Number of records.
     pub records: u64,
-    /// Their transactions, in order.
+    /// Their transactions, in order; none where each is signed by itself.
     pub transactions: Vec<Encoded>,
+    /// The same, each signed by itself.
+    pub submissions: Vec<Submission>,
     /// Bytes of all arguments.
     pub argument_bytes: usize,
     /// Offsets of records that no mapping matched.
@@ -38,12 +40,23 @@ pub struct MappedBatch {
     pub polled: std::time::Duration,
 }
 
+/// Signs each transaction by itself.
+#[derive(Debug, Clone)]
+pub struct EachSigner {
+    /// Name of the ledger, which every signature covers.
+    pub ledger: Arc<str>,
+    /// The key.
+    pub signer: Signer,
+}
+
 /// The stage.
 pub struct MapStage {
     /// Records → events.
     pub decoder: Arc<Decoder>,
     /// Events → payloads.
     pub mappings: Arc<MappingSet>,
+    /// Signs each transaction by itself, where that is wanted; the mappers share the work.
+    pub seal_each: Option<EachSigner>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What the stage tells of itself.
@@ -61,7 +74,7 @@ impl MapStage {
                 let outputs = result.as_ref().map_or(0, |made| made.as_ref().map_or(0, Vec::len));
                 if mapped.transactions.len() + outputs > MAX_SUBMISSION_TRANSACTIONS {
                     let full = self.empty(&batch, mapped.next);
-                    if out.send(std::mem::replace(&mut mapped, full)).is_err() {
+                    if !self.hand_on(std::mem::replace(&mut mapped, full), out) {
                         return;
                     }
                 }
@@ -72,10 +85,19 @@ impl MapStage {
             let took = self.clock.monotonic().saturating_sub(started);
             self.status.add(Stage::Map, batch.len(), took);
             self.status.queued(-1);
-            if out.send(mapped).is_err() {
+            if !self.hand_on(mapped, out) {
                 return;
             }
         }
+    }
+
+    /// Signs a batch where that is wanted, and hands it on; whether the next stage is still there.
+    fn hand_on(&self, mut mapped: MappedBatch, out: &SyncSender<MappedBatch>) -> bool {
+        if let Some(EachSigner { ledger, signer }) = &self.seal_each {
+            let each = std::mem::take(&mut mapped.transactions).into_iter();
+            mapped.submissions = each.map(|one| Submission::sign(ledger, signer, [one])).collect();
+        }
+        out.send(mapped).is_ok()
     }
 
     fn empty(&self, batch: &Batch, from: u64) -> MappedBatch {
@@ -86,6 +108,7 @@ impl MapStage {
             next: from,
             records: 0,
             transactions: Vec::with_capacity(batch.len()),
+            submissions: Vec::new(),
             argument_bytes: 0,
             filtered: Vec::new(),
             dead_letters: Vec::new(),
@@ -105,6 +128,12 @@ impl MapStage {
 }
 
 impl MappedBatch {
+    /// Number of its transactions, signed or not.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.transactions.len() + self.submissions.len()
+    }
+
     fn take(&mut self, record: &Record<'_>, result: Result<Option<Vec<Encoded>>, Rejection>) {
         self.records += 1;
         self.next = record.offset + 1;

@@ -20,7 +20,7 @@ mod write_loop;
 
 pub use dead_letter_topic::DeadLetterTopic;
 pub use follower::{Follower, catch_up};
-pub use mapper::MapStage;
+pub use mapper::{EachSigner, MapStage};
 pub use write_loop::SubmissionLimits;
 
 pub(crate) use mapper::MappedBatch;
@@ -210,6 +210,10 @@ impl Pipeline {
             let stage = MapStage {
                 decoder: self.decoder.clone(),
                 mappings: self.mappings.clone(),
+                seal_each: self.limits.sign_each.then(|| EachSigner {
+                    ledger: self.writer.name().into(),
+                    signer: self.signer.clone(),
+                }),
                 clock: self.clock.clone(),
                 status: self.status.clone(),
             };

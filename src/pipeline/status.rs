@@ -53,7 +53,7 @@ pub struct Status {
     stale_records: AtomicU64,
     newest_event_ms: AtomicI64,
     freshness_ms: AtomicI64,
-    queueing: Mutex<TimeCounts>,
+    receipts: Mutex<TimeCounts>,
     applied_transactions: AtomicU64,
 }
 
@@ -95,15 +95,16 @@ impl Status {
         self.stale_records.load(Relaxed)
     }
 
-    /// Notes the time from a batch's poll to its append.
-    pub fn observe_queueing(&self, took: Duration) {
-        self.queueing.lock().unwrap_or_else(PoisonError::into_inner).add(took);
+    /// Notes how long records of one block took from the poll of the first to their receipts.
+    pub fn observe_receipts(&self, took: Duration, records: u64) {
+        let records = u32::try_from(records).unwrap_or(u32::MAX);
+        self.receipts.lock().unwrap_or_else(PoisonError::into_inner).add_many(took, records);
     }
 
-    /// Times from a batch's poll to its append.
+    /// Times from poll to receipt, of each record.
     #[must_use]
-    pub fn queueing(&self) -> TimeCounts {
-        *self.queueing.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn receipts(&self) -> TimeCounts {
+        *self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes a block that the state has taken in.

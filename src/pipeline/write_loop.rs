@@ -1,13 +1,13 @@
 //! The write loop: gathers mapped batches, signs submissions, appends them with their progress.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
-use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Progress, Work};
+use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Pending, Progress, Work};
 use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
@@ -23,6 +23,9 @@ pub struct SubmissionLimits {
     pub max_bytes: usize,
     /// Time since its first record was taken in.
     pub max_wait: Duration,
+    /// Whether each transaction is a submission of its own, with a signature of its own. What was
+    /// gathered still goes into one block.
+    pub sign_each: bool,
 }
 
 /// The stage.
@@ -45,14 +48,12 @@ impl WriteLoop {
     /// Runs until every mapper has ended; everything taken in is then durable.
     pub fn run(mut self, mapped: &Receiver<MappedBatch>) -> Result<(), LedgerError> {
         let mut gathering = Gathering::default();
-        let mut newest = None;
+        let mut receipts = Receipts::default();
         loop {
             match mapped.recv_timeout(self.wait(&gathering)) {
                 Ok(batch) => {
-                    if gathering.transactions.len() + batch.transactions.len()
-                        > MAX_SUBMISSION_TRANSACTIONS
-                    {
-                        newest = self.append(&mut gathering)?.or(newest);
+                    if gathering.count + batch.count() > MAX_SUBMISSION_TRANSACTIONS {
+                        self.append(&mut gathering, &mut receipts)?;
                     }
                     self.take(batch, &mut gathering);
                 }
@@ -61,12 +62,12 @@ impl WriteLoop {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.is_due(&gathering) {
-                newest = self.append(&mut gathering)?.or(newest);
+                self.append(&mut gathering, &mut receipts)?;
             }
+            receipts.look(&self.status);
         }
-        newest = self.append(&mut gathering)?.or(newest);
-        // Receipts come in order, so the newest speaks for all.
-        newest.map_or(Ok(()), |pending| pending.wait().map(|_| ()))
+        self.append(&mut gathering, &mut receipts)?;
+        receipts.wait(&self.status)
     }
 
     fn wait(&self, gathering: &Gathering) -> Duration {
@@ -75,7 +76,7 @@ impl WriteLoop {
     }
 
     fn is_due(&self, gathering: &Gathering) -> bool {
-        gathering.transactions.len() >= self.limits.max_transactions
+        gathering.count >= self.limits.max_transactions
             || gathering.argument_bytes >= self.limits.max_bytes
             || gathering.dead_letter_bytes >= MAX_BLOCK_DEAD_LETTER_BYTES
             || gathering
@@ -94,9 +95,10 @@ impl WriteLoop {
     fn append(
         &mut self,
         gathering: &mut Gathering,
-    ) -> Result<Option<Box<dyn crate::ledger::Pending>>, LedgerError> {
+        receipts: &mut Receipts,
+    ) -> Result<(), LedgerError> {
         if gathering.since.is_none() {
-            return Ok(None);
+            return Ok(());
         }
         let gathered = std::mem::take(gathering);
         let started = self.clock.monotonic();
@@ -105,8 +107,38 @@ impl WriteLoop {
         let pending = self.writer.append(work)?;
         let now = self.clock.monotonic();
         self.status.add(Stage::Write, records, now.saturating_sub(started));
-        self.status.observe_queueing(now.saturating_sub(polled));
-        Ok(Some(pending))
+        receipts.0.push_back(Awaited { pending, polled, records: records as u64 });
+        Ok(())
+    }
+}
+
+/// Blocks whose receipts have not come yet, in the order of the ledger.
+#[derive(Default)]
+struct Receipts(VecDeque<Awaited>);
+
+struct Awaited {
+    pending: Box<dyn Pending>,
+    /// When the first of its records was polled.
+    polled: Duration,
+    records: u64,
+}
+
+impl Receipts {
+    /// Takes note of those that have come.
+    fn look(&mut self, status: &Status) {
+        while let Some(oldest) = self.0.front_mut() {
+            let Some(at) = oldest.pending.durable_at() else { return };
+            status.observe_receipts(at.saturating_sub(oldest.polled), oldest.records);
+            self.0.pop_front();
+        }
+    }
+
+    /// Waits for all of them. They come in order, so the newest speaks for all.
+    fn wait(mut self, status: &Status) -> Result<(), LedgerError> {
+        let newest = self.0.pop_back();
+        newest.map_or(Ok(()), |newest| newest.pending.wait().map(|_| ()))?;
+        self.look(status);
+        Ok(())
     }
 }
 
@@ -118,7 +150,10 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 struct Gathering {
     since: Option<Duration>,
     polled: Duration,
+    /// Transactions, signed or not.
+    count: usize,
     transactions: Vec<Encoded>,
+    submissions: Vec<Submission>,
     argument_bytes: usize,
     dead_letter_bytes: usize,
     partitions: BTreeMap<SourcePartition, (Progress, Filtered)>,
@@ -130,7 +165,9 @@ impl Gathering {
         if self.since.is_none() {
             (self.since, self.polled) = (Some(now), batch.polled);
         }
+        self.count += batch.count();
         self.transactions.extend(batch.transactions);
+        self.submissions.extend(batch.submissions);
         self.argument_bytes += batch.argument_bytes;
         let size = |letter: &DeadLetter| letter.value.as_ref().map_or(0, Vec::len);
         self.dead_letter_bytes += batch.dead_letters.iter().map(size).sum::<usize>();
@@ -152,7 +189,8 @@ impl Gathering {
     }
 
     fn into_work(self, ledger: &str, signer: &Signer) -> Work {
-        let mut work = Work { dead_letters: self.dead_letters, ..Work::default() };
+        let (dead_letters, submissions) = (self.dead_letters, self.submissions);
+        let mut work = Work { dead_letters, submissions, ..Work::default() };
         if !self.transactions.is_empty() {
             work.submissions.push(Submission::sign(ledger, signer, self.transactions));
         }

@@ -20,7 +20,7 @@ use crate::ledger::{
 };
 use crate::mapping::MappingSet;
 use crate::pipeline::status::Status;
-use crate::pipeline::{MapStage, MappedBatch, SubmissionLimits, WriteLoop, catch_up};
+use crate::pipeline::{EachSigner, MapStage, MappedBatch, SubmissionLimits, WriteLoop, catch_up};
 use crate::simulation::model::{CONTRACT, MAPPING, Model};
 use crate::simulation::source::SimulatedSource;
 use crate::simulation::{End, SimulatedClock};
@@ -193,6 +193,8 @@ impl Life<'_> {
         let mapper = MapStage {
             decoder: Arc::new(Decoder::default()),
             mappings: self.definitions.mappings.clone(),
+            seal_each: (self.random.one_in(4))
+                .then(|| EachSigner { ledger: LEDGER_NAME.into(), signer: submitter }),
             clock: clock.clone(),
             status: Arc::default(),
         };
@@ -270,6 +272,7 @@ impl Living {
                 max_transactions: most,
                 max_bytes: 1 << 20,
                 max_wait: Duration::from_millis(5),
+                sign_each: self.mapper.seal_each.is_some(),
             },
             writer: Box::new(self.ledger.clone()),
             clock: self.clock.clone(),

@@ -26,6 +26,14 @@ impl ThreadTimes {
         Self(times)
     }
 
+    /// Takes a later reading in. What a thread that has ended had used stays counted.
+    pub(super) fn grow(&mut self, later: Self) {
+        for (name, ticks) in later.0 {
+            let known = self.0.entry(name).or_default();
+            *known = ticks.max(*known);
+        }
+    }
+
     /// Microseconds a record since an earlier reading, the largest first.
     pub(super) fn since(self, before: &Self, records: u64) -> Vec<(String, f64)> {
         let micros = |(name, ticks): (String, u64)| {

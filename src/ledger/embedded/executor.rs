@@ -1,39 +1,21 @@
 //! Executes work and makes the block of it: the one place where contracts decide.
-//!
-//! Runs ahead of durability: what it decided but the projections have not taken in yet is kept here
-//! and seen by the next call.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::codec::{Digest, Hasher, Writer};
-use crate::contract::{
-    Asset, Call, ContractSet, Effects, InvalidCode, StateView, Verdict, Versioned,
-};
+use crate::contract::{Asset, Call, ContractSet, Effects, InvalidCode, Verdict};
 use crate::ledger::block::{self, Block, BlockOutline, Header, Seal};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
+use crate::ledger::embedded::pending::{DurableState, PendingView};
 use crate::ledger::entry;
 use crate::ledger::tree::Frontier;
 use crate::ledger::{
     Definition, Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes,
 };
-use crate::limits::{MAX_BLOCK_BYTES, MAX_PENDING_ASSETS};
-use crate::transaction::{Encoded, Signer, leaf_hash};
-
-/// Version of an asset, and the asset; none once it is deleted.
-pub type StateOf = (u64, Option<Arc<Asset>>);
-
-/// The state that durable blocks have written, as a projection holds it.
-pub trait DurableState: Send + Sync {
-    /// Index of the entry that last wrote or deleted an asset, and the asset where it exists. An
-    /// error halts the ledger: without the state nothing can be decided.
-    fn newest(&self, contract: &str, key: &str) -> Result<Option<StateOf>, String>;
-
-    /// Entries that it has taken in: every write of an entry below this is visible.
-    fn applied_entries(&self) -> u64;
-}
+use crate::limits::MAX_BLOCK_BYTES;
+use crate::transaction::{Encoded, Signer, Submission, SubmissionError, leaf_hash};
 
 /// A block with all that the writer and the readers need.
 #[derive(Debug)]
@@ -138,8 +120,8 @@ impl Executor {
                     submission.signer()
                 )));
             }
-            submission.verify(&self.name)?;
         }
+        check_signatures(&self.name, &work.submissions)?;
         Ok(())
     }
 
@@ -167,7 +149,7 @@ impl Executor {
             writes.push(StoredWrite { key, value: body.stored(write.asset.as_deref()), replaced });
             self.view.put(contract, write.key, (version, write.asset));
         }
-        if let Some(reason) = self.view.failure.take() {
+        if let Some(reason) = self.view.take_failure() {
             return Err(LedgerError::Halted(reason));
         }
         let verdict = effects.verdict;
@@ -235,6 +217,39 @@ impl Executor {
         Ok(BlockOutline { header, seal, checkpoint: checkpoint.into(), records })
     }
 }
+
+/// Checks submissions, on all processors where there are many.
+fn check_signatures(ledger: &str, submissions: &[Submission]) -> Result<(), SubmissionError> {
+    let check = |some: &[Submission]| some.iter().try_for_each(|one| one.verify(ledger));
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = submissions.len().div_ceil(processors);
+    if share < MIN_SHARED_CHECKS {
+        return check(submissions);
+    }
+    std::thread::scope(|scope| {
+        let (mine, others) = submissions.split_at(share);
+        let others: Vec<_> =
+            others.chunks(share).map(|some| (some, spawn_check(scope, ledger, some))).collect();
+        check(mine)?;
+        others.into_iter().try_for_each(|(some, thread)| match thread.map(ScopedJoinHandle::join) {
+            Some(Ok(checked)) => checked,
+            // No thread was to be had, or it failed: they are checked all the same.
+            Some(Err(_)) | None => check(some),
+        })
+    })
+}
+
+fn spawn_check<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    ledger: &'scope str,
+    some: &'scope [Submission],
+) -> Option<ScopedJoinHandle<'scope, Result<(), SubmissionError>>> {
+    let check = || some.iter().try_for_each(|one| one.verify(ledger));
+    Builder::new().name("signatures".to_owned()).spawn_scoped(scope, check).ok()
+}
+
+/// Signatures that are worth a thread: it takes as long to start as one of them to check.
+const MIN_SHARED_CHECKS: usize = 32;
 
 fn unknown_contract(name: &str) -> Effects {
     let detail = format!("no contract is named `{name}`");
@@ -308,82 +323,5 @@ impl Body {
         let hash = leaf_hash(&leaf_bytes(self.entries.since(start)));
         self.leaf_hashes.push(hash);
         hash
-    }
-}
-
-/// Durable state, and over it what was decided since.
-struct PendingView {
-    durable: Arc<dyn DurableState>,
-    pending: HashMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
-    count: usize,
-    /// Contract, key and version of the newest look into the durable state: a call that writes what is not
-    /// there asks twice.
-    looked_up: RefCell<Option<(String, String, Option<u64>)>>,
-    /// Why the durable state could not be read.
-    failure: RefCell<Option<String>>,
-}
-
-impl PendingView {
-    fn over(durable: Arc<dyn DurableState>) -> Self {
-        let (looked_up, failure) = (RefCell::new(None), RefCell::new(None));
-        Self { durable, pending: HashMap::new(), count: 0, looked_up, failure }
-    }
-
-    fn put(&mut self, contract: &Arc<str>, key: Arc<str>, asset: StateOf) {
-        if !self.pending.contains_key(contract) {
-            self.pending.insert(contract.clone(), HashMap::new());
-        }
-        let Some(assets) = self.pending.get_mut(contract) else { return };
-        if assets.insert(key, asset).is_none() {
-            self.count += 1;
-        }
-    }
-
-    fn newest_version(&self, contract: &str, key: &str) -> Option<u64> {
-        match self.pending.get(contract).and_then(|assets| assets.get(key)) {
-            Some((version, _)) => Some(*version),
-            None => match &*self.looked_up.borrow() {
-                Some((of, looked_up, version)) if of == contract && looked_up == key => *version,
-                _ => self.durable(contract, key).map(|(version, _)| version),
-            },
-        }
-    }
-
-    fn durable(&self, contract: &str, key: &str) -> Option<StateOf> {
-        self.durable.newest(contract, key).unwrap_or_else(|reason| {
-            self.failure.replace(Some(reason));
-            None
-        })
-    }
-
-    /// Forgets what the projections have taken in, once much has gathered: until then it also
-    /// serves as a cache.
-    fn evict(&mut self) {
-        if self.count <= MAX_PENDING_ASSETS {
-            return;
-        }
-        let applied = self.durable.applied_entries();
-        for assets in self.pending.values_mut() {
-            assets.retain(|_, (version, _)| *version >= applied);
-        }
-        self.count = self.pending.values().map(HashMap::len).sum();
-    }
-}
-
-impl StateView for PendingView {
-    fn asset(&self, contract: &str, key: &str) -> Option<Versioned> {
-        match self.pending.get(contract).and_then(|assets| assets.get(key)) {
-            Some((version, asset)) => {
-                let asset = asset.clone()?;
-                Some(Versioned { version: *version, asset })
-            }
-            None => {
-                let found = self.durable(contract, key);
-                let version = found.as_ref().map(|(version, _)| *version);
-                self.looked_up.replace(Some((contract.to_owned(), key.to_owned(), version)));
-                let (version, asset) = found?;
-                Some(Versioned { version, asset: asset? })
-            }
-        }
     }
 }

@@ -14,12 +14,13 @@ mod kept;
 pub mod keys;
 pub mod log;
 mod open;
+mod pending;
 mod shared;
 mod writer;
 
-pub use executor::{DurableState, StateOf};
 pub use kept::keep_checkpoint;
 pub use open::{OpenLedger, Opening, lock, open, open_on, open_read_only};
+pub use pending::{DurableState, StateOf};
 pub use shared::{Shared, WriterCounts, WriterHealth};
 
 use std::fs::File;

@@ -23,7 +23,13 @@ const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
 
 struct Job {
     built: BuiltBlock,
-    done: mpsc::SyncSender<Arc<Block>>,
+    done: mpsc::SyncSender<Done>,
+}
+
+/// A block that is durable, and since when, on the monotonic clock.
+struct Done {
+    block: Arc<Block>,
+    at: Duration,
 }
 
 /// The queue to the writer.
@@ -66,7 +72,7 @@ impl WriterQueue {
 
     /// Queues a block; waits while the queue is full.
     pub fn push(&self, built: BuiltBlock) -> Result<Box<dyn Pending>, LedgerError> {
-        let (done, durable) = mpsc::sync_channel(1);
+        let (done, waiting) = mpsc::sync_channel(1);
         let job = Job { built, done };
         let (sent, steps) = match &self.way {
             Way::Thread { jobs, .. } => {
@@ -75,7 +81,10 @@ impl WriterQueue {
             Way::Steps(steps) => (lock(steps).push(job), Some(steps.clone())),
         };
         match sent {
-            true => Ok(Box::new(PendingBlock { durable, shared: self.shared.clone(), steps })),
+            true => {
+                let shared = self.shared.clone();
+                Ok(Box::new(PendingBlock { waiting, done: None, shared, steps }))
+            }
             false => Err(self.shared.halted_error()),
         }
     }
@@ -139,7 +148,9 @@ impl Steps {
 }
 
 struct PendingBlock {
-    durable: Receiver<Arc<Block>>,
+    waiting: Receiver<Done>,
+    /// Once it was asked for.
+    done: Option<Done>,
     shared: Arc<Shared>,
     steps: Option<Arc<Mutex<Steps>>>,
 }
@@ -150,7 +161,11 @@ impl Pending for PendingBlock {
             // Blocks become durable in order, so nothing stays behind that came before this one.
             while lock(steps).step() {}
         }
-        let block = self.durable.recv().map_err(|_| self.shared.halted_error())?;
+        let done = match self.done {
+            Some(done) => done,
+            None => self.waiting.recv().map_err(|_| self.shared.halted_error())?,
+        };
+        let block = done.block;
         let receipt = |(index, entry): (u64, &Entry)| Receipt {
             id: entry.transaction().map(|transaction| transaction.id.clone()),
             block: block.header.number,
@@ -161,6 +176,13 @@ impl Pending for PendingBlock {
             },
         };
         Ok(block.indexed_entries().map(receipt).collect())
+    }
+
+    fn durable_at(&mut self) -> Option<Duration> {
+        if self.done.is_none() {
+            self.done = self.waiting.try_recv().ok();
+        }
+        self.done.as_ref().map(|done| done.at)
     }
 }
 
@@ -218,7 +240,7 @@ impl Committer {
         let block = job.built.block.clone();
         self.shared.publish(job.built, location);
         // Nobody may be waiting for this receipt.
-        let _ = job.done.try_send(block);
+        let _ = job.done.try_send(Done { block, at: self.clock.monotonic() });
     }
 
     /// Repeats a step while the disk is full. Ends with the process only.

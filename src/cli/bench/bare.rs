@@ -1,0 +1,121 @@
+//! The bare limits: the source alone, the log alone, signatures alone.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::app::AppError;
+use crate::app::demo::{Consumed, Feeding};
+use crate::cli::bench::timer::{LOOK_EVERY, Timer};
+use crate::cli::bench::whole::Way;
+use crate::cli::bench::{BenchArgs, Set, float, set};
+use crate::clock::{Clock, SystemClock};
+use crate::config::SourceConfig;
+use crate::disk::SystemDisk;
+use crate::event::Decoder;
+use crate::ledger::embedded::log::{self, AppendError, LogWriter, ScanEnd, Segment};
+use crate::source::{Assignments, Batch, KafkaSource, Polled, Source};
+use crate::transaction::Signer;
+
+/// Bytes that are appended for the bare limit of the log.
+const APPENDED_BYTES: u64 = 64 * 1024 * 1024;
+/// How long signatures are made and checked.
+const SIGNING: Duration = Duration::from_secs(1);
+
+/// The source alone.
+pub(super) struct Bare<'a> {
+    pub(super) args: &'a BenchArgs,
+    pub(super) directory: PathBuf,
+}
+
+impl Bare<'_> {
+    /// Records a second through some work on each batch.
+    pub(super) fn measure(&self, mut work: impl FnMut(&Batch, &Decoder)) -> anyhow::Result<f64> {
+        let way = Way { records: self.args.events, rate: self.args.rate, sign_each: false };
+        let Set { stage, config, load, .. } = set(self.args, self.directory.clone(), way)?;
+        let SourceConfig::Kafka(settings) = &config.source else { bail!("no Kafka source") };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let assignments = Arc::new(Assignments::default());
+        let mut source = KafkaSource::new(settings, assignments.clone(), clock.clone())
+            .map_err(AppError::from)?;
+        let consumed: Consumed = {
+            let assignments = assignments.clone();
+            Box::new(move |partition| assignments.next(partition).unwrap_or(0))
+        };
+        let all = load.records;
+        let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone())?;
+        let mut timer = Timer::new(&*clock, self.args.events);
+        let mut read = 0;
+        while read < all {
+            match source.poll(LOOK_EVERY).map_err(AppError::from)? {
+                Polled::Batch(batch) => {
+                    work(&batch, &config.decoder);
+                    read += batch.len() as u64;
+                    let positions = batch.from..batch.next;
+                    assignments.accept(&batch.partition, batch.generation, positions);
+                }
+                Polled::Idle => {}
+                Polled::End => break,
+            }
+            timer.seen(read, &*clock)?;
+        }
+        let rate = timer.rate(read, &*clock);
+        feeding.end()?;
+        source.close().map_err(AppError::from)?;
+        Ok(rate)
+    }
+}
+
+/// Appends blocks of a ledger to another log, as many at a time as there; bytes a second.
+pub(super) fn append_only(ledger: &Path, scratch: &Path, at_a_time: usize) -> anyhow::Result<f64> {
+    let (mut blocks, mut bytes) = (Vec::new(), 0);
+    for segment in log::segments(&SystemDisk, ledger)? {
+        log::scan(&SystemDisk, &segment, true, |_, block| {
+            if bytes < APPENDED_BYTES {
+                bytes += block.len() as u64;
+                blocks.push(block);
+            }
+            Ok(())
+        })?;
+        if bytes >= APPENDED_BYTES {
+            break;
+        }
+    }
+    std::fs::create_dir_all(scratch)?;
+    LogWriter::make_place(&SystemDisk, scratch)?;
+    let (segment, empty) = (Segment::new(scratch, 0), ScanEnd::default());
+    let mut log = LogWriter::open(Arc::new(SystemDisk), scratch, (0, &segment), empty, u64::MAX)?;
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    for group in blocks.chunks(at_a_time.max(1)) {
+        let group: Vec<_> = group.iter().map(Vec::as_slice).collect();
+        log.append(&group).map_err(|error| match error {
+            AppendError::NoSpace(error) | AppendError::Fatal(error) => error,
+        })?;
+    }
+    Ok(float(bytes) / clock.monotonic().saturating_sub(began).as_secs_f64())
+}
+
+/// Signatures made and checked a second, on every processor at once.
+pub(super) fn sign_and_check() -> f64 {
+    let clock = SystemClock::new();
+    let began = clock.monotonic();
+    let work = || {
+        let signer = Signer::from_seed(&[1; 32]);
+        let mut count = 0_u64;
+        while clock.monotonic().saturating_sub(began) < SIGNING {
+            let message = count.to_le_bytes();
+            let checked = signer.id().verifies(&message, &signer.sign(&message));
+            count += u64::from(std::hint::black_box(checked));
+        }
+        count
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let count = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).sum()
+    });
+    float(count) / clock.monotonic().saturating_sub(began).as_secs_f64()
+}

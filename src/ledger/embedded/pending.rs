@@ -1,0 +1,106 @@
+//! What the executor sees of the state: what is durable, and over it what was decided since.
+//!
+//! Runs ahead of durability: what was decided but the projections have not taken in yet is kept here
+//! and seen by the next call.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::contract::{Asset, StateView, Versioned};
+use crate::limits::MAX_PENDING_ASSETS;
+
+/// Version of an asset, and the asset; none once it is deleted.
+pub type StateOf = (u64, Option<Arc<Asset>>);
+
+/// The state that durable blocks have written, as a projection holds it.
+pub trait DurableState: Send + Sync {
+    /// Index of the entry that last wrote or deleted an asset, and the asset where it exists. An
+    /// error halts the ledger: without the state nothing can be decided.
+    fn newest(&self, contract: &str, key: &str) -> Result<Option<StateOf>, String>;
+
+    /// Entries that it has taken in: every write of an entry below this is visible.
+    fn applied_entries(&self) -> u64;
+}
+
+/// Durable state, and over it what was decided since.
+pub(super) struct PendingView {
+    durable: Arc<dyn DurableState>,
+    pending: HashMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
+    count: usize,
+    /// Contract, key and version of the newest look into the durable state: a call that writes what is not
+    /// there asks twice.
+    looked_up: RefCell<Option<(String, String, Option<u64>)>>,
+    /// Why the durable state could not be read.
+    failure: RefCell<Option<String>>,
+}
+
+impl PendingView {
+    pub(super) fn over(durable: Arc<dyn DurableState>) -> Self {
+        let (looked_up, failure) = (RefCell::new(None), RefCell::new(None));
+        Self { durable, pending: HashMap::new(), count: 0, looked_up, failure }
+    }
+
+    pub(super) fn put(&mut self, contract: &Arc<str>, key: Arc<str>, asset: StateOf) {
+        if !self.pending.contains_key(contract) {
+            self.pending.insert(contract.clone(), HashMap::new());
+        }
+        let Some(assets) = self.pending.get_mut(contract) else { return };
+        if assets.insert(key, asset).is_none() {
+            self.count += 1;
+        }
+    }
+
+    pub(super) fn newest_version(&self, contract: &str, key: &str) -> Option<u64> {
+        match self.pending.get(contract).and_then(|assets| assets.get(key)) {
+            Some((version, _)) => Some(*version),
+            None => match &*self.looked_up.borrow() {
+                Some((of, looked_up, version)) if of == contract && looked_up == key => *version,
+                _ => self.durable(contract, key).map(|(version, _)| version),
+            },
+        }
+    }
+
+    fn durable(&self, contract: &str, key: &str) -> Option<StateOf> {
+        self.durable.newest(contract, key).unwrap_or_else(|reason| {
+            self.failure.replace(Some(reason));
+            None
+        })
+    }
+
+    /// Why the durable state could not be read, where that happened since the last question.
+    pub(super) fn take_failure(&self) -> Option<String> {
+        self.failure.take()
+    }
+
+    /// Forgets what the projections have taken in, once much has gathered: until then it also
+    /// serves as a cache.
+    pub(super) fn evict(&mut self) {
+        if self.count <= MAX_PENDING_ASSETS {
+            return;
+        }
+        let applied = self.durable.applied_entries();
+        for assets in self.pending.values_mut() {
+            assets.retain(|_, (version, _)| *version >= applied);
+        }
+        self.count = self.pending.values().map(HashMap::len).sum();
+    }
+}
+
+impl StateView for PendingView {
+    fn asset(&self, contract: &str, key: &str) -> Option<Versioned> {
+        match self.pending.get(contract).and_then(|assets| assets.get(key)) {
+            Some((version, asset)) => {
+                let asset = asset.clone()?;
+                Some(Versioned { version: *version, asset })
+            }
+            None => {
+                let found = self.durable(contract, key);
+                let version = found.as_ref().map(|(version, _)| *version);
+                self.looked_up.replace(Some((contract.to_owned(), key.to_owned(), version)));
+                let (version, asset) = found?;
+                Some(Versioned { version, asset: asset? })
+            }
+        }
+    }
+}
