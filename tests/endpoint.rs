@@ -31,6 +31,8 @@ use ledgerline::pipeline::status::Status;
 use ledgerline::source::Assignments;
 use ledgerline::state::World;
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash, merkle_root};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 const LEDGER: &str = "example.com/endpoint";
@@ -489,6 +491,62 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         assert_eq!(problem["status"], json!(status), "{path}");
         assert!(problem["detail"].as_str().unwrap().contains(hint), "{path}: {problem}");
     }
+}
+
+/// Targets of requests: near the real ones, and any bytes.
+fn targets() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        4 => prop::sample::select(vec![
+            "api", "v1", "status", "blocks", "transactions", "state", "cold_chain", "C-001",
+            "history", "alerts", "recent", "deadletters", "mappings", "reefers", "contracts",
+            "telemetry", "tile", "entries", "0", "3", "1", "proof", "18446744073709551616", "x001",
+            "000.p", "..", "", "-1",
+        ])
+        .prop_map(str::to_owned),
+        1 => proptest::collection::vec(any::<u8>(), 0..6)
+            .prop_map(|bytes| bytes.iter().map(|byte| format!("%{byte:02X}")).collect()),
+        // What else a target may hold; more is no HTTP, and ends there.
+        1 => "[A-Za-z0-9_.~!$&'()*+,;=:@%-]{0,8}",
+    ];
+    let name = prop::sample::select(vec![
+        "limit",
+        "before",
+        "after",
+        "from",
+        "cursor",
+        "contract",
+        "verdict",
+        "device",
+        "prefix",
+        "alerts",
+        "field.temperature",
+        "cause",
+        "version",
+        "x",
+        "%zz",
+    ]);
+    let parameter = (name, word.clone()).prop_map(|(name, value)| format!("{name}={value}"));
+    let path = proptest::collection::vec(word, 0..7);
+    let under_api = prop_oneof![3 => Just("/api/v1/"), 1 => Just("/")];
+    (under_api, path, proptest::collection::vec(parameter, 0..4)).prop_map(
+        |(root, path, parameters)| format!("{root}{}?{}", path.join("/"), parameters.join("&")),
+    )
+}
+
+#[test]
+fn any_question_is_answered_or_refused() {
+    let running = run();
+    let mut runner =
+        TestRunner::new(Config { cases: 1_500, failure_persistence: None, ..Config::default() });
+    let asked = |target: String| {
+        let reply = get(running.endpoint.address(), &target);
+        prop_assert!(reply.status < 500, "{target}: {}", reply.text());
+        if reply.status >= 400 {
+            prop_assert_eq!(reply.kind(), "application/problem+json", "{}", target);
+        }
+        Ok(())
+    };
+    runner.run(&targets(), asked).unwrap();
 }
 
 #[test]
