@@ -112,3 +112,33 @@ fn assert_export(ledger: &std::path::Path) {
         assert_eq!(ids(partition), expected.collect::<Vec<_>>(), "partition {partition}");
     }
 }
+
+#[test]
+fn every_transaction_may_have_a_signature_of_its_own() {
+    let broker = EmbeddedBroker::start(1).unwrap();
+    broker.create_topic(TOPIC, PARTITIONS).unwrap();
+    let site = Site::new();
+    let deployment = site.configure_kafka("ledger", &broker, GROUP);
+    let text = std::fs::read_to_string(&deployment.config).unwrap();
+    let text = text.replace("submission: {", "submission: { sign_each: true,");
+    std::fs::write(
+        &deployment.config,
+        text.replace("max_transactions: 5", "max_transactions: 500"),
+    )
+    .unwrap();
+    let mut producer = GatedProducer::new(broker.bootstrap()).unwrap();
+    produce(&mut producer, PARTITIONS, 0..200);
+    let mut service = Service::start(&deployment);
+    service.until_durable(usize::from(PARTITIONS), 200);
+    service.end();
+
+    assert_sound(&deployment.ledger);
+    assert_eq!(reading::read(&deployment.ledger).fates, fates(PARTITIONS, 200));
+    let blocks = reading::blocks(&deployment.ledger);
+    let seals = blocks.iter().flat_map(|block| &block.records.submissions);
+    assert!(seals.clone().all(|seal| seal.count == 1), "one transaction a signature");
+    let transactions = blocks.iter().flat_map(|block| &block.entries);
+    let count = transactions.filter(|entry| entry.transaction().is_some()).count();
+    assert_eq!(seals.count(), count);
+    assert!(blocks.len() < count, "and yet several a block");
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use ledgerline::codec::Digest;
 use ledgerline::event::SourcePartition;
@@ -27,13 +28,16 @@ pub struct Contents {
 /// Reads a ledger.
 pub fn read(ledger: &Path) -> Contents {
     let reader = open_read_only(ledger, &mut |_, _| {}).unwrap();
-    let head = reader.head();
-    let mut contents =
-        Contents { fates: BTreeMap::new(), entries: BTreeMap::new(), root: head.tree_root };
-    for number in 0..head.height {
-        contents.take(&reader.block(number).unwrap());
-    }
+    let root = reader.head().tree_root;
+    let mut contents = Contents { fates: BTreeMap::new(), entries: BTreeMap::new(), root };
+    blocks(ledger).iter().for_each(|block| contents.take(block));
     contents
+}
+
+/// All blocks of a ledger.
+pub fn blocks(ledger: &Path) -> Vec<Arc<Block>> {
+    let reader = open_read_only(ledger, &mut |_, _| {}).unwrap();
+    (0..reader.head().height).map(|number| reader.block(number).unwrap()).collect()
 }
 
 /// Records that a ledger holds so far; none where there is no ledger yet.
