@@ -2,6 +2,8 @@
 //! simulated fleet, a new ledger, and mean times for the ratios that they print.
 #![allow(dead_code)] // each benchmark uses a part
 
+pub mod calls;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

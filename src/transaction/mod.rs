@@ -68,6 +68,12 @@ impl Arguments {
         &self.bytes
     }
 
+    /// Forgets the value, which takes several times the memory of the bytes; whoever asks for it again
+    /// waits for it to be read.
+    pub fn forget_value(&mut self) {
+        self.value.take();
+    }
+
     /// The value; `null` where the bytes are no JSON, which no honest signer writes.
     #[must_use]
     pub fn value(&self) -> &Value {

@@ -155,7 +155,11 @@ impl Executor {
         let verdict = effects.verdict;
         let hash = body.push_executed(encoded.bytes(), &verdict, &writes);
         self.position.frontier.append(hash);
-        let transaction = encoded.into_transaction();
+        let mut transaction = encoded.into_transaction();
+        // Blocks are kept for readers and followers, who ask for it seldom.
+        if let Some(transaction) = Arc::get_mut(&mut transaction) {
+            transaction.arguments.forget_value();
+        }
         body.list.push(Entry::Transaction { transaction, verdict, writes });
         Ok(())
     }
