@@ -47,8 +47,9 @@ impl Intake {
         while !self.stop.is_asked() {
             let started = self.clock.monotonic();
             match self.source.poll(POLL_WAIT)? {
-                Polled::Batch(batch) => {
-                    let took = self.clock.monotonic().saturating_sub(started);
+                Polled::Batch(mut batch) => {
+                    batch.polled = self.clock.monotonic();
+                    let took = batch.polled.saturating_sub(started);
                     self.status.add(Stage::Poll, batch.len(), took);
                     if !self.hand_on(batch)? {
                         return Ok(());
@@ -90,7 +91,8 @@ impl Intake {
             if paused {
                 // Serves the group, so that a long stall does not cost the membership. A batch that
                 // was on its way when the pause came has its place behind the one in hand.
-                if let Polled::Batch(next) = self.source.poll(POLL_WAIT)? {
+                if let Polled::Batch(mut next) = self.source.poll(POLL_WAIT)? {
+                    next.polled = self.clock.monotonic();
                     if !self.send_waiting(at, batch) {
                         return Ok(false);
                     }

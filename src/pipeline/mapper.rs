@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Duration;
 
 use crate::call::Payload;
 use crate::clock::Clock;
@@ -37,7 +38,7 @@ pub struct MappedBatch {
     /// Records that were rejected.
     pub dead_letters: Vec<DeadLetter>,
     /// When the batch was polled, on the monotonic clock.
-    pub polled: std::time::Duration,
+    pub polled: Duration,
 }
 
 /// Signs each transaction by itself.
@@ -56,7 +57,7 @@ pub struct MapStage {
     /// Events → payloads.
     pub mappings: Arc<MappingSet>,
     /// Signs each transaction by itself, where that is wanted; the mappers share the work.
-    pub seal_each: Option<EachSigner>,
+    pub sign_each: Option<EachSigner>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What the stage tells of itself.
@@ -93,7 +94,7 @@ impl MapStage {
 
     /// Signs a batch where that is wanted, and hands it on; whether the next stage is still there.
     fn hand_on(&self, mut mapped: MappedBatch, out: &SyncSender<MappedBatch>) -> bool {
-        if let Some(EachSigner { ledger, signer }) = &self.seal_each {
+        if let Some(EachSigner { ledger, signer }) = &self.sign_each {
             let each = std::mem::take(&mut mapped.transactions).into_iter();
             mapped.submissions = each.map(|one| Submission::sign(ledger, signer, [one])).collect();
         }
@@ -112,7 +113,7 @@ impl MapStage {
             argument_bytes: 0,
             filtered: Vec::new(),
             dead_letters: Vec::new(),
-            polled: self.clock.monotonic(),
+            polled: batch.polled,
         }
     }
 

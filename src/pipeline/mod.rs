@@ -210,7 +210,7 @@ impl Pipeline {
             let stage = MapStage {
                 decoder: self.decoder.clone(),
                 mappings: self.mappings.clone(),
-                seal_each: self.limits.sign_each.then(|| EachSigner {
+                sign_each: self.limits.sign_each.then(|| EachSigner {
                     ledger: self.writer.name().into(),
                     signer: self.signer.clone(),
                 }),

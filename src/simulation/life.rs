@@ -193,7 +193,7 @@ impl Life<'_> {
         let mapper = MapStage {
             decoder: Arc::new(Decoder::default()),
             mappings: self.definitions.mappings.clone(),
-            seal_each: (self.random.one_in(4))
+            sign_each: (self.random.one_in(4))
                 .then(|| EachSigner { ledger: LEDGER_NAME.into(), signer: submitter }),
             clock: clock.clone(),
             status: Arc::default(),
@@ -272,7 +272,7 @@ impl Living {
                 max_transactions: most,
                 max_bytes: 1 << 20,
                 max_wait: Duration::from_millis(5),
-                sign_each: self.mapper.seal_each.is_some(),
+                sign_each: self.mapper.sign_each.is_some(),
             },
             writer: Box::new(self.ledger.clone()),
             clock: self.clock.clone(),

@@ -1,5 +1,7 @@
 //! A batch of records in one buffer: one allocation for many records.
 
+use std::time::Duration;
+
 use crate::codec::Writer;
 use crate::event::{Headers, Record, SourcePartition};
 use crate::source::Generation;
@@ -15,6 +17,8 @@ pub struct Batch {
     pub from: u64,
     /// Position after the batch: its last offset plus one.
     pub next: u64,
+    /// When the pipeline took it in, on the monotonic clock; zero before.
+    pub polled: Duration,
     bytes: Vec<u8>,
     spans: Vec<Span>,
 }
@@ -84,8 +88,15 @@ impl BatchBuilder {
     /// An empty batch that begins at `from`.
     #[must_use]
     pub fn new(partition: SourcePartition, generation: Generation, from: u64) -> Self {
-        let batch =
-            Batch { partition, generation, from, next: from, bytes: Vec::new(), spans: Vec::new() };
+        let batch = Batch {
+            partition,
+            generation,
+            from,
+            next: from,
+            polled: Duration::ZERO,
+            bytes: Vec::new(),
+            spans: Vec::new(),
+        };
         Self { batch }
     }
 
