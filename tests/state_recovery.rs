@@ -280,7 +280,7 @@ fn a_store_whose_content_was_changed_is_built_again() {
     for (what, change) in changes {
         let folder = folder();
         copy(original.path(), folder.path());
-        let db = sled::open(state(folder.path())).unwrap();
+        let db = open_store(folder.path());
         assert!(db.contains_key(b"s/cold_chain\0C-00").unwrap(), "the keys are as known here");
         change(&db);
         db.flush().unwrap();

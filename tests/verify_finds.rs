@@ -604,7 +604,7 @@ fn a_state_that_differs_from_the_log_is_found() {
     ];
     for (change, expected) in changes {
         let folder = made();
-        let db = sled::open(folder.path().join(STATE_DIRECTORY)).unwrap();
+        let db = open_store(folder.path());
         change(&db);
         db.flush().unwrap();
         drop(db);
