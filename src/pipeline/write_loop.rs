@@ -52,7 +52,7 @@ impl WriteLoop {
         loop {
             match mapped.recv_timeout(self.wait(&gathering)) {
                 Ok(batch) => {
-                    if gathering.count + batch.count() > MAX_SUBMISSION_TRANSACTIONS {
+                    if gathering.count() + batch.count() > MAX_SUBMISSION_TRANSACTIONS {
                         self.append(&mut gathering, &mut receipts)?;
                     }
                     self.take(batch, &mut gathering);
@@ -76,7 +76,7 @@ impl WriteLoop {
     }
 
     fn is_due(&self, gathering: &Gathering) -> bool {
-        gathering.count >= self.limits.max_transactions
+        gathering.count() >= self.limits.max_transactions
             || gathering.argument_bytes >= self.limits.max_bytes
             || gathering.dead_letter_bytes >= MAX_BLOCK_DEAD_LETTER_BYTES
             || gathering
@@ -150,8 +150,6 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 struct Gathering {
     since: Option<Duration>,
     polled: Duration,
-    /// Transactions, signed or not.
-    count: usize,
     transactions: Vec<Encoded>,
     submissions: Vec<Submission>,
     argument_bytes: usize,
@@ -165,7 +163,8 @@ impl Gathering {
         if self.since.is_none() {
             (self.since, self.polled) = (Some(now), batch.polled);
         }
-        self.count += batch.count();
+        // Each mapper hands its own batches on in order, but not those of the others.
+        self.polled = self.polled.min(batch.polled);
         self.transactions.extend(batch.transactions);
         self.submissions.extend(batch.submissions);
         self.argument_bytes += batch.argument_bytes;
@@ -181,6 +180,11 @@ impl Gathering {
         progress.next = batch.next;
         progress.records += batch.records;
         batch.filtered.into_iter().for_each(|offset| filtered.push(offset));
+    }
+
+    /// Transactions, signed or not.
+    fn count(&self) -> usize {
+        self.transactions.len() + self.submissions.len()
     }
 
     fn records(&self) -> usize {
