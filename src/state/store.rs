@@ -5,9 +5,10 @@
 //! there; whatever does not fit, an error or a panic within sled included, means: set it aside and
 //! build it again from the log.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
@@ -18,6 +19,8 @@ use crate::state::{StateError, Totals};
 /// Raised when the meaning of the stored data changes: an older store is then built again.
 const PROJECTION_VERSION: u64 = 2;
 const SAVEPOINT_KEY: &[u8] = b"m/savepoint";
+/// Written and removed again, to learn whether sled still can.
+const PROBE_KEY: &[u8] = b"m/probe";
 const ASSET_PREFIX: &[u8] = b"s/";
 const ALERT_PREFIX: &[u8] = b"a/";
 /// Times that a store in use is tried: sled's own threads hold the lock for a moment after its last
@@ -25,6 +28,8 @@ const ALERT_PREFIX: &[u8] = b"a/";
 const LOCK_TRIES: u32 = 10;
 /// Pause between these.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// How long a flush may take before sled is asked whether it has failed, and again after that.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The place in the log that the store has taken in, and the fingerprint of what it then holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -289,8 +294,31 @@ impl Store {
         }
         batch.insert(SAVEPOINT_KEY, encode_savepoint(savepoint));
         self.db.apply_batch(batch).map_err(|error| self.error(&error))?;
-        self.db.flush().map(|_| ()).map_err(|error| self.error(&error))
+        self.flush().map_err(|error| self.error(&error))
     }
+
+    /// A write of sled can fail without anybody telling a flush that waits for it. Whoever writes
+    /// next is told, and then wakes the flush; so something is written when it takes long.
+    fn flush(&self) -> sled::Result<()> {
+        // It must change something: sled skips a write that does not.
+        let write = || drop(self.db.insert(PROBE_KEY, &[]).and_then(|_| self.db.remove(PROBE_KEY)));
+        remind(FLUSH_PATIENCE, || self.db.flush(), write).map(|_| ())
+    }
+}
+
+/// Works on a thread of its own, and calls `reminder` whenever that takes so long again.
+fn remind<T: Send>(patience: Duration, work: impl FnOnce() -> T + Send, reminder: impl Fn()) -> T {
+    std::thread::scope(|scope| {
+        let (done, wait) = channel::<()>();
+        let working = scope.spawn(move || {
+            let _ends_with_the_work = done;
+            work()
+        });
+        while wait.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            reminder();
+        }
+        working.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
 }
 
 fn encode_savepoint(savepoint: &Savepoint) -> Vec<u8> {
@@ -373,4 +401,17 @@ pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
     let Savepoint { blocks, block_hash, fingerprint, totals, .. } = savepoint;
     let assets = fingerprint.count();
     Ok(StoreSummary { blocks, block_hash, fingerprint, assets, totals, alerts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_waits_for_a_reminder_gets_one() {
+        let (reminder, reminded) = channel();
+        let work = move || (reminded.recv(), reminded.recv());
+        let result = remind(Duration::from_millis(1), work, || reminder.send(7).unwrap_or(()));
+        assert_eq!(result, (Ok(7), Ok(7)));
+    }
 }
