@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use common::service::Service;
 use common::{Deployment, Random, assert_sound, log_bytes, succeed};
-use ledgerline::app::demo::{Feeding, Load, STEADY, Senders, Setting, Stage, set_stage};
+use ledgerline::app::demo::{Brokers, Feeding, Load, STEADY, Senders, Setting, Stage, set_stage};
 use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::event::SourcePartition;
 use serde_json::Value;
@@ -64,17 +64,17 @@ fn impatient(config: &Path) {
 
 fn listening(folder: PathBuf) -> Setting {
     let listen = Some(([127, 0, 0, 1], 0).into());
-    Setting { scene: &STEADY, directory: folder, listen, partitions: PARTITIONS }
+    Setting { scene: &STEADY, directory: folder, listen, brokers: Brokers::Embedded(PARTITIONS) }
 }
 
 fn start(stage: &Stage, rate: u64, durable: &Durable, clock: &Arc<dyn Clock>) -> Feeding {
     let senders = Senders::Steady(DEVICES);
-    let load = Load { senders, records: 0, rate, partitions: PARTITIONS, epoch: stage.epoch };
+    let load = Load { senders, records: 0, rate };
     let durable = durable.clone();
     let consumed = move |partition: &SourcePartition| {
         durable.lock().unwrap().get(&partition.to_string()).copied().unwrap_or(0)
     };
-    Feeding::start(stage.broker.bootstrap(), load, Box::new(consumed), clock.clone()).unwrap()
+    Feeding::start(stage, load, Box::new(consumed), clock.clone()).unwrap()
 }
 
 impl Soak {

@@ -72,14 +72,40 @@ pub struct Setting {
     pub directory: PathBuf,
     /// Where the endpoint listens; `None` for none.
     pub listen: Option<SocketAddr>,
-    /// Partitions of each topic.
-    pub partitions: u16,
+    /// Where the topics are.
+    pub brokers: Brokers,
 }
 
-/// A broker with its topics, and the folder of a service that reads them.
+/// Which brokers hold the topics.
+#[derive(Debug, Clone)]
+pub enum Brokers {
+    /// One within the process, with so many partitions of each topic.
+    Embedded(u16),
+    /// Others, with the topics that they have.
+    Named(NamedBrokers),
+}
+
+/// Brokers outside of this process.
+#[derive(Debug, Clone)]
+pub struct NamedBrokers {
+    /// `host:port`, several with commas.
+    pub bootstrap: String,
+    /// Properties of librdkafka, such as how to be let in.
+    pub properties: Vec<(String, String)>,
+    /// Consumer group of the service.
+    pub group: String,
+}
+
+/// Topics, and the folder of a service that reads them.
 pub struct Stage {
-    /// The broker; ends with the stage.
-    pub broker: EmbeddedBroker,
+    /// The broker, where it is our own; ends with the stage.
+    pub embedded: Option<EmbeddedBroker>,
+    /// Where the brokers are.
+    pub bootstrap: String,
+    /// What clients need besides.
+    pub properties: Vec<(String, String)>,
+    /// Partitions of each topic.
+    pub partitions: u16,
     /// The service's configuration file.
     pub config: PathBuf,
     /// Stream epoch of the topics: each run brings new topics under the old names.
@@ -88,10 +114,24 @@ pub struct Stage {
 
 /// Starts the broker and writes the folder; files that are there already are left as they are.
 pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
-    let broker = EmbeddedBroker::start(1).map_err(demo_error)?;
-    for topic in setting.scene.topics {
-        broker.create_topic(topic, setting.partitions).map_err(demo_error)?;
-    }
+    let (embedded, bootstrap, properties, partitions) = match &setting.brokers {
+        Brokers::Embedded(partitions) => {
+            let broker = EmbeddedBroker::start(1).map_err(demo_error)?;
+            for topic in setting.scene.topics {
+                broker.create_topic(topic, *partitions).map_err(demo_error)?;
+            }
+            let bootstrap = broker.bootstrap().to_owned();
+            let wait = ("fetch.wait.max.ms".to_owned(), EMPTY_FETCH_WAIT_MS.to_string());
+            (Some(broker), bootstrap, vec![wait], *partitions)
+        }
+        Brokers::Named(NamedBrokers { bootstrap, properties, .. }) => {
+            let topic = setting.scene.topics.first().copied().unwrap_or_default();
+            let producer =
+                GatedProducer::with_properties(bootstrap, properties).map_err(demo_error)?;
+            let partitions = producer.partitions(topic).map_err(demo_error)?;
+            (None, bootstrap.clone(), properties.clone(), partitions)
+        }
+    };
     let epoch = next_epoch(&setting.directory)?;
     for (name, text) in setting.scene.definitions {
         write_new(&setting.directory.join(name), text)?;
@@ -101,11 +141,22 @@ pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
         crate::transaction::write_new_key_file(&key)?;
     }
     let config = setting.directory.join("ledgerline.yaml");
-    write(&config, &config_text(setting, broker.bootstrap(), epoch))?;
-    Ok(Stage { broker, config, epoch })
+    let stage = Stage { embedded, bootstrap, properties, partitions, config, epoch };
+    write(&stage.config, &config_text(setting, &stage))?;
+    Ok(stage)
 }
 
-fn config_text(setting: &Setting, brokers: &str, epoch: u32) -> String {
+fn config_text(setting: &Setting, stage: &Stage) -> String {
+    let group = match &setting.brokers {
+        Brokers::Embedded(_) => "ledgerline-demo",
+        Brokers::Named(named) => &named.group,
+    };
+    let Stage { bootstrap, properties, epoch, .. } = stage;
+    // A text in double quotes means the same in JSON and in YAML.
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let properties: Vec<_> =
+        properties.iter().map(|(name, value)| format!("{name}: {}", quoted(value))).collect();
+    let (brokers, properties) = (quoted(bootstrap), properties.join(", "));
     let listen = setting.listen.map_or_else(|| "null".to_owned(), |address| address.to_string());
     let Scene { topics, identity, .. } = setting.scene;
     let epochs: Vec<_> = topics.iter().map(|topic| format!("{topic}: {epoch}")).collect();
@@ -113,9 +164,9 @@ fn config_text(setting: &Setting, brokers: &str, epoch: u32) -> String {
     format!(
         "# Written anew by each demonstration in this folder.\n\
          ledger:\n  name: ledgerline.example/demo\n  directory: ledger\n  key: ledger.pem\n\
-         source:\n  kafka:\n    brokers: {brokers}\n    group: ledgerline-demo\n    \
+         source:\n  kafka:\n    brokers: {brokers}\n    group: {group}\n    \
          topics: [{topics}]\n    epochs: {{ {epochs} }}\n    \
-         properties: {{ fetch.wait.max.ms: {EMPTY_FETCH_WAIT_MS} }}\n  identity: {identity}\n\
+         properties: {{ {properties} }}\n  identity: {identity}\n\
          mappings: [mappings]\ncontracts: [contracts]\nmonitor:\n  listen: {listen}\n"
     )
 }
@@ -180,10 +231,6 @@ pub struct Load {
     pub records: u64,
     /// Records a second; 0 for as many as are taken.
     pub rate: u64,
-    /// Partitions of each topic.
-    pub partitions: u16,
-    /// Stream epoch of the topics.
-    pub epoch: u32,
 }
 
 /// Tells the offset that a partition's reader needs next.
@@ -203,16 +250,20 @@ pub struct Feeding {
 }
 
 impl Feeding {
-    /// Lets a fleet write to a broker, no faster than `consumed` tells that its records are read.
+    /// Lets a fleet write to the brokers, no faster than `consumed` tells that its records are read.
     pub fn start(
-        bootstrap: &str,
+        stage: &Stage,
         load: Load,
         consumed: Consumed,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, AppError> {
         let (sent, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let Stage { bootstrap, properties, partitions, epoch, .. } = stage;
         let feeder = Feeder {
-            bootstrap: bootstrap.to_owned(),
+            bootstrap: bootstrap.clone(),
+            properties: properties.clone(),
+            partitions: *partitions,
+            epoch: *epoch,
             load,
             consumed,
             clock,
@@ -239,12 +290,20 @@ impl Feeding {
     /// Ends the fleet.
     pub fn end(self) -> Result<(), AppError> {
         self.end.store(true, Ordering::Relaxed);
+        self.finish()
+    }
+
+    /// Waits until everything is written.
+    pub fn finish(self) -> Result<(), AppError> {
         self.thread.join().unwrap_or_else(|_| Err(demo_error("the fleet's thread failed")))
     }
 }
 
 struct Feeder {
     bootstrap: String,
+    properties: Vec<(String, String)>,
+    partitions: u16,
+    epoch: u32,
     load: Load,
     consumed: Consumed,
     clock: Arc<dyn Clock>,
@@ -254,7 +313,8 @@ struct Feeder {
 
 impl Feeder {
     fn run(self) -> Result<(), AppError> {
-        let mut producer = GatedProducer::new(&self.bootstrap).map_err(demo_error)?;
+        let mut producer = GatedProducer::with_properties(&self.bootstrap, &self.properties)
+            .map_err(demo_error)?;
         let mut next = self.load.senders.next();
         let mut message = Message::default();
         let began = self.clock.monotonic();
@@ -285,7 +345,7 @@ impl Feeder {
     fn offer(&self, producer: &mut GatedProducer, message: &Message) -> Result<(), AppError> {
         let record = Outgoing {
             topic: message.topic,
-            partition: message.partition(self.load.partitions),
+            partition: message.partition(self.partitions),
             key: Some(&message.key),
             value: message.value.as_deref(),
             headers: &[],
@@ -303,7 +363,7 @@ impl Feeder {
 
     fn consumed(&self, topic: &str, partition: u16) -> u64 {
         let partition = SourcePartition {
-            epoch: self.load.epoch,
+            epoch: self.epoch,
             ..SourcePartition::new(topic, u32::from(partition))
         };
         (self.consumed)(&partition)

@@ -2,25 +2,34 @@
 
 mod bare;
 mod process;
+mod profile;
 mod reads;
 mod report;
 mod timer;
 mod whole;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
 
-use crate::app::demo::{FLEET, Load, STEADY, Senders, Setting, Stage, set_stage};
+use crate::app::demo::{
+    Brokers, Consumed, FLEET, Feeding, Load, NamedBrokers, STEADY, Senders, Setting, Stage,
+    set_stage,
+};
 use crate::app::offline::TemporaryFolder;
 use crate::cli::ExitStatus;
 use crate::cli::bench::bare::{Bare, append_only, sign_and_check};
+use crate::cli::bench::profile::Profile;
 use crate::cli::bench::report::{Report, SignEach};
 use crate::cli::bench::whole::{Way, whole_way};
 use crate::cli::check::print_faults;
+use crate::cli::output::note;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::fleet::FleetSize;
+use crate::fleet::{FleetSize, READINGS};
+use crate::source::producer::GatedProducer;
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -41,9 +50,23 @@ pub struct BenchArgs {
     /// Records a second; 0 for as many as are taken.
     #[arg(long, default_value_t = 0)]
     rate: u64,
+    /// Read from these brokers instead of an embedded one.
+    ///
+    /// Their topic `ledgerline-bench` is filled first where it holds too few records, so that senders
+    /// take no part in what is measured. It stays for the next run, with the partitions that it has.
+    #[arg(long, value_name = "HOST:PORT,…", conflicts_with_all = ["fleet", "partitions", "rate"])]
+    brokers: Option<String>,
+    /// A property of librdkafka for these brokers, such as `security.protocol=SASL_SSL`; may be given
+    /// several times.
+    #[arg(short = 'X', long = "property", value_name = "KEY=VALUE", requires = "brokers", value_parser = property)]
+    properties: Vec<(String, String)>,
     /// Where the ledger is written; a temporary folder where not given.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// Write a flame graph (SVG) of the whole way to this file. It needs Linux's `perf`, and costs some
+    /// of the speed.
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -58,10 +81,25 @@ const HALF_RATE_SECONDS: u64 = 10;
 /// Most records of the way with a signature for each.
 const MOST_SIGNED_EACH: u64 = 200_000;
 
+fn property(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((pair.0.to_owned(), pair.1.to_owned()))
+}
+
 /// Measures.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     let temporary = TemporaryFolder::new()?;
     let directory = args.directory.clone().unwrap_or_else(|| temporary.0.clone());
+    if args.brokers.is_some() {
+        if directory.join("whole/ledger").exists() {
+            bail!(
+                "{} holds a ledger of an earlier run, which has read the topic already: give \
+                 another --directory, or none",
+                directory.display()
+            );
+        }
+        fill(args, temporary.0.join("fill"))?;
+    }
     let bare = Bare { args, directory: temporary.0.join("bare") };
     let consume = bare.measure(|_, _| {})?;
     let consume_and_decode = bare.measure(|batch, decoder| {
@@ -71,11 +109,20 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         }
     })?;
     let full = Way { records: args.events, rate: args.rate, sign_each: false };
+    let profile = args.profile.is_some().then(|| Profile::start(temporary.0.join("perf.data")));
+    let profile = profile.transpose()?;
     let whole = whole_way(args, directory.join("whole"), full)?;
+    if let (Some(profile), Some(out)) = (profile, &args.profile) {
+        profile.draw(out)?;
+    }
     let ledger = directory.join("whole/ledger");
     let append = append_only(&ledger, &temporary.0.join("append"), whole.blocks_per_commit)?;
     let append = append / whole.log_bytes_per_event;
-    let half_rate = half_rate(args, whole.rate, temporary.0.join("half"))?;
+    // What a topic holds already comes at no rate.
+    let half_rate = match args.brokers {
+        None => Some(half_rate(args, whole.rate, temporary.0.join("half"))?),
+        Some(_) => None,
+    };
     let sign_each = sign_each(args, temporary.0.join("each"))?;
     let ratio = whole.rate / consume_and_decode;
     let limits = report::Limits { consume, consume_and_decode, ratio, append };
@@ -101,6 +148,23 @@ fn sign_each(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<SignEach> {
     Ok(SignEach { rate, raw, ratio: rate / raw })
 }
 
+/// Fills the topic of named brokers with what it lacks.
+fn fill(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<()> {
+    let way = Way { records: args.events, rate: 0, sign_each: false };
+    let Set { stage, load, .. } = set(args, directory, way)?;
+    let producer = GatedProducer::with_properties(&stage.bootstrap, &stage.properties)?;
+    let held = producer.held(READINGS)?;
+    let missing = load.records.saturating_sub(held);
+    if missing > 0 {
+        note(format!("the topic {READINGS} holds {held} records; writing {missing} more"));
+        let load = Load { records: missing, ..load };
+        let clock = Arc::new(SystemClock::new());
+        // Nobody reads yet, and these brokers keep what they are given.
+        Feeding::start(&stage, load, Box::new(|_| u64::MAX), clock)?.finish()?;
+    }
+    Ok(())
+}
+
 /// A stage that is set, and what is sent.
 struct Set {
     stage: Stage,
@@ -110,10 +174,32 @@ struct Set {
     contract: &'static str,
 }
 
+/// Lets the devices send, unless the topic was filled before.
+fn feed(
+    (stage, load): (&Stage, Load),
+    consumed: Consumed,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Option<Feeding>> {
+    let is_filled = stage.embedded.is_none();
+    Ok((!is_filled).then(|| Feeding::start(stage, load, consumed, clock)).transpose()?)
+}
+
+/// Which brokers; a group of its own for each way, because each reads from the start.
+fn brokers(args: &BenchArgs, directory: &Path) -> Brokers {
+    let Some(bootstrap) = &args.brokers else { return Brokers::Embedded(args.partitions) };
+    let way = directory.file_name().unwrap_or_default().to_string_lossy();
+    Brokers::Named(NamedBrokers {
+        bootstrap: bootstrap.clone(),
+        properties: args.properties.clone(),
+        group: format!("{READINGS}-{}-{way}", SystemClock::new().now_ms()),
+    })
+}
+
 fn set(args: &BenchArgs, directory: PathBuf, way: Way) -> anyhow::Result<Set> {
     let scene = if args.fleet { &FLEET } else { &STEADY };
     let listen = Some((std::net::Ipv4Addr::LOCALHOST, 0).into());
-    let setting = Setting { scene, directory, listen, partitions: args.partitions };
+    let brokers = brokers(args, &directory);
+    let setting = Setting { scene, directory, listen, brokers };
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
     print_faults(&checked.faults);
@@ -128,8 +214,6 @@ fn set(args: &BenchArgs, directory: PathBuf, way: Way) -> anyhow::Result<Set> {
         },
         records: way.records + way.records / WARM_UP,
         rate: way.rate,
-        partitions: args.partitions,
-        epoch: stage.epoch,
     };
     let contract = if args.fleet { "cold_chain" } else { "reading" };
     Ok(Set { stage, config, load, contract })

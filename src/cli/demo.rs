@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::demo::{FLEET, Feeding, Load, Senders, Setting, consumed_by, set_stage};
+use crate::app::demo::{Brokers, FLEET, Feeding, Load, Senders, Setting, consumed_by, set_stage};
 use crate::app::offline::TemporaryFolder;
 use crate::app::{self, AppError, Opened};
 use crate::cli::check::print_faults;
@@ -69,8 +69,8 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
         (None, None) => PathBuf::from("."),
     };
     let listen = Some(args.listen);
-    let partitions = args.partitions;
-    let setting = Setting { scene: &FLEET, directory: directory.clone(), listen, partitions };
+    let brokers = Brokers::Embedded(args.partitions);
+    let setting = Setting { scene: &FLEET, directory: directory.clone(), listen, brokers };
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
     print_faults(&checked.faults);
@@ -80,17 +80,12 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     let signals = watch_signals(opened.stop.clone())?;
     let smaller = args.containers.div_ceil(4);
     let size = FleetSize { containers: args.containers, kits: smaller, machines: smaller };
-    let load = Load {
-        senders: Senders::Fleet(size, args.seed),
-        records: args.events,
-        rate: args.rate,
-        partitions: args.partitions,
-        epoch: stage.epoch,
-    };
+    let load =
+        Load { senders: Senders::Fleet(size, args.seed), records: args.events, rate: args.rate };
     let before = opened.world.totals().records;
     let goal = (args.events > 0).then_some(before + args.events);
     let consumed = consumed_by(opened.reader.clone());
-    let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, opened.clock.clone())?;
+    let feeding = Feeding::start(&stage, load, consumed, opened.clock.clone())?;
     let show = Show {
         world: opened.world.clone(),
         reader: opened.reader.clone(),

@@ -5,7 +5,7 @@ use crate::event::time;
 use crate::fleet::Message;
 
 /// Topic of the steady load.
-pub const READINGS: &str = "readings";
+pub const READINGS: &str = "ledgerline-bench";
 
 /// Every record is this but for the places that [`Steady::next`] writes over: 300 bytes.
 const BODY: &str = concat!(

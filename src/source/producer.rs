@@ -11,7 +11,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
-use crate::limits::{MAX_OUTSTANDING_BYTES, MAX_OUTSTANDING_RECORDS};
+use crate::limits::{
+    KAFKA_REQUEST_TIMEOUT, KAFKA_RETRY_PAUSE, MAX_OUTSTANDING_BYTES, MAX_OUTSTANDING_RECORDS,
+};
 
 /// A record to write.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,14 @@ pub enum Sent {
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("writing to Kafka: {0}")]
 pub struct ProducerError(String);
+
+/// Times that brokers are asked for a topic that they are about to make.
+const TOPIC_TRIES: u32 = 5;
+
+#[allow(clippy::needless_pass_by_value)] // it is what errors are mapped with
+fn failed(error: KafkaError) -> ProducerError {
+    ProducerError(error.to_string())
+}
 
 /// One partition.
 #[derive(Debug, Default, Clone, Copy)]
@@ -118,16 +128,57 @@ impl std::fmt::Debug for GatedProducer {
 impl GatedProducer {
     /// A producer for these brokers: idempotent, so that a retry neither doubles nor reorders.
     pub fn new(bootstrap: &str) -> Result<Self, ProducerError> {
+        Self::with_properties(bootstrap, &[])
+    }
+
+    /// The same with further properties of librdkafka, such as how to be let in.
+    pub fn with_properties(
+        bootstrap: &str,
+        properties: &[(String, String)],
+    ) -> Result<Self, ProducerError> {
         let context = Context::default();
-        let producer = ClientConfig::new()
+        let mut config = ClientConfig::new();
+        config
             .set_log_level(RDKafkaLogLevel::Info)
             .set("bootstrap.servers", bootstrap)
             .set("enable.idempotence", "true")
             .set("compression.type", "none") // it shares its cores with the broker and us
-            .set("linger.ms", "5")
-            .create_with_context(context.clone())
-            .map_err(|error: KafkaError| ProducerError(error.to_string()))?;
+            .set("linger.ms", "5");
+        config.extend(properties.iter().cloned());
+        let producer = config.create_with_context(context.clone()).map_err(failed)?;
         Ok(Self { producer, context, lanes: BTreeMap::new() })
+    }
+
+    /// Number of a topic's partitions. Brokers that make topics by themselves make it.
+    pub fn partitions(&self, topic: &str) -> Result<u16, ProducerError> {
+        let client = self.producer.client();
+        for attempt in 0..TOPIC_TRIES {
+            if attempt > 0 {
+                std::thread::sleep(KAFKA_RETRY_PAUSE);
+            }
+            let metadata =
+                client.fetch_metadata(Some(topic), KAFKA_REQUEST_TIMEOUT).map_err(failed)?;
+            let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+            if count > 0 {
+                return u16::try_from(count)
+                    .map_err(|_| ProducerError(format!("`{topic}` has {count} partitions")));
+            }
+        }
+        let reason = "the brokers have no such topic and do not make it; create it";
+        Err(ProducerError(format!("`{topic}`: {reason}")))
+    }
+
+    /// Number of the records that a topic holds.
+    pub fn held(&self, topic: &str) -> Result<u64, ProducerError> {
+        let client = self.producer.client();
+        let mut held = 0;
+        for partition in 0..self.partitions(topic)? {
+            let (low, high) = client
+                .fetch_watermarks(topic, i32::from(partition), KAFKA_REQUEST_TIMEOUT)
+                .map_err(failed)?;
+            held += u64::try_from(high - low).unwrap_or(0);
+        }
+        Ok(held)
     }
 
     /// Offers a record. `consumed` gives the offset that the ledger needs next of a topic's
@@ -190,7 +241,7 @@ impl GatedProducer {
 
     /// Waits until everything taken is written, at most so long.
     pub fn flush(&self, most: Duration) -> Result<(), ProducerError> {
-        self.producer.flush(most).map_err(|error| ProducerError(error.to_string()))?;
+        self.producer.flush(most).map_err(failed)?;
         self.context.state().failed.clone().map_or(Ok(()), Err)
     }
 

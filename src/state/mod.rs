@@ -4,6 +4,7 @@
 mod alerts;
 mod filter;
 mod overlay;
+mod savepoint;
 mod store;
 mod totals;
 
@@ -12,7 +13,8 @@ pub mod world;
 
 pub use alerts::{ActiveAlerts, Since};
 pub use filter::Filter;
-pub use store::{Fingerprint, Member, StoreSummary, summary};
+pub use savepoint::{Fingerprint, Member};
+pub use store::{StoreSummary, member, summary};
 pub use totals::Totals;
 pub use world::{StoredAsset, World};
 

@@ -14,10 +14,9 @@ use std::time::Duration;
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::alerts::{self, ActiveAlerts};
+use crate::state::savepoint::{Fingerprint, Member, Savepoint};
 use crate::state::{StateError, Totals};
 
-/// Raised when the meaning of the stored data changes: an older store is then built again.
-const PROJECTION_VERSION: u64 = 2;
 const SAVEPOINT_KEY: &[u8] = b"m/savepoint";
 /// Written and removed again, to learn whether sled still can.
 const PROBE_KEY: &[u8] = b"m/probe";
@@ -31,75 +30,6 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// How long a flush may take before sled is asked whether it has failed, and again after that.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The place in the log that the store has taken in, and the fingerprint of what it then holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Savepoint {
-    /// Blocks taken in.
-    pub blocks: u64,
-    /// Hash of the newest of them.
-    pub block_hash: Digest,
-    /// Entries taken in.
-    pub entries: u64,
-    /// Counts up to here.
-    pub totals: Totals,
-    /// Over every asset.
-    pub fingerprint: Fingerprint,
-}
-
-/// A digest over a set, to which members can be added and taken away in any order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fingerprint {
-    sum: [u64; 4],
-    count: u64,
-}
-
-/// What one asset adds to a fingerprint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Member([u64; 4]);
-
-impl Member {
-    /// An asset as the entry `version` wrote it.
-    #[must_use]
-    pub fn new(contract: &str, key: &str, version: u64, value: Option<&Arc<[u8]>>) -> Self {
-        let stored = Stored { version, value: value.cloned() };
-        Self::of_stored(&stored_key(ASSET_PREFIX, contract, key), &stored.encode())
-    }
-
-    fn of_stored(key: &[u8], value: &[u8]) -> Self {
-        let len = (key.len() as u64).to_le_bytes();
-        let digest = Digest::of_parts(&[&len, key, value]).0;
-        let mut lanes = [0; 4];
-        for (lane, bytes) in lanes.iter_mut().zip(digest.chunks_exact(8)) {
-            *lane = bytes.iter().fold(0, |lane, byte| lane << 8 | u64::from(*byte));
-        }
-        Self(lanes)
-    }
-}
-
-impl Fingerprint {
-    /// Adds a member.
-    pub fn add(&mut self, member: &Member) {
-        for (sum, lane) in self.sum.iter_mut().zip(member.0) {
-            *sum = sum.wrapping_add(lane);
-        }
-        self.count = self.count.wrapping_add(1);
-    }
-
-    /// Takes a member away.
-    pub fn remove(&mut self, member: &Member) {
-        for (sum, lane) in self.sum.iter_mut().zip(member.0) {
-            *sum = sum.wrapping_sub(lane);
-        }
-        self.count = self.count.wrapping_sub(1);
-    }
-
-    /// Number of members.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-}
-
 /// An asset as it is stored: the entry that wrote it, and its canonical bytes; none once deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -107,6 +37,13 @@ pub struct Stored {
     pub version: u64,
     /// Canonical bytes.
     pub value: Option<Arc<[u8]>>,
+}
+
+/// What an asset adds to the fingerprint, as the entry `version` wrote it.
+#[must_use]
+pub fn member(contract: &str, key: &str, version: u64, value: Option<&Arc<[u8]>>) -> Member {
+    let stored = Stored { version, value: value.cloned() };
+    Member::of(&stored_key(ASSET_PREFIX, contract, key), &stored.encode())
 }
 
 impl Stored {
@@ -176,7 +113,7 @@ impl Store {
         })?;
         let store = Self { path: path.to_owned(), db };
         let savepoint = match store.get(SAVEPOINT_KEY)? {
-            Some(bytes) => decode_savepoint(&bytes)?,
+            Some(bytes) => Savepoint::decode(&bytes)?,
             None if store.db.is_empty() => Savepoint::default(),
             None => return Err(broken("it holds data but no savepoint".to_owned())),
         };
@@ -209,7 +146,7 @@ impl Store {
         let (mut agree, mut with_alerts) = (true, 0);
         for pair in self.db.scan_prefix(ASSET_PREFIX) {
             let (stored_key, value) = pair.map_err(|error| self.error(&error))?;
-            fingerprint.add(&Member::of_stored(&stored_key, &value));
+            fingerprint.add(&Member::of(&stored_key, &value));
             let (contract, key) =
                 split_key(&stored_key).ok_or(DecodeError::Malformed("asset key"))?;
             agree &= alerts.agrees(contract, key, Stored::decode(&value)?.value.as_deref());
@@ -277,13 +214,13 @@ impl Store {
             let asset_key = stored_key(ASSET_PREFIX, contract, key);
             let mut had_alerts = false;
             if let Some(old) = self.get(&asset_key)? {
-                savepoint.fingerprint.remove(&Member::of_stored(&asset_key, &old));
+                savepoint.fingerprint.remove(&Member::of(&asset_key, &old));
                 let broken = |_| self.broken("an asset in it cannot be read");
                 let old = Stored::decode(&old).map_err(broken)?;
                 had_alerts = alerts::any(old.value.as_deref());
             }
             let value = stored.encode();
-            savepoint.fingerprint.add(&Member::of_stored(&asset_key, &value));
+            savepoint.fingerprint.add(&Member::of(&asset_key, &value));
             batch.insert(asset_key, value);
             let alert_key = stored_key(ALERT_PREFIX, contract, key);
             match alerts.of(contract, key) {
@@ -292,7 +229,7 @@ impl Store {
                 since => batch.insert(alert_key, alerts::encode(since)),
             }
         }
-        batch.insert(SAVEPOINT_KEY, encode_savepoint(savepoint));
+        batch.insert(SAVEPOINT_KEY, savepoint.encode());
         self.db.apply_batch(batch).map_err(|error| self.error(&error))?;
         self.flush().map_err(|error| self.error(&error))
     }
@@ -319,36 +256,6 @@ fn remind<T: Send>(patience: Duration, work: impl FnOnce() -> T + Send, reminder
         }
         working.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
-}
-
-fn encode_savepoint(savepoint: &Savepoint) -> Vec<u8> {
-    let mut writer = Writer::new();
-    writer.uint(PROJECTION_VERSION);
-    writer.uint(savepoint.blocks);
-    writer.digest(&savepoint.block_hash);
-    writer.uint(savepoint.entries);
-    savepoint.totals.encode(&mut writer);
-    savepoint.fingerprint.sum.iter().for_each(|lane| writer.uint(*lane));
-    writer.uint(savepoint.fingerprint.count);
-    writer.into_bytes()
-}
-
-fn decode_savepoint(bytes: &[u8]) -> Result<Savepoint, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    if reader.uint("projection version")? != PROJECTION_VERSION {
-        return Err(DecodeError::Malformed("projection version"));
-    }
-    let blocks = reader.uint("blocks")?;
-    let block_hash = reader.digest("block hash")?;
-    let entries = reader.uint("entries")?;
-    let totals = Totals::decode(&mut reader)?;
-    let mut fingerprint = Fingerprint::default();
-    for lane in &mut fingerprint.sum {
-        *lane = reader.uint("fingerprint")?;
-    }
-    fingerprint.count = reader.uint("fingerprint")?;
-    reader.finish()?;
-    Ok(Savepoint { blocks, block_hash, entries, totals, fingerprint })
 }
 
 /// Whether a folder holds anything.

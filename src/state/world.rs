@@ -16,7 +16,8 @@ use crate::ledger::{Block, Entry, LedgerReader};
 use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::filter::Filter;
 use crate::state::overlay::Overlay;
-use crate::state::store::{AssetKey, Savepoint, Store, Stored, holds_files, set_aside};
+use crate::state::savepoint::Savepoint;
+use crate::state::store::{AssetKey, Store, Stored, holds_files, set_aside};
 use crate::state::{Projection, StateError, Totals};
 use crate::transaction::Transaction;
 

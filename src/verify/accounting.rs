@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::codec::Digest;
 use crate::event::{SourcePartition, SourcePosition};
 use crate::ledger::{Block, DefinitionKind, Entry, Progress, StoredWrite};
-use crate::state::{ActiveAlerts, Fingerprint, Member, Totals};
+use crate::state::{ActiveAlerts, Fingerprint, Member, Totals, member};
 use crate::transaction::Transaction;
 use crate::verify::Problems;
 
@@ -162,10 +162,10 @@ pub fn members(block: &Block) -> Vec<Member> {
     let mut members = Vec::new();
     for (index, entry) in block.indexed_entries() {
         let Entry::Transaction { transaction, writes, .. } = entry else { continue };
-        let member = |write: &StoredWrite| {
-            Member::new(&transaction.contract, &write.key, index, write.value.as_ref())
+        let member_of = |write: &StoredWrite| {
+            member(&transaction.contract, &write.key, index, write.value.as_ref())
         };
-        members.extend(writes.iter().map(member));
+        members.extend(writes.iter().map(member_of));
     }
     members
 }

@@ -10,7 +10,7 @@ use crate::app::AppError;
 use crate::app::demo::{Consumed, Feeding};
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
 use crate::cli::bench::whole::Way;
-use crate::cli::bench::{BenchArgs, Set, float, set};
+use crate::cli::bench::{BenchArgs, Set, feed, float, set};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SourceConfig;
 use crate::disk::SystemDisk;
@@ -45,7 +45,7 @@ impl Bare<'_> {
             Box::new(move |partition| assignments.next(partition).unwrap_or(0))
         };
         let all = load.records;
-        let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone())?;
+        let feeding = feed((&stage, load), consumed, clock.clone())?;
         let mut timer = Timer::new(&*clock, self.args.events);
         let mut read = 0;
         while read < all {
@@ -62,7 +62,7 @@ impl Bare<'_> {
             timer.seen(read, &*clock)?;
         }
         let rate = timer.rate(read, &*clock);
-        feeding.end()?;
+        feeding.map_or(Ok(()), Feeding::end)?;
         source.close().map_err(AppError::from)?;
         Ok(rate)
     }

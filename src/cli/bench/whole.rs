@@ -9,7 +9,7 @@ use crate::app::demo::{Feeding, consumed_by};
 use crate::cli::bench::process::{ThreadTimes, peak_resident_mib};
 use crate::cli::bench::report::Quantiles;
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
-use crate::cli::bench::{BenchArgs, Set, float, reads, set};
+use crate::cli::bench::{BenchArgs, Set, feed, float, reads, set};
 use crate::ledger::LedgerReader;
 use crate::pipeline::status::Stage as PipelineStage;
 use crate::timing::TimeCounts;
@@ -31,6 +31,7 @@ pub(super) struct Way {
 /// What was seen of a whole way.
 pub(super) struct Whole {
     pub(super) rate: f64,
+    pub(super) partitions: u16,
     /// Rates of the first and the last million.
     pub(super) ends: Option<(f64, f64)>,
     pub(super) threads_us: Vec<(String, f64)>,
@@ -50,8 +51,7 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
     let (status, clock, stop) = (opened.status.clone(), opened.clock.clone(), opened.stop.clone());
     let endpoint = opened.endpoint.as_ref().map(|endpoint| endpoint.address());
     let goal = load.records;
-    let consumed = consumed_by(reader.clone());
-    let feeding = Feeding::start(stage.broker.bootstrap(), load, consumed, clock.clone())?;
+    let feeding = feed((&stage, load), consumed_by(reader.clone()), clock.clone())?;
     let running = opened.start()?;
     let mut timer = Timer::new(&*clock, way.records);
     let (mut before, mut times) = (ThreadTimes::default(), ThreadTimes::default());
@@ -93,13 +93,14 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
     times.grow(ThreadTimes::read());
     let threads_us = times.since(&before, timer.counted(records));
     stop.ask();
-    feeding.end()?;
+    feeding.map_or(Ok(()), Feeding::end)?;
     running.wait()?;
     let counts = reader.counts();
     tracing::debug!(root = %reader.head().tree_root, "measured");
     let per_event = |time: Duration| time.as_secs_f64() * 1e6 / float(records.max(1));
     Ok(Whole {
         rate,
+        partitions: stage.partitions,
         ends: timer.ends(),
         threads_us,
         stages_us: PipelineStage::ALL
