@@ -56,6 +56,9 @@ const SHIPPED: [(&str, &str); 6] = [
 const EMPTY_FETCH_WAIT_MS: u32 = 5;
 /// Longest wait for room in the broker before the producer looks whether it should end.
 const ROOM_WAIT: Duration = Duration::from_millis(1);
+/// What could not be sent in time is made up for as long as it is no more than this; else a stall
+/// would be followed by a burst at another rate.
+const MOST_BEHIND: Duration = Duration::from_millis(100);
 /// Longest wait for the last records to be written.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
 
@@ -299,6 +302,13 @@ impl Feeding {
     }
 }
 
+/// When the next record is due.
+struct Pace {
+    /// Records a second; 0 for as many as are taken.
+    rate: u64,
+    due: Duration,
+}
+
 struct Feeder {
     bootstrap: String,
     properties: Vec<(String, String)>,
@@ -317,12 +327,12 @@ impl Feeder {
             .map_err(demo_error)?;
         let mut next = self.load.senders.next();
         let mut message = Message::default();
-        let began = self.clock.monotonic();
+        let mut pace = Pace { rate: self.load.rate, due: self.clock.monotonic() };
         let mut sent = 0;
         while !self.end.load(Ordering::Relaxed)
             && (self.load.records == 0 || sent < self.load.records)
         {
-            self.keep_rate(sent, began, &producer);
+            self.keep(&mut pace, &producer);
             next(self.clock.now_ms(), &mut message);
             self.offer(&mut producer, &message)?;
             sent += 1;
@@ -334,12 +344,14 @@ impl Feeder {
         producer.flush(FLUSH_WAIT).map_err(demo_error)
     }
 
-    fn keep_rate(&self, sent: u64, began: Duration, producer: &GatedProducer) {
-        let Some(nanos) = (sent * 1_000_000_000).checked_div(self.load.rate) else { return };
-        let due = began + Duration::from_nanos(nanos);
-        while self.clock.monotonic() < due && !self.end.load(Ordering::Relaxed) {
+    /// Waits until the next record is due.
+    fn keep(&self, pace: &mut Pace, producer: &GatedProducer) {
+        let Some(nanos) = 1_000_000_000_u64.checked_div(pace.rate) else { return };
+        while self.clock.monotonic() < pace.due && !self.end.load(Ordering::Relaxed) {
             producer.wait(ROOM_WAIT);
         }
+        let oldest = self.clock.monotonic().saturating_sub(MOST_BEHIND);
+        pace.due = pace.due.max(oldest) + Duration::from_nanos(nanos);
     }
 
     fn offer(&self, producer: &mut GatedProducer, message: &Message) -> Result<(), AppError> {

@@ -78,6 +78,8 @@ const FLEET_SEED: u64 = 2016;
 const WARM_UP: u64 = 20;
 /// How long the way at half of the full rate is looked at, in seconds.
 const HALF_RATE_SECONDS: u64 = 10;
+/// How long it goes before.
+const HALF_RATE_WARM_UP_SECONDS: u64 = 4;
 /// Most records of the way with a signature for each.
 const MOST_SIGNED_EACH: u64 = 200_000;
 
@@ -108,10 +110,9 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
             std::hint::black_box(decoder.decode(&record)).ok();
         }
     })?;
-    let full = Way { records: args.events, rate: args.rate, sign_each: false };
     let profile = args.profile.is_some().then(|| Profile::start(temporary.0.join("perf.data")));
     let profile = profile.transpose()?;
-    let whole = whole_way(args, directory.join("whole"), full)?;
+    let whole = whole_way(args, directory.join("whole"), full(args))?;
     if let (Some(profile), Some(out)) = (profile, &args.profile) {
         profile.draw(out)?;
     }
@@ -131,18 +132,26 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
+/// As fast as records are taken, or as fast as asked for.
+fn full(args: &BenchArgs) -> Way {
+    let (records, warm_up) = (args.events, args.events / WARM_UP);
+    Way { records, warm_up, rate: args.rate, sign_each: false }
+}
+
 /// Poll to receipt at half of the full rate, in milliseconds.
 fn half_rate(args: &BenchArgs, full: f64, directory: PathBuf) -> anyhow::Result<report::Quantiles> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a rate of records
     let rate = (full / 2.0) as u64;
     let records = (rate * HALF_RATE_SECONDS).clamp(1_000, args.events.max(1_000));
-    let way = Way { records, rate: rate.max(1), sign_each: false };
+    // What gathers until the group has formed is read at the full rate.
+    let warm_up = rate * HALF_RATE_WARM_UP_SECONDS;
+    let way = Way { records, warm_up, rate: rate.max(1), sign_each: false };
     Ok(whole_way(args, directory, way)?.receipt_ms)
 }
 
 fn sign_each(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<SignEach> {
     let records = args.events.min(MOST_SIGNED_EACH);
-    let way = Way { records, rate: 0, sign_each: true };
+    let way = Way { records, warm_up: records / WARM_UP, rate: 0, sign_each: true };
     let rate = whole_way(args, directory, way)?.rate;
     let raw = sign_and_check();
     Ok(SignEach { rate, raw, ratio: rate / raw })
@@ -150,8 +159,7 @@ fn sign_each(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<SignEach> {
 
 /// Fills the topic of named brokers with what it lacks.
 fn fill(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<()> {
-    let way = Way { records: args.events, rate: 0, sign_each: false };
-    let Set { stage, load, .. } = set(args, directory, way)?;
+    let Set { stage, load, .. } = set(args, directory, full(args))?;
     let producer = GatedProducer::with_properties(&stage.bootstrap, &stage.properties)?;
     let held = producer.held(READINGS)?;
     let missing = load.records.saturating_sub(held);
@@ -212,7 +220,7 @@ fn set(args: &BenchArgs, directory: PathBuf, way: Way) -> anyhow::Result<Set> {
             true => Senders::Fleet(size, FLEET_SEED),
             false => Senders::Steady(args.devices),
         },
-        records: way.records + way.records / WARM_UP,
+        records: way.records + way.warm_up,
         rate: way.rate,
     };
     let contract = if args.fleet { "cold_chain" } else { "reading" };

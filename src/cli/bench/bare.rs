@@ -9,8 +9,7 @@ use anyhow::bail;
 use crate::app::AppError;
 use crate::app::demo::{Consumed, Feeding};
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
-use crate::cli::bench::whole::Way;
-use crate::cli::bench::{BenchArgs, Set, feed, float, set};
+use crate::cli::bench::{BenchArgs, Set, feed, float, full, set};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SourceConfig;
 use crate::disk::SystemDisk;
@@ -33,7 +32,7 @@ pub(super) struct Bare<'a> {
 impl Bare<'_> {
     /// Records a second through some work on each batch.
     pub(super) fn measure(&self, mut work: impl FnMut(&Batch, &Decoder)) -> anyhow::Result<f64> {
-        let way = Way { records: self.args.events, rate: self.args.rate, sign_each: false };
+        let way = full(self.args);
         let Set { stage, config, load, .. } = set(self.args, self.directory.clone(), way)?;
         let SourceConfig::Kafka(settings) = &config.source else { bail!("no Kafka source") };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -46,7 +45,7 @@ impl Bare<'_> {
         };
         let all = load.records;
         let feeding = feed((&stage, load), consumed, clock.clone())?;
-        let mut timer = Timer::new(&*clock, self.args.events);
+        let mut timer = Timer::new(&*clock, way.warm_up);
         let mut read = 0;
         while read < all {
             match source.poll(LOOK_EVERY).map_err(AppError::from)? {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use crate::cli::bench::{WARM_UP, float};
+use crate::cli::bench::float;
 use crate::clock::Clock;
 
 /// Longest wait for the next record before a measurement is given up.
@@ -24,13 +24,8 @@ pub(super) struct Timer {
 }
 
 impl Timer {
-    pub(super) fn new(clock: &dyn Clock, events: u64) -> Self {
-        Self {
-            warm_up: events / WARM_UP,
-            began: None,
-            newest: (clock.monotonic(), 0),
-            stretches: Vec::new(),
-        }
+    pub(super) fn new(clock: &dyn Clock, warm_up: u64) -> Self {
+        Self { warm_up, began: None, newest: (clock.monotonic(), 0), stretches: Vec::new() }
     }
 
     /// Takes note of a count; whether the warm-up has just ended.

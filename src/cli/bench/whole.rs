@@ -20,8 +20,10 @@ const LOOKS_A_READING: u32 = 20;
 /// How records go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Way {
-    /// How many.
+    /// How many are measured.
     pub(super) records: u64,
+    /// How many come before.
+    pub(super) warm_up: u64,
     /// How many a second; 0 for as many as are taken.
     pub(super) rate: u64,
     /// Whether each is signed by itself.
@@ -53,7 +55,7 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
     let goal = load.records;
     let feeding = feed((&stage, load), consumed_by(reader.clone()), clock.clone())?;
     let running = opened.start()?;
-    let mut timer = Timer::new(&*clock, way.records);
+    let mut timer = Timer::new(&*clock, way.warm_up);
     let (mut before, mut times) = (ThreadTimes::default(), ThreadTimes::default());
     let mut receipts_before = TimeCounts::default();
     let done = AtomicBool::new(false);
