@@ -71,7 +71,7 @@ fn stages(criterion: &mut Criterion) {
     let (plain, event) = (mapping(""), event());
     let document = serde_json::json!({"payload": event.payload});
     let Outcome::Mapped(payloads) = plain.evaluate(&event) else { panic!() };
-    let given = Value::from(&payloads[0].arguments);
+    let given = Value::from(payloads[0].arguments.value());
     assert_eq!(given, engine(&document), "both give the same arguments");
 
     let mut group = criterion.benchmark_group("mapping");

@@ -1,9 +1,9 @@
 //! What is asked of a contract: function, arguments. The one vocabulary of mappings, transactions
 //! and contracts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::codec::json::Value;
+use crate::codec::json::{self, Unreadable, Value};
 
 /// The functions of a contract. Numbers stand in ledgers and are never reused.
 #[derive(
@@ -79,7 +79,60 @@ pub struct Payload {
     pub function: Function,
     /// The arguments, always an object. For `deleteProperties`: the key's property and
     /// `"properties": ["dotted.path", …]`.
-    pub arguments: Value,
+    pub arguments: Arguments,
     /// Digest of the mapping's text.
     pub mapping: crate::codec::Digest,
 }
+
+/// Arguments of a call: the bytes that are signed, and their value where it was needed.
+#[derive(Debug, Clone)]
+pub struct Arguments {
+    bytes: Vec<u8>,
+    value: OnceLock<Value>,
+}
+
+impl Arguments {
+    /// Serialises a value to its canonical bytes and keeps both.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody could read the bytes.
+    pub fn from_value(value: Value) -> Result<Self, Unreadable> {
+        let mut bytes = Vec::with_capacity(USUAL_ARGUMENT_BYTES);
+        value.write_readable(&mut bytes)?;
+        Ok(Self { bytes, value: OnceLock::from(value) })
+    }
+
+    /// Takes bytes that were signed before.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.into(), value: OnceLock::new() }
+    }
+
+    /// The signed bytes: one JSON object.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets the value, which takes several times the memory of the bytes; whoever asks for it again
+    /// waits for it to be read.
+    pub fn forget_value(&mut self) {
+        self.value.take();
+    }
+
+    /// The value; `null` where the bytes are no JSON, which no honest signer writes.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        self.value.get_or_init(|| json::parse(&self.bytes).unwrap_or_default())
+    }
+}
+
+impl PartialEq for Arguments {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+/// Room for the arguments of some ten fields.
+const USUAL_ARGUMENT_BYTES: usize = 256;

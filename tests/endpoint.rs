@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use ledgerline::call::{Function, Payload};
+use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
 use ledgerline::contract::ContractSet;
@@ -92,7 +92,8 @@ fn transaction(offset: u64) -> Transaction {
     let arguments = json!({
         "assetID": key, "temperature": temperature, "cargo": {"kind": "fish", "n": offset % 3}
     });
-    let (mapping, arguments) = (Digest::of(b"mapping"), arguments.into());
+    let arguments = Arguments::from_value(arguments.into()).unwrap();
+    let mapping = Digest::of(b"mapping");
     let payload =
         Payload { contract: contract.into(), function: Function::Update, arguments, mapping };
     let id = SourcePosition { partition: partition(), offset, output: 0 };

@@ -261,7 +261,7 @@ fn end(
     let contract = contracts.get(&payload.contract).unwrap();
     let call = Call {
         function: payload.function,
-        arguments: &payload.arguments,
+        arguments: payload.arguments.value(),
         time_ms: event.info.time_ms.unwrap(),
     };
     let effects = contract.execute(call, state);

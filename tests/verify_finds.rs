@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledger::*;
+use ledgerline::call::Arguments;
 use ledgerline::codec::{Digest, Writer};
 use ledgerline::contract::{InvalidCode, Verdict};
 use ledgerline::event::SourcePartition;
@@ -25,7 +26,7 @@ use ledgerline::ledger::{
     Definition, DefinitionKind, Entry, LedgerWriter, StoredWrite, SubmissionSeal, leaf_bytes,
 };
 use ledgerline::state::STATE_DIRECTORY;
-use ledgerline::transaction::{Arguments, Signer, Submission, Transaction, leaf_hash};
+use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash};
 use ledgerline::verify::{Report, Request, verify};
 
 const WORKS: u64 = 8;

@@ -256,9 +256,8 @@ pub fn leaf_bytes(entry: &[u8]) -> Cow<'_, [u8]> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::call::Function;
+    use crate::call::{Arguments, Function};
     use crate::event::{SourcePartition, SourcePosition};
-    use crate::transaction::Arguments;
     use proptest::prelude::*;
 
     /// Any transaction.

@@ -10,12 +10,10 @@ use super::document::{Document, Item, Part, Scope};
 use super::extension::Taken;
 use super::field::{Query, Selected};
 use super::jsonpath::Root;
-use crate::call::Payload;
-use crate::codec::json::NUMBER_NAME;
+use crate::call::{Arguments, Payload};
+use crate::codec::json::Unreadable;
 use crate::event::{Cause, Rejection};
-use crate::limits::{
-    MAX_ARGUMENTS_BYTES, MAX_JSON_DEPTH, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD,
-};
+use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD};
 
 /// The payloads of one record so far.
 #[derive(Default)]
@@ -27,7 +25,7 @@ pub(super) struct Outputs {
 
 impl Outputs {
     fn push(&mut self, payload: Payload) -> Result<(), Rejection> {
-        let bytes = json_bytes(&payload.arguments, MAX_JSON_DEPTH)?;
+        let bytes = payload.arguments.bytes().len();
         if bytes > MAX_ARGUMENTS_BYTES {
             let message =
                 format!("the arguments take {bytes} bytes, the limit is {MAX_ARGUMENTS_BYTES}");
@@ -102,7 +100,7 @@ impl Mapping {
         Ok(Payload {
             contract: Arc::clone(&self.contract),
             function: self.function,
-            arguments: Value::Object(arguments),
+            arguments: Arguments::from_value(Value::Object(arguments)).map_err(unreadable)?,
             mapping: self.digest,
         })
     }
@@ -155,76 +153,11 @@ fn place<'a>(arguments: &'a mut Map, names: &[String]) -> &'a mut Value {
     place
 }
 
-/// The bytes that the JSON text of a value takes, where every reader takes that text back: it is
-/// not too deep, and no object bears the reserved name, which an expression may have computed.
-fn json_bytes(value: &Value, depth_left: usize) -> Result<usize, Rejection> {
-    let deeper = || {
-        depth_left.checked_sub(1).ok_or_else(|| {
-            let message = format!("the arguments are nested deeper than {MAX_JSON_DEPTH}");
-            Rejection::new(Cause::TooDeep, "", message)
-        })
+/// What only an expression computes, or targets within targets put together.
+fn unreadable(reason: Unreadable) -> Rejection {
+    let cause = match reason {
+        Unreadable::TooDeep => Cause::TooDeep,
+        Unreadable::ReservedName => Cause::Expression,
     };
-    Ok(match value {
-        Value::Null | Value::Bool(true) => 4,
-        Value::Bool(false) => 5,
-        Value::Number(number) => number.as_str().len(),
-        Value::String(text) => text_bytes(text),
-        Value::Array(elements) => {
-            let depth_left = deeper()?;
-            elements.iter().try_fold(2 + elements.len().saturating_sub(1), |bytes, element| {
-                Ok(bytes + json_bytes(element, depth_left)?)
-            })?
-        }
-        Value::Object(members) => {
-            let depth_left = deeper()?;
-            members.iter().try_fold(
-                2 + members.len().saturating_sub(1),
-                |bytes, (name, value)| {
-                    if name == NUMBER_NAME {
-                        let message = format!("an object has the reserved name `{NUMBER_NAME}`");
-                        return Err(Rejection::new(Cause::Expression, "", message));
-                    }
-                    Ok(bytes + text_bytes(name) + 1 + json_bytes(value, depth_left)?)
-                },
-            )?
-        }
-    })
-}
-
-fn text_bytes(text: &str) -> usize {
-    let escaped = |byte: u8| match byte {
-        b'"' | b'\\' | 8 | 9 | 10 | 12 | 13 => 1,
-        0..=31 => 5,
-        _ => 0,
-    };
-    2 + text.len() + text.bytes().map(escaped).sum::<usize>()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::json;
-    use proptest::prelude::*;
-
-    #[test]
-    fn bytes_are_those_of_the_text() {
-        for text in [
-            "[]",
-            "{}",
-            "[null,true,false,-1.50,[1]]",
-            r#"{"a":{"b":[]},"ä":"\u0000\u001f\"\\\n/"}"#,
-        ] {
-            let value = json::parse(text.as_bytes()).unwrap();
-            let bytes = json_bytes(&value, MAX_JSON_DEPTH);
-            assert_eq!(bytes, Ok(value.to_string().len()), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn bytes_of_any_text(text in "\\PC*|[\x00-\x7f]*") {
-            let value = Value::from(text);
-            prop_assert_eq!(json_bytes(&value, 0), Ok(value.to_string().len()));
-        }
-    }
+    Rejection::new(cause, "", format!("the arguments: {reason}"))
 }

@@ -143,7 +143,7 @@ fn payload_difference(expected: &[Exact], outcome: &Outcome) -> Option<String> {
     let Outcome::Mapped(payloads) = outcome else {
         return Some(format!("expected payloads: {}\ngot: {}", pretty(&expected), shown(outcome)));
     };
-    let given: Value = payloads.iter().map(|payload| payload.arguments.clone()).collect();
+    let given: Value = payloads.iter().map(|payload| payload.arguments.value().clone()).collect();
     if is_equal(&expected, &given) {
         return None;
     }
@@ -174,7 +174,7 @@ fn shown(outcome: &Outcome) -> String {
             format!("rejected, {} at {}: {}", rejection.cause, rejection.place, rejection.message)
         }
         Outcome::Mapped(payloads) => {
-            let arguments = payloads.iter().map(|payload| payload.arguments.clone());
+            let arguments = payloads.iter().map(|payload| payload.arguments.value().clone());
             format!("payloads: {}", pretty(&arguments.collect()))
         }
     }

@@ -56,7 +56,7 @@ fn outcome(set: &MappingSet, event: &Event) -> String {
         Outcome::Rejected(rejection) => format!("{} {}", rejection.cause, rejection.place),
         Outcome::Mapped(payloads) => {
             let arguments: Vec<String> =
-                payloads.iter().map(|payload| payload.arguments.to_string()).collect();
+                payloads.iter().map(|payload| payload.arguments.value().to_string()).collect();
             arguments.join(" ")
         }
     }
@@ -667,7 +667,7 @@ proptest! {
         if let Outcome::Mapped(payloads) = compiled(&text).evaluate(&event) {
             let (mut sent, mut kept) = (Vec::new(), Vec::new());
             numbers(&event.payload, &mut sent);
-            numbers(&payloads[0].arguments, &mut kept);
+            numbers(payloads[0].arguments.value(), &mut kept);
             sent.sort();
             kept.sort();
             prop_assert_eq!(sent, kept);

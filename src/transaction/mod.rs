@@ -10,11 +10,9 @@ pub use submission::{
     Submission, SubmissionError, leaf_hash, merkle_root, node_hash, root_of, verify_root,
 };
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use crate::codec::json::{self, Value};
-
-use crate::call::{Function, Payload};
+use crate::call::{Arguments, Function, Payload};
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::event::{SourcePartition, SourcePosition};
 
@@ -40,53 +38,6 @@ pub struct Transaction {
     pub arguments: Arguments,
 }
 
-/// Arguments of a call: the bytes that are signed, and their value where it was needed.
-#[derive(Debug, Clone)]
-pub struct Arguments {
-    bytes: Vec<u8>,
-    value: OnceLock<Value>,
-}
-
-impl Arguments {
-    /// Serialises a value to its canonical bytes and keeps both.
-    #[must_use]
-    pub fn from_value(value: Value) -> Self {
-        let mut bytes = Vec::with_capacity(USUAL_ARGUMENT_BYTES);
-        value.write_to(&mut bytes);
-        Self { bytes, value: OnceLock::from(value) }
-    }
-
-    /// Takes bytes that were signed before.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.into(), value: OnceLock::new() }
-    }
-
-    /// The signed bytes: one JSON object.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// Forgets the value, which takes several times the memory of the bytes; whoever asks for it again
-    /// waits for it to be read.
-    pub fn forget_value(&mut self) {
-        self.value.take();
-    }
-
-    /// The value; `null` where the bytes are no JSON, which no honest signer writes.
-    #[must_use]
-    pub fn value(&self) -> &Value {
-        self.value.get_or_init(|| json::parse(&self.bytes).unwrap_or_default())
-    }
-}
-
-impl PartialEq for Arguments {
-    fn eq(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
-    }
-}
-
 impl Transaction {
     /// The transaction of one payload.
     #[must_use]
@@ -104,7 +55,7 @@ impl Transaction {
             mapping_digest: payload.mapping,
             contract: payload.contract,
             function: payload.function,
-            arguments: Arguments::from_value(payload.arguments),
+            arguments: payload.arguments,
         }
     }
 
@@ -187,8 +138,6 @@ impl From<Transaction> for Encoded {
     }
 }
 
-/// Room for the arguments of some ten fields.
-const USUAL_ARGUMENT_BYTES: usize = 256;
 /// Room for what a transaction has around its arguments.
 const USUAL_ENVELOPE_BYTES: usize = 192;
 

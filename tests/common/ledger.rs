@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use ledgerline::call::{Function, Payload};
+use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::clock::Clock;
 use ledgerline::codec::{Digest, Writer};
 use ledgerline::contract::ContractSet;
@@ -166,7 +166,7 @@ pub fn transaction(offset: u64, note: &str) -> Transaction {
         _ => json!({"assetID": key, "temperature": temperature, "note": note}),
     };
     let mapping = Digest::of(MAPPING.as_bytes());
-    let arguments = arguments.into();
+    let arguments = Arguments::from_value(arguments.into()).unwrap();
     let payload = Payload { contract: contract.into(), function, arguments, mapping };
     let id = SourcePosition { partition: partition(), offset, output: 0 };
     let time_ms = 1_700_000_000_000 + i64::try_from(offset).unwrap() * 1_000;

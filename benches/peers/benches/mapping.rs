@@ -47,7 +47,7 @@ fn mapping() -> MappingSet {
 
 fn arguments(set: &MappingSet, event: &Event) -> Vec<u8> {
     let Outcome::Mapped(payloads) = set.evaluate(event) else { panic!("not mapped") };
-    payloads[0].arguments.to_bytes()
+    payloads[0].arguments.bytes().to_vec()
 }
 
 /// Reading, mapping, writing, and nothing else.

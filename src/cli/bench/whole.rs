@@ -15,7 +15,7 @@ use crate::pipeline::status::Stage as PipelineStage;
 use crate::timing::TimeCounts;
 
 /// Looks between two readings of the threads' times.
-const LOOKS_A_READING: u32 = 20;
+const LOOKS_A_READING: u32 = 100;
 
 /// How records go.
 #[derive(Debug, Clone, Copy)]

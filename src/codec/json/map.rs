@@ -1,7 +1,7 @@
 //! Objects: one sorted list of members.
 
 use super::value::{ABSENT, end, write_text};
-use super::{Text, Value};
+use super::{NUMBER_NAME, Text, Unreadable, Value};
 
 /// An object: members sorted by name, each name once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -182,15 +182,29 @@ impl<T: Into<Text>> FromIterator<(T, Value)> for Map {
 impl Map {
     /// Appends the canonical bytes.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        // Without bounds nothing is refused.
+        let _ = self.write::<false>(usize::MAX, bytes);
+    }
+
+    pub(super) fn write<const READABLE: bool>(
+        &self,
+        depth_left: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
+        let depth_left = depth_left.checked_sub(1).ok_or(Unreadable::TooDeep)?;
         let mut separator = b'{';
         for (name, value) in &self.members {
+            if READABLE && name == NUMBER_NAME {
+                return Err(Unreadable::ReservedName);
+            }
             bytes.push(separator);
             separator = b',';
             write_text(name, bytes);
             bytes.push(b':');
-            value.write_to(bytes);
+            value.write::<READABLE>(depth_left, bytes)?;
         }
         end(separator, b"{}", bytes);
+        Ok(())
     }
 }
 

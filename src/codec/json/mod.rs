@@ -22,7 +22,7 @@ mod value;
 pub use digits::Number;
 pub use map::{Iter, Map};
 pub(crate) use value::write_text;
-pub use value::{Text, Value};
+pub use value::{Text, Unreadable, Value};
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -412,6 +412,26 @@ mod tests {
         let error = parse(b"[1,\n\"\xff\"]").unwrap_err();
         assert_eq!((error.line, error.column, error.offset), (2, 2, 5));
         assert_eq!(error.to_string(), "the text is not UTF-8 (line 2, column 2)");
+    }
+
+    #[test]
+    fn what_is_written_as_readable_is_read() {
+        let nested = |depth| (0..depth).fold(Value::Null, |value, _| Value::Array(vec![value]));
+        let named = |name: &str| Value::Object(Map::from_iter([(name, nested(1))]));
+        for (value, expected) in [
+            (nested(MAX_JSON_DEPTH), Ok(())),
+            (nested(MAX_JSON_DEPTH + 1), Err(Unreadable::TooDeep)),
+            (named("a"), Ok(())),
+            (Value::Array(vec![named(NUMBER_NAME)]), Err(Unreadable::ReservedName)),
+        ] {
+            let mut bytes = Vec::new();
+            assert_eq!(value.write_readable(&mut bytes), expected);
+            if expected.is_ok() {
+                assert_eq!((&bytes, parse(&bytes)), (&value.to_bytes(), Ok(value)));
+            } else {
+                assert!(parse(&value.to_bytes()).is_err());
+            }
+        }
     }
 
     proptest! {

@@ -7,7 +7,8 @@ use std::fmt;
 
 use compact_str::CompactString;
 
-use super::{Map, Number};
+use super::{Map, NUMBER_NAME, Number};
+use crate::limits::MAX_JSON_DEPTH;
 
 /// A text: up to 24 bytes of it need no allocation.
 pub type Text = CompactString;
@@ -108,6 +109,25 @@ impl Value {
 
     /// Appends the canonical bytes: compact JSON, names sorted, the escapes of `serde_json`.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {
+        // Without bounds nothing is refused.
+        let _ = self.write::<false>(usize::MAX, bytes);
+    }
+
+    /// The same where [`super::parse`] takes the bytes back. What was read is so, what was computed or
+    /// put together need not be.
+    ///
+    /// # Errors
+    ///
+    /// Why it would not; some bytes are appended nevertheless.
+    pub fn write_readable(&self, bytes: &mut Vec<u8>) -> Result<(), Unreadable> {
+        self.write::<true>(MAX_JSON_DEPTH, bytes)
+    }
+
+    pub(super) fn write<const READABLE: bool>(
+        &self,
+        depth_left: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Unreadable> {
         match self {
             Self::Null => bytes.extend_from_slice(b"null"),
             Self::Bool(true) => bytes.extend_from_slice(b"true"),
@@ -115,16 +135,18 @@ impl Value {
             Self::Number(number) => bytes.extend_from_slice(number.as_str().as_bytes()),
             Self::String(text) => write_text(text, bytes),
             Self::Array(elements) => {
+                let depth_left = depth_left.checked_sub(1).ok_or(Unreadable::TooDeep)?;
                 let mut separator = b'[';
                 for element in elements {
                     bytes.push(separator);
                     separator = b',';
-                    element.write_to(bytes);
+                    element.write::<READABLE>(depth_left, bytes)?;
                 }
                 end(separator, b"[]", bytes);
             }
-            Self::Object(map) => map.write_to(bytes),
+            Self::Object(map) => map.write::<READABLE>(depth_left, bytes)?,
         }
+        Ok(())
     }
 
     /// The canonical bytes.
@@ -134,6 +156,17 @@ impl Value {
         self.write_to(&mut bytes);
         bytes
     }
+}
+
+/// Why no reader takes the bytes of a value back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Nested deeper than [`MAX_JSON_DEPTH`].
+    #[error("nested deeper than {MAX_JSON_DEPTH}")]
+    TooDeep,
+    /// An object has the name that `serde_json` keeps for itself.
+    #[error("an object has the reserved name `{NUMBER_NAME}`")]
+    ReservedName,
 }
 
 /// Closes an array or object; one that had no element is opened first.
