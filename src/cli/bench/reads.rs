@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
@@ -14,8 +15,26 @@ const ASSETS: usize = 100;
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Asks an endpoint while something else is done; how long each answer took, in order of length.
+pub(super) fn meanwhile(
+    endpoint: Option<SocketAddr>,
+    contract: &str,
+    work: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Duration>> {
+    let done = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let read = |address| scope.spawn(move || read_until(address, contract, done));
+        let reading = endpoint.map(read);
+        let result = work();
+        done.store(true, Ordering::SeqCst);
+        let read = reading.map(ScopedJoinHandle::join).transpose();
+        let read = read.map_err(|_| anyhow::anyhow!("the reader failed"))?.transpose()?;
+        result.map(|()| read.unwrap_or_default())
+    })
+}
+
 /// How long each answer took, until it is told to stop.
-pub(super) fn read_until(
+fn read_until(
     address: SocketAddr,
     contract: &str,
     stop: &AtomicBool,

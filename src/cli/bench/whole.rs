@@ -1,17 +1,19 @@
 //! The whole way: the ordinary service, fed by an embedded broker.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::app;
+use crate::app::Running;
 use crate::app::demo::{Feeding, consumed_by};
 use crate::cli::bench::process::{ThreadTimes, peak_resident_mib};
 use crate::cli::bench::report::Quantiles;
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
 use crate::cli::bench::{BenchArgs, Set, feed, float, reads, set};
+use crate::clock::Clock;
 use crate::ledger::LedgerReader;
-use crate::pipeline::status::Stage as PipelineStage;
+use crate::pipeline::status::{Stage as PipelineStage, Status};
+use crate::state::World;
 use crate::timing::TimeCounts;
 
 /// Looks between two readings of the threads' times.
@@ -55,65 +57,94 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
     let goal = load.records;
     let feeding = feed((&stage, load), consumed_by(reader.clone()), clock.clone())?;
     let running = opened.start()?;
-    let mut timer = Timer::new(&*clock, way.warm_up);
-    let (mut before, mut times) = (ThreadTimes::default(), ThreadTimes::default());
-    let mut receipts_before = TimeCounts::default();
-    let done = AtomicBool::new(false);
-    let read = std::thread::scope(|scope| {
-        let done = &done;
-        let reading =
-            endpoint.map(|address| scope.spawn(move || reads::read_until(address, contract, done)));
-        let mut looks = 0_u32;
-        // A record counts once its block is durable and the state has taken it in.
-        let result = loop {
-            let records = world.totals().records;
-            if records >= goal || running.is_finished() {
-                break Ok(());
-            }
-            match timer.seen(records, &*clock) {
-                Ok(true) => {
-                    before = ThreadTimes::read();
-                    receipts_before = status.receipts();
-                }
-                Ok(false) => {}
-                Err(error) => break Err(error),
-            }
-            looks += 1;
-            if looks.is_multiple_of(LOOKS_A_READING) {
-                times.grow(ThreadTimes::read());
-            }
-            std::thread::sleep(LOOK_EVERY);
-        };
-        done.store(true, Ordering::SeqCst);
-        let read = reading.map(|thread| thread.join()).transpose();
-        let read = read.map_err(|_| anyhow::anyhow!("the reader failed"))?.transpose()?;
-        result.map(|()| read.unwrap_or_default())
-    })?;
-    let records = world.totals().records;
-    timer.seen(records, &*clock)?;
-    let rate = timer.rate(records, &*clock);
-    times.grow(ThreadTimes::read());
-    let threads_us = times.since(&before, timer.counted(records));
+    let mut watch = Watch {
+        timer: Timer::new(&*clock, way.warm_up),
+        clock: &*clock,
+        world: &world,
+        status: &status,
+        before: ThreadTimes::default(),
+        times: ThreadTimes::default(),
+        receipts_before: TimeCounts::default(),
+    };
+    let read = reads::meanwhile(endpoint, contract, || watch.until(goal, &running))?;
+    let seen = watch.end()?;
     stop.ask();
     feeding.map_or(Ok(()), Feeding::end)?;
     running.wait()?;
     let counts = reader.counts();
     tracing::debug!(root = %reader.head().tree_root, "measured");
-    let per_event = |time: Duration| time.as_secs_f64() * 1e6 / float(records.max(1));
+    let per_event = |time: Duration| time.as_secs_f64() * 1e6 / float(seen.records.max(1));
     Ok(Whole {
-        rate,
+        rate: seen.rate,
         partitions: stage.partitions,
-        ends: timer.ends(),
-        threads_us,
+        ends: seen.ends,
+        threads_us: seen.threads_us,
         stages_us: PipelineStage::ALL
             .into_iter()
             .filter(|stage| *stage != PipelineStage::Poll)
             .map(|stage| (stage.name(), per_event(status.stage(stage).1)))
             .collect(),
-        receipt_ms: Quantiles::of(&status.receipts().since(&receipts_before)),
+        receipt_ms: Quantiles::of(&status.receipts().since(&seen.receipts_before)),
         read_ms: (reads::quantile_ms(&read, 500), reads::quantile_ms(&read, 990)),
-        log_bytes_per_event: float(counts.bytes) / float(records.max(1)),
+        log_bytes_per_event: float(counts.bytes) / float(seen.records.max(1)),
         blocks_per_commit: usize::try_from(counts.blocks / counts.commits.max(1)).unwrap_or(1),
         resident_mib: peak_resident_mib(),
     })
+}
+
+/// Looks at a service at work.
+struct Watch<'a> {
+    timer: Timer,
+    clock: &'a dyn Clock,
+    world: &'a World,
+    status: &'a Status,
+    /// Times of the threads at the end of the warm-up, and newest ones.
+    before: ThreadTimes,
+    times: ThreadTimes,
+    receipts_before: TimeCounts,
+}
+
+/// What a [`Watch`] saw.
+struct Seen {
+    records: u64,
+    rate: f64,
+    ends: Option<(f64, f64)>,
+    threads_us: Vec<(String, f64)>,
+    receipts_before: TimeCounts,
+}
+
+impl Watch<'_> {
+    /// Looks until so many records count: their blocks are durable and the state has taken them in.
+    fn until(&mut self, goal: u64, running: &Running) -> anyhow::Result<()> {
+        let mut looks = 0_u32;
+        loop {
+            let records = self.world.totals().records;
+            if records >= goal || running.is_finished() {
+                return Ok(());
+            }
+            if self.timer.seen(records, self.clock)? {
+                self.before = ThreadTimes::read();
+                self.receipts_before = self.status.receipts();
+            }
+            looks += 1;
+            if looks.is_multiple_of(LOOKS_A_READING) {
+                self.times.grow(ThreadTimes::read());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn end(mut self) -> anyhow::Result<Seen> {
+        let records = self.world.totals().records;
+        self.timer.seen(records, self.clock)?;
+        let rate = self.timer.rate(records, self.clock);
+        self.times.grow(ThreadTimes::read());
+        Ok(Seen {
+            records,
+            rate,
+            ends: self.timer.ends(),
+            threads_us: self.times.since(&self.before, self.timer.counted(records)),
+            receipts_before: self.receipts_before,
+        })
+    }
 }
