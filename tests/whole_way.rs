@@ -142,3 +142,15 @@ fn every_transaction_may_have_a_signature_of_its_own() {
     assert_eq!(seals.count(), count);
     assert!(blocks.len() < count, "and yet several a block");
 }
+
+#[test]
+fn every_record_counts_once_in_the_times_to_receipts() {
+    let site = Site::new();
+    std::fs::write(site.path().join("records.jsonl"), records::lines(1, 0..200)).unwrap();
+    let deployment = site.configure("ledger", "file: { path: records.jsonl }");
+    let config = ledgerline::config::load(&deployment.config).config.unwrap();
+    let opened = ledgerline::app::open(config, &mut |_, _, _| {}).unwrap();
+    let status = opened.status.clone();
+    opened.start().unwrap().wait().unwrap();
+    assert_eq!(status.receipts().counts.iter().sum::<u64>(), 200);
+}

@@ -67,7 +67,7 @@ impl WriteLoop {
             receipts.look(&self.status);
         }
         self.append(&mut gathering, &mut receipts)?;
-        receipts.wait(&self.status)
+        receipts.wait(&*self.clock, &self.status)
     }
 
     fn wait(&self, gathering: &Gathering) -> Duration {
@@ -134,9 +134,10 @@ impl Receipts {
     }
 
     /// Waits for all of them. They come in order, so the newest speaks for all.
-    fn wait(mut self, status: &Status) -> Result<(), LedgerError> {
-        let newest = self.0.pop_back();
-        newest.map_or(Ok(()), |newest| newest.pending.wait().map(|_| ()))?;
+    fn wait(mut self, clock: &dyn Clock, status: &Status) -> Result<(), LedgerError> {
+        let Some(Awaited { pending, polled, records }) = self.0.pop_back() else { return Ok(()) };
+        pending.wait()?;
+        status.observe_receipts(clock.monotonic().saturating_sub(polled), records);
         self.look(status);
         Ok(())
     }
