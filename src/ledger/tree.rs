@@ -2,9 +2,10 @@
 //!
 //! Two shapes of the same tree: a [`Frontier`] is what the one writer needs to give the next root, a
 //! [`Tree`] is what readers need for proofs and tiles at any size up to the present one. A tree keeps
-//! only the hashes of full 256-leaf tiles, the levels above them and the leaf hashes of the last,
-//! incomplete tile: a quarter of a byte for each entry. Leaf hashes inside full tiles come from a
-//! [`LeafSource`] when they are asked for and are checked against the kept hash of their tile.
+//! only the hashes of full 256-leaf tiles, of full tiles of such tiles and so on, and the leaf hashes of
+//! the last, incomplete tile: an eighth of a byte for each entry. Levels between them are computed
+//! when they are asked for. Leaf hashes inside full tiles come from a [`LeafSource`] and are checked
+//! against the kept hash of their tile.
 //!
 //! Nothing here reads a file or decides what a leaf is.
 
@@ -116,7 +117,7 @@ pub struct Tree {
 
 #[derive(Debug, Default)]
 struct Nodes {
-    /// `levels[i]` holds the hashes of all full subtrees of 2^(8+i) leaves.
+    /// `levels[i]` holds the hashes of all full subtrees of 2^(8 + 8i) leaves.
     levels: Vec<Vec<Digest>>,
     /// Leaf hashes behind the last full tile: fewer than 256.
     tail: Vec<Digest>,
@@ -139,7 +140,7 @@ impl Nodes {
         }
     }
 
-    /// Adds a full tile's hash and joins pairs upwards.
+    /// Adds a full tile's hash and joins full tiles of hashes upwards.
     fn append_node(&mut self, mut hash: Digest) {
         for level in 0.. {
             if self.levels.len() == level {
@@ -147,12 +148,10 @@ impl Nodes {
             }
             let hashes = &mut self.levels[level];
             hashes.push(hash);
-            match hashes.as_slice() {
-                [.., left, right] if hashes.len().is_multiple_of(2) => {
-                    hash = node_hash(left, right)
-                }
-                _ => return,
+            if !hashes.len().is_multiple_of(TILE_LEAVES) {
+                return;
             }
+            hash = merkle_root(hashes[hashes.len() - TILE_LEAVES..].to_vec());
         }
     }
 
@@ -160,7 +159,11 @@ impl Nodes {
     fn node(&self, level: u8, index: u64) -> Option<Digest> {
         let at = usize::try_from(index).ok()?;
         if let Some(above) = level.checked_sub(TILE_HEIGHT) {
-            return self.levels.get(usize::from(above))?.get(at).copied();
+            let hashes = self.levels.get(usize::from(above / TILE_HEIGHT))?;
+            let width = 1_usize << (above % TILE_HEIGHT);
+            let first = at.checked_mul(width)?;
+            let below = hashes.get(first..first.checked_add(width)?)?;
+            return Some(merkle_root(below.to_vec()));
         }
         let first = (index << level).checked_sub(self.full_tiles() * TILE_WIDTH)?;
         let first = usize::try_from(first).ok()?;
@@ -564,6 +567,10 @@ mod tests {
         // 66,000 leaves reach level 2 of the tiles.
         let leaves = leaves(66_000);
         let tree = tree_of(&leaves);
+        for size in [256, 40_000, 65_535, 65_536, 66_000] {
+            let root = naive_root(&leaves.0[..size]);
+            assert_eq!(tree.root_at(size as u64, &leaves).unwrap(), root, "at {size}");
+        }
         let mut level_hashes = leaves.0.clone();
         for level in 0..3 {
             for (index, expected) in level_hashes.chunks(TILE_LEAVES).enumerate() {

@@ -1,5 +1,6 @@
 //! What is kept in memory of a block log: where each block stands, which records it covers, the
-//! definitions, and the newest blocks themselves. All of it is a fold over the log.
+//! definitions, and the newest blocks themselves. All of it is a fold over the log. A block takes some
+//! five bytes here, and two for each partition that it has records of.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use crate::event::SourcePartition;
 use crate::ledger::block::BlockOutline;
 use crate::ledger::embedded::keys::KeyRegistry;
 use crate::ledger::embedded::log::{Location, Segment};
+use crate::ledger::embedded::rising::Rising;
 use crate::ledger::{Block, Definition, Entry, Head, Progress};
 
 /// Newest blocks kept decoded: followers and pages ask for them again and again.
@@ -19,12 +21,11 @@ const RECENT_BLOCKS: usize = 32;
 pub struct Index {
     /// Segment files in order.
     pub segments: Vec<Segment>,
-    /// Each block's place and first entry.
-    blocks: Vec<(Location, u64)>,
-    /// Per partition, rising: next offset before a block, and the block.
+    /// Each block's first entry and its place: segment and offset.
+    blocks: Rising<3>,
     partitions: BTreeMap<SourcePartition, PartitionIndex>,
-    /// Numbers of blocks with dead letters, rising.
-    dead_letter_blocks: Vec<u64>,
+    /// Numbers of blocks with dead letters.
+    dead_letter_blocks: Rising<1>,
     /// Definitions with their entry index.
     pub definitions: Vec<(u64, Definition)>,
     /// Who may sign.
@@ -38,7 +39,8 @@ pub struct Index {
 #[derive(Debug, Default)]
 struct PartitionIndex {
     next: u64,
-    blocks: Vec<(u64, u64)>,
+    /// Next offset before a block, and the block.
+    blocks: Rising<2>,
 }
 
 /// What is wrong with a block that should be next.
@@ -78,7 +80,8 @@ impl Index {
     /// Where a block stands.
     #[must_use]
     pub fn location(&self, number: u64) -> Option<Location> {
-        self.blocks.get(usize::try_from(number).ok()?).map(|(location, _)| *location)
+        let [_, segment, offset] = self.blocks.get(usize::try_from(number).ok()?)?;
+        Some(Location { segment: u32::try_from(segment).ok()?, offset })
     }
 
     /// A block that is still in memory.
@@ -96,23 +99,20 @@ impl Index {
             return None;
         }
         // Blocks without entries share their first entry with the block behind them.
-        let behind = self.blocks.partition_point(|(_, first)| *first <= entry);
-        behind.checked_sub(1).map(|number| number as u64)
+        self.blocks.last_up_to(entry).map(|(number, _)| number as u64)
     }
 
     /// The block whose progress covers a record.
     #[must_use]
     pub fn block_of_record(&self, partition: &SourcePartition, offset: u64) -> Option<u64> {
         let index = self.partitions.get(partition).filter(|index| offset < index.next)?;
-        let behind = index.blocks.partition_point(|(from, _)| *from <= offset);
-        index.blocks.get(behind.checked_sub(1)?).map(|(_, block)| *block)
+        index.blocks.last_up_to(offset).map(|(_, [_, block])| block)
     }
 
     /// Numbers of blocks below `before` that hold dead letters, newest first.
     #[must_use]
     pub fn blocks_with_dead_letters(&self, before: u64, limit: usize) -> Vec<u64> {
-        let below = self.dead_letter_blocks.partition_point(|number| *number < before);
-        self.dead_letter_blocks[..below].iter().rev().take(limit).copied().collect()
+        self.dead_letter_blocks.below(before).map(|[number]| number).take(limit).collect()
     }
 
     /// Next offset of a partition.
@@ -173,16 +173,16 @@ impl Index {
     /// Takes in a block that [`Index::check`] let pass.
     pub fn push_outline(&mut self, outline: &BlockOutline, location: Location) {
         let header = &outline.header;
-        self.blocks.push((location, header.first_entry));
+        self.blocks.push([header.first_entry, u64::from(location.segment), location.offset]);
         for progress in &outline.records.progress {
             let index = self.partitions.entry(progress.partition.clone()).or_default();
             if progress.next > progress.from {
-                index.blocks.push((progress.from, header.number));
+                index.blocks.push([progress.from, header.number]);
             }
             index.next = progress.next;
         }
         if !outline.records.dead_letters.is_empty() {
-            self.dead_letter_blocks.push(header.number);
+            self.dead_letter_blocks.push([header.number]);
         }
         self.effects = header.effects;
         self.checkpoint = outline.checkpoint.clone();

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod log;
 mod open;
 mod pending;
+mod rising;
 mod shared;
 mod writer;
 
