@@ -158,6 +158,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_file_may_say_what_it_is_for_but_not_without_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.pem");
+        let signer = write_new_key_file(&path).unwrap();
+        let pem = fs::read_to_string(&path).unwrap();
+        let read_behind = |bytes: usize| {
+            fs::write(&path, format!("{}\n{pem}", "key of plant 1. ".repeat(bytes / 16))).unwrap();
+            read_key_file(&path).map(|signer| signer.id())
+        };
+        assert_eq!(read_behind(15_000).unwrap(), signer.id());
+        assert!(matches!(read_behind(20_000), Err(KeyError::NotAKey { .. })));
+    }
+
+    #[test]
     fn an_exposed_key_file_is_refused_with_its_mode() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ledger.pem");

@@ -144,3 +144,34 @@ pub fn merkle_root(mut level: Vec<Digest>) -> Digest {
     }
     level[0]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Arguments, Function, Payload};
+    use crate::codec::json::json;
+    use crate::event::{SourcePartition, SourcePosition};
+    use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
+    use crate::transaction::Transaction;
+
+    fn transaction() -> Encoded {
+        let payload = Payload {
+            contract: "machine".into(),
+            function: Function::Update,
+            arguments: Arguments::from_value(json!({"machineID": "M1"})).unwrap(),
+            mapping: Digest::default(),
+        };
+        let id = SourcePosition { partition: SourcePartition::new("t", 0), offset: 1, output: 0 };
+        Transaction::new(id, (0, String::new()), Digest::default(), payload).into()
+    }
+
+    #[test]
+    fn a_submission_has_one_transaction_at_least_and_as_many_as_the_limit_says() {
+        let signer = Signer::from_seed(&[7; 32]);
+        let of = |count| Submission::sign("l", &signer, vec![transaction(); count]).verify("l");
+        let most = MAX_SUBMISSION_TRANSACTIONS;
+        assert_eq!(of(0), Err(SubmissionError::Empty));
+        assert_eq!((of(1), of(most)), (Ok(()), Ok(())));
+        assert_eq!(of(most + 1), Err(SubmissionError::TooLarge(most + 1)));
+    }
+}
