@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use common::{assert_sound, program, succeed};
@@ -59,6 +60,9 @@ fn a_named_broker_is_filled_once_and_read() {
         assert!(report[rate].as_f64().unwrap() > 0.0, "{report}");
     }
     assert_sound(&folder.path().join("whole/ledger"));
+    let config = folder.path().join("whole/ledgerline.yaml");
+    assert!(std::fs::read_to_string(&config).unwrap().contains(r#"client.id: "bench""#));
+    assert_eq!(std::fs::metadata(&config).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(held(), RECORDS);
 
     let again = program(&arguments);

@@ -2,7 +2,10 @@
 //! and a folder with configuration, mappings and contracts. The service is the ordinary one, by the
 //! ordinary configuration file.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -190,12 +193,15 @@ fn write_new(path: &Path, text: &str) -> Result<(), AppError> {
     if path.exists() { Ok(()) } else { write(path, text) }
 }
 
+/// Writes a file that only its owner may read: the configuration may say how clients are let in.
 fn write(path: &Path, text: &str) -> Result<(), AppError> {
     let io = |error| AppError::Io { doing: "writing", path: path.to_owned(), error };
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(io)?;
     }
-    std::fs::write(path, text).map_err(io)
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(io)
 }
 
 /// Gives one record after the other, for the time it is told.
