@@ -104,3 +104,43 @@ impl Fingerprint {
         self.count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(names: &[String]) -> Fingerprint {
+        let mut fingerprint = Fingerprint::default();
+        names.iter().for_each(|name| fingerprint.add(&Member::of(name.as_bytes(), b"v")));
+        fingerprint
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_has_one_fingerprint_and_its_count(
+            names in proptest::collection::hash_set("[a-z]{1,8}", 1..20),
+            gone in any::<proptest::sample::Index>(),
+        ) {
+            let mut names: Vec<_> = names.into_iter().collect();
+            let mut fingerprint = of(&names);
+            prop_assert_eq!(fingerprint.count(), names.len() as u64);
+            let gone = names.remove(gone.index(names.len()));
+            prop_assert_ne!(fingerprint, of(&names));
+            fingerprint.remove(&Member::of(gone.as_bytes(), b"v"));
+            names.reverse();
+            prop_assert_eq!(fingerprint, of(&names));
+        }
+
+        #[test]
+        fn a_savepoint_comes_back(blocks: u64, entries: u64, block_hash: [u8; 32]) {
+            let block_hash = Digest(block_hash);
+            let fingerprint = of(&["a".to_owned()]);
+            let savepoint =
+                Savepoint { blocks, block_hash, entries, totals: Totals::default(), fingerprint };
+            let bytes = savepoint.encode();
+            prop_assert_eq!(Savepoint::decode(&bytes), Ok(savepoint));
+            prop_assert!(Savepoint::decode(&bytes[..bytes.len() - 1]).is_err());
+        }
+    }
+}
