@@ -25,6 +25,7 @@ use crate::cli::bench::profile::Profile;
 use crate::cli::bench::report::{Report, SignEach};
 use crate::cli::bench::whole::{Way, whole_way};
 use crate::cli::check::print_faults;
+use crate::cli::exit::UsageError;
 use crate::cli::output::note;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -90,15 +91,16 @@ fn property(text: &str) -> Result<(String, String), String> {
 
 /// Measures.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
+    if args.profile.is_some() {
+        Profile::check()?;
+    }
     let temporary = TemporaryFolder::new()?;
     let directory = args.directory.clone().unwrap_or_else(|| temporary.0.clone());
     if args.brokers.is_some() {
         if directory.join("whole/ledger").exists() {
-            bail!(
-                "{} holds a ledger of an earlier run, which has read the topic already: give \
-                 another --directory, or none",
-                directory.display()
-            );
+            let reason = "holds a ledger of an earlier run, which has read the topic already: give \
+                          another --directory, or none";
+            return Err(UsageError(format!("{} {reason}", directory.display())).into());
         }
         fill(args, temporary.0.join("fill"))?;
     }

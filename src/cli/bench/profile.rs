@@ -12,6 +12,8 @@ use inferno::collapse::perf::Folder;
 use inferno::flamegraph;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::cli::exit::UsageError;
+
 /// Samples a second of each processor.
 const FREQUENCY: &str = "199";
 /// Bytes of the stack that each sample keeps, of which its callers are found.
@@ -26,6 +28,15 @@ pub(super) struct Profile {
 }
 
 impl Profile {
+    /// Refuses where there is no profiler, before anything was measured.
+    pub(super) fn check() -> anyhow::Result<()> {
+        let needs = |error| {
+            UsageError(format!("--profile needs `perf` (Debian: linux-perf) in the path: {error}"))
+        };
+        Command::new("perf").arg("--version").output().map_err(needs)?;
+        Ok(())
+    }
+
     /// Looks at this process from now on; `samples` is a scratch file.
     pub(super) fn start(samples: PathBuf) -> anyhow::Result<Self> {
         let mut perf = Command::new("perf")
@@ -35,8 +46,7 @@ impl Profile {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .spawn()
-            .context("--profile needs `perf` (Debian: linux-perf) in the path")?;
+            .spawn()?;
         std::thread::sleep(REFUSAL);
         if perf.try_wait()?.is_some() {
             let said = perf.wait_with_output()?.stderr;
@@ -70,6 +80,8 @@ impl Profile {
             bail!("`perf` has no samples: {}", String::from_utf8_lossy(&ended.stderr).trim());
         }
         let mut options = flamegraph::Options::default();
+        // What perf weighs a sample of its clock by.
+        options.count_name = "ns".to_owned();
         options.title = "ledgerline bench: the whole way, by thread".to_owned();
         let file = File::create(out).with_context(|| format!("writing {}", out.display()))?;
         let mut file = BufWriter::new(file);
