@@ -220,7 +220,7 @@ impl GatedProducer {
                 }
                 match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::QueueFull) => Ok(Sent::Held),
-                    _ => Err(ProducerError(error.to_string())),
+                    _ => Err(failed(error)),
                 }
             }
         }
