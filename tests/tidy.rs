@@ -46,7 +46,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
     ("mimalloc", &["src/main.rs"]),
     ("regex", &["src/mapping/"]),
-    ("rustix", &["src/state/store.rs", "src/cli/bench/profile.rs"]),
+    ("rustix", &["src/disk/mod.rs", "src/cli/bench/profile.rs"]),
     ("sha2", &["src/codec/", "src/source/file.rs"]),
     ("sonic_rs", &["src/codec/json/quick.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),

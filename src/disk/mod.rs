@@ -84,6 +84,41 @@ pub trait DiskFile: Debug + Send {
     }
 }
 
+/// Room on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that this program may still write.
+    pub free_bytes: u64,
+    /// Bytes of the whole disk.
+    pub size_bytes: u64,
+}
+
+/// Room on the disk that holds a path. A local file system answers from memory.
+pub fn space(path: &Path) -> io::Result<Space> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(Space {
+        free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
+        size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
+    })
+}
+
+/// Replaces a small file by a rename that is never half done. The new file is durable before it
+/// takes the name: a crash of the machine would else leave an empty one.
+pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    match disk.remove(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = disk.create(new)?;
+    file.write_all_at(bytes, 0)?;
+    file.sync_all()?;
+    disk.rename(new, path)?;
+    disk.sync_directory(directory_of(path))
+}
+
 /// Reads a whole file, one of few bytes.
 pub fn read_whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;

@@ -193,10 +193,9 @@ impl Store {
     /// Refuses where the disk may not have space for so many bytes of changes.
     pub fn check_space(&self, bytes: u64) -> Result<(), StateError> {
         // Where the system cannot tell, the write itself will.
-        let Ok(disk) = rustix::fs::statvfs(&self.path) else { return Ok(()) };
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let Ok(space) = crate::disk::space(&self.path) else { return Ok(()) };
         // Each change stands in the store's log, and in pages that are written anew.
-        match free < MIN_STATE_SPACE_BYTES.saturating_add(bytes.saturating_mul(4)) {
+        match space.free_bytes < MIN_STATE_SPACE_BYTES.saturating_add(bytes.saturating_mul(4)) {
             true => Err(StateError::NoSpace { path: self.path.clone() }),
             false => Ok(()),
         }

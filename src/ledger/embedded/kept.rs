@@ -4,28 +4,15 @@
 use std::io;
 use std::path::Path;
 
-use crate::disk::{Disk, directory_of, read_whole};
+use crate::disk::{Disk, read_whole, replace};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::Shared;
 use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
 use crate::ledger::{LedgerError, LedgerReader};
 
-/// Keeps a signed checkpoint in a file, by a rename that is never half done. The new file is durable
-/// before it takes the name: a crash of the machine would else leave an empty checkpoint, which no
-/// ledger fits.
+/// Keeps a signed checkpoint in a file, whole at any time: no ledger fits an empty one.
 pub fn keep_checkpoint(disk: &dyn Disk, path: &Path, note: &str) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = Path::new(&new);
-    match disk.remove(new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = disk.create(new)?;
-    file.write_all_at(note.as_bytes(), 0)?;
-    file.sync_all()?;
-    disk.rename(new, path)?;
-    disk.sync_directory(directory_of(path))
+    replace(disk, path, note.as_bytes())
 }
 
 /// Compares the ledger with the checkpoint that is kept outside its directory.
