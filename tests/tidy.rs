@@ -28,7 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonpath_rust", &["src/mapping/jsonpath/"]),
     ("jsonschema", &["src/contract/schema.rs", "src/contract/schema_value.rs"]),
     ("libm", &["src/expression/", "src/fleet/", "src/fleet.rs"]),
-    ("prometheus", &["src/monitor/metrics.rs"]),
+    ("prometheus", &["src/monitor/metrics/families.rs"]),
     ("rdkafka", RDKAFKA),
     ("serde_saphyr", &["src/codec/"]),
     ("signed_note", &["src/ledger/"]),

@@ -2,34 +2,34 @@
 //! for. Base units, `_total` for what only grows. Labels come from closed lists and from the
 //! source's partitions, never from a device.
 
-use prometheus::TextEncoder;
-use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
-};
+mod families;
+mod verification;
+
+pub use verification::Verification;
+
+use std::error::Error;
 
 use crate::contract::InvalidCode;
+use crate::disk;
 use crate::event::Cause;
 use crate::ledger::LedgerReader;
+use crate::monitor::metrics::families::{Families, Value};
 use crate::monitor::service::{Service, seconds};
 use crate::pipeline::status::Stage;
 use crate::state::Projection;
-use crate::timing::{TIME_BUCKETS_US, TimeCounts};
 
 /// Content type of the text form.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All metrics of a service.
-pub fn to_text(service: &Service) -> Result<String, prometheus::Error> {
+pub fn to_text(service: &Service) -> Result<String, impl Error + use<>> {
     let mut families = Families::default();
     records(&mut families, service);
     source(&mut families, service);
     stages(&mut families, service);
     ledger(&mut families, service);
     state(&mut families, service);
-    // A family may be without values, such as the lag of a source that does not know its end. The
-    // encoder takes that for an error.
-    families.0.retain(|family| !family.get_metric().is_empty());
-    TextEncoder::new().encode_to_string(&families.0)
+    families.into_text()
 }
 
 /// What became of every record.
@@ -77,6 +77,9 @@ fn source(families: &mut Families, service: &Service) {
         .add(&[], service.status.stale_records());
     let ready = service.obstacles().is_empty();
     families.gauges("ledgerline_ready", "1 where records are taken in.").add(&[], u64::from(ready));
+    families
+        .gauges("ledgerline_uptime_seconds", "Time since this process started.")
+        .add(&[], Value(service.clock.monotonic().as_secs_f64()));
 }
 
 /// What each stage did and how long it took.
@@ -127,6 +130,22 @@ fn ledger(families: &mut Families, service: &Service) {
     families
         .gauges("ledgerline_commit_slowest_seconds", "The slowest group commit so far.")
         .add(&[], Value(counts.slowest.as_secs_f64()));
+    let health = ledger.health();
+    families
+        .gauges("ledgerline_halted", "1 where the writer stopped for good; the process ends then.")
+        .add(&[], u64::from(health.halted.is_some()));
+    families
+        .gauges("ledgerline_disk_full", "1 where the writer waits for space.")
+        .add(&[], u64::from(health.full.is_some()));
+    // Where the system cannot tell, there is no value, and no rule over it fires.
+    if let Ok(space) = disk::space(ledger.directory()) {
+        families
+            .gauges("ledgerline_disk_free_bytes", "Free bytes of the disk with the ledger.")
+            .add(&[], space.free_bytes);
+        families
+            .gauges("ledgerline_disk_size_bytes", "Bytes of the disk with the ledger.")
+            .add(&[], space.size_bytes);
+    }
 }
 
 /// The state that is folded from the log.
@@ -141,6 +160,9 @@ fn state(families: &mut Families, service: &Service) {
     families
         .gauges("ledgerline_state_blocks_behind", "Blocks that the state has not taken in.")
         .add(&[], service.blocks_behind());
+    families
+        .gauges("ledgerline_savepoint_blocks_behind", "Blocks that the newest savepoint lacks.")
+        .add(&[], service.savepoint_behind());
     let help = "Blocks whose dead letters were not copied to their topic.";
     if let Some(blocks) = service.copies_behind() {
         families.gauges("ledgerline_dead_letter_topic_blocks_behind", help).add(&[], blocks);
@@ -150,92 +172,5 @@ fn state(families: &mut Families, service: &Service) {
     for alert in service.queries.alert_counts() {
         let labels = [("contract", alert.contract.as_str()), ("alert", alert.alert.as_str())];
         alerts.add(&labels, alert.assets);
-    }
-}
-
-/// Microseconds of a second.
-const MICROS: f64 = 1_000_000.0;
-
-/// A number of a metric. Counts are exact up to 2⁵³.
-struct Value(f64);
-
-impl From<u64> for Value {
-    #[allow(clippy::cast_precision_loss)] // said above
-    fn from(count: u64) -> Self {
-        Self(count as f64)
-    }
-}
-
-/// Families in the order they are written.
-#[derive(Default)]
-struct Families(Vec<MetricFamily>);
-
-/// A family that takes values.
-struct Family<'a> {
-    family: &'a mut MetricFamily,
-}
-
-impl Families {
-    fn family(&mut self, name: &str, help: &str, kind: MetricType) -> Family<'_> {
-        let mut family = MetricFamily::default();
-        family.set_name(name.to_owned());
-        family.set_help(help.to_owned());
-        family.set_field_type(kind);
-        let at = self.0.len();
-        self.0.push(family);
-        Family { family: &mut self.0[at] }
-    }
-
-    fn counters(&mut self, name: &str, help: &str) -> Family<'_> {
-        self.family(name, help, MetricType::COUNTER)
-    }
-
-    fn gauges(&mut self, name: &str, help: &str) -> Family<'_> {
-        self.family(name, help, MetricType::GAUGE)
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, times: &TimeCounts) {
-        let mut cumulative = 0;
-        let mut buckets = Vec::new();
-        for (end_us, count) in TIME_BUCKETS_US.into_iter().zip(times.counts) {
-            cumulative += count;
-            // The encoder adds the endless bucket by itself.
-            if end_us < u64::MAX {
-                let mut bucket = Bucket::default();
-                bucket.set_upper_bound(Value::from(end_us).0 / MICROS);
-                bucket.set_cumulative_count(cumulative);
-                buckets.push(bucket);
-            }
-        }
-        let mut histogram = Histogram::default();
-        histogram.set_sample_count(cumulative);
-        histogram.set_sample_sum(times.sum.as_secs_f64());
-        histogram.set_bucket(buckets);
-        let mut metric = Metric::default();
-        metric.set_histogram(histogram);
-        self.family(name, help, MetricType::HISTOGRAM).family.mut_metric().push(metric);
-    }
-}
-
-impl Family<'_> {
-    fn add(&mut self, labels: &[(&str, &str)], value: impl Into<Value>) {
-        let pair = |(name, value): &(&str, &str)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value((*value).to_owned());
-            pair
-        };
-        let mut metric = Metric::from_label(labels.iter().map(pair).collect());
-        let Value(value) = value.into();
-        if self.family.get_field_type() == MetricType::COUNTER {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        } else {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
-        }
-        self.family.mut_metric().push(metric);
     }
 }

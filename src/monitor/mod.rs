@@ -19,6 +19,7 @@ pub mod service;
 pub mod views;
 
 pub use filter::{TransactionFilter, VerdictFilter};
+pub use metrics::Verification;
 pub use query::{Queries, QueryError};
 pub use server::{Endpoint, EndpointError};
 pub use service::Service;

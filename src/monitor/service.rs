@@ -160,6 +160,13 @@ impl Service {
         self.behind(self.queries.world())
     }
 
+    /// Blocks that the newest savepoint of the state lacks.
+    #[must_use]
+    pub fn savepoint_behind(&self) -> u64 {
+        let height = self.queries.ledger().head().height;
+        height.saturating_sub(self.queries.world().saved_blocks())
+    }
+
     /// Blocks whose dead letters were not copied yet; `None` where no topic takes them.
     #[must_use]
     pub fn copies_behind(&self) -> Option<u64> {

@@ -39,6 +39,8 @@ struct Layers {
     gathered: Overlay,
     writing: Arc<Overlay>,
     place: Savepoint,
+    /// Blocks that the newest savepoint holds.
+    saved_blocks: u64,
     alerts: ActiveAlerts,
 }
 
@@ -87,7 +89,9 @@ impl World {
                 (Found::Unusable(reason), Store::open(path)?)
             }
         };
-        let layers = RwLock::new(Layers { place, alerts, ..Layers::default() });
+        let saved_blocks = place.blocks;
+        let layers = Layers { place, saved_blocks, alerts, ..Layers::default() };
+        let layers = RwLock::new(layers);
         Ok((Self { path: path.to_owned(), layers, store, saving: Mutex::new(()) }, found))
     }
 
@@ -110,6 +114,12 @@ impl World {
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.read().place.totals.clone()
+    }
+
+    /// Blocks that the newest savepoint holds: a start after a crash takes in those behind it.
+    #[must_use]
+    pub fn saved_blocks(&self) -> u64 {
+        self.read().saved_blocks
     }
 
     fn stored(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
@@ -318,6 +328,7 @@ impl Projection for World {
         let mut layers = self.write();
         layers.writing = Arc::default();
         layers.place.fingerprint = place.fingerprint;
+        layers.saved_blocks = place.blocks;
         Ok(())
     }
 }
