@@ -250,6 +250,40 @@ fn verify_proves_that_a_log_extends_an_older_checkpoint() {
 }
 
 #[test]
+fn verify_leaves_its_outcome_for_prometheus() {
+    let project = filled();
+    let other = project.run(&["keygen", "other.pem", "--name", "example.com/test"]).exits(0).out;
+    let ledger = project.path("ledger").canonicalize().unwrap();
+    let value = |name: &str| {
+        let text = std::fs::read_to_string(project.path("l.prom")).unwrap();
+        let label = format!("ledgerline_verify_{name}{{directory=\"{}\"}} ", ledger.display());
+        text.lines().find_map(|line| line.strip_prefix(&label)).map(str::to_owned)
+    };
+    let some = |value: &str| Some(value.to_owned());
+    let verify =
+        |rest: &[&str]| project.run(&[&["verify", "ledger", "--metrics", "l.prom"], rest].concat());
+    verify(&[]).exits(0);
+    assert_eq!((value("ok"), value("problems")), (some("1"), some("0")));
+    assert_eq!(value("entries"), Some(ENTRIES.to_string()));
+    let first: f64 = value("time_seconds").unwrap().parse().unwrap();
+    assert!(first > 1.7e9, "{first}");
+    // In place of the one before.
+    verify(&["--key", other.trim()]).exits(65);
+    assert_eq!(value("ok"), some("0"));
+    assert!(value("problems").is_some_and(|problems| problems != "0"));
+    // What could not be read is not verified.
+    verify(&["--from-checkpoint", "absent"]).exits(66);
+    assert_eq!((value("ok"), value("problems")), (some("0"), None));
+    assert!(!project.path("l.prom.new").exists(), "nothing half done is left");
+    // A file that cannot be written does not hide what is wrong with the ledger.
+    let nowhere = ["verify", "ledger", "--metrics", "absent/l.prom"];
+    let ended = project.run(&nowhere).exits(66);
+    assert!(ended.out.ends_with("verified\n") && ended.err.contains("absent/l.prom"), "{ended:?}");
+    let wrong = project.run(&[&nowhere[..], &["--key", other.trim()]].concat()).exits(65);
+    assert!(wrong.err.contains("absent/l.prom"), "{wrong:?}");
+}
+
+#[test]
 fn damage_is_told_by_verify_and_stops_all_else() {
     let project = filled();
     let name = "ledger/log/blocks-00000000000000000000.log";

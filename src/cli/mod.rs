@@ -126,7 +126,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Run(args) => run::run(&args.config),
         Command::Check(args) => check::check(&args.config),
         Command::Test(args) => check::test(&args),
-        Command::Verify(args) => verify::verify(args),
+        Command::Verify(args) => verify::verify(&args),
         Command::Rebuild(args) => verify::rebuild(&args.ledger),
         Command::Export(args) => verify::export(&args),
         Command::Keygen(args) => verify::keygen(&args),

@@ -9,14 +9,16 @@ use clap::Args;
 use crate::app::{AppError, offline};
 use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
-use crate::cli::output::{Progress, grouped, line, safe};
+use crate::cli::output::{Progress, grouped, line, note, safe};
+use crate::clock::{Clock, SystemClock};
+use crate::disk::{SystemDisk, replace};
 use crate::ledger::LedgerReader;
 use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
 use crate::ledger::embedded::Shared;
 use crate::ledger::tiles::TilePath;
 use crate::limits::TILE_WIDTH;
 use crate::monitor::views::{DefinitionView, TransactionView};
-use crate::monitor::{Queries, json};
+use crate::monitor::{Queries, Verification, json};
 use crate::state::history::Found;
 use crate::verify::{Report, Request};
 
@@ -33,6 +35,10 @@ pub struct VerifyArgs {
     /// it (`name+number+key`). Without it the first block's own key is taken and printed.
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+    /// Write the outcome into this file (`*.prom`) for the textfile collector of Prometheus' node
+    /// exporter, also where the verification fails.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
 }
 
 /// Arguments of `export`.
@@ -58,7 +64,26 @@ pub struct KeygenArgs {
 }
 
 /// Verifies a ledger.
-pub fn verify(args: VerifyArgs) -> anyhow::Result<ExitStatus> {
+pub fn verify(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
+    let clock = SystemClock::new();
+    let verified = verified(args);
+    let written = match &args.metrics {
+        Some(path) => write_metrics(path, args, verified.as_ref().ok(), &clock),
+        None => Ok(()),
+    };
+    let is_sound = verified.as_ref().is_ok_and(Report::is_sound);
+    if let (false, Err(error)) = (is_sound, &written) {
+        // It must not stand in front of what is wrong with the ledger.
+        note(format!("ledgerline: {error:#}"));
+    }
+    print_report(&verified?)?;
+    if !is_sound {
+        return Ok(ExitStatus::Data);
+    }
+    written.map(|()| ExitStatus::Ok)
+}
+
+fn verified(args: &VerifyArgs) -> anyhow::Result<Report> {
     let from_checkpoint = match &args.from_checkpoint {
         Some(path) => Some(std::fs::read(path).map_err(|error| AppError::Io {
             doing: "reading the older checkpoint",
@@ -75,13 +100,30 @@ pub fn verify(args: VerifyArgs) -> anyhow::Result<ExitStatus> {
         }
         None => (None, None),
     };
-    let request = Request { directory: args.ledger, from_checkpoint, expected_key, expected_name };
+    let directory = args.ledger.clone();
+    let request = Request { directory, from_checkpoint, expected_key, expected_name };
     let mut progress = Progress::new();
     let observe = &mut |done, all| progress.show("verifying", done, all);
-    let report = crate::verify::verify(&request, observe).map_err(AppError::from)?;
-    drop(progress);
-    print_report(&report)?;
-    Ok(if report.is_sound() { ExitStatus::Ok } else { ExitStatus::Data })
+    Ok(crate::verify::verify(&request, observe).map_err(AppError::from)?)
+}
+
+fn write_metrics(
+    path: &Path,
+    args: &VerifyArgs,
+    report: Option<&Report>,
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
+    // The same ledger has the same label, wherever it is asked from.
+    let directory = args.ledger.canonicalize().unwrap_or_else(|_| args.ledger.clone());
+    let (ended_ms, took) = (clock.now_ms(), clock.monotonic());
+    let verification = Verification { directory: &directory, report, ended_ms, took };
+    let text = verification.to_text().context("writing the metrics")?;
+    replace(&SystemDisk, path, text.as_bytes()).map_err(|error| AppError::Io {
+        doing: "writing the metrics into",
+        path: path.to_owned(),
+        error,
+    })?;
+    Ok(())
 }
 
 /// Prints what a verification found.
