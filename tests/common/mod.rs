@@ -164,6 +164,25 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     panic!("it never came to this: {what}");
 }
 
+/// A program that is not ours, if it is there.
+pub fn found(name: &str) -> Option<Command> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders).any(|folder| folder.join(name).is_file());
+    found.then(|| Command::new(name))
+}
+
+/// The same. Where it is not, the test that asks for it is skipped, but with `LEDGERLINE_MUST_RUN`
+/// set it fails.
+pub fn outside(name: &str) -> Option<Command> {
+    let found = found(name);
+    if found.is_none() {
+        let must_run = std::env::var_os("LEDGERLINE_MUST_RUN").is_some();
+        assert!(!must_run, "{name} is absent, and LEDGERLINE_MUST_RUN is set");
+        println!("skipped: {name} is not installed here");
+    }
+    found
+}
+
 /// Runs the program to its end.
 pub fn program(arguments: &[&str]) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()

@@ -11,6 +11,20 @@ use serde_json::Value;
 
 use super::{Deployment, PROGRAM, until};
 
+/// Status code and body of a page; `None` where nobody answers.
+pub fn get(address: SocketAddr, path: &str) -> Option<(u16, Value)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    // An answer to HTTP/1.0 does not come in chunks.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let code = head.split(' ').nth(1)?.parse().ok()?;
+    Some((code, serde_json::from_str(body).unwrap_or_else(|_| body.into())))
+}
+
 /// A child process that is killed when its value goes.
 pub struct Service {
     child: Child,
@@ -87,7 +101,7 @@ impl Service {
     }
 
     /// The endpoint's address, once it is told.
-    fn endpoint(&self) -> Option<SocketAddr> {
+    pub fn endpoint(&self) -> Option<SocketAddr> {
         let log = self.log();
         let running = log.lines().find_map(|line| {
             let line: Value = serde_json::from_str(line).ok()?;
@@ -98,16 +112,7 @@ impl Service {
 
     /// Status code and body of a page; `None` where the endpoint does not answer.
     pub fn get(&self, path: &str) -> Option<(u16, Value)> {
-        let mut stream = TcpStream::connect(self.endpoint()?).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        let code = head.split(' ').nth(1)?.parse().ok()?;
-        Some((code, serde_json::from_str(body).unwrap_or_else(|_| body.into())))
+        get(self.endpoint()?, path)
     }
 
     /// `/api/v1/status`.
