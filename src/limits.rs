@@ -170,6 +170,20 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection is kept; a client that reads slowly is cut off then.
 pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
+/// Changed fields that a page shows of one write.
+pub const MAX_SHOWN_CHANGES: usize = 200;
+/// Samples for charts that are kept: ten minutes.
+pub const MAX_SAMPLES: usize = 300;
+/// Streams of events that are open at a time; more are answered with 503.
+pub const MAX_STREAMS: usize = 64;
+/// Streams that read a block at the same time: a part of [`MAX_REQUESTS`].
+pub const MAX_STREAM_READS: usize = 4;
+/// Events of a stream that wait for a slow reader. Full: the stream reads no further block.
+pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
+/// How long a stream is kept; its reader then comes back and goes on where it was.
+pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
+/// Changes of an asset that time travel walks back over at a time.
+pub const MAX_WALKED_CHANGES: usize = 2_000;
 /// How long a stop waits for requests that are being answered.
 pub const ENDPOINT_STOP: Duration = Duration::from_secs(3);
 

@@ -34,6 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("signed_note", &["src/ledger/"]),
     ("sled", &["src/state/store.rs"]),
     ("tlog_tiles", &["src/ledger/"]),
+    ("tokio_stream", &["src/monitor/stream.rs"]),
     ("tokio", &["src/monitor/", "src/cli/run.rs"]),
     ("tracing_subscriber", &["src/cli/output.rs"]),
     // Small libraries that do one job for a few parts.
@@ -44,7 +45,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/monitor/"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
+    ("maud", &["src/monitor/ui/"]),
     ("mimalloc", &["src/main.rs"]),
+    ("percent_encoding", &["src/monitor/"]),
+    ("plotters", &["src/monitor/ui/chart.rs"]),
     ("regex", &["src/mapping/"]),
     ("rustix", &["src/disk/mod.rs", "src/cli/bench/profile.rs"]),
     ("sha2", &["src/codec/", "src/source/file.rs"]),

@@ -27,7 +27,7 @@ use ledgerline::ledger::{
 };
 use ledgerline::state::STATE_DIRECTORY;
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash};
-use ledgerline::verify::{Report, Request, verify};
+use ledgerline::verify::{Before, Report, Request, one_block, verify};
 
 const WORKS: u64 = 8;
 /// Number of the block that is forged: one with records, with others in front and behind.
@@ -408,6 +408,42 @@ fn the_forger_of_these_tests_leaves_an_honest_ledger_sound() {
         assert_eq!(blocks, honest);
         write_blocks(folder.path(), &blocks);
         assert_sound(folder.path());
+    }
+}
+
+/// Whether a block holds by itself, behind these.
+fn holds_behind(front: &[Block], block: &Block) -> bool {
+    let mut frontier = Frontier::new();
+    for entry in front.iter().flat_map(|block| &block.entries) {
+        frontier.append(leaf_hash(&leaf_bytes(&entry.to_bytes())));
+    }
+    let definitions = front.iter().flat_map(|block| &block.entries).filter_map(Entry::definition);
+    let header = front.last().map(|block| &block.header);
+    let steps = one_block(block, Before { header, frontier, definitions: definitions.collect() });
+    steps.iter().all(|step| step.holds)
+}
+
+#[test]
+fn a_block_by_itself_holds_only_as_it_was_made() {
+    let honest = blocks(made().path());
+    for (at, block) in honest.iter().enumerate() {
+        assert!(holds_behind(&honest[..at], block), "block {at}");
+        if at > 0 {
+            assert!(!holds_behind(&honest[..at - 1], block), "block {at} at another place");
+        }
+    }
+    let mut random = Random(seed());
+    let made = made();
+    let segment = std::fs::read(&segments(made.path())[0]).unwrap();
+    for _ in 0..400 {
+        let frames = frames(&segment);
+        let number = random.below(frames.len());
+        let mut payload = frames[number].payload.clone();
+        let at = random.below(payload.len());
+        payload[at] ^= 1 << random.below(8);
+        if let Ok(changed) = Block::decode(&payload) {
+            assert!(!holds_behind(&honest[..number], &changed), "byte {at} of block {number}");
+        }
     }
 }
 

@@ -13,13 +13,14 @@ use crate::app::demo::{Brokers, FLEET, Feeding, Load, Senders, Setting, consumed
 use crate::app::offline::TemporaryFolder;
 use crate::app::{self, AppError, Opened};
 use crate::cli::check::print_faults;
-use crate::cli::output::{grouped, line};
+use crate::cli::output::line;
 use crate::cli::run::{wait, watch_signals};
 use crate::cli::verify::print_report;
 use crate::cli::{ExitStatus, output};
 use crate::fleet::FleetSize;
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::Shared;
+use crate::monitor::views::grouped;
 use crate::pipeline::Stop;
 use crate::state::World;
 use crate::verify::Request;

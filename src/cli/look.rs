@@ -204,7 +204,7 @@ pub fn dead_letters(args: &DeadLetterArgs) -> anyhow::Result<ExitStatus> {
     match &args.command {
         DeadLetterCommand::List { look: args, limit } => {
             let looking = look(&args.ledger)?;
-            let page = looking.queries.dead_letters(None, (*limit).min(MAX_PAGE_ITEMS))?;
+            let page = looking.queries.dead_letters(None, None, (*limit).min(MAX_PAGE_ITEMS))?;
             list(&page, args.json, |view| {
                 let fields = ["time", "id", "cause", "place", "message"];
                 fields.map(|field| text_of(&view[field])).join("  ")

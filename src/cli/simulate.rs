@@ -7,7 +7,8 @@ use clap::Args;
 
 use crate::app::offline::TemporaryFolder;
 use crate::cli::ExitStatus;
-use crate::cli::output::{Progress, grouped, line};
+use crate::cli::output::{Progress, line};
+use crate::monitor::views::grouped;
 use crate::simulation::{Hunted, hunt};
 
 /// Arguments of `simulate`.

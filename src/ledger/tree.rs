@@ -4,8 +4,7 @@
 //! [`Tree`] is what readers need for proofs and tiles at any size up to the present one. A tree keeps
 //! only the hashes of full 256-leaf tiles, of full tiles of such tiles and so on, and the leaf hashes of
 //! the last, incomplete tile: an eighth of a byte for each entry. Levels between them are computed
-//! when they are asked for. Leaf hashes inside full tiles come from a [`LeafSource`] and are checked
-//! against the kept hash of their tile.
+//! when they are asked for. Leaf hashes of full tiles come from a [`LeafSource`] and are checked.
 //!
 //! Nothing here reads a file or decides what a leaf is.
 
@@ -206,6 +205,19 @@ impl Tree {
             .map(|hashes| hashes.first().copied().unwrap_or_default())
     }
 
+    /// The right edge of the first `size` leaves, from which roots behind it follow.
+    pub fn frontier_at<S: LeafSource>(
+        &self,
+        size: u64,
+        leaves: &S,
+    ) -> Result<Frontier, TreeError<S::Error>> {
+        self.within(size <= self.size(), || format!("right edge at size {size}"))?;
+        // All in front of a subtree is larger than it, so its index follows from the bits above.
+        let levels = (0..64_u8).rev().filter(|level| size >> level & 1 == 1);
+        let coordinates: Vec<_> = levels.map(|level| (level, (size >> level) - 1)).collect();
+        Ok(Frontier { size, subtrees: self.hashes(&coordinates, leaves)? })
+    }
+
     /// The proof that leaf `index` is in the tree of the first `size` leaves: RFC 6962 section
     /// 2.1.1, the lowest level first.
     pub fn inclusion_proof<S: LeafSource>(
@@ -299,7 +311,7 @@ impl Tree {
         coordinates.iter().zip(kept).map(resolve).collect()
     }
 
-    /// Runs a function of the library over this tree's hashes.
+    /// Runs a function of the library.
     fn read<S: LeafSource>(
         &self,
         leaves: &S,
@@ -408,6 +420,20 @@ mod tests {
 
     fn leaves(count: usize) -> Leaves {
         Leaves((0..count).map(|i| leaf_hash(format!("leaf {i}").as_bytes())).collect())
+    }
+
+    #[test]
+    fn the_right_edge_of_any_size_is_that_of_appending() {
+        let leaves = leaves(1_100);
+        let tree = tree_of(&leaves);
+        let mut appended = Frontier::new();
+        for size in 0..=1_100_u64 {
+            assert_eq!(tree.frontier_at(size, &leaves).unwrap(), appended, "{size}");
+            if let Some(leaf) = leaves.0.get(usize::try_from(size).unwrap()) {
+                appended.append(*leaf);
+            }
+        }
+        assert!(tree.frontier_at(1_101, &leaves).is_err());
     }
 
     fn tree_of(leaves: &Leaves) -> Tree {

@@ -13,6 +13,10 @@ pub struct TransactionFilter {
     pub contract: Option<String>,
     /// `valid`, `invalid` or the name of a reason.
     pub verdict: Option<VerdictFilter>,
+    /// Only of blocks made at this time or later, in milliseconds since 1970.
+    pub since_ms: Option<i64>,
+    /// Only of blocks made before this time.
+    pub until_ms: Option<i64>,
 }
 
 /// Which verdicts a search gives.

@@ -1,52 +1,39 @@
 //! Routes of the endpoint. Each handler reads its parameters, asks [`Queries`](super::Queries) on a
 //! thread that may wait for a disk, and answers with what came back.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde::Serialize;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::event::SourcePosition;
 use crate::ledger::DefinitionKind;
 use crate::ledger::tiles::TilePath;
-use crate::limits::{MAX_REQUESTS, REQUEST_TIMEOUT};
 use crate::monitor::answer::{Problem, changing, immutable, json_text};
-use crate::monitor::filter::TransactionFilter;
+use crate::monitor::asking::{Answer, App, ask, ask_json};
 use crate::monitor::host::Hosts;
 use crate::monitor::query::QueryError;
-use crate::monitor::request::{InPath, Parameters};
+use crate::monitor::request::{InPath, Parameters, alert_cursor, letter_cursor};
 use crate::monitor::service::Service;
-use crate::monitor::{json, metrics};
+use crate::monitor::{findings, json, metrics, stream, ui};
 use crate::state::Filter;
-use crate::state::history::LetterCursor;
 
 /// What a page of ours may do: load from here, and nothing else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-#[derive(Clone)]
-struct App {
-    service: Arc<Service>,
-    /// One for each question that is being worked on, also when its asker has gone.
-    places: Arc<Semaphore>,
-}
-
-type Answer = Result<Response, Problem>;
-
-/// All routes over a service, for requests to these hosts.
-pub fn routes(service: Arc<Service>, hosts: Hosts) -> Router {
-    let app = App { service, places: Arc::new(Semaphore::new(MAX_REQUESTS)) };
+/// All routes, for requests to these hosts.
+pub fn routes(app: App, hosts: Hosts) -> Router {
     let api = Router::new()
         .route("/status", get(status))
+        .route("/stream", get(stream::stream))
+        .route("/samples", get(samples))
+        .route("/findings", get(findings))
         .route("/blocks", get(blocks))
         .route("/blocks/{number}", get(block))
+        .route("/blocks/{number}/verification", get(verification))
         .route("/transactions", get(transactions))
         .route("/transactions/{topic}/{partition}/{offset}/{output}", get(transaction))
         .route("/transactions/{topic}/{partition}/{offset}/{output}/proof", get(proof))
@@ -66,7 +53,7 @@ pub fn routes(service: Arc<Service>, hosts: Hosts) -> Router {
         .route("/healthz", get(|| async { changing("text/plain; charset=utf-8", "alive\n") }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics_text))
-        .merge(crate::monitor::overview::routes())
+        .merge(ui::routes())
         .fallback(no_route)
         .layer(from_fn(move |request, next| guard(hosts, request, next)))
         .with_state(app)
@@ -116,45 +103,29 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
     })
 }
 
-/// Asks a question on a thread that may wait for a disk, within [`REQUEST_TIMEOUT`].
-async fn ask<T: Send + 'static>(
-    app: App,
-    question: impl FnOnce(&Service) -> Result<T, QueryError> + Send + 'static,
-) -> Result<T, Problem> {
-    let unavailable = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-    let place = app.places.try_acquire_owned();
-    let place = place.map_err(|_| unavailable("too many requests at a time; try again"))?;
-    let work = tokio::task::spawn_blocking(move || {
-        let answer = question(&app.service);
-        drop(place);
-        answer
-    });
-    match timeout(REQUEST_TIMEOUT, work).await {
-        Ok(Ok(answer)) => answer.map_err(Problem::from),
-        Ok(Err(_)) => {
-            let detail = "the question could not be worked on; the log says why";
-            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
-        }
-        Err(_) => Err(unavailable("the answer took too long; ask for less at a time")),
-    }
-}
-
-/// Asks a question and writes what comes back as JSON.
-async fn ask_json<T: Serialize>(
-    app: App,
-    question: impl FnOnce(&Service) -> Result<T, QueryError> + Send + 'static,
-) -> Answer {
-    ask(app, |service| question(service).map(|view| json::to_text(&view))).await.map(json_text)
-}
-
-async fn no_route(uri: Uri) -> Problem {
+async fn no_route(State(app): State<App>, uri: Uri) -> Response {
     let detail = format!("there is nothing at {}; the API begins at /api/v1/status", uri.path());
-    Problem::new(StatusCode::NOT_FOUND, detail)
+    let problem = Problem::new(StatusCode::NOT_FOUND, detail);
+    match uri.path().starts_with("/api/") {
+        true => problem.into_response(),
+        false => ui::refused(&app.service, &problem),
+    }
 }
 
 async fn status(State(app): State<App>, uri: Uri) -> Answer {
     Parameters::of(&uri)?.finish()?;
     ask_json(app, |service| Ok(service.status())).await
+}
+
+async fn samples(State(app): State<App>, uri: Uri) -> Answer {
+    Parameters::of(&uri)?.finish()?;
+    Ok(json_text(json::to_text(&app.watched.samples())))
+}
+
+async fn findings(State(app): State<App>, uri: Uri) -> Answer {
+    Parameters::of(&uri)?.finish()?;
+    let samples = app.watched.samples();
+    ask_json(app, move |service| Ok(findings::findings(&service.status(), &samples.samples))).await
 }
 
 async fn blocks(State(app): State<App>, uri: Uri) -> Answer {
@@ -173,13 +144,15 @@ async fn block(State(app): State<App>, InPath(number): InPath<String>, uri: Uri)
     ask_json(app, move |service| service.queries.block(number, from, limit)).await
 }
 
+async fn verification(State(app): State<App>, InPath(number): InPath<String>, uri: Uri) -> Answer {
+    Parameters::of(&uri)?.finish()?;
+    let number = number_in_path("block number", &number)?;
+    ask_json(app, move |service| service.queries.verify_block(number)).await
+}
+
 async fn transactions(State(app): State<App>, uri: Uri) -> Answer {
     let mut parameters = Parameters::of(&uri)?;
-    let filter = TransactionFilter {
-        device: parameters.text("device")?,
-        contract: parameters.text("contract")?,
-        verdict: parameters.parsed("verdict")?,
-    };
+    let filter = parameters.transaction_filter()?;
     let (before, limit) = (parameters.parsed("before")?, parameters.limit()?);
     parameters.finish()?;
     ask_json(app, move |service| service.queries.transactions(&filter, before, limit)).await
@@ -243,8 +216,17 @@ async fn assets(State(app): State<App>, InPath(contract): InPath<String>, uri: U
 type KeyParts = InPath<(String, String)>;
 
 async fn asset(State(app): State<App>, InPath((contract, key)): KeyParts, uri: Uri) -> Answer {
-    Parameters::of(&uri)?.finish()?;
-    ask_json(app, move |service| service.queries.asset(&contract, &key)).await
+    let mut parameters = Parameters::of(&uri)?;
+    let (at, from) = (parameters.at()?, parameters.parsed("from")?);
+    parameters.finish()?;
+    match at {
+        None => ask_json(app, move |service| service.queries.asset(&contract, &key)).await,
+        Some(at) => {
+            let past =
+                move |service: &Service| service.queries.asset_at((&contract, &key), at, from);
+            ask_json(app, past).await
+        }
+    }
 }
 
 async fn history(State(app): State<App>, InPath((contract, key)): KeyParts, uri: Uri) -> Answer {
@@ -259,13 +241,7 @@ async fn alerts(State(app): State<App>, uri: Uri) -> Answer {
     let after = parameters.text("after")?;
     let limit = parameters.limit()?;
     parameters.finish()?;
-    let after = after.as_deref().map(|after| match after.split_once('/') {
-        Some((contract, key)) => Ok((contract.to_owned(), key.to_owned())),
-        None => Err(malformed(format!(
-            "the parameter `after` cannot be `{after}`: it is the `next` of a page"
-        ))),
-    });
-    let after = after.transpose()?;
+    let after = after.as_deref().map(alert_cursor).transpose()?;
     ask_json(app, move |service| service.queries.alerts(after, limit)).await
 }
 
@@ -278,22 +254,12 @@ async fn recent(State(app): State<App>, uri: Uri) -> Answer {
 
 async fn dead_letters(State(app): State<App>, uri: Uri) -> Answer {
     let mut parameters = Parameters::of(&uri)?;
-    let before = parameters.text("before")?;
+    let (before, cause) = (parameters.text("before")?, parameters.text("cause")?);
     let limit = parameters.limit()?;
     parameters.finish()?;
-    let parse = |before: &String| -> Option<LetterCursor> {
-        let (block, at) = before.split_once('/')?;
-        Some((block.parse().ok()?, at.parse().ok()?))
-    };
-    let before = match &before {
-        None => None,
-        Some(before) => Some(parse(before).ok_or_else(|| {
-            malformed(format!(
-                "the parameter `before` cannot be `{before}`: it is the `next` of a page"
-            ))
-        })?),
-    };
-    ask_json(app, move |service| service.queries.dead_letters(before, limit)).await
+    let before = before.as_deref().map(letter_cursor).transpose()?;
+    ask_json(app, move |service| service.queries.dead_letters(before, cause.as_deref(), limit))
+        .await
 }
 
 async fn dead_letter(

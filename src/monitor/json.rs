@@ -4,6 +4,7 @@
 //! others that steer a terminal or turn the reading direction, and the three that HTML knows, are
 //! written as `\u…` as well. The value is the same for every JSON reader.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -17,6 +18,29 @@ pub fn to_text<T: Serialize>(value: &T) -> String {
 /// Indented JSON for people.
 pub fn to_pretty_text<T: Serialize>(value: &T) -> String {
     write(value, Safe(PrettyFormatter::new()))
+}
+
+/// Indented JSON for a page, which escapes what it must by itself: show it by [`visible`].
+pub fn to_plain_pretty_text<T: Serialize>(value: &T) -> String {
+    // As above.
+    serde_json::to_string_pretty(value).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// A text with its characters that steer a terminal or the reading direction written out. Line ends
+/// stay.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let is_shown = |c: char| matches!(c, '\n' | '<' | '>' | '&') || !c.is_control() && is_plain(c);
+    if text.chars().all(is_shown) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_shown(c) {
+            true => shown.push(c),
+            false => shown.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    Cow::Owned(shown)
 }
 
 fn write<T: Serialize>(value: &T, formatter: impl Formatter) -> String {

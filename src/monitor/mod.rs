@@ -1,22 +1,25 @@
-//! What can be seen of a running or resting ledger: JSON views, the HTTP endpoint, metrics and a
-//! small page.
+//! What can be seen of a running or resting ledger: JSON views, the HTTP endpoint, metrics, pages.
 //!
 //! Nothing here writes or decides. The endpoint runs on threads of its own and reads durable blocks
 //! and the state folded from them.
 
 mod answer;
+mod asking;
 mod filter;
+mod findings;
 mod host;
 mod http;
 pub mod json;
 mod metrics;
-mod overview;
 mod page;
 pub mod query;
 mod request;
 mod server;
 pub mod service;
+mod stream;
+mod ui;
 pub mod views;
+mod watch;
 
 pub use filter::{TransactionFilter, VerdictFilter};
 pub use metrics::Verification;
@@ -27,9 +30,13 @@ pub use service::Service;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::monitor::asking::App;
 use crate::monitor::host::Hosts;
+use crate::monitor::watch::Watcher;
 
 /// Starts the endpoint of a service on an address; port 0 chooses a free one.
 pub fn start(address: SocketAddr, service: Arc<Service>) -> Result<Endpoint, EndpointError> {
-    Endpoint::start(address, http::routes(service, Hosts::new(address.ip())))
+    let (watcher, watched) = Watcher::new(Arc::clone(&service));
+    let app = App::new(service, watched);
+    Endpoint::start(address, http::routes(app, Hosts::new(address.ip())), watcher.run())
 }

@@ -3,11 +3,16 @@
 //! Every answer is a page, found within a bounded number of steps. Only durable blocks are read, and
 //! no lock is held while a file is read, so no question holds up ingestion.
 
+mod definitions;
+mod state;
+
+pub use state::At;
+
 use std::sync::{Arc, OnceLock};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
-use crate::event::{SourcePartition, SourcePosition};
+use crate::event::{Cause, SourcePartition, SourcePosition};
 use crate::fault::did_you_mean;
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError, verifier_key};
 use crate::ledger::embedded::Shared;
@@ -15,17 +20,17 @@ use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::proof::EntryProof;
 use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
 use crate::ledger::tree::TreeError;
-use crate::ledger::{DefinitionKind, Entry, LedgerError, LedgerReader, leaf_bytes};
-use crate::limits::MAX_SCANNED_ASSETS;
+use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::monitor::filter::TransactionFilter;
 use crate::monitor::page::{AlertCursor, LetterPlace, gather};
 use crate::monitor::views::{
-    AlertCatalogue, AlertCountView, AlertedView, AssetView, BlockSummary, BlockView, ChangeView,
-    DeadLetterSummary, DeadLetterView, DefinitionView, Page, ProofView, TransactionSummary,
+    AlertCatalogue, AlertCountView, AlertView, AlertedView, BlockSummary, BlockView, ChangeView,
+    DeadLetterSummary, DeadLetterView, Page, ProofView, StepView, TransactionSummary,
     TransactionView, record_id,
 };
 use crate::state::history::{self, LetterCursor};
-use crate::state::{Filter, StateError, StoredAsset, World};
+use crate::state::{StateError, StoredAsset, World};
+use crate::verify::{Before, one_block};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +123,25 @@ impl Queries {
         }
     }
 
+    /// Checks one block from its bytes, step by step.
+    pub fn verify_block(&self, number: u64) -> Result<Vec<StepView>, QueryError> {
+        let read = |number| match self.ledger.block(number) {
+            Err(error @ LedgerError::NoBlock { .. }) => Err(not_found(error.to_string())),
+            read => Ok(read?),
+        };
+        let block = read(number)?;
+        let previous = number.checked_sub(1).map(read).transpose()?;
+        let first = block.header.first_entry;
+        let definitions = self.ledger.definitions();
+        let earlier = definitions.iter().filter(|(entry, _)| *entry < first);
+        let before = Before {
+            header: previous.as_ref().map(|previous| &previous.header),
+            frontier: self.ledger.frontier_at(first)?,
+            definitions: earlier.map(|(_, definition)| definition).collect(),
+        };
+        Ok(one_block(&block, before).into_iter().map(StepView::from).collect())
+    }
+
     /// Transactions below the entry `before`, newest first.
     pub fn transactions(
         &self,
@@ -126,9 +150,22 @@ impl Queries {
         limit: usize,
     ) -> Result<Page<TransactionSummary>, QueryError> {
         let takes = |entry: &Entry| filter.takes(entry);
-        let (found, next) = history::search(&*self.ledger, before, limit, takes)?;
+        let first = self.first_entry_since(filter.since_ms)?.unwrap_or(0);
+        let end = self.first_entry_since(filter.until_ms)?.unwrap_or(u64::MAX);
+        let range = first..end.min(before.unwrap_or(u64::MAX));
+        let (found, next) = history::search(&*self.ledger, range, limit, takes)?;
         let items = found.iter().filter_map(TransactionSummary::of).collect();
         Ok(Page { items, next: next.map(|next| next.to_string()) })
+    }
+
+    /// The first entry of the blocks that were made at a time or later.
+    fn first_entry_since(&self, time_ms: Option<i64>) -> Result<Option<u64>, QueryError> {
+        let Some(time_ms) = time_ms else { return Ok(None) };
+        let number = history::first_block_since(&*self.ledger, time_ms)?;
+        match number < self.ledger.head().height {
+            true => Ok(Some(self.ledger.block(number)?.header.first_entry)),
+            false => Ok(Some(u64::MAX)),
+        }
     }
 
     /// One transaction.
@@ -212,69 +249,6 @@ impl Queries {
             .map_err(|error| QueryError::NotReady(error.to_string()))
     }
 
-    /// Assets of a contract behind the key `after`, in order of keys.
-    pub fn assets(
-        &self,
-        contract: &str,
-        after: Option<&str>,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Page<AssetView>, QueryError> {
-        let page = gather(after.map(str::to_owned), limit, |after, step| {
-            let bounds = (step, MAX_SCANNED_ASSETS);
-            let (assets, next) = self.world.list(contract, after.as_deref(), filter, bounds)?;
-            Ok((assets.into_iter().map(AssetView::from).collect(), next))
-        })?;
-        if page.items.is_empty() && page.next.is_none() {
-            self.known_contract(contract)?;
-        }
-        Ok(page)
-    }
-
-    /// Refuses a contract that the ledger never recorded.
-    fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
-        let definitions = self.ledger.definitions();
-        let contracts = definitions.iter().filter(|(_, d)| d.kind == DefinitionKind::Contract);
-        let names: Vec<_> = contracts.map(|(_, definition)| definition.name.as_str()).collect();
-        if names.contains(&contract) {
-            return Ok(());
-        }
-        let help = did_you_mean(contract, names);
-        Err(not_found(joined(format!("the ledger has no contract `{contract}`"), &help)))
-    }
-
-    /// One asset.
-    pub fn asset(&self, contract: &str, key: &str) -> Result<AssetView, QueryError> {
-        if let Some(asset) = self.world.get(contract, key)? {
-            return Ok(asset.into());
-        }
-        self.known_contract(contract)?;
-        Err(not_found(match self.world.newest_version(contract, key)? {
-            Some(_) => format!("the asset `{key}` of `{contract}` is deleted; its history stays"),
-            None => format!("`{contract}` has no asset `{key}`"),
-        }))
-    }
-
-    /// The changes of an asset from the entry `from` on back, newest first. Also of a deleted one.
-    pub fn history(
-        &self,
-        (contract, key): (&str, &str),
-        from: Option<u64>,
-        limit: usize,
-    ) -> Result<Page<ChangeView>, QueryError> {
-        let newest = self.world.newest_version(contract, key)?;
-        let Some(newest) = newest else {
-            self.known_contract(contract)?;
-            return Err(not_found(format!("`{contract}` never had an asset `{key}`")));
-        };
-        let from = from.unwrap_or(newest).min(newest);
-        gather(Some(from), limit, |from, step| {
-            let from = from.unwrap_or(newest);
-            let (found, next) = history::of_asset(&*self.ledger, (contract, key), from, step)?;
-            Ok((found.iter().filter_map(|found| ChangeView::of(found, key)).collect(), next))
-        })
-    }
-
     /// Assets with an active alert behind a contract and key, in order of contract and key.
     pub fn alerts(
         &self,
@@ -292,6 +266,13 @@ impl Queries {
             };
             Ok((assets.into_iter().map(view).collect(), next))
         })
+    }
+
+    /// The active alerts of one asset.
+    #[must_use]
+    pub fn alerts_of(&self, contract: &str, key: &str) -> Vec<AlertView> {
+        let since = self.world.alerts_since(contract, key);
+        self.alert_catalogue().describe(contract, since)
     }
 
     /// How many assets have each alert that contracts know or assets have, by contract and alert.
@@ -312,15 +293,24 @@ impl Queries {
         Ok(Page { items, next: None })
     }
 
-    /// Dead letters before a place, newest first.
+    /// Dead letters before a place, newest first: all, or those of one cause.
     pub fn dead_letters(
         &self,
         before: Option<LetterCursor>,
+        cause: Option<&str>,
         limit: usize,
     ) -> Result<Page<DeadLetterSummary>, QueryError> {
+        let names = Cause::ALL.map(Cause::name);
+        if let Some(unknown) = cause.filter(|cause| !names.contains(cause)) {
+            let help = did_you_mean(unknown, names);
+            let message = format!("no dead letter has the cause `{unknown}`");
+            return Err(QueryError::Malformed(joined(message, &help)));
+        }
+        let takes =
+            |letter: &DeadLetter| cause.is_none_or(|cause| letter.rejection.cause.name() == cause);
         gather(before.map(LetterPlace), limit, |before, step| {
             let before = before.map(|LetterPlace(place)| place);
-            let (found, next) = history::dead_letters(&*self.ledger, before, step)?;
+            let (found, next) = history::dead_letters(&*self.ledger, before, step, takes)?;
             let view = |found: &history::FoundLetter| {
                 Some(DeadLetterSummary::new(&found.block, found.letter()?))
             };
@@ -343,48 +333,5 @@ impl Queries {
         let letter = letters.find(|l| l.partition == *partition && l.offset == offset);
         let letter = letter.ok_or_else(|| not_found(format!("{record} is no dead letter")))?;
         Ok(DeadLetterView::new(&block, letter))
-    }
-
-    /// Definitions of a kind behind the entry `after`, in the order they were recorded, without
-    /// their texts.
-    #[must_use]
-    pub fn definitions(
-        &self,
-        kind: DefinitionKind,
-        after: Option<u64>,
-        limit: usize,
-    ) -> Page<DefinitionView> {
-        let definitions = self.ledger.definitions();
-        let mut of_kind = definitions
-            .iter()
-            .filter(|(_, definition)| definition.kind == kind)
-            .filter(|(entry, _)| after.is_none_or(|after| *entry > after));
-        let view = |(entry, definition): &_| DefinitionView::new(*entry, definition, false);
-        let items: Vec<_> = of_kind.by_ref().take(limit).map(view).collect();
-        let next = of_kind.next().and(items.last()).map(|last| last.entry.to_string());
-        Page { items, next }
-    }
-
-    /// The newest definition of a kind with this name, with its text; or the one with this digest.
-    pub fn definition(
-        &self,
-        kind: DefinitionKind,
-        name: &str,
-        digest: Option<&str>,
-    ) -> Result<DefinitionView, QueryError> {
-        let definitions = self.ledger.definitions();
-        let of_kind = definitions.iter().rev().filter(|(_, definition)| definition.kind == kind);
-        let is_it = |digest: &str, found: String| found == digest;
-        let found = of_kind.clone().find(|(_, definition)| {
-            definition.name == name
-                && digest.is_none_or(|digest| is_it(digest, definition.digest().to_string()))
-        });
-        let Some((entry, definition)) = found else {
-            let help = did_you_mean(name, of_kind.map(|(_, definition)| definition.name.as_str()));
-            let kind = kind.name();
-            let message = format!("the ledger has no such {kind} `{name}`");
-            return Err(not_found(joined(message, &help)));
-        };
-        Ok(DefinitionView::new(*entry, definition, true))
     }
 }

@@ -9,9 +9,12 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
+use crate::event::time;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE_ITEMS};
 use crate::monitor::answer::Problem;
-use crate::monitor::query::QueryError;
+use crate::monitor::filter::TransactionFilter;
+use crate::monitor::query::{At, QueryError};
+use crate::state::history::LetterCursor;
 
 /// Names in the path of an address.
 pub struct InPath<T>(pub T);
@@ -56,15 +59,74 @@ impl Parameters {
         Ok(Some(value))
     }
 
+    /// Looks at one by name and leaves it.
+    pub fn peek(&self, name: &str) -> Option<String> {
+        self.left.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone())
+    }
+
+    /// Takes one by name; a field of a form that was left empty is none.
+    pub fn filled(&mut self, name: &'static str) -> Result<Option<String>, QueryError> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
     /// Takes one by name and reads it.
     pub fn parsed<T>(&mut self, name: &'static str) -> Result<Option<T>, QueryError>
     where
         T: FromStr,
         T::Err: Display,
     {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|error| {
+        let text = self.text(name)?;
+        text.map(|text| Self::read(name, &text)).transpose()
+    }
+
+    fn read<T>(name: &str, text: &str) -> Result<T, QueryError>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        text.parse().map_err(|error| {
             QueryError::Malformed(format!("the parameter `{name}` cannot be `{text}`: {error}"))
+        })
+    }
+
+    /// Takes a time by name, RFC 3339, in milliseconds since 1970. What a browser's field for times
+    /// gives has no offset: it counts as UTC.
+    pub fn time_ms(&mut self, name: &'static str) -> Result<Option<i64>, QueryError> {
+        let Some(text) = self.filled(name)? else { return Ok(None) };
+        let read = time::parse(&text).or_else(|error| {
+            let in_utc = [format!("{text}Z"), format!("{text}:00Z")];
+            in_utc.iter().find_map(|text| time::parse(text).ok()).ok_or(error)
+        });
+        read.map(Some)
+            .map_err(|error| QueryError::Malformed(format!("the parameter `{name}`: {error}")))
+    }
+
+    /// Takes when a question about the past is meant for: `at_block` or `at_time`.
+    pub fn at(&mut self) -> Result<Option<At>, QueryError> {
+        let number = self.filled("at_block")?;
+        let number = number.map(|text| Self::read("at_block", &text)).transpose()?;
+        match (number, self.time_ms("at_time")?) {
+            (None, None) => Ok(None),
+            (Some(number), None) => Ok(Some(At::Block(number))),
+            (None, Some(time_ms)) => Ok(Some(At::Time(time_ms))),
+            (Some(_), Some(_)) => {
+                let message = "`at_block` and `at_time` cannot both be given; leave one out";
+                Err(QueryError::Malformed(message.to_owned()))
+            }
+        }
+    }
+
+    /// Takes what a search for transactions asks for.
+    pub fn transaction_filter(&mut self) -> Result<TransactionFilter, QueryError> {
+        Ok(TransactionFilter {
+            device: self.filled("device")?,
+            contract: self.filled("contract")?,
+            verdict: self
+                .filled("verdict")?
+                .map(|text| Self::read("verdict", &text))
+                .transpose()?,
+            since_ms: self.time_ms("since")?,
+            until_ms: self.time_ms("until")?,
         })
     }
 
@@ -99,6 +161,24 @@ impl Parameters {
         };
         Err(QueryError::Malformed(format!("the parameter `{name}` is unknown; {known}")))
     }
+}
+
+fn no_cursor(name: &str, text: &str) -> QueryError {
+    let message = format!("the parameter `{name}` cannot be `{text}`: it is the `next` of a page");
+    QueryError::Malformed(message)
+}
+
+/// Where a list of alerts goes on: contract and key.
+pub fn alert_cursor(after: &str) -> Result<(String, String), QueryError> {
+    let cursor = after.split_once('/');
+    let cursor = cursor.map(|(contract, key)| (contract.to_owned(), key.to_owned()));
+    cursor.ok_or_else(|| no_cursor("after", after))
+}
+
+/// Where a list of dead letters goes on: block and place.
+pub fn letter_cursor(before: &str) -> Result<LetterCursor, QueryError> {
+    let parse = |(block, at): (&str, &str)| Some((block.parse().ok()?, at.parse().ok()?));
+    before.split_once('/').and_then(parse).ok_or_else(|| no_cursor("before", before))
 }
 
 #[cfg(test)]

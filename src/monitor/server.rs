@@ -54,8 +54,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens on an address (port 0 chooses a free one) and answers with these routes.
-    pub fn start(address: SocketAddr, routes: Router) -> Result<Self, EndpointError> {
+    /// Listens on an address (port 0 chooses a free one) and answers with these routes. What goes on
+    /// beside them ends when a stop is asked for.
+    pub fn start(
+        address: SocketAddr,
+        routes: Router,
+        beside: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Self, EndpointError> {
         let bind = |error| EndpointError::Bind { address, error };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
@@ -67,6 +72,13 @@ impl Endpoint {
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (stop, stopped) = watch::channel(false);
+        let mut beside_stopped = stopped.clone();
+        runtime.spawn(async move {
+            tokio::select! {
+                () = beside => {}
+                _ = beside_stopped.wait_for(|stopped| *stopped) => {}
+            }
+        });
         let serve = move || {
             runtime.block_on(accept(listener, routes, stopped));
             runtime.shutdown_timeout(ENDPOINT_STOP);

@@ -6,10 +6,14 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::contract::Alerts;
 use crate::state::store::AssetKey;
 
 /// Canonical bytes of an asset begin so: names are sorted.
 const ACTIVE: &[u8] = br#"{"alerts":{"active":["#;
+
+/// What its alerts stand behind.
+const ALERTS: &[u8] = br#"{"alerts":"#;
 
 /// And so, where no alert is active and none was before the call.
 const UNCHANGED: &[u8] = br#"{"alerts":{"active":[],"raised":[],"cleared":[]"#;
@@ -131,6 +135,16 @@ fn names(value: Option<&[u8]>) -> Vec<Box<str>> {
     let list = &value.unwrap_or_default()[ACTIVE.len() - 1..];
     let mut lists = serde_json::Deserializer::from_slice(list).into_iter::<Vec<Box<str>>>();
     lists.next().and_then(Result::ok).unwrap_or_default()
+}
+
+/// The alerts in an asset's canonical bytes, where any is active or changed, without reading the rest.
+#[must_use]
+pub fn alert_changes(value: &[u8]) -> Option<Alerts> {
+    if value.starts_with(UNCHANGED) {
+        return None;
+    }
+    let mut alerts = serde_json::Deserializer::from_slice(value.strip_prefix(ALERTS)?).into_iter();
+    alerts.next()?.ok()
 }
 
 /// An asset's alerts as they are stored.

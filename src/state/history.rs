@@ -2,6 +2,7 @@
 //! and dead letters. No index of its own: every write names the version that it replaced.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ledger::{Block, DeadLetter, Entry, LedgerError, LedgerReader, StoredWrite};
@@ -85,27 +86,45 @@ pub fn of_asset(
     Ok((changes, None))
 }
 
-/// Entries from `before` on back, newest first, that a filter takes. At most `limit`, out of at most
+/// Number of the first block that was made at a time or later; the height where there is none. Times
+/// of blocks never go back.
+pub fn first_block_since(ledger: &dyn LedgerReader, time_ms: i64) -> Result<u64, LedgerError> {
+    let (mut earlier, mut end) = (0, ledger.head().height);
+    while earlier < end {
+        let middle = earlier + (end - earlier) / 2;
+        match ledger.block(middle)?.header.time_ms < time_ms {
+            true => earlier = middle + 1,
+            false => end = middle,
+        }
+    }
+    Ok(end)
+}
+
+/// Entries of a range, newest first, that a filter takes. At most `limit`, out of at most
 /// [`MAX_SCANNED_BLOCKS`] blocks and about [`MAX_SCANNED_ENTRIES`] entries. The second value is
-/// where to go on.
+/// where to go on: the end of the range that is left.
 pub fn search(
     ledger: &dyn LedgerReader,
-    before: Option<u64>,
+    range: Range<u64>,
     limit: usize,
     mut takes: impl FnMut(&Entry) -> bool,
 ) -> Result<(Vec<Found>, Option<u64>), LedgerError> {
-    let end = before.unwrap_or(u64::MAX).min(ledger.head().tree_size);
+    let end = range.end.min(ledger.head().tree_size);
     let mut found = Vec::new();
     let (mut scanned, mut entries) = (0, 0);
     let mut number = end.checked_sub(1).and_then(|entry| ledger.block_of_entry(entry));
     while let Some(at) = number {
         let block = ledger.block(at)?;
+        if block.header.tree_size <= range.start {
+            break;
+        }
         if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
             return Ok((found, Some(block.header.tree_size)));
         }
         scanned += 1;
         entries += block.entries.len();
-        let indexed: Vec<_> = block.indexed_entries().filter(|(index, _)| *index < end).collect();
+        let is_within = |(index, _): &(u64, &Entry)| (range.start..end).contains(index);
+        let indexed: Vec<_> = block.indexed_entries().filter(is_within).collect();
         for (index, entry) in indexed.into_iter().rev() {
             if found.len() == limit {
                 return Ok((found, Some(index + 1)));
@@ -173,16 +192,23 @@ impl FoundLetter {
 /// Where a search for dead letters goes on: before this place of this block.
 pub type LetterCursor = (u64, usize);
 
-/// Dead letters before a place, newest first. The second value is where to go on.
+/// Dead letters before a place that a filter takes, newest first: at most `limit`, out of at most
+/// [`MAX_SCANNED_BLOCKS`] blocks that have any. The second value is where to go on.
 pub fn dead_letters(
     ledger: &dyn LedgerReader,
     before: Option<LetterCursor>,
     limit: usize,
+    takes: impl Fn(&DeadLetter) -> bool,
 ) -> Result<(Vec<FoundLetter>, Option<LetterCursor>), LedgerError> {
     let (newest, end) = before.unwrap_or((u64::MAX, usize::MAX));
     let mut letters = Vec::new();
-    // Every block of the list has a letter, so one more block than letters is enough.
-    for number in ledger.blocks_with_dead_letters(newest.saturating_add(1), limit + 2) {
+    let most = usize::try_from(MAX_SCANNED_BLOCKS).unwrap_or(usize::MAX);
+    for (scanned, number) in
+        (0..).zip(ledger.blocks_with_dead_letters(newest.saturating_add(1), most + 1))
+    {
+        if scanned == most {
+            return Ok((letters, Some((number, usize::MAX))));
+        }
         let block = ledger.block(number)?;
         let count = block.records.dead_letters.len();
         let end = if number == newest { count.min(end) } else { count };
@@ -190,7 +216,9 @@ pub fn dead_letters(
             if letters.len() == limit {
                 return Ok((letters, Some((number, at + 1))));
             }
-            letters.push(FoundLetter { block: block.clone(), at });
+            if takes(&block.records.dead_letters[at]) {
+                letters.push(FoundLetter { block: block.clone(), at });
+            }
         }
     }
     Ok((letters, None))

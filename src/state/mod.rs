@@ -11,7 +11,7 @@ mod totals;
 pub mod history;
 pub mod world;
 
-pub use alerts::{ActiveAlerts, Since};
+pub use alerts::{ActiveAlerts, Since, alert_changes};
 pub use filter::Filter;
 pub use savepoint::{Fingerprint, Member};
 pub use store::{StoreSummary, member, summary};

@@ -4,8 +4,11 @@
 //! the disposition of every record, and the state store against the log. Changes nothing in the log.
 
 mod accounting;
+mod one_block;
 mod signatures;
 mod tree;
+
+pub use one_block::{Before, Step, one_block};
 
 use std::path::{Path, PathBuf};
 
@@ -160,6 +163,23 @@ impl Prepared {
     }
 }
 
+/// Holds a block against the one before it.
+fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problems<'_>) {
+    let header = &block.header;
+    let (number, hash, first, time) = match previous {
+        None => (0, Digest::default(), 0, i64::MIN),
+        Some(previous) => {
+            (previous.number + 1, previous.hash(), previous.tree_size, previous.time_ms)
+        }
+    };
+    problems.check(header.number == number, "its number is not the next one");
+    problems.check(header.previous == hash, "its previous hash is not the block's before");
+    problems.check(header.first_entry == first, "its first entry is not the next one");
+    problems.check(header.time_ms >= time, "its time lies before the block in front");
+    let records = block::records_digest(&block.records);
+    problems.check(header.records == records, "its records are not those that it was sealed with");
+}
+
 type OlderCheckpoint = (Checkpoint, Vec<u8>, Option<Digest>);
 
 struct Verifier {
@@ -244,7 +264,7 @@ impl Verifier {
             Err(error) => return report.problem(format!("block {number}: {error}")),
         };
         let mut problems = Problems { number, report };
-        self.chain(&block, &mut problems);
+        chain(self.previous.as_ref(), &block, &mut problems);
         let leaves = std::mem::take(&mut hashes.leaves);
         self.tree.block(&block, leaves, &mut problems);
         let effects = block::chain_effects(&self.effects, &hashes.effects);
@@ -262,23 +282,6 @@ impl Verifier {
         report.entries = block.header.tree_size;
         report.root = self.tree.root();
         self.previous = Some(block.header);
-    }
-
-    fn chain(&self, block: &Block, problems: &mut Problems<'_>) {
-        let header = &block.header;
-        let (number, hash, first, time) = match &self.previous {
-            None => (0, Digest::default(), 0, i64::MIN),
-            Some(previous) => {
-                (previous.number + 1, previous.hash(), previous.tree_size, previous.time_ms)
-            }
-        };
-        problems.check(header.number == number, "its number is not the next one");
-        problems.check(header.previous == hash, "its previous hash is not the block's before");
-        problems.check(header.first_entry == first, "its first entry is not the next one");
-        problems.check(header.time_ms >= time, "its time lies before the block in front");
-        let records = block::records_digest(&block.records);
-        problems
-            .check(header.records == records, "its records are not those that it was sealed with");
     }
 
     fn compare_state(&mut self, block: &Block, report: &mut Report) {

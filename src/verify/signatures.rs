@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
-use crate::ledger::{Block, DefinitionKind, Entry};
+use crate::ledger::{Block, Definition, DefinitionKind, Entry};
 use crate::transaction::{KeyId, verify_root};
 use crate::verify::Problems;
 use crate::verify::tree::BlockHashes;
@@ -24,6 +24,17 @@ impl Signatures {
     pub fn new(expected: Option<KeyId>) -> Self {
         let (keys, ever) = (KeyRegistry::default(), BTreeSet::new());
         Self { name: None, keys, ever, first_key: None, expected }
+    }
+
+    /// Goes on behind blocks with these definitions, the first of which was sealed with a key.
+    #[must_use]
+    pub fn behind<'a>(definitions: impl Iterator<Item = &'a Definition>) -> Self {
+        let mut signatures = Self::new(None);
+        definitions.for_each(|definition| {
+            signatures.first_key = signatures.first_key.or(key_of(definition));
+            _ = signatures.take_in(definition);
+        });
+        signatures
     }
 
     /// The ledger's name; empty before its first block.
@@ -68,16 +79,23 @@ impl Signatures {
 
     fn definitions(&mut self, block: &Block, problems: &mut Problems<'_>) {
         for definition in block.entries.iter().filter_map(Entry::definition) {
-            self.keys.apply(definition);
-            if definition.name == LEDGER_ROLE {
-                self.ever.extend(key_of(definition));
-            }
-            if definition.kind == DefinitionKind::Ledger {
-                problems.check(self.name.is_none(), "it names the ledger a second time");
-                self.name.get_or_insert_with(|| definition.name.clone());
-            }
+            problems.check(self.take_in(definition), "it names the ledger a second time");
         }
         problems.check(self.name.is_some(), "no block has named the ledger");
+    }
+
+    /// Takes in a definition; whether it may stand where it stands.
+    fn take_in(&mut self, definition: &Definition) -> bool {
+        self.keys.apply(definition);
+        if definition.name == LEDGER_ROLE {
+            self.ever.extend(key_of(definition));
+        }
+        let is_name = definition.kind == DefinitionKind::Ledger;
+        let is_second = is_name && self.name.is_some();
+        if is_name {
+            self.name.get_or_insert_with(|| definition.name.clone());
+        }
+        !is_second
     }
 
     fn checkpoint(&self, block: &Block, problems: &mut Problems<'_>) {

@@ -61,6 +61,12 @@ impl BlockHashes {
 }
 
 impl TreeCheck {
+    /// Goes on behind a tree with this right edge.
+    #[must_use]
+    pub fn behind(now: Frontier) -> Self {
+        Self { now, ..Self::default() }
+    }
+
     /// Root over every entry so far.
     #[must_use]
     pub fn root(&self) -> Digest {

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::cli::bench::BenchArgs;
 use crate::cli::bench::whole::Whole;
-use crate::cli::output::{grouped, line};
+use crate::cli::output::line;
+use crate::monitor::views::grouped;
 use crate::timing::TimeCounts;
 
 /// What was measured.

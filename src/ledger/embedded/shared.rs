@@ -11,7 +11,7 @@ use crate::ledger::block::BlockOutline;
 use crate::ledger::embedded::executor::BuiltBlock;
 use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::log::{self, Location, Segment};
-use crate::ledger::tree::{LeafSource, Tree, TreeError};
+use crate::ledger::tree::{Frontier, LeafSource, Tree, TreeError};
 use crate::ledger::{Block, Definition, Head, LedgerError, LedgerReader, leaf_bytes};
 use crate::timing::TimeCounts;
 use crate::transaction::{KeyId, leaf_hash};
@@ -168,6 +168,11 @@ impl Shared {
     #[must_use]
     pub fn checkpoint(&self) -> String {
         self.index().checkpoint().to_owned()
+    }
+
+    /// The right edge of the tree of the first `size` entries.
+    pub fn frontier_at(&self, size: u64) -> Result<Frontier, TreeError<LedgerError>> {
+        self.tree.frontier_at(size, self)
     }
 
     /// Root of the first `size` entries.

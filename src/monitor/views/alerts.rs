@@ -51,6 +51,21 @@ impl AlertCatalogue {
         counts.into_iter().map(view).collect()
     }
 
+    /// What is known of alerts that an asset has.
+    #[must_use]
+    pub fn describe(&self, contract: &str, since: Vec<Since>) -> Vec<AlertView> {
+        let view = |(name, time_ms): Since| {
+            let described = self.get(contract, &name);
+            AlertView {
+                severity: described.map(|(severity, _)| *severity),
+                description: described.map(|(_, text)| text.clone()).unwrap_or_default(),
+                since: time_text(time_ms),
+                alert: name.into(),
+            }
+        };
+        since.into_iter().map(view).collect()
+    }
+
     fn get(&self, contract: &str, alert: &str) -> Option<&(AlertSeverity, String)> {
         self.0.get(&(contract.to_owned(), alert.to_owned()))
     }
@@ -83,16 +98,7 @@ impl AlertedView {
     /// Of an asset and its alerts.
     #[must_use]
     pub fn new(asset: StoredAsset, since: Vec<Since>, catalogue: &AlertCatalogue) -> Self {
-        let view = |(name, time_ms): Since| {
-            let described = catalogue.get(&asset.contract, &name);
-            AlertView {
-                severity: described.map(|(severity, _)| *severity),
-                description: described.map(|(_, text)| text.clone()).unwrap_or_default(),
-                since: time_text(time_ms),
-                alert: name.into(),
-            }
-        };
-        let active_alerts = since.into_iter().map(view).collect();
+        let active_alerts = catalogue.describe(&asset.contract, since);
         Self { asset: asset.into(), active_alerts }
     }
 }

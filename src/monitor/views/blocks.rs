@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::codec::Digest;
 use crate::ledger::{Block, Entry, Progress, SubmissionSeal};
 use crate::monitor::views::{DefinitionView, TransactionSummary, time_text};
+use crate::verify::Step;
 
 /// A block in a list.
 #[derive(Debug, Serialize)]
@@ -179,5 +180,23 @@ impl EntryView {
                 Self::Definition(DefinitionView::new(index, definition, false))
             }
         }
+    }
+}
+
+/// One step of a block's verification.
+#[derive(Debug, Serialize)]
+pub struct StepView {
+    /// What was looked at.
+    pub what: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was computed, or what is wrong.
+    pub found: String,
+}
+
+impl From<Step> for StepView {
+    fn from(step: Step) -> Self {
+        let Step { what, holds, found } = step;
+        Self { what, holds, found }
     }
 }

@@ -10,12 +10,12 @@ mod records;
 mod transactions;
 
 pub use alerts::{AlertCatalogue, AlertCountView, AlertView, AlertedView};
-pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, SubmissionView};
+pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
 pub use records::{
     BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, record_id,
 };
 pub use transactions::{
-    AssetView, ChangeView, ProofView, TransactionSummary, TransactionView, WriteView,
+    AssetView, ChangeView, PastView, ProofView, TransactionSummary, TransactionView, WriteView,
 };
 
 use serde::Serialize;
@@ -30,6 +30,20 @@ pub fn time_text(time_ms: i64) -> String {
     }
 }
 
+/// A number with its digits in groups of three.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 /// A page of a longer list.
 #[derive(Debug, Serialize)]
 pub struct Page<T> {
@@ -39,4 +53,16 @@ pub struct Page<T> {
     /// absent at the end. A search that looked long enough may give few or no items and this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_stand_in_groups() {
+        for (number, expected) in [(0, "0"), (999, "999"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
 }

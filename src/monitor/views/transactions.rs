@@ -36,7 +36,9 @@ pub struct TransactionSummary {
 }
 
 impl TransactionSummary {
-    pub(super) fn new(
+    /// Of a transaction and what came of it.
+    #[must_use]
+    pub fn new(
         index: u64,
         transaction: &Transaction,
         (verdict, writes): (&Verdict, &[StoredWrite]),
@@ -147,6 +149,33 @@ impl From<StoredAsset> for AssetView {
     fn from(stored: StoredAsset) -> Self {
         let StoredAsset { contract, key, version, asset } = stored;
         Self { contract: contract.to_string(), key, version, asset }
+    }
+}
+
+/// An asset as it was.
+#[derive(Debug, Serialize)]
+pub struct PastView {
+    /// The block that left it so.
+    pub block: u64,
+    /// Index of the entry that wrote it; absent where it did not exist yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// The asset; `null` where it did not exist, or no more.
+    pub asset: Option<Value>,
+}
+
+impl PastView {
+    /// Of the newest write up to a block.
+    #[must_use]
+    pub fn new(block: u64, version: u64, write: &StoredWrite) -> Self {
+        let asset = write.value.as_deref().and_then(|bytes| json::parse(bytes).ok());
+        Self { block, version: Some(version), asset }
+    }
+
+    /// Where nothing was written up to a block.
+    #[must_use]
+    pub fn absent(block: u64) -> Self {
+        Self { block, version: None, asset: None }
     }
 }
 

@@ -1,0 +1,75 @@
+//! What handlers share: the service, and the places for questions that may wait for a disk.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::limits::{MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT};
+use crate::monitor::answer::{Problem, json_text};
+use crate::monitor::json;
+use crate::monitor::query::QueryError;
+use crate::monitor::service::Service;
+use crate::monitor::watch::Watched;
+
+/// What every handler has.
+#[derive(Clone)]
+pub struct App {
+    /// Whom to ask.
+    pub service: Arc<Service>,
+    /// What is looked at all the time.
+    pub watched: Watched,
+    /// One for each question that is being worked on, also when its asker has gone.
+    places: Arc<Semaphore>,
+    /// One for each stream of events that is open.
+    pub streams: Arc<Semaphore>,
+    /// One for each stream that reads a block now.
+    pub stream_reads: Arc<Semaphore>,
+}
+
+/// What a handler gives.
+pub type Answer = Result<Response, Problem>;
+
+impl App {
+    /// For a service that is watched.
+    pub fn new(service: Arc<Service>, watched: Watched) -> Self {
+        let semaphore = |places| Arc::new(Semaphore::new(places));
+        let [places, streams, stream_reads] =
+            [MAX_REQUESTS, MAX_STREAMS, MAX_STREAM_READS].map(semaphore);
+        Self { service, watched, places, streams, stream_reads }
+    }
+}
+
+/// Asks a question on a thread that may wait for a disk, within [`REQUEST_TIMEOUT`].
+pub async fn ask<T: Send + 'static>(
+    app: App,
+    question: impl FnOnce(&Service) -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, Problem> {
+    let unavailable = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let place = app.places.try_acquire_owned();
+    let place = place.map_err(|_| unavailable("too many requests at a time; try again"))?;
+    let work = tokio::task::spawn_blocking(move || {
+        let answer = question(&app.service);
+        drop(place);
+        answer
+    });
+    match timeout(REQUEST_TIMEOUT, work).await {
+        Ok(Ok(answer)) => answer.map_err(Problem::from),
+        Ok(Err(_)) => {
+            let detail = "the question could not be worked on; the log says why";
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
+        }
+        Err(_) => Err(unavailable("the answer took too long; ask for less at a time")),
+    }
+}
+
+/// Asks a question and writes what comes back as JSON.
+pub async fn ask_json<T: Serialize>(
+    app: App,
+    question: impl FnOnce(&Service) -> Result<T, QueryError> + Send + 'static,
+) -> Answer {
+    ask(app, |service| question(service).map(|view| json::to_text(&view))).await.map(json_text)
+}

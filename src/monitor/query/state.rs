@@ -1,0 +1,140 @@
+//! Questions about assets: now, and at any time before.
+
+use crate::codec::json::{self, Value};
+use crate::fault::did_you_mean;
+use crate::ledger::{DefinitionKind, LedgerReader};
+use crate::limits::{MAX_SCANNED_ASSETS, MAX_WALKED_CHANGES};
+use crate::monitor::page::gather;
+use crate::monitor::query::{Queries, QueryError, joined, not_found};
+use crate::monitor::views::{AssetView, ChangeView, Page, PastView};
+use crate::state::{Filter, history};
+
+/// When, for a question about the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// When this block had been made.
+    Block(u64),
+    /// At this time, in milliseconds since 1970: with the blocks that had been made by then.
+    Time(i64),
+}
+
+impl Queries {
+    /// Assets of a contract behind the key `after`, in order of keys.
+    pub fn assets(
+        &self,
+        contract: &str,
+        after: Option<&str>,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Page<AssetView>, QueryError> {
+        let page = gather(after.map(str::to_owned), limit, |after, step| {
+            let bounds = (step, MAX_SCANNED_ASSETS);
+            let (assets, next) = self.world.list(contract, after.as_deref(), filter, bounds)?;
+            Ok((assets.into_iter().map(AssetView::from).collect(), next))
+        })?;
+        if page.items.is_empty() && page.next.is_none() {
+            self.known_contract(contract)?;
+        }
+        Ok(page)
+    }
+
+    /// Refuses a contract that the ledger never recorded.
+    fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
+        let definitions = self.ledger.definitions();
+        let contracts = definitions.iter().filter(|(_, d)| d.kind == DefinitionKind::Contract);
+        let names: Vec<_> = contracts.map(|(_, definition)| definition.name.as_str()).collect();
+        if names.contains(&contract) {
+            return Ok(());
+        }
+        let help = did_you_mean(contract, names);
+        Err(not_found(joined(format!("the ledger has no contract `{contract}`"), &help)))
+    }
+
+    /// One asset.
+    pub fn asset(&self, contract: &str, key: &str) -> Result<AssetView, QueryError> {
+        if let Some(asset) = self.world.get(contract, key)? {
+            return Ok(asset.into());
+        }
+        self.known_contract(contract)?;
+        Err(not_found(match self.world.newest_version(contract, key)? {
+            Some(_) => format!("the asset `{key}` of `{contract}` is deleted; its history stays"),
+            None => format!("`{contract}` has no asset `{key}`"),
+        }))
+    }
+
+    /// The changes of an asset from the entry `from` on back, newest first. Also of a deleted one.
+    pub fn history(
+        &self,
+        (contract, key): (&str, &str),
+        from: Option<u64>,
+        limit: usize,
+    ) -> Result<Page<ChangeView>, QueryError> {
+        let newest = self.world.newest_version(contract, key)?;
+        let Some(newest) = newest else {
+            self.known_contract(contract)?;
+            return Err(not_found(format!("`{contract}` never had an asset `{key}`")));
+        };
+        let from = from.unwrap_or(newest).min(newest);
+        gather(Some(from), limit, |from, step| {
+            let from = from.unwrap_or(newest);
+            let (found, next) = history::of_asset(&*self.ledger, (contract, key), from, step)?;
+            Ok((found.iter().filter_map(|found| ChangeView::of(found, key)).collect(), next))
+        })
+    }
+
+    /// An asset as a past block left it. It walks back from the newest change, or from the entry
+    /// `from`, over at most [`MAX_WALKED_CHANGES`].
+    pub fn asset_at(
+        &self,
+        (contract, key): (&str, &str),
+        at: At,
+        from: Option<u64>,
+    ) -> Result<PastView, QueryError> {
+        let height = self.ledger.head().height;
+        let number = match at {
+            At::Block(number) => number,
+            At::Time(time_ms) => {
+                let next = history::first_block_since(&*self.ledger, time_ms.saturating_add(1))?;
+                let too_early = || not_found("the ledger had no block at that time".to_owned());
+                next.checked_sub(1).ok_or_else(too_early)?
+            }
+        };
+        if number >= height {
+            return Err(not_found(format!("there is no block {number}; the ledger has {height}")));
+        }
+        let end = self.ledger.block(number)?.header.tree_size;
+        let newest = self.world.newest_version(contract, key)?;
+        let Some(newest) = newest else {
+            self.known_contract(contract)?;
+            return Err(not_found(format!("`{contract}` never had an asset `{key}`")));
+        };
+        let mut next = Some(from.map_or(newest, |from| from.min(newest)));
+        for _ in 0..MAX_WALKED_CHANGES {
+            let Some(entry) = next else { return Ok(PastView::absent(number)) };
+            let found = history::entry(&*self.ledger, entry)?;
+            let write = found.as_ref().and_then(|found| found.write_of(contract, key));
+            let Some(write) = write else { return Ok(PastView::absent(number)) };
+            if entry < end {
+                return Ok(PastView::new(number, entry, write));
+            }
+            next = write.replaced.filter(|replaced| *replaced < entry);
+        }
+        Err(QueryError::Malformed(format!(
+            "block {number} lies more than {MAX_WALKED_CHANGES} changes of `{key}` back; go on with \
+             `from={}`",
+            next.unwrap_or_default()
+        )))
+    }
+
+    /// What an entry wrote of an asset; `None` where it deleted it or wrote nothing of it.
+    pub fn asset_at_entry(
+        &self,
+        (contract, key): (&str, &str),
+        entry: u64,
+    ) -> Result<Option<Value>, QueryError> {
+        let found = history::entry(&*self.ledger, entry)?;
+        let write = found.as_ref().and_then(|found| found.write_of(contract, key));
+        let bytes = write.and_then(|write| write.value.as_deref());
+        Ok(bytes.and_then(|bytes| json::parse(bytes).ok()))
+    }
+}

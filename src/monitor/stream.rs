@@ -1,0 +1,299 @@
+//! `/api/v1/stream`: what happens, as server-sent events.
+//!
+//! Every event but `status` comes from the log and bears its place there as its id, so a client that
+//! was away says the last id it saw (`Last-Event-ID`) and misses nothing. Nothing is kept for a client:
+//! the stream reads a block when the events of the one before have been taken, so a slow reader falls
+//! behind by itself and holds up nobody.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::sse::{Event, KeepAlive};
+use axum::response::{IntoResponse, Response, Sse};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::ledger::{Block, Entry, LedgerReader};
+use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_LIFETIME};
+use crate::monitor::answer::Problem;
+use crate::monitor::asking::{App, ask};
+use crate::monitor::filter::TransactionFilter;
+use crate::monitor::json;
+use crate::monitor::query::QueryError;
+use crate::monitor::request::Parameters;
+use crate::monitor::views::{BlockSummary, DeadLetterSummary, TransactionSummary};
+
+/// Header in which a client says the last event that it saw.
+const LAST_EVENT_ID: &str = "last-event-id";
+/// The most often that a status is sent, and how soon a client should come back.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// And the least often: readiness and lag change without blocks as well.
+const STATUS_AT_LEAST_EVERY: Duration = Duration::from_secs(4);
+
+/// The events that a client may ask for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Kinds {
+    blocks: bool,
+    transactions: bool,
+    alerts: bool,
+    dead_letters: bool,
+    status: bool,
+}
+
+impl FromStr for Kinds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut kinds = Self::default();
+        for name in text.split(',').map(str::trim) {
+            match name {
+                "block" => kinds.blocks = true,
+                "transaction" => kinds.transactions = true,
+                "alert" => kinds.alerts = true,
+                "dead_letter" => kinds.dead_letters = true,
+                "status" => kinds.status = true,
+                other => {
+                    let known = "block, transaction, alert, dead_letter, status";
+                    return Err(format!("there is no event `{other}`; known are {known}"));
+                }
+            }
+        }
+        Ok(kinds)
+    }
+}
+
+/// A place in the log: a block, and how many of its events lie before. In text `block.events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cursor {
+    block: u64,
+    events: usize,
+}
+
+impl FromStr for Cursor {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        let parse = |(block, events): (&str, &str)| {
+            Some(Self { block: block.parse().ok()?, events: events.parse().ok()? })
+        };
+        text.split_once('.').and_then(parse).ok_or_else(|| {
+            let shown = crate::limits::truncated(text, 40);
+            QueryError::Malformed(format!("`{shown}` is no id of an event of this stream"))
+        })
+    }
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone)]
+struct Wanted {
+    kinds: Kinds,
+    filter: TransactionFilter,
+}
+
+/// One event of the log.
+struct Happening {
+    name: &'static str,
+    id: String,
+    data: String,
+}
+
+/// An alert that a transaction raised or cleared.
+#[derive(Debug, Serialize)]
+struct AlertChange<'a> {
+    /// `raised` or `cleared`.
+    change: &'static str,
+    alert: &'a str,
+    contract: &'a str,
+    key: &'a str,
+    /// Id of the transaction.
+    transaction: String,
+    /// When the event happened.
+    time: String,
+}
+
+impl Wanted {
+    /// The events of a block behind a place in it. Places count all events, whether asked for or not,
+    /// so an id means the same to every client.
+    fn events(&self, block: &Block, skip: usize) -> Vec<Happening> {
+        let mut events = Vec::new();
+        let mut at = 0;
+        let mut add = |is_wanted: bool, name, data: &dyn Fn() -> String| {
+            at += 1;
+            if is_wanted && at > skip {
+                let id = format!("{}.{at}", block.header.number);
+                events.push(Happening { name, id, data: data() });
+            }
+        };
+        for letter in &block.records.dead_letters {
+            let data = || json::to_text(&DeadLetterSummary::new(block, letter));
+            add(self.kinds.dead_letters, "dead_letter", &data);
+        }
+        for (index, entry) in block.indexed_entries() {
+            let Entry::Transaction { transaction, verdict, writes } = entry else { continue };
+            let is_taken = self.filter.takes(entry);
+            let summary = || TransactionSummary::new(index, transaction, (verdict, writes));
+            let data = || json::to_text(&summary());
+            add(self.kinds.transactions && is_taken, "transaction", &data);
+            for write in writes {
+                let Some(changes) = write.value.as_deref().and_then(crate::state::alert_changes)
+                else {
+                    continue;
+                };
+                let lists = [("raised", &changes.raised), ("cleared", &changes.cleared)];
+                for (change, names) in lists {
+                    for alert in names {
+                        let data = || {
+                            json::to_text(&AlertChange {
+                                change,
+                                alert,
+                                contract: &transaction.contract,
+                                key: &write.key,
+                                transaction: transaction.id.to_string(),
+                                time: summary().time,
+                            })
+                        };
+                        add(self.kinds.alerts && is_taken, "alert", &data);
+                    }
+                }
+            }
+        }
+        add(self.kinds.blocks, "block", &|| json::to_text(&BlockSummary::new(block)));
+        events
+    }
+}
+
+/// Answers with the stream.
+pub async fn stream(
+    State(app): State<App>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(&uri)?;
+    let kinds = parameters.parsed("events")?;
+    let usual = Kinds { blocks: true, alerts: true, dead_letters: true, ..Kinds::default() };
+    let filter = parameters.transaction_filter()?;
+    let from = parameters.parsed::<u64>("from")?;
+    parameters.finish()?;
+    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    let height = *app.watched.height().borrow();
+    let cursor = match (last, from) {
+        (Some(last), _) => last.parse()?,
+        (None, Some(block)) => Cursor { block, events: 0 },
+        (None, None) => Cursor { block: height, events: 0 },
+    };
+    let place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+        let detail = "too many streams are open; try again, or ask /api/v1/status instead";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    })?;
+    let (sender, receiver) = mpsc::channel(MAX_QUEUED_STREAM_EVENTS);
+    let wanted = Arc::new(Wanted { kinds: kinds.unwrap_or(usual), filter });
+    let feed = Feed { app, wanted, cursor, sender };
+    tokio::spawn(async move {
+        // When its time is over the reader comes back to where it was.
+        let _ = timeout(STREAM_LIFETIME, feed.run()).await;
+        drop(place);
+    });
+    let events = ReceiverStream::new(receiver);
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// Feeds one stream.
+struct Feed {
+    app: App,
+    wanted: Arc<Wanted>,
+    cursor: Cursor,
+    sender: mpsc::Sender<Result<Event, Infallible>>,
+}
+
+/// Why a feed ends before its time: its reader went away, or the endpoint stops.
+struct Ended;
+
+impl Feed {
+    async fn run(mut self) {
+        let hello = Event::default().retry(STATUS_EVERY).comment("ledgerline");
+        if self.send(hello).await.is_ok() {
+            while self.round().await.is_ok() {}
+        }
+    }
+
+    async fn send(&self, event: Event) -> Result<(), Ended> {
+        self.sender.send(Ok(event)).await.map_err(|_| Ended)
+    }
+
+    /// Sends what is new, then waits for more.
+    async fn round(&mut self) -> Result<(), Ended> {
+        let mut height = self.app.watched.height();
+        let known = *height.borrow_and_update();
+        while self.cursor.block < known {
+            self.block().await?;
+        }
+        if self.wanted.kinds.status {
+            let status = ask(self.app.clone(), |service| Ok(json::to_text(&service.status())));
+            if let Ok(status) = status.await {
+                self.send(Event::default().event("status").data(status)).await?;
+            }
+            tokio::time::sleep(STATUS_EVERY).await;
+        }
+        tokio::select! {
+            () = self.sender.closed() => Err(Ended),
+            // An error is the end of the one who looks: the endpoint stops.
+            changed = timeout(STATUS_AT_LEAST_EVERY, height.changed()) => match changed {
+                Ok(changed) => changed.map_err(|_| Ended),
+                Err(_) => Ok(()),
+            },
+        }
+    }
+
+    /// Sends the events of the next block.
+    async fn block(&mut self) -> Result<(), Ended> {
+        let (wanted, Cursor { block, events }) = (Arc::clone(&self.wanted), self.cursor);
+        // Streams wait for one another, so that together they leave room for questions.
+        let turn = self.app.stream_reads.acquire().await.map_err(|_| Ended)?;
+        let read = ask(self.app.clone(), move |service| {
+            let block = service.queries.ledger().block(block)?;
+            Ok(wanted.events(&block, events))
+        });
+        let read = read.await;
+        drop(turn);
+        match read {
+            Ok(found) => {
+                for Happening { name, id, data } in found {
+                    self.send(Event::default().event(name).id(id).data(data)).await?;
+                }
+                self.cursor = Cursor { block: block + 1, events: 0 };
+                Ok(())
+            }
+            Err(problem) if problem.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                tokio::time::sleep(STATUS_EVERY).await;
+                Ok(())
+            }
+            Err(problem) => {
+                self.send(Event::default().event("problem").data(json::to_text(&problem))).await?;
+                Err(Ended)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_kinds_are_read_or_refused() {
+        assert_eq!("7.3".parse::<Cursor>().unwrap(), Cursor { block: 7, events: 3 });
+        for text in ["", "7", "7.", ".3", "a.b", "7.3.1", "-1.0", "99999999999999999999.0"] {
+            assert!(text.parse::<Cursor>().is_err(), "{text}");
+        }
+        let kinds: Kinds = "block, alert".parse().unwrap();
+        assert_eq!(kinds, Kinds { blocks: true, alerts: true, ..Kinds::default() });
+        let error = "block,blocks".parse::<Kinds>().unwrap_err();
+        assert!(error.contains("`blocks`") && error.contains("dead_letter"), "{error}");
+    }
+}

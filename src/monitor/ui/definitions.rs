@@ -1,0 +1,117 @@
+//! Mappings and contracts as the ledger recorded them: texts, versions, and their own tests.
+
+use maud::{Markup, html};
+
+use crate::contract::ContractSet;
+use crate::fault::TestResult;
+use crate::ledger::DefinitionKind;
+use crate::mapping::MappingSet;
+use crate::monitor::request::Parameters;
+use crate::monitor::service::Service;
+use crate::monitor::ui::Made;
+use crate::monitor::ui::parts::{
+    address, count, count_cell, digest, link, table, text, with_parameters,
+};
+use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::views::DefinitionView;
+
+/// Every name with its newest version.
+pub fn list(service: &Service, given: Parameters) -> Made {
+    given.finish()?;
+    let part = |kind: DefinitionKind| {
+        let row = |name: &String| {
+            let versions = service.queries.versions(kind, name);
+            html! {
+                td { (link(&address(&[folder(kind), name]), name)) }
+                (count_cell(versions.len() as u64))
+                td { @if let Some(newest) = versions.first() { (digest(&newest.digest)) } }
+                td.number { @if let Some(newest) = versions.first() { (count(newest.entry)) } }
+            }
+        };
+        let rows: Vec<_> = service.queries.names(kind).iter().map(row).collect();
+        let headings = ["Name", "#Versions", "Newest", "#Recorded at entry"];
+        table(kind.name(), &headings, &rows, "The ledger has none.")
+    };
+    let body = html! {
+        p {
+            "A version is recorded in the ledger before the first transaction that uses it, so anyone can "
+            "see later by which text a value came about."
+        }
+        h2 { "Mappings" }
+        (part(DefinitionKind::Mapping))
+        h2 { "Contracts" }
+        (part(DefinitionKind::Contract))
+    };
+    let title = "Mappings & contracts".to_owned();
+    Ok(Content { title, section: Some(Section::Definitions), is_live: false, body })
+}
+
+/// Where definitions of a kind stand in addresses.
+fn folder(kind: DefinitionKind) -> &'static str {
+    if kind == DefinitionKind::Contract { "contracts" } else { "mappings" }
+}
+
+/// One definition: the newest version, or the one with a digest.
+pub fn one(
+    service: &Service,
+    (kind, name): (DefinitionKind, &String),
+    mut given: Parameters,
+) -> Made {
+    let asked = given.filled("digest")?;
+    given.finish()?;
+    let definition = service.queries.definition(kind, name, asked.as_deref())?;
+    let path = address(&[folder(kind), name]);
+    let source = definition.text.as_deref().unwrap_or_default();
+    let body = html! {
+        p.lead {
+            "SHA-256 " code { (definition.digest) } ", recorded at entry " (count(definition.entry))
+            @if kind == DefinitionKind::Contract { ", " a href=(address(&["state", name])) { "its assets" } }
+        }
+        h2 { "Text" }
+        pre tabindex="0" { code { (crate::monitor::json::visible(source)) } }
+        h2 { "Its own tests" }
+        (tests(&run_tests(kind, name, source)))
+        h2 { "Versions" }
+        (versions(&service.queries.versions(kind, name), &definition, &path))
+    };
+    let title =
+        format!("{} {name}", if kind == DefinitionKind::Contract { "Contract" } else { "Mapping" });
+    Ok(Content { title, section: Some(Section::Definitions), is_live: false, body })
+}
+
+/// Runs the tests that stand in a text, by this version of the program.
+fn run_tests(kind: DefinitionKind, name: &str, text: &str) -> Vec<TestResult> {
+    let files = [(name.into(), text.to_owned())];
+    match kind {
+        DefinitionKind::Contract => ContractSet::load(&files).0.run_tests(),
+        _ => MappingSet::from_texts(&files).0.run_tests(),
+    }
+}
+
+fn tests(results: &[TestResult]) -> Markup {
+    html! {
+        @if results.is_empty() { p.empty { "The text has none." } }
+        ol.steps {
+            @for result in results {
+                li.good[result.failure.is_none()].bad[result.failure.is_some()] {
+                    (if result.failure.is_none() { "✓ " } else { "✗ " }) (text(&result.test))
+                    @if let Some(failure) = &result.failure { pre tabindex="0" { code { (text(failure)) } } }
+                }
+            }
+        }
+    }
+}
+
+fn versions(versions: &[DefinitionView], shown: &DefinitionView, path: &str) -> Markup {
+    let row = |version: &DefinitionView| {
+        let link = with_parameters(path, &[("digest", &version.digest.to_string())]);
+        let is_shown = version.digest == shown.digest;
+        html! {
+            td { a href=(link) aria-current=[is_shown.then_some("true")] { (digest(&version.digest)) } }
+            td.number { (version.version.map_or("–".to_owned(), |version| version.to_string())) }
+            (count_cell(version.entry))
+        }
+    };
+    let rows: Vec<_> = versions.iter().map(row).collect();
+    table("Versions, newest first", &["Digest", "#Version", "#Recorded at entry"], &rows, "None.")
+}

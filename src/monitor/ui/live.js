@@ -1,0 +1,50 @@
+"use strict";
+// Keeps a page that changes with the ledger up to date: whenever the stream tells of something new, the
+// page is asked for again and the parts that say so are replaced. Where the reader's focus or an open
+// detail is, nothing moves.
+
+const stream = new EventSource("/api/v1/stream?events=status");
+const lost = document.getElementById("live");
+let asking = false;
+
+function isInUse(part) {
+  const selection = document.getSelection();
+  return part.contains(document.activeElement) || part.querySelector("details[open]") !== null ||
+    (selection !== null && !selection.isCollapsed && part.contains(selection.anchorNode));
+}
+
+async function renew() {
+  if (asking || document.hidden) return;
+  asking = true;
+  try {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const next = fresh.getElementById(part.id);
+      if (next !== null && !isInUse(part) && !next.isEqualNode(part)) {
+        part.replaceChildren(...document.adoptNode(next).childNodes);
+        part.className = next.className;
+      }
+    }
+  } catch {
+    // The stream says when there is no connection.
+  } finally {
+    asking = false;
+  }
+}
+
+function connected(isConnected) {
+  const mark = document.getElementById("live") ?? lost;
+  if (mark !== null) mark.hidden = isConnected;
+}
+
+stream.addEventListener("status", () => { connected(true); renew(); });
+stream.addEventListener("open", () => connected(true));
+// It also ends when its time is over, and comes back by itself; only a longer silence is told.
+let silent = 0;
+stream.addEventListener("error", () => {
+  clearTimeout(silent);
+  silent = setTimeout(() => { if (stream.readyState !== EventSource.OPEN) connected(false); }, 4000);
+});
+document.addEventListener("visibilitychange", renew);

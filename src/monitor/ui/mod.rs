@@ -1,0 +1,122 @@
+//! The pages: HTML made on the server, of the same views as the API's answers. Nothing is loaded from
+//! elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
+
+mod alerts;
+mod blocks;
+mod changes;
+mod chart;
+mod definitions;
+mod letters;
+mod overview;
+mod parts;
+mod shell;
+mod state;
+mod transactions;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use serde::de::DeserializeOwned;
+
+use crate::event::{PositionError, SourcePosition};
+use crate::ledger::DefinitionKind;
+use crate::monitor::answer::Problem;
+use crate::monitor::asking::{App, ask};
+use crate::monitor::query::QueryError;
+use crate::monitor::request::{InPath, Parameters};
+use crate::monitor::service::Service;
+use crate::monitor::ui::shell::Content;
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// The pages and what they load.
+pub fn routes() -> Router<App> {
+    let part =
+        |kind: &'static str, text: &'static str| get(move || async move { kept(kind, text) });
+    Router::new()
+        .route("/", get(home))
+        .route("/blocks", page(blocks::list))
+        .route("/blocks/{number}", page_of(blocks::one))
+        .route("/transactions", page(transactions::list))
+        .route("/transactions/{topic}/{partition}/{offset}/{output}", page_of(transactions::one))
+        .route("/state", page(state::contracts))
+        .route("/state/{contract}", page_of(state::assets))
+        .route("/state/{contract}/{key}", page_of(state::asset))
+        .route("/alerts", page(alerts::list))
+        .route("/deadletters", page(letters::list))
+        .route("/deadletters/{topic}/{partition}/{offset}", page_of(letters::one))
+        .route("/definitions", page(definitions::list))
+        .route(
+            "/mappings/{name}",
+            page_of(|service, name: &String, given| {
+                definitions::one(service, (DefinitionKind::Mapping, name), given)
+            }),
+        )
+        .route(
+            "/contracts/{name}",
+            page_of(|service, name: &String, given| {
+                definitions::one(service, (DefinitionKind::Contract, name), given)
+            }),
+        )
+        .route("/style.css", part("text/css; charset=utf-8", include_str!("style.css")))
+        .route("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js")))
+        .route("/icon.svg", part("image/svg+xml", include_str!("icon.svg")))
+}
+
+/// A file of the program: the same until the next version.
+fn kept(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+}
+
+/// What makes a page.
+type Made = Result<Content, QueryError>;
+
+/// A page without a name in its address.
+fn page(make: fn(&Service, Parameters) -> Made) -> MethodRouter<App> {
+    get(move |State(app): State<App>, uri: Uri| async move {
+        show(app, move |service| make(service, Parameters::of(&uri)?)).await
+    })
+}
+
+/// A page of what its address names.
+fn page_of<T: DeserializeOwned + Send + 'static>(
+    make: fn(&Service, &T, Parameters) -> Made,
+) -> MethodRouter<App> {
+    get(move |State(app): State<App>, name: Result<InPath<T>, Problem>, uri: Uri| async move {
+        match name {
+            Ok(InPath(name)) => {
+                show(app, move |service| make(service, &name, Parameters::of(&uri)?)).await
+            }
+            Err(problem) => refused(&app.service, &problem),
+        }
+    })
+}
+
+async fn home(State(app): State<App>, uri: Uri) -> Response {
+    let samples = app.watched.samples();
+    show(app, move |service| overview::overview(service, &samples, Parameters::of(&uri)?)).await
+}
+
+/// Makes a page on a thread that may wait for a disk; where that fails, one that says why.
+async fn show(app: App, make: impl FnOnce(&Service) -> Made + Send + 'static) -> Response {
+    let service = Arc::clone(&app.service);
+    let made = ask(app, move |service| make(service).map(|content| shell::page(service, &content)));
+    match made.await {
+        Ok(page) => ([(header::CONTENT_TYPE, HTML)], page).into_response(),
+        Err(problem) => refused(&service, &problem),
+    }
+}
+
+/// A page that says why there is no other.
+pub fn refused(service: &Service, problem: &Problem) -> Response {
+    problem.answer(HTML, shell::problem(service, problem))
+}
+
+/// An item that a page names, or why its name is none.
+fn position(text: &str) -> Result<SourcePosition, QueryError> {
+    text.parse().map_err(|error: PositionError| QueryError::Malformed(error.to_string()))
+}

@@ -1,0 +1,267 @@
+//! Everything at a glance: what is wrong and what to do, how fast it goes, what became of every record.
+
+use maud::{Markup, html};
+
+use crate::limits::MAX_PAGE_ITEMS;
+use crate::monitor::findings::{Gravity, findings};
+use crate::monitor::query::QueryError;
+use crate::monitor::request::Parameters;
+use crate::monitor::service::{Service, StatusView, seconds};
+use crate::monitor::ui::Made;
+use crate::monitor::ui::chart::{Frame, Line, chart};
+use crate::monitor::ui::parts::{
+    self, address, address_of_id, ago, count, count_cell, link, table, text,
+};
+use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::{alerts, blocks, letters, state};
+use crate::monitor::views::grouped;
+use crate::monitor::watch::{Sample, SamplesView};
+
+/// Rows of each list here.
+const ROWS: usize = 8;
+
+/// The page at `/`.
+pub fn overview(service: &Service, samples: &SamplesView, given: Parameters) -> Made {
+    given.finish()?;
+    let status = service.status();
+    let now = service.clock.now_ms();
+    let body = html! {
+        p { "Device events from Kafka become signed transactions in a ledger that anyone can verify." }
+        div #findings data-live { (wrong(&status, &samples.samples)) }
+        div #figures data-live { (figures(&status, &samples.samples)) }
+        div #charts data-live { (charts(&samples.samples)) }
+        section #ends data-live aria-labelledby="ends-title" {
+            h2 #ends-title { "What became of every record" }
+            (ends(&status))
+        }
+        div.columns #lists data-live { (lists(service, now)?) }
+        section #partitions data-live aria-labelledby="partitions-title" {
+            h2 #partitions-title { "Where it reads" }
+            (partitions(&status))
+        }
+    };
+    Ok(Content {
+        title: "Overview".to_owned(),
+        section: Some(Section::Overview),
+        is_live: true,
+        body,
+    })
+}
+
+fn wrong(status: &StatusView, samples: &[Sample]) -> Markup {
+    let findings = findings(status, samples);
+    html! {
+        @if findings.is_empty() {
+            p.finding.good { strong { "All is well." } " Records are taken in, and the state follows." }
+        }
+        @for finding in &findings {
+            div.finding.bad[finding.gravity == Gravity::Critical].warn[finding.gravity == Gravity::Warning] role="alert" {
+                strong { (text(&finding.what)) }
+                p { (text(&finding.help)) }
+            }
+        }
+    }
+}
+
+/// Change of a count from one sample to the next, a second.
+fn rate(samples: &[Sample], of: impl Fn(&Sample) -> u64) -> Vec<(f64, f64)> {
+    let point = |pair: &[Sample]| {
+        let (before, after) = (&pair[0], &pair[1]);
+        let took = seconds(after.time_ms.saturating_sub(before.time_ms));
+        let change = precise(of(after).saturating_sub(of(before)));
+        (took > 0.0).then_some((seconds(after.time_ms), change / took))
+    };
+    samples.windows(2).filter_map(point).collect()
+}
+
+/// A count as a number for a chart. Exact up to 2⁵³.
+#[allow(clippy::cast_precision_loss)] // said above
+fn precise(count: u64) -> f64 {
+    count as f64
+}
+
+/// A number for a chart in words. What is drawn is never negative.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // said above
+fn rounded(value: f64) -> String {
+    if value < 10.0 && value.fract() > 0.05 {
+        format!("{value:.1}")
+    } else {
+        grouped(value.round() as u64)
+    }
+}
+
+fn figures(status: &StatusView, samples: &[Sample]) -> Markup {
+    let perhaps = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
+    let rate = rate(samples, |sample| sample.records);
+    let lag = samples.last().and_then(|newest| newest.lag);
+    let critical: u64 = status
+        .alerts
+        .iter()
+        .filter(|alert| alert.severity == Some(crate::contract::AlertSeverity::Critical))
+        .map(|alert| alert.assets)
+        .sum();
+    let age = status.block_age_seconds.map(parts::seconds);
+    let figures = [
+        (
+            "Records a second",
+            perhaps(rate.last().map(|(_, rate)| rounded(*rate))),
+            "taken in by the ledger".to_owned(),
+        ),
+        ("Behind Kafka", perhaps(lag.map(grouped)), "records that wait".to_owned()),
+        (
+            "From event to state",
+            perhaps(status.freshness_seconds.map(parts::seconds)),
+            "age of the newest event".to_owned(),
+        ),
+        (
+            "Blocks",
+            grouped(status.height),
+            age.map_or("none yet".to_owned(), |age| format!("newest {age} ago")),
+        ),
+        ("Entries", grouped(status.tree_size), "each one provable".to_owned()),
+        (
+            "Assets with alerts",
+            grouped(status.assets_with_alerts as u64),
+            format!("{} critical", grouped(critical)),
+        ),
+    ];
+    html! {
+        dl.figures {
+            @for (name, value, more) in &figures { div { dt { (name) } dd { (value) small { (more) } } } }
+        }
+    }
+}
+
+fn charts(samples: &[Sample]) -> Markup {
+    let newest = samples.last().map_or(0.0, |newest| seconds(newest.time_ms));
+    let x = |at: f64| match newest - at {
+        ..5.0 => "now".to_owned(),
+        ago @ ..90.0 => format!("−{ago:.0} s"),
+        ago => format!("−{:.0} min", ago / 60.0),
+    };
+    let frame = |title, y| Frame { title, x: &x, y, from_zero: true };
+    let line = |name: &str, points| Line { name: name.to_owned(), points };
+    let measured = |of: &dyn Fn(&Sample) -> Option<f64>| -> Vec<(f64, f64)> {
+        samples.iter().filter_map(|sample| Some((seconds(sample.time_ms), of(sample)?))).collect()
+    };
+    let lag = measured(&|sample| sample.lag.map(precise));
+    let fresh = measured(&|sample| sample.freshness_seconds.map(|seconds| seconds.max(0.0)));
+    let dispositions = [
+        line("valid", rate(samples, |sample| sample.valid)),
+        line("filtered", rate(samples, |sample| sample.filtered)),
+        line("invalid", rate(samples, |sample| sample.invalid)),
+        line("dead letters", rate(samples, |sample| sample.dead_lettered)),
+    ];
+    html! {
+        div.charts {
+            (chart(&frame("Records a second", &rounded), &dispositions))
+            (chart(&frame("Records that wait in Kafka", &rounded), &[line("lag", lag)]))
+            (chart(&frame("From event to state", &parts::seconds), &[line("freshness", fresh)]))
+            (chart(&frame("Blocks a second", &rounded), &[line("blocks", rate(samples, |sample| sample.height))]))
+        }
+    }
+}
+
+fn ends(status: &StatusView) -> Markup {
+    let records = &status.records;
+    let ends = [
+        ("valid", records.valid, "valid transactions", "/transactions?verdict=valid"),
+        ("invalid", records.invalid, "invalid by contract", "/transactions?verdict=invalid"),
+        ("filtered", records.filtered, "filtered: no mapping asks for them", "/definitions"),
+        ("dead", records.dead_lettered, "dead letters: kept for repair", "/deadletters"),
+    ];
+    let whole: u64 = ends.iter().map(|(_, value, _, _)| value).sum::<u64>().max(1);
+    let begins =
+        ends.iter().scan(0, |at, (_, value, _, _)| Some(std::mem::replace(at, *at + value)));
+    html! {
+        svg.bar viewBox={ "0 0 " (whole) " 1" } preserveAspectRatio="none" aria-hidden="true" {
+            @for ((kind, value, _, _), begin) in ends.iter().zip(begins) {
+                rect class=(kind) x=(begin) y="0" width=(value) height="1" {}
+            }
+        }
+        ul.kinds.ends {
+            li { strong { (count(records.read)) } " records read:" }
+            @for (kind, value, what, address) in ends {
+                li class=(kind) { a href=(address) { (count(value)) " " (what) } }
+            }
+        }
+    }
+}
+
+fn lists(service: &Service, now: i64) -> Result<Markup, QueryError> {
+    let queries = &service.queries;
+    let mut alerted: Vec<_> = queries.alerts(None, MAX_PAGE_ITEMS.min(100))?.items;
+    alerted.sort_by_key(|item| {
+        let worst = item.active_alerts.iter().map(|alert| alert.severity).max().flatten();
+        let newest = item.active_alerts.iter().map(|alert| alert.since.clone()).max();
+        std::cmp::Reverse((worst, newest))
+    });
+    let alert_rows: Vec<_> =
+        alerted.iter().flat_map(|item| alerts::rows(item, now)).take(ROWS).collect();
+    let recent = queries.recent(ROWS)?;
+    let recent_rows: Vec<_> = recent.items.iter().map(|change| changed(change, now)).collect();
+    let newest = queries.blocks(None, ROWS)?;
+    let block_rows: Vec<_> = newest.items.iter().map(|block| block_row(block, now)).collect();
+    let dead = queries.dead_letters(None, None, ROWS)?;
+    let letter_rows: Vec<_> = dead.items.iter().map(|letter| letter_row(letter, now)).collect();
+    let list = |title, address: &str, more: Markup, headings: &[&str], rows: &[Markup], empty| {
+        html! {
+            section {
+                h2 { a href=(address) { (title) } }
+                (more)
+                (table(title, headings, rows, empty))
+            }
+        }
+    };
+    Ok(html! {
+        (list("Active alerts", "/alerts", alerts::kinds(&queries.alert_counts().into_iter().filter(|of| of.assets > 0).collect::<Vec<_>>()),
+            &["Asset", "Alert", "What it means", "Since"], &alert_rows, "No asset has an active alert."))
+        (list("Newest states", "/state", html! {}, &["Asset", "State", "From"], &recent_rows, "None yet."))
+        (list("Newest blocks", "/blocks", html! {}, &["Block", "Made", "#Valid", "#Invalid", "#Filtered", "#Dead"], &block_rows, "None yet."))
+        (list("Newest dead letters", "/deadletters", letters::causes(service, ""), &["Record", "Cause", "What is wrong"], &letter_rows, "None."))
+    })
+}
+
+fn changed(change: &crate::monitor::views::ChangeView, now: i64) -> Markup {
+    let transaction = &change.transaction;
+    let key = &change.write.key;
+    let asset =
+        change.write.asset.as_ref().and_then(|asset| asset.as_object()?.get("state")?.as_object());
+    let said = asset.map_or("deleted".to_owned(), |map| state::brief(map, key));
+    html! {
+        td { (link(&address(&["state", &transaction.contract, key]), key)) br; small { (text(&transaction.contract)) } }
+        td { (text(&said)) }
+        td.id { (link(&address_of_id("transactions", &transaction.id), &transaction.id)) br; small { (ago(&transaction.time, now)) } }
+    }
+}
+
+fn block_row(block: &crate::monitor::views::BlockSummary, now: i64) -> Markup {
+    html! {
+        td { (blocks::link_to(block.number)) }
+        td { (ago(&block.time, now)) }
+        (count_cell(block.valid as u64)) (count_cell(block.invalid as u64))
+        (count_cell(block.filtered)) (count_cell(block.dead_letters as u64))
+    }
+}
+
+fn letter_row(letter: &crate::monitor::views::DeadLetterSummary, now: i64) -> Markup {
+    html! {
+        td.id { (link(&address_of_id("deadletters", &letter.id), &letter.id)) br; small { (ago(&letter.time, now)) } }
+        td { span.badge.dead { (letter.cause) } }
+        td { (text(&letter.message)) br; small { (text(&letter.place)) } }
+    }
+}
+
+fn partitions(status: &StatusView) -> Markup {
+    let perhaps = |value: Option<u64>| value.map_or("–".to_owned(), grouped);
+    let row = |of: &crate::monitor::service::PartitionView| {
+        html! {
+            td { (text(&of.partition)) }
+            td { (if of.assigned { "here" } else { "not here" }) }
+            (count_cell(of.durable)) td.number { (perhaps(of.end)) } td.number { (perhaps(of.lag)) }
+        }
+    };
+    let rows: Vec<_> = status.partitions.iter().map(row).collect();
+    let headings = ["Partition", "Read", "#Durable", "#End", "#Behind"];
+    table("Partitions", &headings, &rows, "No partition yet.")
+}

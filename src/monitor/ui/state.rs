@@ -1,0 +1,331 @@
+//! The ledger's state: contracts, their assets, and one asset now and before.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+
+use crate::codec::json::{Map, Value};
+use crate::event::time;
+use crate::ledger::{DefinitionKind, LedgerReader};
+use crate::monitor::query::{At, QueryError};
+use crate::monitor::request::Parameters;
+use crate::monitor::service::Service;
+use crate::monitor::ui::chart::{Frame, Line, chart};
+use crate::monitor::ui::parts::{
+    address, address_of_id, ago, count, count_cell, duration, json_block, link, paging, table,
+    text, with_parameters,
+};
+use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::{Made, alerts, changes};
+use crate::monitor::views::{AssetView, ChangeView};
+use crate::state::Filter;
+
+/// Numeric fields of an asset that are drawn.
+const MAX_CHARTS: usize = 6;
+/// Changes that charts and the timeline look at.
+const SHOWN_CHANGES: usize = 60;
+/// Fields of a state that a list shows.
+const SHOWN_FIELDS: usize = 5;
+
+/// Every contract with its assets' alerts.
+pub fn contracts(service: &Service, given: Parameters) -> Made {
+    given.finish()?;
+    let alerts = service.queries.alert_counts();
+    let row = |name: &String| {
+        let active: u64 =
+            alerts.iter().filter(|alert| alert.contract == *name).map(|alert| alert.assets).sum();
+        let version = service.queries.versions(DefinitionKind::Contract, name);
+        let version = version.first().and_then(|newest| newest.version);
+        html! {
+            td { (link(&address(&["state", name]), name)) }
+            td { (link(&address(&["contracts", name]), &version.map_or("text".to_owned(), |version| format!("version {version}")))) }
+            (count_cell(active))
+        }
+    };
+    let rows: Vec<_> = service.queries.names(DefinitionKind::Contract).iter().map(row).collect();
+    let body = html! {
+        p { "The state of each asset is what its contract made of the events so far." }
+        div #list data-live {
+            (table("Contracts", &["Contract", "Text", "#Active alerts"], &rows, "The ledger has no contract yet."))
+        }
+    };
+    Ok(Content { title: "State".to_owned(), section: Some(Section::State), is_live: true, body })
+}
+
+/// The assets of a contract, in order of keys.
+pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Made {
+    let prefix = given.filled("prefix")?.unwrap_or_default();
+    let condition = given.filled("where")?.unwrap_or_default();
+    let alerts_only = given.filled("alerts_only")?.is_some();
+    let (after, limit) = (given.filled("after")?, given.limit()?);
+    given.finish()?;
+    let fields = match condition.split_once('=') {
+        Some((field, value)) => vec![(field.trim().to_owned(), value.trim().to_owned())],
+        None if condition.is_empty() => Vec::new(),
+        None => {
+            let message =
+                format!("`{condition}` is no condition; one looks like `cargo.kind=fish`");
+            return Err(QueryError::Malformed(message));
+        }
+    };
+    let filter = Filter { prefix: prefix.clone(), fields, alerts_only };
+    let page = service.queries.assets(contract, after.as_deref(), &filter, limit)?;
+    let path = address(&["state", contract]);
+    let alerts_value = if alerts_only { "true" } else { "" };
+    let asked = [("prefix", prefix.as_str()), ("where", &condition), ("alerts_only", alerts_value)];
+    let next = page.next.as_deref().map(|next| {
+        let parameters: Vec<_> = asked.into_iter().chain([("after", next)]).collect();
+        with_parameters(&path, &parameters)
+    });
+    let first = with_parameters(&path, &asked);
+    let rows: Vec<_> = page.items.iter().map(row).collect();
+    let empty = match &next {
+        Some(_) => "None among the assets that were searched; “older” looks further.",
+        None => "No asset is like that.",
+    };
+    let is_live = after.is_none();
+    let body = html! {
+        form.search action=(path) method="get" role="search" {
+            label { "Key begins with" input name="prefix" value=(prefix) autocomplete="off"; }
+            label { "Field" input name="where" value=(condition) placeholder="cargo.kind=fish" autocomplete="off"; }
+            label.check { input type="checkbox" name="alerts_only" value="true" checked[alerts_only]; "with active alerts" }
+            button type="submit" { "Show" }
+        }
+        div #list data-live[is_live] {
+            (table("Assets in order of keys", &["Asset", "State", "Alerts", "#Version"], &rows, empty))
+            (paging((!is_live).then_some(first.as_str()), next.as_deref()))
+        }
+    };
+    let title = format!("Assets of {contract}");
+    Ok(Content { title, section: Some(Section::State), is_live, body })
+}
+
+fn row(asset: &AssetView) -> Markup {
+    html! {
+        td { (link(&address(&["state", &asset.contract, &asset.key]), &asset.key)) }
+        td { (text(&brief(&asset.asset.state, &asset.key))) }
+        td { @for alert in &asset.asset.alerts.active { span.badge.warning { (text(alert)) } " " } }
+        (count_cell(asset.version))
+    }
+}
+
+/// Some plain members of a state, numbers first: they change.
+pub fn brief(state: &Map, key: &str) -> String {
+    let is_plain =
+        |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_) | Value::Null);
+    let says_key = |value: &Value| matches!(value, Value::String(text) if text.as_str() == key);
+    let mut plain: Vec<_> =
+        state.iter().filter(|(_, value)| is_plain(value) && !says_key(value)).collect();
+    plain.sort_by_key(|(_, value)| !matches!(value, Value::Number(_)));
+    let said = plain.iter().take(SHOWN_FIELDS).map(|(name, value)| match value {
+        Value::String(text) => format!("{name} {}", text.as_str()),
+        value => format!("{name} {value}"),
+    });
+    said.collect::<Vec<_>>().join(" · ")
+}
+
+/// One asset: now, or as a past block left it.
+pub fn asset(service: &Service, (contract, key): &(String, String), mut given: Parameters) -> Made {
+    let (at, from) = (given.at()?, given.parsed("from")?);
+    let before = given.parsed("before")?;
+    given.finish()?;
+    let title = format!("{key} of {contract}");
+    if let Some(at) = at {
+        let body = past(service, (contract, key), at, from)?;
+        return Ok(Content { title, section: Some(Section::State), is_live: false, body });
+    }
+    let now = service.clock.now_ms();
+    let history = service.queries.history((contract, key), before, SHOWN_CHANGES)?;
+    let current = match service.queries.asset(contract, key) {
+        Err(QueryError::NotFound(_)) => None,
+        current => Some(current?),
+    };
+    let path = address(&["state", contract, key]);
+    let next = history.next.as_deref().map(|next| with_parameters(&path, &[("before", next)]));
+    let is_live = before.is_none();
+    let body = html! {
+        div #now data-live[is_live] {
+            @match &current {
+                Some(asset) => (present(service, asset, &history.items, now)),
+                None => p.problem { "The asset is deleted; its history stays." },
+            }
+            (charts(&history.items))
+            h2 { "History" }
+            (timeline(service, (contract, key), &history.items, now)?)
+            (paging(before.map(|_: u64| path.as_str()), next.as_deref()))
+        }
+        (travel_form(service, &path))
+    };
+    Ok(Content { title, section: Some(Section::State), is_live, body })
+}
+
+fn present(service: &Service, asset: &AssetView, changes: &[ChangeView], now: i64) -> Markup {
+    let contract = address(&["state", &asset.contract]);
+    html! {
+        p.lead {
+            (link(&contract, &asset.contract)) ", version " (count(asset.version))
+            @if let Some(newest) = changes.first() { ", changed " (ago(&newest.transaction.time, now)) }
+            @if asset.asset.compliant { ", " span.badge.valid { "compliant" } }
+        }
+        (alerts::of_asset(service, &asset.contract, &asset.key, now))
+        h2 { "State" }
+        (fields(&asset.asset.state))
+        @if !asset.asset.derived.is_empty() { h2 { "Derived by rules" } (fields(&asset.asset.derived)) }
+    }
+}
+
+/// Fields by their dotted names.
+fn fields(map: &Map) -> Markup {
+    let whole = Value::Object(map.clone());
+    let changes = changes::between(None, Some(&whole));
+    let row = |change: &changes::Change<'_>| {
+        html! {
+            td { (text(&change.field)) }
+            td { code { (text(&change.after.map(Value::to_string).unwrap_or_default())) } }
+        }
+    };
+    let rows: Vec<_> = changes.iter().take(crate::limits::MAX_SHOWN_CHANGES).map(row).collect();
+    table("Fields", &["Field", "Value"], &rows, "No field.")
+}
+
+/// Numbers of a state over time, the oldest first: by dotted name.
+fn series(changes: &[ChangeView]) -> BTreeMap<String, Vec<(f64, f64)>> {
+    let mut series: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for change in changes.iter().rev() {
+        let Ok(time_ms) = time::parse(&change.transaction.time) else { continue };
+        let state = change.write.asset.as_ref().and_then(|asset| asset.as_object()?.get("state"));
+        for field in changes::between(None, state) {
+            if let Some(Value::Number(number)) = field.after
+                && let Ok(value) = number.as_str().parse()
+            {
+                let at = crate::monitor::service::seconds(time_ms);
+                series.entry(field.field).or_default().push((at, value));
+            }
+        }
+    }
+    series
+}
+
+fn charts(changes: &[ChangeView]) -> Markup {
+    let mut series = series(changes);
+    // What never changes tells nothing in a chart.
+    series.retain(|_, points| points.windows(2).any(|pair| pair[0].1 != pair[1].1));
+    let x = |at: f64| {
+        #[allow(clippy::cast_possible_truncation)] // seconds of a calendar
+        let text = crate::monitor::views::time_text((at * 1_000.0) as i64);
+        text.get(11..19).unwrap_or(&text).to_owned()
+    };
+    let y =
+        |value: f64| format!("{:.4}", value).trim_end_matches('0').trim_end_matches('.').to_owned();
+    html! {
+        div.charts {
+            @for (name, points) in series.into_iter().take(MAX_CHARTS) {
+                @let frame = Frame { title: &name, x: &x, y: &y, from_zero: false };
+                (chart(&frame, &[Line { name: name.clone(), points }]))
+            }
+        }
+    }
+}
+
+/// Changes, the newest first, each with what it changed.
+fn timeline(
+    service: &Service,
+    place: (&str, &str),
+    changes: &[ChangeView],
+    now: i64,
+) -> Result<Markup, QueryError> {
+    let oldest = changes.last().and_then(|oldest| oldest.write.replaced);
+    let before_all = oldest.map(|entry| service.queries.asset_at_entry(place, entry));
+    let before_all = before_all.transpose()?.flatten();
+    let befores = changes.iter().skip(1).map(|older| older.write.asset.as_ref());
+    let befores = befores.chain([before_all.as_ref()]);
+    Ok(html! {
+        ol.timeline {
+            @for (change, before) in changes.iter().zip(befores) {
+                @let transaction = &change.transaction;
+                li {
+                    details {
+                        summary {
+                            (ago(&transaction.time, now)) " " (transaction.function)
+                            " by " (link(&address_of_id("transactions", &transaction.id), &transaction.id))
+                            " in block " a href={ "/blocks/" (change.block) } { (count(change.block)) }
+                            (raised(change))
+                            small { (text(&said(before, change.write.asset.as_ref()))) }
+                        }
+                        (changes::table_of(before, change.write.asset.as_ref()))
+                    }
+                }
+            }
+        }
+    })
+}
+
+/// The changed fields of the state in one line.
+fn said(before: Option<&Value>, after: Option<&Value>) -> String {
+    let changes = changes::between(before, after);
+    let of_state =
+        changes.iter().filter_map(|change| Some((change.field.strip_prefix("state.")?, change)));
+    let said = of_state.take(SHOWN_FIELDS).map(|(name, change)| {
+        let value = change.after.map_or("gone".to_owned(), |value| value.to_string());
+        format!("{name} {value}")
+    });
+    said.collect::<Vec<_>>().join(" · ")
+}
+
+/// Alerts that a change raised and cleared.
+fn raised(change: &ChangeView) -> Markup {
+    let names = |list: &str| -> Vec<String> {
+        let alerts = change.write.asset.as_ref().and_then(|asset| asset.as_object()?.get("alerts"));
+        let list = alerts.and_then(|alerts| alerts.as_object()?.get(list)?.as_array());
+        let name = |value: &Value| match value {
+            Value::String(text) => Some(text.to_string()),
+            _ => None,
+        };
+        list.into_iter().flatten().filter_map(name).collect()
+    };
+    html! {
+        @for name in names("raised") { " " span.badge.warning { "raised " (text(&name)) } }
+        @for name in names("cleared") { " " span.badge.valid { "cleared " (text(&name)) } }
+    }
+}
+
+/// The form that leads to the past.
+fn travel_form(service: &Service, path: &str) -> Markup {
+    let newest = service.queries.ledger().head().height.saturating_sub(1);
+    html! {
+        section aria-labelledby="travel" {
+            h2 #travel { "Time travel" }
+            form.search action=(path) method="get" {
+                label { "As block" input name="at_block" inputmode="numeric" placeholder=(newest) autocomplete="off"; }
+                label { "or as of (UTC)" input name="at_time" placeholder="2026-01-31T12:00:00Z" autocomplete="off"; }
+                button type="submit" { "Show" }
+            }
+        }
+    }
+}
+
+fn past(
+    service: &Service,
+    (contract, key): (&str, &str),
+    at: At,
+    from: Option<u64>,
+) -> Result<Markup, QueryError> {
+    let past = service.queries.asset_at((contract, key), at, from)?;
+    let block = service.queries.block(past.block, 0, 0)?;
+    let age = time::parse(&block.summary.time).map(|made| service.clock.now_ms() - made);
+    let path = address(&["state", contract, key]);
+    Ok(html! {
+        p.lead {
+            "As block " a href={ "/blocks/" (past.block) } { (count(past.block)) }
+            " left it, made " (block.summary.time)
+            @if let Ok(age) = age { " (" (duration(age)) " ago)" }
+            @if let Some(version) = past.version { ", written by entry " (count(version)) }
+        }
+        @match &past.asset {
+            Some(asset) => (json_block(asset)),
+            None => p.problem { "It did not exist then." },
+        }
+        p { a href=(path) { "The asset as it is now" } }
+        (travel_form(service, &path))
+    })
+}

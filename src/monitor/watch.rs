@@ -1,0 +1,147 @@
+//! What is looked at all the time: the ledger's height, for streams that wait for the next block, and
+//! figures every two seconds, for the charts of the last minutes. Kept in memory only: after a start
+//! the charts begin anew.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::ledger::LedgerReader;
+use crate::limits::MAX_SAMPLES;
+use crate::monitor::service::{Service, seconds};
+use crate::monitor::views::time_text;
+
+/// How often the height is looked at: what a live page lags behind at most.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Looks from one sample to the next.
+const LOOKS_A_SAMPLE: u32 = 20;
+
+/// Figures at a moment. Counts are over the whole ledger.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sample {
+    /// When.
+    pub time: String,
+    /// The same, in milliseconds since 1970.
+    #[serde(skip)]
+    pub time_ms: i64,
+    /// Records read.
+    pub records: u64,
+    /// Valid transactions.
+    pub valid: u64,
+    /// Transactions that are not valid.
+    pub invalid: u64,
+    /// Records that no mapping matched.
+    pub filtered: u64,
+    /// Records that could not become a transaction.
+    pub dead_lettered: u64,
+    /// Blocks.
+    pub height: u64,
+    /// Records that are not durable yet, over all partitions; absent where the source knows no end.
+    pub lag: Option<u64>,
+    /// Age of the newest event when its state could be read, in seconds.
+    pub freshness_seconds: Option<f64>,
+    /// Time that writing and syncing took so far in this process, in seconds.
+    pub commit_seconds: f64,
+    /// Group commits so far in this process.
+    pub commits: u64,
+}
+
+/// The samples of the last minutes.
+#[derive(Debug, Serialize)]
+pub struct SamplesView {
+    /// Seconds from one to the next, about.
+    pub every_seconds: f64,
+    /// The oldest first; at most [`MAX_SAMPLES`].
+    pub samples: Vec<Sample>,
+}
+
+/// Readers' side.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    height: watch::Receiver<u64>,
+    samples: Arc<Mutex<VecDeque<Sample>>>,
+}
+
+impl Watched {
+    /// The ledger's height as it grows. It ends with the endpoint.
+    #[must_use]
+    pub fn height(&self) -> watch::Receiver<u64> {
+        self.height.clone()
+    }
+
+    /// The samples of the last minutes.
+    #[must_use]
+    pub fn samples(&self) -> SamplesView {
+        let samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        let every_seconds = (LOOK_EVERY * LOOKS_A_SAMPLE).as_secs_f64();
+        SamplesView { every_seconds, samples: samples.iter().cloned().collect() }
+    }
+}
+
+/// Looks at a service until it is dropped.
+pub struct Watcher {
+    service: Arc<Service>,
+    height: watch::Sender<u64>,
+    samples: Arc<Mutex<VecDeque<Sample>>>,
+}
+
+impl Watcher {
+    /// A watcher, and what it lets others see.
+    #[must_use]
+    pub fn new(service: Arc<Service>) -> (Self, Watched) {
+        let (sender, height) = watch::channel(service.queries.ledger().head().height);
+        let samples = Arc::<Mutex<_>>::default();
+        let watched = Watched { height, samples: Arc::clone(&samples) };
+        let watcher = Self { service, height: sender, samples };
+        watcher.sample();
+        (watcher, watched)
+    }
+
+    /// Looks again and again.
+    pub async fn run(self) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let mut left = LOOKS_A_SAMPLE;
+        loop {
+            looks.tick().await;
+            let height = self.service.queries.ledger().head().height;
+            self.height.send_if_modified(|known| std::mem::replace(known, height) != height);
+            left -= 1;
+            if left == 0 {
+                self.sample();
+                left = LOOKS_A_SAMPLE;
+            }
+        }
+    }
+
+    fn sample(&self) {
+        let sample = sample(&self.service);
+        let mut samples = self.samples.lock().unwrap_or_else(PoisonError::into_inner);
+        if samples.len() == MAX_SAMPLES {
+            samples.pop_front();
+        }
+        samples.push_back(sample);
+    }
+}
+
+fn sample(service: &Service) -> Sample {
+    let (totals, time_ms) = (service.queries.world().totals(), service.clock.now_ms());
+    let (ledger, partitions) = (service.queries.ledger(), service.partitions());
+    let counts = ledger.counts();
+    Sample {
+        time: time_text(time_ms),
+        time_ms,
+        records: totals.records,
+        valid: totals.valid,
+        invalid: totals.invalid_count(),
+        filtered: totals.filtered,
+        dead_lettered: totals.dead_letter_count(),
+        height: ledger.head().height,
+        lag: partitions.iter().filter_map(|partition| partition.lag).reduce(|all, lag| all + lag),
+        freshness_seconds: service.status.freshness_ms().map(seconds),
+        commit_seconds: counts.times.sum.as_secs_f64(),
+        commits: counts.commits,
+    }
+}

@@ -1,0 +1,86 @@
+//! One block by itself, checked by the same means as the whole ledger, against what stands before it.
+
+use crate::ledger::tree::Frontier;
+use crate::ledger::{Block, Definition, Header, block};
+use crate::verify::signatures::Signatures;
+use crate::verify::tree::{BlockHashes, TreeCheck};
+use crate::verify::{Problems, Report, chain};
+
+/// What stands before a block.
+#[derive(Debug)]
+pub struct Before<'a> {
+    /// Header of the block before; `None` for the first.
+    pub header: Option<&'a Header>,
+    /// The tree's right edge before its entries.
+    pub frontier: Frontier,
+    /// Definitions recorded before its entries.
+    pub definitions: Vec<&'a Definition>,
+}
+
+/// What one step of the check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What was looked at.
+    pub what: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What was computed, or what is wrong.
+    pub found: String,
+}
+
+/// Checks a block from its bytes: its place in the chain, its effects, its tree, its signatures. What
+/// hangs on all blocks before it (that no record is missing) only the whole check can tell.
+#[must_use]
+pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
+    let header = &block.header;
+    let hashes = BlockHashes::of(block);
+    let step = |what, found: String, check: &mut dyn FnMut(&mut Problems<'_>)| {
+        let mut report = Report::default();
+        check(&mut Problems { number: header.number, report: &mut report });
+        let wrong = report.problems.join("; ");
+        Step { what, holds: wrong.is_empty(), found: if wrong.is_empty() { found } else { wrong } }
+    };
+    let records = format!(
+        "{} ranges of the source, digest {}; its header hashes to {}",
+        block.records.progress.len(),
+        header.records,
+        header.hash()
+    );
+    let previous = before.header.map(Header::hash).unwrap_or_default();
+    let effects = before.header.map(|header| header.effects).unwrap_or_default();
+    let effects = block::chain_effects(&effects, &hashes.effects);
+    let leaves = format!("{} leaves lead to {}", hashes.leaves.len(), header.tree_root);
+    let signed = format!(
+        "seal by {}, checkpoint of {} entries, {} signed submissions",
+        block.seal.signer,
+        header.tree_size,
+        block.records.submissions.len()
+    );
+    let mut tree = TreeCheck::behind(before.frontier);
+    let mut signatures = Signatures::behind(before.definitions.into_iter());
+    let before_root = tree.root();
+    let expected = before.header.map_or(before_root, |header| header.tree_root);
+    vec![
+        step(
+            "It follows the block before",
+            format!("whose header hashes to {previous}; {records}"),
+            &mut |problems| {
+                chain(before.header, block, problems);
+            },
+        ),
+        step(
+            "Its verdicts and writes continue the effects",
+            effects.to_string(),
+            &mut |problems| {
+                problems.check(effects == header.effects, "its effects hash does not follow");
+            },
+        ),
+        step("Its entries continue the tree", leaves, &mut |problems| {
+            problems.check(before_root == expected, "the tree before it is another one");
+            tree.block(block, hashes.leaves.clone(), problems);
+        }),
+        step("It is signed", signed, &mut |problems| {
+            signatures.block(block, &hashes, problems);
+        }),
+    ]
+}

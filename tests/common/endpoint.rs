@@ -1,0 +1,246 @@
+//! An endpoint over a ledger with every kind of record in it, and a client that sends any request.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ledgerline::call::{Arguments, Function, Payload};
+use ledgerline::clock::SystemClock;
+use ledgerline::codec::Digest;
+use ledgerline::contract::ContractSet;
+use ledgerline::event::{Cause, Headers, Record, Rejection, SourcePartition, SourcePosition};
+use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, open};
+use ledgerline::ledger::{
+    DeadLetter, Definition, DefinitionKind, Filtered, LedgerReader, LedgerWriter, Progress, Work,
+};
+use ledgerline::monitor::{self, Endpoint, Queries, Service};
+use ledgerline::pipeline::catch_up;
+use ledgerline::pipeline::status::Status;
+use ledgerline::source::Assignments;
+use ledgerline::state::World;
+use ledgerline::transaction::{Signer, Submission, Transaction};
+use serde_json::{Value, json};
+
+pub const LEDGER: &str = "example.com/endpoint";
+pub const BLOCKS: u64 = 30;
+pub const PER_BLOCK: u64 = 20;
+/// A key that needs escaping in an address, on a page and on a terminal. (Contracts refuse control
+/// characters in keys; a dead letter has some.)
+pub const HOSTILE: &str = "A/1 <b>&\u{202e}";
+pub const CONTRACT: &str = "
+contract: cold_chain
+version: 1
+key: assetID
+state:
+  type: object
+  properties:
+    assetID: {type: string}
+    temperature: {type: number}
+    cargo: {type: object}
+rules:
+  - alert: OVERTEMP
+    severity: critical
+    description: Too warm.
+    raise_when: state.temperature > 8
+  - alert: WARM
+    raise_when: state.temperature > 80
+";
+
+pub struct Running {
+    pub endpoint: Endpoint,
+    pub ledger: EmbeddedLedger,
+    /// Reasons not to be ready.
+    pub obstacles: Arc<Mutex<Vec<String>>>,
+    _directory: tempfile::TempDir,
+}
+
+pub fn partition() -> SourcePartition {
+    SourcePartition::new("telemetry", 3)
+}
+
+/// Offsets of the records that give a transaction and for which something holds.
+pub fn count(holds: impl Fn(u64) -> bool) -> usize {
+    let offsets = 0..BLOCKS * (PER_BLOCK + 2);
+    offsets.filter(|offset| offset % (PER_BLOCK + 2) < PER_BLOCK && holds(*offset)).count()
+}
+
+pub fn is_valid(offset: u64) -> bool {
+    !offset.is_multiple_of(7)
+}
+
+/// The transaction of an offset. Every fifth is of the hostile key, every seventh of a contract
+/// that is not there, every eleventh is too warm.
+pub fn transaction(offset: u64) -> Transaction {
+    let key =
+        if offset.is_multiple_of(5) { HOSTILE.to_owned() } else { format!("C-{:03}", offset % 40) };
+    let contract = if offset.is_multiple_of(7) { "absent" } else { "cold_chain" };
+    let temperature = if offset.is_multiple_of(11) { 9 } else { 4 };
+    let arguments = json!({
+        "assetID": key, "temperature": temperature, "cargo": {"kind": "fish", "n": offset % 3}
+    });
+    let arguments = Arguments::from_value(arguments.into()).unwrap();
+    let mapping = Digest::of(b"mapping");
+    let payload =
+        Payload { contract: contract.into(), function: Function::Update, arguments, mapping };
+    let id = SourcePosition { partition: partition(), offset, output: 0 };
+    let time_ms = 1_700_000_000_000 + i64::try_from(offset).unwrap() * 1_000;
+    Transaction::new(id, (time_ms, format!("reefer:{key}")), Digest::of(b"record"), payload)
+}
+
+/// A block's work: transactions, then one filtered record and one dead letter.
+pub fn work(number: u64, signer: &Signer) -> Work {
+    let from = number * (PER_BLOCK + 2);
+    let (filtered, dead) = (from + PER_BLOCK, from + PER_BLOCK + 1);
+    let transactions: Vec<_> = (from..filtered).map(transaction).collect();
+    let partition = partition();
+    let record = Record {
+        partition: &partition,
+        offset: dead,
+        timestamp_ms: Some(1_700_000_000_000),
+        key: Some(b"key \xff"),
+        value: Some(b"{<script>\x1b"),
+        headers: Headers::default(),
+    };
+    let rejection = Rejection::new(Cause::NotJson, "line 1, column 2", "expected a name");
+    Work {
+        submissions: vec![Submission::sign(LEDGER, signer, transactions)],
+        progress: vec![Progress {
+            partition: partition.clone(),
+            from,
+            next: dead + 1,
+            records: PER_BLOCK + 2,
+        }],
+        filtered: vec![Filtered { partition: partition.clone(), runs: vec![(filtered, 1)] }],
+        dead_letters: vec![DeadLetter::new(&record, rejection)],
+        ..Work::default()
+    }
+}
+
+pub fn definition(kind: DefinitionKind, name: &str, text: &str) -> Definition {
+    Definition { kind, name: name.to_owned(), version: 1, text: text.into() }
+}
+
+pub fn run() -> Running {
+    let directory = tempfile::tempdir().unwrap();
+    let opening = Opening {
+        directory: directory.path().join("ledger"),
+        name: LEDGER.to_owned(),
+        checkpoint_copy: None,
+        max_segment_bytes: 1 << 20,
+    };
+    let opened = open(&opening, &mut |_, _| {}).unwrap();
+    let reader = opened.reader();
+    let (world, _) = World::open(&directory.path().join("state"), &*reader).unwrap();
+    let (world, signer) = (Arc::new(world), Signer::from_seed(&[7; 32]));
+    let keys = LedgerKeys { signer: signer.clone(), previous: None, submitter: signer.id() };
+    let files = [("cold_chain.yaml".into(), CONTRACT.to_owned())];
+    let (contracts, faults) = ContractSet::load(&files);
+    assert!(faults.is_empty(), "{faults:?}");
+    let clock = Arc::new(SystemClock::new());
+    let mut ledger =
+        opened.start(&keys, Arc::new(contracts), world.clone(), clock.clone()).unwrap();
+    let definitions = vec![
+        definition(DefinitionKind::Contract, "cold_chain", CONTRACT),
+        definition(DefinitionKind::Mapping, "reefers", "mapping: reefers"),
+    ];
+    let definitions = Work { definitions, ..Work::default() };
+    ledger.append(definitions).unwrap().wait().unwrap();
+    for number in 0..BLOCKS {
+        ledger.append(work(number, &signer)).unwrap().wait().unwrap();
+    }
+    catch_up(&*reader, &*world, &mut |_, _| {}).unwrap();
+    let obstacles = Arc::new(Mutex::new(Vec::new()));
+    let (queries, reasons) = (Queries::new(reader.clone(), world), obstacles.clone());
+    let assignments = Assignments::new(reader.progress());
+    assignments.set_end(&partition(), 1_000);
+    let service = Service {
+        queries,
+        status: Arc::new(Status::default()),
+        assignments: Arc::new(assignments),
+        obstacles: Box::new(move || reasons.lock().unwrap().clone()),
+        copies: None,
+        clock,
+    };
+    let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();
+    Running { endpoint, ledger, obstacles, _directory: directory }
+}
+
+impl Running {
+    /// Appends the work of a block.
+    pub fn append(&mut self, number: u64) {
+        let work = work(number, &Signer::from_seed(&[7; 32]));
+        self.ledger.append(work).unwrap().wait().unwrap();
+    }
+}
+
+pub struct Reply {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn kind(&self) -> &str {
+        self.headers.get("content-type").map_or("", String::as_str)
+    }
+}
+
+pub fn send(address: SocketAddr, request: &str) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    // A refused request may end with a reset behind the answer.
+    let _ = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_ascii_lowercase(), value.to_owned())
+    };
+    Reply { status, headers: lines.map(header).collect(), body: bytes[end + 4..].to_vec() }
+}
+
+pub fn get(address: SocketAddr, path: &str) -> Reply {
+    get_with(address, path, "")
+}
+
+/// With more headers, each ended.
+pub fn get_with(address: SocketAddr, path: &str, headers: &str) -> Reply {
+    let head = "Host: localhost\r\nConnection: close\r\n";
+    send(address, &format!("GET {path} HTTP/1.1\r\n{head}{headers}\r\n"))
+}
+
+pub fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// All items of a list, page by page.
+pub fn walk(address: SocketAddr, path: &str, cursor: &str) -> Vec<Value> {
+    let mut items = Vec::new();
+    let mut next = None::<String>;
+    for _ in 0..1_000 {
+        let more = next.map(|next| format!("&{cursor}={}", encoded(&next))).unwrap_or_default();
+        let reply = get(address, &format!("{path}{more}"));
+        assert_eq!(reply.status, 200, "{path}{more}: {}", reply.text());
+        let page = reply.json();
+        items.extend(page["items"].as_array().unwrap().iter().cloned());
+        match page.get("next") {
+            None => return items,
+            Some(following) => next = Some(following.as_str().unwrap().to_owned()),
+        }
+    }
+    panic!("{path} never ends");
+}
