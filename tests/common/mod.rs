@@ -5,6 +5,7 @@
 #![allow(dead_code)] // each test uses a part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
+pub mod browser;
 pub mod endpoint;
 pub mod kafka;
 pub mod reading;

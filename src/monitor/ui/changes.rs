@@ -54,8 +54,9 @@ fn collect<'a>(
     }
 }
 
-/// The changes as a table, at most [`MAX_SHOWN_CHANGES`].
-pub fn table_of(before: Option<&Value>, after: Option<&Value>) -> Markup {
+/// The changes that a transaction made as a table, at most [`MAX_SHOWN_CHANGES`].
+pub fn table_of(id: &str, (before, after): (Option<&Value>, Option<&Value>)) -> Markup {
+    let caption = format!("Fields that {id} changed");
     let changes = between(before, after);
     let cell = |value: Option<&Value>| {
         html! {
@@ -69,7 +70,7 @@ pub fn table_of(before: Option<&Value>, after: Option<&Value>) -> Markup {
     };
     let rows: Vec<_> = changes.iter().take(MAX_SHOWN_CHANGES).map(row).collect();
     html! {
-        (table("Changed fields", &["Field", "Before", "After"], &rows, "Nothing differs."))
+        (table(&caption, &["Field", "Before", "After"], &rows, "Nothing differs."))
         @if changes.len() > MAX_SHOWN_CHANGES {
             p { "and " (changes.len() - MAX_SHOWN_CHANGES) " more" }
         }

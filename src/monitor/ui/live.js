@@ -1,13 +1,22 @@
 "use strict";
 // Keeps a page that changes with the ledger up to date: whenever the stream tells of something new, the
-// page is asked for again and the parts that say so are replaced. Where the reader's focus or an open
-// detail is, nothing moves.
+// page is asked for again and the parts that say so are replaced. Where the reader's focus, pointer or an
+// open detail is, nothing moves.
 
 const stream = new EventSource("/api/v1/stream?events=status");
-const lost = document.getElementById("live");
+const HAND_RESTS_MS = 3000;
+const SILENCE_MS = 8000;
+let heard = performance.now();
 let asking = false;
+let moved = -HAND_RESTS_MS;
+
+// What is about to be clicked must not be replaced under the hand.
+for (const name of ["pointermove", "pointerdown", "wheel"]) {
+  document.addEventListener(name, (event) => { moved = event.timeStamp; }, { passive: true });
+}
 
 function isInUse(part) {
+  if (part.matches(":hover") && performance.now() - moved < HAND_RESTS_MS) return true;
   const selection = document.getSelection();
   return part.contains(document.activeElement) || part.querySelector("details[open]") !== null ||
     (selection !== null && !selection.isCollapsed && part.contains(selection.anchorNode));
@@ -35,16 +44,11 @@ async function renew() {
 }
 
 function connected(isConnected) {
-  const mark = document.getElementById("live") ?? lost;
+  const mark = document.getElementById("live");
   if (mark !== null) mark.hidden = isConnected;
 }
 
-stream.addEventListener("status", () => { connected(true); renew(); });
-stream.addEventListener("open", () => connected(true));
-// It also ends when its time is over, and comes back by itself; only a longer silence is told.
-let silent = 0;
-stream.addEventListener("error", () => {
-  clearTimeout(silent);
-  silent = setTimeout(() => { if (stream.readyState !== EventSource.OPEN) connected(false); }, 4000);
-});
+stream.addEventListener("status", () => { heard = performance.now(); renew(); });
+// The stream also ends when its time is over, and comes back by itself; only a longer silence is told.
+setInterval(() => connected(performance.now() - heard < SILENCE_MS), 1000);
 document.addEventListener("visibilitychange", renew);

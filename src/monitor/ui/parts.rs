@@ -125,9 +125,9 @@ pub fn json_block(value: &impl Serialize) -> Markup {
 pub fn table(caption: &str, headings: &[&str], rows: &[Markup], empty: &str) -> Markup {
     let is_number = |heading: &str| heading.starts_with('#');
     html! {
-        div.scroll role="region" aria-label=(caption) tabindex="0" {
+        div.scroll role="region" aria-label=(json::visible(caption)) tabindex="0" {
             table {
-                caption.hidden { (caption) }
+                caption.hidden { (text(caption)) }
                 thead { tr {
                     @for heading in headings {
                         th scope="col" class=[is_number(heading).then_some("number")] {

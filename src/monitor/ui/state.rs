@@ -169,13 +169,13 @@ fn present(service: &Service, asset: &AssetView, changes: &[ChangeView], now: i6
         }
         (alerts::of_asset(service, &asset.contract, &asset.key, now))
         h2 { "State" }
-        (fields(&asset.asset.state))
-        @if !asset.asset.derived.is_empty() { h2 { "Derived by rules" } (fields(&asset.asset.derived)) }
+        (fields("State", &asset.asset.state))
+        @if !asset.asset.derived.is_empty() { h2 { "Derived by rules" } (fields("Derived by rules", &asset.asset.derived)) }
     }
 }
 
 /// Fields by their dotted names.
-fn fields(map: &Map) -> Markup {
+fn fields(caption: &str, map: &Map) -> Markup {
     let whole = Value::Object(map.clone());
     let changes = changes::between(None, Some(&whole));
     let row = |change: &changes::Change<'_>| {
@@ -185,7 +185,7 @@ fn fields(map: &Map) -> Markup {
         }
     };
     let rows: Vec<_> = changes.iter().take(crate::limits::MAX_SHOWN_CHANGES).map(row).collect();
-    table("Fields", &["Field", "Value"], &rows, "No field.")
+    table(caption, &["Field", "Value"], &rows, "No field.")
 }
 
 /// Numbers of a state over time, the oldest first: by dotted name.
@@ -244,15 +244,13 @@ fn timeline(
             @for (change, before) in changes.iter().zip(befores) {
                 @let transaction = &change.transaction;
                 li {
+                    (ago(&transaction.time, now)) " " (transaction.function)
+                    " by " (link(&address_of_id("transactions", &transaction.id), &transaction.id))
+                    " in block " a href={ "/blocks/" (change.block) } { (count(change.block)) }
+                    (raised(change))
                     details {
-                        summary {
-                            (ago(&transaction.time, now)) " " (transaction.function)
-                            " by " (link(&address_of_id("transactions", &transaction.id), &transaction.id))
-                            " in block " a href={ "/blocks/" (change.block) } { (count(change.block)) }
-                            (raised(change))
-                            small { (text(&said(before, change.write.asset.as_ref()))) }
-                        }
-                        (changes::table_of(before, change.write.asset.as_ref()))
+                        summary { (text(&said(before, change.write.asset.as_ref()))) }
+                        (changes::table_of(&transaction.id, (before, change.write.asset.as_ref())))
                     }
                 }
             }
@@ -269,7 +267,8 @@ fn said(before: Option<&Value>, after: Option<&Value>) -> String {
         let value = change.after.map_or("gone".to_owned(), |value| value.to_string());
         format!("{name} {value}")
     });
-    said.collect::<Vec<_>>().join(" · ")
+    let said = said.collect::<Vec<_>>().join(" · ");
+    if said.is_empty() { "the device's own state stays".to_owned() } else { said }
 }
 
 /// Alerts that a change raised and cleared.

@@ -65,11 +65,11 @@ fn search_form(service: &Service, asked: &[(&str, &str)]) -> Markup {
     let verdicts = ["valid", "invalid"].into_iter().chain(InvalidCode::ALL.map(InvalidCode::name));
     let contracts = service.queries.names(DefinitionKind::Contract);
     html! {
-        form.search action="/transactions" method="get" role="search" {
+        form.search action="/transactions" method="get" role="search" aria-label="One transaction" {
             label { "Id or record" input name="id" placeholder="telemetry/3/4812311/0" autocomplete="off"; }
             button type="submit" { "Show" }
         }
-        form.search action="/transactions" method="get" role="search" {
+        form.search action="/transactions" method="get" role="search" aria-label="Transactions" {
             label { "Device" input name="device" value=(value("device")) placeholder="reefer-40:CON123" autocomplete="off"; }
             label { "Contract"
                 select name="contract" {
@@ -222,7 +222,7 @@ fn written(
                 Some(entry) => p { "replaces the version of entry " (count(entry)) },
                 None => p { "a new asset" },
             }
-            (changes::table_of(before.as_ref(), write.asset.as_ref()))
+            (changes::table_of(&format!("{} of {}", summary.id, write.key), (before.as_ref(), write.asset.as_ref())))
         }
     })
 }

@@ -1,0 +1,310 @@
+//! The pages do in a real browser what they promise: they follow the ledger, lead through it, work by
+//! keyboard and without script, in light and dark and on a phone, and ask nobody else for anything.
+//!
+//! The pictures that are taken lie in `target/tmp`. Where `LEDGERLINE_AXE` names axe-core's script its
+//! rules are checked on every page as well.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use common::browser::Browser;
+use common::{PROGRAM, until};
+use serde_json::{Value, json};
+
+/// A running demonstration. It ends when its value goes.
+struct Demo {
+    child: Child,
+    /// Where its page is, without a slash at the end.
+    page: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("demo");
+        let mut child = Command::new(PROGRAM)
+            .args(["--log", "error", "demo", "--listen", "127.0.0.1:0", "--rate", "400"])
+            .arg("--directory")
+            .arg(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let page =
+            lines.by_ref().find_map(|line| Some(line.strip_prefix("page")?.trim().to_owned()));
+        std::thread::spawn(move || lines.for_each(drop));
+        let page = page.expect("it says where its page is").trim_end_matches('/').to_owned();
+        Self { child, page, _folder: folder }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One page of each kind, with something on each.
+fn pages(browser: &Browser, demo: &Demo) -> Vec<(&'static str, String)> {
+    let first = |page: &str, selector: &str| {
+        browser.go(&format!("{}{page}", demo.page));
+        browser.until(&format!("document.querySelector('{selector}')"));
+        let found = browser.run(&format!("return document.querySelector('{selector}').pathname;"));
+        found.as_str().unwrap().to_owned()
+    };
+    vec![
+        ("overview", "/".to_owned()),
+        ("blocks", "/blocks".to_owned()),
+        ("block", format!("{}?verify=1", first("/blocks", "tbody a"))),
+        ("transactions", "/transactions".to_owned()),
+        ("transaction", first("/transactions?verdict=valid", "tbody a")),
+        ("contracts", "/state".to_owned()),
+        ("assets", "/state/cold_chain".to_owned()),
+        ("asset", first("/state/cold_chain", "tbody a")),
+        ("past", format!("{}?at_block=5", first("/state/cold_chain", "tbody a"))),
+        ("alerts", "/alerts".to_owned()),
+        ("dead-letters", "/deadletters".to_owned()),
+        ("dead-letter", first("/deadletters?cause=not_json", "tbody a")),
+        ("definitions", "/definitions".to_owned()),
+        ("contract", "/contracts/cold_chain".to_owned()),
+        ("nothing", "/nothing".to_owned()),
+    ]
+}
+
+/// Fails on what a page logged and on a request to anywhere else.
+fn check_logs(browser: &Browser, demo: &Demo) {
+    for entry in browser.log("browser") {
+        let message = entry["message"].as_str().unwrap();
+        // The page of an error has the status of one.
+        let is_expected = message.contains("/nothing") && message.contains("404");
+        assert!(is_expected, "a page logged {entry}");
+    }
+    let mut asked = 0;
+    for entry in browser.log("performance") {
+        let entry: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+        let message = &entry["message"];
+        if message["method"] == "Network.requestWillBeSent" {
+            let url = message["params"]["request"]["url"].as_str().unwrap();
+            let is_own = url.starts_with(&demo.page) || url.starts_with("data:");
+            assert!(is_own, "a page asked for {url}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 0, "requests are seen");
+}
+
+/// What axe-core finds wrong with the page; nothing where it is not there.
+fn violations(browser: &Browser) -> Vec<String> {
+    let Some(path) = std::env::var_os("LEDGERLINE_AXE") else { return Vec::new() };
+    let script = std::fs::read_to_string(path).unwrap();
+    let run = "const done = arguments[arguments.length - 1]; \
+        axe.run().then((found) => done(found.violations), (error) => done([{id: String(error)}]));";
+    let found = browser.run_until_called(&format!("{script}\n{run}"));
+    let say = |violation: &Value| {
+        let nodes = violation["nodes"].as_array().into_iter().flatten().take(3);
+        let nodes: Vec<_> = nodes.map(|node| node["html"].to_string()).collect();
+        format!("{}: {} {nodes:?}", violation["id"], violation["help"])
+    };
+    found.as_array().unwrap().iter().map(say).collect()
+}
+
+/// Our own rules, which need nothing from elsewhere: names for everything that is used, headings in
+/// order, and letters that stand out from what is behind them.
+const OWN_RULES: &str = r"
+const wrong = [];
+const named = (element) => element.textContent.trim() || element.getAttribute('aria-label') ||
+  (element.labels && element.labels.length > 0) || element.title;
+for (const element of document.querySelectorAll('a, button, input, select, textarea')) {
+  if (!named(element)) wrong.push('no name: ' + element.outerHTML.slice(0, 120));
+}
+let level = 0;
+for (const heading of document.querySelectorAll('h1, h2, h3, h4')) {
+  const next = Number(heading.tagName[1]);
+  if (next > level + 1) wrong.push('a heading is left out before ' + heading.textContent);
+  level = next;
+}
+const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+const rgb = (color) => {
+  canvas.clearRect(0, 0, 1, 1);
+  canvas.fillStyle = color;
+  canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+};
+const behind = (element) => {
+  for (let at = element; at !== null; at = at.parentElement) {
+    const color = rgb(getComputedStyle(at).backgroundColor);
+    if (color[3] === 255) return color;
+  }
+  return [255, 255, 255, 255];
+};
+const luminance = ([r, g, b]) => {
+  const part = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+};
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const element = walker.currentNode.parentElement;
+  if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest('svg')) continue;
+  const [front, back] = [rgb(getComputedStyle(element).color), behind(element)].map(luminance);
+  const contrast = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+  if (contrast < 4.5) wrong.push(`contrast ${contrast.toFixed(2)}: ` + walker.currentNode.data.slice(0, 60));
+}
+return wrong;
+";
+
+fn keep(browser: &Browser, name: &str) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("page-{name}.png"));
+    std::fs::write(path, browser.picture()).unwrap();
+}
+
+/// Waits until the demonstration has something of every kind, and a few figures for its charts.
+fn grown(browser: &Browser, demo: &Demo) {
+    browser.go(&demo.page);
+    browser.until("document.querySelectorAll('#charts svg').length >= 4");
+    browser.until("document.querySelectorAll('#lists tbody tr td a').length > 20");
+}
+
+#[test]
+fn pages_are_seen_by_everyone_everywhere() {
+    let Some(browser) = Browser::open() else { return };
+    let demo = Demo::start();
+    grown(&browser, &demo);
+    let pages = pages(&browser, &demo);
+    for (scheme, width, height) in
+        [("light", 1280, 1500), ("dark", 1280, 1500), ("light", 390, 844)]
+    {
+        let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+        browser.devtools("Emulation.setEmulatedMedia", &json!({"features": [feature]}));
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
+        browser.devtools("Emulation.setDeviceMetricsOverride", &size);
+        for (name, path) in &pages {
+            browser.go(&format!("{}{path}", demo.page));
+            let wide = browser.run("return document.documentElement.scrollWidth - innerWidth;");
+            assert!(wide.as_f64().unwrap() <= 0.0, "{name} is {wide} too wide for {width}");
+            let wrong = browser.run(OWN_RULES);
+            assert_eq!(wrong, json!([]), "{name} in {scheme}, {width} wide");
+            // Markup is the same in all of them, and our own rules see the colours.
+            if (scheme, width) == ("light", 1280) {
+                let wrong = violations(&browser);
+                assert!(wrong.is_empty(), "{name}: {wrong:#?}");
+            }
+            keep(&browser, &format!("{name}-{scheme}-{width}"));
+        }
+        let back =
+            browser.run("return getComputedStyle(document.documentElement).backgroundColor;");
+        assert_eq!(back.as_str().unwrap().contains("20, 23, 26"), scheme == "dark", "{back}");
+    }
+    check_logs(&browser, &demo);
+}
+
+#[test]
+fn a_page_follows_the_ledger() {
+    let Some(browser) = Browser::open() else { return };
+    let demo = Demo::start();
+    for path in ["/", "/blocks", "/transactions", "/deadletters"] {
+        browser.go(&format!("{}{path}", demo.page));
+        browser.until("document.querySelector('main table tbody a')");
+        browser
+            .run("window.same = true; window.before = document.querySelector('main').textContent;");
+        browser.until("document.querySelector('main').textContent !== window.before");
+        browser.until("/[1-9][0-9]* blocks/.test(document.getElementById('health').textContent)");
+        assert_eq!(browser.run("return window.same;"), json!(true), "{path} was not loaded again");
+    }
+    // What is open or has the focus stays as it is while the rest goes on.
+    browser.go(&format!("{}/state/cold_chain", demo.page));
+    browser.click("tbody a");
+    browser.until("document.querySelector('.timeline details')");
+    browser.click(".timeline summary");
+    browser.run("window.open_one = document.querySelector('.timeline details');");
+    browser.run("window.health = document.getElementById('health').textContent;");
+    browser.until("document.getElementById('health').textContent !== window.health");
+    assert_eq!(
+        browser.run("return window.open_one.isConnected && window.open_one.open;"),
+        json!(true)
+    );
+    check_logs(&browser, &demo);
+    // A stopped service is told.
+    browser.go(&demo.page);
+    drop(demo);
+    browser.until("!document.getElementById('live').hidden");
+}
+
+#[test]
+fn whoever_looks_for_something_finds_it() {
+    let Some(browser) = Browser::open() else { return };
+    let demo = Demo::start();
+    grown(&browser, &demo);
+    // A device's transactions, page by page.
+    browser.go(&format!("{}/transactions?verdict=valid", demo.page));
+    let device = browser.run("return document.querySelector('tbody td:nth-child(3)').textContent;");
+    browser.type_into("input[name=device]", device.as_str().unwrap());
+    browser.click("form:nth-of-type(2) button");
+    let all =
+        "[...document.querySelectorAll('tbody td:nth-child(3)')].map((cell) => cell.textContent)";
+    browser.until(&format!("location.search.includes('device=') && {all}.length > 0"));
+    let devices = browser.run(&format!("return {all};"));
+    assert!(devices.as_array().unwrap().iter().all(|found| *found == device), "{devices}");
+    until("an older page", || {
+        browser.go(&browser.url());
+        (browser.run("return document.querySelector('[rel=next]') !== null;") == json!(true))
+            .then_some(())
+    });
+    let newest = browser.run("return document.querySelector('tbody a').textContent;");
+    browser.click("[rel=next]");
+    browser.until("location.search.includes('before=')");
+    assert_ne!(browser.run("return document.querySelector('tbody a').textContent;"), newest);
+    // From a transaction to what it changed, to its block, and the block's verification.
+    browser.click("tbody a");
+    browser.until("document.querySelector('h1').textContent.startsWith('Transaction ')");
+    browser.click(".facts a[href^='/blocks/']");
+    browser.until("document.querySelector('h1').textContent.startsWith('Block ')");
+    browser.click(".button");
+    browser.until("document.querySelectorAll('.steps .good').length === 4");
+    // An asset as an early block left it.
+    browser.go(&format!("{}/state/cold_chain", demo.page));
+    browser.click("tbody a");
+    browser.type_into("input[name=at_block]", "40");
+    browser.click("form button");
+    browser.until("document.querySelector('.lead').textContent.startsWith('As block 40 left it')");
+    // A dead letter, with the place that is wrong.
+    browser.go(&format!("{}/deadletters", demo.page));
+    browser.click("a[href='/deadletters?cause=not_json']");
+    browser.until("location.search === '?cause=not_json'");
+    browser.click("tbody a");
+    browser.until("document.querySelector('mark')");
+    check_logs(&browser, &demo);
+}
+
+#[test]
+fn it_works_by_keyboard_and_without_script() {
+    let Some(browser) = Browser::open() else { return };
+    let demo = Demo::start();
+    grown(&browser, &demo);
+    browser.go(&format!("{}/blocks", demo.page));
+    const TAB: &str = "\u{e004}";
+    const ENTER: &str = "\u{e007}";
+    browser.press(&[TAB]);
+    browser.until("document.activeElement.className === 'skip'");
+    browser.press(&[ENTER]);
+    browser.until("location.hash === '#main'");
+    browser.press(&[TAB, TAB, ENTER]);
+    browser.until("location.pathname.startsWith('/blocks/')");
+    browser.devtools("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
+    browser.go(&demo.page);
+    let before = browser.run("return document.querySelector('main').textContent;");
+    assert!(before.as_str().unwrap().contains("records read"), "{before}");
+    // Without script it asks again by itself.
+    browser.until("document.querySelector('noscript meta[http-equiv=refresh]')");
+    until("a refresh without script", || {
+        let now = browser.run("return document.querySelector('main').textContent;");
+        (now != before).then_some(())
+    });
+}
