@@ -184,6 +184,12 @@ pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
 /// Changes of an asset that time travel walks back over at a time.
 pub const MAX_WALKED_CHANGES: usize = 2_000;
+/// Most bytes of one answer that `top` takes: two pages, so that an endpoint's own bound comes first.
+pub const MAX_ANSWER_BYTES: usize = 2 * MAX_PAGE_BYTES;
+/// How long `top` waits for the answers of one round.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Rates that `top` remembers: a minute, asked every second.
+pub const MAX_SHOWN_RATES: usize = 60;
 /// How long a stop waits for requests that are being answered.
 pub const ENDPOINT_STOP: Duration = Duration::from_secs(3);
 

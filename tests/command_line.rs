@@ -78,6 +78,7 @@ fn help_tells_of_every_command_and_every_status() {
         "check",
         "test",
         "verify",
+        "top",
         "rebuild",
         "export",
         "keygen",

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use crate::app::AppError;
+use crate::cli::top::AwayError;
 use crate::ledger::LedgerError;
 use crate::monitor::QueryError;
 use crate::pipeline::PipelineError;
@@ -57,6 +58,9 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     }
     if error.is::<UsageError>() {
         return ExitStatus::Usage;
+    }
+    if error.is::<AwayError>() {
+        return ExitStatus::Unavailable;
     }
     error.downcast_ref::<AppError>().map_or(ExitStatus::Software, of_app)
 }

@@ -8,6 +8,7 @@ mod look;
 mod output;
 mod run;
 mod simulate;
+mod top;
 mod verify;
 
 pub use exit::{ExitStatus, exit_status};
@@ -88,6 +89,10 @@ pub enum Command {
     Block(look::BlockArgs),
     /// Show records that could not become a transaction.
     Deadletters(look::DeadLetterArgs),
+    /// Watch a running service in the terminal: its overview, live.
+    ///
+    /// Keys: q, Esc or Ctrl-C leave; p pauses; left and right choose a list, up and down scroll it.
+    Top(top::TopArgs),
     /// Measure the whole way beside the bare limits, on an embedded broker.
     Bench(bench::BenchArgs),
     /// Try the promises: lives of the program with faults and power losses, each from a seed.
@@ -117,9 +122,9 @@ pub struct LedgerArgs {
 
 /// Carries a command out.
 pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
-    // What fails in a simulation is meant to.
-    let is_simulation = matches!(cli.command, Command::Simulate(_));
-    let log = if is_simulation { "off" } else { &cli.log };
+    // What fails in a simulation is meant to, and a line of the log would tear the terminal view.
+    let is_quiet = matches!(cli.command, Command::Simulate(_) | Command::Top(_));
+    let log = if is_quiet { "off" } else { &cli.log };
     output::start_log(log, cli.log_format)?;
     match cli.command {
         Command::Demo(args) => demo::demo(&args),
@@ -135,6 +140,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Tx(args) => look::transaction(&args),
         Command::Block(args) => look::block(&args),
         Command::Deadletters(args) => look::dead_letters(&args),
+        Command::Top(args) => top::top(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::Simulate(args) => simulate::simulate(args),
         Command::Schema(args) => check::schema(&args),

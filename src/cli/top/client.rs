@@ -1,0 +1,195 @@
+//! Asks an endpoint: one connection a round, bounded in time and bytes.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::header::{ACCEPT, HOST};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use crate::cli::top::answers::{Answers, Page, SafeText};
+use crate::limits::{
+    ANSWER_TIMEOUT, MAX_ANSWER_BYTES, MAX_REQUEST_HEAD_BYTES, MAX_REQUEST_HEADERS,
+};
+
+/// Why there is no overview.
+#[derive(Debug, thiserror::Error)]
+pub enum AwayError {
+    /// Nobody listens there.
+    #[error(
+        "nobody answers at {url}; start the service there, or name the `monitor.listen` of its \
+         configuration with `--url`"
+    )]
+    Connect {
+        /// Address of the endpoint.
+        url: String,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The connection broke, or it is no HTTP.
+    #[error("{url} does not answer as an endpoint of Ledgerline does")]
+    Http {
+        /// Address of the endpoint.
+        url: String,
+        /// What is wrong.
+        #[source]
+        error: hyper::Error,
+    },
+    /// The answer is an error.
+    #[error("{url} answers with {status}: {detail}")]
+    Refused {
+        /// What was asked.
+        url: String,
+        /// Status code.
+        status: StatusCode,
+        /// What the endpoint says of it.
+        detail: String,
+    },
+    /// The answer is of another form.
+    #[error("{url} gives no answer of Ledgerline's; is it of this version?")]
+    Form {
+        /// What was asked.
+        url: String,
+        /// What is wrong.
+        #[source]
+        error: serde_json::Error,
+    },
+    /// The answer is too long.
+    #[error("{url} answers with more than {MAX_ANSWER_BYTES} bytes")]
+    TooLong {
+        /// What was asked.
+        url: String,
+    },
+    /// The answers took too long.
+    #[error("{url} did not answer within {} s; it may be busy", ANSWER_TIMEOUT.as_secs())]
+    Slow {
+        /// Address of the endpoint.
+        url: String,
+    },
+}
+
+/// An endpoint that can be asked.
+pub struct Client {
+    /// Host and port.
+    authority: String,
+    /// The address without a slash at its end.
+    url: String,
+    /// Path in front of every other, without a slash at its end.
+    path: String,
+    runtime: Runtime,
+}
+
+/// The endpoint's own words for an error (RFC 9457).
+#[derive(Deserialize)]
+struct Problem {
+    detail: SafeText,
+}
+
+impl Client {
+    /// For an address such as `http://127.0.0.1:8780`; why that is none in words.
+    pub fn new(url: &str, runtime: Runtime) -> Result<Self, String> {
+        let help = "the form is http://HOST:PORT";
+        let uri: Uri = url.parse().map_err(|error| format!("{error}; {help}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err("only http is asked; let a proxy on this machine speak TLS".to_owned());
+            }
+            _ => return Err(help.to_owned()),
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or(help)?;
+        let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
+        let path = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { url: format!("http://{authority}{path}"), authority, path, runtime })
+    }
+
+    /// The endpoint's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Asks for everything that is shown.
+    pub fn ask(&self) -> Result<Answers, AwayError> {
+        let url = || self.url.clone();
+        self.runtime.block_on(async {
+            match timeout(ANSWER_TIMEOUT, self.round()).await {
+                Ok(answers) => answers,
+                Err(_) => Err(AwayError::Slow { url: url() }),
+            }
+        })
+    }
+
+    async fn round(&self) -> Result<Answers, AwayError> {
+        let connect = |error| AwayError::Connect { url: self.url.clone(), error };
+        let stream = TcpStream::connect(&self.authority).await.map_err(connect)?;
+        let (mut sender, connection) = Builder::new()
+            .max_buf_size(MAX_REQUEST_HEAD_BYTES)
+            .max_headers(MAX_REQUEST_HEADERS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.broken(error))?;
+        // Its error comes out of the answer that is being waited for.
+        tokio::spawn(connection);
+        let sender = &mut sender;
+        let status = self.get(sender, "/api/v1/status").await?;
+        let alerted: Page<_> = self.get(sender, "/api/v1/alerts?limit=50").await?;
+        let blocks: Page<_> = self.get(sender, "/api/v1/blocks?limit=3").await?;
+        let letters: Page<_> = self.get(sender, "/api/v1/deadletters?limit=20").await?;
+        Ok(Answers { status, alerted: alerted.items, blocks: blocks.items, letters: letters.items })
+    }
+
+    fn broken(&self, error: hyper::Error) -> AwayError {
+        AwayError::Http { url: self.url.clone(), error }
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        sender: &mut SendRequest<String>,
+        path: &str,
+    ) -> Result<T, AwayError> {
+        let mut request = Request::new(String::new());
+        let url = format!("{}{path}", self.url);
+        // What stands in front was a path of an address, and the rest is ours.
+        *request.uri_mut() = format!("{}{path}", self.path).parse().unwrap_or_default();
+        let headers = request.headers_mut();
+        headers.extend(self.authority.parse().map(|host| (HOST, host)));
+        headers.extend("application/json".parse().map(|kind| (ACCEPT, kind)));
+        let answer = sender.send_request(request).await.map_err(|error| self.broken(error))?;
+        let status = answer.status();
+        let bytes = match read(answer.into_body()).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(AwayError::TooLong { url }),
+            Err(error) => return Err(self.broken(error)),
+        };
+        if status != StatusCode::OK {
+            let problem = serde_json::from_slice(&bytes);
+            let detail =
+                problem.map_or("without a reason".to_owned(), |Problem { detail }| detail.0);
+            return Err(AwayError::Refused { url, status, detail });
+        }
+        serde_json::from_slice(&bytes).map_err(|error| AwayError::Form { url, error })
+    }
+}
+
+/// Reads a body; `None` where it is too long.
+async fn read(mut body: Incoming) -> Result<Option<Vec<u8>>, hyper::Error> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(data) = frame?.into_data() {
+            if bytes.len() + data.len() > MAX_ANSWER_BYTES {
+                return Ok(None);
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(Some(bytes))
+}
