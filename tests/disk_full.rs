@@ -62,6 +62,14 @@ impl Drop for SmallDisk {
     }
 }
 
+/// The value of a metric without labels.
+fn metric(service: &Service, name: &str) -> String {
+    let (_, metrics) = service.get("/metrics").unwrap();
+    let name = format!("ledgerline_{name} ");
+    let value = metrics.as_str().unwrap().lines().find_map(|line| line.strip_prefix(&name));
+    value.unwrap_or_else(|| panic!("no {name}in {metrics}")).to_owned()
+}
+
 /// The small disk with a ledger on it, and the topic that it reads.
 struct Scene {
     _broker: EmbeddedBroker,
@@ -109,6 +117,10 @@ impl Scene {
         assert!(reason.contains("No space left on device"), "{reason}");
         assert_eq!(service.get("/healthz").unwrap().0, 200, "it is well all the same");
         assert!(service.log().contains("the disk is full; intake waits for space"));
+        assert_eq!(metric(service, "disk_full"), "1");
+        assert_eq!(metric(service, "halted"), "0");
+        assert!(metric(service, "disk_free_bytes").parse::<f64>().unwrap() <= 65_536.0);
+        assert!(metric(service, "savepoint_blocks_behind").parse::<u64>().unwrap() > 0);
 
         self.disk.make_space();
         service.until("ready", |service| service.get("/readyz").filter(|(code, _)| *code == 200));
@@ -116,6 +128,10 @@ impl Scene {
             status["records"]["read"].as_u64() > waited["records"]["read"].as_u64()
         });
         service.until_status("a savepoint", |status| status["state"]["unsaved_assets"] == 0);
+        assert_eq!(metric(service, "disk_full"), "0");
+        service.until("no block behind the savepoint", |service| {
+            (metric(service, "savepoint_blocks_behind") == "0").then_some(())
+        });
     }
 
     fn assert_whole(&self, count: u64) {

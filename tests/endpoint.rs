@@ -443,6 +443,9 @@ fn metrics_follow_the_rules() {
         "ledgerline_state_blocks_behind 0",
         "ledgerline_receipt_seconds_bucket{le=\"+Inf\"} 0",
         "ledgerline_commit_seconds_count 32",
+        "ledgerline_savepoint_blocks_behind 0",
+        "ledgerline_halted 0",
+        "ledgerline_disk_full 0",
         "ledgerline_alerts_active{contract=\"cold_chain\",alert=\"WARM\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
