@@ -160,6 +160,10 @@ pub const DEFAULT_PAGE: usize = 20;
 pub const MAX_CONNECTIONS: usize = 256;
 /// Requests that the endpoint works on at a time; more are answered with 503.
 pub const MAX_REQUESTS: usize = 16;
+/// Bytes of a request's body: a record to be tried, written as JSON or as a form.
+pub const MAX_BODY_BYTES: usize = 4 * MAX_RECORD_BYTES;
+/// Requests of the endpoint whose bodies are read at a time.
+pub const MAX_BODIES: usize = 8;
 /// Most bytes of a request's line and headers.
 pub const MAX_REQUEST_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a request.

@@ -22,7 +22,7 @@ use ledgerline::ledger::embedded::Shared;
 use ledgerline::ledger::proof::EntryProof;
 use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
 use ledgerline::limits::{MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
-use ledgerline::monitor::{self, Queries, Service};
+use ledgerline::monitor::{self, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::source::Assignments;
 use ledgerline::state::World;
@@ -72,7 +72,7 @@ fn every_question_has_an_answer() {
         ("/api/v1/deadletters/telemetry/3/21".into(), "/value/text", json!("{<script>\u{1b}")),
         ("/api/v1/deadletters/telemetry/3/21".into(), "/key/base64", json!("a2V5IP8=")),
         ("/api/v1/mappings".into(), "/items/0/name", json!("reefers")),
-        ("/api/v1/mappings/reefers".into(), "/text", json!("mapping: reefers")),
+        ("/api/v1/mappings/reefers".into(), "/text", json!(MAPPING)),
         ("/api/v1/contracts".into(), "/items/0/version", json!(1)),
         ("/api/v1/contracts/cold_chain".into(), "/text", json!(CONTRACT)),
     ];
@@ -498,6 +498,7 @@ fn too_many_questions_at_a_time_are_turned_away() {
             Vec::new()
         }),
         copies: None,
+        trial: Trial::default(),
         clock: Arc::new(SystemClock::new()),
     };
     let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();

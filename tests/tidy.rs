@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["src/event/", "src/ledger/", "src/monitor/"]),
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
+    ("form_urlencoded", &["src/monitor/request.rs"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/monitor/"]),

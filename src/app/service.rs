@@ -12,7 +12,7 @@ use crate::disk::SystemDisk;
 use crate::ledger::embedded::{self, EmbeddedLedger, LedgerKeys, Opening, Shared, keep_checkpoint};
 use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
-use crate::monitor::{self, Endpoint, Queries, Service};
+use crate::monitor::{self, Endpoint, Queries, Service, Trial};
 use crate::pipeline::status::Status;
 use crate::pipeline::{DeadLetterTopic, Pipeline, PipelineError, Stop, catch_up};
 use crate::source::{Assignments, FileSource, KafkaSource, Source, SourceHealth};
@@ -69,7 +69,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let world = open_world(&config.ledger.directory, &reader, observe)?;
     let definitions = definitions(&config.mappings, &config.contracts);
     let contracts = Arc::new(config.contracts);
-    let mut ledger = opened.start(&keys, contracts, world.clone(), clock.clone())?;
+    let mut ledger = opened.start(&keys, contracts.clone(), world.clone(), clock.clone())?;
     define(&mut ledger, definitions)?;
     catch_up(&*reader, &*world, &mut |_, _| {})?;
     let assignments = Arc::new(Assignments::new(reader.progress()));
@@ -88,11 +88,12 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let keep = keep_newest(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.
     keep();
+    let (decoder, mappings) = (Arc::new(config.decoder), Arc::new(config.mappings));
     let pipeline = Pipeline {
         source,
         assignments: assignments.clone(),
-        decoder: Arc::new(config.decoder),
-        mappings: Arc::new(config.mappings),
+        decoder: decoder.clone(),
+        mappings: mappings.clone(),
         mapper_threads: config.mapper_threads,
         signer: submitter,
         limits: config.submission,
@@ -110,6 +111,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         assignments: assignments.clone(),
         obstacles: obstacles(health.clone()),
         copies: letters,
+        trial: Trial { decoder, mappings, contracts },
         clock: clock.clone(),
     };
     let endpoint = match config.listen {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::contract::{Contract, compile};
+use crate::contract::{Call, Contract, Effects, InvalidCode, StateView, Verdict, compile};
 use crate::fault::{Fault, Place, TestResult};
 
 /// Every contract of a configuration.
@@ -45,6 +45,17 @@ impl ContractSet {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Contract> {
         self.contracts.get(name)
+    }
+
+    /// Runs a call of the contract with this name; an invalid verdict where there is none.
+    #[must_use]
+    pub fn execute(&self, name: &str, call: Call<'_>, view: &dyn StateView) -> Effects {
+        if let Some(contract) = self.get(name) {
+            return contract.execute(call, view);
+        }
+        let detail = format!("no contract is named `{name}`");
+        let verdict = Verdict::invalid(InvalidCode::UnknownContract, detail);
+        Effects { verdict, writes: Vec::new() }
     }
 
     /// Every contract, by name.

@@ -19,17 +19,51 @@ pub(super) struct Matcher {
 impl Matcher {
     /// Whether all of it holds for an event.
     pub fn takes(&self, document: &Document<'_>) -> Result<bool, Rejection> {
+        Ok(self.mismatch(document)?.is_none())
+    }
+
+    /// The first part of it that does not hold for an event.
+    pub fn mismatch(&self, document: &Document<'_>) -> Result<Option<Mismatch<'_>>, Rejection> {
         let event = document.event();
-        let fits = |globs: &Option<Vec<Glob>>, text: &str| match globs {
-            None => true,
-            Some(globs) => globs.iter().any(|glob| glob.fits(text)),
-        };
-        let fits = fits(&self.topic, &event.partition.topic)
-            && fits(&self.device_type, &event.device.device_type)
-            && fits(&self.event_type, &event.info.event_type);
+        let parts = [
+            ("topic", &self.topic, &*event.partition.topic),
+            ("device_type", &self.device_type, event.device.device_type.as_str()),
+            ("event_type", &self.event_type, event.info.event_type.as_str()),
+        ];
+        for (name, globs, text) in parts {
+            let Some(globs) = globs else { continue };
+            if !globs.iter().any(|glob| glob.fits(text)) {
+                return Ok(Some(Mismatch::Text(name, globs)));
+            }
+        }
         match &self.condition {
-            Some(condition) if fits => condition.holds(document),
-            _ => Ok(fits),
+            Some(condition) if !condition.holds(document)? => {
+                Ok(Some(Mismatch::Condition(condition.expression.source())))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Why a mapping does not take an event.
+#[derive(Debug)]
+pub(super) enum Mismatch<'a> {
+    /// A text of the event is none of these.
+    Text(&'static str, &'a [Glob]),
+    /// The condition does not hold, or a field that it reads is absent.
+    Condition(&'a str),
+}
+
+impl std::fmt::Display for Mismatch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(name, globs) => {
+                let globs: Vec<_> = globs.iter().map(|glob| format!("`{glob}`")).collect();
+                write!(f, "`{name}` is not {}", globs.join(" or "))
+            }
+            Self::Condition(source) => {
+                write!(f, "the condition `{source}` does not hold, or a field of it is absent")
+            }
         }
     }
 }
@@ -80,6 +114,15 @@ impl Glob {
             }
         }
         pattern[at..].iter().all(|left| *left == '*')
+    }
+}
+
+impl std::fmt::Display for Glob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(text) => f.write_str(text),
+            Self::Wild(pattern) => pattern.iter().try_for_each(|c| write!(f, "{c}")),
+        }
     }
 }
 

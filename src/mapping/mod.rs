@@ -48,6 +48,7 @@ use std::sync::Arc;
 
 pub use convert::FieldType;
 pub use field::Field;
+pub use testing::Example;
 
 use crate::call::{Function, Payload};
 use crate::codec::yaml::Located;
@@ -113,6 +114,11 @@ impl Mapping {
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
+
+    /// The events of its own tests as records, in the order of the file.
+    pub fn examples(&self) -> impl Iterator<Item = Example> {
+        testing::examples(self)
+    }
 }
 
 impl MappingSet {
@@ -158,6 +164,18 @@ impl MappingSet {
     #[must_use]
     pub fn evaluate(&self, event: &Event) -> Outcome {
         evaluate_all(&self.mappings, event)
+    }
+
+    /// Says of each mapping why it does not take an event: `None` where it does, also where it then
+    /// rejects it.
+    #[must_use]
+    pub fn mismatches(&self, event: &Event) -> Vec<(&Mapping, Option<String>)> {
+        let document = document::Document::new(event);
+        let mismatch = |mapping: &Mapping| match mapping.matcher.mismatch(&document) {
+            Ok(mismatch) => mismatch.map(|mismatch| mismatch.to_string()),
+            Err(_) => None,
+        };
+        self.mappings.iter().map(|mapping| (mapping, mismatch(mapping))).collect()
     }
 
     /// Runs the tests that stand in the mappings' files, each on its own mapping.

@@ -30,6 +30,67 @@ pub(super) fn run(mapping: &Mapping) -> Vec<TestResult> {
     results.collect()
 }
 
+/// The event of a test as a record, to be tried elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// Name of the test.
+    pub test: String,
+    /// Topic.
+    pub topic: String,
+    /// Key, where there is one.
+    pub key: Option<String>,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// The broker's timestamp in milliseconds since 1970, where there is one.
+    pub timestamp_ms: Option<i64>,
+    /// Value; `None` is a tombstone.
+    pub value: Option<String>,
+}
+
+/// The events of a mapping's tests as records.
+pub(super) fn examples(mapping: &Mapping) -> impl Iterator<Item = Example> {
+    mapping.tests.iter().filter_map(|test| {
+        let (kafka, key, value) = match (&test.value.event, &test.value.record) {
+            (Some(form), _) => {
+                let value = form.payload.as_ref().map(|payload| payload.value.0.to_string());
+                let key = form.kafka.key.clone().unwrap_or_else(|| platform_key(mapping, form));
+                (&form.kafka, Some(key), value)
+            }
+            (None, Some(form)) => (&form.kafka, form.kafka.key.clone(), form.value.clone()),
+            (None, None) => return None,
+        };
+        let headers = kafka.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
+        Some(Example {
+            test: test.value.name.clone(),
+            topic: partition(mapping, kafka).topic.to_string(),
+            key,
+            headers: headers.collect(),
+            timestamp_ms: kafka.timestamp,
+            value,
+        })
+    })
+}
+
+/// A record key that tells device and event, for an event that says them apart from any record.
+fn platform_key(mapping: &Mapping, form: &EventForm) -> String {
+    let or = |given: &Option<String>, fallback: Option<&str>| {
+        given.as_deref().or(fallback).unwrap_or("example").to_owned()
+    };
+    let time = form.event.time.as_ref().map(|time| time.value.clone());
+    let mut key = serde_json::json!({
+        "deviceType": or(&form.device.device_type, mapping.device_type.as_deref()),
+        "deviceId": or(&form.device.id, None),
+        "eventType": or(&form.event.event_type, mapping.event_type.as_deref()),
+    });
+    let optional = [("orgId", form.device.org.clone()), ("timestamp", time)];
+    for (name, value) in optional {
+        if let (Some(value), Some(key)) = (value, key.as_object_mut()) {
+            key.insert(name.to_owned(), value.into());
+        }
+    }
+    key.to_string()
+}
+
 /// What cannot be run of these tests.
 pub(super) fn faults(file: &Path, tests: &[Located<TestForm>]) -> Vec<Fault> {
     tests.iter().filter_map(|test| fault(file, test)).collect()

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::limits::{MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT};
+use crate::limits::{MAX_BODIES, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT};
 use crate::monitor::answer::{Problem, json_text};
 use crate::monitor::json;
 use crate::monitor::query::QueryError;
@@ -24,6 +24,8 @@ pub struct App {
     pub watched: Watched,
     /// One for each question that is being worked on, also when its asker has gone.
     places: Arc<Semaphore>,
+    /// One for each body that is being read.
+    pub bodies: Arc<Semaphore>,
     /// One for each stream of events that is open.
     pub streams: Arc<Semaphore>,
     /// One for each stream that reads a block now.
@@ -37,9 +39,9 @@ impl App {
     /// For a service that is watched.
     pub fn new(service: Arc<Service>, watched: Watched) -> Self {
         let semaphore = |places| Arc::new(Semaphore::new(places));
-        let [places, streams, stream_reads] =
-            [MAX_REQUESTS, MAX_STREAMS, MAX_STREAM_READS].map(semaphore);
-        Self { service, watched, places, streams, stream_reads }
+        let [places, bodies, streams, stream_reads] =
+            [MAX_REQUESTS, MAX_BODIES, MAX_STREAMS, MAX_STREAM_READS].map(semaphore);
+        Self { service, watched, places, bodies, streams, stream_reads }
     }
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::event::SourcePosition;
 use crate::ledger::DefinitionKind;
@@ -17,7 +17,8 @@ use crate::monitor::host::Hosts;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters, alert_cursor, letter_cursor};
 use crate::monitor::service::Service;
-use crate::monitor::{findings, json, metrics, stream, ui};
+use crate::monitor::trial::TrialRequest;
+use crate::monitor::{body, findings, json, metrics, stream, ui};
 use crate::state::Filter;
 
 /// What a page of ours may do: load from here, and nothing else.
@@ -42,6 +43,7 @@ pub fn routes(app: App, hosts: Hosts) -> Router {
         .route("/state/{contract}/{key}/history", get(history))
         .route("/alerts", get(alerts))
         .route("/recent", get(recent))
+        .route("/try", post(try_record))
         .route("/deadletters", get(dead_letters))
         .route("/deadletters/{topic}/{partition}/{offset}", get(dead_letter))
         .merge(definition_routes("/mappings", DefinitionKind::Mapping))
@@ -55,6 +57,7 @@ pub fn routes(app: App, hosts: Hosts) -> Router {
         .route("/metrics", get(metrics_text))
         .merge(ui::routes())
         .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
         .layer(from_fn(move |request, next| guard(hosts, request, next)))
         .with_state(app)
 }
@@ -88,10 +91,16 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
         );
         return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response());
     }
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let detail = format!("only GET and HEAD are answered here, not {}", request.method());
-        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-        return Some(([(header::ALLOW, "GET, HEAD")], problem).into_response());
+    let takes_body = takes_body(request.uri().path());
+    match *request.method() {
+        Method::GET | Method::HEAD => {}
+        Method::POST if takes_body => return None,
+        ref other => {
+            let allowed = if takes_body { "GET, HEAD, POST" } else { "GET, HEAD" };
+            let detail = format!("only {allowed} are answered here, not {other}");
+            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+            return Some(([(header::ALLOW, allowed)], problem).into_response());
+        }
     }
     let length = request.headers().get(header::CONTENT_LENGTH);
     let has_body = length.is_some_and(|length| length.as_bytes() != b"0")
@@ -103,6 +112,11 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
     })
 }
 
+/// Whether a POST means something there. What it takes, its handler says.
+fn takes_body(path: &str) -> bool {
+    matches!(path, "/try" | "/api/v1/try")
+}
+
 async fn no_route(State(app): State<App>, uri: Uri) -> Response {
     let detail = format!("there is nothing at {}; the API begins at /api/v1/status", uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, detail);
@@ -110,6 +124,11 @@ async fn no_route(State(app): State<App>, uri: Uri) -> Response {
         true => problem.into_response(),
         false => ui::refused(&app.service, &problem),
     }
+}
+
+async fn no_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not answer {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 async fn status(State(app): State<App>, uri: Uri) -> Answer {
@@ -250,6 +269,12 @@ async fn recent(State(app): State<App>, uri: Uri) -> Answer {
     let limit = parameters.limit()?;
     parameters.finish()?;
     ask_json(app, move |service| service.queries.recent(limit)).await
+}
+
+async fn try_record(State(app): State<App>, request: Request) -> Answer {
+    Parameters::of(request.uri())?.finish()?;
+    let asked: TrialRequest = body::json(&app, request).await?;
+    ask_json(app, move |service| service.trial.run(&service.queries, asked)).await
 }
 
 async fn dead_letters(State(app): State<App>, uri: Uri) -> Answer {

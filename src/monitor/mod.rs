@@ -5,6 +5,7 @@
 
 mod answer;
 mod asking;
+mod body;
 mod filter;
 mod findings;
 mod host;
@@ -17,6 +18,7 @@ mod request;
 mod server;
 pub mod service;
 mod stream;
+mod trial;
 mod ui;
 pub mod views;
 mod watch;
@@ -26,6 +28,7 @@ pub use metrics::Verification;
 pub use query::{Queries, QueryError};
 pub use server::{Endpoint, EndpointError};
 pub use service::Service;
+pub use trial::Trial;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

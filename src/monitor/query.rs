@@ -96,7 +96,7 @@ impl Queries {
 
     /// The state.
     #[must_use]
-    pub fn world(&self) -> &World {
+    pub fn world(&self) -> &Arc<World> {
         &self.world
     }
 

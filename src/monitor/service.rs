@@ -10,8 +10,8 @@ use crate::codec::Digest;
 use crate::ledger::LedgerReader;
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
-use crate::monitor::Queries;
 use crate::monitor::views::{AlertCountView, time_text};
+use crate::monitor::{Queries, Trial};
 use crate::pipeline::status::Status;
 use crate::source::{Assignments, PartitionStatus};
 use crate::state::Projection;
@@ -29,6 +29,8 @@ pub struct Service {
     pub obstacles: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Copies of dead letters, where a topic takes them.
     pub copies: Option<Arc<dyn Projection>>,
+    /// What records are tried with.
+    pub trial: Trial,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -157,7 +159,7 @@ impl Service {
     /// Blocks that the state has not taken in yet.
     #[must_use]
     pub fn blocks_behind(&self) -> u64 {
-        self.behind(self.queries.world())
+        self.behind(&**self.queries.world())
     }
 
     /// Blocks that the newest savepoint of the state lacks.

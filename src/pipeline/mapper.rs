@@ -150,8 +150,8 @@ impl MappedBatch {
     }
 }
 
-/// Gives each payload its position.
-fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Encoded> {
+/// The transactions of an event: each payload at its position.
+pub(crate) fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Encoded> {
     let device = match (event.device.device_type.as_str(), event.device.id.as_str()) {
         ("", "") => String::new(),
         (device_type, id) => format!("{device_type}:{id}"),

@@ -23,7 +23,7 @@ pub use follower::{Follower, catch_up};
 pub use mapper::{EachSigner, MapStage};
 pub use write_loop::SubmissionLimits;
 
-pub(crate) use mapper::MappedBatch;
+pub(crate) use mapper::{MappedBatch, transactions};
 pub(crate) use write_loop::WriteLoop;
 
 use std::sync::atomic::{AtomicBool, Ordering};

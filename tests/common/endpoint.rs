@@ -15,7 +15,8 @@ use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, open};
 use ledgerline::ledger::{
     DeadLetter, Definition, DefinitionKind, Filtered, LedgerReader, LedgerWriter, Progress, Work,
 };
-use ledgerline::monitor::{self, Endpoint, Queries, Service};
+use ledgerline::mapping::MappingSet;
+use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::catch_up;
 use ledgerline::pipeline::status::Status;
 use ledgerline::source::Assignments;
@@ -48,11 +49,39 @@ rules:
     raise_when: state.temperature > 80
 ";
 
+/// What the endpoint tries events with. The ledger's transactions are made by hand.
+pub const MAPPING: &str = "
+mapping: reefers
+match: {topic: telemetry, device_type: 'reefer-*', where: payload.d.assetID != ''}
+contract: cold_chain
+function: update
+fields:
+  assetID: $.payload.d.assetID
+  temperature: {path: $.payload.d.temperature, type: number}
+tests:
+  - name: too warm
+    event: {device: {type: reefer-40, id: C1}, payload: {d: {assetID: C1, temperature: 9}}}
+    expect: {payloads: [{assetID: C1, temperature: 9}]}
+";
+
+/// Two transactions of one event.
+const BATCHES: &str = "
+mapping: batches
+match: {topic: batches}
+contract: cold_chain
+function: update
+for_each: $.payload.readings
+fields:
+  assetID: $.payload.asset
+  temperature: $.item.temperature
+";
+
 pub struct Running {
     pub endpoint: Endpoint,
     pub ledger: EmbeddedLedger,
     /// Reasons not to be ready.
     pub obstacles: Arc<Mutex<Vec<String>>>,
+    world: Arc<World>,
     _directory: tempfile::TempDir,
 }
 
@@ -138,12 +167,21 @@ pub fn run() -> Running {
     let files = [("cold_chain.yaml".into(), CONTRACT.to_owned())];
     let (contracts, faults) = ContractSet::load(&files);
     assert!(faults.is_empty(), "{faults:?}");
+    let contracts = Arc::new(contracts);
+    let texts = [("reefers.yaml", MAPPING), ("batches.yaml", BATCHES)];
+    let texts = texts.map(|(file, text)| (file.into(), text.to_owned()));
+    let (mappings, faults) = MappingSet::from_texts(&texts);
+    assert!(faults.is_empty(), "{faults:?}");
+    let trial = Trial {
+        decoder: Arc::default(),
+        mappings: Arc::new(mappings),
+        contracts: Arc::clone(&contracts),
+    };
     let clock = Arc::new(SystemClock::new());
-    let mut ledger =
-        opened.start(&keys, Arc::new(contracts), world.clone(), clock.clone()).unwrap();
+    let mut ledger = opened.start(&keys, contracts, world.clone(), clock.clone()).unwrap();
     let definitions = vec![
         definition(DefinitionKind::Contract, "cold_chain", CONTRACT),
-        definition(DefinitionKind::Mapping, "reefers", "mapping: reefers"),
+        definition(DefinitionKind::Mapping, "reefers", MAPPING),
     ];
     let definitions = Work { definitions, ..Work::default() };
     ledger.append(definitions).unwrap().wait().unwrap();
@@ -152,7 +190,7 @@ pub fn run() -> Running {
     }
     catch_up(&*reader, &*world, &mut |_, _| {}).unwrap();
     let obstacles = Arc::new(Mutex::new(Vec::new()));
-    let (queries, reasons) = (Queries::new(reader.clone(), world), obstacles.clone());
+    let (queries, reasons) = (Queries::new(reader.clone(), world.clone()), obstacles.clone());
     let assignments = Assignments::new(reader.progress());
     assignments.set_end(&partition(), 1_000);
     let service = Service {
@@ -161,13 +199,19 @@ pub fn run() -> Running {
         assignments: Arc::new(assignments),
         obstacles: Box::new(move || reasons.lock().unwrap().clone()),
         copies: None,
+        trial,
         clock,
     };
     let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();
-    Running { endpoint, ledger, obstacles, _directory: directory }
+    Running { endpoint, ledger, obstacles, world, _directory: directory }
 }
 
 impl Running {
+    /// Brings the state up to the ledger.
+    pub fn follow(&self) {
+        catch_up(&*self.ledger.reader(), &*self.world, &mut |_, _| {}).unwrap();
+    }
+
     /// Appends the work of a block.
     pub fn append(&mut self, number: u64) {
         let work = work(number, &Signer::from_seed(&[7; 32]));
@@ -221,6 +265,14 @@ pub fn get(address: SocketAddr, path: &str) -> Reply {
 pub fn get_with(address: SocketAddr, path: &str, headers: &str) -> Reply {
     let head = "Host: localhost\r\nConnection: close\r\n";
     send(address, &format!("GET {path} HTTP/1.1\r\n{head}{headers}\r\n"))
+}
+
+/// Sends a body of this kind.
+pub fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> Reply {
+    let head = "Host: localhost\r\nConnection: close\r\n";
+    let length = body.len();
+    let more = format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}");
+    send(address, &format!("POST {path} HTTP/1.1\r\n{head}{more}"))
 }
 
 pub fn encoded(text: &str) -> String {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::codec::{Digest, Hasher, Writer};
-use crate::contract::{Asset, Call, ContractSet, Effects, InvalidCode, Verdict};
+use crate::contract::{Asset, Call, ContractSet, Verdict};
 use crate::ledger::block::{self, Block, BlockOutline, Header, Seal};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
@@ -128,17 +128,12 @@ impl Executor {
     fn execute(&mut self, encoded: Encoded, body: &mut Body) -> Result<(), LedgerError> {
         let version = self.position.frontier.size();
         let transaction = encoded.transaction();
-        let effects = match self.contracts.get(&transaction.contract) {
-            Some(contract) => {
-                let call = Call {
-                    function: transaction.function,
-                    arguments: transaction.arguments.value(),
-                    time_ms: transaction.time_ms,
-                };
-                contract.execute(call, &self.view)
-            }
-            None => unknown_contract(&transaction.contract),
+        let call = Call {
+            function: transaction.function,
+            arguments: transaction.arguments.value(),
+            time_ms: transaction.time_ms,
         };
+        let effects = self.contracts.execute(&transaction.contract, call, &self.view);
         let mut writes = Vec::with_capacity(effects.writes.len());
         for write in effects.writes {
             // A write over a deleted asset names the deletion, so that history goes on behind it.
@@ -254,12 +249,6 @@ fn spawn_check<'scope>(
 
 /// Signatures that are worth a thread: it takes as long to start as one of them to check.
 const MIN_SHARED_CHECKS: usize = 32;
-
-fn unknown_contract(name: &str) -> Effects {
-    let detail = format!("no contract is named `{name}`");
-    let verdict = Verdict::invalid(InvalidCode::UnknownContract, detail);
-    Effects { verdict, writes: Vec::new() }
-}
 
 /// What a block gathers while it is made.
 struct Body {

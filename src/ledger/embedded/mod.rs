@@ -21,7 +21,7 @@ mod writer;
 
 pub use kept::keep_checkpoint;
 pub use open::{OpenLedger, Opening, lock, open, open_on, open_read_only};
-pub use pending::{DurableState, StateOf};
+pub use pending::{DurableState, PendingView, StateOf};
 pub use shared::{Shared, WriterCounts, WriterHealth};
 
 use std::fs::File;

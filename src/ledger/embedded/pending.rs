@@ -24,7 +24,7 @@ pub trait DurableState: Send + Sync {
 }
 
 /// Durable state, and over it what was decided since.
-pub(super) struct PendingView {
+pub struct PendingView {
     durable: Arc<dyn DurableState>,
     pending: HashMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
     count: usize,
@@ -36,12 +36,15 @@ pub(super) struct PendingView {
 }
 
 impl PendingView {
-    pub(super) fn over(durable: Arc<dyn DurableState>) -> Self {
+    /// A view over durable state, with nothing decided since.
+    #[must_use]
+    pub fn over(durable: Arc<dyn DurableState>) -> Self {
         let (looked_up, failure) = (RefCell::new(None), RefCell::new(None));
         Self { durable, pending: HashMap::new(), count: 0, looked_up, failure }
     }
 
-    pub(super) fn put(&mut self, contract: &Arc<str>, key: Arc<str>, asset: StateOf) {
+    /// Takes in what was decided of an asset.
+    pub fn put(&mut self, contract: &Arc<str>, key: Arc<str>, asset: StateOf) {
         if !self.pending.contains_key(contract) {
             self.pending.insert(contract.clone(), HashMap::new());
         }
@@ -51,7 +54,9 @@ impl PendingView {
         }
     }
 
-    pub(super) fn newest_version(&self, contract: &str, key: &str) -> Option<u64> {
+    /// The entry that last wrote or deleted an asset.
+    #[must_use]
+    pub fn newest_version(&self, contract: &str, key: &str) -> Option<u64> {
         match self.pending.get(contract).and_then(|assets| assets.get(key)) {
             Some((version, _)) => Some(*version),
             None => match &*self.looked_up.borrow() {
@@ -69,13 +74,14 @@ impl PendingView {
     }
 
     /// Why the durable state could not be read, where that happened since the last question.
-    pub(super) fn take_failure(&self) -> Option<String> {
+    #[must_use]
+    pub fn take_failure(&self) -> Option<String> {
         self.failure.take()
     }
 
     /// Forgets what the projections have taken in, once much has gathered: until then it also
     /// serves as a cache.
-    pub(super) fn evict(&mut self) {
+    pub fn evict(&mut self) {
         if self.count <= MAX_PENDING_ASSETS {
             return;
         }

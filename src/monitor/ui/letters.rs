@@ -109,6 +109,7 @@ pub fn one(
         }
         h2 { "What to do" }
         p { (help(summary.cause)) }
+        p { (link(&with_parameters("/try", &[("letter", &summary.id)]), "Try it again with the running mappings and contracts")) }
     };
     let title = format!("Dead letter {}", summary.id);
     Ok(Content { title, section: Some(Section::DeadLetters), is_live: false, body })
@@ -129,24 +130,24 @@ fn bytes(view: Option<&BytesView>) -> Markup {
 /// The original bytes, the failing place marked where it is one in the text.
 fn value(letter: &DeadLetterView) -> Markup {
     let text = letter.value.as_ref().and_then(|value| value.text.as_deref());
-    let marked = text.and_then(|text| Some((text, place_in(text, &letter.summary.place)?)));
-    match marked {
-        None => bytes(letter.value.as_ref()),
-        Some((text, at)) => {
-            let (before, from) = text.split_at(at);
-            let end = from.chars().next().map_or(0, char::len_utf8);
-            let (wrong, after) = from.split_at(end);
-            html! {
-                pre tabindex="0" {
-                    code {
-                        (json::visible(before))
-                        mark { @if wrong.is_empty() { "◂ end" } @else { (json::visible(wrong)) } }
-                        (json::visible(after))
-                    }
-                }
+    let marked = text.and_then(|text| marked(text, &letter.summary.place));
+    marked.unwrap_or_else(|| bytes(letter.value.as_ref()))
+}
+
+/// A text with the place marked that a rejection names; `None` where that is no place in the text.
+pub fn marked(text: &str, place: &str) -> Option<Markup> {
+    let (before, from) = text.split_at(place_in(text, place)?);
+    let end = from.chars().next().map_or(0, char::len_utf8);
+    let (wrong, after) = from.split_at(end);
+    Some(html! {
+        pre tabindex="0" {
+            code {
+                (json::visible(before))
+                mark { @if wrong.is_empty() { "◂ end" } @else { (json::visible(wrong)) } }
+                (json::visible(after))
             }
         }
-    }
+    })
 }
 
 /// The byte that `line L, column C` means, where a place begins so.

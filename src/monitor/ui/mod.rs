@@ -12,11 +12,12 @@ mod parts;
 mod shell;
 mod state;
 mod transactions;
+mod trial;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
@@ -26,6 +27,7 @@ use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{App, ask};
+use crate::monitor::body;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
 use crate::monitor::service::Service;
@@ -62,6 +64,7 @@ pub fn routes() -> Router<App> {
                 definitions::one(service, (DefinitionKind::Contract, name), given)
             }),
         )
+        .route("/try", page(trial::form).post(tried))
         .route("/style.css", part("text/css; charset=utf-8", include_str!("style.css")))
         .route("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js")))
         .route("/icon.svg", part("image/svg+xml", include_str!("icon.svg")))
@@ -94,6 +97,13 @@ fn page_of<T: DeserializeOwned + Send + 'static>(
             Err(problem) => refused(&app.service, &problem),
         }
     })
+}
+
+async fn tried(State(app): State<App>, request: Request) -> Response {
+    match body::form(&app, request).await {
+        Ok(given) => show(app, move |service| trial::tried(service, given)).await,
+        Err(problem) => refused(&app.service, &problem),
+    }
 }
 
 async fn home(State(app): State<App>, uri: Uri) -> Response {

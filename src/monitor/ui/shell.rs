@@ -25,10 +25,12 @@ pub enum Section {
     DeadLetters,
     /// Mappings and contracts.
     Definitions,
+    /// What would become of a record.
+    Try,
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Overview,
         Self::Blocks,
         Self::Transactions,
@@ -36,6 +38,7 @@ impl Section {
         Self::Alerts,
         Self::DeadLetters,
         Self::Definitions,
+        Self::Try,
     ];
 
     fn address(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Section {
             Self::Alerts => "/alerts",
             Self::DeadLetters => "/deadletters",
             Self::Definitions => "/definitions",
+            Self::Try => "/try",
         }
     }
 
@@ -59,6 +63,7 @@ impl Section {
             Self::Alerts => "Alerts",
             Self::DeadLetters => "Dead letters",
             Self::Definitions => "Mappings & contracts",
+            Self::Try => "Try an event",
         }
     }
 }

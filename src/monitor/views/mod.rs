@@ -8,6 +8,7 @@ mod alerts;
 mod blocks;
 mod records;
 mod transactions;
+mod trial;
 
 pub use alerts::{AlertCatalogue, AlertCountView, AlertView, AlertedView};
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
@@ -16,6 +17,11 @@ pub use records::{
 };
 pub use transactions::{
     AssetView, ChangeView, PastView, ProofView, TransactionSummary, TransactionView, WriteView,
+};
+
+pub use trial::{
+    EventView, MappingAnswerView, OutcomeView, RejectionView, TrialTransactionView, TrialView,
+    TrialWriteView,
 };
 
 use serde::Serialize;

@@ -1,0 +1,61 @@
+//! Bodies of requests: read within a bound of bytes, of time and of places, in the one form that the
+//! handler expects.
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::limits::{MAX_BODY_BYTES, REQUEST_TIMEOUT};
+use crate::monitor::answer::Problem;
+use crate::monitor::asking::App;
+use crate::monitor::request::Parameters;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Reads a body of JSON.
+pub async fn json<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Problem> {
+    let bytes = read(app, request, JSON).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
+    })
+}
+
+/// Reads the fields of a form.
+pub async fn form(app: &App, request: Request) -> Result<Parameters, Problem> {
+    let bytes = read(app, request, FORM).await?;
+    Ok(Parameters::of_form(&bytes)?)
+}
+
+async fn read(app: &App, request: Request, expected: &str) -> Result<Bytes, Problem> {
+    check_kind(request.headers(), expected)?;
+    let Ok(_place) = app.bodies.try_acquire() else {
+        let detail = "too many bodies are sent at a time; try again";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    };
+    match timeout(REQUEST_TIMEOUT, to_bytes(request.into_body(), MAX_BODY_BYTES)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        // Longer than allowed, or its sender went away and hears no answer.
+        Ok(Err(_)) => {
+            let detail = format!("a body has at most {MAX_BODY_BYTES} bytes");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+        }
+        Err(_) => {
+            let detail = format!("the body took longer than {} s", REQUEST_TIMEOUT.as_secs());
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
+        }
+    }
+}
+
+/// A body of another kind is refused: a page from elsewhere can send some kinds without being asked.
+fn check_kind(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let essence = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    let detail = format!("the body must be {expected}, by the header content-type");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}

@@ -1,0 +1,215 @@
+//! Trying an event: what the pipeline would make of a record, with the mappings, the contracts and the
+//! state that it runs with. Nothing is submitted and nothing is kept.
+
+use std::sync::Arc;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::codec::Writer;
+use crate::contract::{Call, ContractSet, StateView};
+use crate::event::{Decoder, Headers, Record, SourcePartition, is_topic, time};
+use crate::ledger::LedgerReader;
+use crate::ledger::embedded::PendingView;
+use crate::mapping::{MappingSet, Outcome};
+use crate::monitor::query::{Queries, QueryError};
+use crate::monitor::views::{
+    EventView, MappingAnswerView, OutcomeView, TrialTransactionView, TrialView, TrialWriteView,
+};
+use crate::pipeline::transactions;
+use crate::transaction::Transaction;
+
+/// What records are tried with.
+#[derive(Debug, Clone, Default)]
+pub struct Trial {
+    /// Records → events.
+    pub decoder: Arc<Decoder>,
+    /// Events → payloads.
+    pub mappings: Arc<MappingSet>,
+    /// Payloads → verdicts and writes.
+    pub contracts: Arc<ContractSet>,
+}
+
+/// A record to be tried.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrialRequest {
+    /// Topic that it would come from.
+    pub topic: String,
+    /// Partition of the topic, from 0.
+    #[serde(default)]
+    pub partition: u32,
+    /// Record key as text.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// Record key in base64, where it is no text.
+    #[serde(default)]
+    pub key_base64: Option<String>,
+    /// Record headers in order.
+    #[serde(default)]
+    pub headers: Vec<TrialHeader>,
+    /// The broker's timestamp, RFC 3339.
+    #[serde(default)]
+    pub timestamp: Option<String>,
+    /// Record value as text: the bytes as a device sends them. A tombstone where there is neither.
+    #[serde(default)]
+    pub value: Option<String>,
+    /// Record value in base64, where it is no text.
+    #[serde(default)]
+    pub value_base64: Option<String>,
+}
+
+/// A header of a record to be tried.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrialHeader {
+    /// Name.
+    pub name: String,
+    /// Value as text.
+    pub value: String,
+}
+
+/// A record with bytes of its own.
+struct OwnRecord {
+    partition: SourcePartition,
+    timestamp_ms: Option<i64>,
+    key: Option<Vec<u8>>,
+    headers: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+impl Trial {
+    /// Tries a record against the state as it is now.
+    pub fn run(&self, queries: &Queries, asked: TrialRequest) -> Result<TrialView, QueryError> {
+        let own = OwnRecord::of(asked)?;
+        let height = queries.ledger().head().height;
+        let event = match self.decoder.decode(&own.record()) {
+            Ok(event) => event,
+            Err(rejection) => return Ok(TrialView::rejected(height, None, rejection)),
+        };
+        let mappings = self.mappings.mismatches(&event);
+        let answers = mappings.into_iter().map(|(mapping, reason)| MappingAnswerView {
+            mapping: mapping.name.to_string(),
+            matches: reason.is_none(),
+            reason,
+        });
+        let known = (EventView::from(&event), answers.collect());
+        Ok(match self.mappings.evaluate(&event) {
+            Outcome::Rejected(rejection) => TrialView::rejected(height, Some(known), rejection),
+            Outcome::NotMatched => TrialView::new(height, OutcomeView::Filtered, Some(known)),
+            Outcome::Mapped(payloads) => {
+                let mut view = TrialView::new(height, OutcomeView::Mapped, Some(known));
+                let made = transactions(&event, payloads);
+                let made = made.iter().map(|encoded| &**encoded.transaction());
+                view.transactions = self.execute(queries, made)?;
+                view
+            }
+        })
+    }
+
+    /// Executes transactions one after the other, each over what those before it wrote.
+    fn execute<'a>(
+        &self,
+        queries: &Queries,
+        transactions: impl Iterator<Item = &'a Transaction>,
+    ) -> Result<Vec<TrialTransactionView>, QueryError> {
+        // What is put over the state must count as newer than all of it.
+        let version = queries.ledger().head().tree_size;
+        let mut view = PendingView::over(queries.world().clone());
+        let mut executed = Vec::new();
+        for transaction in transactions {
+            let call = Call {
+                function: transaction.function,
+                arguments: transaction.arguments.value(),
+                time_ms: transaction.time_ms,
+            };
+            let effects = self.contracts.execute(&transaction.contract, call, &view);
+            let mut writes = Vec::new();
+            for write in effects.writes {
+                let before = view.asset(&transaction.contract, &write.key);
+                writes.push(TrialWriteView {
+                    key: write.key.to_string(),
+                    before: before.map(|before| before.asset.as_ref().clone()),
+                    after: write.asset.as_deref().cloned(),
+                });
+                view.put(&transaction.contract, write.key, (version, write.asset));
+            }
+            if let Some(reason) = view.take_failure() {
+                return Err(QueryError::NotReady(format!("the state cannot be read: {reason}")));
+            }
+            let mapping = self.name_of(transaction);
+            let call = (transaction, mapping, &effects.verdict);
+            executed.push(TrialTransactionView::new(call, writes));
+        }
+        Ok(executed)
+    }
+
+    fn name_of(&self, transaction: &Transaction) -> String {
+        let mut mappings = self.mappings.mappings.iter();
+        let found = mappings.find(|mapping| mapping.digest == transaction.mapping_digest);
+        found.map(|mapping| mapping.name.to_string()).unwrap_or_default()
+    }
+}
+
+impl OwnRecord {
+    fn of(asked: TrialRequest) -> Result<Self, QueryError> {
+        if !is_topic(&asked.topic) {
+            let message = format!(
+                "`topic` cannot be `{}`: letters, digits, `.`, `_` and `-`, at most 249",
+                crate::limits::truncated(&asked.topic, crate::limits::MAX_DETAIL_BYTES)
+            );
+            return Err(QueryError::Malformed(message));
+        }
+        let timestamp_ms = asked.timestamp.as_deref().map(time::parse).transpose();
+        let timestamp_ms =
+            timestamp_ms.map_err(|error| QueryError::Malformed(format!("`timestamp`: {error}")))?;
+        let mut headers = Writer::new();
+        for header in &asked.headers {
+            headers.text(&header.name);
+            headers.option(Some(&header.value), |writer, value| writer.text(value));
+        }
+        Ok(Self {
+            partition: SourcePartition::new(&asked.topic, asked.partition),
+            timestamp_ms,
+            key: bytes("key", asked.key, asked.key_base64)?,
+            headers: headers.into_bytes(),
+            value: bytes("value", asked.value, asked.value_base64)?,
+        })
+    }
+
+    /// It stands nowhere, so its offset is 0.
+    fn record(&self) -> Record<'_> {
+        Record {
+            partition: &self.partition,
+            offset: 0,
+            timestamp_ms: self.timestamp_ms,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: Headers::from_encoded(&self.headers),
+        }
+    }
+}
+
+/// Bytes that were given as text or in base64.
+fn bytes(
+    name: &str,
+    text: Option<String>,
+    base64: Option<String>,
+) -> Result<Option<Vec<u8>>, QueryError> {
+    match (text, base64) {
+        (Some(_), Some(_)) => {
+            let message = format!("`{name}` and `{name}_base64` cannot both be given");
+            Err(QueryError::Malformed(message))
+        }
+        (Some(text), None) => Ok(Some(text.into_bytes())),
+        (None, Some(base64)) => {
+            let compact: String = base64.split_ascii_whitespace().collect();
+            let decoded = BASE64_STANDARD.decode(compact);
+            decoded.map(Some).map_err(|error| {
+                QueryError::Malformed(format!("`{name}_base64` is no base64: {error}"))
+            })
+        }
+        (None, None) => Ok(None),
+    }
+}
