@@ -174,6 +174,9 @@ pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection is kept; a client that reads slowly is cut off then.
 pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
+/// Longest name of a caller in bytes: subjects of identity providers end at 255 (OpenID Connect
+/// Core, section 2), and a ledger keeps them for good.
+pub const MAX_CALLER_NAME_BYTES: usize = 255;
 /// Changed fields that a page shows of one write.
 pub const MAX_SHOWN_CHANGES: usize = 200;
 /// Samples for charts that are kept: ten minutes.

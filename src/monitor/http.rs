@@ -1,9 +1,11 @@
 //! Routes of the endpoint. Each handler reads its parameters, asks [`Queries`](super::Queries) on a
 //! thread that may wait for a disk, and answers with what came back.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -11,6 +13,7 @@ use axum::routing::{get, post};
 use crate::event::SourcePosition;
 use crate::ledger::DefinitionKind;
 use crate::ledger::tiles::TilePath;
+use crate::monitor::access::Access;
 use crate::monitor::answer::{Problem, changing, immutable, json_text};
 use crate::monitor::asking::{Answer, App, ask, ask_json};
 use crate::monitor::host::Hosts;
@@ -21,12 +24,9 @@ use crate::monitor::trial::TrialRequest;
 use crate::monitor::{body, findings, json, metrics, stream, ui};
 use crate::state::Filter;
 
-/// What a page of ours may do: load from here, and nothing else.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-/// All routes, for requests to these hosts.
-pub fn routes(app: App, hosts: Hosts) -> Router {
+/// All routes, for requests to these hosts by those who may.
+pub fn routes(app: App, hosts: Hosts, access: Arc<Access>) -> Router {
+    let service = Arc::clone(&app.service);
     let api = Router::new()
         .route("/status", get(status))
         .route("/stream", get(stream::stream))
@@ -58,7 +58,10 @@ pub fn routes(app: App, hosts: Hosts) -> Router {
         .merge(ui::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn(move |request, next| guard(hosts, request, next)))
+        .layer(from_fn(move |request, next| {
+            let gate = Gate { hosts, access: Arc::clone(&access), service: Arc::clone(&service) };
+            guard(gate, request, next)
+        }))
         .with_state(app)
 }
 
@@ -68,18 +71,25 @@ fn definition_routes(path: &str, kind: DefinitionKind) -> Router<App> {
     Router::new().route(path, get(list)).route(&format!("{path}/{{name}}"), get(one))
 }
 
-/// Refuses what no route takes, and says on every answer what a browser may do with it.
-async fn guard(hosts: Hosts, request: Request, next: Next) -> Response {
+/// What stands in front of every route.
+struct Gate {
+    hosts: Hosts,
+    access: Arc<Access>,
+    service: Arc<Service>,
+}
+
+/// Refuses what no route takes and whoever may not ask, and says on every answer what a browser may
+/// do with it.
+async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
+    let Gate { hosts, access, service } = gate;
     let mut response = match refusal(hosts, &request) {
         Some(response) => response,
-        None => next.run(request).await,
+        None => match access.admit(&mut request) {
+            Ok(()) => next.run(request).await,
+            Err(refused) => refused.answer(&request, |problem| ui::refused(&service, problem)),
+        },
     };
-    let headers = response.headers_mut();
-    let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    access.protect(&mut response);
     response
 }
 

@@ -3,6 +3,7 @@
 //! Nothing here writes or decides. The endpoint runs on threads of its own and reads durable blocks
 //! and the state folded from them.
 
+pub mod access;
 mod answer;
 mod asking;
 mod body;
@@ -33,13 +34,22 @@ pub use trial::Trial;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::monitor::access::{Access, Settings};
 use crate::monitor::asking::App;
 use crate::monitor::host::Hosts;
 use crate::monitor::watch::Watcher;
 
-/// Starts the endpoint of a service on an address; port 0 chooses a free one.
+/// Starts the endpoint of a service on an address, where everyone may look and nobody may do
+/// anything; port 0 chooses a free one.
 pub fn start(address: SocketAddr, service: Arc<Service>) -> Result<Endpoint, EndpointError> {
+    start_with(&Settings::open(address), service)
+}
+
+/// Starts the endpoint of a service.
+pub fn start_with(settings: &Settings, service: Arc<Service>) -> Result<Endpoint, EndpointError> {
     let (watcher, watched) = Watcher::new(Arc::clone(&service));
+    let access = Arc::new(Access::new(settings));
     let app = App::new(service, watched);
-    Endpoint::start(address, http::routes(app, Hosts::new(address.ip())), watcher.run())
+    let routes = http::routes(app, Hosts::new(settings.listen.ip()), access);
+    Endpoint::start(settings.listen, routes, watcher.run())
 }

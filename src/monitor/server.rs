@@ -9,7 +9,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +23,7 @@ use crate::limits::{
     CONNECTION_LIFETIME, ENDPOINT_STOP, MAX_CONNECTIONS, MAX_REQUEST_HEAD_BYTES,
     MAX_REQUEST_HEADERS, REQUEST_HEAD_TIMEOUT,
 };
+use crate::monitor::access::Peer;
 
 /// How long accepting pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -116,7 +120,7 @@ async fn accept(listener: TcpListener, routes: Router, stopped: watch::Receiver<
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.ok()?;
             match listener.accept().await {
-                Ok((stream, _)) => Some((stream, place)),
+                Ok((stream, address)) => Some((stream, Peer { address: address.ip() }, place)),
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -125,8 +129,8 @@ async fn accept(listener: TcpListener, routes: Router, stopped: watch::Receiver<
             }
         };
         tokio::select! {
-            next = next => if let Some((stream, place)) = next {
-                tokio::spawn(serve(stream, routes.clone(), stopped.clone(), place));
+            next = next => if let Some((stream, peer, place)) = next {
+                tokio::spawn(serve((stream, peer), routes.clone(), stopped.clone(), place));
             },
             _ = stop.wait_for(|stopped| *stopped) => break,
         }
@@ -139,17 +143,22 @@ async fn accept(listener: TcpListener, routes: Router, stopped: watch::Receiver<
 
 /// Serves one connection until it ends, grows too old or the endpoint stops.
 async fn serve(
-    stream: TcpStream,
+    (stream, peer): (TcpStream, Peer),
     routes: Router,
     mut stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        routes.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD_TIMEOUT)
         .max_buf_size(MAX_REQUEST_HEAD_BYTES)
         .max_headers(MAX_REQUEST_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         // An error here is a client that went away or sent no HTTP: its own affair.
