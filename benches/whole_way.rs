@@ -16,7 +16,7 @@ use ledgerline::fleet::{FleetSize, Message};
 use ledgerline::ledger::LedgerReader;
 use ledgerline::mapping::MappingSet;
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Pipeline, Stop, SubmissionLimits};
+use ledgerline::pipeline::{Calls, Pipeline, Stop, SubmissionLimits};
 use ledgerline::source::{Assignments, Batch, BatchBuilder, Polled, Source, SourceError};
 use ledgerline::state::Projection;
 use shipped::{Books, Spent, definitions, messages, record};
@@ -91,6 +91,7 @@ fn pipeline(
     let assignments = Arc::new(Assignments::new([]));
     let pipeline = Pipeline {
         source: Box::new(Memory::new(messages, &assignments)),
+        calls: Arc::new(Calls::new(assignments.clone(), books.clock.clone())),
         assignments,
         decoder: Arc::new(Decoder::default()),
         mappings: mappings.clone(),

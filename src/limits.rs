@@ -164,6 +164,10 @@ pub const MAX_REQUESTS: usize = 16;
 pub const MAX_BODY_BYTES: usize = 4 * MAX_RECORD_BYTES;
 /// Requests of the endpoint whose bodies are read at a time.
 pub const MAX_BODIES: usize = 8;
+/// Fields of a state that a form for a call by hand has.
+pub const MAX_INPUTS: usize = 256;
+/// Names that lead to such a field.
+pub const MAX_INPUT_DEPTH: usize = 6;
 /// Most bytes of a request's line and headers.
 pub const MAX_REQUEST_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a request.

@@ -23,6 +23,7 @@ use ledgerline::ledger::proof::EntryProof;
 use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
 use ledgerline::limits::{MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
 use ledgerline::monitor::{self, Queries, Service, Trial};
+use ledgerline::pipeline::Calls;
 use ledgerline::pipeline::status::Status;
 use ledgerline::source::Assignments;
 use ledgerline::state::World;
@@ -498,6 +499,7 @@ fn too_many_questions_at_a_time_are_turned_away() {
             Vec::new()
         }),
         copies: None,
+        calls: Arc::new(Calls::new(Arc::default(), Arc::new(SystemClock::new()))),
         trial: Trial::default(),
         clock: Arc::new(SystemClock::new()),
     };

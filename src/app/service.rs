@@ -14,7 +14,7 @@ use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::{self, Endpoint, Queries, Service, Trial};
 use crate::pipeline::status::Status;
-use crate::pipeline::{DeadLetterTopic, Pipeline, PipelineError, Stop, catch_up};
+use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, catch_up};
 use crate::source::{Assignments, FileSource, KafkaSource, Source, SourceHealth};
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, World};
@@ -88,6 +88,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let keep = keep_newest(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.
     keep();
+    let calls = Arc::new(Calls::new(assignments.clone(), clock.clone()));
     let (decoder, mappings) = (Arc::new(config.decoder), Arc::new(config.mappings));
     let pipeline = Pipeline {
         source,
@@ -95,6 +96,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         decoder: decoder.clone(),
         mappings: mappings.clone(),
         mapper_threads: config.mapper_threads,
+        calls: calls.clone(),
         signer: submitter,
         limits: config.submission,
         writer: Box::new(ledger),
@@ -111,6 +113,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         assignments: assignments.clone(),
         obstacles: obstacles(health.clone()),
         copies: letters,
+        calls,
         trial: Trial { decoder, mappings, contracts },
         clock: clock.clone(),
     };

@@ -69,7 +69,7 @@ fn of_query(error: &QueryError) -> ExitStatus {
     match error {
         QueryError::NotFound(_) => ExitStatus::NoInput,
         QueryError::Malformed(_) => ExitStatus::Usage,
-        QueryError::NotReady(_) => ExitStatus::Temporary,
+        QueryError::NotReady(_) | QueryError::Unknown(_) => ExitStatus::Temporary,
         QueryError::Ledger(error) => of_ledger(error),
         QueryError::State(error) => of_state(error),
         QueryError::Proof(_) => ExitStatus::Data,

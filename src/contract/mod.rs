@@ -34,6 +34,7 @@ mod compile;
 mod cross_check;
 mod execute;
 mod form;
+mod inputs;
 mod memory;
 mod rules;
 mod samples;
@@ -45,6 +46,7 @@ mod verdict;
 
 pub use asset::{Alerts, Asset};
 pub use form::{AlertSeverity, json_schema};
+pub use inputs::{Input, arguments_of};
 pub use memory::MemoryState;
 pub use schema::{FieldType, JsonType};
 pub use set::ContractSet;

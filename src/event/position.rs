@@ -4,10 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+/// Stands for the topic of calls by hand: no topic of Kafka has such a name.
+const CALLS: &str = "~calls";
+
 /// Topic, stream epoch and partition. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourcePartition {
-    /// Topic name: letters, digits, `.`, `_` and `-`, at most 249 characters, as Kafka has it.
+    /// Topic name: letters, digits, `.`, `_` and `-`, at most 249 characters, as Kafka has it; or
+    /// `~calls`, which Kafka does not allow, for calls by hand.
     pub topic: Arc<str>,
     /// Raised by configuration when a topic was deleted and made again, so that its offsets, which
     /// start at 0 once more, are other positions.
@@ -21,6 +25,18 @@ impl SourcePartition {
     #[must_use]
     pub fn new(topic: &str, partition: u32) -> Self {
         Self { topic: topic.into(), epoch: 0, partition }
+    }
+
+    /// The partition of calls by hand, of which no source knows.
+    #[must_use]
+    pub fn calls() -> Self {
+        Self::new(CALLS, 0)
+    }
+
+    /// Whether this is the partition of calls by hand.
+    #[must_use]
+    pub fn is_calls(&self) -> bool {
+        *self.topic == *CALLS
     }
 }
 
@@ -77,7 +93,7 @@ fn parse(text: &str) -> Option<SourcePosition> {
         None => (topic, 0),
         Some((topic, epoch)) => (topic, number(epoch).filter(|epoch| *epoch > 0)?),
     };
-    is_topic(topic).then(|| SourcePosition {
+    (is_topic(topic) || topic == CALLS).then(|| SourcePosition {
         partition: SourcePartition { topic: topic.into(), epoch, partition },
         offset,
         output,
@@ -102,16 +118,24 @@ mod tests {
 
     #[test]
     fn text_and_back() {
-        for text in ["telemetry/3/4812311/0", "a.b_c-d@7/0/0/12"] {
+        for text in ["telemetry/3/4812311/0", "a.b_c-d@7/0/0/12", "~calls/0/3/0"] {
             assert_eq!(text.parse::<SourcePosition>().unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in
-            ["", "a/1/2", "a/1/2/03", "a/1/+2/3", "a@0/1/2/3", "a/b/1/2/3", "/1/2/3", "ä/1/2/3"]
-        {
+        for text in [
+            "",
+            "a/1/2",
+            "a/1/2/03",
+            "a/1/+2/3",
+            "a@0/1/2/3",
+            "a/b/1/2/3",
+            "/1/2/3",
+            "ä/1/2/3",
+            "~x/1/2/3",
+        ] {
             assert!(text.parse::<SourcePosition>().is_err(), "{text}");
         }
     }

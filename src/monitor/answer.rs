@@ -65,6 +65,7 @@ impl From<QueryError> for Problem {
             QueryError::NotFound(_) => StatusCode::NOT_FOUND,
             QueryError::Malformed(_) => StatusCode::BAD_REQUEST,
             QueryError::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+            QueryError::Unknown(_) => StatusCode::GATEWAY_TIMEOUT,
             QueryError::Ledger(_) | QueryError::Proof(_) | QueryError::State(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

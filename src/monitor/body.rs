@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::codec::json;
 use crate::limits::{MAX_BODY_BYTES, REQUEST_TIMEOUT};
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::App;
@@ -18,9 +19,12 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Reads a body of JSON.
 pub async fn json<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Problem> {
     let bytes = read(app, request, JSON).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let refused = |error: String| {
         Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
-    })
+    };
+    // As strict as with records: nothing in it may have two meanings.
+    json::parse(&bytes).map_err(|error| refused(error.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))
 }
 
 /// Reads the fields of a form.

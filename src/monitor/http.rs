@@ -13,10 +13,11 @@ use axum::routing::{get, post};
 use crate::event::SourcePosition;
 use crate::ledger::DefinitionKind;
 use crate::ledger::tiles::TilePath;
-use crate::monitor::access::Access;
+use crate::monitor::access::{Access, Caller};
 use crate::monitor::answer::{Problem, changing, immutable, json_text};
 use crate::monitor::asking::{Answer, App, ask, ask_json};
 use crate::monitor::host::Hosts;
+use crate::monitor::operations::{self, CallRequest};
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters, alert_cursor, letter_cursor};
 use crate::monitor::service::Service;
@@ -44,6 +45,7 @@ pub fn routes(app: App, hosts: Hosts, access: Arc<Access>) -> Router {
         .route("/alerts", get(alerts))
         .route("/recent", get(recent))
         .route("/try", post(try_record))
+        .route("/calls", post(call))
         .route("/deadletters", get(dead_letters))
         .route("/deadletters/{topic}/{partition}/{offset}", get(dead_letter))
         .merge(definition_routes("/mappings", DefinitionKind::Mapping))
@@ -124,7 +126,7 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
 
 /// Whether a POST means something there. What it takes, its handler says.
 fn takes_body(path: &str) -> bool {
-    matches!(path, "/try" | "/api/v1/try")
+    matches!(path, "/try" | "/api/v1/try" | "/api/v1/calls") || path.starts_with("/operations/")
 }
 
 async fn no_route(State(app): State<App>, uri: Uri) -> Response {
@@ -285,6 +287,24 @@ async fn try_record(State(app): State<App>, request: Request) -> Answer {
     Parameters::of(request.uri())?.finish()?;
     let asked: TrialRequest = body::json(&app, request).await?;
     ask_json(app, move |service| service.trial.run(&service.queries, asked)).await
+}
+
+async fn call(State(app): State<App>, caller: Caller, request: Request) -> Answer {
+    let mut parameters = Parameters::of(request.uri())?;
+    let is_check = parameters.parsed("dry_run")?.unwrap_or(false);
+    parameters.finish()?;
+    let asked: CallRequest = body::json(&app, request).await?;
+    if is_check {
+        let check =
+            move |service: &Service| operations::check(service, &asked.by(service, caller.name())?);
+        return ask_json(app, check).await;
+    }
+    let submit =
+        move |service: &Service| operations::submit(service, &asked.by(service, caller.name())?);
+    let done = ask(app, submit).await?;
+    let location = format!("/api/v1/transactions/{}", done.summary.id);
+    let body = json_text(json::to_text(&done));
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
 async fn dead_letters(State(app): State<App>, uri: Uri) -> Answer {

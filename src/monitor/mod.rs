@@ -13,6 +13,7 @@ mod host;
 mod http;
 pub mod json;
 mod metrics;
+mod operations;
 mod page;
 pub mod query;
 mod request;

@@ -44,6 +44,9 @@ pub enum QueryError {
     /// Not yet.
     #[error("{0}")]
     NotReady(String),
+    /// It was begun and how it ends is not known yet.
+    #[error("{0}")]
+    Unknown(String),
     /// The log cannot be read.
     #[error("reading the ledger")]
     Ledger(#[from] LedgerError),

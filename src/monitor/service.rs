@@ -12,6 +12,7 @@ use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::monitor::views::{AlertCountView, time_text};
 use crate::monitor::{Queries, Trial};
+use crate::pipeline::Calls;
 use crate::pipeline::status::Status;
 use crate::source::{Assignments, PartitionStatus};
 use crate::state::Projection;
@@ -29,6 +30,8 @@ pub struct Service {
     pub obstacles: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Copies of dead letters, where a topic takes them.
     pub copies: Option<Arc<dyn Projection>>,
+    /// Takes in calls by hand.
+    pub calls: Arc<Calls>,
     /// What records are tried with.
     pub trial: Trial,
     /// Time.
@@ -131,13 +134,18 @@ impl Service {
     /// Reasons not to be ready; none where it is.
     #[must_use]
     pub fn obstacles(&self) -> Vec<String> {
+        self.ledger_obstacles().chain((self.obstacles)()).collect()
+    }
+
+    /// Reasons why the ledger takes nothing in; none where it does.
+    pub fn ledger_obstacles(&self) -> impl Iterator<Item = String> {
         let health = self.queries.ledger().health();
         let halted = health.halted.map(|reason| format!("the ledger has halted: {reason}"));
         let full = health.full.map(|reason| format!("the ledger waits for space: {reason}"));
-        halted.into_iter().chain(full).chain((self.obstacles)()).collect()
+        halted.into_iter().chain(full)
     }
 
-    /// Every partition that was ever read or assigned.
+    /// Every partition of the source that was ever read or assigned.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionView> {
         let durable: BTreeMap<_, _> = self.queries.ledger().progress().into_iter().collect();
@@ -153,7 +161,8 @@ impl Service {
                 lag: status.end.map(|end| end.saturating_sub(durable)),
             }
         };
-        self.assignments.status().into_iter().map(view).collect()
+        let partitions = self.assignments.status().into_iter();
+        partitions.filter(|status| !status.partition.is_calls()).map(view).collect()
     }
 
     /// Blocks that the state has not taken in yet.

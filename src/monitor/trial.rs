@@ -109,7 +109,7 @@ impl Trial {
     }
 
     /// Executes transactions one after the other, each over what those before it wrote.
-    fn execute<'a>(
+    pub fn execute<'a>(
         &self,
         queries: &Queries,
         transactions: impl Iterator<Item = &'a Transaction>,
@@ -145,10 +145,10 @@ impl Trial {
         Ok(executed)
     }
 
-    fn name_of(&self, transaction: &Transaction) -> String {
+    fn name_of(&self, transaction: &Transaction) -> Option<String> {
         let mut mappings = self.mappings.mappings.iter();
-        let found = mappings.find(|mapping| mapping.digest == transaction.mapping_digest);
-        found.map(|mapping| mapping.name.to_string()).unwrap_or_default()
+        let found = mappings.find(|mapping| mapping.digest == transaction.mapping_digest)?;
+        Some(found.name.to_string())
     }
 }
 

@@ -131,7 +131,8 @@ impl Told {
         source: &mut dyn Source,
         reader: &dyn LedgerReader,
     ) -> Result<(), SourceError> {
-        for (partition, next) in reader.progress() {
+        let progress = reader.progress().into_iter();
+        for (partition, next) in progress.filter(|(partition, _)| !partition.is_calls()) {
             if self.0.get(&partition) != Some(&next) {
                 source.durable(&partition, next)?;
                 self.0.insert(partition, next);

@@ -11,6 +11,7 @@
 //! stage in front wait, down to the source, which is paused after a while. Nothing is ever dropped
 //! but work of an assignment that has ended, which its next owner reads again.
 
+mod calls;
 mod dead_letter_topic;
 mod follower;
 mod intake;
@@ -18,6 +19,7 @@ mod mapper;
 pub mod status;
 mod write_loop;
 
+pub use calls::{CallByHand, CallError, Calls};
 pub use dead_letter_topic::DeadLetterTopic;
 pub use follower::{Follower, catch_up};
 pub use mapper::{EachSigner, MapStage};
@@ -94,6 +96,8 @@ pub struct Pipeline {
     pub mappings: Arc<MappingSet>,
     /// Mapping threads.
     pub mapper_threads: usize,
+    /// Calls by hand, taken in from the start until the end.
+    pub calls: Arc<Calls>,
     /// Signs submissions.
     pub signer: Signer,
     /// When a submission is due.
@@ -158,7 +162,8 @@ impl Pipeline {
         let drained = Arc::new(AtomicBool::new(false));
         let (mapped_in, mapped_out) = sync_channel(MAX_QUEUED_BATCHES);
         let queues = self.start_mappers(scope, failure, &mapped_in);
-        drop(mapped_in);
+        let calls = self.calls.clone();
+        calls.open(mapped_in, self.sign_each());
         let following = self.start_followers(scope, failure, &drained);
         let write_loop = WriteLoop {
             assignments: self.assignments,
@@ -183,6 +188,7 @@ impl Pipeline {
         };
         let taken = intake.run();
         // Closes the queues: the mappers end, then the write loop, then the followers.
+        calls.close();
         let mut source = intake.into_source();
         if writing.is_some_and(|thread| thread.join().is_err()) {
             failure.set(PipelineError::Thread("write-loop"));
@@ -210,10 +216,7 @@ impl Pipeline {
             let stage = MapStage {
                 decoder: self.decoder.clone(),
                 mappings: self.mappings.clone(),
-                sign_each: self.limits.sign_each.then(|| EachSigner {
-                    ledger: self.writer.name().into(),
-                    signer: self.signer.clone(),
-                }),
+                sign_each: self.sign_each(),
                 clock: self.clock.clone(),
                 status: self.status.clone(),
             };
@@ -221,6 +224,12 @@ impl Pipeline {
             spawn(scope, "mapper", failure, move || stage.run(&batches_out, &out));
         }
         queues
+    }
+
+    fn sign_each(&self) -> Option<EachSigner> {
+        let signer =
+            || EachSigner { ledger: self.writer.name().into(), signer: self.signer.clone() };
+        self.limits.sign_each.then(signer)
     }
 
     /// The first projection's follower tells the status what it saw.

@@ -16,7 +16,10 @@ use crate::call::{Arguments, Function, Payload};
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::event::{SourcePartition, SourcePosition};
 
-/// A call of a contract, caused by one record through one mapping.
+/// Stands as the device type of people in their calls by hand.
+pub const OPERATOR_TYPE: &str = "operator";
+
+/// A call of a contract, caused by one record through one mapping, or by hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transaction {
     /// Where its record stood: the transaction's id.
@@ -24,11 +27,12 @@ pub struct Transaction {
     /// When the event happened, in milliseconds since 1970; the broker's time where the event has
     /// none, 0 where there is no time at all.
     pub time_ms: i64,
-    /// Device type and id, `type:id`; empty where the source knows none.
+    /// Device type and id, `type:id`; empty where the source knows none. `operator:NAME` of a call
+    /// by hand.
     pub device: String,
-    /// SHA-256 of the record's value as received.
+    /// SHA-256 of the record's value as received; of a call by hand, of what was asked for.
     pub record_digest: Digest,
-    /// SHA-256 of the mapping's text.
+    /// SHA-256 of the mapping's text; zero of a call by hand.
     pub mapping_digest: Digest,
     /// Name of the contract.
     pub contract: Arc<str>,
@@ -57,6 +61,14 @@ impl Transaction {
             function: payload.function,
             arguments: payload.arguments,
         }
+    }
+
+    /// Who made a call by hand; `None` for what a record caused.
+    #[must_use]
+    pub fn caller(&self) -> Option<&str> {
+        let is_by_hand = self.id.partition.is_calls() && self.mapping_digest == Digest::default();
+        let (kind, name) = self.device.split_once(':').filter(|_| is_by_hand)?;
+        (kind == OPERATOR_TYPE).then_some(name)
     }
 
     /// Appends the canonical bytes.

@@ -88,8 +88,13 @@ impl Accounting {
                 },
                 Entry::Transaction { transaction, verdict, writes } => {
                     self.transactions += 1;
-                    let known = self.mappings.contains(&transaction.mapping_digest);
-                    problems.check(known, "a transaction's mapping was not recorded before it");
+                    if transaction.id.partition.is_calls() {
+                        let says_who = transaction.caller().is_some();
+                        problems.check(says_who, "a call by hand does not say who made it");
+                    } else {
+                        let known = self.mappings.contains(&transaction.mapping_digest);
+                        problems.check(known, "a transaction's mapping was not recorded before it");
+                    }
                     let known = self.contracts.contains(&*transaction.contract);
                     problems.check(
                         known || !verdict.is_valid(),

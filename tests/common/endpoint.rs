@@ -17,8 +17,8 @@ use ledgerline::ledger::{
 };
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
-use ledgerline::pipeline::catch_up;
 use ledgerline::pipeline::status::Status;
+use ledgerline::pipeline::{Calls, catch_up};
 use ledgerline::source::Assignments;
 use ledgerline::state::World;
 use ledgerline::transaction::{Signer, Submission, Transaction};
@@ -193,10 +193,12 @@ pub fn run() -> Running {
     let (queries, reasons) = (Queries::new(reader.clone(), world.clone()), obstacles.clone());
     let assignments = Assignments::new(reader.progress());
     assignments.set_end(&partition(), 1_000);
+    let assignments = Arc::new(assignments);
     let service = Service {
         queries,
         status: Arc::new(Status::default()),
-        assignments: Arc::new(assignments),
+        calls: Arc::new(Calls::new(assignments.clone(), clock.clone())),
+        assignments,
         obstacles: Box::new(move || reasons.lock().unwrap().clone()),
         copies: None,
         trial,

@@ -7,6 +7,7 @@ mod changes;
 mod chart;
 mod definitions;
 mod letters;
+mod operations;
 mod overview;
 mod parts;
 mod shell;
@@ -19,18 +20,20 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get};
 use serde::de::DeserializeOwned;
 
 use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
+use crate::monitor::access::Caller;
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{App, ask};
 use crate::monitor::body;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
 use crate::monitor::service::Service;
+use crate::monitor::ui::operations::Sent;
 use crate::monitor::ui::shell::Content;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -64,6 +67,8 @@ pub fn routes() -> Router<App> {
                 definitions::one(service, (DefinitionKind::Contract, name), given)
             }),
         )
+        .route("/operations", get(operation_list))
+        .route("/operations/{contract}/{function}", get(operation_form).post(operation_sent))
         .route("/try", page(trial::form).post(tried))
         .route("/style.css", part("text/css; charset=utf-8", include_str!("style.css")))
         .route("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js")))
@@ -99,6 +104,49 @@ fn page_of<T: DeserializeOwned + Send + 'static>(
     })
 }
 
+async fn operation_list(State(app): State<App>, caller: Caller, uri: Uri) -> Response {
+    show(app, move |service| operations::list(service, &caller, Parameters::of(&uri)?)).await
+}
+
+/// Contract and function in a path.
+type OperationParts = Result<InPath<(String, String)>, Problem>;
+
+async fn operation_form(
+    State(app): State<App>,
+    caller: Caller,
+    names: OperationParts,
+    uri: Uri,
+) -> Response {
+    match names {
+        Ok(InPath(names)) => {
+            let make = move |service: &Service| {
+                operations::form(service, &caller, &names, Parameters::of(&uri)?)
+            };
+            show(app, make).await
+        }
+        Err(problem) => refused(&app.service, &problem),
+    }
+}
+
+async fn operation_sent(
+    State(app): State<App>,
+    caller: Caller,
+    names: OperationParts,
+    request: Request,
+) -> Response {
+    let service = Arc::clone(&app.service);
+    let sent = async {
+        let InPath(names) = names?;
+        let given = body::form(&app, request).await?;
+        ask(app, move |service| match operations::sent(service, &caller, &names, given)? {
+            Sent::Page(content) => Ok(html(shell::page(service, &content))),
+            Sent::Done(address) => Ok(Redirect::to(&address).into_response()),
+        })
+        .await
+    };
+    sent.await.unwrap_or_else(|problem| refused(&service, &problem))
+}
+
 async fn tried(State(app): State<App>, request: Request) -> Response {
     match body::form(&app, request).await {
         Ok(given) => show(app, move |service| trial::tried(service, given)).await,
@@ -116,9 +164,13 @@ async fn show(app: App, make: impl FnOnce(&Service) -> Made + Send + 'static) ->
     let service = Arc::clone(&app.service);
     let made = ask(app, move |service| make(service).map(|content| shell::page(service, &content)));
     match made.await {
-        Ok(page) => ([(header::CONTENT_TYPE, HTML)], page).into_response(),
+        Ok(page) => html(page),
         Err(problem) => refused(&service, &problem),
     }
+}
+
+fn html(page: String) -> Response {
+    ([(header::CONTENT_TYPE, HTML)], page).into_response()
 }
 
 /// A page that says why there is no other.

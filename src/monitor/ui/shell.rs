@@ -27,10 +27,12 @@ pub enum Section {
     Definitions,
     /// What would become of a record.
     Try,
+    /// Calls by hand.
+    Operations,
 }
 
 impl Section {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Overview,
         Self::Blocks,
         Self::Transactions,
@@ -39,6 +41,7 @@ impl Section {
         Self::DeadLetters,
         Self::Definitions,
         Self::Try,
+        Self::Operations,
     ];
 
     fn address(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Section {
             Self::DeadLetters => "/deadletters",
             Self::Definitions => "/definitions",
             Self::Try => "/try",
+            Self::Operations => "/operations",
         }
     }
 
@@ -64,6 +68,7 @@ impl Section {
             Self::DeadLetters => "Dead letters",
             Self::Definitions => "Mappings & contracts",
             Self::Try => "Try an event",
+            Self::Operations => "Operations",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
+use crate::call::Function;
 use crate::codec::json::{Map, Value};
 use crate::event::time;
 use crate::ledger::{DefinitionKind, LedgerReader};
@@ -168,9 +169,28 @@ fn present(service: &Service, asset: &AssetView, changes: &[ChangeView], now: i6
             @if asset.asset.compliant { ", " span.badge.valid { "compliant" } }
         }
         (alerts::of_asset(service, &asset.contract, &asset.key, now))
+        (operations_of(service, asset))
         h2 { "State" }
         (fields("State", &asset.asset.state))
         @if !asset.asset.derived.is_empty() { h2 { "Derived by rules" } (fields("Derived by rules", &asset.asset.derived)) }
+    }
+}
+
+/// What can be done with an asset by hand.
+fn operations_of(service: &Service, asset: &AssetView) -> Markup {
+    let contract = service.trial.contracts.get(&asset.contract);
+    let functions = contract.into_iter().flat_map(|contract| contract.functions());
+    let form = |function: Function| {
+        let form = address(&["operations", &asset.contract, function.name()]);
+        with_parameters(&form, &[("key", &asset.key)])
+    };
+    html! {
+        p {
+            "By hand: "
+            @for function in functions.filter(|function| **function != Function::Create) {
+                (link(&form(*function), function.name())) " "
+            }
+        }
     }
 }
 

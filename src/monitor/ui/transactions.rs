@@ -163,25 +163,23 @@ fn way(service: &Service, transaction: &TransactionView, now: i64) -> Result<Mar
     let mapping =
         service.queries.definition_named(DefinitionKind::Mapping, &transaction.mapping_digest);
     let contract = service.queries.contract_before(&summary.contract, summary.entry);
+    let time = html! { (ago(&summary.time, now)) " (" (summary.time) ")" };
     let record = summary.id.rsplit_once('/').map_or(summary.id.as_str(), |(record, _)| record);
-    Ok(facts(&[
-        ("Kafka record", html! { (text(record)) ", digest " (digest(&transaction.record_digest)) }),
-        (
-            "Event",
-            html! { "of " (text(&summary.device)) ", " (ago(&summary.time, now)) " (" (summary.time) ")" },
-        ),
-        (
-            "Mapping",
-            html! {
-                @match &mapping {
-                    Some(name) => {
-                        a href=(with_parameters(&address(&["mappings", name]), &[("digest", &transaction.mapping_digest.to_string())])) { (text(name)) }
-                        " " (digest(&transaction.mapping_digest))
-                    },
-                    None => (digest(&transaction.mapping_digest)),
-                }
-            },
-        ),
+    let record_digest = digest(&transaction.record_digest);
+    let first = match &transaction.caller {
+        Some(caller) => {
+            vec![(
+                "By hand",
+                html! { "of " (text(caller)) ", " (time) ", digest " (record_digest) },
+            )]
+        }
+        None => vec![
+            ("Kafka record", html! { (text(record)) ", digest " (record_digest) }),
+            ("Event", html! { "of " (text(&summary.device)) ", " (time) }),
+            ("Mapping", mapping_of(mapping.as_deref(), transaction)),
+        ],
+    };
+    let then = [
         (
             "Contract",
             html! {
@@ -201,7 +199,19 @@ fn way(service: &Service, transaction: &TransactionView, now: i64) -> Result<Mar
                 " of " (count(service.queries.ledger().head().height)) ", made " (ago(&transaction.block_time, now))
             },
         ),
-    ]))
+    ];
+    let steps: Vec<_> = first.into_iter().chain(then).collect();
+    Ok(facts(&steps))
+}
+
+fn mapping_of(name: Option<&str>, transaction: &TransactionView) -> Markup {
+    let whole = transaction.mapping_digest.to_string();
+    html! {
+        @if let Some(name) = name {
+            a href=(with_parameters(&address(&["mappings", name]), &[("digest", &whole)])) { (text(name)) } " "
+        }
+        (digest(&transaction.mapping_digest))
+    }
 }
 
 /// What it wrote of one asset, beside what stood there before.

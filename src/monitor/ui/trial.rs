@@ -7,6 +7,7 @@ use maud::{Markup, html};
 
 use crate::codec::json::{self, Value};
 use crate::contract::Asset;
+use crate::event::is_topic;
 use crate::mapping::{Example, Mapping};
 use crate::monitor::json::{to_plain_pretty_text, visible};
 use crate::monitor::query::QueryError;
@@ -253,8 +254,9 @@ fn examples(service: &Service) -> Markup {
 }
 
 fn fill_in(service: &Service, fields: &Fields) -> Markup {
+    let status = service.assignments.status().into_iter();
     let topics: std::collections::BTreeSet<_> =
-        service.assignments.status().into_iter().map(|status| status.partition.topic).collect();
+        status.map(|status| status.partition.topic).filter(|topic| is_topic(topic)).collect();
     let written_as = |name: &str, chosen: &str| {
         html! {
             label { (name) " is written as"
@@ -311,23 +313,23 @@ fn result(service: &Service, view: &TrialView, fields: &Fields) -> Markup {
                 }
             }
         }
-        @for (number, transaction) in view.transactions.iter().enumerate() {
-            (transaction_of(service, number, transaction))
-        }
+        @for transaction in &view.transactions { (transaction_of(service, transaction)) }
         @if let Some(event) = &view.event { (event_of(event)) }
         @if !view.mappings.is_empty() { (mappings_of(&view.mappings)) }
     }
 }
 
-fn transaction_of(service: &Service, number: usize, transaction: &TrialTransactionView) -> Markup {
-    let mapping = address(&["mappings", &transaction.mapping]);
+/// A transaction as it would be.
+pub fn transaction_of(service: &Service, transaction: &TrialTransactionView) -> Markup {
     html! {
         section {
-            h3 { "Transaction " (number) ": " (text(&transaction.contract)) "." (transaction.function) }
+            h3 { (text(&transaction.contract)) "." (transaction.function) }
             p {
                 (verdict(transaction.verdict)) " "
                 @if let Some(detail) = &transaction.detail { (text(detail)) " " }
-                "by the mapping " (link(&mapping, &transaction.mapping))
+                @if let Some(mapping) = &transaction.mapping {
+                    "by the mapping " (link(&address(&["mappings", mapping]), mapping))
+                }
             }
             @for write in &transaction.writes { (write_of(service, &transaction.contract, write)) }
             details open[transaction.writes.is_empty()] {

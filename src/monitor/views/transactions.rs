@@ -78,6 +78,9 @@ pub struct TransactionView {
     /// As in a list.
     #[serde(flatten)]
     pub summary: TransactionSummary,
+    /// Who made it by hand; absent where a record caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
     /// Number of its block.
     pub block: u64,
     /// When the block was made.
@@ -99,6 +102,7 @@ impl TransactionView {
         let Entry::Transaction { transaction, writes, .. } = found.entry()? else { return None };
         Some(Self {
             summary: TransactionSummary::of(found)?,
+            caller: transaction.caller().map(str::to_owned),
             block: found.block.header.number,
             block_time: time_text(found.block.header.time_ms),
             record_digest: transaction.record_digest,

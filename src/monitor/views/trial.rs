@@ -86,8 +86,9 @@ pub struct MappingAnswerView {
 /// A transaction as it would be.
 #[derive(Debug, Serialize)]
 pub struct TrialTransactionView {
-    /// Name of the mapping.
-    pub mapping: String,
+    /// Name of the mapping; absent for a call by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<String>,
     /// Contract.
     pub contract: String,
     /// Function.
@@ -160,7 +161,7 @@ impl TrialTransactionView {
     /// Of a transaction, the name of its mapping, what its contract says, and its changes.
     #[must_use]
     pub fn new(
-        (transaction, mapping, verdict): (&Transaction, String, &Verdict),
+        (transaction, mapping, verdict): (&Transaction, Option<String>, &Verdict),
         writes: Vec<TrialWriteView>,
     ) -> Self {
         let detail = match verdict {

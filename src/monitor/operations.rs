@@ -1,0 +1,111 @@
+//! Calls by hand: what a person asks of a contract, tried or brought into the ledger under the
+//! person's name.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::call::{Arguments, Function};
+use crate::codec::json::Value;
+use crate::event::{SourcePartition, SourcePosition, time};
+use crate::fault::did_you_mean;
+use crate::ledger::LedgerReader;
+use crate::limits::MAX_ARGUMENTS_BYTES;
+use crate::monitor::query::QueryError;
+use crate::monitor::service::Service;
+use crate::monitor::views::{TransactionView, TrialTransactionView};
+use crate::pipeline::{CallByHand, CallError};
+
+/// How long a call may take to become durable while its sender waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A call that a person asks for.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallRequest {
+    /// Name of the contract.
+    pub contract: String,
+    /// Its function.
+    pub function: Function,
+    /// Its arguments: the asset's key, and what the function takes.
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
+    pub arguments: Value,
+    /// When what it tells happened, RFC 3339; now where absent.
+    #[serde(default)]
+    pub time: Option<String>,
+}
+
+impl CallRequest {
+    /// The call, under a person's name.
+    pub fn by(self, service: &Service, caller: &str) -> Result<CallByHand, QueryError> {
+        let contracts = &service.trial.contracts;
+        let Some(contract) = contracts.get(&self.contract) else {
+            let names = contracts.iter().map(|contract| &*contract.name);
+            let help = did_you_mean(&self.contract, names);
+            let message = format!("no contract is named `{}`", self.contract);
+            return Err(QueryError::Malformed(format!("{message}; {help}")));
+        };
+        let time_ms = self.time.as_deref().map(time::parse).transpose();
+        let refused = |message: String| QueryError::Malformed(message);
+        if self.arguments.as_object().is_none() {
+            return Err(refused("`arguments` must be an object".to_owned()));
+        }
+        let arguments = Arguments::from_value(self.arguments)
+            .map_err(|error| refused(format!("`arguments`: {error}")))?;
+        let bytes = arguments.bytes().len();
+        if bytes > MAX_ARGUMENTS_BYTES {
+            return Err(refused(format!(
+                "`arguments` take {bytes} bytes, the limit is {MAX_ARGUMENTS_BYTES}"
+            )));
+        }
+        Ok(CallByHand {
+            caller: caller.to_owned(),
+            contract: contract.name.clone(),
+            function: self.function,
+            arguments,
+            time_ms: time_ms.map_err(|error| refused(format!("`time`: {error}")))?,
+        })
+    }
+}
+
+/// What would become of a call now.
+pub fn check(service: &Service, call: &CallByHand) -> Result<TrialTransactionView, QueryError> {
+    let now_ms = service.clock.now_ms();
+    let position = SourcePosition { partition: SourcePartition::calls(), offset: 0, output: 0 };
+    let transaction = call.transaction(position, now_ms);
+    let mut tried = service.trial.execute(&service.queries, std::iter::once(&transaction))?;
+    let first = (!tried.is_empty()).then(|| tried.swap_remove(0));
+    first.ok_or_else(|| QueryError::NotReady("nothing was tried".to_owned()))
+}
+
+/// Brings a call into the ledger and waits for it.
+pub fn submit(service: &Service, call: &CallByHand) -> Result<TransactionView, QueryError> {
+    let ledger = service.queries.ledger();
+    if let Some(obstacle) = service.ledger_obstacles().next() {
+        return Err(QueryError::NotReady(obstacle));
+    }
+    let id = service.calls.submit(call, ledger, PATIENCE)?;
+    let CallByHand { caller, contract, function, .. } = call;
+    tracing::info!(%id, caller, %contract, %function, "a call by hand is in the ledger");
+    service.queries.transaction(&id)
+}
+
+/// The newest calls by hand, newest first.
+pub fn newest(service: &Service, limit: usize) -> Result<Vec<TransactionView>, QueryError> {
+    let progress = service.queries.ledger().progress();
+    let calls = progress.into_iter().find(|(partition, _)| partition.is_calls());
+    let Some((partition, next)) = calls else { return Ok(Vec::new()) };
+    let position = |offset| SourcePosition { partition: partition.clone(), offset, output: 0 };
+    let newest = (0..next).rev().take(limit);
+    newest.map(|offset| service.queries.transaction(&position(offset))).collect()
+}
+
+impl From<CallError> for QueryError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Closed | CallError::Busy => Self::NotReady(error.to_string()),
+            CallError::NotYet(_) => Self::Unknown(error.to_string()),
+        }
+    }
+}
