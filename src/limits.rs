@@ -195,6 +195,8 @@ pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
 /// Changes of an asset that time travel walks back over at a time.
 pub const MAX_WALKED_CHANGES: usize = 2_000;
+/// Changes of assets that are looked at for when the alerts of one page were raised.
+pub const MAX_WALKED_ALERT_CHANGES: usize = 400;
 /// Most bytes of one answer that `top` takes: two pages, so that an endpoint's own bound comes first.
 pub const MAX_ANSWER_BYTES: usize = 2 * MAX_PAGE_BYTES;
 /// How long `top` waits for the answers of one round.

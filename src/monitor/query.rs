@@ -3,9 +3,11 @@
 //! Every answer is a page, found within a bounded number of steps. Only durable blocks are read, and
 //! no lock is held while a file is read, so no question holds up ingestion.
 
+mod alerts;
 mod definitions;
 mod state;
 
+pub use alerts::AlertFilter;
 pub use state::At;
 
 use std::sync::{Arc, OnceLock};
@@ -22,14 +24,14 @@ use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
 use crate::ledger::tree::TreeError;
 use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::monitor::filter::TransactionFilter;
-use crate::monitor::page::{AlertCursor, LetterPlace, gather};
+use crate::monitor::page::{LetterPlace, gather};
 use crate::monitor::views::{
-    AlertCatalogue, AlertCountView, AlertView, AlertedView, BlockSummary, BlockView, ChangeView,
+    AlertCatalogue, BlockSummary, BlockView, ChangeView,
     DeadLetterSummary, DeadLetterView, Page, ProofView, StepView, TransactionSummary,
     TransactionView, record_id,
 };
 use crate::state::history::{self, LetterCursor};
-use crate::state::{StateError, StoredAsset, World};
+use crate::state::{StateError, World};
 use crate::verify::{Before, one_block};
 
 /// Why a question has no answer.
@@ -250,43 +252,6 @@ impl Queries {
         let leaves = self.ledger.leaves(path.first().unwrap_or(level), usize::from(width))?;
         encode_bundle(leaves.iter().map(Vec::as_slice))
             .map_err(|error| QueryError::NotReady(error.to_string()))
-    }
-
-    /// Assets with an active alert behind a contract and key, in order of contract and key.
-    pub fn alerts(
-        &self,
-        after: Option<(String, String)>,
-        limit: usize,
-    ) -> Result<Page<AlertedView>, QueryError> {
-        let catalogue = self.alert_catalogue();
-        gather(after.map(AlertCursor), limit, |after, step| {
-            let after = after.map(|AlertCursor((contract, key))| (Arc::from(contract), key));
-            let (assets, next) = self.world.alerts(after.as_ref(), step)?;
-            let next = next.map(|(contract, key)| AlertCursor((contract.to_string(), key)));
-            let view = |asset: StoredAsset| {
-                let since = self.world.alerts_since(&asset.contract, &asset.key);
-                AlertedView::new(asset, since, catalogue)
-            };
-            Ok((assets.into_iter().map(view).collect(), next))
-        })
-    }
-
-    /// The active alerts of one asset.
-    #[must_use]
-    pub fn alerts_of(&self, contract: &str, key: &str) -> Vec<AlertView> {
-        let since = self.world.alerts_since(contract, key);
-        self.alert_catalogue().describe(contract, since)
-    }
-
-    /// How many assets have each alert that contracts know or assets have, by contract and alert.
-    #[must_use]
-    pub fn alert_counts(&self) -> Vec<AlertCountView> {
-        self.alert_catalogue().count(self.world.alert_counts())
-    }
-
-    /// Contracts are recorded before the first question, so what they say is read once.
-    fn alert_catalogue(&self) -> &AlertCatalogue {
-        self.alerts.get_or_init(|| AlertCatalogue::new(&self.ledger.definitions()))
     }
 
     /// The newest change of each asset, newest first.

@@ -91,7 +91,9 @@ pub fn seconds(seconds: f64) -> String {
         ..0.01 => format!("{:.1} ms", seconds * 1_000.0),
         ..1.0 => format!("{:.0} ms", seconds * 1_000.0),
         ..100.0 => format!("{seconds:.1} s"),
-        _ => format!("{seconds:.0} s"),
+        ..6_000.0 => format!("{:.0} min", seconds / 60.0),
+        ..180_000.0 => format!("{:.0} h", seconds / 3_600.0),
+        _ => format!("{:.0} d", seconds / 86_400.0),
     }
 }
 

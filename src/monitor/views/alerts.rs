@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::contract::{AlertSeverity, ContractSet};
 use crate::ledger::{Definition, DefinitionKind};
+use crate::monitor::service::seconds;
 use crate::monitor::views::{AssetView, time_text};
 use crate::state::{Since, StoredAsset};
+use crate::transaction::Transaction;
 
 /// What contracts say of their alerts, by contract and alert.
 #[derive(Debug, Default)]
@@ -45,7 +47,7 @@ impl AlertCatalogue {
             ((contract.to_string(), alert.into_string()), assets)
         }));
         let view = |((contract, alert), assets): ((String, String), u64)| {
-            let severity = self.get(&contract, &alert).map(|(severity, _)| *severity);
+            let severity = self.severity(&contract, &alert);
             AlertCountView { contract, alert, severity, assets }
         };
         counts.into_iter().map(view).collect()
@@ -64,6 +66,12 @@ impl AlertCatalogue {
             }
         };
         since.into_iter().map(view).collect()
+    }
+
+    /// How bad an alert is, where the contract says.
+    #[must_use]
+    pub fn severity(&self, contract: &str, alert: &str) -> Option<AlertSeverity> {
+        self.get(contract, alert).map(|(severity, _)| *severity)
     }
 
     fn get(&self, contract: &str, alert: &str) -> Option<&(AlertSeverity, String)> {
@@ -114,4 +122,67 @@ pub struct AlertCountView {
     pub severity: Option<AlertSeverity>,
     /// Assets that have it now.
     pub assets: u64,
+}
+
+/// What happened to an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertChange {
+    /// It was not active before.
+    Raised,
+    /// It is not active any more.
+    Cleared,
+}
+
+/// An alert that a transaction raised or cleared.
+#[derive(Debug, Serialize)]
+pub struct AlertEventView {
+    /// Name of the alert.
+    pub alert: String,
+    /// Whether it was raised or cleared.
+    pub change: AlertChange,
+    /// How bad it is; `null` where the contract's newest version no longer has it.
+    pub severity: Option<AlertSeverity>,
+    /// Contract.
+    pub contract: String,
+    /// Key of the asset.
+    pub key: String,
+    /// Time of the event.
+    pub time: String,
+    /// Id of the transaction.
+    pub transaction: String,
+    /// Index of its entry in the tree.
+    pub entry: u64,
+    /// How long it was active, in seconds; absent where it was raised, or too far back to be found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasted_seconds: Option<f64>,
+}
+
+impl AlertEventView {
+    /// Of an alert, how bad it is and what a transaction did to it.
+    #[must_use]
+    pub fn new(
+        entry: u64,
+        transaction: &Transaction,
+        key: &str,
+        (alert, severity, change): (&str, Option<AlertSeverity>, AlertChange),
+    ) -> Self {
+        Self {
+            alert: alert.to_owned(),
+            change,
+            severity,
+            contract: transaction.contract.to_string(),
+            key: key.to_owned(),
+            time: time_text(transaction.time_ms),
+            transaction: transaction.id.to_string(),
+            entry,
+            lasted_seconds: None,
+        }
+    }
+
+    /// With how long it was active, in milliseconds.
+    #[must_use]
+    pub fn lasting(self, ms: Option<i64>) -> Self {
+        Self { lasted_seconds: ms.map(seconds), ..self }
+    }
 }

@@ -10,7 +10,9 @@ mod records;
 mod transactions;
 mod trial;
 
-pub use alerts::{AlertCatalogue, AlertCountView, AlertView, AlertedView};
+pub use alerts::{
+    AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView,
+};
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
 pub use records::{
     BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, record_id,
