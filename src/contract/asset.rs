@@ -2,10 +2,11 @@
 //! contract computes, where no device can reach it.
 
 use crate::codec::json::{Map, Value, write_text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Alerts after one call. Names are sorted and unique.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Alerts {
     /// Raised now or before and not cleared.
     pub active: Vec<String>,
@@ -16,7 +17,7 @@ pub struct Alerts {
 }
 
 /// The state of one asset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Asset {
     /// What the contract computes of alerts.
     pub alerts: Alerts,

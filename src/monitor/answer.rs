@@ -1,15 +1,17 @@
 //! Answers of the endpoint: JSON, and errors as `application/problem+json` (RFC 9457).
 
+use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::fault::chain;
-use crate::monitor::json;
 use crate::monitor::query::QueryError;
+use crate::monitor::{conditional, json};
 
 /// An error in the form of RFC 9457. The detail says what was looked for and what helps.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem {
     /// The status in words.
     title: &'static str,
@@ -77,21 +79,29 @@ impl From<QueryError> for Problem {
     }
 }
 
-/// An answer of JSON text.
+/// JSON text that changes as the ledger grows.
 pub fn json_text(text: String) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+    changing("application/json", text)
 }
 
-/// Text or bytes that change with every block.
-pub fn changing(kind: &'static str, body: impl IntoResponse) -> Response {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], body).into_response()
+/// Text that changes with the ledger, with its entity tag: it may be kept, but is asked for anew.
+pub fn changing(kind: &'static str, text: String) -> Response {
+    tagged((kind, "no-cache"), text.into())
 }
 
-/// Bytes that never change and may be kept by anyone: tiles.
+/// Text that is another one whenever it is asked for.
+pub fn live(kind: &'static str, text: String) -> Response {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+}
+
+/// Bytes that never change: tiles. What was asked for with credentials stays with who asked.
 pub fn immutable(bytes: Vec<u8>) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream"),
-        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-    ];
-    (headers, bytes).into_response()
+    tagged(("application/octet-stream", "max-age=31536000, immutable"), bytes.into())
+}
+
+/// Bytes with their media type, how they may be kept, and their entity tag.
+pub fn tagged((kind, kept): (&'static str, &'static str), bytes: Bytes) -> Response {
+    let tag = (header::ETAG, conditional::tag(&bytes));
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)];
+    ([tag], headers, bytes).into_response()
 }

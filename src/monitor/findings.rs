@@ -1,5 +1,6 @@
 //! What is wrong with a service, and what to do: from its status and the figures of the last minutes.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::monitor::service::StatusView;
@@ -7,7 +8,7 @@ use crate::monitor::views::grouped;
 use crate::monitor::watch::Sample;
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Gravity {
     /// Someone should look.
@@ -17,7 +18,7 @@ pub enum Gravity {
 }
 
 /// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// How bad it is.
     pub gravity: Gravity,

@@ -5,8 +5,10 @@
 
 pub mod access;
 mod answer;
+mod api;
 mod asking;
 mod body;
+mod conditional;
 mod filter;
 mod findings;
 mod host;
@@ -15,6 +17,7 @@ pub mod json;
 mod metrics;
 mod operations;
 mod page;
+mod parameter;
 pub mod query;
 mod request;
 mod server;

@@ -13,6 +13,7 @@ use crate::event::time;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE_ITEMS};
 use crate::monitor::answer::Problem;
 use crate::monitor::filter::TransactionFilter;
+use crate::monitor::parameter::{self, Parameter};
 use crate::monitor::query::{At, QueryError};
 use crate::state::history::LetterCursor;
 
@@ -35,7 +36,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
 #[derive(Debug)]
 pub struct Parameters {
     left: Vec<(String, String)>,
-    known: Vec<&'static str>,
+    known: Vec<Parameter>,
 }
 
 impl Parameters {
@@ -56,9 +57,21 @@ impl Parameters {
         Ok(Self { left, known: Vec::new() })
     }
 
+    /// None at all: what is taken from them is what an operation knows.
+    pub fn none() -> Self {
+        Self { left: Vec::new(), known: Vec::new() }
+    }
+
+    /// Everything that was taken so far, given or not.
+    pub fn known(&self) -> &[Parameter] {
+        &self.known
+    }
+
     /// Takes one by name.
-    pub fn text(&mut self, name: &'static str) -> Result<Option<String>, QueryError> {
-        self.known.push(name);
+    pub fn text(&mut self, parameter: impl Into<Parameter>) -> Result<Option<String>, QueryError> {
+        let parameter = parameter.into();
+        let name = parameter.name;
+        self.known.push(parameter);
         let Some(at) = self.left.iter().position(|(found, _)| found == name) else {
             return Ok(None);
         };
@@ -75,18 +88,22 @@ impl Parameters {
     }
 
     /// Takes one by name; a field of a form that was left empty is none.
-    pub fn filled(&mut self, name: &'static str) -> Result<Option<String>, QueryError> {
-        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    pub fn filled(
+        &mut self,
+        parameter: impl Into<Parameter>,
+    ) -> Result<Option<String>, QueryError> {
+        Ok(self.text(parameter)?.filter(|text| !text.is_empty()))
     }
 
     /// Takes one by name and reads it.
-    pub fn parsed<T>(&mut self, name: &'static str) -> Result<Option<T>, QueryError>
+    pub fn parsed<T>(&mut self, parameter: impl Into<Parameter>) -> Result<Option<T>, QueryError>
     where
         T: FromStr,
         T::Err: Display,
     {
-        let text = self.text(name)?;
-        text.map(|text| Self::read(name, &text)).transpose()
+        let parameter = parameter.into();
+        let text = self.text(parameter)?;
+        text.map(|text| Self::read(parameter.name, &text)).transpose()
     }
 
     fn read<T>(name: &str, text: &str) -> Result<T, QueryError>
@@ -101,8 +118,10 @@ impl Parameters {
 
     /// Takes a time by name, RFC 3339, in milliseconds since 1970. What a browser's field for times
     /// gives has no offset: it counts as UTC.
-    pub fn time_ms(&mut self, name: &'static str) -> Result<Option<i64>, QueryError> {
-        let Some(text) = self.filled(name)? else { return Ok(None) };
+    pub fn time_ms(&mut self, parameter: impl Into<Parameter>) -> Result<Option<i64>, QueryError> {
+        let parameter = parameter.into();
+        let name = parameter.name;
+        let Some(text) = self.filled(parameter)? else { return Ok(None) };
         let read = time::parse(&text).or_else(|error| {
             let in_utc = [format!("{text}Z"), format!("{text}:00Z")];
             in_utc.iter().find_map(|text| time::parse(text).ok()).ok_or(error)
@@ -113,9 +132,9 @@ impl Parameters {
 
     /// Takes when a question about the past is meant for: `at_block` or `at_time`.
     pub fn at(&mut self) -> Result<Option<At>, QueryError> {
-        let number = self.filled("at_block")?;
+        let number = self.filled(parameter::AT_BLOCK)?;
         let number = number.map(|text| Self::read("at_block", &text)).transpose()?;
-        match (number, self.time_ms("at_time")?) {
+        match (number, self.time_ms(parameter::AT_TIME)?) {
             (None, None) => Ok(None),
             (Some(number), None) => Ok(Some(At::Block(number))),
             (None, Some(time_ms)) => Ok(Some(At::Time(time_ms))),
@@ -129,20 +148,20 @@ impl Parameters {
     /// Takes what a search for transactions asks for.
     pub fn transaction_filter(&mut self) -> Result<TransactionFilter, QueryError> {
         Ok(TransactionFilter {
-            device: self.filled("device")?,
-            contract: self.filled("contract")?,
+            device: self.filled(parameter::DEVICE)?,
+            contract: self.filled(parameter::CONTRACT)?,
             verdict: self
-                .filled("verdict")?
+                .filled(parameter::VERDICT)?
                 .map(|text| Self::read("verdict", &text))
                 .transpose()?,
-            since_ms: self.time_ms("since")?,
-            until_ms: self.time_ms("until")?,
+            since_ms: self.time_ms(parameter::SINCE)?,
+            until_ms: self.time_ms(parameter::UNTIL)?,
         })
     }
 
     /// Takes `limit`: how many items a page has.
     pub fn limit(&mut self) -> Result<usize, QueryError> {
-        match self.parsed::<usize>("limit")? {
+        match self.parsed::<usize>(parameter::LIMIT)? {
             None => Ok(DEFAULT_PAGE),
             Some(limit @ 1..=MAX_PAGE_ITEMS) => Ok(limit),
             Some(limit) => Err(QueryError::Malformed(format!(
@@ -153,8 +172,10 @@ impl Parameters {
     }
 
     /// Takes every parameter whose name begins with a prefix; gives names without it, and values.
-    pub fn with_prefix(&mut self, prefix: &'static str) -> Vec<(String, String)> {
-        self.known.push(prefix);
+    pub fn with_prefix(&mut self, parameter: impl Into<Parameter>) -> Vec<(String, String)> {
+        let parameter = parameter.into();
+        let prefix = parameter.name;
+        self.known.push(parameter);
         let (taken, left) = std::mem::take(&mut self.left)
             .into_iter()
             .partition::<Vec<_>, _>(|(name, _)| name.starts_with(prefix));
@@ -167,7 +188,10 @@ impl Parameters {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
         let known = match self.known.as_slice() {
             [] => "there are none here".to_owned(),
-            known => format!("known here: {}", known.join(", ")),
+            known => {
+                let names: Vec<_> = known.iter().map(|parameter| parameter.name).collect();
+                format!("known here: {}", names.join(", "))
+            }
         };
         Err(QueryError::Malformed(format!("the parameter `{name}` is unknown; {known}")))
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::clock::Clock;
@@ -39,7 +40,7 @@ pub struct Service {
 }
 
 /// The state of a service, at a glance.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatusView {
     /// Name of the ledger.
     pub ledger: String,
@@ -81,7 +82,7 @@ pub struct StatusView {
 }
 
 /// What became of every record since the first block.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RecordsView {
     /// Records read.
     pub read: u64,
@@ -100,7 +101,7 @@ pub struct RecordsView {
 }
 
 /// How far the state is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StateView {
     /// Blocks that it has not taken in yet.
     pub blocks_behind: u64,
@@ -109,14 +110,14 @@ pub struct StateView {
 }
 
 /// Copies of dead letters on a topic.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CopiesView {
     /// Blocks whose dead letters were not copied yet.
     pub blocks_behind: u64,
 }
 
 /// One partition of the source.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PartitionView {
     /// Topic, epoch and partition, such as `telemetry/3`.
     pub partition: String,

@@ -5,15 +5,16 @@
 //! the stream reads a block when the events of the one before have been taken, so a slow reader falls
 //! behind by itself and holds up nobody.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive};
-use axum::response::{IntoResponse, Response, Sse};
+use axum::response::{IntoResponse, Sse};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -22,15 +23,15 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_LIFETIME};
 use crate::monitor::answer::Problem;
-use crate::monitor::asking::{App, ask};
+use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::filter::TransactionFilter;
 use crate::monitor::json;
+use crate::monitor::parameter;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
+use crate::monitor::service::StatusView;
 use crate::monitor::views::{BlockSummary, DeadLetterSummary, TransactionSummary};
 
-/// Header in which a client says the last event that it saw.
-const LAST_EVENT_ID: &str = "last-event-id";
 /// The most often that a status is sent, and how soon a client should come back.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// And the least often: readiness and lag change without blocks as well.
@@ -91,9 +92,20 @@ impl FromStr for Cursor {
 
 /// What a client asks for.
 #[derive(Debug, Clone)]
-struct Wanted {
+pub struct Wanted {
     kinds: Kinds,
     filter: TransactionFilter,
+    /// Block to begin with.
+    from: Option<u64>,
+}
+
+/// Takes what a client asks for.
+pub fn take(given: &mut Parameters) -> Result<Wanted, QueryError> {
+    let kinds = given.parsed(parameter::EVENTS)?;
+    let usual = Kinds { blocks: true, alerts: true, dead_letters: true, ..Kinds::default() };
+    let filter = given.transaction_filter()?;
+    let from = given.parsed(parameter::FROM_BLOCK)?;
+    Ok(Wanted { kinds: kinds.unwrap_or(usual), filter, from })
 }
 
 /// One event of the log.
@@ -104,12 +116,15 @@ struct Happening {
 }
 
 /// An alert that a transaction raised or cleared.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct AlertChange<'a> {
     /// `raised` or `cleared`.
     change: &'static str,
+    /// Its name.
     alert: &'a str,
+    /// Contract of the asset.
     contract: &'a str,
+    /// Key of the asset.
     key: &'a str,
     /// Id of the transaction.
     transaction: String,
@@ -168,21 +183,25 @@ impl Wanted {
     }
 }
 
+/// The schema of the stream: text, and in it the data of each event by the event's name.
+pub fn schema(generator: &mut SchemaGenerator) -> Schema {
+    let events = [
+        ("block", generator.subschema_for::<BlockSummary>()),
+        ("transaction", generator.subschema_for::<TransactionSummary>()),
+        ("alert", generator.subschema_for::<AlertChange<'_>>()),
+        ("dead_letter", generator.subschema_for::<DeadLetterSummary>()),
+        ("status", generator.subschema_for::<StatusView>()),
+        ("problem", generator.subschema_for::<Problem>()),
+    ];
+    let events: BTreeMap<_, _> = events.into_iter().collect();
+    json_schema!({"type": "string", "x-events": events})
+}
+
 /// Answers with the stream.
-pub async fn stream(
-    State(app): State<App>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Result<Response, Problem> {
-    let mut parameters = Parameters::of(&uri)?;
-    let kinds = parameters.parsed("events")?;
-    let usual = Kinds { blocks: true, alerts: true, dead_letters: true, ..Kinds::default() };
-    let filter = parameters.transaction_filter()?;
-    let from = parameters.parsed::<u64>("from")?;
-    parameters.finish()?;
-    let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+pub async fn stream(app: App, headers: HeaderMap, wanted: Wanted) -> Answer {
+    let last = headers.get(parameter::LAST_EVENT_ID.name).map(|id| id.to_str().unwrap_or_default());
     let height = *app.watched.height().borrow();
-    let cursor = match (last, from) {
+    let cursor = match (last, wanted.from) {
         (Some(last), _) => last.parse()?,
         (None, Some(block)) => Cursor { block, events: 0 },
         (None, None) => Cursor { block: height, events: 0 },
@@ -192,8 +211,7 @@ pub async fn stream(
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_STREAM_EVENTS);
-    let wanted = Arc::new(Wanted { kinds: kinds.unwrap_or(usual), filter });
-    let feed = Feed { app, wanted, cursor, sender };
+    let feed = Feed { app, wanted: Arc::new(wanted), cursor, sender };
     tokio::spawn(async move {
         // When its time is over the reader comes back to where it was.
         let _ = timeout(STREAM_LIFETIME, feed.run()).await;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -20,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOOKS_A_SAMPLE: u32 = 20;
 
 /// Figures at a moment. Counts are over the whole ledger.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Sample {
     /// When.
     pub time: String,
@@ -50,11 +51,11 @@ pub struct Sample {
 }
 
 /// The samples of the last minutes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SamplesView {
     /// Seconds from one to the next, about.
     pub every_seconds: f64,
-    /// The oldest first; at most [`MAX_SAMPLES`].
+    /// The oldest first; ten minutes at most.
     pub samples: Vec<Sample>,
 }
 

@@ -1,5 +1,8 @@
 //! Our values as `serde_json`'s and as any of serde's, for whatever is not on an event's way.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Deserialize;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -88,5 +91,35 @@ impl<'de> Deserialize<'de> for Map {
                 Err(serde::de::Error::custom(message))
             }
         }
+    }
+}
+
+/// Any value.
+impl JsonSchema for Value {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "AnyValue".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        true.into()
+    }
+}
+
+/// Any object.
+impl JsonSchema for Map {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "AnyObject".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object"})
     }
 }

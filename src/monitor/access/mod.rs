@@ -10,6 +10,7 @@ mod origin;
 mod rules;
 
 pub use caller::{Caller, How, NoRole, Role, is_name};
+pub use rules::needed;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -18,6 +18,7 @@ mod trial;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -27,7 +28,7 @@ use serde::de::DeserializeOwned;
 use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
 use crate::monitor::access::Caller;
-use crate::monitor::answer::Problem;
+use crate::monitor::answer::{Problem, tagged};
 use crate::monitor::asking::{App, ask};
 use crate::monitor::body;
 use crate::monitor::query::QueryError;
@@ -77,7 +78,7 @@ pub fn routes() -> Router<App> {
 
 /// A file of the program: the same until the next version.
 fn kept(kind: &'static str, text: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+    tagged((kind, "no-cache"), Bytes::from_static(text.as_bytes()))
 }
 
 /// What makes a page.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::contract::{AlertSeverity, ContractSet};
@@ -80,7 +81,7 @@ impl AlertCatalogue {
 }
 
 /// An asset with active alerts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AlertedView {
     /// The asset.
     #[serde(flatten)]
@@ -90,7 +91,7 @@ pub struct AlertedView {
 }
 
 /// One active alert of an asset.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AlertView {
     /// Its name.
     pub alert: String,
@@ -112,7 +113,7 @@ impl AlertedView {
 }
 
 /// How many assets have an alert.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AlertCountView {
     /// Contract.
     pub contract: String,
@@ -125,7 +126,7 @@ pub struct AlertCountView {
 }
 
 /// What happened to an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertChange {
     /// It was not active before.
@@ -135,7 +136,7 @@ pub enum AlertChange {
 }
 
 /// An alert that a transaction raised or cleared.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AlertEventView {
     /// Name of the alert.
     pub alert: String,

@@ -1,6 +1,7 @@
 //! Blocks and what stands in them.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::codec::Digest;
@@ -9,7 +10,7 @@ use crate::monitor::views::{DefinitionView, TransactionSummary, time_text};
 use crate::verify::Step;
 
 /// A block in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BlockSummary {
     /// Number, from 0.
     pub number: u64,
@@ -58,7 +59,7 @@ impl BlockSummary {
 }
 
 /// A block with its header, records and a page of its entries.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BlockView {
     /// As in a list.
     #[serde(flatten)]
@@ -113,7 +114,7 @@ impl BlockView {
 }
 
 /// How far a block read one partition.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ProgressView {
     /// Topic, epoch and partition, such as `telemetry/3`.
     pub partition: String,
@@ -137,7 +138,7 @@ impl ProgressView {
 }
 
 /// A signature over some of a block's transactions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SubmissionView {
     /// Public key.
     pub signer: String,
@@ -161,7 +162,7 @@ impl SubmissionView {
 }
 
 /// One entry of a block.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EntryView {
     /// A transaction.
@@ -184,7 +185,7 @@ impl EntryView {
 }
 
 /// One step of a block's verification.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StepView {
     /// What was looked at.
     pub what: &'static str,

@@ -18,7 +18,8 @@ pub use records::{
     BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, record_id,
 };
 pub use transactions::{
-    AssetView, ChangeView, PastView, ProofView, TransactionSummary, TransactionView, WriteView,
+    AssetAnswer, AssetView, ChangeView, PastView, ProofView, TransactionSummary, TransactionView,
+    WriteView,
 };
 
 pub use trial::{
@@ -26,6 +27,7 @@ pub use trial::{
     TrialWriteView,
 };
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A time in text, such as `2026-01-31T12:00:00.000Z`; one that no calendar has, as its milliseconds
@@ -53,11 +55,12 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// A page of a longer list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// What to give as `before` (newest first) or `after` (in order of keys) for the page behind;
+    /// What to give as `before` or `from` (newest first) or `after` (in order) for the page behind;
     /// absent at the end. A search that looked long enough may give few or no items and this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,

@@ -1,6 +1,7 @@
 //! Definitions, and records that gave no transaction.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::codec::Digest;
@@ -9,7 +10,7 @@ use crate::ledger::{Block, DeadLetter, Definition};
 use crate::monitor::views::time_text;
 
 /// A mapping, contract or key that is recorded in the ledger.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DefinitionView {
     /// `mapping`, `contract`, `key`, `key_end` or `ledger`.
     pub definition: &'static str,
@@ -43,7 +44,7 @@ impl DefinitionView {
 }
 
 /// Bytes of a device.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BytesView {
     /// The bytes.
     pub base64: String,
@@ -60,7 +61,7 @@ impl BytesView {
 }
 
 /// A dead letter in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DeadLetterSummary {
     /// Its record: topic, partition and offset, such as `telemetry/3/4812311`.
     pub id: String,
@@ -92,7 +93,7 @@ impl DeadLetterSummary {
 }
 
 /// A dead letter with all that is needed to try its record again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct DeadLetterView {
     /// As in a list.
     #[serde(flatten)]
@@ -112,7 +113,7 @@ pub struct DeadLetterView {
 }
 
 /// One header of a record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HeaderView {
     /// Name.
     pub name: String,

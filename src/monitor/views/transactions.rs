@@ -1,6 +1,7 @@
 //! Transactions, what they changed, and the proof that they are in the ledger.
 
 use crate::codec::json::{self, Value};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::codec::Digest;
@@ -12,7 +13,7 @@ use crate::state::history::Found;
 use crate::transaction::Transaction;
 
 /// A transaction in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TransactionSummary {
     /// Its id: topic, partition, offset, output.
     pub id: String,
@@ -73,7 +74,7 @@ impl TransactionSummary {
 }
 
 /// A transaction with all that is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TransactionView {
     /// As in a list.
     #[serde(flatten)]
@@ -114,7 +115,7 @@ impl TransactionView {
 }
 
 /// One change of one asset.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct WriteView {
     /// Key of the asset.
     pub key: String,
@@ -136,7 +137,7 @@ impl WriteView {
 }
 
 /// An asset as it is now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AssetView {
     /// Contract.
     pub contract: String,
@@ -157,7 +158,7 @@ impl From<StoredAsset> for AssetView {
 }
 
 /// An asset as it was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PastView {
     /// The block that left it so.
     pub block: u64,
@@ -183,8 +184,18 @@ impl PastView {
     }
 }
 
+/// An asset as it is now, or as it was.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AssetAnswer {
+    /// Now.
+    Now(AssetView),
+    /// As a block left it.
+    Then(PastView),
+}
+
 /// One change in an asset's history.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ChangeView {
     /// The transaction that made it.
     #[serde(flatten)]
@@ -206,7 +217,7 @@ impl ChangeView {
 }
 
 /// The proof that an entry is in the ledger.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ProofView {
     /// Name of the ledger.
     pub ledger: String,

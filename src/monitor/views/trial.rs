@@ -1,5 +1,6 @@
 //! What would become of a record.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::codec::json::Value;
@@ -9,7 +10,7 @@ use crate::monitor::views::time_text;
 use crate::transaction::Transaction;
 
 /// What the pipeline would make of a record now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TrialView {
     /// Number of blocks whose state it was tried against.
     pub height: u64,
@@ -28,7 +29,7 @@ pub struct TrialView {
 }
 
 /// What becomes of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeView {
     /// It gives transactions.
@@ -40,7 +41,7 @@ pub enum OutcomeView {
 }
 
 /// Why a record is a dead letter.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RejectionView {
     /// Which rule.
     pub cause: &'static str,
@@ -52,7 +53,7 @@ pub struct RejectionView {
 }
 
 /// Who sent an event and what it says.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct EventView {
     /// Organisation; empty where the source knows none.
     pub org: String,
@@ -72,7 +73,7 @@ pub struct EventView {
 }
 
 /// What a mapping says of an event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MappingAnswerView {
     /// Name of the mapping.
     pub mapping: String,
@@ -84,7 +85,7 @@ pub struct MappingAnswerView {
 }
 
 /// A transaction as it would be.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TrialTransactionView {
     /// Name of the mapping; absent for a call by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +106,7 @@ pub struct TrialTransactionView {
 }
 
 /// A change as it would be.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TrialWriteView {
     /// Key of the asset.
     pub key: String,

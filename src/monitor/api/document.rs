@@ -1,0 +1,286 @@
+//! The OpenAPI 3.1 document, made of the operations: <https://spec.openapis.org/oas/v3.1.1.html>.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::monitor::access::needed;
+use crate::monitor::answer::Problem;
+use crate::monitor::api::operation::{Operation, Tag};
+use crate::monitor::parameter::{Parameter, Role};
+
+/// Real answers to the examples of the operations, by `operationId`. A test holds them to what the
+/// endpoint answers.
+const EXAMPLES: &str = include_str!("examples.json");
+
+/// What the document says of the whole.
+const ABOUT: &str = "\
+Everything that the pages show. Reading needs nothing on the machine itself; elsewhere it needs what \
+the operator of the service gives out.
+
+* **Errors** are `application/problem+json` (RFC 9457); `detail` says what was looked for and what helps.
+* **Lists** come in pages. `next`, where a page has it, leads to the one behind; the link `next` of the \
+operation says which parameter takes it. A page may have few or no items and `next` all the same: it \
+looked long enough.
+* **Conditional requests**: an answer with an `ETag` is the same as long as that is; send it back in \
+`If-None-Match` to get 304 instead.
+* **Values**: digests are hexadecimal, times RFC 3339 in UTC, bytes base64. Numbers of devices are as \
+they were sent, with all their digits; indexes, offsets and sizes go up to 2⁶⁴-1.
+* **Texts of devices** have everything escaped (`\\u…`) that steers a terminal or means something to HTML.
+* **Tiles** of the tree are at `/tile/…` as C2SP tlog-tiles says; their addresses have no fixed number \
+of parts, so they cannot stand here.";
+
+/// Statuses that any operation may answer with, as components.
+const PROBLEMS: &[(&str, &str, &str)] = &[
+    ("400", "BadRequest", "The question cannot be understood; `detail` says which part."),
+    ("401", "Unauthorized", "No credentials, or none that hold."),
+    ("403", "Forbidden", "The credentials are good, but not for this."),
+    ("404", "NotFound", "It is not there; `detail` says what was looked for."),
+    ("405", "MethodNotAllowed", "Not with this method; `Allow` says which."),
+    ("408", "RequestTimeout", "The body did not come in time."),
+    ("413", "ContentTooLarge", "The body is too large, or none is taken here."),
+    ("415", "UnsupportedMediaType", "The body is of another media type than is taken here."),
+    ("421", "Misdirected", "The endpoint is for its own machine and was asked by another name."),
+    ("429", "TooManyRequests", "Too much was asked; `Retry-After` says when to go on."),
+    ("500", "InternalError", "The ledger or its state cannot be read; the log says why."),
+    (
+        "503",
+        "Unavailable",
+        "Not now: too busy, or not ready; `Retry-After` says when to try again.",
+    ),
+];
+
+/// What makes schemas: a type that has a default may be left out of what is sent, but is always given.
+struct Generators {
+    given: SchemaGenerator,
+    sent: SchemaGenerator,
+}
+
+/// The document.
+pub fn document(operations: &[Operation]) -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let sent = settings.clone().for_deserialize();
+    let given = settings.with_transform(RecursiveTransform(absent_is_not_null));
+    let mut generators = Generators { given: given.into_generator(), sent: sent.into_generator() };
+    let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
+    let mut paths = Map::new();
+    for operation in operations {
+        let method = operation.method.as_str().to_ascii_lowercase();
+        let path = paths.entry(operation.about.path).or_insert_with(|| json!({}));
+        path[method] = described(operation, &mut generators, &examples);
+    }
+    let problems = problems(&mut generators.given);
+    let mut schemas = generators.given.take_definitions(true);
+    schemas.extend(generators.sent.take_definitions(true));
+    let tags = Tag::ALL.map(|tag| json!({"name": tag.name(), "description": tag.about()}));
+    json!({
+        "openapi": "3.1.1",
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "info": {
+            "title": "Ledgerline",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Blocks, transactions and state of a ledger of device events.",
+            "description": ABOUT,
+            "license": {"name": "Apache License 2.0", "identifier": env!("CARGO_PKG_LICENSE")},
+        },
+        "servers": [{"url": "/", "description": "The service that gave this document."}],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": problems,
+            "headers": headers(),
+            "securitySchemes": security_schemes(),
+        },
+        "security": [{}, {"bearer": []}],
+    })
+}
+
+/// A member that may be absent is left out where it has no value: it is never `null`.
+fn absent_is_not_null(schema: &mut Schema) {
+    let Some(members) = schema.as_object_mut() else { return };
+    let required = members.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let Some(Value::Object(properties)) = members.get_mut("properties") else { return };
+    for (name, property) in properties {
+        if !required.iter().any(|required| required == name)
+            && let Some(Value::Array(types)) = property.get_mut("type")
+        {
+            types.retain(|kind| kind != "null");
+            if let [only] = types.as_slice() {
+                property["type"] = only.clone();
+            }
+        }
+    }
+}
+
+/// How a client may say who it is.
+fn security_schemes() -> Value {
+    json!({
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token that the operator of the service gave out.",
+        },
+    })
+}
+
+fn headers() -> Value {
+    json!({
+        "ETag": {
+            "description": "Stands for exactly this answer (RFC 9110, section 8.8.3).",
+            "schema": {"type": "string", "pattern": "^\"[0-9a-f]{32}\"$"},
+        },
+        "RetryAfter": {
+            "description": "Seconds after which to try again.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+        "Allow": {
+            "description": "The methods that are answered here.",
+            "schema": {"type": "string"},
+        },
+    })
+}
+
+fn problems(generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let schema = generator.subschema_for::<Problem>().to_value();
+    let describe = |(status, name, about): &(&str, &str, &str)| {
+        let mut response = json!({
+            "description": about,
+            "content": {"application/problem+json": {"schema": schema}},
+        });
+        match *status {
+            "429" | "503" => {
+                response["headers"] =
+                    json!({"Retry-After": {"$ref": "#/components/headers/RetryAfter"}});
+            }
+            "405" => response["headers"] = json!({"Allow": {"$ref": "#/components/headers/Allow"}}),
+            _ => {}
+        }
+        ((*name).to_owned(), response)
+    };
+    PROBLEMS.iter().map(describe).collect()
+}
+
+fn described(operation: &Operation, generators: &mut Generators, examples: &Value) -> Value {
+    let about = &operation.about;
+    let names = about.names.iter().map(|name| in_path(name));
+    let parameters = operation.parameters.iter().map(in_query);
+    let headers = operation.headers.iter().map(in_header);
+    let parameters: Vec<_> = names.chain(parameters).chain(headers).collect();
+    let mut described = json!({
+        "operationId": about.id,
+        "tags": [about.tag.name()],
+        "summary": about.summary,
+        "parameters": parameters,
+        "responses": responses(operation, &mut generators.given, &examples[about.id]),
+        "x-example": operation.example(),
+    });
+    if !about.more.is_empty() {
+        described["description"] = about.more.into();
+    }
+    if let Some(body) = operation.body {
+        let example: Value = serde_json::from_str(body.example).unwrap_or_default();
+        let media = json!({"schema": (body.schema)(&mut generators.sent), "example": example});
+        described["requestBody"] =
+            json!({"required": true, "content": {"application/json": media}});
+    }
+    match needed(&operation.method, about.path) {
+        None => described["security"] = json!([]),
+        Some(role) => described["x-role"] = role.to_string().into(),
+    }
+    let cursor = operation.parameters.iter().find(|parameter| parameter.role == Role::Cursor);
+    if let Some(cursor) = cursor {
+        described["responses"]["200"]["links"] = links(about.id, cursor);
+    }
+    described
+}
+
+fn links(id: &str, cursor: &Parameter) -> Value {
+    json!({
+        "next": {
+            "operationId": id,
+            "parameters": {cursor.name: "$response.body#/next"},
+            "description": "The page behind, with the other parameters as they were.",
+        },
+    })
+}
+
+fn responses(operation: &Operation, generator: &mut SchemaGenerator, example: &Value) -> Value {
+    let mut responses = Map::new();
+    for (at, form) in operation.forms.iter().enumerate() {
+        let status = responses
+            .entry(form.status.as_str())
+            .or_insert_with(|| json!({"description": operation.about.summary, "content": {}}));
+        let mut media = json!({"schema": (form.schema)(generator)});
+        // The first form is the one of the example.
+        if at == 0 && !example.is_null() {
+            media["example"] = example.clone();
+        }
+        status["content"][form.kind] = media;
+    }
+    if operation.is_tagged {
+        responses["200"]["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
+        let description = "The answer is still the one that `If-None-Match` names.";
+        responses.insert("304".to_owned(), json!({"description": description}));
+    }
+    for (status, name, _) in PROBLEMS {
+        let can_be = match *status {
+            "404" => !operation.about.names.is_empty(),
+            "408" | "415" | "504" => operation.body.is_some(),
+            _ => true,
+        };
+        if can_be {
+            let problem = json!({"$ref": format!("#/components/responses/{name}")});
+            responses.insert((*status).to_owned(), problem);
+        }
+    }
+    Value::Object(responses)
+}
+
+fn in_path(name: &Parameter) -> Value {
+    stated(name, "path", json!({"required": true}))
+}
+
+fn in_header(header: &Parameter) -> Value {
+    stated(header, "header", json!({}))
+}
+
+fn in_query(parameter: &Parameter) -> Value {
+    match parameter.role {
+        // Each condition is a parameter of its own.
+        Role::Prefix => stated(parameter, "query", json!({"style": "form", "explode": true})),
+        Role::Asks | Role::Cursor => stated(parameter, "query", json!({})),
+    }
+}
+
+/// A parameter with what else is to be said of it.
+fn stated(parameter: &Parameter, place: &str, more: Value) -> Value {
+    let schema = (parameter.schema)();
+    let mut stated = json!({
+        "name": parameter.name,
+        "in": place,
+        "description": parameter.about,
+        "example": example(parameter, &schema),
+        "schema": schema,
+    });
+    if let (Some(stated), Value::Object(more)) = (stated.as_object_mut(), more) {
+        stated.extend(more);
+    }
+    stated
+}
+
+/// The example of a parameter in the form of its schema.
+fn example(parameter: &Parameter, schema: &Value) -> Value {
+    match (parameter.role, schema["type"].as_str()) {
+        (Role::Prefix, _) => match parameter.example.split_once('=') {
+            Some((name, value)) => json!({name: value}),
+            None => json!({}),
+        },
+        (_, Some("string")) => parameter.example.into(),
+        _ => serde_json::from_str(parameter.example).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,217 @@
+//! Operations on the ledger: blocks, transactions, proofs, and the definitions that it recorded.
+
+use crate::event::{PositionError, SourcePosition};
+use crate::ledger::DefinitionKind;
+use crate::monitor::answer::{Problem, changing};
+use crate::monitor::api::operation::{
+    About, Asked, Form, Operation, Tag, handled, nothing, question,
+};
+use crate::monitor::asking::{Answer, App, ask, ask_json};
+use crate::monitor::parameter::{self, Parameter};
+use crate::monitor::query::QueryError;
+use crate::monitor::request::Parameters;
+use crate::monitor::views::ProofView;
+
+/// Topic, partition, offset and output in a path.
+pub type IdParts = (String, String, String, String);
+
+const ID: &[Parameter] =
+    &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET, parameter::OUTPUT];
+
+/// All of them.
+pub fn operations() -> Vec<Operation> {
+    let mut all = vec![blocks(), block(), verification(), transactions(), transaction(), proof()];
+    all.extend(definitions(
+        DefinitionKind::Mapping,
+        ["/api/v1/mappings", "/api/v1/mappings/{name}"],
+        ["listMappings", "getMapping"],
+        &[parameter::MAPPING_NAME],
+    ));
+    all.extend(definitions(
+        DefinitionKind::Contract,
+        ["/api/v1/contracts", "/api/v1/contracts/{name}"],
+        ["listContracts", "getContract"],
+        &[parameter::CONTRACT_NAME],
+    ));
+    all
+}
+
+fn blocks() -> Operation {
+    let about = About {
+        id: "listBlocks",
+        tag: Tag::Ledger,
+        path: "/api/v1/blocks",
+        names: &[],
+        summary: "Blocks, newest first.",
+        more: "",
+        example: "limit=2",
+    };
+    let take =
+        |given: &mut Parameters| Ok((given.parsed(parameter::BEFORE_BLOCK)?, given.limit()?));
+    question(about, take, |app: &App, (): (), (before, limit)| {
+        app.service.queries.blocks(before, limit)
+    })
+}
+
+fn block() -> Operation {
+    let about = About {
+        id: "getBlock",
+        tag: Tag::Ledger,
+        path: "/api/v1/blocks/{number}",
+        names: &[parameter::NUMBER],
+        summary: "A block with a page of its entries.",
+        more: "Header, seal and checkpoint stand in every page.",
+        example: "limit=2",
+    };
+    let take = |given: &mut Parameters| {
+        Ok((given.parsed(parameter::FROM_ENTRY)?.unwrap_or(0), given.limit()?))
+    };
+    question(about, take, |app: &App, number: String, (from, limit)| {
+        app.service.queries.block(block_number(&number)?, from, limit)
+    })
+}
+
+fn verification() -> Operation {
+    let about = About {
+        id: "verifyBlock",
+        tag: Tag::Ledger,
+        path: "/api/v1/blocks/{number}/verification",
+        names: &[parameter::NUMBER],
+        summary: "Checks a block from its bytes, step by step.",
+        more: "Hashes, signatures and tree are computed anew, by the program that answers. Who must not \
+               trust it runs `ledgerline verify` on the ledger's files.",
+        example: "",
+    };
+    question(about, nothing, |app: &App, number: String, ()| {
+        app.service.queries.verify_block(block_number(&number)?)
+    })
+}
+
+fn transactions() -> Operation {
+    let about = About {
+        id: "listTransactions",
+        tag: Tag::Ledger,
+        path: "/api/v1/transactions",
+        names: &[],
+        summary: "Transactions, newest first: all, or those that are searched for.",
+        more: "A search looks at a bounded part of the log at a time; a page may have few or no items \
+               and `next`.",
+        example: "limit=2",
+    };
+    let take = |given: &mut Parameters| {
+        let filter = given.transaction_filter()?;
+        Ok((filter, given.parsed(parameter::BEFORE_ENTRY)?, given.limit()?))
+    };
+    question(about, take, |app: &App, (): (), (filter, before, limit)| {
+        app.service.queries.transactions(&filter, before, limit)
+    })
+}
+
+fn transaction() -> Operation {
+    let about = About {
+        id: "getTransaction",
+        tag: Tag::Ledger,
+        path: "/api/v1/transactions/{topic}/{partition}/{offset}/{output}",
+        names: ID,
+        summary: "A transaction with its arguments, verdict and writes.",
+        more: "Its id is the position of its record in Kafka. Where a record gave none, the answer says \
+               what became of it.",
+        example: "",
+    };
+    question(about, nothing, |app: &App, id: IdParts, ()| {
+        app.service.queries.transaction(&transaction_id(&id)?)
+    })
+}
+
+/// A form in which a proof may be asked for.
+enum ProofForm {
+    Json,
+    TlogProof,
+}
+
+fn proof() -> Operation {
+    let about = About {
+        id: "getProof",
+        tag: Tag::Ledger,
+        path: "/api/v1/transactions/{topic}/{partition}/{offset}/{output}/proof",
+        names: ID,
+        summary: "The proof that a transaction is in the ledger.",
+        more: "Towards the newest signed checkpoint (RFC 6962, C2SP tlog-proof).",
+        example: "",
+    };
+    let take = |given: &mut Parameters| match given.text(parameter::PROOF_FORM)?.as_deref() {
+        None | Some("json") => Ok(ProofForm::Json),
+        Some("tlog-proof") => Ok(ProofForm::TlogProof),
+        Some(other) => Err(QueryError::Malformed(format!(
+            "the parameter `format` cannot be `{other}`: known are json and tlog-proof"
+        ))),
+    };
+    let forms = vec![Form::json::<ProofView>(), Form::text("text/plain")];
+    handled(about, take, forms, answer_proof).tagged()
+}
+
+async fn answer_proof(request: Asked<IdParts, ProofForm>) -> Answer {
+    let id = transaction_id(&request.names).map_err(Problem::from)?;
+    let app = request.app;
+    match request.asked {
+        ProofForm::Json => ask_json(app, move |service| service.queries.proof(&id)).await,
+        ProofForm::TlogProof => {
+            let proof = ask(app, move |service| service.queries.proof(&id)).await?;
+            Ok(changing("text/plain; charset=utf-8", proof.tlog_proof))
+        }
+    }
+}
+
+fn definitions(
+    kind: DefinitionKind,
+    paths: [&'static str; 2],
+    ids: [&'static str; 2],
+    names: &'static [Parameter],
+) -> [Operation; 2] {
+    let is_mapping = kind == DefinitionKind::Mapping;
+    let list = About {
+        id: ids[0],
+        tag: Tag::Definitions,
+        path: paths[0],
+        names: &[],
+        summary: match is_mapping {
+            true => "Mappings in the order in which they were recorded, without their texts.",
+            false => "Contracts in the order in which they were recorded, without their texts.",
+        },
+        more: "Every version is an item of its own.",
+        example: "limit=2",
+    };
+    let take = |given: &mut Parameters| Ok((given.parsed(parameter::AFTER_ENTRY)?, given.limit()?));
+    let list = question(list, take, move |app: &App, (): (), (after, limit)| {
+        Ok(app.service.queries.definitions(kind, after, limit))
+    });
+    let one = About {
+        id: ids[1],
+        tag: Tag::Definitions,
+        path: paths[1],
+        names,
+        summary: match is_mapping {
+            true => "A mapping with its text: the newest version, or the one with a digest.",
+            false => "A contract with its text: the newest version, or the one with a digest.",
+        },
+        more: "",
+        example: "",
+    };
+    let take = |given: &mut Parameters| given.text(parameter::DIGEST);
+    let one = question(one, take, move |app: &App, name: String, digest: Option<String>| {
+        app.service.queries.definition(kind, &name, digest.as_deref())
+    });
+    [list, one]
+}
+
+/// Reads the number of a block.
+fn block_number(text: &str) -> Result<u64, QueryError> {
+    text.parse().map_err(|_| QueryError::Malformed(format!("`{text}` is no block number")))
+}
+
+/// Reads the id of a transaction.
+pub fn transaction_id(parts: &IdParts) -> Result<SourcePosition, QueryError> {
+    let (topic, partition, offset, output) = parts;
+    let text = format!("{topic}/{partition}/{offset}/{output}");
+    text.parse().map_err(|error: PositionError| QueryError::Malformed(error.to_string()))
+}

@@ -1,0 +1,287 @@
+//! One operation of the API: its place, what it takes and what it gives are said once, and both its
+//! route and its part of the document are made of that.
+//!
+//! What an operation takes is found by letting it take from an empty address, and the schema of what
+//! it gives is that of the type it returns, so neither can be described otherwise than it is.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::routing::{MethodRouter, get, post};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::monitor::access::Caller;
+use crate::monitor::asking::{Answer, App, ask_json};
+use crate::monitor::body;
+use crate::monitor::parameter::Parameter;
+use crate::monitor::query::QueryError;
+use crate::monitor::request::{InPath, Parameters};
+
+/// What an operation is for, in words, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// Its name in programs made of the document, `camelCase`.
+    pub id: &'static str,
+    /// Which part of the API it belongs to.
+    pub tag: Tag,
+    /// Its address; names in braces.
+    pub path: &'static str,
+    /// The names in its address, in order.
+    pub names: &'static [Parameter],
+    /// What it does, in a line.
+    pub summary: &'static str,
+    /// More of it, in Markdown; may be empty.
+    pub more: &'static str,
+    /// The parameters of its example, as they stand in an address.
+    pub example: &'static str,
+}
+
+/// Parts of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tag {
+    /// Blocks, transactions, proofs.
+    Ledger,
+    /// Assets and alerts.
+    State,
+    /// Records that gave no transaction.
+    DeadLetters,
+    /// Mappings and contracts.
+    Definitions,
+    /// The running program.
+    Service,
+}
+
+impl Tag {
+    /// All, in the order of the document.
+    pub const ALL: [Self; 5] =
+        [Self::Service, Self::Ledger, Self::State, Self::DeadLetters, Self::Definitions];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ledger => "Ledger",
+            Self::State => "State",
+            Self::DeadLetters => "Dead letters",
+            Self::Definitions => "Definitions",
+            Self::Service => "Service",
+        }
+    }
+
+    /// What belongs to it.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Ledger => "Blocks, transactions, and what proves them.",
+            Self::State => "What contracts made of the events: assets, their alerts and history.",
+            Self::DeadLetters => "Records that could not become a transaction.",
+            Self::Definitions => "Mappings and contracts as the ledger recorded them.",
+            Self::Service => "The running program: how it is, what happens, what is wrong.",
+        }
+    }
+}
+
+/// One form of a good answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its media type.
+    pub kind: &'static str,
+    /// Its schema.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Form {
+    /// A view as JSON.
+    pub fn json<T: JsonSchema>() -> Self {
+        Self {
+            schema: |generator| generator.subschema_for::<T>(),
+            ..Self::text("application/json")
+        }
+    }
+
+    /// Text of a media type.
+    pub fn text(kind: &'static str) -> Self {
+        let schema = |generator: &mut SchemaGenerator| generator.subschema_for::<String>();
+        Self { status: StatusCode::OK, kind, schema }
+    }
+}
+
+/// What a body of JSON holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Body {
+    /// Its schema.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    /// One that can be sent, as JSON.
+    pub example: &'static str,
+}
+
+/// How an operation takes its parameters. It must take all of them, given or not.
+pub type Take<Q> = fn(&mut Parameters) -> Result<Q, QueryError>;
+
+/// One operation.
+pub struct Operation {
+    /// What it is for.
+    pub about: About,
+    /// How it is asked.
+    pub method: Method,
+    /// Parameters that it takes, as it takes them.
+    pub parameters: Vec<Parameter>,
+    /// Headers that it reads.
+    pub headers: &'static [Parameter],
+    /// What it is sent.
+    pub body: Option<Body>,
+    /// What it answers with.
+    pub forms: Vec<Form>,
+    /// Whether its answers bear an entity tag.
+    pub is_tagged: bool,
+    /// What handles it.
+    pub route: MethodRouter<App>,
+}
+
+/// A request of an operation.
+pub struct Asked<N, Q> {
+    /// Whom to ask.
+    pub app: App,
+    /// Names in its path.
+    pub names: N,
+    /// What was made of its parameters.
+    pub asked: Q,
+    /// Its headers.
+    pub headers: HeaderMap,
+}
+
+/// An operation that one question answers, with a view as JSON.
+pub fn question<N, Q, T>(
+    about: About,
+    take: Take<Q>,
+    answer: impl Fn(&App, N, Q) -> Result<T, QueryError> + Copy + Send + Sync + 'static,
+) -> Operation
+where
+    N: DeserializeOwned + Send + 'static,
+    Q: Send + 'static,
+    T: Serialize + JsonSchema + 'static,
+{
+    let handle = move |request: Asked<N, Q>| async move {
+        let Asked { app, names, asked, .. } = request;
+        ask_json(app.clone(), move |_| answer(&app, names, asked)).await
+    };
+    handled(about, take, vec![Form::json::<T>()], handle).tagged()
+}
+
+/// An operation with an answer of these forms.
+pub fn handled<N, Q, F>(
+    about: About,
+    take: Take<Q>,
+    forms: Vec<Form>,
+    handle: impl Fn(Asked<N, Q>) -> F + Copy + Send + Sync + 'static,
+) -> Operation
+where
+    N: DeserializeOwned + Send + 'static,
+    Q: Send + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let handler = move |State(app): State<App>,
+                        InPath(names): InPath<N>,
+                        uri: Uri,
+                        headers: HeaderMap| async move {
+        let mut parameters = Parameters::of(&uri)?;
+        let asked = take(&mut parameters)?;
+        parameters.finish()?;
+        handle(Asked { app, names, asked, headers }).await
+    };
+    Operation {
+        about,
+        method: Method::GET,
+        parameters: taken(take),
+        headers: &[],
+        body: None,
+        forms,
+        is_tagged: false,
+        route: get(handler),
+    }
+}
+
+/// A request of an operation that is sent a body.
+pub struct Sent<B, Q> {
+    /// Whom to ask.
+    pub app: App,
+    /// Who asks.
+    pub caller: Caller,
+    /// What was made of its parameters.
+    pub asked: Q,
+    /// What was sent.
+    pub body: B,
+}
+
+/// An operation that is sent JSON, with answers of these forms.
+pub fn sent<B, Q, F>(
+    about: About,
+    (take, example): (Take<Q>, &'static str),
+    forms: Vec<Form>,
+    handle: impl Fn(Sent<B, Q>) -> F + Copy + Send + Sync + 'static,
+) -> Operation
+where
+    B: DeserializeOwned + JsonSchema + Send + 'static,
+    Q: Send + 'static,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let handler = move |State(app): State<App>, caller: Caller, request: Request| async move {
+        let mut parameters = Parameters::of(request.uri())?;
+        let asked = take(&mut parameters)?;
+        parameters.finish()?;
+        let body = body::json(&app, request).await?;
+        handle(Sent { app, caller, asked, body }).await
+    };
+    let body = Body { schema: |generator| generator.subschema_for::<B>(), example };
+    Operation {
+        about,
+        method: Method::POST,
+        parameters: taken(take),
+        headers: &[],
+        body: Some(body),
+        forms,
+        is_tagged: false,
+        route: post(handler),
+    }
+}
+
+/// What is taken, given or not.
+fn taken<Q>(take: Take<Q>) -> Vec<Parameter> {
+    let mut none = Parameters::none();
+    // With nothing given there is nothing to refuse.
+    let _ = take(&mut none);
+    none.known().to_vec()
+}
+
+/// Takes nothing.
+#[allow(clippy::unnecessary_wraps)] // of the form that every operation takes its parameters in
+pub fn nothing(_: &mut Parameters) -> Result<(), QueryError> {
+    Ok(())
+}
+
+impl Operation {
+    /// The same, which also reads these headers.
+    pub fn reads(mut self, headers: &'static [Parameter]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The same, with an entity tag on its answers.
+    pub fn tagged(mut self) -> Self {
+        self.is_tagged = true;
+        self
+    }
+
+    /// The address of its example.
+    pub fn example(&self) -> String {
+        let mut path = self.about.path.to_owned();
+        for name in self.about.names {
+            path = path.replace(&format!("{{{}}}", name.name), name.example);
+        }
+        match self.about.example {
+            "" => path,
+            query => format!("{path}?{query}"),
+        }
+    }
+}

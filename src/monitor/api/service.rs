@@ -1,0 +1,310 @@
+//! Operations on the running program, and on records that gave no transaction.
+
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use schemars::json_schema;
+
+use crate::event::SourcePosition;
+use crate::monitor::answer::{Problem, changing, live};
+use crate::monitor::api::ledger::transaction_id;
+use crate::monitor::api::operation::{
+    About, Asked, Form, Operation, Sent, Tag, handled, nothing, question, sent,
+};
+use crate::monitor::asking::{Answer, App, ask};
+use crate::monitor::operations::{self, CallRequest};
+use crate::monitor::request::{Parameters, letter_cursor};
+use crate::monitor::service::Service;
+use crate::monitor::trial::TrialRequest;
+use crate::monitor::views::{TransactionView, TrialTransactionView, TrialView};
+use crate::monitor::{findings, json, metrics, parameter, stream};
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+/// A record to be tried.
+const TRIED: &str = r#"{
+    "topic": "telemetry",
+    "key": "{\"deviceType\":\"reefer-40\",\"deviceId\":\"C-001\",\"timestamp\":\"2026-01-31T12:00:00Z\"}",
+    "value": "{\"d\":{\"assetID\":\"C-001\",\"temperature\":9.5}}"
+}"#;
+/// A call by hand.
+const CALL: &str = r#"{
+    "contract": "cold_chain",
+    "function": "update",
+    "arguments": {"assetID": "C-001", "temperature": 4.5}
+}"#;
+
+/// All of them.
+pub fn operations() -> Vec<Operation> {
+    vec![
+        status(),
+        findings(),
+        samples(),
+        stream(),
+        try_record(),
+        call(),
+        health(),
+        readiness(),
+        metrics(),
+        openapi(),
+        checkpoint(),
+        dead_letters(),
+        dead_letter(),
+    ]
+}
+
+fn status() -> Operation {
+    let about = About {
+        id: "getStatus",
+        tag: Tag::Service,
+        path: "/api/v1/status",
+        names: &[],
+        summary: "Everything at a glance: head, readiness, counts, partitions, alerts.",
+        more: "",
+        example: "",
+    };
+    question(about, nothing, |app: &App, (): (), ()| Ok(app.service.status()))
+}
+
+fn findings() -> Operation {
+    let about = About {
+        id: "listFindings",
+        tag: Tag::Service,
+        path: "/api/v1/findings",
+        names: &[],
+        summary: "What is wrong, the worst first, and what to do.",
+        more: "",
+        example: "",
+    };
+    question(about, nothing, |app: &App, (): (), ()| {
+        let samples = app.watched.samples();
+        Ok(findings::findings(&app.service.status(), &samples.samples))
+    })
+}
+
+fn samples() -> Operation {
+    let about = About {
+        id: "listSamples",
+        tag: Tag::Service,
+        path: "/api/v1/samples",
+        names: &[],
+        summary: "Figures of the last ten minutes, the oldest first.",
+        more: "Kept in memory: after a start they begin anew.",
+        example: "",
+    };
+    question(about, nothing, |app: &App, (): (), ()| Ok(app.watched.samples()))
+}
+
+fn stream() -> Operation {
+    let about = About {
+        id: "stream",
+        tag: Tag::Service,
+        path: "/api/v1/stream",
+        names: &[],
+        summary: "What happens, as server-sent events.",
+        more: "Events named `block`, `transaction`, `alert` and `dead_letter` bear their place in the \
+               log as their id; `x-events` in the schema says what their data is. A client that was away \
+               sends `Last-Event-ID` and misses nothing. `status` has no id. The stream ends \
+               after a while; clients come back by themselves.",
+        example: "from=0&events=block",
+    };
+    let forms = vec![Form { schema: stream::schema, ..Form::text("text/event-stream") }];
+    let handle = |request: Asked<(), stream::Wanted>| {
+        stream::stream(request.app, request.headers, request.asked)
+    };
+    handled(about, stream::take, forms, handle).reads(&[parameter::LAST_EVENT_ID])
+}
+
+fn checkpoint() -> Operation {
+    let about = About {
+        id: "getCheckpoint",
+        tag: Tag::Ledger,
+        path: "/checkpoint",
+        names: &[],
+        summary: "The newest signed checkpoint (C2SP tlog-checkpoint).",
+        more: "The tree itself is served beside it in the form of C2SP tlog-tiles, below `/tile/`.",
+        example: "",
+    };
+    let handle = |request: Asked<(), ()>| answer_checkpoint(request.app);
+    handled(about, nothing, vec![Form::text("text/plain")], handle).tagged()
+}
+
+async fn answer_checkpoint(app: App) -> Answer {
+    let checkpoint = ask(app, |service| service.queries.checkpoint()).await?;
+    Ok(changing(TEXT, checkpoint))
+}
+
+fn try_record() -> Operation {
+    let about = About {
+        id: "tryRecord",
+        tag: Tag::Service,
+        path: "/api/v1/try",
+        names: &[],
+        summary: "What the pipeline would make of a record. Nothing is submitted.",
+        more: "With the mappings, the contracts and the state that it runs with.",
+        example: "",
+    };
+    sent(about, (nothing, TRIED), vec![Form::json::<TrialView>()], answer_try)
+}
+
+async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
+    let Sent { app, body, .. } = request;
+    let tried = ask(app, move |service| service.trial.run(&service.queries, body)).await?;
+    Ok(live(JSON, json::to_text(&tried)))
+}
+
+/// What a call by hand asks for beside its body.
+#[derive(Debug, Clone, Copy)]
+struct IsCheck(bool);
+
+fn call() -> Operation {
+    let about = About {
+        id: "submitCall",
+        tag: Tag::Ledger,
+        path: "/api/v1/calls",
+        names: &[],
+        summary: "Submits a signed call of a contract under the caller's name.",
+        more: "201 means durable. With `dry_run` nothing is submitted, and the answer of status 200 says \
+               what would come of it. 504 means that it is not known whether the call will still come into \
+               the ledger: look at the newest transactions before sending it again.",
+        example: "dry_run=true",
+    };
+    let take =
+        |given: &mut Parameters| Ok(IsCheck(given.parsed(parameter::DRY_RUN)?.unwrap_or(false)));
+    let done = Form { status: StatusCode::CREATED, ..Form::json::<TransactionView>() };
+    let forms = vec![Form::json::<TrialTransactionView>(), done];
+    sent(about, (take, CALL), forms, answer_call)
+}
+
+async fn answer_call(request: Sent<CallRequest, IsCheck>) -> Answer {
+    let Sent { app, caller, asked: IsCheck(is_check), body } = request;
+    if is_check {
+        let check =
+            move |service: &Service| operations::check(service, &body.by(service, caller.name())?);
+        return Ok(live(JSON, json::to_text(&ask(app, check).await?)));
+    }
+    let submit =
+        move |service: &Service| operations::submit(service, &body.by(service, caller.name())?);
+    let done = ask(app, submit).await?;
+    let location = format!("/api/v1/transactions/{}", done.summary.id);
+    let body = live(JSON, json::to_text(&done));
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
+}
+
+fn health() -> Operation {
+    let about = About {
+        id: "getHealth",
+        tag: Tag::Service,
+        path: "/healthz",
+        names: &[],
+        summary: "Whether the program runs at all.",
+        more: "",
+        example: "",
+    };
+    let handle = |_: Asked<(), ()>| async { Ok(changing(TEXT, "alive\n".to_owned())) };
+    handled(about, nothing, vec![Form::text("text/plain")], handle).tagged()
+}
+
+fn readiness() -> Operation {
+    let about = About {
+        id: "getReadiness",
+        tag: Tag::Service,
+        path: "/readyz",
+        names: &[],
+        summary: "Whether the program takes in records; 503 with the reasons where not.",
+        more: "",
+        example: "",
+    };
+    let handle = |request: Asked<(), ()>| answer_readiness(request.app);
+    handled(about, nothing, vec![Form::text("text/plain")], handle).tagged()
+}
+
+async fn answer_readiness(app: App) -> Answer {
+    let obstacles = app.service.obstacles();
+    if obstacles.is_empty() {
+        return Ok(changing(TEXT, "ready\n".to_owned()));
+    }
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("; ")))
+}
+
+fn metrics() -> Operation {
+    let about = About {
+        id: "getMetrics",
+        tag: Tag::Service,
+        path: "/metrics",
+        names: &[],
+        summary: "Figures for Prometheus, in its text form.",
+        more: "",
+        example: "",
+    };
+    let handle = |request: Asked<(), ()>| answer_metrics(request.app);
+    handled(about, nothing, vec![Form::text("text/plain")], handle)
+}
+
+/// Answers also when all places are taken: that is when someone looks.
+async fn answer_metrics(app: App) -> Answer {
+    match metrics::to_text(&app.service) {
+        Ok(text) => Ok(live(metrics::CONTENT_TYPE, text)),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be written");
+            let detail = format!("the metrics cannot be written: {error}");
+            Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
+        }
+    }
+}
+
+fn openapi() -> Operation {
+    let about = About {
+        id: "getDocument",
+        tag: Tag::Service,
+        path: "/api/v1/openapi.json",
+        names: &[],
+        summary: "This document (OpenAPI 3.1).",
+        more: "",
+        example: "",
+    };
+    let forms = vec![Form { schema: |_| json_schema!({"type": "object"}), ..Form::text(JSON) }];
+    let handle =
+        |_: Asked<(), ()>| async { Ok(changing(JSON, crate::monitor::api::text().to_owned())) };
+    handled(about, nothing, forms, handle).tagged()
+}
+
+fn dead_letters() -> Operation {
+    let about = About {
+        id: "listDeadLetters",
+        tag: Tag::DeadLetters,
+        path: "/api/v1/deadletters",
+        names: &[],
+        summary: "Dead letters, newest first: all, or those of a cause.",
+        more: "",
+        example: "limit=2",
+    };
+    let take = |given: &mut Parameters| {
+        let before = given.text(parameter::BEFORE_LETTER)?;
+        let cause = given.text(parameter::CAUSE)?;
+        let limit = given.limit()?;
+        Ok((before.as_deref().map(letter_cursor).transpose()?, cause, limit))
+    };
+    question(about, take, |app: &App, (): (), (before, cause, limit)| {
+        let cause: Option<String> = cause;
+        app.service.queries.dead_letters(before, cause.as_deref(), limit)
+    })
+}
+
+fn dead_letter() -> Operation {
+    let about = About {
+        id: "getDeadLetter",
+        tag: Tag::DeadLetters,
+        path: "/api/v1/deadletters/{topic}/{partition}/{offset}",
+        names: &[parameter::TOPIC, parameter::PARTITION, parameter::LETTER_OFFSET],
+        summary: "A dead letter with the bytes of its record.",
+        more: "",
+        example: "",
+    };
+    type Parts = (String, String, String);
+    question(about, nothing, |app: &App, (topic, partition, offset): Parts, ()| {
+        // A record is a position without an output.
+        let id = transaction_id(&(topic, partition, offset, "0".to_owned()))?;
+        let SourcePosition { partition, offset, .. } = id;
+        app.service.queries.dead_letter(&partition, offset)
+    })
+}

@@ -1,0 +1,283 @@
+//! What stands in addresses: each parameter and each name in a path, with its meaning, its form and
+//! an example. Handlers take parameters by these, and the description of the API says the same.
+
+use serde_json::{Value, json};
+
+use crate::contract::InvalidCode;
+use crate::event::Cause;
+use crate::limits::{DEFAULT_PAGE, MAX_ASSET_KEY_BYTES, MAX_PAGE_ITEMS};
+
+/// One parameter behind the `?` of an address, one name in its path, or one header.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Its name; of [`Role::Prefix`] the beginning of its names.
+    pub name: &'static str,
+    /// What it means. Empty only for a field of a page's form, which no document describes.
+    pub about: &'static str,
+    /// A value that can be given.
+    pub example: &'static str,
+    /// JSON Schema of its values.
+    pub schema: fn() -> Value,
+    /// What it does.
+    pub role: Role,
+}
+
+/// What a parameter does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Asks for something.
+    Asks,
+    /// Takes the `next` of a page and gives the page behind.
+    Cursor,
+    /// Stands for all parameters whose names begin so.
+    Prefix,
+}
+
+/// A field of a page's form.
+impl From<&'static str> for Parameter {
+    fn from(name: &'static str) -> Self {
+        Self { name, about: "", example: "", schema: text, role: Role::Asks }
+    }
+}
+
+const fn asks(
+    name: &'static str,
+    about: &'static str,
+    (schema, example): (fn() -> Value, &'static str),
+) -> Parameter {
+    Parameter { name, about, example, schema, role: Role::Asks }
+}
+
+const fn cursor(
+    name: &'static str,
+    about: &'static str,
+    (schema, example): (fn() -> Value, &'static str),
+) -> Parameter {
+    Parameter { name, about, example, schema, role: Role::Cursor }
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn index() -> Value {
+    json!({"type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX})
+}
+
+fn time() -> Value {
+    json!({"type": "string", "format": "date-time"})
+}
+
+fn page_size() -> Value {
+    json!({"type": "integer", "minimum": 1, "maximum": MAX_PAGE_ITEMS, "default": DEFAULT_PAGE})
+}
+
+fn key() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": MAX_ASSET_KEY_BYTES})
+}
+
+fn digest() -> Value {
+    json!({"type": "string", "pattern": "^[0-9a-f]{64}$"})
+}
+
+fn flag() -> Value {
+    json!({"type": "boolean", "default": false})
+}
+
+fn cause() -> Value {
+    json!({"type": "string", "enum": Cause::ALL.map(Cause::name)})
+}
+
+fn verdict() -> Value {
+    let codes = InvalidCode::ALL.into_iter().map(InvalidCode::name);
+    let names: Vec<_> = ["valid", "invalid"].into_iter().chain(codes).collect();
+    json!({"type": "string", "enum": names})
+}
+
+fn field_values() -> Value {
+    json!({
+        "type": "object",
+        "patternProperties": {"^where\\.": {"type": "string"}},
+        "additionalProperties": false
+    })
+}
+
+fn number() -> Value {
+    json!({"type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX})
+}
+
+fn pair() -> Value {
+    json!({"type": "string", "pattern": "/"})
+}
+
+fn letter_place() -> Value {
+    json!({"type": "string", "pattern": "^[0-9]+/[0-9]+$"})
+}
+
+fn event_place() -> Value {
+    json!({"type": "string", "pattern": "^[0-9]+\\.[0-9]+$"})
+}
+
+fn event_names() -> Value {
+    let name = "(block|transaction|alert|dead_letter|status)";
+    json!({
+        "type": "string",
+        "pattern": format!("^{name}( *, *{name})*$"),
+        "default": "block,alert,dead_letter"
+    })
+}
+
+fn proof_form() -> Value {
+    json!({"type": "string", "enum": ["json", "tlog-proof"], "default": "json"})
+}
+
+// Pages.
+
+/// How many items a page has.
+pub const LIMIT: Parameter = asks(
+    "limit",
+    "How many items a page has at most. A search that looked long enough gives fewer and `next`.",
+    (page_size, "2"),
+);
+/// Where a list of blocks goes on.
+pub const BEFORE_BLOCK: Parameter =
+    cursor("before", "Blocks below this number: the `next` of the page before.", (index, "12"));
+/// Where a list of transactions goes on.
+pub const BEFORE_ENTRY: Parameter =
+    cursor("before", "Below this entry: the `next` of the page before.", (index, "20"));
+/// Where a list of dead letters goes on.
+pub const BEFORE_LETTER: Parameter = cursor(
+    "before",
+    "Letters before this block and place: the `next` of the page before.",
+    (letter_place, "7/0"),
+);
+/// Where a list of assets goes on.
+pub const AFTER_KEY: Parameter =
+    cursor("after", "Assets behind this key: the `next` of the page before.", (text, "C-001"));
+/// Where a list of alerts goes on.
+pub const AFTER_ALERTED: Parameter = cursor(
+    "after",
+    "Assets behind this contract and key: the `next` of the page before.",
+    (pair, "cold_chain/C-001"),
+);
+/// Where a list of definitions goes on.
+pub const AFTER_ENTRY: Parameter =
+    cursor("after", "Recorded behind this entry: the `next` of the page before.", (index, "1"));
+/// Where the entries of a block go on.
+pub const FROM_ENTRY: Parameter =
+    cursor("from", "Entries from this one on: the `next` of the page before.", (index, "3"));
+/// Where a history goes on.
+pub const FROM_CHANGE: Parameter =
+    cursor("from", "From this entry on back: the `next` of the page before.", (index, "20"));
+
+// Searches.
+
+/// Transactions of a device.
+pub const DEVICE: Parameter =
+    asks("device", "Device type and id, `type:id`.", (text, "reefer:C-001"));
+/// Transactions of a contract.
+pub const CONTRACT: Parameter = asks("contract", "Name of the contract.", (text, "cold_chain"));
+/// Transactions with a verdict.
+pub const VERDICT: Parameter =
+    asks("verdict", "`valid`, `invalid`, or the name of a reason.", (verdict, "valid"));
+/// Transactions since a time.
+pub const SINCE: Parameter = asks(
+    "since",
+    "Of blocks made at this time or later (RFC 3339; without an offset it is UTC).",
+    (time, "2026-01-31T12:00:00Z"),
+);
+/// Transactions until a time.
+pub const UNTIL: Parameter =
+    asks("until", "Of blocks made before this time.", (time, "2026-02-28T12:00:00Z"));
+/// Dead letters of a cause.
+pub const CAUSE: Parameter = asks("cause", "Letters of this cause only.", (cause, "not_json"));
+/// Assets by the beginning of their keys.
+pub const PREFIX: Parameter = asks("prefix", "Keys that begin so.", (text, "C-0"));
+/// Assets by the values of their fields.
+pub const WHERE: Parameter = Parameter {
+    name: "where.",
+    about: "`where.FIELD=VALUE`, as often as there are conditions: the field, by its dotted name, has \
+            this value. A text is given as it is, everything else as JSON.",
+    example: "where.cargo.kind=fish",
+    schema: field_values,
+    role: Role::Prefix,
+};
+/// Assets with active alerts.
+pub const ALERTS_ONLY: Parameter =
+    asks("alerts_only", "Only assets with an active alert.", (flag, "true"));
+
+// One thing.
+
+/// An asset at a block.
+pub const AT_BLOCK: Parameter = asks("at_block", "The asset as this block left it.", (index, "20"));
+/// An asset at a time.
+pub const AT_TIME: Parameter = asks(
+    "at_time",
+    "The asset as the blocks made by this time left it. Not beside `at_block`.",
+    (time, "2026-01-31T12:00:00Z"),
+);
+/// Where a walk into the past goes on.
+pub const FROM_WALK: Parameter = asks(
+    "from",
+    "With `at_block` or `at_time`: where the walk back goes on, as a refusal of the whole way says.",
+    (index, "20"),
+);
+/// Whether a call is only tried.
+pub const DRY_RUN: Parameter =
+    asks("dry_run", "Only says what would come of it, and submits nothing.", (flag, "true"));
+/// A version of a definition.
+pub const DIGEST: Parameter = asks(
+    "digest",
+    "The version whose text has this SHA-256; else the newest.",
+    (digest, "0000000000000000000000000000000000000000000000000000000000000000"),
+);
+/// Form of a proof.
+pub const PROOF_FORM: Parameter =
+    asks("format", "`json`, or the text of a C2SP tlog-proof file.", (proof_form, "tlog-proof"));
+
+// The stream.
+
+/// Kinds of events.
+pub const EVENTS: Parameter = asks(
+    "events",
+    "Kinds of events, with commas between: block, transaction, alert, dead_letter, status.",
+    (event_names, "block,status"),
+);
+/// Where a stream begins.
+pub const FROM_BLOCK: Parameter =
+    asks("from", "From this block on; else from the next one.", (index, "0"));
+/// Where a client of the stream was.
+pub const LAST_EVENT_ID: Parameter = asks(
+    "Last-Event-ID",
+    "Id of the last event that was seen: the stream goes on behind it and leaves none out.",
+    (event_place, "7.3"),
+);
+
+// Names in paths.
+
+/// Number of a block.
+pub const NUMBER: Parameter = asks("number", "Number of the block, from 0.", (index, "2"));
+/// Topic of a record.
+pub const TOPIC: Parameter = asks(
+    "topic",
+    "Topic of the record, with its epoch where it has one, as ids show it.",
+    (text, "telemetry"),
+);
+/// Partition of a record.
+pub const PARTITION: Parameter = asks("partition", "Partition of the record.", (number, "3"));
+/// Offset of a record that gave a transaction.
+pub const OFFSET: Parameter = asks("offset", "Offset of the record.", (index, "1"));
+/// Offset of a record that gave a dead letter.
+pub const LETTER_OFFSET: Parameter = asks("offset", "Offset of the record.", (index, "21"));
+/// Which transaction of a record.
+pub const OUTPUT: Parameter =
+    asks("output", "Which of the record's transactions, from 0.", (number, "0"));
+/// Name of a contract.
+pub const CONTRACT_IN_PATH: Parameter =
+    asks("contract", "Name of the contract.", (text, "cold_chain"));
+/// Key of an asset.
+pub const KEY: Parameter = asks("key", "Key of the asset.", (key, "C-001"));
+/// Name of a mapping.
+pub const MAPPING_NAME: Parameter = asks("name", "Name of the mapping.", (text, "reefers"));
+/// Name of a contract, among definitions.
+pub const CONTRACT_NAME: Parameter = asks("name", "Name of the contract.", (text, "cold_chain"));
