@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ledgerline::call::{Arguments, Function, Payload};
-use ledgerline::clock::SystemClock;
+use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::codec::Digest;
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Cause, Headers, Record, Rejection, SourcePartition, SourcePosition};
@@ -16,6 +17,7 @@ use ledgerline::ledger::{
     DeadLetter, Definition, DefinitionKind, Filtered, LedgerReader, LedgerWriter, Progress, Work,
 };
 use ledgerline::mapping::MappingSet;
+use ledgerline::monitor::access::{Role, Settings};
 use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, catch_up};
@@ -76,12 +78,29 @@ fields:
   temperature: $.item.temperature
 ";
 
+/// A clock whose date is set, so that a ledger is the same on every run.
+struct Calendar {
+    now_ms: AtomicI64,
+    machine: SystemClock,
+}
+
+impl Clock for Calendar {
+    fn now_ms(&self) -> i64 {
+        self.now_ms.load(Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine.monotonic()
+    }
+}
+
 pub struct Running {
     pub endpoint: Endpoint,
     pub ledger: EmbeddedLedger,
     /// Reasons not to be ready.
     pub obstacles: Arc<Mutex<Vec<String>>>,
     world: Arc<World>,
+    calendar: Arc<Calendar>,
     _directory: tempfile::TempDir,
 }
 
@@ -151,7 +170,13 @@ pub fn definition(kind: DefinitionKind, name: &str, text: &str) -> Definition {
     Definition { kind, name: name.to_owned(), version: 1, text: text.into() }
 }
 
+/// An endpoint where anyone may look.
 pub fn run() -> Running {
+    run_for(Role::Viewer)
+}
+
+/// An endpoint where anyone may do what a role may.
+pub fn run_for(role: Role) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let opening = Opening {
         directory: directory.path().join("ledger"),
@@ -177,8 +202,10 @@ pub fn run() -> Running {
         mappings: Arc::new(mappings),
         contracts: Arc::clone(&contracts),
     };
-    let clock = Arc::new(SystemClock::new());
-    let mut ledger = opened.start(&keys, contracts, world.clone(), clock.clone()).unwrap();
+    // Behind all events.
+    let now_ms = AtomicI64::new(1_700_001_000_000);
+    let calendar = Arc::new(Calendar { now_ms, machine: SystemClock::new() });
+    let mut ledger = opened.start(&keys, contracts, world.clone(), calendar.clone()).unwrap();
     let definitions = vec![
         definition(DefinitionKind::Contract, "cold_chain", CONTRACT),
         definition(DefinitionKind::Mapping, "reefers", MAPPING),
@@ -186,6 +213,7 @@ pub fn run() -> Running {
     let definitions = Work { definitions, ..Work::default() };
     ledger.append(definitions).unwrap().wait().unwrap();
     for number in 0..BLOCKS {
+        calendar.now_ms.fetch_add(1_000, Ordering::SeqCst);
         ledger.append(work(number, &signer)).unwrap().wait().unwrap();
     }
     catch_up(&*reader, &*world, &mut |_, _| {}).unwrap();
@@ -197,15 +225,16 @@ pub fn run() -> Running {
     let service = Service {
         queries,
         status: Arc::new(Status::default()),
-        calls: Arc::new(Calls::new(assignments.clone(), clock.clone())),
+        calls: Arc::new(Calls::new(assignments.clone(), calendar.clone())),
         assignments,
         obstacles: Box::new(move || reasons.lock().unwrap().clone()),
         copies: None,
         trial,
-        clock,
+        clock: calendar.clone(),
     };
-    let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();
-    Running { endpoint, ledger, obstacles, world, _directory: directory }
+    let settings = Settings { anonymous: Some(role), ..Settings::open(([127, 0, 0, 1], 0).into()) };
+    let endpoint = monitor::start_with(&settings, Arc::new(service)).unwrap();
+    Running { endpoint, ledger, obstacles, world, calendar, _directory: directory }
 }
 
 impl Running {
@@ -217,14 +246,20 @@ impl Running {
     /// Appends the work of a block.
     pub fn append(&mut self, number: u64) {
         let work = work(number, &Signer::from_seed(&[7; 32]));
+        self.calendar.now_ms.fetch_add(1_000, Ordering::SeqCst);
         self.ledger.append(work).unwrap().wait().unwrap();
     }
 }
 
+#[derive(Clone)]
 pub struct Reply {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
+    /// Headers behind the body.
+    pub trailers: BTreeMap<String, String>,
     pub body: Vec<u8>,
+    /// Whether a body of chunks came to its end.
+    pub is_whole: bool,
 }
 
 impl Reply {
@@ -236,27 +271,81 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
+    /// RFC 9112, section 7.1.
+    fn take_out_of_chunks(&mut self) {
+        let coded = std::mem::take(&mut self.body);
+        self.is_whole = false;
+        let mut rest = coded.as_slice();
+        while let Some(at) = rest.windows(2).position(|two| two == b"\r\n") {
+            let size = std::str::from_utf8(&rest[..at]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            rest = &rest[at + 2..];
+            if size == 0 {
+                self.trailers = named(std::str::from_utf8(rest).unwrap());
+                self.is_whole = rest.ends_with(b"\r\n");
+                return;
+            }
+            self.body.extend_from_slice(&rest[..size.min(rest.len())]);
+            rest = rest.get(size + 2..).unwrap_or_default();
+        }
+    }
+
     pub fn kind(&self) -> &str {
         self.headers.get("content-type").map_or("", String::as_str)
     }
 }
 
+/// The answer to a request; of a stream of events its beginning.
 pub fn send(address: SocketAddr, request: &str) -> Reply {
+    send_until(address, request, |stream| stream.contains("retry: "))
+}
+
+/// The same, reading a stream of events until there is enough of it.
+pub fn send_until(address: SocketAddr, request: &str, enough: impl Fn(&str) -> bool) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
-    // A refused request may end with a reset behind the answer.
-    let _ = stream.read_to_end(&mut bytes);
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
+    let mut piece = [0; 16 * 1024];
+    // A refused request may end with a reset behind the answer, and a stream of events ends when its
+    // reader has enough.
+    let whole_head = |bytes: &[u8]| bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    while let Ok(read @ 1..) = stream.read(&mut piece) {
+        bytes.extend_from_slice(&piece[..read]);
+        let head = whole_head(&bytes).map(|end| String::from_utf8_lossy(&bytes[..end]));
+        let is_stream = head.is_some_and(|head| head.contains("text/event-stream"));
+        if is_stream && enough(&String::from_utf8_lossy(&bytes)) {
+            break;
+        }
+    }
+    if bytes.starts_with(b"HTTP/1.1 100 ") {
+        // That the body may come; the answer is behind it.
+        bytes.drain(..whole_head(&bytes).unwrap() + 4);
+    }
+    let end = whole_head(&bytes).expect("a whole head");
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let mut lines = head.lines();
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let (first, rest) = head.split_once("\r\n").unwrap_or((&head, ""));
+    let status = first.split(' ').nth(1).unwrap().parse().unwrap();
+    let mut reply = Reply {
+        status,
+        headers: named(rest),
+        trailers: BTreeMap::new(),
+        body: bytes[end + 4..].to_vec(),
+        is_whole: true,
+    };
+    if reply.headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+        reply.take_out_of_chunks();
+    }
+    reply
+}
+
+/// Headers by their names in small letters.
+fn named(lines: &str) -> BTreeMap<String, String> {
     let header = |line: &str| {
         let (name, value) = line.split_once(": ").unwrap();
         (name.to_ascii_lowercase(), value.to_owned())
     };
-    Reply { status, headers: lines.map(header).collect(), body: bytes[end + 4..].to_vec() }
+    lines.lines().filter(|line| !line.is_empty()).map(header).collect()
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Reply {

@@ -44,6 +44,7 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("421", "Misdirected", "The endpoint is for its own machine and was asked by another name."),
     ("429", "TooManyRequests", "Too much was asked; `Retry-After` says when to go on."),
     ("500", "InternalError", "The ledger or its state cannot be read; the log says why."),
+    ("504", "GatewayTimeout", "It is not known whether it was done; `detail` says what to do."),
     (
         "503",
         "Unavailable",
