@@ -193,6 +193,18 @@ pub const MAX_STREAM_READS: usize = 4;
 pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 /// How long a stream is kept; its reader then comes back and goes on where it was.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
+/// Exports that are sent at a time; more are answered with 503.
+pub const MAX_EXPORTS: usize = 4;
+/// Bytes of an export that are made at a time; the next ones wait until its reader has taken them.
+pub const EXPORT_PIECE_BYTES: usize = 256 * 1024;
+/// Pieces of an export that wait for a slow reader.
+pub const MAX_QUEUED_EXPORT_PIECES: usize = 2;
+/// How long an export may take. It is cut off then, within [`CONNECTION_LIFETIME`], and its reader
+/// goes on behind the last line that it has.
+pub const EXPORT_LIFETIME: Duration = Duration::from_secs(100);
+/// Columns of a spreadsheet for fields that a contract declares; what more it declares goes into the
+/// last one.
+pub const MAX_EXPORT_COLUMNS: usize = 500;
 /// Changes of an asset that time travel walks back over at a time.
 pub const MAX_WALKED_CHANGES: usize = 2_000;
 /// Changes of assets that are looked at for when the alerts of one page were raised.

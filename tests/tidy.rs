@@ -43,6 +43,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
     ("form_urlencoded", &["src/monitor/request.rs"]),
+    ("csv", &["src/monitor/export/"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/monitor/"]),

@@ -187,6 +187,11 @@ impl Contract {
         })
     }
 
+    /// Dotted names of the fields that its rules derive, in their order.
+    pub fn derived(&self) -> impl Iterator<Item = &str> {
+        self.derives.iter().map(|rule| rule.name.as_str())
+    }
+
     /// What the state schema says of a field, by its dotted name.
     #[must_use]
     pub fn field_type(&self, dotted: &str) -> FieldType {

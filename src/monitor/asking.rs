@@ -8,7 +8,9 @@ use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::limits::{MAX_BODIES, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT};
+use crate::limits::{
+    MAX_BODIES, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT,
+};
 use crate::monitor::answer::{Problem, json_text};
 use crate::monitor::json;
 use crate::monitor::query::QueryError;
@@ -30,6 +32,8 @@ pub struct App {
     pub streams: Arc<Semaphore>,
     /// One for each stream that reads a block now.
     pub stream_reads: Arc<Semaphore>,
+    /// One for each export that is being sent.
+    pub exports: Arc<Semaphore>,
 }
 
 /// What a handler gives.
@@ -39,9 +43,9 @@ impl App {
     /// For a service that is watched.
     pub fn new(service: Arc<Service>, watched: Watched) -> Self {
         let semaphore = |places| Arc::new(Semaphore::new(places));
-        let [places, bodies, streams, stream_reads] =
-            [MAX_REQUESTS, MAX_BODIES, MAX_STREAMS, MAX_STREAM_READS].map(semaphore);
-        Self { service, watched, places, bodies, streams, stream_reads }
+        let [places, bodies, streams, stream_reads, exports] =
+            [MAX_REQUESTS, MAX_BODIES, MAX_STREAMS, MAX_STREAM_READS, MAX_EXPORTS].map(semaphore);
+        Self { service, watched, places, bodies, streams, stream_reads, exports }
     }
 }
 

@@ -9,6 +9,7 @@ mod api;
 mod asking;
 mod body;
 mod conditional;
+mod export;
 mod filter;
 mod findings;
 mod host;

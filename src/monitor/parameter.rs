@@ -131,6 +131,10 @@ fn proof_form() -> Value {
     json!({"type": "string", "enum": ["json", "tlog-proof"], "default": "json"})
 }
 
+fn file_form() -> Value {
+    json!({"type": "string", "enum": ["jsonl", "csv"], "default": "jsonl"})
+}
+
 // Pages.
 
 /// How many items a page has.
@@ -234,6 +238,28 @@ pub const DIGEST: Parameter = asks(
 /// Form of a proof.
 pub const PROOF_FORM: Parameter =
     asks("format", "`json`, or the text of a C2SP tlog-proof file.", (proof_form, "tlog-proof"));
+
+// Exports.
+
+/// Form of an export.
+pub const FILE_FORM: Parameter =
+    asks("format", "`jsonl`: JSON, an item a line; or `csv`.", (file_form, "csv"));
+/// Where an export of a state goes on.
+pub const BEHIND_KEY: Parameter = asks(
+    "after",
+    "Assets behind this key: that of the last line of what was cut off.",
+    (text, "C-001"),
+);
+/// Where an export of a history goes on.
+pub const BACK_FROM: Parameter = asks(
+    "from",
+    "From this entry on back: what the last line of what was cut off says in `replaced`.",
+    (index, "20"),
+);
+
+/// Whether a client reads what stands behind a body.
+pub const TRAILERS: Parameter =
+    asks("TE", "`trailers` gets the headers that stand behind the file.", (text, "trailers"));
 
 // The stream.
 

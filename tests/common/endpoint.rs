@@ -263,6 +263,29 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Of all bytes that came.
+    pub fn read(mut bytes: &[u8]) -> Self {
+        if bytes.starts_with(b"HTTP/1.1 100 ") {
+            // That the body may come; the answer is behind it.
+            bytes = &bytes[whole_head(bytes).unwrap() + 4..];
+        }
+        let end = whole_head(bytes).expect("a whole head");
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let (first, rest) = head.split_once("\r\n").unwrap_or((&head, ""));
+        let status = first.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut reply = Reply {
+            status,
+            headers: named(rest),
+            trailers: BTreeMap::new(),
+            body: bytes[end + 4..].to_vec(),
+            is_whole: true,
+        };
+        if reply.headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+            reply.take_out_of_chunks();
+        }
+        reply
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
     }
@@ -309,7 +332,6 @@ pub fn send_until(address: SocketAddr, request: &str, enough: impl Fn(&str) -> b
     let mut piece = [0; 16 * 1024];
     // A refused request may end with a reset behind the answer, and a stream of events ends when its
     // reader has enough.
-    let whole_head = |bytes: &[u8]| bytes.windows(4).position(|four| four == b"\r\n\r\n");
     while let Ok(read @ 1..) = stream.read(&mut piece) {
         bytes.extend_from_slice(&piece[..read]);
         let head = whole_head(&bytes).map(|end| String::from_utf8_lossy(&bytes[..end]));
@@ -318,25 +340,12 @@ pub fn send_until(address: SocketAddr, request: &str, enough: impl Fn(&str) -> b
             break;
         }
     }
-    if bytes.starts_with(b"HTTP/1.1 100 ") {
-        // That the body may come; the answer is behind it.
-        bytes.drain(..whole_head(&bytes).unwrap() + 4);
-    }
-    let end = whole_head(&bytes).expect("a whole head");
-    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-    let (first, rest) = head.split_once("\r\n").unwrap_or((&head, ""));
-    let status = first.split(' ').nth(1).unwrap().parse().unwrap();
-    let mut reply = Reply {
-        status,
-        headers: named(rest),
-        trailers: BTreeMap::new(),
-        body: bytes[end + 4..].to_vec(),
-        is_whole: true,
-    };
-    if reply.headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
-        reply.take_out_of_chunks();
-    }
-    reply
+    Reply::read(&bytes)
+}
+
+/// Where the head of a message ends.
+fn whole_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(4).position(|four| four == b"\r\n\r\n")
 }
 
 /// Headers by their names in small letters.

@@ -168,7 +168,7 @@ fn problems(generator: &mut SchemaGenerator) -> Map<String, Value> {
 
 fn described(operation: &Operation, generators: &mut Generators, examples: &Value) -> Value {
     let about = &operation.about;
-    let names = about.names.iter().map(|name| in_path(name));
+    let names = about.names.iter().map(in_path);
     let parameters = operation.parameters.iter().map(in_query);
     let headers = operation.headers.iter().map(in_header);
     let parameters: Vec<_> = names.chain(parameters).chain(headers).collect();

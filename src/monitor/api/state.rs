@@ -1,16 +1,18 @@
 //! Operations on the state: assets, their history, alerts.
 
-use crate::monitor::api::operation::{About, Operation, Tag, question};
+use schemars::JsonSchema;
+
+use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
 use crate::monitor::asking::App;
-use crate::monitor::parameter;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{Parameters, alert_cursor};
-use crate::monitor::views::AssetAnswer;
+use crate::monitor::views::{AssetAnswer, AssetView, ChangeView};
+use crate::monitor::{export, parameter};
 use crate::state::Filter;
 
 /// All of them.
 pub fn operations() -> Vec<Operation> {
-    vec![assets(), asset(), history(), alerts(), recent()]
+    vec![assets(), asset(), history(), alerts(), recent(), export_state(), export_history()]
 }
 
 /// Takes which assets are meant.
@@ -109,4 +111,63 @@ fn recent() -> Operation {
         example: "limit=2",
     };
     question(about, Parameters::limit, |app: &App, (): (), limit| app.service.queries.recent(limit))
+}
+
+fn export_state() -> Operation {
+    let about = About {
+        id: "exportState",
+        tag: Tag::State,
+        path: "/api/v1/export/state/{contract}",
+        names: &[parameter::CONTRACT_IN_PATH],
+        summary: "The assets of a contract as one file: JSON lines or CSV.",
+        more: "In order of keys, each asset once. The state moves on while it is read: the headers \
+               `Ledgerline-Height` and `Ledgerline-Tree-Size` say how many blocks and entries it held at \
+               the beginning, the trailer `Ledgerline-Height-At-End` (for who sends `TE: trailers`) how \
+               many at the end. A line whose `version` is below that tree size is the asset exactly as \
+               the first height left it; every other is as it was at some moment in between, and \
+               `getAsset` with `at_block` gives it as it was at the first.\n\n\
+               An export that takes longer than 100 seconds is cut off: the connection ends without \
+               the end of the body, which clients report. Go on with `after` and the key of the last \
+               whole line.\n\n\
+               CSV has a column for every field that the contract's newest version declares or derives, \
+               by its dotted name, and `other` for the rest, as JSON. A text that a spreadsheet would \
+               take for a formula has a `'` in front, as has one that begins with a `'`.",
+        example: "format=csv&prefix=C-00",
+    };
+    let take = |given: &mut Parameters| {
+        let form = given.parsed(parameter::FILE_FORM)?.unwrap_or_default();
+        let (filter, after) = (filter(given)?, given.text(parameter::BEHIND_KEY)?);
+        Ok(export::Wanted { filter, after, form })
+    };
+    let handle = |request: Asked<String, export::Wanted>| {
+        export::state(request.app, request.names, request.asked)
+    };
+    handled(about, take, files::<AssetView>(), handle).reads(&[parameter::TRAILERS])
+}
+
+fn export_history() -> Operation {
+    let about = About {
+        id: "exportHistory",
+        tag: Tag::State,
+        path: "/api/v1/export/history/{contract}/{key}",
+        names: &[parameter::CONTRACT_IN_PATH, parameter::KEY],
+        summary: "The changes of an asset as one file, newest first: JSON lines or CSV.",
+        more: "Bounded in time and in the forms of `exportState`. What was cut off goes on with `from` \
+               and what the last whole line says in `replaced`.",
+        example: "format=csv",
+    };
+    let take = |given: &mut Parameters| {
+        let form = given.parsed(parameter::FILE_FORM)?.unwrap_or_default();
+        Ok(export::Back { from: given.parsed(parameter::BACK_FROM)?, form })
+    };
+    let handle = |request: Asked<(String, String), export::Back>| {
+        export::history(request.app, request.names, request.asked)
+    };
+    handled(about, take, files::<ChangeView>(), handle).reads(&[parameter::TRAILERS])
+}
+
+/// The forms of a file; the schema of JSON lines is that of one line.
+fn files<T: JsonSchema>() -> Vec<Form> {
+    let lines = Form { kind: "application/jsonl", ..Form::json::<T>() };
+    vec![Form::text("text/csv"), lines]
 }

@@ -39,7 +39,7 @@ impl Queries {
     }
 
     /// Refuses a contract that the ledger never recorded.
-    fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
+    pub(in crate::monitor) fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
         let definitions = self.ledger.definitions();
         let contracts = definitions.iter().filter(|(_, d)| d.kind == DefinitionKind::Contract);
         let names: Vec<_> = contracts.map(|(_, definition)| definition.name.as_str()).collect();
@@ -69,17 +69,25 @@ impl Queries {
         from: Option<u64>,
         limit: usize,
     ) -> Result<Page<ChangeView>, QueryError> {
-        let newest = self.world.newest_version(contract, key)?;
-        let Some(newest) = newest else {
-            self.known_contract(contract)?;
-            return Err(not_found(format!("`{contract}` never had an asset `{key}`")));
-        };
+        let newest = self.newest_change((contract, key))?;
         let from = from.unwrap_or(newest).min(newest);
         gather(Some(from), limit, |from, step| {
             let from = from.unwrap_or(newest);
             let (found, next) = history::of_asset(&*self.ledger, (contract, key), from, step)?;
             Ok((found.iter().filter_map(|found| ChangeView::of(found, key)).collect(), next))
         })
+    }
+
+    /// Index of the entry that last wrote or deleted an asset.
+    pub fn newest_change(&self, (contract, key): (&str, &str)) -> Result<u64, QueryError> {
+        let newest = self.world.newest_version(contract, key)?;
+        match newest {
+            Some(newest) => Ok(newest),
+            None => {
+                self.known_contract(contract)?;
+                Err(not_found(format!("`{contract}` never had an asset `{key}`")))
+            }
+        }
     }
 
     /// An asset as a past block left it. It walks back from the newest change, or from the entry
@@ -103,11 +111,7 @@ impl Queries {
             return Err(not_found(format!("there is no block {number}; the ledger has {height}")));
         }
         let end = self.ledger.block(number)?.header.tree_size;
-        let newest = self.world.newest_version(contract, key)?;
-        let Some(newest) = newest else {
-            self.known_contract(contract)?;
-            return Err(not_found(format!("`{contract}` never had an asset `{key}`")));
-        };
+        let newest = self.newest_change((contract, key))?;
         let mut next = Some(from.map_or(newest, |from| from.min(newest)));
         for _ in 0..MAX_WALKED_CHANGES {
             let Some(entry) = next else { return Ok(PastView::absent(number)) };

@@ -96,9 +96,31 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
             (table("Assets in order of keys", &["Asset", "State", "Alerts", "#Version"], &rows, empty))
             (paging((!is_live).then_some(first.as_str()), next.as_deref()))
         }
+        (export_links(&address(&["api", "v1", "export", "state", contract]), &filter_parameters(&filter)))
     };
     let title = format!("Assets of {contract}");
     Ok(Content { title, section: Some(Section::State), is_live, body })
+}
+
+/// A filter as the API takes it.
+fn filter_parameters(filter: &Filter) -> Vec<(String, &str)> {
+    let fields = filter.fields.iter();
+    let fields = fields.map(|(field, value)| (format!("where.{field}"), value.as_str()));
+    let alerts_only = if filter.alerts_only { "true" } else { "" };
+    let own = [("prefix", filter.prefix.as_str()), ("alerts_only", alerts_only)];
+    own.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(fields).collect()
+}
+
+/// Links to the same as files.
+fn export_links(path: &str, parameters: &[(String, &str)]) -> Markup {
+    let link = |form: &'static str| {
+        let asked = parameters.iter().map(|(name, value)| (name.as_str(), *value));
+        let parameters: Vec<_> = std::iter::once(("format", form)).chain(asked).collect();
+        with_parameters(path, &parameters)
+    };
+    html! {
+        p { "As a file: " a href=(link("csv")) download { "CSV" } ", " a href=(link("jsonl")) download { "JSON lines" } }
+    }
 }
 
 fn row(asset: &AssetView) -> Markup {
@@ -155,6 +177,7 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
             (timeline(service, (contract, key), &history.items, now)?)
             (paging(before.map(|_: u64| path.as_str()), next.as_deref()))
         }
+        (export_links(&address(&["api", "v1", "export", "history", contract, key]), &[]))
         (travel_form(service, &path))
     };
     Ok(Content { title, section: Some(Section::State), is_live, body })
