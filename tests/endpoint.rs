@@ -461,7 +461,7 @@ fn metrics_follow_the_rules() {
         }
     }
     assert!(kinds.len() > 15);
-    assert!(!text.contains("reefer") && !text.contains("C-0"), "no device in a label");
+    assert!(!text.contains("reefer:") && !text.contains("C-0"), "no device in a label");
 }
 
 #[test]

@@ -109,7 +109,24 @@ impl Rejection {
         let message = crate::limits::truncated(message.as_ref(), crate::limits::MAX_DETAIL_BYTES);
         Self { cause, place: place.into(), message: message.to_owned() }
     }
+
+    /// The same, of a mapping that took the event and could not be carried out.
+    #[must_use]
+    pub fn of_mapping(self, mapping: &str) -> Self {
+        let message = format!("{OF_MAPPING}{mapping}`: {}", self.message);
+        Self::new(self.cause, self.place, message)
+    }
+
+    /// The mapping that took the event, where one did.
+    #[must_use]
+    pub fn mapping(&self) -> Option<&str> {
+        // No name of a mapping has a backtick in it.
+        self.message.strip_prefix(OF_MAPPING)?.split_once("`: ").map(|(mapping, _)| mapping)
+    }
 }
+
+/// How the message of a mapping's rejection begins, before the mapping's name.
+const OF_MAPPING: &str = "mapping `";
 
 /// The causes of dead letters. Numbers stand in ledgers and are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -54,10 +54,7 @@ impl Mapping {
         document: &Document<'_>,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
-        self.try_map(document, outputs).map_err(|rejection| {
-            let message = format!("mapping `{}`: {}", self.name, rejection.message);
-            Rejection::new(rejection.cause, rejection.place, message)
-        })
+        self.try_map(document, outputs).map_err(|rejection| rejection.of_mapping(&self.name))
     }
 
     fn try_map(&self, document: &Document<'_>, outputs: &mut Outputs) -> Result<(), Rejection> {

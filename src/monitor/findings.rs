@@ -108,6 +108,7 @@ fn dead_letters(samples: &[Sample]) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::DefinitionCounts;
 
     fn sample(records: u64, dead_lettered: u64, lag: Option<u64>) -> Sample {
         Sample {
@@ -123,6 +124,7 @@ mod tests {
             freshness_seconds: None,
             commit_seconds: 0.0,
             commits: 0,
+            by_definition: DefinitionCounts::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::error::Error;
 use crate::contract::InvalidCode;
 use crate::disk;
 use crate::event::Cause;
-use crate::ledger::LedgerReader;
+use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::monitor::metrics::families::{Families, Value};
 use crate::monitor::service::{Service, seconds};
 use crate::pipeline::status::Stage;
@@ -25,6 +25,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn to_text(service: &Service) -> Result<String, impl Error + use<>> {
     let mut families = Families::default();
     records(&mut families, service);
+    definitions(&mut families, service);
     source(&mut families, service);
     stages(&mut families, service);
     ledger(&mut families, service);
@@ -54,6 +55,28 @@ fn records(families: &mut Families, service: &Service) {
     transactions.add(&[("verdict", "valid")], totals.valid);
     for code in InvalidCode::ALL {
         transactions.add(&[("verdict", code.name())], count(&totals.invalid, code.code()));
+    }
+}
+
+/// What came of each mapping and contract.
+fn definitions(families: &mut Families, service: &Service) {
+    let throughput = service.throughput(&[]);
+    let mut transactions = families.counters(
+        "ledgerline_definition_transactions_total",
+        "Transactions of each running mapping and contract in this process.",
+    );
+    for of in &throughput {
+        for (verdict, count) in [("valid", of.valid), ("invalid", of.invalid)] {
+            let labels = [("kind", of.kind), ("name", &*of.name), ("verdict", verdict)];
+            transactions.add(&labels, count);
+        }
+    }
+    let mut rejected = families.counters(
+        "ledgerline_mapping_rejected_total",
+        "Records that a mapping took and could not carry out in this process.",
+    );
+    for of in throughput.iter().filter(|of| of.kind == DefinitionKind::Mapping.name()) {
+        rejected.add(&[("mapping", &of.name)], of.rejected);
     }
 }
 

@@ -8,13 +8,16 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::codec::Digest;
-use crate::ledger::LedgerReader;
+use crate::contract::Contract;
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
+use crate::ledger::{DefinitionKind, LedgerReader};
+use crate::mapping::Mapping;
 use crate::monitor::views::{AlertCountView, time_text};
+use crate::monitor::watch::Sample;
 use crate::monitor::{Queries, Trial};
-use crate::pipeline::Calls;
 use crate::pipeline::status::Status;
+use crate::pipeline::{Calls, DefinitionCounts, Verdicts};
 use crate::source::{Assignments, PartitionStatus};
 use crate::state::Projection;
 
@@ -131,6 +134,36 @@ pub struct PartitionView {
     pub lag: Option<u64>,
 }
 
+/// What came of a mapping or contract in this process.
+#[derive(Debug, Serialize)]
+pub struct ThroughputView {
+    /// `mapping` or `contract`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Valid transactions.
+    pub valid: u64,
+    /// Transactions that are not valid.
+    pub invalid: u64,
+    /// Records that the mapping took and could not carry out; 0 for a contract.
+    pub rejected: u64,
+    /// Transactions a second over the last minutes; absent where they are not over yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<f64>,
+}
+
+impl ThroughputView {
+    fn new(
+        kind: DefinitionKind,
+        name: &str,
+        (verdicts, rejected): (Verdicts, u64),
+        per_second: Option<f64>,
+    ) -> Self {
+        let Verdicts { valid, invalid } = verdicts;
+        Self { kind: kind.name(), name: name.to_owned(), valid, invalid, rejected, per_second }
+    }
+}
+
 impl Service {
     /// Reasons not to be ready; none where it is.
     #[must_use]
@@ -194,6 +227,37 @@ impl Service {
     pub fn block_age_ms(&self) -> Option<i64> {
         let head = self.queries.ledger().head();
         (head.height > 0).then(|| self.clock.now_ms().saturating_sub(head.time_ms))
+    }
+
+    /// What came of each running mapping and contract in this process, mappings first; the rate is that
+    /// of the samples' time.
+    #[must_use]
+    pub fn throughput(&self, samples: &[Sample]) -> Vec<ThroughputView> {
+        let now = self.status.by_definition();
+        let since = samples.first().map(|first| (first.time_ms, &first.by_definition));
+        let per_second = |count: u64, earlier: &dyn Fn(&DefinitionCounts) -> u64| {
+            let (time_ms, then) = since?;
+            let passed = seconds(self.clock.now_ms().saturating_sub(time_ms));
+            let grown = u32::try_from(count.saturating_sub(earlier(then))).ok()?;
+            (passed > 0.0).then(|| f64::from(grown) / passed)
+        };
+        let mapping = |mapping: &Mapping| {
+            let of = |counts: &DefinitionCounts| {
+                counts.mappings.get(&mapping.digest).copied().unwrap_or_default()
+            };
+            let rejected = now.rejected.get(&*mapping.name).copied().unwrap_or(0);
+            let rate = per_second(of(&now).all(), &|then| of(then).all());
+            ThroughputView::new(DefinitionKind::Mapping, &mapping.name, (of(&now), rejected), rate)
+        };
+        let contract = |contract: &Contract| {
+            let of = |counts: &DefinitionCounts| {
+                counts.contracts.get(&contract.name).copied().unwrap_or_default()
+            };
+            let rate = per_second(of(&now).all(), &|then| of(then).all());
+            ThroughputView::new(DefinitionKind::Contract, &contract.name, (of(&now), 0), rate)
+        };
+        let mappings = self.trial.mappings.mappings.iter().map(mapping);
+        mappings.chain(self.trial.contracts.iter().map(contract)).collect()
     }
 
     /// Everything at a glance.

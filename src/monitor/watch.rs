@@ -14,6 +14,7 @@ use crate::ledger::LedgerReader;
 use crate::limits::MAX_SAMPLES;
 use crate::monitor::service::{Service, seconds};
 use crate::monitor::views::time_text;
+use crate::pipeline::DefinitionCounts;
 
 /// How often the height is looked at: what a live page lags behind at most.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -48,6 +49,9 @@ pub struct Sample {
     pub commit_seconds: f64,
     /// Group commits so far in this process.
     pub commits: u64,
+    /// What came of each mapping and contract so far in this process.
+    #[serde(skip)]
+    pub by_definition: DefinitionCounts,
 }
 
 /// The samples of the last minutes.
@@ -144,5 +148,6 @@ fn sample(service: &Service) -> Sample {
         freshness_seconds: service.status.freshness_ms().map(seconds),
         commit_seconds: counts.times.sum.as_secs_f64(),
         commits: counts.commits,
+        by_definition: service.status.by_definition(),
     }
 }

@@ -13,6 +13,7 @@
 
 mod calls;
 mod dead_letter_topic;
+mod definition_counts;
 mod follower;
 mod intake;
 mod mapper;
@@ -21,6 +22,7 @@ mod write_loop;
 
 pub use calls::{CallByHand, CallError, Calls};
 pub use dead_letter_topic::DeadLetterTopic;
+pub use definition_counts::{DefinitionCounts, Verdicts};
 pub use follower::{Follower, catch_up};
 pub use mapper::{EachSigner, MapStage};
 pub use write_loop::SubmissionLimits;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::ledger::{Block, Entry};
+use crate::pipeline::DefinitionCounts;
 use crate::timing::TimeCounts;
 
 /// The stages that measure themselves.
@@ -55,6 +56,7 @@ pub struct Status {
     freshness_ms: AtomicI64,
     receipts: Mutex<TimeCounts>,
     applied_transactions: AtomicU64,
+    by_definition: Mutex<DefinitionCounts>,
 }
 
 impl Status {
@@ -119,10 +121,17 @@ impl Status {
             count += 1;
         }
         self.applied_transactions.fetch_add(count, Relaxed);
+        self.by_definition.lock().unwrap_or_else(PoisonError::into_inner).add(block);
         if newest > i64::MIN {
             self.newest_event_ms.fetch_max(newest, Relaxed);
             self.freshness_ms.store(now_ms.saturating_sub(newest), Relaxed);
         }
+    }
+
+    /// What came of each mapping and contract.
+    #[must_use]
+    pub fn by_definition(&self) -> DefinitionCounts {
+        self.by_definition.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Transactions that this process has applied.

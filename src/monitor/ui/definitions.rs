@@ -7,43 +7,70 @@ use crate::fault::TestResult;
 use crate::ledger::DefinitionKind;
 use crate::mapping::MappingSet;
 use crate::monitor::request::Parameters;
-use crate::monitor::service::Service;
+use crate::monitor::service::{Service, ThroughputView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
-    address, count, count_cell, digest, link, table, text, with_parameters,
+    address, ago, count, count_cell, digest, link, table, text, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
-use crate::monitor::views::DefinitionView;
+use crate::monitor::views::{DefinitionView, time_text};
+use crate::monitor::watch::Sample;
 
-/// Every name with its newest version.
-pub fn list(service: &Service, given: Parameters) -> Made {
+/// Every name with its newest version, and what came of those that run.
+pub fn list(service: &Service, samples: &[Sample], given: Parameters) -> Made {
     given.finish()?;
+    let throughput = service.throughput(samples);
     let part = |kind: DefinitionKind| {
         let row = |name: &String| {
             let versions = service.queries.versions(kind, name);
+            let mut running = throughput.iter();
+            let running = running.find(|of| of.kind == kind.name() && of.name == *name);
             html! {
                 td { (link(&address(&[folder(kind), name]), name)) }
+                (figures_of(kind, running))
                 (count_cell(versions.len() as u64))
                 td { @if let Some(newest) = versions.first() { (digest(&newest.digest)) } }
                 td.number { @if let Some(newest) = versions.first() { (count(newest.entry)) } }
             }
         };
         let rows: Vec<_> = service.queries.names(kind).iter().map(row).collect();
-        let headings = ["Name", "#Versions", "Newest", "#Recorded at entry"];
+        let figures: &[&str] = match kind {
+            DefinitionKind::Mapping => &["#A second", "#Valid", "#Invalid", "#Rejected"],
+            _ => &["#A second", "#Valid", "#Invalid"],
+        };
+        let versions = ["#Versions", "Newest", "#Recorded at entry"];
+        let headings = [&["Name"], figures, &versions].concat();
         table(kind.name(), &headings, &rows, "The ledger has none.")
     };
+    let uptime_ms = i64::try_from(service.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
+    let started = time_text(service.clock.now_ms().saturating_sub(uptime_ms));
     let body = html! {
         p {
             "A version is recorded in the ledger before the first transaction that uses it, so anyone can "
-            "see later by which text a value came about."
+            "see later by which text a value came about. Counts are of this process, since "
+            (ago(&started, service.clock.now_ms())) "."
         }
         h2 { "Mappings" }
-        (part(DefinitionKind::Mapping))
+        div #mappings data-live { (part(DefinitionKind::Mapping)) }
         h2 { "Contracts" }
-        (part(DefinitionKind::Contract))
+        div #contracts data-live { (part(DefinitionKind::Contract)) }
     };
     let title = "Mappings & contracts".to_owned();
-    Ok(Content { title, section: Some(Section::Definitions), is_live: false, body })
+    Ok(Content { title, section: Some(Section::Definitions), is_live: true, body })
+}
+
+/// What came of one that runs; nothing of one that no longer does.
+fn figures_of(kind: DefinitionKind, running: Option<&ThroughputView>) -> Markup {
+    let Some(of) = running else {
+        let cells = if kind == DefinitionKind::Mapping { 4 } else { 3 };
+        return html! { td.empty colspan=(cells) { "not running" } };
+    };
+    let rate = of.per_second.map_or("–".to_owned(), |rate| format!("{rate:.1}"));
+    html! {
+        td.number { (rate) }
+        (count_cell(of.valid)) (count_cell(of.invalid))
+        @if kind == DefinitionKind::Mapping { (count_cell(of.rejected)) }
+    }
 }
 
 /// Where definitions of a kind stand in addresses.

@@ -55,7 +55,7 @@ pub fn routes() -> Router<App> {
         .route("/alerts", page(alerts::list))
         .route("/deadletters", page(letters::list))
         .route("/deadletters/{topic}/{partition}/{offset}", page_of(letters::one))
-        .route("/definitions", page(definitions::list))
+        .route("/definitions", get(definition_list))
         .route(
             "/mappings/{name}",
             page_of(|service, name: &String, given| {
@@ -103,6 +103,11 @@ fn page_of<T: DeserializeOwned + Send + 'static>(
             Err(problem) => refused(&app.service, &problem),
         }
     })
+}
+
+async fn definition_list(State(app): State<App>, uri: Uri) -> Response {
+    let samples = app.watched.samples().samples;
+    show(app, move |service| definitions::list(service, &samples, Parameters::of(&uri)?)).await
 }
 
 async fn operation_list(State(app): State<App>, caller: Caller, uri: Uri) -> Response {
