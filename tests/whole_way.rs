@@ -58,6 +58,7 @@ fn every_record_has_one_place_in_the_ledger() {
     rebalance(&broker, &mut service, || produce(&mut producer, PARTITIONS, 700..900));
     produce(&mut producer, PARTITIONS, 900..1_000);
     let status = service.until_durable(usize::from(PARTITIONS), 1_000);
+    assert_throughput(&service.get("/api/v1/throughput").unwrap().1, &status);
     let ended = service.end();
 
     assert_sound(&deployment.ledger);
@@ -86,6 +87,24 @@ fn assert_counts(status: &Value) {
     };
     assert_eq!(transactions, count(committed));
     assert!(records["invalid_reasons"]["rejected"].as_u64().unwrap() > 0, "{records}");
+}
+
+/// Mappings and contracts made what there is, and mappings rejected what they said.
+fn assert_throughput(throughput: &Value, status: &Value) {
+    let sum = |kind: &str, field: &str| -> u64 {
+        let of_kind = throughput.as_array().unwrap().iter().filter(|of| of["kind"] == kind);
+        of_kind.map(|of| of[field].as_u64().unwrap()).sum()
+    };
+    let records = &status["records"];
+    for kind in ["mapping", "contract"] {
+        assert_eq!(records["valid"], sum(kind, "valid"), "{kind}: {throughput}");
+        assert_eq!(records["invalid"], sum(kind, "invalid"), "{kind}: {throughput}");
+    }
+    assert_eq!(
+        sum("mapping", "rejected"),
+        0,
+        "these dead letters came to no mapping: {throughput}"
+    );
 }
 
 /// The exported lines are the entries, in order, each transaction once.

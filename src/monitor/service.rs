@@ -135,7 +135,7 @@ pub struct PartitionView {
 }
 
 /// What came of a mapping or contract in this process.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ThroughputView {
     /// `mapping` or `contract`.
     pub kind: &'static str,

@@ -39,6 +39,7 @@ pub fn operations() -> Vec<Operation> {
         status(),
         findings(),
         samples(),
+        throughput(),
         stream(),
         try_record(),
         call(),
@@ -92,6 +93,21 @@ fn samples() -> Operation {
         example: "",
     };
     question(about, nothing, |app: &App, (): (), ()| Ok(app.watched.samples()))
+}
+
+fn throughput() -> Operation {
+    let about = About {
+        id: "listThroughput",
+        tag: Tag::Definitions,
+        path: "/api/v1/throughput",
+        names: &[],
+        summary: "What came of each running mapping and contract since this process started.",
+        more: "",
+        example: "",
+    };
+    question(about, nothing, |app: &App, (): (), ()| {
+        Ok(app.service.throughput(&app.watched.samples().samples))
+    })
 }
 
 fn stream() -> Operation {

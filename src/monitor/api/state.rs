@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
 use crate::monitor::asking::App;
-use crate::monitor::query::QueryError;
+use crate::monitor::query::{AlertFilter, QueryError};
 use crate::monitor::request::{Parameters, alert_cursor};
 use crate::monitor::views::{AssetAnswer, AssetView, ChangeView};
 use crate::monitor::{export, parameter};
@@ -12,7 +12,16 @@ use crate::state::Filter;
 
 /// All of them.
 pub fn operations() -> Vec<Operation> {
-    vec![assets(), asset(), history(), alerts(), recent(), export_state(), export_history()]
+    vec![
+        assets(),
+        asset(),
+        history(),
+        alerts(),
+        alert_history(),
+        recent(),
+        export_state(),
+        export_history(),
+    ]
 }
 
 /// Takes which assets are meant.
@@ -97,6 +106,28 @@ fn alerts() -> Operation {
     };
     question(about, take, |app: &App, (): (), (after, limit)| {
         app.service.queries.alerts(after, limit)
+    })
+}
+
+fn alert_history() -> Operation {
+    let about = About {
+        id: "listAlertHistory",
+        tag: Tag::State,
+        path: "/api/v1/alerts/history",
+        names: &[],
+        summary: "Alerts that were raised and cleared, newest first, and how long each was active.",
+        more: "`limit` counts transactions; each may have raised or cleared several.",
+        example: "limit=2",
+    };
+    let take = |given: &mut Parameters| {
+        let filter = AlertFilter {
+            contract: given.filled(parameter::CONTRACT)?,
+            key: given.filled(parameter::KEY)?,
+        };
+        Ok((filter, given.parsed(parameter::BEFORE_ENTRY)?, given.limit()?))
+    };
+    question(about, take, |app: &App, (): (), (filter, before, limit)| {
+        app.service.queries.alert_history(&filter, before, limit)
     })
 }
 
