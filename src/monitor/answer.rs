@@ -9,7 +9,7 @@ use crate::monitor::json;
 use crate::monitor::query::QueryError;
 
 /// An error in the form of RFC 9457. The detail says what was looked for and what helps.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Problem {
     /// The status in words.
     title: &'static str,

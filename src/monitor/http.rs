@@ -1,8 +1,6 @@
 //! Routes of the endpoint. Each handler reads its parameters, asks [`Queries`](super::Queries) on a
 //! thread that may wait for a disk, and answers with what came back.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
@@ -13,7 +11,7 @@ use axum::routing::{get, post};
 use crate::event::SourcePosition;
 use crate::ledger::DefinitionKind;
 use crate::ledger::tiles::TilePath;
-use crate::monitor::access::{Access, Caller};
+use crate::monitor::access::Caller;
 use crate::monitor::answer::{Problem, changing, immutable, json_text};
 use crate::monitor::asking::{Answer, App, ask, ask_json};
 use crate::monitor::host::Hosts;
@@ -22,12 +20,12 @@ use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters, alert_cursor, letter_cursor};
 use crate::monitor::service::Service;
 use crate::monitor::trial::TrialRequest;
-use crate::monitor::{body, findings, json, metrics, stream, ui};
+use crate::monitor::{access, body, findings, json, metrics, stream, ui};
 use crate::state::Filter;
 
 /// All routes, for requests to these hosts by those who may.
-pub fn routes(app: App, hosts: Hosts, access: Arc<Access>) -> Router {
-    let service = Arc::clone(&app.service);
+pub fn routes(app: App, hosts: Hosts) -> Router {
+    let gate = Gate { hosts, app: app.clone() };
     let api = Router::new()
         .route("/status", get(status))
         .route("/stream", get(stream::stream))
@@ -60,10 +58,7 @@ pub fn routes(app: App, hosts: Hosts, access: Arc<Access>) -> Router {
         .merge(ui::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn(move |request, next| {
-            let gate = Gate { hosts, access: Arc::clone(&access), service: Arc::clone(&service) };
-            guard(gate, request, next)
-        }))
+        .layer(from_fn(move |request, next| guard(gate.clone(), request, next)))
         .with_state(app)
 }
 
@@ -74,16 +69,16 @@ fn definition_routes(path: &str, kind: DefinitionKind) -> Router<App> {
 }
 
 /// What stands in front of every route.
+#[derive(Clone)]
 struct Gate {
     hosts: Hosts,
-    access: Arc<Access>,
-    service: Arc<Service>,
+    app: App,
 }
 
 /// Refuses what no route takes and whoever may not ask, and says on every answer what a browser may
 /// do with it.
 async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
-    let Gate { hosts, access, service } = gate;
+    let Gate { hosts, app: App { service, access, .. } } = gate;
     let mut response = match refusal(hosts, &request) {
         Some(response) => response,
         None => match access.admit(&mut request) {
@@ -103,7 +98,7 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
         );
         return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response());
     }
-    let takes_body = takes_body(request.uri().path());
+    let takes_body = access::takes_body(request.uri().path());
     match *request.method() {
         Method::GET | Method::HEAD => {}
         Method::POST if takes_body => return None,
@@ -122,11 +117,6 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
         // What follows on the connection is the body that nobody will read.
         ([(header::CONNECTION, "close")], problem).into_response()
     })
-}
-
-/// Whether a POST means something there. What it takes, its handler says.
-fn takes_body(path: &str) -> bool {
-    matches!(path, "/try" | "/api/v1/try" | "/api/v1/calls") || path.starts_with("/operations/")
 }
 
 async fn no_route(State(app): State<App>, uri: Uri) -> Response {

@@ -26,9 +26,8 @@ use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::monitor::filter::TransactionFilter;
 use crate::monitor::page::{LetterPlace, gather};
 use crate::monitor::views::{
-    AlertCatalogue, BlockSummary, BlockView, ChangeView,
-    DeadLetterSummary, DeadLetterView, Page, ProofView, StepView, TransactionSummary,
-    TransactionView, record_id,
+    AlertCatalogue, BlockSummary, BlockView, ChangeView, DeadLetterSummary, DeadLetterView, Page,
+    ProofView, StepView, TransactionSummary, TransactionView, record_id,
 };
 use crate::state::history::{self, LetterCursor};
 use crate::state::{StateError, World};
