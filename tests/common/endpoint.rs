@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ledgerline::call::{Arguments, Function, Payload};
-use ledgerline::clock::SystemClock;
+use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::codec::Digest;
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Cause, Headers, Record, Rejection, SourcePartition, SourcePosition};
@@ -16,6 +16,7 @@ use ledgerline::ledger::{
     DeadLetter, Definition, DefinitionKind, Filtered, LedgerReader, LedgerWriter, Progress, Work,
 };
 use ledgerline::mapping::MappingSet;
+use ledgerline::monitor::access::Settings;
 use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, catch_up};
@@ -152,6 +153,12 @@ pub fn definition(kind: DefinitionKind, name: &str, text: &str) -> Definition {
 }
 
 pub fn run() -> Running {
+    let settings = Settings::open(([127, 0, 0, 1], 0).into());
+    run_with(&settings, Arc::new(SystemClock::new()))
+}
+
+/// The same for those whom settings let in, at the time of a clock.
+pub fn run_with(settings: &Settings, clock: Arc<dyn Clock>) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let opening = Opening {
         directory: directory.path().join("ledger"),
@@ -177,7 +184,6 @@ pub fn run() -> Running {
         mappings: Arc::new(mappings),
         contracts: Arc::clone(&contracts),
     };
-    let clock = Arc::new(SystemClock::new());
     let mut ledger = opened.start(&keys, contracts, world.clone(), clock.clone()).unwrap();
     let definitions = vec![
         definition(DefinitionKind::Contract, "cold_chain", CONTRACT),
@@ -204,7 +210,7 @@ pub fn run() -> Running {
         trial,
         clock,
     };
-    let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();
+    let endpoint = monitor::start_with(settings, Arc::new(service)).unwrap();
     Running { endpoint, ledger, obstacles, world, _directory: directory }
 }
 
@@ -242,12 +248,22 @@ impl Reply {
 }
 
 pub fn send(address: SocketAddr, request: &str) -> Reply {
-    let mut stream = TcpStream::connect(address).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    exchange(stream, request)
+}
+
+/// Sends a request over any connection, and reads to its end.
+pub fn exchange(mut stream: impl Read + Write, request: &str) -> Reply {
     stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     // A refused request may end with a reset behind the answer.
     let _ = stream.read_to_end(&mut bytes);
+    parse(&bytes)
+}
+
+/// Reads an answer.
+pub fn parse(bytes: &[u8]) -> Reply {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a whole head");
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let mut lines = head.lines();

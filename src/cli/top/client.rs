@@ -36,6 +36,17 @@ pub enum AwayError {
         #[source]
         error: io::Error,
     },
+    /// No TLS comes about, for the certificate is not believed or none is spoken.
+    #[error(
+        "{url} cannot be spoken to safely; name the authority of its certificate with `--ca`, and the          host as the certificate does"
+    )]
+    Tls {
+        /// Address of the endpoint.
+        url: String,
+        /// What is wrong.
+        #[source]
+        error: io::Error,
+    },
     /// The connection broke, or it is no HTTP.
     #[error("{url} does not answer as an endpoint of Ledgerline does")]
     Http {
@@ -142,7 +153,10 @@ impl Client {
     }
 
     async fn round(&self) -> Result<Answers, AwayError> {
-        let connect = |error| AwayError::Connect { url: self.url.clone(), error };
+        let connect = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidData => AwayError::Tls { url: self.url.clone(), error },
+            _ => AwayError::Connect { url: self.url.clone(), error },
+        };
         let stream = self.server.connect().await.map_err(connect)?;
         let (mut sender, connection) = Builder::new()
             .max_buf_size(MAX_REQUEST_HEAD_BYTES)

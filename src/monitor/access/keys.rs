@@ -171,3 +171,132 @@ fn without_zeros(number: &[u8]) -> &[u8] {
     let start = number.iter().position(|byte| *byte != 0).unwrap_or(number.len());
     &number[start..]
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// The RSA key of RFC 7515, A.2.1.
+    pub const RFC_RSA_N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4q\
+        PCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bS\
+        f63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6\
+        _I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+    /// The claims of RFC 7515, A.2 and A.3.
+    const RFC_CLAIMS: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    /// RFC 7515, A.2.1.
+    const RFC_RS256: &str = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Q\
+        c_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARN\
+        PvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6I\
+        eYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+    /// RFC 7515, A.3.1.
+    const RFC_ES256: &str = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqP\
+        P3-Kg6NU1Q";
+    /// RFC 8037, A.4.
+    const RFC_EDDSA: &str = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvp\
+        Ar_MuM0KAg";
+
+    pub fn rsa(id: &str) -> Value {
+        json!({"kty": "RSA", "kid": id, "n": RFC_RSA_N, "e": "AQAB"})
+    }
+
+    pub fn ec(id: &str) -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "kid": id,
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        })
+    }
+
+    pub fn ed25519(id: &str) -> Value {
+        json!({
+            "kty": "OKP", "crv": "Ed25519", "kid": id,
+            "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+        })
+    }
+
+    pub fn keys(keys: &[Value]) -> Result<Keys, String> {
+        Keys::parse(json!({"keys": keys}).to_string().as_bytes())
+    }
+
+    #[test]
+    fn signatures_of_the_standards_are_good_for_their_key_alone() {
+        let set = keys(&[rsa("rsa"), ec("ec"), ed25519("ed")]).unwrap();
+        let named = ["RS256", "RS384", "PS256", "ES256", "ES384", "EdDSA", "HS256", "none", ""];
+        for (id, name, message, signature) in [
+            ("rsa", "RS256", format!("eyJhbGciOiJSUzI1NiJ9.{RFC_CLAIMS}"), RFC_RS256),
+            ("ec", "ES256", format!("eyJhbGciOiJFUzI1NiJ9.{RFC_CLAIMS}"), RFC_ES256),
+            (
+                "ed",
+                "EdDSA",
+                "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc".to_owned(),
+                RFC_EDDSA,
+            ),
+        ] {
+            let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
+            for other in ["rsa", "ec", "ed"] {
+                let key = set.find(Some(other)).unwrap();
+                for said in named {
+                    let is_good = key.verifies(said, message.as_bytes(), &signature);
+                    assert_eq!(is_good, other == id && said == name, "{id}: {other} {said}");
+                }
+            }
+            let key = set.find(Some(id)).unwrap();
+            assert!(!key.verifies(name, &message.as_bytes()[1..], &signature));
+            assert!(!key.verifies(name, message.as_bytes(), &[]));
+            assert!(!key.verifies(name, message.as_bytes(), &vec![0; signature.len()]));
+        }
+    }
+
+    #[test]
+    fn only_what_may_check_signatures_is_a_key() {
+        let with = |mut key: Value, name: &str, value: Value| {
+            key[name] = value;
+            key
+        };
+        for (key, is_key) in [
+            (rsa("k"), true),
+            (with(rsa("k"), "use", json!("sig")), true),
+            (with(rsa("k"), "use", json!("enc")), false),
+            (with(rsa("k"), "key_ops", json!(["verify"])), true),
+            (with(rsa("k"), "key_ops", json!(["encrypt"])), false),
+            (with(rsa("k"), "n", json!("AQAB")), false),
+            (with(rsa("k"), "n", json!("=".to_owned() + RFC_RSA_N)), false),
+            (with(rsa("k"), "e", Value::Null), false),
+            (with(ec("k"), "crv", json!("P-384")), false),
+            (with(ec("k"), "crv", json!("secp256k1")), false),
+            (with(ec("k"), "x", json!("AQAB")), false),
+            (with(ed25519("k"), "crv", json!("X25519")), false),
+            (json!({"kty": "oct", "kid": "k", "k": RFC_RSA_N}), false),
+            (json!({"kid": "k"}), false),
+            (json!(7), false),
+        ] {
+            assert_eq!(keys(std::slice::from_ref(&key)).is_ok(), is_key, "{key}");
+            assert!(keys(&[key, ec("other")]).is_ok(), "the rest of a set stays good");
+        }
+        let modulus = BASE64_URL_SAFE_NO_PAD.decode(RFC_RSA_N).unwrap();
+        let padded = BASE64_URL_SAFE_NO_PAD.encode([&[0], &modulus[..]].concat());
+        let padded = keys(&[with(rsa("k"), "n", json!(padded))]).unwrap();
+        let only = keys(&[with(rsa("k"), "alg", json!("PS256"))]).unwrap();
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(RFC_RS256).unwrap();
+        let message = format!("eyJhbGciOiJSUzI1NiJ9.{RFC_CLAIMS}");
+        let key = only.find(None).unwrap();
+        assert!(!key.verifies("RS256", message.as_bytes(), &signature), "the set says PS256");
+        let key = padded.find(None).unwrap();
+        assert!(key.verifies("RS256", message.as_bytes(), &signature), "a zero in front");
+        assert!(
+            keys(&vec![ec("k"); MAX_KEYS]).is_ok() && keys(&vec![ec("k"); MAX_KEYS + 1]).is_err()
+        );
+        for text in ["", "[]", "{}", "{\"keys\": {}}", "{\"keys\": []}"] {
+            assert!(Keys::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_names_its_key_where_there_are_several() {
+        let (one, two) = (keys(&[ec("a")]).unwrap(), keys(&[ec("a"), rsa("b")]).unwrap());
+        assert!(one.find(None).is_some() && one.find(Some("a")).is_some());
+        assert!(one.find(Some("b")).is_none() && one.find(Some("")).is_none());
+        assert!(two.find(None).is_none() && two.find(Some("b")).is_some());
+    }
+}

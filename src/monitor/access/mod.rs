@@ -292,6 +292,6 @@ fn keep_tokens(path: &PathBuf) -> Result<Kept<Tokens>, String> {
 /// The token of a request (RFC 6750, 2.1). Other schemes are of a proxy's login.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = text.split_once(' ')?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
