@@ -7,28 +7,36 @@
 mod common;
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use common::endpoint::*;
 use common::{PROGRAM, until};
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
 use ledgerline::monitor::access::{
-    AccessSettings, CertificateMatch, CertificateRule, Role, Settings, TlsSettings, tokens,
+    AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Role, Settings,
+    TlsSettings, tokens,
 };
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair,
 };
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use serde_json::json;
 use tokio_rustls::rustls::crypto;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+};
 
 /// An authority that makes certificates.
 struct Authority {
@@ -286,6 +294,136 @@ fn a_handshake_that_never_ends_holds_nobody_up() {
     let ended = slow[0].read(&mut [0]);
     assert!(ended.is_err() || ended.is_ok_and(|length| length == 0), "it is not waited for");
     assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+/// Answers every question with a key set, over TLS; counts those who went away before they asked.
+fn serve_keys(server: &Identity, body: String) -> (SocketAddr, Arc<AtomicUsize>) {
+    let gone = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&gone);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(server.certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    std::thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream);
+            if stream.read(&mut [0; 4_096]).is_err() {
+                count.fetch_add(1, Ordering::SeqCst);
+                continue;
+            }
+            let length = body.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (address, gone)
+}
+
+#[test]
+fn keys_of_an_identity_provider_come_from_whom_its_authority_vouches_for() {
+    let site = Site::new();
+    let foreign = Authority::new();
+    site.write("foreign.pem", &foreign.certificate.pem());
+    let pair = KeyPair::generate().unwrap();
+    let [x, y] =
+        [1..33, 33..65].map(|part| BASE64_URL_SAFE_NO_PAD.encode(&pair.public_key_raw()[part]));
+    let keys = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "x": x, "y": y}]});
+    let (server, gone) = serve_keys(&site.authority.server(), keys.to_string());
+    let url = format!("https://localhost:{}/keys", server.port());
+    let message = [
+        json!({"alg": "ES256", "kid": "k"}),
+        json!({"iss": "i", "aud": "a", "sub": "ada", "exp": 4_000_000_000_u64, "role": "see"}),
+    ];
+    let message = message.map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let (how, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+    let signer = EcdsaKeyPair::from_pkcs8(how, &pair.serialize_der(), &random).unwrap();
+    let signature = signer.sign(&random, message.as_bytes()).unwrap();
+    let token =
+        format!("Authorization: Bearer {message}.{}\r\n", BASE64_URL_SAFE_NO_PAD.encode(signature));
+    let start = |authorities: &str| {
+        let jwt = JwtSettings {
+            issuer: "i".to_owned(),
+            audience: "a".to_owned(),
+            keys: KeySource::Url(url.clone()),
+            authorities: Some(site.path(authorities)),
+            name_claim: "sub".to_owned(),
+            role_claim: "role".to_owned(),
+            roles: [("see".to_owned(), Role::Viewer)].into(),
+        };
+        let access = AccessSettings { jwt: Some(jwt), ..AccessSettings::default() };
+        let settings = Settings { access, ..Settings::open(([127, 0, 0, 1], 0).into()) };
+        run_with(&settings, Arc::new(SystemClock::new()))
+    };
+    let is_in = |running: &Running| {
+        get_with(running.endpoint.address(), "/api/v1/status", &token).status == 200
+    };
+    let running = start("ca.pem");
+    until("the keys are there", || is_in(&running).then_some(()));
+    assert_eq!(gone.load(Ordering::SeqCst), 0);
+    let running = start("foreign.pem");
+    until("it went away", || (gone.load(Ordering::SeqCst) > 0).then_some(()));
+    assert!(!is_in(&running));
+}
+
+/// The example of the README, with a key set that needs no network.
+#[test]
+fn the_example_of_the_readme_is_good() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let block = readme.split("```yaml\n").find(|block| block.starts_with("monitor:\n")).unwrap();
+    let block = block.split("```").next().unwrap();
+    let line = block.lines().find(|line| line.contains("keys: https://")).unwrap();
+    let site = Site::new();
+    std::fs::create_dir(site.path("tls")).unwrap();
+    for (from, to) in
+        [("cert.pem", "tls/cert.pem"), ("key.pem", "tls/key.pem"), ("ca.pem", "tls/clients.pem")]
+    {
+        std::fs::rename(site.path(from), site.path(to)).unwrap();
+    }
+    let key = json!({
+        "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    });
+    site.write("keys.json", &json!({"keys": [key]}).to_string());
+    site.write("records.jsonl", "");
+    tokens::add(&site.path("tokens.yaml"), ("ada", Role::Operator), 0, None).unwrap();
+    ledgerline::transaction::write_new_key_file(&site.path("ledger.pem")).unwrap();
+    let block = block.replace(line, "      keys: keys.json");
+    let rest = "ledger: { name: example.com/a, directory: ledger, key: ledger.pem }\n\
+        source: { file: { path: records.jsonl } }\nmappings: []\ncontracts: []\n";
+    site.write("ledgerline.yaml", &format!("{rest}{block}"));
+    let checked = ledgerline::config::load(&site.path("ledgerline.yaml"));
+    let settings =
+        checked.config.unwrap_or_else(|| panic!("{:?}", checked.faults)).monitor.unwrap();
+    assert_eq!(settings.access.anonymous, None);
+    assert_eq!(settings.access.jwt.unwrap().role_claim, "realm_access.roles");
+    assert_eq!(settings.access.certificates[0].name, "prometheus");
+    // Without encryption, or without anyone to let in, it is none.
+    let at = block.find("  access:").unwrap();
+    let without_tls: String =
+        block.lines().filter(|line| !line.contains("tls:")).collect::<Vec<_>>().join("\n");
+    for (text, said) in [
+        (&block[..at], "nobody could be let in"),
+        (&without_tls, "nothing encrypts"),
+        ("monitor: { listen: '0.0.0.0:1', behind_proxy: true }\n", ""),
+        ("monitor: { listen: '127.0.0.1:1' }\n", ""),
+    ] {
+        site.write("ledgerline.yaml", &format!("{rest}{text}"));
+        let checked = ledgerline::config::load(&site.path("ledgerline.yaml"));
+        let faults: Vec<_> = checked.faults.iter().map(ToString::to_string).collect();
+        assert_eq!(checked.config.is_some(), said.is_empty(), "{text}: {faults:?}");
+        assert!(faults.join("\n").contains(said), "{faults:?}");
+        if let Some(config) = checked.config {
+            assert_eq!(config.monitor.unwrap().access.anonymous, Some(Role::Viewer));
+        }
+    }
 }
 
 fn top(arguments: &[&str], token: Option<&str>) -> Output {

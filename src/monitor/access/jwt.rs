@@ -10,7 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::limits::{CLOCK_LEEWAY, MAX_TOKEN_BYTES};
+use crate::limits::{CLOCK_LEEWAY, MAX_NAME_BYTES, MAX_TOKEN_BYTES, truncated};
 use crate::monitor::access::caller::{Caller, How, Role};
 use crate::monitor::access::keys::Keys;
 use crate::monitor::access::settings::JwtSettings;
@@ -26,7 +26,7 @@ pub enum JwtError {
     #[error("it is no signed token: {0}")]
     Form(&'static str),
     /// It names a key that is not in the set.
-    #[error("no key of the set is named `{0}`")]
+    #[error("no key of the set is named {0:?}")]
     UnknownKey(String),
     /// It was signed by someone else, or altered, or signed in a way that the key is not for.
     #[error("its signature is not one of the key that it names")]
@@ -131,7 +131,8 @@ fn signed_claims(keys: &Keys, token: &str) -> Result<Map<String, Value>, JwtErro
         return Err(JwtError::Form("it is of a kind that lets nobody in"));
     }
     let key = keys.find(header.kid.as_deref());
-    let key = key.ok_or_else(|| JwtError::UnknownKey(header.kid.clone().unwrap_or_default()))?;
+    let named = || truncated(header.kid.as_deref().unwrap_or_default(), MAX_NAME_BYTES).to_owned();
+    let key = key.ok_or_else(|| JwtError::UnknownKey(named()))?;
     let signature = decoded(signature, "its signature is no base64url")?;
     if !key.verifies(&header.alg, message.as_bytes(), &signature) {
         return Err(JwtError::Signature);

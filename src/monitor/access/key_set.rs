@@ -178,3 +178,110 @@ async fn read(mut body: Incoming) -> Result<Vec<u8>, String> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::access::keys::tests::{ec, ed25519, rsa};
+    use serde_json::{Value, json};
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    /// Answers one question after another, each with its own words; then it has gone.
+    fn serve(answers: Vec<String>) -> (String, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/keys?v=1", listener.local_addr().unwrap());
+        let work = move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = [0; 1_024];
+                let length = stream.read(&mut head).unwrap();
+                assert!(head[..length].starts_with(b"GET /keys?v=1 HTTP/1.1\r\nhost: 127.0.0.1:"));
+                // Who got enough may be gone before the end.
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        };
+        (url, std::thread::spawn(work))
+    }
+
+    fn found(keys: &[Value]) -> String {
+        let body = json!({"keys": keys}).to_string();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// Follows until there is such a key.
+    fn until(runtime: &tokio::runtime::Runtime, set: &KeySet, id: &str) {
+        let seen = async {
+            while set.get().find(Some(id)).is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                () = set.follow() => {}
+                () = seen => {}
+                () = sleep(Duration::from_secs(60)) => panic!("{id} never came"),
+            }
+        });
+    }
+
+    fn paced(url: &str, every: Duration) -> KeySet {
+        let mut remote = Remote::new(url, None).unwrap();
+        remote.pace = Pace { every, pause: Duration::ZERO };
+        KeySet::Remote(remote)
+    }
+
+    #[test]
+    fn the_last_good_set_stays_until_there_is_another() {
+        let too_long = "x".repeat(usize::try_from(MAX_ACCESS_FILE_BYTES).unwrap() + 1);
+        let length = too_long.len();
+        let (url, serving) = serve(vec![
+            found(&[rsa("a"), ec("b")]),
+            "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            "HTTP/1.1 302 Found\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            found(&[]),
+            "nonsense".to_owned(),
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{too_long}"),
+            found(&[ed25519("c")]),
+        ]);
+        let (set, runtime) = (paced(&url, Duration::ZERO), runtime());
+        until(&runtime, &set, "a");
+        assert!(set.get().find(Some("b")).is_some());
+        until(&runtime, &set, "c");
+        assert!(set.get().find(Some("a")).is_none(), "what was taken out is out");
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_makes_it_ask() {
+        let (url, serving) = serve(vec![found(&[ec("old")]), found(&[ec("old"), rsa("new")])]);
+        let (set, runtime) = (paced(&url, Duration::from_secs(3_600)), runtime());
+        until(&runtime, &set, "old");
+        assert!(set.get().find(Some("new")).is_none());
+        set.miss();
+        until(&runtime, &set, "new");
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn only_who_cannot_be_changed_on_the_way_is_asked() {
+        for (url, is_taken) in [
+            ("http://127.0.0.1:1/keys", true),
+            ("http://[::1]:1/keys", true),
+            ("http://localhost/keys", true),
+            ("http://id.example/keys", false),
+            ("http://127.0.0.1.evil.example/keys", false),
+            ("ftp://127.0.0.1/keys", false),
+            ("https:///keys", false),
+            ("/keys", false),
+        ] {
+            let opened = KeySet::open(&KeySource::Url(url.to_owned()), None);
+            assert_eq!(opened.is_ok(), is_taken, "{url}: {opened:?}");
+        }
+    }
+}

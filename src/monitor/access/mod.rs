@@ -31,7 +31,7 @@ pub use settings::{
     TlsSettings,
 };
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -65,16 +65,44 @@ pub struct Access {
 #[error("access to the endpoint cannot be set up: {0}")]
 pub struct AccessError(String);
 
-/// Why a token is not taken, as its sender may know it. What strangers could learn from stays in the
-/// log.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum Refused {
+/// Why a token is not taken.
+struct Refused {
+    /// As its sender may know it.
+    told: Told,
+    /// What strangers could learn from: for the log.
+    reason: String,
+}
+
+/// What the sender of a token that is not taken may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Told {
     #[error("the token is not known here")]
     Unknown,
     #[error("the token has expired")]
     Expired,
     #[error("the token says who you are, but gives no role here")]
     NoRole,
+}
+
+impl From<JwtError> for Refused {
+    fn from(error: JwtError) -> Self {
+        let told = match error {
+            JwtError::Expired => Told::Expired,
+            JwtError::NoRole(_) => Told::NoRole,
+            _ => Told::Unknown,
+        };
+        Self { told, reason: error.to_string() }
+    }
+}
+
+impl From<BadToken> for Refused {
+    fn from(bad: BadToken) -> Self {
+        let told = match bad {
+            BadToken::Unknown => Told::Unknown,
+            BadToken::Expired => Told::Expired,
+        };
+        Self { told, reason: told.to_string() }
+    }
 }
 
 /// Who a request is of, as far as it says.
@@ -89,7 +117,7 @@ impl Access {
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
         let Settings { behind_proxy, tls, access, .. } = settings.clone();
         let tls = tls.as_ref().map(Tls::open).transpose().map_err(AccessError)?;
-        let tokens = access.tokens.as_ref().map(keep_tokens).transpose().map_err(AccessError)?;
+        let tokens = access.tokens.as_deref().map(keep_tokens).transpose().map_err(AccessError)?;
         let key_set = access.jwt.as_ref();
         let key_set = key_set.map(|jwt| KeySet::open(&jwt.keys, jwt.authorities.as_deref()));
         let key_set = key_set.transpose().map_err(AccessError)?;
@@ -184,29 +212,16 @@ impl Access {
         if let (Some(settings), Some(key_set)) = (&self.settings.jwt, &self.key_set)
             && jwt::is_signed(token)
         {
-            return match jwt::check(settings, &key_set.get(), token, now_ms) {
-                Ok(jwt::Accepted { caller, until_ms }) => {
-                    Ok((caller.clone(), Proof::Signed { caller, until_ms }))
-                }
-                Err(error) => {
-                    if let JwtError::UnknownKey(_) = error {
-                        key_set.miss();
-                    }
-                    tracing::info!(%error, "a signed token was refused");
-                    Err(match error {
-                        JwtError::Expired => Refused::Expired,
-                        JwtError::NoRole(_) => Refused::NoRole,
-                        _ => Refused::Unknown,
-                    })
-                }
-            };
+            let accepted = jwt::check(settings, &key_set.get(), token, now_ms);
+            if let Err(JwtError::UnknownKey(_)) = accepted {
+                key_set.miss();
+            }
+            let jwt::Accepted { caller, until_ms } = accepted?;
+            return Ok((caller.clone(), Proof::Signed { caller, until_ms }));
         }
-        let tokens = self.tokens.as_ref().ok_or(Refused::Unknown)?.get();
-        match tokens.find(token, now_ms) {
-            Ok((caller, digest)) => Ok((caller, Proof::Token(digest))),
-            Err(BadToken::Unknown) => Err(Refused::Unknown),
-            Err(BadToken::Expired) => Err(Refused::Expired),
-        }
+        let tokens = self.tokens.as_ref().ok_or(BadToken::Unknown)?.get();
+        let (caller, digest) = tokens.find(token, now_ms)?;
+        Ok((caller, Proof::Token(digest)))
     }
 
     fn check(&self, found: &Found, needed: Role, client: &Client) -> Result<(), Refusal> {
@@ -232,15 +247,14 @@ impl Access {
 
     /// Counts a token that was not taken, and says so.
     fn count(&self, refused: &Refused, client: &Client) -> Refusal {
-        match self.limits.failure(client.address, self.clock.monotonic()) {
-            Ok(()) => {
-                tracing::info!(client = %client.address, reason = %refused, "a token was refused");
-                match refused {
-                    Refused::NoRole => Refusal::new(StatusCode::FORBIDDEN, refused.to_string()),
-                    _ => Refusal::bad_token(refused.to_string()),
-                }
-            }
-            Err(wait) => Refusal::too_many(wait),
+        if let Err(wait) = self.limits.failure(client.address, self.clock.monotonic()) {
+            return Refusal::too_many(wait);
+        }
+        tracing::info!(client = %client.address, reason = refused.reason, "a token was refused");
+        let detail = refused.told.to_string();
+        match refused.told {
+            Told::NoRole => Refusal::new(StatusCode::FORBIDDEN, detail),
+            Told::Unknown | Told::Expired => Refusal::bad_token(detail),
         }
     }
 
@@ -278,11 +292,11 @@ impl Access {
     }
 }
 
-fn keep_tokens(path: &PathBuf) -> Result<Kept<Tokens>, String> {
+fn keep_tokens(path: &Path) -> Result<Kept<Tokens>, String> {
     let fault = |fault: crate::fault::Fault| fault.to_string();
     tokens::read(path).map_err(fault)?;
-    let named = path.clone();
-    Kept::open(vec![path.clone()], move |contents| match contents {
+    let named = path.to_owned();
+    Kept::open(vec![path.to_owned()], move |contents| match contents {
         // A file that was taken away lets nobody in.
         [Some(_)] => tokens::read(&named).map_err(fault),
         _ => Ok(Tokens::default()),
