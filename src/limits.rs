@@ -181,6 +181,40 @@ pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
 /// Longest name of a caller in bytes: subjects of identity providers end at 255 (OpenID Connect
 /// Core, section 2), and a ledger keeps them for good.
 pub const MAX_CALLER_NAME_BYTES: usize = 255;
+/// Most bytes of a file of tokens, certificates or keys.
+pub const MAX_ACCESS_FILE_BYTES: u64 = 256 * 1024;
+/// Most tokens of a file: all are compared at each request.
+pub const MAX_TOKENS: usize = 1_000;
+/// Longest token that is looked at, in bytes. Signed ones with many groups have some thousands.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Browsers that are logged in at a time.
+pub const MAX_SESSIONS: usize = 1_024;
+/// How long a login lasts: a day's work.
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+/// Clients that are counted at a time.
+pub const MAX_LIMITED_CLIENTS: usize = 4_096;
+/// Time in which a client gets one more request: 200 a second. A live page asks once a second.
+pub const REQUEST_EVERY: Duration = Duration::from_millis(5);
+/// Requests that a client has at once, also a whole office behind one address.
+pub const REQUEST_BURST: u32 = 2_000;
+/// Time in which a client gets one more token that is not taken.
+pub const FAILED_LOGIN_EVERY: Duration = Duration::from_secs(6);
+/// Tokens in a row that are not taken before a client is told to wait.
+pub const FAILED_LOGIN_BURST: u32 = 20;
+/// Keys of an identity provider that are looked at.
+pub const MAX_KEYS: usize = 64;
+/// How often files of tokens, certificates and keys are looked at.
+pub const ACCESS_FILES_EVERY: Duration = Duration::from_secs(2);
+/// How often a key set is asked for again.
+pub const KEY_SET_EVERY: Duration = Duration::from_secs(600);
+/// The least time between two questions for a key set, whatever names strangers give for keys.
+pub const KEY_SET_PAUSE: Duration = Duration::from_secs(60);
+/// How long one question for a key set may take.
+pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(10);
+/// How far the clock of an identity provider may be off.
+pub const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Changed fields that a page shows of one write.
 pub const MAX_SHOWN_CHANGES: usize = 200;
 /// Samples for charts that are kept: ten minutes.

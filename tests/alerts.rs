@@ -34,7 +34,8 @@ fn expected() -> Vec<Value> {
         } else if let Some(since) = raised.get(&key).copied().filter(|_| !is_warm) {
             raised.remove(&key);
             let mut event = event("cleared");
-            event["lasted_seconds"] = json!((made.time_ms - since) / 1_000);
+            event["lasted_seconds"] =
+                json!(f64::from(i32::try_from(made.time_ms - since).unwrap()) / 1_000.0);
             events.push(event);
         }
     }
@@ -49,7 +50,7 @@ fn told(items: &[Value]) -> Vec<Value> {
             "key": item["key"], "change": item["change"], "transaction": item["transaction"],
         });
         if let Some(lasted) = item["lasted_seconds"].as_f64() {
-            told["lasted_seconds"] = json!(lasted.round() as u64);
+            told["lasted_seconds"] = json!(lasted);
         }
         told
     };

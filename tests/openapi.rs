@@ -533,7 +533,8 @@ fn an_answer_that_is_known_is_not_sent_again() {
     for path in paths {
         let reply = get(address, path);
         assert!(
-            ["no-cache", "max-age=31536000, immutable"].contains(&&*reply.headers["cache-control"])
+            ["no-cache", "public, max-age=31536000, immutable"]
+                .contains(&&*reply.headers["cache-control"])
         );
         let tag = reply.headers["etag"].clone();
         for condition in [tag.clone(), format!("\"x\", W/{tag}"), "*".to_owned()] {

@@ -140,7 +140,8 @@ impl Running {
         };
         let pipeline = std::thread::spawn(move || pipeline.run());
         let listen = ([127, 0, 0, 1], 0).into();
-        let settings = Settings { anonymous: Some(anonymous), ..Settings::open(listen) };
+        let mut settings = Settings::open(listen);
+        settings.access.anonymous = Some(anonymous);
         let endpoint = monitor::start_with(&settings, Arc::new(service)).unwrap();
         Self { endpoint, reader, stop, pipeline }
     }

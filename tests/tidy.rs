@@ -39,12 +39,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio", &["src/monitor/", "src/cli/run.rs", "src/cli/top.rs", "src/cli/top/client.rs"]),
     ("tracing_subscriber", &["src/cli/output.rs"]),
     // Small libraries that do one job for a few parts.
+    ("ring", &["src/monitor/access/keys.rs"]),
+    ("rustls_native_certs", &["src/monitor/access/tls.rs"]),
+    ("subtle", &["src/monitor/access/"]),
+    ("tokio_rustls", &["src/monitor/access/"]),
     ("base64", &["src/event/", "src/ledger/", "src/monitor/"]),
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
     ("form_urlencoded", &["src/monitor/request.rs"]),
     ("csv", &["src/monitor/export/"]),
-    ("getrandom", &["src/transaction/keys.rs", "src/app/"]),
+    ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/monitor/"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
@@ -75,7 +79,7 @@ const ANYWHERE: &[&str] = &["log", "schemars", "serde", "serde_json", "thiserror
 const POWERS: &[(&str, &[&str])] = &[
     (r"\bSystemTime\b|\bInstant\b", &["src/clock.rs"]),
     (r"\bstd::env::vars?\b|\benv::vars?\b|\bvar_os\b", &["src/config/secret.rs"]),
-    (r"\bgetrandom\b", &["src/transaction/keys.rs", "src/app/"]),
+    (r"\bgetrandom\b", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
 ];
 
 /// The deterministic core: the same input gives the same bytes on every machine.

@@ -128,7 +128,7 @@ fn who_does_not_answer_is_named_with_what_helps() {
         assert!(said.contains(says) && said.contains(&url), "{says}: {said}");
         assert!(output.stdout.is_empty());
     }
-    for url in ["https://127.0.0.1:1", "127.0.0.1:8780", "http://", "file:///etc/passwd"] {
+    for url in ["ftp://127.0.0.1:1", "127.0.0.1:8780", "http://", "file:///etc/passwd"] {
         let output = program(&["top", "--once", "--url", url]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(64), "{url}: {said}");

@@ -2,6 +2,8 @@
 //! and a folder with configuration, mappings and contracts. The service is the ordinary one, by the
 //! ordinary configuration file.
 
+mod folder;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -12,11 +14,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::app::{AppError, offline};
+use crate::app::AppError;
+use crate::app::demo::folder::{config_text, new_token, next_epoch};
 use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::fleet::{Fleet, FleetSize, MACHINES, Message, READINGS, Steady, TELEMETRY};
-use crate::ledger::LedgerReader;
 use crate::ledger::embedded::Shared;
 use crate::source::broker::EmbeddedBroker;
 use crate::source::producer::{GatedProducer, Outgoing, Sent};
@@ -114,6 +116,8 @@ pub struct Stage {
     pub partitions: u16,
     /// The service's configuration file.
     pub config: PathBuf,
+    /// A token with which the pages let someone submit calls by hand.
+    pub token: String,
     /// Stream epoch of the topics: each run brings new topics under the old names.
     pub epoch: u32,
 }
@@ -147,46 +151,10 @@ pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
         crate::transaction::write_new_key_file(&key)?;
     }
     let config = setting.directory.join("ledgerline.yaml");
-    let stage = Stage { embedded, bootstrap, properties, partitions, config, epoch };
+    let token = new_token(&setting.directory.join("tokens.yaml"))?;
+    let stage = Stage { embedded, bootstrap, properties, partitions, config, token, epoch };
     write(&stage.config, &config_text(setting, &stage))?;
     Ok(stage)
-}
-
-fn config_text(setting: &Setting, stage: &Stage) -> String {
-    let group = match &setting.brokers {
-        Brokers::Embedded(_) => "ledgerline-demo",
-        Brokers::Named(named) => &named.group,
-    };
-    let Stage { bootstrap, properties, epoch, .. } = stage;
-    // A text in double quotes means the same in JSON and in YAML.
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let properties: Vec<_> =
-        properties.iter().map(|(name, value)| format!("{name}: {}", quoted(value))).collect();
-    let (brokers, properties) = (quoted(bootstrap), properties.join(", "));
-    let listen = setting.listen.map_or_else(|| "null".to_owned(), |address| address.to_string());
-    let Scene { topics, identity, .. } = setting.scene;
-    let epochs: Vec<_> = topics.iter().map(|topic| format!("{topic}: {epoch}")).collect();
-    let (topics, epochs) = (topics.join(", "), epochs.join(", "));
-    format!(
-        "# Written anew by each demonstration in this folder.\n\
-         ledger:\n  name: ledgerline.example/demo\n  directory: ledger\n  key: ledger.pem\n\
-         source:\n  kafka:\n    brokers: {brokers}\n    group: {group}\n    \
-         topics: [{topics}]\n    epochs: {{ {epochs} }}\n    \
-         properties: {{ {properties} }}\n  identity: {identity}\n\
-         mappings: [mappings]\ncontracts: [contracts]\nmonitor:\n  listen: {listen}\n"
-    )
-}
-
-/// A ledger that was used before has read these topics to some offset, and the new broker begins at
-/// 0 again: that is what stream epochs are for.
-fn next_epoch(directory: &Path) -> Result<u32, AppError> {
-    let ledger = directory.join("ledger");
-    if !ledger.join("log").exists() {
-        return Ok(0);
-    }
-    let reader = offline::open_log(&ledger, &mut |_, _, _| {})?;
-    let newest = reader.progress().into_iter().map(|(partition, _)| partition.epoch + 1).max();
-    Ok(newest.unwrap_or(0))
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), AppError> {

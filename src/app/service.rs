@@ -117,8 +117,8 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         trial: Trial { decoder, mappings, contracts },
         clock: clock.clone(),
     };
-    let endpoint = match config.listen {
-        Some(address) => Some(monitor::start(address, Arc::new(service))?),
+    let endpoint = match &config.monitor {
+        Some(settings) => Some(monitor::start_with(settings, Arc::new(service))?),
         None => None,
     };
     Ok(Opened { pipeline, reader, world, status, assignments, health, endpoint, stop, clock })

@@ -77,7 +77,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     print_faults(&checked.faults);
     let Some(config) = checked.config else { return Ok(ExitStatus::Config) };
     let opened = app::open(config, &mut |_, _, _| {})?;
-    introduce(&opened, &directory)?;
+    introduce(&opened, &directory, &stage.token)?;
     let signals = watch_signals(opened.stop.clone())?;
     let smaller = args.containers.div_ceil(4);
     let size = FleetSize { containers: args.containers, kits: smaller, machines: smaller };
@@ -109,13 +109,14 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     Ok(if report.is_sound() { ExitStatus::Ok } else { ExitStatus::Data })
 }
 
-fn introduce(opened: &Opened, directory: &Path) -> anyhow::Result<()> {
+fn introduce(opened: &Opened, directory: &Path, token: &str) -> anyhow::Result<()> {
     if let Some(endpoint) = &opened.endpoint {
-        let address = endpoint.address();
-        line(format!("page      http://{address}/"))?;
-        line(format!("state     http://{address}/api/v1/state/cold_chain"))?;
-        line(format!("alerts    http://{address}/api/v1/alerts"))?;
-        line(format!("metrics   http://{address}/metrics"))?;
+        let url = endpoint.url();
+        line(format!("page      {url}/"))?;
+        line(format!("state     {url}/api/v1/state/cold_chain"))?;
+        line(format!("alerts    {url}/api/v1/alerts"))?;
+        line(format!("metrics   {url}/metrics"))?;
+        line(format!("operator  {url}/login with {token}"))?;
     }
     line(format!(
         "folder    {} (configuration, mappings, contracts, ledger)",

@@ -6,6 +6,7 @@ use crate::app::AppError;
 use crate::cli::top::AwayError;
 use crate::ledger::LedgerError;
 use crate::monitor::QueryError;
+use crate::monitor::access::tokens::TokenError;
 use crate::pipeline::PipelineError;
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -56,6 +57,9 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     if let Some(error) = error.downcast_ref::<QueryError>() {
         return of_query(error);
     }
+    if let Some(error) = error.downcast_ref::<TokenError>() {
+        return of_token(error);
+    }
     if error.is::<UsageError>() {
         return ExitStatus::Usage;
     }
@@ -63,6 +67,15 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
         return ExitStatus::Unavailable;
     }
     error.downcast_ref::<AppError>().map_or(ExitStatus::Software, of_app)
+}
+
+fn of_token(error: &TokenError) -> ExitStatus {
+    match error {
+        TokenError::Name(_) | TokenError::Time => ExitStatus::Usage,
+        TokenError::Form(_) | TokenError::Full { .. } => ExitStatus::Config,
+        TokenError::NoRandomness(_) => ExitStatus::Software,
+        TokenError::Io { error, .. } => of_io(error),
+    }
 }
 
 fn of_query(error: &QueryError) -> ExitStatus {

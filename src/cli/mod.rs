@@ -8,6 +8,7 @@ mod look;
 mod output;
 mod run;
 mod simulate;
+mod token;
 mod top;
 mod verify;
 
@@ -79,6 +80,8 @@ pub enum Command {
     Export(verify::ExportArgs),
     /// Make a new signing key file (Ed25519, PKCS#8 PEM, mode 0600).
     Keygen(verify::KeygenArgs),
+    /// Make a token for the endpoint: prints it once, keeps its SHA-256 in a file.
+    Token(token::TokenArgs),
     /// Show the state of a contract's assets, or of one.
     State(look::StateArgs),
     /// Show how an asset came to its state, newest change first.
@@ -135,6 +138,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Rebuild(args) => verify::rebuild(&args.ledger),
         Command::Export(args) => verify::export(&args),
         Command::Keygen(args) => verify::keygen(&args),
+        Command::Token(args) => token::token(&args),
         Command::State(args) => look::state(&args),
         Command::History(args) => look::history(&args),
         Command::Tx(args) => look::transaction(&args),

@@ -12,6 +12,7 @@ use crate::cli::check::{print_faults, refused};
 use crate::cli::output::Progress;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_SHUTDOWN_SECONDS;
+use crate::monitor::Endpoint;
 use crate::pipeline::Stop;
 
 /// How often the end of the pipeline is looked for.
@@ -37,8 +38,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
 
 fn announce(opened: &Opened) {
     let head = opened.reader.head();
-    let endpoint =
-        opened.endpoint.as_ref().map(|endpoint| format!("http://{}", endpoint.address()));
+    let endpoint = opened.endpoint.as_ref().map(Endpoint::url);
     tracing::info!(
         ledger = opened.reader.name(),
         directory = %opened.reader.directory().display(),

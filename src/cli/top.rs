@@ -9,6 +9,7 @@ mod view;
 pub use client::AwayError;
 
 use std::io::{IsTerminal, stdin, stdout};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -27,7 +28,9 @@ use crate::cli::top::client::Client;
 use crate::cli::top::draw::{draw, whole_height};
 use crate::cli::top::view::{List, View};
 use crate::clock::{Clock, SystemClock};
+use crate::config::environment;
 use crate::fault::chain;
+use crate::monitor::access::kept;
 use crate::pipeline::Stop;
 
 /// Arguments of `top`.
@@ -36,6 +39,12 @@ pub struct TopArgs {
     /// The endpoint: `monitor.listen` of the service's configuration.
     #[arg(long, default_value = "http://127.0.0.1:8780", value_name = "URL")]
     url: String,
+    /// PEM file of the authorities of an https endpoint; the system's where not given.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// File with a token that says who asks; where not given, the variable LEDGERLINE_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Seconds between two looks.
     #[arg(long, default_value_t = 1, value_name = "SECONDS")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=3_600))]
@@ -53,18 +62,34 @@ const TEXT_WIDTH: u16 = 120;
 /// Lines of a page of a list.
 const PAGE: u16 = 10;
 
+/// Where a token may be that says who asks.
+const TOKEN: &str = "LEDGERLINE_TOKEN";
+
 /// Shows the overview.
 pub fn top(args: &TopArgs) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("no runtime to ask with")?;
-    let client = Client::new(&args.url, runtime)
-        .map_err(|reason| UsageError(format!("`--url {}`: {reason}", safe(&args.url))))?;
+    let usage = |reason| UsageError(format!("`--url {}`: {reason}", safe(&args.url)));
+    let mut client = Client::new(&args.url, args.ca.as_deref(), runtime).map_err(usage)?;
+    if let Some(token) = token(args.token_file.as_deref())? {
+        client = client.with_token(&token).map_err(usage)?;
+    }
     let every = Duration::from_secs(args.every);
     let clock = SystemClock::new();
     match args.once {
         true => print_once(&client, every, &clock),
         false => watch(client, every, &clock),
     }
+}
+
+/// The token of a file, or else of the environment.
+fn token(file: Option<&Path>) -> Result<Option<String>, UsageError> {
+    let Some(file) = file else { return Ok(environment(TOKEN)) };
+    let absent = || "it is not there".to_owned();
+    let bytes = kept::read(file).and_then(|bytes| bytes.ok_or_else(absent));
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+    text.map(Some)
+        .map_err(|reason| UsageError(format!("`--token-file {}`: {reason}", file.display())))
 }
 
 fn print_once(client: &Client, every: Duration, clock: &dyn Clock) -> anyhow::Result<ExitStatus> {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::codec::yaml::Located;
+use crate::config::monitor::MonitorForm;
 use crate::event::IdentityForm;
 use crate::source::{FileForm, KafkaForm};
 
@@ -101,19 +102,4 @@ impl Default for SubmissionForm {
 pub struct DeadLettersForm {
     /// Kafka topic for copies, with the cause in headers.
     pub topic: Option<Located<String>>,
-}
-
-/// The endpoint.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct MonitorForm {
-    /// Address and port; `null` for no endpoint.
-    pub listen: Option<Located<String>>,
-}
-
-impl Default for MonitorForm {
-    fn default() -> Self {
-        let place = crate::fault::Place::START;
-        Self { listen: Some(Located { value: "127.0.0.1:8780".to_owned(), place }) }
-    }
 }

@@ -5,13 +5,14 @@
 
 mod cross_check;
 mod form;
+mod monitor;
 mod secret;
 
 pub use cross_check::cross_check;
-pub use form::{ConfigForm, DeadLettersForm, LedgerForm, MonitorForm, SourceForm, SubmissionForm};
+pub use form::{ConfigForm, DeadLettersForm, LedgerForm, SourceForm, SubmissionForm};
+pub use monitor::{AccessForm, Anonymous, CertificateForm, JwtForm, MonitorForm, TlsForm};
 pub use secret::environment;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::fault::{Fault, Place, Severity};
 use crate::ledger::checkpoint::check_origin;
 use crate::limits::{MAX_MAPPER_THREADS, MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
 use crate::mapping::MappingSet;
+use crate::monitor::access::Settings;
 use crate::pipeline::SubmissionLimits;
 use crate::source::{FileForm, KafkaSettings};
 
@@ -38,8 +40,8 @@ pub struct Config {
     pub submission: SubmissionLimits,
     /// Mapping threads.
     pub mapper_threads: usize,
-    /// Where the endpoint listens; `None` for none.
-    pub listen: Option<SocketAddr>,
+    /// Where the endpoint listens, and who may do what; `None` for none.
+    pub monitor: Option<Settings>,
     /// Records → events.
     pub decoder: Decoder,
     /// Every mapping.
@@ -145,7 +147,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     let ledger = check_ledger(path, &form.ledger, &at, faults);
     let source = check_source(path, form.source, &at, faults);
     let submission = check_submission(path, &form.submission, faults);
-    let listen = check_listen(path, &form.monitor, faults);
+    let monitor = monitor::check_monitor(path, &form.monitor, &at, faults);
     let mapper_threads = check_mapper_threads(path, form.mapper_threads.as_ref(), faults);
     let dead_letter_topic = check_dead_letters(path, &form.dead_letters, source.as_ref(), faults);
     Some(Config {
@@ -154,7 +156,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
         dead_letter_topic,
         submission,
         mapper_threads,
-        listen,
+        monitor,
         decoder: decoder?,
         mappings,
         contracts,
@@ -317,19 +319,6 @@ fn check_submission(
         max_bytes: form.max_bytes,
         max_wait: Duration::from_millis(form.max_wait_ms),
         sign_each: form.sign_each,
-    }
-}
-
-fn check_listen(path: &Path, form: &MonitorForm, faults: &mut Vec<Fault>) -> Option<SocketAddr> {
-    let listen = form.listen.as_ref()?;
-    match listen.value.parse::<SocketAddr>() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            let message = format!("`{}` is no address to listen on", listen.value);
-            let help = "an IP address and a port, such as 127.0.0.1:8780";
-            faults.push(Fault::error(path, listen.place, message).help(help));
-            None
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::monitor::query::QueryError;
 use crate::monitor::{conditional, json};
 
 /// An error in the form of RFC 9457. The detail says what was looked for and what helps.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Problem {
     /// The status in words.
     title: &'static str,
@@ -96,7 +96,7 @@ pub fn live(kind: &'static str, text: String) -> Response {
 
 /// Bytes that never change: tiles. What was asked for with credentials stays with who asked.
 pub fn immutable(bytes: Vec<u8>) -> Response {
-    tagged(("application/octet-stream", "max-age=31536000, immutable"), bytes.into())
+    tagged(("application/octet-stream", "public, max-age=31536000, immutable"), bytes.into())
 }
 
 /// Bytes with their media type, how they may be kept, and their entity tag.

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::limits::{
     MAX_BODIES, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT,
 };
+use crate::monitor::access::Access;
 use crate::monitor::answer::{Problem, json_text};
 use crate::monitor::json;
 use crate::monitor::query::QueryError;
@@ -24,6 +25,8 @@ pub struct App {
     pub service: Arc<Service>,
     /// What is looked at all the time.
     pub watched: Watched,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// One for each question that is being worked on, also when its asker has gone.
     places: Arc<Semaphore>,
     /// One for each body that is being read.
@@ -41,11 +44,11 @@ pub type Answer = Result<Response, Problem>;
 
 impl App {
     /// For a service that is watched.
-    pub fn new(service: Arc<Service>, watched: Watched) -> Self {
+    pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>) -> Self {
         let semaphore = |places| Arc::new(Semaphore::new(places));
         let [places, bodies, streams, stream_reads, exports] =
             [MAX_REQUESTS, MAX_BODIES, MAX_STREAMS, MAX_STREAM_READS, MAX_EXPORTS].map(semaphore);
-        Self { service, watched, places, bodies, streams, stream_reads, exports }
+        Self { service, watched, access, places, bodies, streams, stream_reads, exports }
     }
 }
 

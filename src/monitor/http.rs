@@ -1,8 +1,6 @@
 //! Everything that is served, and what holds for every request: who may ask whom, what a browser may
 //! do with an answer, and when there is nothing new to answer.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
@@ -11,41 +9,36 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::ledger::tiles::TilePath;
-use crate::monitor::access::Access;
 use crate::monitor::answer::{Problem, immutable};
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::conditional::Condition;
 use crate::monitor::host::Hosts;
 use crate::monitor::query::QueryError;
-use crate::monitor::service::Service;
-use crate::monitor::{api, ui};
+use crate::monitor::{access, api, ui};
 
 /// All routes, for requests to these hosts by those who may.
-pub fn routes(app: App, hosts: Hosts, access: Arc<Access>) -> Router {
-    let service = Arc::clone(&app.service);
+pub fn routes(app: App, hosts: Hosts) -> Router {
+    let gate = Gate { hosts, app: app.clone() };
     api::routes()
         .route("/tile/{*path}", get(tile))
         .merge(ui::routes())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn(move |request, next| {
-            let gate = Gate { hosts, access: Arc::clone(&access), service: Arc::clone(&service) };
-            guard(gate, request, next)
-        }))
+        .layer(from_fn(move |request, next| guard(gate.clone(), request, next)))
         .with_state(app)
 }
 
 /// What stands in front of every route.
+#[derive(Clone)]
 struct Gate {
     hosts: Hosts,
-    access: Arc<Access>,
-    service: Arc<Service>,
+    app: App,
 }
 
 /// Refuses what no route takes and whoever may not ask, and says on every answer what a browser may
 /// do with it.
 async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
-    let Gate { hosts, access, service } = gate;
+    let Gate { hosts, app: App { service, access, .. } } = gate;
     let mut response = match refusal(hosts, &request) {
         Some(response) => response,
         None => match access.admit(&mut request) {
@@ -68,7 +61,7 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
         );
         return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response());
     }
-    let takes_body = takes_body(request.uri().path());
+    let takes_body = access::takes_body(request.uri().path());
     match *request.method() {
         Method::GET | Method::HEAD => {}
         Method::POST if takes_body => return None,
@@ -87,11 +80,6 @@ fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
         // What follows on the connection is the body that nobody will read.
         ([(header::CONNECTION, "close")], problem).into_response()
     })
-}
-
-/// Whether a POST means something there. What it takes, its handler says.
-fn takes_body(path: &str) -> bool {
-    matches!(path, "/try" | "/api/v1/try" | "/api/v1/calls") || path.starts_with("/operations/")
 }
 
 async fn no_route(State(app): State<App>, uri: Uri) -> Response {

@@ -53,8 +53,10 @@ pub fn start(address: SocketAddr, service: Arc<Service>) -> Result<Endpoint, End
 /// Starts the endpoint of a service.
 pub fn start_with(settings: &Settings, service: Arc<Service>) -> Result<Endpoint, EndpointError> {
     let (watcher, watched) = Watcher::new(Arc::clone(&service));
-    let access = Arc::new(Access::new(settings));
-    let app = App::new(service, watched);
-    let routes = http::routes(app, Hosts::new(settings.listen.ip()), access);
-    Endpoint::start(settings.listen, routes, watcher.run())
+    let access = Arc::new(Access::new(settings, Arc::clone(&service.clock))?);
+    let app = App::new(service, watched, Arc::clone(&access));
+    let routes = http::routes(app, Hosts::new(settings.listen.ip()));
+    let following = Arc::clone(&access).follow();
+    let beside = async { _ = tokio::join!(watcher.run(), following) };
+    Endpoint::start(settings.listen, routes, access, beside)
 }

@@ -3,7 +3,7 @@
 //! The endpoint runs on threads of its own and reads only what is durable, so a slow client holds up
 //! neither ingestion nor another client.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,15 +15,17 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::limits::{
-    CONNECTION_LIFETIME, ENDPOINT_STOP, MAX_CONNECTIONS, MAX_REQUEST_HEAD_BYTES,
+    CONNECTION_LIFETIME, ENDPOINT_STOP, HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_REQUEST_HEAD_BYTES,
     MAX_REQUEST_HEADERS, REQUEST_HEAD_TIMEOUT,
 };
-use crate::monitor::access::Peer;
+use crate::monitor::access::tls::Tls;
+use crate::monitor::access::{Access, AccessError, Peer};
 
 /// How long accepting pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -44,6 +46,9 @@ pub enum EndpointError {
         #[source]
         error: std::io::Error,
     },
+    /// Nobody could be let in as the configuration says.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// No thread for it.
     #[error("the endpoint cannot start its threads")]
     Threads(#[source] std::io::Error),
@@ -53,16 +58,18 @@ pub enum EndpointError {
 #[derive(Debug)]
 pub struct Endpoint {
     address: SocketAddr,
+    is_secure: bool,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Endpoint {
-    /// Listens on an address (port 0 chooses a free one) and answers with these routes. What goes on
-    /// beside them ends when a stop is asked for.
+    /// Listens on an address (port 0 chooses a free one), over TLS where access says so, and answers
+    /// with these routes. What goes on beside them ends when a stop is asked for.
     pub fn start(
         address: SocketAddr,
         routes: Router,
+        access: Arc<Access>,
         beside: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, EndpointError> {
         let bind = |error| EndpointError::Bind { address, error };
@@ -83,18 +90,26 @@ impl Endpoint {
                 _ = beside_stopped.wait_for(|stopped| *stopped) => {}
             }
         });
+        let is_secure = access.tls().is_some();
         let serve = move || {
-            runtime.block_on(accept(listener, routes, stopped));
+            runtime.block_on(accept(listener, Answering { routes, access, stopped }));
             runtime.shutdown_timeout(ENDPOINT_STOP);
         };
         let thread = std::thread::Builder::new().name("endpoint".to_owned()).spawn(serve);
-        Ok(Self { address, stop, thread: Some(thread.map_err(EndpointError::Threads)?) })
+        Ok(Self { address, is_secure, stop, thread: Some(thread.map_err(EndpointError::Threads)?) })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same as programs and browsers name it, such as `https://127.0.0.1:8780`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
     }
 
     /// Stops listening, lets answers on their way finish within [`ENDPOINT_STOP`], and returns.
@@ -113,14 +128,22 @@ impl Drop for Endpoint {
     }
 }
 
-async fn accept(listener: TcpListener, routes: Router, stopped: watch::Receiver<bool>) {
-    let mut stop = stopped.clone();
+/// What answers on every connection.
+#[derive(Clone)]
+struct Answering {
+    routes: Router,
+    access: Arc<Access>,
+    stopped: watch::Receiver<bool>,
+}
+
+async fn accept(listener: TcpListener, answering: Answering) {
+    let mut stop = answering.stopped.clone();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.ok()?;
             match listener.accept().await {
-                Ok((stream, address)) => Some((stream, Peer { address: address.ip() }, place)),
+                Ok((stream, address)) => Some((stream, address.ip(), place)),
                 Err(error) => {
                     tracing::warn!(%error, "no connection can be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -129,8 +152,8 @@ async fn accept(listener: TcpListener, routes: Router, stopped: watch::Receiver<
             }
         };
         tokio::select! {
-            next = next => if let Some((stream, peer, place)) = next {
-                tokio::spawn(serve((stream, peer), routes.clone(), stopped.clone(), place));
+            next = next => if let Some((stream, address, place)) = next {
+                tokio::spawn(welcome(stream, address, answering.clone(), place));
             },
             _ = stop.wait_for(|stopped| *stopped) => break,
         }
@@ -141,13 +164,40 @@ async fn accept(listener: TcpListener, routes: Router, stopped: watch::Receiver<
     let _ = timeout(ENDPOINT_STOP, places.acquire_many(all)).await;
 }
 
-/// Serves one connection until it ends, grows too old or the endpoint stops.
-async fn serve(
-    (stream, peer): (TcpStream, Peer),
-    routes: Router,
-    mut stopped: watch::Receiver<bool>,
+/// Begins a connection, with TLS where that is spoken here.
+async fn welcome(
+    stream: TcpStream,
+    address: IpAddr,
+    answering: Answering,
     _place: OwnedSemaphorePermit,
 ) {
+    let Some(acceptor) = answering.access.tls().map(Tls::acceptor) else {
+        let peer = Peer { address, is_secure: false, certified: None };
+        return serve(stream, peer, answering).await;
+    };
+    let mut stop = answering.stopped.clone();
+    let shaken = tokio::select! {
+        shaken = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
+        _ = stop.wait_for(|stopped| *stopped) => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let certified = shown.and_then(|shown| answering.access.certified(shown));
+            serve(stream, Peer { address, is_secure: true, certified }, answering).await;
+        }
+        // Who speaks no TLS, or shows no certificate that is wanted, is told by the handshake.
+        Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS"),
+        Err(_) => tracing::debug!(%address, "no TLS in time"),
+    }
+}
+
+/// Serves one connection until it ends, grows too old or the endpoint stops.
+async fn serve<S>(stream: S, peer: Peer, answering: Answering)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Answering { routes, mut stopped, .. } = answering;
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());

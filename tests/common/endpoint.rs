@@ -79,9 +79,16 @@ fields:
 ";
 
 /// A clock whose date is set, so that a ledger is the same on every run.
-struct Calendar {
+pub struct Calendar {
     now_ms: AtomicI64,
     machine: SystemClock,
+}
+
+impl Default for Calendar {
+    /// Behind all events.
+    fn default() -> Self {
+        Self { now_ms: AtomicI64::new(1_700_001_000_000), machine: SystemClock::new() }
+    }
 }
 
 impl Clock for Calendar {
@@ -177,6 +184,18 @@ pub fn run() -> Running {
 
 /// An endpoint where anyone may do what a role may.
 pub fn run_for(role: Role) -> Running {
+    let mut settings = Settings::open(([127, 0, 0, 1], 0).into());
+    settings.access.anonymous = Some(role);
+    let calendar = Arc::new(Calendar::default());
+    start(&settings, calendar.clone(), calendar)
+}
+
+/// An endpoint for those whom settings let in, at the time of a clock.
+pub fn run_with(settings: &Settings, clock: Arc<dyn Clock>) -> Running {
+    start(settings, clock, Arc::default())
+}
+
+fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let opening = Opening {
         directory: directory.path().join("ledger"),
@@ -202,10 +221,7 @@ pub fn run_for(role: Role) -> Running {
         mappings: Arc::new(mappings),
         contracts: Arc::clone(&contracts),
     };
-    // Behind all events.
-    let now_ms = AtomicI64::new(1_700_001_000_000);
-    let calendar = Arc::new(Calendar { now_ms, machine: SystemClock::new() });
-    let mut ledger = opened.start(&keys, contracts, world.clone(), calendar.clone()).unwrap();
+    let mut ledger = opened.start(&keys, contracts, world.clone(), clock.clone()).unwrap();
     let definitions = vec![
         definition(DefinitionKind::Contract, "cold_chain", CONTRACT),
         definition(DefinitionKind::Mapping, "reefers", MAPPING),
@@ -225,15 +241,14 @@ pub fn run_for(role: Role) -> Running {
     let service = Service {
         queries,
         status: Arc::new(Status::default()),
-        calls: Arc::new(Calls::new(assignments.clone(), calendar.clone())),
+        calls: Arc::new(Calls::new(assignments.clone(), clock.clone())),
         assignments,
         obstacles: Box::new(move || reasons.lock().unwrap().clone()),
         copies: None,
         trial,
-        clock: calendar.clone(),
+        clock,
     };
-    let settings = Settings { anonymous: Some(role), ..Settings::open(([127, 0, 0, 1], 0).into()) };
-    let endpoint = monitor::start_with(&settings, Arc::new(service)).unwrap();
+    let endpoint = monitor::start_with(settings, Arc::new(service)).unwrap();
     Running { endpoint, ledger, obstacles, world, calendar, _directory: directory }
 }
 
@@ -325,8 +340,21 @@ pub fn send(address: SocketAddr, request: &str) -> Reply {
 
 /// The same, reading a stream of events until there is enough of it.
 pub fn send_until(address: SocketAddr, request: &str, enough: impl Fn(&str) -> bool) -> Reply {
-    let mut stream = TcpStream::connect(address).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    exchange_until(stream, request, enough)
+}
+
+/// Sends a request over any connection, and reads to its end.
+pub fn exchange(stream: impl Read + Write, request: &str) -> Reply {
+    exchange_until(stream, request, |_| false)
+}
+
+fn exchange_until(
+    mut stream: impl Read + Write,
+    request: &str,
+    enough: impl Fn(&str) -> bool,
+) -> Reply {
     stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     let mut piece = [0; 16 * 1024];

@@ -2,16 +2,16 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::path::Path;
 use std::pin::Pin;
 
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::{ACCEPT, HOST};
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
@@ -19,6 +19,7 @@ use crate::cli::top::answers::{Answers, Page, SafeText};
 use crate::limits::{
     ANSWER_TIMEOUT, MAX_ANSWER_BYTES, MAX_REQUEST_HEAD_BYTES, MAX_REQUEST_HEADERS,
 };
+use crate::monitor::access::outgoing::Server;
 
 /// Why there is no overview.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,17 @@ pub enum AwayError {
         /// Address of the endpoint.
         url: String,
         /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// No TLS comes about, for the certificate is not believed or none is spoken.
+    #[error(
+        "{url} cannot be spoken to safely; name the authority of its certificate with `--ca`, and the          host as the certificate does"
+    )]
+    Tls {
+        /// Address of the endpoint.
+        url: String,
+        /// What is wrong.
         #[source]
         error: io::Error,
     },
@@ -79,12 +91,15 @@ pub enum AwayError {
 
 /// An endpoint that can be asked.
 pub struct Client {
+    server: Server,
     /// Host and port.
     authority: String,
     /// The address without a slash at its end.
     url: String,
     /// Path in front of every other, without a slash at its end.
     path: String,
+    /// What says who asks, as a header.
+    token: Option<HeaderValue>,
     runtime: Runtime,
 }
 
@@ -95,21 +110,30 @@ struct Problem {
 }
 
 impl Client {
-    /// For an address such as `http://127.0.0.1:8780`; why that is none in words.
-    pub fn new(url: &str, runtime: Runtime) -> Result<Self, String> {
-        let help = "the form is http://HOST:PORT";
+    /// For an address such as `http://127.0.0.1:8780`, whose certificate leads to an authority of the
+    /// file where one is named; why that is none in words.
+    pub fn new(url: &str, authorities: Option<&Path>, runtime: Runtime) -> Result<Self, String> {
+        let help = "the form is http://HOST:PORT or https://HOST:PORT";
         let uri: Uri = url.parse().map_err(|error| format!("{error}; {help}"))?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => {
-                return Err("only http is asked; let a proxy on this machine speak TLS".to_owned());
-            }
-            _ => return Err(help.to_owned()),
-        }
-        let host = uri.host().filter(|host| !host.is_empty()).ok_or(help)?;
-        let authority = format!("{host}:{}", uri.port_u16().unwrap_or(80));
+        let server = Server::new(&uri, authorities).map_err(|error| format!("{error}; {help}"))?;
+        let host = uri.host().unwrap_or_default();
+        let (scheme, port) = if server.is_secure() { ("https", 443) } else { ("http", 80) };
+        let authority = format!("{host}:{}", uri.port_u16().unwrap_or(port));
         let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { url: format!("http://{authority}{path}"), authority, path, runtime })
+        let url = format!("{scheme}://{authority}{path}");
+        Ok(Self { server, authority, url, path, token: None, runtime })
+    }
+
+    /// Says with a token who asks; why it is none in words. It never goes over a network in the clear.
+    pub fn with_token(mut self, token: &str) -> Result<Self, String> {
+        if !self.server.is_secure() && !self.server.is_here() {
+            return Err("a token is sent by https only, or on this machine".to_owned());
+        }
+        let header = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
+        let mut header = header.map_err(|_| "the token has letters that none has".to_owned())?;
+        header.set_sensitive(true);
+        self.token = Some(header);
+        Ok(self)
     }
 
     /// The endpoint's address.
@@ -129,8 +153,11 @@ impl Client {
     }
 
     async fn round(&self) -> Result<Answers, AwayError> {
-        let connect = |error| AwayError::Connect { url: self.url.clone(), error };
-        let stream = TcpStream::connect(&self.authority).await.map_err(connect)?;
+        let connect = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidData => AwayError::Tls { url: self.url.clone(), error },
+            _ => AwayError::Connect { url: self.url.clone(), error },
+        };
+        let stream = self.server.connect().await.map_err(connect)?;
         let (mut sender, connection) = Builder::new()
             .max_buf_size(MAX_REQUEST_HEAD_BYTES)
             .max_headers(MAX_REQUEST_HEADERS)
@@ -163,6 +190,7 @@ impl Client {
         let headers = request.headers_mut();
         headers.extend(self.authority.parse().map(|host| (HOST, host)));
         headers.extend("application/json".parse().map(|kind| (ACCEPT, kind)));
+        headers.extend(self.token.clone().map(|token| (AUTHORIZATION, token)));
         let answer = sender.send_request(request).await.map_err(|error| self.broken(error))?;
         let status = answer.status();
         let bytes = match read(answer.into_body()).await {

@@ -1,10 +1,11 @@
 //! Who asks, and what they may do.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use schemars::JsonSchema;
@@ -149,6 +150,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
         caller.ok_or_else(|| {
             Problem::new(StatusCode::UNAUTHORIZED, "nobody was asked for here, and one is needed")
         })
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned())
     }
 }
 

@@ -19,10 +19,22 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY),
 ];
 
-/// Adds what every answer says.
-pub fn protect(headers: &mut HeaderMap) {
+/// For a year, TLS only (RFC 6797).
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
+/// Adds what every answer says. Where not everyone may see it, nothing between here and the browser
+/// may keep it.
+pub fn protect(headers: &mut HeaderMap, is_tls: bool, is_for_all: bool) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if is_tls {
+        let strict = HeaderValue::from_static(STRICT_TRANSPORT_SECURITY);
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, strict);
+    }
+    let keep = headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if !is_for_all && let Ok(text) = keep.to_str() {
+        let private = HeaderValue::from_str(&text.replace("public", "private"));
+        *keep = private.unwrap_or(HeaderValue::from_static("no-store"));
+    }
 }

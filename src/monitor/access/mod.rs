@@ -1,126 +1,311 @@
 //! Who may see and do what. One layer asks it for every request, before any route is looked at: it
-//! finds out who asks ([`Caller`]), what the request needs ([`rules`]), and lets it pass or not.
+//! finds out who asks ([`Caller`]), what the request needs (`rules`), and lets it pass or not.
 //!
 //! It must never let pass what it does not know, say more to a stranger than that it is one, keep or
 //! print a secret, or wait for a network or a disk while a request waits.
 
 mod caller;
+mod client;
 mod headers;
+mod jwt;
+pub mod kept;
+mod key_set;
+mod keys;
+mod limit;
 mod origin;
+pub mod outgoing;
+mod refusal;
 mod rules;
+mod sessions;
+mod settings;
+pub mod tls;
+pub mod tokens;
 
 pub use caller::{Caller, How, NoRole, Role, is_name};
-pub use rules::needed;
+pub use client::{Client, Peer};
+pub use key_set::KeySet;
+pub use refusal::Refusal;
+pub use rules::{needed, takes_body};
+pub use settings::{
+    AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Settings,
+    TlsSettings,
+};
 
-use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use tokio::time::sleep;
 
-use crate::monitor::answer::Problem;
-
-/// How the endpoint is reached, and by whom.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// What someone may do who says nothing about who it is; `None` for nothing.
-    pub anonymous: Option<Role>,
-}
-
-impl Settings {
-    /// Without a token, everyone who reaches this address may look.
-    #[must_use]
-    pub fn open(listen: SocketAddr) -> Self {
-        Self { listen, anonymous: Some(Role::Viewer) }
-    }
-}
-
-/// The other end of a connection. Every request carries it.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its address.
-    pub address: IpAddr,
-}
+use crate::clock::Clock;
+use crate::limits::ACCESS_FILES_EVERY;
+use crate::monitor::access::jwt::JwtError;
+use crate::monitor::access::kept::Kept;
+use crate::monitor::access::limit::Limits;
+use crate::monitor::access::sessions::{Proof, Sessions};
+use crate::monitor::access::tls::Tls;
+use crate::monitor::access::tokens::{BadToken, Tokens};
 
 /// Decides on every request.
 pub struct Access {
-    anonymous: Option<Role>,
+    settings: AccessSettings,
+    behind_proxy: bool,
+    tls: Option<Tls>,
+    tokens: Option<Kept<Tokens>>,
+    key_set: Option<KeySet>,
+    sessions: Sessions,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
 }
 
-/// Why a request does not pass.
-#[derive(Debug)]
-pub struct Refusal {
-    problem: Problem,
-    /// Whether who it is would change it.
-    asks_who: bool,
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("access to the endpoint cannot be set up: {0}")]
+pub struct AccessError(String);
+
+/// Why a token is not taken.
+struct Refused {
+    /// As its sender may know it.
+    told: Told,
+    /// What strangers could learn from: for the log.
+    reason: String,
 }
 
-impl Refusal {
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { problem: Problem::new(status, detail), asks_who: false }
-    }
+/// What the sender of a token that is not taken may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Told {
+    #[error("the token is not known here")]
+    Unknown,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token says who you are, but gives no role here")]
+    NoRole,
+}
 
-    /// The answer: a problem for programs, a page for people.
-    pub fn answer(self, request: &Request, page: impl FnOnce(&Problem) -> Response) -> Response {
-        let path = request.uri().path();
-        let is_page = rules::is_page(path);
-        if self.asks_who && is_page && request.method().is_safe() {
-            return Redirect::to("/login").into_response();
-        }
-        let mut response = match is_page {
-            true => page(&self.problem),
-            false => self.problem.into_response(),
+impl From<JwtError> for Refused {
+    fn from(error: JwtError) -> Self {
+        let told = match error {
+            JwtError::Expired => Told::Expired,
+            JwtError::NoRole(_) => Told::NoRole,
+            _ => Told::Unknown,
         };
-        if self.asks_who {
-            let challenge = HeaderValue::from_static("Bearer realm=\"ledgerline\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        response
+        Self { told, reason: error.to_string() }
     }
+}
+
+impl From<BadToken> for Refused {
+    fn from(bad: BadToken) -> Self {
+        let told = match bad {
+            BadToken::Unknown => Told::Unknown,
+            BadToken::Expired => Told::Expired,
+        };
+        Self { told, reason: told.to_string() }
+    }
+}
+
+/// Who a request is of, as far as it says.
+enum Found {
+    Someone(Caller),
+    Nobody,
+    Unknown(Refused),
 }
 
 impl Access {
-    /// As settings say.
+    /// As settings say; reads the files that they name.
+    pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
+        let Settings { behind_proxy, tls, access, .. } = settings.clone();
+        let tls = tls.as_ref().map(Tls::open).transpose().map_err(AccessError)?;
+        let tokens = access.tokens.as_deref().map(keep_tokens).transpose().map_err(AccessError)?;
+        let key_set = access.jwt.as_ref();
+        let key_set = key_set.map(|jwt| KeySet::open(&jwt.keys, jwt.authorities.as_deref()));
+        let key_set = key_set.transpose().map_err(AccessError)?;
+        let (sessions, limits) = Default::default();
+        Ok(Self { settings: access, behind_proxy, tls, tokens, key_set, sessions, limits, clock })
+    }
+
+    /// TLS, where it is spoken here.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
-        Self { anonymous: settings.anonymous }
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// Whose a client certificate is.
+    #[must_use]
+    pub fn certified(&self, der: &[u8]) -> Option<Caller> {
+        tls::caller(&self.settings.certificates, der)
+    }
+
+    /// Whether someone can log in with a token.
+    #[must_use]
+    pub fn takes_tokens(&self) -> bool {
+        self.tokens.is_some() || self.key_set.is_some()
+    }
+
+    /// Follows the files and the key set until it is dropped.
+    pub async fn follow(self: Arc<Self>) {
+        let files = async {
+            loop {
+                sleep(ACCESS_FILES_EVERY).await;
+                let access = Arc::clone(&self);
+                // A panic there was reported by its thread; the next look is a new one.
+                let _ = tokio::task::spawn_blocking(move || access.look()).await;
+            }
+        };
+        let keys = async {
+            if let Some(key_set) = &self.key_set {
+                key_set.follow().await;
+            }
+        };
+        tokio::join!(files, keys);
+    }
+
+    fn look(&self) {
+        self.tls.iter().for_each(Tls::look);
+        self.tokens.iter().for_each(Kept::look);
+        self.key_set.iter().for_each(KeySet::look);
     }
 
     /// Lets a request pass with its [`Caller`], or says why not.
     pub fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
+        let client = self.client(request);
+        self.limits.request(client.address, self.clock.monotonic()).map_err(Refusal::too_many)?;
         if !request.method().is_safe() && origin::is_foreign(request.headers()) {
-            let detail = "this request comes from a page of another site";
+            let detail = "this request comes from a page of another site, and is refused";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         }
-        let caller = self.anonymous.map(Caller::anonymous);
+        let found = self.find(request, &client);
         if let Some(needed) = rules::needed(request.method(), request.uri().path()) {
-            self.check(caller.as_ref(), needed)?;
+            self.check(&found, needed, &client)?;
         }
-        if let Some(caller) = caller {
+        if let Found::Someone(caller) = found {
             request.extensions_mut().insert(caller);
         }
         Ok(())
     }
 
-    fn check(&self, caller: Option<&Caller>, needed: Role) -> Result<(), Refusal> {
-        match caller {
-            Some(caller) if caller.may(needed) => Ok(()),
-            Some(caller) => {
-                let (name, role) = (caller.name(), caller.role());
-                let detail = format!("this needs the role {needed}, and {name} has {role}");
-                Err(Refusal::new(StatusCode::FORBIDDEN, detail))
-            }
-            None => {
-                let detail = format!("this needs the role {needed}: say who you are with a token");
-                Err(Refusal { asks_who: true, ..Refusal::new(StatusCode::UNAUTHORIZED, detail) })
-            }
+    /// Who asks: by token, login, certificate, in this order.
+    fn find(&self, request: &Request, client: &Client) -> Found {
+        if let Some(token) = bearer(request.headers()) {
+            return match self.prove(token) {
+                Ok((caller, _)) => Found::Someone(caller),
+                Err(refused) => Found::Unknown(refused),
+            };
+        }
+        let known = self.logged_in(request.headers(), client).or_else(|| client.certified.clone());
+        let anyone = || self.settings.anonymous.map(Caller::anonymous);
+        known.or_else(anyone).map_or(Found::Nobody, Found::Someone)
+    }
+
+    fn logged_in(&self, headers: &HeaderMap, client: &Client) -> Option<Caller> {
+        let now_ms = self.clock.now_ms();
+        match self.sessions.find(client.cookie(headers)?, now_ms)? {
+            Proof::Token(digest) => self.tokens.as_ref()?.get().of_digest(&digest, now_ms),
+            Proof::Signed { caller, .. } => Some(caller),
         }
     }
 
-    /// Says on an answer what a browser may do with it.
-    pub fn protect(&self, response: &mut Response) {
-        headers::protect(response.headers_mut());
+    /// Whose a token is.
+    fn prove(&self, token: &str) -> Result<(Caller, Proof), Refused> {
+        let now_ms = self.clock.now_ms();
+        if let (Some(settings), Some(key_set)) = (&self.settings.jwt, &self.key_set)
+            && jwt::is_signed(token)
+        {
+            let accepted = jwt::check(settings, &key_set.get(), token, now_ms);
+            if let Err(JwtError::UnknownKey(_)) = accepted {
+                key_set.miss();
+            }
+            let jwt::Accepted { caller, until_ms } = accepted?;
+            return Ok((caller.clone(), Proof::Signed { caller, until_ms }));
+        }
+        let tokens = self.tokens.as_ref().ok_or(BadToken::Unknown)?.get();
+        let (caller, digest) = tokens.find(token, now_ms)?;
+        Ok((caller, Proof::Token(digest)))
     }
+
+    fn check(&self, found: &Found, needed: Role, client: &Client) -> Result<(), Refusal> {
+        match found {
+            Found::Someone(caller) if caller.may(needed) => Ok(()),
+            Found::Someone(caller) if caller.is_known() || !self.settings.knows_anyone() => {
+                let (name, role) = (caller.name(), caller.role());
+                let mut detail = format!("this needs the role {needed}, and {name} has {role}");
+                if !self.settings.knows_anyone() {
+                    detail.push_str(&format!(
+                        "; `ledgerline token NAME --role {needed} --file tokens.yaml` makes a \
+                         token, and `monitor.access.tokens` of the configuration names that file"
+                    ));
+                }
+                Err(Refusal::new(StatusCode::FORBIDDEN, detail))
+            }
+            Found::Someone(_) | Found::Nobody => {
+                Err(Refusal::who(format!("this needs the role {needed}: say who you are")))
+            }
+            Found::Unknown(refused) => Err(self.count(refused, client)),
+        }
+    }
+
+    /// Counts a token that was not taken, and says so.
+    fn count(&self, refused: &Refused, client: &Client) -> Refusal {
+        if let Err(wait) = self.limits.failure(client.address, self.clock.monotonic()) {
+            return Refusal::too_many(wait);
+        }
+        tracing::info!(client = %client.address, reason = refused.reason, "a token was refused");
+        let detail = refused.told.to_string();
+        match refused.told {
+            Told::NoRole => Refusal::new(StatusCode::FORBIDDEN, detail),
+            Told::Unknown | Told::Expired => Refusal::bad_token(detail),
+        }
+    }
+
+    /// Who sends a request, as far as its way tells.
+    #[must_use]
+    pub fn client(&self, request: &Request) -> Client {
+        Client::of(request, self.behind_proxy)
+    }
+
+    /// Logs a browser in with a token; the cookie that says so.
+    pub fn log_in(&self, client: &Client, token: &str) -> Result<header::HeaderValue, Refusal> {
+        let (caller, proof) = self.prove(token).map_err(|refused| self.count(&refused, client))?;
+        let session = self.sessions.begin(proof, self.clock.now_ms()).ok();
+        let cookie = session.and_then(|text| client.set_cookie(&text)).ok_or_else(|| {
+            let detail = "this machine gives no random bytes; no login can begin";
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+        })?;
+        let (name, role) = (caller.name(), caller.role());
+        tracing::info!(client = %client.address, name, %role, "logged in");
+        Ok(cookie)
+    }
+
+    /// Logs a browser out; the cookie that says so.
+    pub fn log_out(&self, client: &Client, headers: &HeaderMap) -> Option<header::HeaderValue> {
+        if let Some(cookie) = client.cookie(headers) {
+            self.sessions.end(cookie);
+        }
+        client.set_cookie("")
+    }
+
+    /// Says on an answer what a browser and what stands between may do with it.
+    pub fn protect(&self, response: &mut Response) {
+        let is_for_all = self.settings.anonymous.is_some();
+        headers::protect(response.headers_mut(), self.tls.is_some(), is_for_all);
+    }
+}
+
+fn keep_tokens(path: &Path) -> Result<Kept<Tokens>, String> {
+    let fault = |fault: crate::fault::Fault| fault.to_string();
+    tokens::read(path).map_err(fault)?;
+    let named = path.to_owned();
+    Kept::open(vec![path.to_owned()], move |contents| match contents {
+        // A file that was taken away lets nobody in.
+        [Some(_)] => tokens::read(&named).map_err(fault),
+        _ => Ok(Tokens::default()),
+    })
+}
+
+/// The token of a request (RFC 6750, 2.1). Other schemes are of a proxy's login.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

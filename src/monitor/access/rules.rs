@@ -7,6 +7,9 @@ use crate::monitor::access::caller::Role;
 /// Doors that are open to anyone: whether the process lives, and what the page for logging in needs.
 const OPEN: [&str; 6] = ["/healthz", "/readyz", "/login", "/logout", "/style.css", "/icon.svg"];
 
+/// Where logins begin and end.
+const LOGINS: [&str; 2] = ["/login", "/logout"];
+
 /// Where trying an event in the page submits nothing.
 const TRIES: [&str; 2] = ["/try", "/api/v1/try"];
 
@@ -22,6 +25,12 @@ pub fn needed(method: &Method, path: &str) -> Option<Role> {
         Method::POST if submits(path) => Role::Operator,
         _ => Role::Admin,
     })
+}
+
+/// Whether a POST means something there. What it takes, its handler says.
+#[must_use]
+pub fn takes_body(path: &str) -> bool {
+    LOGINS.contains(&path) || TRIES.contains(&path) || submits(path)
 }
 
 /// Where a call is submitted by hand.
@@ -66,6 +75,9 @@ mod tests {
             (Method::OPTIONS, "/api/v1/status", Some(Role::Admin)),
         ] {
             assert_eq!(needed(&method, path), expected, "{method} {path}");
+            if method == Method::POST {
+                assert_eq!(takes_body(path), expected != Some(Role::Admin), "{path}");
+            }
         }
     }
 }

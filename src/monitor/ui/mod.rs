@@ -7,6 +7,7 @@ mod changes;
 mod chart;
 mod definitions;
 mod letters;
+mod login;
 mod operations;
 mod overview;
 mod parts;
@@ -22,7 +23,7 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use serde::de::DeserializeOwned;
 
 use crate::event::{PositionError, SourcePosition};
@@ -35,7 +36,7 @@ use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
 use crate::monitor::service::Service;
 use crate::monitor::ui::operations::Sent;
-use crate::monitor::ui::shell::Content;
+use crate::monitor::ui::shell::{Content, Visitor};
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -71,6 +72,8 @@ pub fn routes() -> Router<App> {
         .route("/operations", get(operation_list))
         .route("/operations/{contract}/{function}", get(operation_form).post(operation_sent))
         .route("/try", page(trial::form).post(tried))
+        .route("/login", get(login::page).post(login::enter))
+        .route("/logout", post(login::leave))
         .route("/style.css", part("text/css; charset=utf-8", include_str!("style.css")))
         .route("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js")))
         .route("/icon.svg", part("image/svg+xml", include_str!("icon.svg")))
@@ -86,8 +89,8 @@ type Made = Result<Content, QueryError>;
 
 /// A page without a name in its address.
 fn page(make: fn(&Service, Parameters) -> Made) -> MethodRouter<App> {
-    get(move |State(app): State<App>, uri: Uri| async move {
-        show(app, move |service| make(service, Parameters::of(&uri)?)).await
+    get(move |State(app): State<App>, caller: Option<Caller>, uri: Uri| async move {
+        show(app, caller, move |service| make(service, Parameters::of(&uri)?)).await
     })
 }
 
@@ -95,23 +98,27 @@ fn page(make: fn(&Service, Parameters) -> Made) -> MethodRouter<App> {
 fn page_of<T: DeserializeOwned + Send + 'static>(
     make: fn(&Service, &T, Parameters) -> Made,
 ) -> MethodRouter<App> {
-    get(move |State(app): State<App>, name: Result<InPath<T>, Problem>, uri: Uri| async move {
+    type Name<T> = Result<InPath<T>, Problem>;
+    get(move |State(app): State<App>, caller: Option<Caller>, name: Name<T>, uri: Uri| async move {
         match name {
             Ok(InPath(name)) => {
-                show(app, move |service| make(service, &name, Parameters::of(&uri)?)).await
+                show(app, caller, move |service| make(service, &name, Parameters::of(&uri)?)).await
             }
             Err(problem) => refused(&app.service, &problem),
         }
     })
 }
 
-async fn definition_list(State(app): State<App>, uri: Uri) -> Response {
+async fn definition_list(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
     let samples = app.watched.samples().samples;
-    show(app, move |service| definitions::list(service, &samples, Parameters::of(&uri)?)).await
+    let make = move |service: &Service| definitions::list(service, &samples, Parameters::of(&uri)?);
+    show(app, caller, make).await
 }
 
 async fn operation_list(State(app): State<App>, caller: Caller, uri: Uri) -> Response {
-    show(app, move |service| operations::list(service, &caller, Parameters::of(&uri)?)).await
+    let visitor = Some(caller.clone());
+    let make = move |service: &Service| operations::list(service, &caller, Parameters::of(&uri)?);
+    show(app, visitor, make).await
 }
 
 /// Contract and function in a path.
@@ -125,10 +132,11 @@ async fn operation_form(
 ) -> Response {
     match names {
         Ok(InPath(names)) => {
+            let visitor = Some(caller.clone());
             let make = move |service: &Service| {
                 operations::form(service, &caller, &names, Parameters::of(&uri)?)
             };
-            show(app, make).await
+            show(app, visitor, make).await
         }
         Err(problem) => refused(&app.service, &problem),
     }
@@ -141,11 +149,12 @@ async fn operation_sent(
     request: Request,
 ) -> Response {
     let service = Arc::clone(&app.service);
+    let visitor = visitor(&app, Some(caller.clone()));
     let sent = async {
         let InPath(names) = names?;
         let given = body::form(&app, request).await?;
         ask(app, move |service| match operations::sent(service, &caller, &names, given)? {
-            Sent::Page(content) => Ok(html(shell::page(service, &content))),
+            Sent::Page(content) => Ok(html(shell::page(service, &visitor, &content))),
             Sent::Done(address) => Ok(Redirect::to(&address).into_response()),
         })
         .await
@@ -153,22 +162,35 @@ async fn operation_sent(
     sent.await.unwrap_or_else(|problem| refused(&service, &problem))
 }
 
-async fn tried(State(app): State<App>, request: Request) -> Response {
+async fn tried(State(app): State<App>, caller: Option<Caller>, request: Request) -> Response {
     match body::form(&app, request).await {
-        Ok(given) => show(app, move |service| trial::tried(service, given)).await,
+        Ok(given) => show(app, caller, move |service| trial::tried(service, given)).await,
         Err(problem) => refused(&app.service, &problem),
     }
 }
 
-async fn home(State(app): State<App>, uri: Uri) -> Response {
+async fn home(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
     let samples = app.watched.samples();
-    show(app, move |service| overview::overview(service, &samples, Parameters::of(&uri)?)).await
+    show(app, caller, move |service| overview::overview(service, &samples, Parameters::of(&uri)?))
+        .await
+}
+
+/// Who looks at a page.
+fn visitor(app: &App, caller: Option<Caller>) -> Visitor {
+    Visitor { caller, can_log_in: app.access.takes_tokens() }
 }
 
 /// Makes a page on a thread that may wait for a disk; where that fails, one that says why.
-async fn show(app: App, make: impl FnOnce(&Service) -> Made + Send + 'static) -> Response {
+async fn show(
+    app: App,
+    caller: Option<Caller>,
+    make: impl FnOnce(&Service) -> Made + Send + 'static,
+) -> Response {
     let service = Arc::clone(&app.service);
-    let made = ask(app, move |service| make(service).map(|content| shell::page(service, &content)));
+    let visitor = visitor(&app, caller);
+    let made = ask(app, move |service| {
+        make(service).map(|content| shell::page(service, &visitor, &content))
+    });
     match made.await {
         Ok(page) => html(page),
         Err(problem) => refused(&service, &problem),

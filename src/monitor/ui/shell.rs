@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, html};
 
 use crate::ledger::LedgerReader;
+use crate::monitor::access::{Caller, How};
 use crate::monitor::answer::Problem;
 use crate::monitor::json;
 use crate::monitor::service::Service;
@@ -85,11 +86,20 @@ pub struct Content {
     pub body: Markup,
 }
 
+/// Who looks at a page.
+#[derive(Debug, Default)]
+pub struct Visitor {
+    /// Who it is, where it passed a door that asks.
+    pub caller: Option<Caller>,
+    /// Whether there is a way to log in.
+    pub can_log_in: bool,
+}
+
 /// Seconds after which a live page without script asks again.
 const REFRESH_SECONDS: u32 = 5;
 
 /// A whole page.
-pub fn page(service: &Service, content: &Content) -> String {
+pub fn page(service: &Service, visitor: &Visitor, content: &Content) -> String {
     let ledger = service.queries.ledger();
     let page = html! {
         (DOCTYPE)
@@ -110,6 +120,7 @@ pub fn page(service: &Service, content: &Content) -> String {
                 header {
                     p.brand { a href="/" { "Ledgerline" } " " span { (text(ledger.name())) } }
                     (health(service, content.is_live))
+                    (who(visitor))
                     nav aria-label="Pages of this ledger" { (navigation(content.section)) }
                 }
                 main #main {
@@ -134,6 +145,23 @@ fn health(service: &Service, is_live: bool) -> Markup {
                 span aria-hidden="true" { "▲" } " not ready: " (text(&obstacles.join("; ")))
             }
             @if is_live { span #live hidden { " · no connection" } }
+        }
+    }
+}
+
+/// Who looks at the page, and where that can be changed.
+fn who(visitor: &Visitor) -> Markup {
+    let known = visitor.caller.as_ref().filter(|caller| caller.is_known());
+    html! {
+        @match known {
+            Some(caller) => {
+                form.who action="/logout" method="post" {
+                    span { (text(caller.name())) " (" (caller.role().name()) ")" }
+                    @if caller.how() != How::Certificate { " " button type="submit" { "Log out" } }
+                }
+            }
+            None if visitor.can_log_in => p.who { a href="/login" { "Log in" } },
+            None => {}
         }
     }
 }
@@ -170,5 +198,5 @@ pub fn problem(service: &Service, problem: &Problem) -> String {
         p { a href="/" { "Back to the overview" } }
     };
     let title = problem.title().to_owned();
-    page(service, &Content { title, section: None, is_live: false, body })
+    page(service, &Visitor::default(), &Content { title, section: None, is_live: false, body })
 }

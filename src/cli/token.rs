@@ -1,0 +1,42 @@
+//! `ledgerline token`.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use crate::cli::ExitStatus;
+use crate::cli::output::{line, note};
+use crate::clock::{Clock as _, SystemClock};
+use crate::monitor::access::{Role, tokens};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Arguments of `token`.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// Whose it is: the name under which what it does goes into the ledger.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// What it may do: viewer, operator or admin.
+    #[arg(long, value_name = "ROLE")]
+    role: Role,
+    /// The file of tokens, `monitor.access.tokens` of the configuration. It is made where it is not
+    /// there, and gets a line otherwise.
+    #[arg(long, default_value = "tokens.yaml", value_name = "FILE")]
+    file: PathBuf,
+    /// Days until it expires; it does not where not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    days: Option<u16>,
+}
+
+/// Makes a token, prints it and keeps its digest.
+pub fn token(args: &TokenArgs) -> anyhow::Result<ExitStatus> {
+    let now_ms = SystemClock::new().now_ms();
+    let expires_ms = args.days.map(|days| now_ms + i64::from(days) * DAY_MS);
+    let token = tokens::add(&args.file, (&args.name, args.role), now_ms, expires_ms);
+    line(token.context("no token was made")?)?;
+    note("It is shown this once; the file keeps only its SHA-256. Give it to whom it is for.");
+    Ok(ExitStatus::Ok)
+}

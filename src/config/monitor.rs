@@ -1,0 +1,290 @@
+//! The endpoint's part of the configuration: where it listens, how it is reached, who may do what.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::codec::Digest;
+use crate::codec::yaml::Located;
+use crate::fault::{Fault, Place};
+use crate::monitor::access::tls::Tls;
+use crate::monitor::access::{
+    AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
+    Settings, TlsSettings, is_name, tokens,
+};
+
+/// The endpoint.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MonitorForm {
+    /// Address and port; `null` for no endpoint. Beyond loopback it needs `tls` and `access`, or
+    /// `behind_proxy`.
+    pub listen: Option<Located<String>>,
+    /// Says that only a proxy reaches it, which speaks TLS and asks who is there; its
+    /// `X-Forwarded-For` and `X-Forwarded-Proto` count.
+    pub behind_proxy: bool,
+    /// TLS.
+    pub tls: Option<Located<TlsForm>>,
+    /// Who may do what. Without it everyone who reaches it may look.
+    pub access: Option<Located<AccessForm>>,
+}
+
+/// TLS of the endpoint. Files are in PEM form, and read again when they change.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsForm {
+    /// The certificate and those that lead to its authority.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities of client certificates.
+    pub client_authorities: Option<PathBuf>,
+    /// Whether a client without such a certificate is turned away at once.
+    #[serde(default)]
+    pub require_client: bool,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessForm {
+    /// What someone may do who says nothing about who it is: `viewer` on a loopback address, `none`
+    /// elsewhere, where not named.
+    pub anonymous: Option<Anonymous>,
+    /// File of tokens, as `ledgerline token` writes it; read again when it changes.
+    pub tokens: Option<Located<PathBuf>>,
+    /// Signed tokens of an identity provider (JWT).
+    pub jwt: Option<Located<JwtForm>>,
+    /// Client certificates. They need `tls.client_authorities`.
+    pub certificates: Vec<Located<CertificateForm>>,
+}
+
+/// What someone may do who says nothing about who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Anonymous {
+    /// Nothing.
+    None,
+    /// Look.
+    Viewer,
+}
+
+/// Signed tokens of an identity provider (OpenID Connect, JWT).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JwtForm {
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must be or hold.
+    pub audience: String,
+    /// The key set (JWK Set): a file, or an address with https.
+    pub keys: Located<String>,
+    /// Authorities of that address in PEM form; the system's where not named.
+    pub authorities: Option<PathBuf>,
+    /// The claim that names the caller.
+    #[serde(default = "subject")]
+    pub name_claim: String,
+    /// The claim that gives roles: its name, or a dotted way to it, such as `realm_access.roles`.
+    pub role_claim: String,
+    /// Which role a value of that claim gives. The highest counts.
+    pub roles: Located<BTreeMap<String, Role>>,
+}
+
+fn subject() -> String {
+    "sub".to_owned()
+}
+
+/// A client certificate, by exactly one of `san` and `sha256`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateForm {
+    /// Name of the caller.
+    pub name: Located<String>,
+    /// What it may do.
+    pub role: Role,
+    /// A DNS name or address among its subject alternative names.
+    pub san: Option<String>,
+    /// SHA-256 of the certificate, in hexadecimal digits, with colons or without.
+    pub sha256: Option<String>,
+}
+
+impl Default for MonitorForm {
+    fn default() -> Self {
+        let place = Place::START;
+        let listen = Some(Located { value: "127.0.0.1:8780".to_owned(), place });
+        Self { listen, behind_proxy: false, tls: None, access: None }
+    }
+}
+
+/// Checks the endpoint's part; `None` for no endpoint.
+pub fn check_monitor(
+    path: &Path,
+    form: &MonitorForm,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) -> Option<Settings> {
+    let listen = form.listen.as_ref()?;
+    let Ok(address) = listen.value.parse::<SocketAddr>() else {
+        let message = format!("`{}` is no address to listen on", listen.value);
+        let help = "an IP address and a port, such as 127.0.0.1:8780";
+        faults.push(Fault::error(path, listen.place, message).help(help));
+        return None;
+    };
+    let tls = form.tls.as_ref().map(|form| check_tls(path, form, at, faults));
+    let given = form.access.as_ref().map(|access| access.value.clone()).unwrap_or_default();
+    let is_here = address.ip().is_loopback();
+    let has_authorities = tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
+    let mut access = check_access(path, &given, at, has_authorities, faults);
+    // Where a proxy asks who is there, nothing is asked twice.
+    let is_open = is_here || form.behind_proxy && !access.knows_anyone();
+    access.anonymous = match given.anonymous {
+        Some(Anonymous::Viewer) => Some(Role::Viewer),
+        Some(Anonymous::None) => None,
+        None => is_open.then_some(Role::Viewer),
+    };
+    let place = listen.place;
+    let mut refuse = |message: String, help: &str| {
+        faults.push(Fault::error(path, place, message).help(help));
+    };
+    if !is_here && !form.behind_proxy && tls.is_none() {
+        refuse(
+            format!("`{}` can be reached from other machines, and nothing encrypts", listen.value),
+            "give `tls: { certificate, key }`, or listen on 127.0.0.1; where only a proxy reaches \
+             this port, say `behind_proxy: true`",
+        );
+    } else if access.anonymous.is_none() && !access.knows_anyone() {
+        refuse(
+            format!("nobody could be let in at `{}`", listen.value),
+            "name a file of tokens: `access: { tokens: tokens.yaml }` (`ledgerline token` makes it), \
+             or `jwt`, or `certificates`; `access: { anonymous: viewer }` lets everyone look",
+        );
+    }
+    Some(Settings { listen: address, behind_proxy: form.behind_proxy, tls, access })
+}
+
+fn check_tls(
+    path: &Path,
+    form: &Located<TlsForm>,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) -> TlsSettings {
+    let TlsForm { certificate, key, client_authorities, require_client } = &form.value;
+    let settings = TlsSettings {
+        certificate: at(certificate),
+        key: at(key),
+        client_authorities: client_authorities.as_deref().map(at),
+        require_client: *require_client,
+    };
+    if let Err(reason) = Tls::open(&settings) {
+        faults.push(Fault::error(path, form.place, format!("`tls`: {reason}")));
+    }
+    if settings.require_client && settings.client_authorities.is_none() {
+        let message = "`require_client` needs `client_authorities`: whose certificates are good?";
+        faults.push(Fault::error(path, form.place, message));
+    }
+    settings
+}
+
+fn check_access(
+    path: &Path,
+    form: &AccessForm,
+    at: &impl Fn(&Path) -> PathBuf,
+    has_authorities: bool,
+    faults: &mut Vec<Fault>,
+) -> AccessSettings {
+    let tokens = form.tokens.as_ref().map(|file| at(&file.value));
+    if let (Some(file), Some(named)) = (&tokens, &form.tokens)
+        && let Err(fault) = tokens::read(file)
+    {
+        let fault = match file.exists() {
+            true => fault,
+            false => Fault::error(
+                path,
+                named.place,
+                format!("there is no file {}", file.display()),
+            )
+            .help(format!(
+                "`ledgerline token NAME --role viewer --file {}` makes a token and the file",
+                file.display()
+            )),
+        };
+        faults.push(fault);
+    }
+    if let (Some(first), false) = (form.certificates.first(), has_authorities) {
+        let message = "no client certificate is asked for without `tls.client_authorities`";
+        faults.push(Fault::error(path, first.place, message));
+    }
+    AccessSettings {
+        anonymous: None,
+        tokens,
+        jwt: form.jwt.as_ref().map(|form| check_jwt(path, form, at, faults)),
+        certificates: form
+            .certificates
+            .iter()
+            .filter_map(|form| check_certificate(path, form, faults))
+            .collect(),
+    }
+}
+
+fn check_jwt(
+    path: &Path,
+    form: &Located<JwtForm>,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) -> JwtSettings {
+    let JwtForm { issuer, audience, keys, name_claim, role_claim, roles, .. } = &form.value;
+    for (name, value) in [("issuer", issuer), ("audience", audience), ("role_claim", role_claim)] {
+        if value.is_empty() {
+            let message = format!("`{name}` is empty, so anyone's tokens would do");
+            faults.push(Fault::error(path, form.place, message));
+        }
+    }
+    if roles.value.is_empty() {
+        let help = "such as `roles: { ledger-viewers: viewer, ledger-operators: operator }`";
+        faults.push(Fault::error(path, roles.place, "`roles` gives nobody a role").help(help));
+    }
+    let is_address = keys.value.contains("://");
+    let source = match is_address {
+        true => KeySource::Url(keys.value.clone()),
+        false => KeySource::File(at(Path::new(&keys.value))),
+    };
+    let authorities = form.value.authorities.as_deref().map(at);
+    if let Err(reason) = KeySet::open(&source, authorities.as_deref()) {
+        faults.push(Fault::error(path, keys.place, format!("`keys`: {reason}")));
+    }
+    JwtSettings {
+        issuer: issuer.clone(),
+        audience: audience.clone(),
+        keys: source,
+        authorities,
+        name_claim: name_claim.clone(),
+        role_claim: role_claim.clone(),
+        roles: roles.value.clone(),
+    }
+}
+
+fn check_certificate(
+    path: &Path,
+    form: &Located<CertificateForm>,
+    faults: &mut Vec<Fault>,
+) -> Option<CertificateRule> {
+    let CertificateForm { name, role, san, sha256 } = &form.value;
+    if !is_name(&name.value) {
+        let message = tokens::TokenError::Name(name.value.clone()).to_string();
+        faults.push(Fault::error(path, name.place, message));
+    }
+    let which = match (san, sha256) {
+        (Some(san), None) => Ok(CertificateMatch::Name(san.clone())),
+        (None, Some(digits)) => match Digest::from_hex(&digits.replace(':', "").to_lowercase()) {
+            Some(digest) => Ok(CertificateMatch::Sha256(digest)),
+            None => Err("`sha256` is no SHA-256 in 64 hexadecimal digits"),
+        },
+        _ => Err("a certificate is named by exactly one of `san` and `sha256`"),
+    };
+    let which =
+        which.map_err(|message| faults.push(Fault::error(path, form.place, message))).ok()?;
+    Some(CertificateRule { name: name.value.clone(), role: *role, which })
+}

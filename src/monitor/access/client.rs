@@ -1,0 +1,128 @@
+//! What is known of whoever sends a request, before it says who it is.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::extract::Request;
+use axum::http::header::{COOKIE, HeaderValue};
+use axum::http::{HeaderMap, HeaderName};
+
+use crate::limits::SESSION_LIFETIME;
+use crate::monitor::access::caller::Caller;
+
+/// Cookie of a login where it cannot be read or set on the way (RFC 6265bis, 4.1.3.2: only by this
+/// host, only over TLS).
+const SECURE_COOKIE: &str = "__Host-ledgerline";
+/// Cookie of a login without TLS.
+const PLAIN_COOKIE: &str = "ledgerline";
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The other end of a connection. Every request carries it.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether the connection is encrypted.
+    pub is_secure: bool,
+    /// Whose certificate it showed.
+    pub certified: Option<Caller>,
+}
+
+/// Who sends a request, as far as its way tells.
+#[derive(Debug)]
+pub struct Client {
+    /// Its address.
+    pub address: IpAddr,
+    /// Whether what it sends is encrypted on the way.
+    is_secure: bool,
+    /// Whose certificate it showed.
+    pub certified: Option<Caller>,
+}
+
+impl Client {
+    /// Of a request. A proxy's word counts only where there is one, and only its own: the last.
+    pub fn of(request: &Request, behind_proxy: bool) -> Self {
+        let unknown =
+            Peer { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_secure: false, certified: None };
+        let peer = request.extensions().get::<Peer>().unwrap_or(&unknown);
+        let said = |name| request.headers().get_all(name).iter().next_back()?.to_str().ok();
+        let last = |name| said(name).and_then(|text: &str| text.rsplit(',').next()).map(str::trim);
+        let (mut address, mut is_secure) = (peer.address, peer.is_secure);
+        if behind_proxy {
+            address = last(FORWARDED_FOR).and_then(|last| last.parse().ok()).unwrap_or(address);
+            is_secure |= last(FORWARDED_PROTO).is_some_and(|last| last == "https");
+        }
+        Self { address, is_secure, certified: peer.certified.clone() }
+    }
+
+    fn cookie_name(&self) -> &'static str {
+        if self.is_secure { SECURE_COOKIE } else { PLAIN_COOKIE }
+    }
+
+    /// The cookie of its login.
+    pub fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs =
+            texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(name, _)| name.trim() == self.cookie_name())?;
+        Some(value.trim())
+    }
+
+    /// What sets that cookie; an empty value takes it away.
+    pub fn set_cookie(&self, value: &str) -> Option<HeaderValue> {
+        let (name, secure) = (self.cookie_name(), if self.is_secure { "; Secure" } else { "" });
+        let seconds = if value.is_empty() { 0 } else { SESSION_LIFETIME.as_secs() };
+        let rest = format!("Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+        HeaderValue::from_str(&format!("{name}={value}; {rest}")).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &[(&str, &str)]) -> Request {
+        let mut request = Request::default();
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        let peer = Peer { address: [192, 0, 2, 1].into(), is_secure: false, certified: None };
+        request.extensions_mut().insert(peer);
+        request
+    }
+
+    #[test]
+    fn only_the_word_of_a_proxy_of_ours_counts() {
+        let forged =
+            [("x-forwarded-for", "198.51.100.9"), ("x-forwarded-for", "10.0.0.1, 203.0.113.7")];
+        for (headers, behind_proxy, expected) in [
+            (&forged[..], false, "192.0.2.1"),
+            (&forged[..], true, "203.0.113.7"),
+            (&[("x-forwarded-for", "2001:db8::1")], true, "2001:db8::1"),
+            (&[("x-forwarded-for", "somewhere")], true, "192.0.2.1"),
+            (&[], true, "192.0.2.1"),
+        ] {
+            let client = Client::of(&request(headers), behind_proxy);
+            assert_eq!(client.address.to_string(), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_for_this_host_alone_and_out_of_scripts_reach() {
+        let cookies = [("cookie", "a=1; __Host-ledgerline=x;ledgerline=y"), ("cookie", "b=2")];
+        let plain = request(&cookies);
+        let client = Client::of(&plain, true);
+        assert_eq!(client.cookie(plain.headers()), Some("y"));
+        let expected = "ledgerline=v; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict";
+        assert_eq!(client.set_cookie("v").unwrap(), expected);
+        let mut secure = request(&cookies);
+        secure.headers_mut().insert(FORWARDED_PROTO, "https".parse().unwrap());
+        let client = Client::of(&secure, true);
+        assert_eq!(client.cookie(secure.headers()), Some("x"));
+        let expected = "__Host-ledgerline=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure";
+        assert_eq!(client.set_cookie("").unwrap(), expected);
+        assert_eq!(Client::of(&secure, false).cookie(secure.headers()), Some("y"));
+    }
+}

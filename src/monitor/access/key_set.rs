@@ -1,0 +1,287 @@
+//! Where the keys of signed tokens come from: a file that is read again when it changes, or an address
+//! that is asked at the start, now and then, and when a token names a key that nobody knows. A
+//! request never waits for it, and strangers cannot make it ask often. The last good set stays.
+
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, HOST};
+use hyper::{Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use crate::fault::chain;
+use crate::limits::{
+    KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT, MAX_ACCESS_FILE_BYTES, MAX_REQUEST_HEAD_BYTES,
+};
+use crate::monitor::access::kept::Kept;
+use crate::monitor::access::keys::Keys;
+use crate::monitor::access::outgoing::Server;
+use crate::monitor::access::settings::KeySource;
+
+/// A key set that follows its source.
+#[derive(Debug)]
+pub enum KeySet {
+    /// A file.
+    File(Kept<Keys>),
+    /// An address.
+    Remote(Remote),
+}
+
+/// A key set at an address.
+pub struct Remote {
+    url: Uri,
+    server: Server,
+    keys: RwLock<Arc<Keys>>,
+    /// A token named a key that is not known.
+    missed: Notify,
+    pace: Pace,
+}
+
+/// How often an address is asked.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// Again and again.
+    every: Duration,
+    /// At most.
+    pause: Duration,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl KeySet {
+    /// Reads a file; an address is asked once [`KeySet::follow`] runs.
+    pub fn open(source: &KeySource, authorities: Option<&Path>) -> Result<Self, String> {
+        match source {
+            KeySource::File(file) => {
+                let named = file.display().to_string();
+                let make = |contents: &[Option<Vec<u8>>]| match contents {
+                    [Some(bytes)] => Keys::parse(bytes),
+                    _ => Err("the file is not there".to_owned()),
+                };
+                let kept = Kept::open(vec![file.clone()], make);
+                kept.map(Self::File).map_err(|reason| format!("{named}: {reason}"))
+            }
+            KeySource::Url(url) => Remote::new(url, authorities).map(Self::Remote),
+        }
+    }
+
+    /// The last good keys.
+    pub fn get(&self) -> Arc<Keys> {
+        match self {
+            Self::File(kept) => kept.get(),
+            Self::Remote(remote) => {
+                Arc::clone(&remote.keys.read().unwrap_or_else(PoisonError::into_inner))
+            }
+        }
+    }
+
+    /// Reads a file again that has changed.
+    pub fn look(&self) {
+        if let Self::File(kept) = self {
+            kept.look();
+        }
+    }
+
+    /// Tells that a token named a key that is not known.
+    pub fn miss(&self) {
+        if let Self::Remote(remote) = self {
+            remote.missed.notify_one();
+        }
+    }
+
+    /// Asks an address again and again.
+    pub async fn follow(&self) {
+        if let Self::Remote(remote) = self {
+            remote.follow().await;
+        }
+    }
+}
+
+impl Remote {
+    fn new(url: &str, authorities: Option<&Path>) -> Result<Self, String> {
+        let url: Uri = url.parse().map_err(|error| format!("`{url}` is no address: {error}"))?;
+        let server = Server::new(&url, authorities).map_err(|reason| format!("{url}: {reason}"))?;
+        if !server.is_secure() && !server.is_here() {
+            return Err(format!("{url}: who is on the way could change the keys; use https"));
+        }
+        let pace = Pace { every: KEY_SET_EVERY, pause: KEY_SET_PAUSE };
+        Ok(Self { url, server, keys: RwLock::default(), missed: Notify::new(), pace })
+    }
+
+    async fn follow(&self) {
+        loop {
+            let is_good = match timeout(KEY_SET_TIMEOUT, self.ask()).await {
+                Ok(Ok(keys)) => {
+                    *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+                    true
+                }
+                Ok(Err(reason)) => {
+                    tracing::warn!(url = %self.url, reason, "no key set; the last one stays");
+                    false
+                }
+                Err(_) => {
+                    tracing::warn!(url = %self.url, "no key set in time; the last one stays");
+                    false
+                }
+            };
+            let Pace { every, pause } = self.pace;
+            sleep(pause).await;
+            if is_good {
+                // What was missed during the pause is asked for now.
+                let _ = timeout(every.saturating_sub(pause), self.missed.notified()).await;
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<Keys, String> {
+        let stream = self.server.connect().await.map_err(|error| chain(&error))?;
+        let broken = |error: hyper::Error| chain(&error);
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(MAX_REQUEST_HEAD_BYTES)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        // Its error comes out of the answer that is being waited for.
+        tokio::spawn(connection);
+        let path = self.url.path_and_query().map_or("/", |path| path.as_str());
+        let host = self.url.authority().map_or("", |authority| authority.as_str());
+        let request = Request::get(path).header(HOST, host).header(ACCEPT, "application/json");
+        let request = request.body(String::new()).map_err(|error| chain(&error))?;
+        let answer = sender.send_request(request).await.map_err(broken)?;
+        if answer.status() != StatusCode::OK {
+            return Err(format!("the answer is {}", answer.status()));
+        }
+        Keys::parse(&read(answer.into_body()).await?)
+    }
+}
+
+async fn read(mut body: Incoming) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(data) = frame.map_err(|error| chain(&error))?.into_data() {
+            if (bytes.len() + data.len()) as u64 > MAX_ACCESS_FILE_BYTES {
+                return Err(format!("the answer has more than {MAX_ACCESS_FILE_BYTES} bytes"));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::access::keys::tests::{ec, ed25519, rsa};
+    use serde_json::{Value, json};
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread::JoinHandle;
+
+    /// Answers one question after another, each with its own words; then it has gone.
+    fn serve(answers: Vec<String>) -> (String, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/keys?v=1", listener.local_addr().unwrap());
+        let work = move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut head = [0; 1_024];
+                let length = stream.read(&mut head).unwrap();
+                assert!(head[..length].starts_with(b"GET /keys?v=1 HTTP/1.1\r\nhost: 127.0.0.1:"));
+                // Who got enough may be gone before the end.
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        };
+        (url, std::thread::spawn(work))
+    }
+
+    fn found(keys: &[Value]) -> String {
+        let body = json!({"keys": keys}).to_string();
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    /// Follows until there is such a key.
+    fn until(runtime: &tokio::runtime::Runtime, set: &KeySet, id: &str) {
+        let seen = async {
+            while set.get().find(Some(id)).is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                () = set.follow() => {}
+                () = seen => {}
+                () = sleep(Duration::from_secs(60)) => panic!("{id} never came"),
+            }
+        });
+    }
+
+    fn paced(url: &str, every: Duration) -> KeySet {
+        let mut remote = Remote::new(url, None).unwrap();
+        remote.pace = Pace { every, pause: Duration::ZERO };
+        KeySet::Remote(remote)
+    }
+
+    #[test]
+    fn the_last_good_set_stays_until_there_is_another() {
+        let too_long = "x".repeat(usize::try_from(MAX_ACCESS_FILE_BYTES).unwrap() + 1);
+        let length = too_long.len();
+        let (url, serving) = serve(vec![
+            found(&[rsa("a"), ec("b")]),
+            "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            "HTTP/1.1 302 Found\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n".to_owned(),
+            found(&[]),
+            "nonsense".to_owned(),
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{too_long}"),
+            found(&[ed25519("c")]),
+        ]);
+        let (set, runtime) = (paced(&url, Duration::ZERO), runtime());
+        until(&runtime, &set, "a");
+        assert!(set.get().find(Some("b")).is_some());
+        until(&runtime, &set, "c");
+        assert!(set.get().find(Some("a")).is_none(), "what was taken out is out");
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_makes_it_ask() {
+        let (url, serving) = serve(vec![found(&[ec("old")]), found(&[ec("old"), rsa("new")])]);
+        let (set, runtime) = (paced(&url, Duration::from_secs(3_600)), runtime());
+        until(&runtime, &set, "old");
+        assert!(set.get().find(Some("new")).is_none());
+        set.miss();
+        until(&runtime, &set, "new");
+        serving.join().unwrap();
+    }
+
+    #[test]
+    fn only_who_cannot_be_changed_on_the_way_is_asked() {
+        for (url, is_taken) in [
+            ("http://127.0.0.1:1/keys", true),
+            ("http://[::1]:1/keys", true),
+            ("http://localhost/keys", true),
+            ("http://id.example/keys", false),
+            ("http://127.0.0.1.evil.example/keys", false),
+            ("ftp://127.0.0.1/keys", false),
+            ("https:///keys", false),
+            ("/keys", false),
+        ] {
+            let opened = KeySet::open(&KeySource::Url(url.to_owned()), None);
+            assert_eq!(opened.is_ok(), is_taken, "{url}: {opened:?}");
+        }
+    }
+}

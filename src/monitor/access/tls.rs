@@ -1,0 +1,164 @@
+//! TLS of the endpoint and of what is asked elsewhere: certificates and keys from files, and whose a
+//! client certificate is. The cryptography is `ring`'s, named each time, whatever else is linked in.
+//!
+//! It must never speak without having checked that key and certificate belong together, or take a
+//! certificate for anyone whom the configuration does not name.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq as _;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::client::verify_server_name;
+use tokio_rustls::rustls::crypto::{self, CryptoProvider};
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::codec::Digest;
+use crate::monitor::access::caller::{Caller, How};
+use crate::monitor::access::kept::{Kept, read};
+use crate::monitor::access::settings::{CertificateMatch, CertificateRule, TlsSettings};
+
+/// What a handshake needs, from files that may change.
+#[derive(Debug)]
+pub struct Tls {
+    config: Kept<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads the files.
+    pub fn open(settings: &TlsSettings) -> Result<Self, String> {
+        let TlsSettings { certificate, key, client_authorities, require_client } = settings.clone();
+        check_mode(&key)?;
+        let mut files = vec![certificate, key];
+        files.extend(client_authorities);
+        let make = move |contents: &[Option<Vec<u8>>]| server_config(contents, require_client);
+        let named: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+        let config = Kept::open(files, make);
+        config
+            .map(|config| Self { config })
+            .map_err(|reason| format!("{}: {reason}", named.join(", ")))
+    }
+
+    /// Reads files again that have changed.
+    pub fn look(&self) {
+        self.config.look();
+    }
+
+    /// What the next connection begins with.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.get())
+    }
+}
+
+/// A private key that everyone on the machine can read is none. (Its group may: that is how keys are
+/// shared with those who renew them.)
+fn check_mode(key: &Path) -> Result<(), String> {
+    let mode = std::fs::metadata(key).map_or(0, |metadata| metadata.permissions().mode() & 0o7777);
+    if mode & 0o007 == 0 {
+        return Ok(());
+    }
+    let key = key.display();
+    Err(format!(
+        "the key {key} has mode {mode:04o}, so everyone can read it; run `chmod 640 {key}`"
+    ))
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(crypto::ring::default_provider())
+}
+
+/// Certificate, key and, where there is a third, the clients' authorities.
+fn server_config(files: &[Option<Vec<u8>>], require_client: bool) -> Result<ServerConfig, String> {
+    let absent = |what: &str| format!("the file of the {what} is not there");
+    let mut files = files.iter();
+    let mut next = |what| match files.next() {
+        Some(Some(bytes)) => Ok(Some(bytes)),
+        Some(None) => Err(absent(what)),
+        None => Ok(None),
+    };
+    let chain = certificates(next("certificate")?.map_or(&[][..], Vec::as_slice))?;
+    let key = PrivateKeyDer::from_pem_slice(next("key")?.map_or(&[][..], Vec::as_slice));
+    let key = key.map_err(|_| "the file of the key holds no private key in PEM form".to_owned())?;
+    let verifier = next("clients' authorities")?.map(|bytes| verifier(bytes, require_client));
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    let builder = match verifier.transpose()? {
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| format!("certificate and key cannot be used together: {error}"))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn verifier(bytes: &[u8], require: bool) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let roots = Arc::new(authorities(bytes)?);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
+    let builder = if require { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| error.to_string())
+}
+
+fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err("the file of certificates holds none in PEM form".to_owned()),
+        Err(error) => Err(format!("a certificate cannot be read: {error}")),
+    }
+}
+
+fn authorities(bytes: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(bytes)? {
+        roots.add(certificate).map_err(|error| format!("an authority cannot be used: {error}"))?;
+    }
+    Ok(roots)
+}
+
+/// How other servers are asked: their certificates must lead to an authority of a PEM file, or of the
+/// system where none is named.
+pub fn client_config(authority_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+    let roots = match authority_file {
+        Some(file) => {
+            let bytes = read(file)?.ok_or_else(|| format!("{} is not there", file.display()))?;
+            authorities(&bytes).map_err(|reason| format!("{}: {reason}", file.display()))?
+        }
+        None => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
+        }
+    };
+    if roots.is_empty() {
+        return Err("this system names no authorities; give a file of them".to_owned());
+    }
+    let builder =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Whose certificate it is, where the configuration names it.
+#[must_use]
+pub fn caller(rules: &[CertificateRule], der: &[u8]) -> Option<Caller> {
+    let digest = Digest::of(der);
+    let der = CertificateDer::from(der);
+    let parsed = ParsedCertificate::try_from(&der).ok()?;
+    let is_meant = |rule: &&CertificateRule| match &rule.which {
+        CertificateMatch::Sha256(wanted) => bool::from(wanted.0.ct_eq(&digest.0)),
+        CertificateMatch::Name(name) => {
+            let name = ServerName::try_from(name.as_str());
+            name.is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
+        }
+    };
+    let rule = rules.iter().filter(is_meant).max_by_key(|rule| rule.role)?;
+    Caller::known(&rule.name, rule.role, How::Certificate)
+}

@@ -1,0 +1,133 @@
+//! The page for saying who one is. It works without script: a token goes in, a cookie comes out.
+
+use axum::extract::{Request, State};
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use crate::limits::MAX_REQUEST_HEAD_BYTES;
+use crate::monitor::access::Caller;
+use crate::monitor::answer::Problem;
+use crate::monitor::asking::App;
+use crate::monitor::body;
+use crate::monitor::request::Parameters;
+use crate::monitor::ui::parts::text;
+use crate::monitor::ui::shell::{self, Content, Visitor};
+use crate::monitor::ui::{HTML, refused};
+
+/// Asks for a token.
+pub async fn page(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
+    let given = Parameters::of(&uri).and_then(|mut given| {
+        let next = given.filled("next")?;
+        given.finish().map(|()| next)
+    });
+    match given {
+        Ok(next) => {
+            let html = form(&app, caller, &local(next), None);
+            ([(header::CONTENT_TYPE, HTML)], html).into_response()
+        }
+        Err(error) => refused(&app.service, &error.into()),
+    }
+}
+
+/// Takes a token, and leads to where its sender was going.
+pub async fn enter(State(app): State<App>, request: Request) -> Response {
+    let client = app.access.client(&request);
+    let given = body::form(&app, request).await.and_then(|mut given| {
+        let (token, next) = (given.filled("token")?, given.filled("next")?);
+        given.finish()?;
+        Ok((token.unwrap_or_default(), local(next)))
+    });
+    let (token, next) = match given {
+        Ok(given) => given,
+        Err(problem) => return refused(&app.service, &problem),
+    };
+    match app.access.log_in(&client, token.trim()) {
+        Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response(),
+        Err(refusal) => {
+            let html = form(&app, None, &next, Some(refusal.problem()));
+            let mut response = refusal.problem().answer(HTML, html);
+            refusal.mark(&mut response);
+            response
+        }
+    }
+}
+
+/// Forgets who a browser is of.
+pub async fn leave(State(app): State<App>, request: Request) -> Response {
+    let client = app.access.client(&request);
+    let cookie = app.access.log_out(&client, request.headers());
+    let mut response = Redirect::to("/login").into_response();
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Where to go on: an address of ours, for an address elsewhere would lead there in our name.
+fn local(next: Option<String>) -> String {
+    let is_ours = |next: &String| {
+        let mut letters = next.bytes();
+        letters.next() == Some(b'/')
+            && !matches!(letters.next(), Some(b'/' | b'\\'))
+            && next.bytes().all(|letter| letter.is_ascii_graphic())
+            && next.len() < MAX_REQUEST_HEAD_BYTES / 2
+    };
+    next.filter(is_ours).unwrap_or_else(|| "/".to_owned())
+}
+
+fn form(app: &App, caller: Option<Caller>, next: &str, problem: Option<&Problem>) -> String {
+    let body = html! {
+        @if let Some(problem) = problem {
+            p.problem role="alert" { (text(problem.detail())) }
+        }
+        @match app.access.takes_tokens() {
+            true => (token_form(next)),
+            false => p {
+                "No tokens are taken here: what you may do is what everyone may, or what your "
+                "client certificate says."
+            },
+        }
+        // A browser keeps its login back from a link that another site has led here by.
+        p { a href=(next) { "Go on without a token, or with the login that this browser has" } }
+    };
+    let content = Content { title: "Log in".to_owned(), section: None, is_live: false, body };
+    shell::page(&app.service, &Visitor { caller, can_log_in: false }, &content)
+}
+
+fn token_form(next: &str) -> Markup {
+    html! {
+        form.search action="/login" method="post" {
+            input type="hidden" name="next" value=(next);
+            label {
+                "Token"
+                input type="password" name="token" autocomplete="current-password" required autofocus;
+            }
+            button type="submit" { "Log in" }
+        }
+        p { "Whoever runs this service makes tokens, with " code { "ledgerline token" } "." }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_leads_nowhere_else() {
+        for (next, expected) in [
+            ("/", "/"),
+            ("/state/cold_chain?prefix=C%2F1", "/state/cold_chain?prefix=C%2F1"),
+            ("", "/"),
+            ("blocks", "/"),
+            ("//evil.example/", "/"),
+            ("/\\evil.example/", "/"),
+            ("https://evil.example/", "/"),
+            ("/a\r\nSet-Cookie: b", "/"),
+            ("/\u{202e}", "/"),
+        ] {
+            assert_eq!(local(Some(next.to_owned())), expected, "{next}");
+        }
+        assert_eq!(local(None), "/");
+    }
+}
