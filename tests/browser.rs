@@ -20,6 +20,8 @@ struct Demo {
     child: Child,
     /// Where its page is, without a slash at the end.
     page: String,
+    /// Lets someone submit calls.
+    token: String,
     _folder: tempfile::TempDir,
 }
 
@@ -37,11 +39,14 @@ impl Demo {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let page =
-            lines.by_ref().find_map(|line| Some(line.strip_prefix("page")?.trim().to_owned()));
+        let mut told = |what: &str| {
+            let found = lines.find_map(|line| Some(line.strip_prefix(what)?.trim().to_owned()));
+            found.unwrap_or_else(|| panic!("it does not tell its {what}"))
+        };
+        let page = told("page").trim_end_matches('/').to_owned();
+        let token = told("operator").rsplit(' ').next().unwrap().to_owned();
         std::thread::spawn(move || lines.for_each(drop));
-        let page = page.expect("it says where its page is").trim_end_matches('/').to_owned();
-        Self { child, page, _folder: folder }
+        Self { child, page, token, _folder: folder }
     }
 }
 
@@ -75,6 +80,10 @@ fn pages(browser: &Browser, demo: &Demo) -> Vec<(&'static str, String)> {
         ("dead-letter", first("/deadletters?cause=not_json", "tbody a")),
         ("definitions", "/definitions".to_owned()),
         ("contract", "/contracts/cold_chain".to_owned()),
+        ("try", "/try".to_owned()),
+        ("operations", "/operations".to_owned()),
+        ("operation", "/operations/cold_chain/update".to_owned()),
+        ("login", "/login".to_owned()),
         ("nothing", "/nothing".to_owned()),
     ]
 }
@@ -123,7 +132,7 @@ const wrong = [];
 const named = (element) => element.textContent.trim() || element.getAttribute('aria-label') ||
   (element.labels && element.labels.length > 0) || element.title;
 for (const element of document.querySelectorAll('a, button, input, select, textarea')) {
-  if (!named(element)) wrong.push('no name: ' + element.outerHTML.slice(0, 120));
+  if (element.checkVisibility() && !named(element)) wrong.push('no name: ' + element.outerHTML.slice(0, 120));
 }
 let level = 0;
 for (const heading of document.querySelectorAll('h1, h2, h3, h4')) {
@@ -280,6 +289,53 @@ fn whoever_looks_for_something_finds_it() {
     browser.until("location.search === '?cause=not_json'");
     browser.click("tbody a");
     browser.until("document.querySelector('mark')");
+    check_logs(&browser, &demo);
+}
+
+#[test]
+fn an_operator_tries_and_calls_and_sees_what_came_of_it() {
+    let Some(browser) = Browser::open() else { return };
+    let demo = Demo::start();
+    grown(&browser, &demo);
+    // Trying the event that is offered, and a dead letter once more.
+    browser.go(&format!("{}/try", demo.page));
+    browser.click("form.fill button");
+    browser.until("document.querySelector('#result .finding.good, #result .badge.valid')");
+    keep(&browser, "tried");
+    browser.go(&format!("{}/deadletters?cause=not_json", demo.page));
+    browser.click("tbody a");
+    browser.click("a[href^='/try?letter=']");
+    browser.until("document.querySelector('textarea[name=value]').value.length > 0");
+    browser.click("form.fill button");
+    browser.until("document.querySelector('#result mark')");
+    // Without a name nobody submits anything.
+    browser.go(&format!("{}/operations/cold_chain/update", demo.page));
+    browser.until("document.querySelector('main').textContent.includes('takes the role operator')");
+    browser.until("document.querySelector('form.fill button') === null");
+    browser.go(&format!("{}/login", demo.page));
+    browser.type_into("input[type=password]", &demo.token);
+    browser.click("main form button");
+    browser.until("document.querySelector('header').textContent.includes('operator')");
+    // A check, then the call itself, which raises an alert.
+    browser.go(&format!("{}/operations/cold_chain/update", demo.page));
+    browser.type_into("input[name='f.assetID']", "BY-HAND");
+    browser.type_into("input[name='f.temperature']", "55.50");
+    browser.type_into("input[name='f.limits.maxTemperature']", "8");
+    browser.click("button[value=check]");
+    browser.until("document.querySelector('#result .badge.valid')");
+    browser.until("/OVERTEMP/i.test(document.querySelector('#result').textContent)");
+    keep(&browser, "checked");
+    browser.click("button[value=submit]");
+    browser
+        .until("document.querySelector('h1').textContent.startsWith('Transaction ~calls/0/0/0')");
+    browser.until("document.querySelector('main').textContent.includes('By hand')");
+    browser.click("h3 a");
+    browser.until("document.querySelector('.alert')");
+    browser.until("document.querySelector('main').textContent.includes('55.50')");
+    browser.go(&format!("{}/alerts", demo.page));
+    browser.until("document.querySelector('#history').textContent.includes('BY-HAND')");
+    browser.go(&format!("{}/operations", demo.page));
+    browser.until("document.querySelector('#list').textContent.includes('BY-HAND')");
     check_logs(&browser, &demo);
 }
 

@@ -99,6 +99,8 @@ fn token_form(next: &str) -> Markup {
     html! {
         form.search action="/login" method="post" {
             input type="hidden" name="next" value=(next);
+            // Those who keep passwords want to know whose.
+            input type="text" autocomplete="username" value="ledgerline" hidden readonly;
             label {
                 "Token"
                 input type="password" name="token" autocomplete="current-password" required autofocus;
