@@ -217,6 +217,8 @@ pub const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Changed fields that a page shows of one write.
 pub const MAX_SHOWN_CHANGES: usize = 200;
+/// Fields of a state in which coordinates are looked for.
+pub const MAX_MAPPED_FIELDS: usize = 64;
 /// Samples for charts that are kept: ten minutes.
 pub const MAX_SAMPLES: usize = 300;
 /// Streams of events that are open at a time; more are answered with 503.

@@ -8,6 +8,7 @@ mod chart;
 mod definitions;
 mod letters;
 mod login;
+mod map;
 mod operations;
 mod overview;
 mod parts;

@@ -8,7 +8,6 @@ use crate::call::Function;
 use crate::codec::json::{self, Value};
 use crate::contract::{Contract, Input, JsonType, arguments_of};
 use crate::fault::did_you_mean;
-use crate::ledger::LedgerReader;
 use crate::limits::DEFAULT_PAGE;
 use crate::monitor::access::{Caller, Role};
 use crate::monitor::operations::{self, CallRequest};
@@ -81,7 +80,7 @@ fn notice(caller: &Caller) -> Markup {
         @if !caller.may(Role::Operator) {
             p.finding.warn {
                 "You may look: to submit a call takes the role " strong { "operator" } ". "
-                "Sign in with a token that has it (" code { "ledgerline token" } " makes one)."
+                a href="/login" { "Log in" } " with a token that has it (" code { "ledgerline token" } " makes one)."
             }
         }
     }
@@ -115,7 +114,7 @@ pub fn form(
         }
         fields.values.insert(contract.key(), key);
     }
-    Ok(content(service, caller, (contract, function), &fields, html! {}))
+    Ok(content(caller, (contract, function), &fields, html! {}))
 }
 
 /// What was filled in: tried or submitted, as the button says.
@@ -135,7 +134,7 @@ pub fn sent(
         }
     };
     given.finish()?;
-    let page = |result| Sent::Page(content(service, caller, (contract, function), &fields, result));
+    let page = |result| Sent::Page(content(caller, (contract, function), &fields, result));
     let call =
         fields.to_request(contract, function).and_then(|asked| asked.by(service, caller.name()));
     let call = match call {
@@ -260,7 +259,6 @@ impl Fields {
 }
 
 fn content(
-    service: &Service,
     caller: &Caller,
     (contract, function): (&Contract, Function),
     fields: &Fields,
@@ -298,8 +296,7 @@ fn content(
             }
         }
     };
-    let ledger = service.queries.ledger().name();
-    let title = format!("{} of {} on {ledger}", function.name(), contract.name);
+    let title = format!("{} of {}", function.name(), contract.name);
     Content { title, section: Some(Section::Operations), is_live: false, body }
 }
 

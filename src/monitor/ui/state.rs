@@ -17,7 +17,7 @@ use crate::monitor::ui::parts::{
     text, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
-use crate::monitor::ui::{Made, alerts, changes};
+use crate::monitor::ui::{Made, alerts, changes, map};
 use crate::monitor::views::{AssetView, ChangeView};
 use crate::state::Filter;
 
@@ -93,6 +93,7 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
             button type="submit" { "Show" }
         }
         div #list data-live[is_live] {
+            (map::of_assets(&page.items))
             (table("Assets in order of keys", &["Asset", "State", "Alerts", "#Version"], &rows, empty))
             (paging((!is_live).then_some(first.as_str()), next.as_deref()))
         }
@@ -172,6 +173,7 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
                 Some(asset) => (present(service, asset, &history.items, now)),
                 None => p.problem { "The asset is deleted; its history stays." },
             }
+            @if let Some(asset) = &current { (map::of_asset(asset, &history.items)) }
             (charts(&history.items))
             h2 { "History" }
             (timeline(service, (contract, key), &history.items, now)?)
