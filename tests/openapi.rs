@@ -568,6 +568,26 @@ fn an_answer_that_is_known_is_not_sent_again() {
     }
 }
 
+#[test]
+fn people_can_read_it_too() {
+    let running = run_for(Role::Operator);
+    let address = running.endpoint.address();
+    let document = Document::of(address);
+    let page = get(address, "/api");
+    assert_eq!((page.status, page.kind()), (200, "text/html; charset=utf-8"));
+    let page = page.text();
+    for operation in &document.operations {
+        let (method, path, id) = (&operation.method, &operation.path, &operation.id);
+        assert!(
+            page.contains(&format!("<h3 id=\"{id}\">{method} <code>{path}</code></h3>")),
+            "{id}"
+        );
+        let example = operation.example().replace('&', "&amp;");
+        assert!(page.contains(&format!("$LEDGERLINE{example}&quot;")), "{id}: {example}");
+    }
+    assert!(get(address, "/").text().contains("href=\"/api\""));
+}
+
 /// All items of an operation's list, page by page, as its link `next` says.
 fn walked(address: SocketAddr, operation: &Operation, query: &str) -> Vec<Value> {
     let next = &operation.described["responses"]["200"]["links"]["next"];
