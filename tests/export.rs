@@ -239,6 +239,38 @@ fn a_file_is_read_while_the_ledger_grows() {
 }
 
 #[test]
+fn saved_and_unsaved_assets_stand_in_one_order() {
+    let mut running = run();
+    let address = running.endpoint.address();
+    let asset =
+        |at: u64, version: u64| json!({"assetID": format!("M-{at:04}"), "temperature": version});
+    update(&mut running, (0..400).map(|at| asset(at, 1)));
+    running.save();
+    update(&mut running, (0..500).filter(|at| at % 3 == 0).map(|at| asset(at, 2)));
+    let expected: Vec<_> = (0..500_u64)
+        .filter(|at| at % 3 == 0 || *at < 400)
+        .map(|at| (format!("M-{at:04}"), if at % 3 == 0 { 2 } else { 1 }))
+        .collect();
+    for (query, version) in
+        [("", None), ("&where.temperature=1", Some(1)), ("&where.temperature=2", Some(2))]
+    {
+        let is_asked = |of: &&(String, i32)| version.is_none_or(|version| of.1 == version);
+        let expected: Vec<_> =
+            expected.iter().filter(is_asked).map(|(key, version)| json!([key, version])).collect();
+        let shown = |assets: Vec<Value>| -> Vec<Value> {
+            let shown = |asset: &Value| json!([asset["key"], asset["state"]["temperature"]]);
+            assets.iter().map(shown).collect()
+        };
+        for limit in [1, 63, 64, 65, 500] {
+            let path = format!("/api/v1/state/cold_chain?prefix=M-&limit={limit}{query}");
+            assert_eq!(shown(walk(address, &path, "after")), expected, "{path}");
+        }
+        let file = export(address, &format!("{STATE}?prefix=M-{query}"));
+        assert_eq!(shown(lines(&file)), expected, "{query}");
+    }
+}
+
+#[test]
 fn exports_are_bounded_and_free_again() {
     let mut running = run();
     large(&mut running, 1);
