@@ -155,6 +155,36 @@ fn what_is_described_is_what_is_taken() {
     }
 }
 
+#[test]
+fn schemas_say_what_each_member_is() {
+    let running = run_for(Role::Operator);
+    let document = Document::of(running.endpoint.address());
+    let sent: BTreeSet<_> = document
+        .operations
+        .iter()
+        .filter_map(|operation| {
+            let schema =
+                &operation.described["requestBody"]["content"]["application/json"]["schema"];
+            Some(schema["$ref"].as_str()?.rsplit('/').next()?.to_owned())
+        })
+        .collect();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    let mut members = 0;
+    for (name, schema) in document.whole["components"]["schemas"].as_object().unwrap() {
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        for (member, property) in schema["properties"].as_object().into_iter().flatten() {
+            members += 1;
+            let place = format!("{name}.{member}");
+            let about = property["description"].as_str().unwrap_or_default();
+            assert!(!about.is_empty(), "{place} says nothing");
+            assert!(!about.contains("[`"), "{place} says what only our source knows: {about}");
+            let may_be_absent = !required.contains(&json!(member)) && !sent.contains(name);
+            assert!(!may_be_absent || property["type"] != json!(["string", "null"]), "{place}");
+        }
+    }
+    assert!(members > 150, "only {members}");
+}
+
 /// Requests beside the examples that must be answered, by operation.
 fn more_requests() -> Vec<(&'static str, String)> {
     let hostile = encoded(HOSTILE);

@@ -28,6 +28,15 @@ pub fn page(_: &Service, given: Parameters) -> Made {
             code { "-H \"authorization: Bearer …\"" } " as well."
         }
         (prose(said(&document["info"], "description")))
+        p { "The examples are of a small ledger of containers; another has other contracts and keys." }
+        nav aria-label="Operations" {
+            dl.facts {
+                @for tag in tags {
+                    @let name = said(tag, "name");
+                    div { dt { (name) } dd { (index(&operations(document, name))) } }
+                }
+            }
+        }
         @for tag in tags {
             @let name = said(tag, "name");
             h2 { (name) }
@@ -52,6 +61,17 @@ fn operations<'a>(document: &'a Value, tag: &str) -> Vec<(&'a str, &'a str, &'a 
         operations.map(move |(method, operation)| (method.as_str(), path.as_str(), operation))
     };
     paths.flat_map(of_path).filter(|(_, _, operation)| operation["tags"][0] == tag).collect()
+}
+
+/// Links to operations.
+fn index(operations: &[(&str, &str, &Value)]) -> Markup {
+    html! {
+        @for (at, (_, _, operation)) in operations.iter().enumerate() {
+            @let id = said(operation, "operationId");
+            @if at > 0 { " · " }
+            a href={ "#" (id) } { (id) }
+        }
+    }
 }
 
 fn described(document: &Value, (method, path): (&str, &str), operation: &Value) -> Markup {
