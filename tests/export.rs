@@ -291,3 +291,25 @@ fn exports_are_bounded_and_free_again() {
     // As soon as it is known that the readers went away.
     while get(address, &format!("{STATE}?prefix=C-")).status == 503 {}
 }
+
+#[test]
+fn a_file_that_is_cut_off_does_not_look_whole() {
+    let mut running = run();
+    large(&mut running, 1);
+    let mut stream = TcpStream::connect(running.endpoint.address()).unwrap();
+    let request = format!("GET {STATE}?prefix=L- HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut bytes = vec![0; 100_000];
+    stream.read_exact(&mut bytes).unwrap();
+    let Running { endpoint, .. } = running;
+    endpoint.stop();
+    let _ = stream.read_to_end(&mut bytes);
+    let reply = Reply::read(&bytes);
+    assert_eq!(reply.status, 200);
+    assert!(!reply.is_whole);
+    // What came is enough to go on from.
+    let text = reply.text();
+    let whole = text.rsplit_once('\n').unwrap().0;
+    assert!(whole.lines().count() > 1);
+    assert!(whole.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+}

@@ -9,11 +9,13 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::Random;
 use common::endpoint::*;
 use common::openapi::{Document, Operation};
-use ledgerline::monitor::access::Role;
+use ledgerline::clock::SystemClock;
+use ledgerline::monitor::access::{Role, Settings};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
@@ -156,6 +158,28 @@ fn what_is_described_is_what_is_taken() {
 }
 
 #[test]
+fn whoever_may_not_ask_is_told_as_described() {
+    let known = run_for(Role::Operator);
+    let document = Document::of(known.endpoint.address());
+    let mut settings = Settings::open(([127, 0, 0, 1], 0).into());
+    settings.access.anonymous = None;
+    let strangers = run_with(&settings, Arc::new(SystemClock::new()));
+    let viewers = run();
+    for operation in &document.operations {
+        let role = operation.described["x-role"].as_str();
+        let for_strangers = if role.is_none() { 200 } else { 401 };
+        let for_viewers = if matches!(role, None | Some("viewer")) { 200 } else { 403 };
+        let is_open = operation.described["security"] == json!([]);
+        assert_eq!(is_open, role.is_none(), "{}", operation.id);
+        for (running, status) in [(&strangers, for_strangers), (&viewers, for_viewers)] {
+            let reply = send(running.endpoint.address(), &request_of(operation));
+            assert_eq!(reply.status, status, "{}: {}", operation.id, reply.text());
+            assert_eq!(document.wrong(operation, &reply), None, "{}", operation.id);
+        }
+    }
+}
+
+#[test]
 fn schemas_say_what_each_member_is() {
     let running = run_for(Role::Operator);
     let document = Document::of(running.endpoint.address());
@@ -192,6 +216,9 @@ fn more_requests() -> Vec<(&'static str, String)> {
         ("getProof", "/api/v1/transactions/telemetry/3/1/0/proof?format=tlog-proof".to_owned()),
         ("getAsset", format!("/api/v1/state/cold_chain/{hostile}?at_block=20")),
         ("getAsset", format!("/api/v1/state/cold_chain/{hostile}?at_block=0")),
+        ("exportState", "/api/v1/export/state/cold_chain".to_owned()),
+        ("exportHistory", format!("/api/v1/export/history/cold_chain/{hostile}")),
+        ("listAlertHistory", "/api/v1/alerts/history?limit=500".to_owned()),
         ("listTransactions", "/api/v1/transactions?limit=500".to_owned()),
         ("listAssets", "/api/v1/state/cold_chain?limit=500".to_owned()),
         ("listAlerts", "/api/v1/alerts?limit=500".to_owned()),
@@ -509,7 +536,9 @@ fn hold(
         return (!reply.body.is_empty()).then(|| "HEAD with a body".to_owned());
     }
     let is_own = method == operation.method;
-    if !is_own && !matches!(reply.status, 405 | 413) {
+    // A wrong token is refused before anything else, and many of them for a while.
+    let is_wrong_token = request.contains("Bearer x") && matches!(reply.status, 401 | 429);
+    if !is_own && !is_wrong_token && !matches!(reply.status, 405 | 413) {
         return Some(format!("{method} is answered with {}", reply.status));
     }
     // Names without any letter make another address, perhaps one of a page.
@@ -545,7 +574,7 @@ fn any_request_is_answered_as_described() {
         }
     }
     println!("answers by status: {statuses:?}");
-    for status in [200, 304, 400, 404, 405, 413, 415] {
+    for status in [200, 304, 400, 401, 404, 405, 413, 415, 429] {
         assert!(statuses.contains_key(&status), "no request led to {status}: {statuses:?}");
     }
 }
