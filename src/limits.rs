@@ -145,6 +145,8 @@ pub const MAX_GATHERED_BLOCKS: u64 = 256;
 pub const MAX_PAGE_ITEMS: usize = 500;
 /// Assets that one listing looks at before it gives a page and where to go on.
 pub const MAX_SCANNED_ASSETS: usize = 20_000;
+/// Assets not saved yet that a listing copies at a time: meanwhile no block is taken in.
+pub const OVERLAY_STEP: usize = 64;
 /// Blocks that one search through the log looks at before it gives a page and where to go on.
 pub const MAX_SCANNED_BLOCKS: u64 = 500;
 /// Entries after which such a search looks at no further block. A page that is polled must not take

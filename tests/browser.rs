@@ -84,6 +84,7 @@ fn pages(browser: &Browser, demo: &Demo) -> Vec<(&'static str, String)> {
         ("operations", "/operations".to_owned()),
         ("operation", "/operations/cold_chain/update".to_owned()),
         ("login", "/login".to_owned()),
+        ("api", "/api".to_owned()),
         ("nothing", "/nothing".to_owned()),
     ]
 }

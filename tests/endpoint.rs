@@ -220,7 +220,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
     let running = run();
     let address = running.endpoint.address();
     for (path, status, hint) in [
-        ("/api/v2/status", 404, "/api/v1/status"),
+        ("/api/v2/status", 404, "the API is described at /api"),
         ("/api/v1/blocks/32", 404, "the ledger has 32"),
         ("/api/v1/blocks/x", 400, "`x` is no block number"),
         ("/api/v1/blocks/-1", 400, "`-1` is no block number"),

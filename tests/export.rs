@@ -239,6 +239,38 @@ fn a_file_is_read_while_the_ledger_grows() {
 }
 
 #[test]
+fn saved_and_unsaved_assets_stand_in_one_order() {
+    let mut running = run();
+    let address = running.endpoint.address();
+    let asset =
+        |at: u64, version: u64| json!({"assetID": format!("M-{at:04}"), "temperature": version});
+    update(&mut running, (0..400).map(|at| asset(at, 1)));
+    running.save();
+    update(&mut running, (0..500).filter(|at| at % 3 == 0).map(|at| asset(at, 2)));
+    let expected: Vec<_> = (0..500_u64)
+        .filter(|at| at % 3 == 0 || *at < 400)
+        .map(|at| (format!("M-{at:04}"), if at % 3 == 0 { 2 } else { 1 }))
+        .collect();
+    for (query, version) in
+        [("", None), ("&where.temperature=1", Some(1)), ("&where.temperature=2", Some(2))]
+    {
+        let is_asked = |of: &&(String, i32)| version.is_none_or(|version| of.1 == version);
+        let expected: Vec<_> =
+            expected.iter().filter(is_asked).map(|(key, version)| json!([key, version])).collect();
+        let shown = |assets: Vec<Value>| -> Vec<Value> {
+            let shown = |asset: &Value| json!([asset["key"], asset["state"]["temperature"]]);
+            assets.iter().map(shown).collect()
+        };
+        for limit in [1, 63, 64, 65, 500] {
+            let path = format!("/api/v1/state/cold_chain?prefix=M-&limit={limit}{query}");
+            assert_eq!(shown(walk(address, &path, "after")), expected, "{path}");
+        }
+        let file = export(address, &format!("{STATE}?prefix=M-{query}"));
+        assert_eq!(shown(lines(&file)), expected, "{query}");
+    }
+}
+
+#[test]
 fn exports_are_bounded_and_free_again() {
     let mut running = run();
     large(&mut running, 1);
@@ -258,4 +290,26 @@ fn exports_are_bounded_and_free_again() {
     drop(slow);
     // As soon as it is known that the readers went away.
     while get(address, &format!("{STATE}?prefix=C-")).status == 503 {}
+}
+
+#[test]
+fn a_file_that_is_cut_off_does_not_look_whole() {
+    let mut running = run();
+    large(&mut running, 1);
+    let mut stream = TcpStream::connect(running.endpoint.address()).unwrap();
+    let request = format!("GET {STATE}?prefix=L- HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut bytes = vec![0; 100_000];
+    stream.read_exact(&mut bytes).unwrap();
+    let Running { endpoint, .. } = running;
+    endpoint.stop();
+    let _ = stream.read_to_end(&mut bytes);
+    let reply = Reply::read(&bytes);
+    assert_eq!(reply.status, 200);
+    assert!(!reply.is_whole);
+    // What came is enough to go on from.
+    let text = reply.text();
+    let whole = text.rsplit_once('\n').unwrap().0;
+    assert!(whole.lines().count() > 1);
+    assert!(whole.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use common::endpoint::{CONTRACT, LEDGER, MAPPING, Reply, definition, encoded, get, post, send};
+use common::openapi::Document;
 use ledgerline::clock::SystemClock;
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Decoder, SourcePartition};
@@ -227,6 +228,8 @@ fn what_the_contract_refuses_is_told_and_recorded() {
         json!({"contract": "cold_chain", "function": "delete", "arguments": {"assetID": "none"}});
     let reply = running.call(&refused);
     assert_eq!((reply.status, &reply.json()["verdict"]), (201, &json!("asset_absent")));
+    let document = Document::of(address);
+    assert_eq!(document.wrong(document.operation("submitCall"), &reply), None);
     let reply = running.call(&json!({
         "contract": "cold_chain", "function": "update", "time": "2024-05-01T12:00:00Z",
         "arguments": {"assetID": "A-1", "temperature": 9.50},

@@ -8,7 +8,7 @@ use crate::limits::{MAX_PAGE_BYTES, PAGE_STEP};
 use crate::monitor::json;
 use crate::monitor::query::QueryError;
 use crate::monitor::views::Page;
-use crate::state::history::LetterCursor;
+use crate::state::history::{ChangeCursor, LetterCursor};
 
 /// Gathers a page step by step, so that what an answer takes in memory is bounded by its own size
 /// and that of a step, not by the blocks it was found in. `ask` is given where to go on and how many
@@ -51,6 +51,16 @@ impl fmt::Display for LetterPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (block, at) = self.0;
         write!(f, "{block}/{at}")
+    }
+}
+
+/// Where a list of newest changes goes on: at this place of this entry.
+pub struct ChangePlace(pub ChangeCursor);
+
+impl fmt::Display for ChangePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (entry, at) = self.0;
+        write!(f, "{entry}/{at}")
     }
 }
 

@@ -110,7 +110,7 @@ fn pair() -> Value {
     json!({"type": "string", "pattern": "/"})
 }
 
-fn letter_place() -> Value {
+fn two_numbers() -> Value {
     json!({"type": "string", "pattern": "^[0-9]+/[0-9]+$"})
 }
 
@@ -153,7 +153,7 @@ pub const BEFORE_ENTRY: Parameter =
 pub const BEFORE_LETTER: Parameter = cursor(
     "before",
     "Letters before this block and place: the `next` of the page before.",
-    (letter_place, "7/0"),
+    (two_numbers, "7/0"),
 );
 /// Where a list of assets goes on.
 pub const AFTER_KEY: Parameter =
@@ -167,6 +167,12 @@ pub const AFTER_ALERTED: Parameter = cursor(
 /// Where a list of definitions goes on.
 pub const AFTER_ENTRY: Parameter =
     cursor("after", "Recorded behind this entry: the `next` of the page before.", (index, "1"));
+/// Where a list of newest changes goes on.
+pub const FROM_RECENT: Parameter = cursor(
+    "from",
+    "From this entry and place on back: the `next` of the page before.",
+    (two_numbers, "600/0"),
+);
 /// Where the entries of a block go on.
 pub const FROM_ENTRY: Parameter =
     cursor("from", "Entries from this one on: the `next` of the page before.", (index, "3"));

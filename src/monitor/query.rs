@@ -24,12 +24,12 @@ use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
 use crate::ledger::tree::TreeError;
 use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::monitor::filter::TransactionFilter;
-use crate::monitor::page::{LetterPlace, gather};
+use crate::monitor::page::{ChangePlace, LetterPlace, gather};
 use crate::monitor::views::{
     AlertCatalogue, BlockSummary, BlockView, ChangeView, DeadLetterSummary, DeadLetterView, Page,
     ProofView, StepView, TransactionSummary, TransactionView, record_id,
 };
-use crate::state::history::{self, LetterCursor};
+use crate::state::history::{self, ChangeCursor, LetterCursor};
 use crate::state::{StateError, World};
 use crate::verify::{Before, one_block};
 
@@ -253,11 +253,23 @@ impl Queries {
             .map_err(|error| QueryError::NotReady(error.to_string()))
     }
 
-    /// The newest change of each asset, newest first.
-    pub fn recent(&self, limit: usize) -> Result<Page<ChangeView>, QueryError> {
-        let recent = history::recent_assets(&*self.ledger, limit)?;
-        let items = recent.iter().filter_map(|(found, key)| ChangeView::of(found, key)).collect();
-        Ok(Page { items, next: None })
+    /// The newest change of each asset from a place on, newest first.
+    pub fn recent(
+        &self,
+        from: Option<ChangeCursor>,
+        limit: usize,
+    ) -> Result<Page<ChangeView>, QueryError> {
+        gather(from.map(ChangePlace), limit, |from, step| {
+            let from = from.map(|ChangePlace(place)| place);
+            // What the state has not taken in yet has no version there.
+            let is_newest = |contract: &str, key: &str, entry| {
+                let newest = self.world.newest_version(contract, key)?;
+                Ok::<_, QueryError>(newest.is_none_or(|newest| newest <= entry))
+            };
+            let (found, next) = history::recent_assets(&*self.ledger, from, step, is_newest)?;
+            let items = found.iter().filter_map(|(found, key)| ChangeView::of(found, key));
+            Ok((items.collect(), next.map(ChangePlace)))
+        })
     }
 
     /// Dead letters before a place, newest first: all, or those of one cause.

@@ -15,7 +15,7 @@ use crate::monitor::answer::Problem;
 use crate::monitor::filter::TransactionFilter;
 use crate::monitor::parameter::{self, Parameter};
 use crate::monitor::query::{At, QueryError};
-use crate::state::history::LetterCursor;
+use crate::state::history::{ChangeCursor, LetterCursor};
 
 /// Names in the path of an address.
 pub struct InPath<T>(pub T);
@@ -211,8 +211,17 @@ pub fn alert_cursor(after: &str) -> Result<(String, String), QueryError> {
 
 /// Where a list of dead letters goes on: block and place.
 pub fn letter_cursor(before: &str) -> Result<LetterCursor, QueryError> {
-    let parse = |(block, at): (&str, &str)| Some((block.parse().ok()?, at.parse().ok()?));
-    before.split_once('/').and_then(parse).ok_or_else(|| no_cursor("before", before))
+    two_numbers(before).ok_or_else(|| no_cursor("before", before))
+}
+
+/// Where a list of newest changes goes on: entry and place.
+pub fn change_cursor(from: &str) -> Result<ChangeCursor, QueryError> {
+    two_numbers(from).ok_or_else(|| no_cursor("from", from))
+}
+
+fn two_numbers(text: &str) -> Option<(u64, usize)> {
+    let (first, second) = text.split_once('/')?;
+    Some((first.parse().ok()?, second.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -138,38 +138,55 @@ pub fn search(
     Ok((found, None))
 }
 
-/// The newest change of each asset, newest first: at most `limit` assets. What changed last before
-/// the newest [`MAX_SCANNED_BLOCKS`] blocks or about [`MAX_SCANNED_ENTRIES`] entries is not recent.
-pub fn recent_assets(
+/// Where a search for newest changes goes on: the writes of this entry from this place on, then the
+/// entries before it.
+pub type ChangeCursor = (u64, usize);
+
+/// What an entry wrote of an asset with this key.
+pub type FoundChange = (Found, Arc<str>);
+
+/// The newest change of each asset from a place on, newest first: at most `limit`, out of at most
+/// [`MAX_SCANNED_BLOCKS`] blocks and about [`MAX_SCANNED_ENTRIES`] entries. `is_newest` says whether an
+/// asset was not changed behind an entry. The second value is where to go on.
+pub fn recent_assets<E: From<LedgerError>>(
     ledger: &dyn LedgerReader,
+    from: Option<ChangeCursor>,
     limit: usize,
-) -> Result<Vec<(Found, Arc<str>)>, LedgerError> {
+    mut is_newest: impl FnMut(&str, &str, u64) -> Result<bool, E>,
+) -> Result<(Vec<FoundChange>, Option<ChangeCursor>), E> {
+    let (first, skip) = from.unwrap_or((u64::MAX, 0));
+    let end = ledger.head().tree_size.min(first.saturating_add(1));
+    let mut number = end.checked_sub(1).and_then(|entry| ledger.block_of_entry(entry));
+    // What is known of an asset need not be asked for again.
     let mut seen = BTreeSet::new();
     let mut recent = Vec::new();
-    let mut number = ledger.head().height.checked_sub(1);
     let (mut scanned, mut entries) = (0, 0);
     while let Some(at) = number {
-        if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
-            break;
-        }
         let block = ledger.block(at)?;
+        if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
+            return Ok((recent, block.header.tree_size.checked_sub(1).map(|last| (last, 0))));
+        }
         scanned += 1;
         entries += block.entries.len();
-        let indexed: Vec<_> = block.indexed_entries().collect();
+        let indexed: Vec<_> = block.indexed_entries().filter(|(index, _)| *index < end).collect();
         for (index, entry) in indexed.into_iter().rev() {
             let Entry::Transaction { transaction, writes, .. } = entry else { continue };
-            for write in writes {
+            let skip = if index == first { skip } else { 0 };
+            for (place, write) in writes.iter().enumerate().skip(skip) {
                 if recent.len() == limit {
-                    return Ok(recent);
+                    return Ok((recent, Some((index, place))));
                 }
-                if seen.insert((transaction.contract.clone(), write.key.clone())) {
+                let contract = &transaction.contract;
+                if seen.insert((contract.clone(), write.key.clone()))
+                    && is_newest(contract, &write.key, index)?
+                {
                     recent.push((Found { block: block.clone(), index }, write.key.clone()));
                 }
             }
         }
         number = at.checked_sub(1);
     }
-    Ok(recent)
+    Ok((recent, None))
 }
 
 /// A dead letter and its place among those of its block.

@@ -13,6 +13,7 @@ use crate::codec::Digest;
 use crate::contract::Asset;
 use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
+use crate::limits::OVERLAY_STEP;
 use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::filter::Filter;
 use crate::state::overlay::Overlay;
@@ -154,39 +155,57 @@ impl World {
         (limit, max_scanned): (usize, usize),
     ) -> Result<(Vec<StoredAsset>, Option<String>), StateError> {
         // The key directly behind a key is that key and a zero byte.
-        let behind = after.map(|after| format!("{after}\0")).unwrap_or_default();
-        let from = behind.max(filter.prefix.clone());
-        let overlay = self.overlay(contract, &from, max_scanned);
-        let merged = Merge {
-            overlay: overlay.into_iter().peekable(),
-            stored: self.store.assets(contract, &from).peekable(),
-        };
-        let mut page = Vec::new();
-        let mut last = None;
-        for (scanned, pair) in merged.enumerate() {
-            let (key, stored) = pair?;
-            if !key.starts_with(&filter.prefix) {
-                break;
+        let behind = |key: &str| format!("{key}\0");
+        let mut from = after.map(behind).unwrap_or_default().max(filter.prefix.clone());
+        let (mut page, mut last, mut scanned) = (Vec::new(), None, 0);
+        loop {
+            // First the overlay, then the store: what is saved in between is found in one of them.
+            let (overlay, horizon) = self.overlay(contract, &from);
+            let merged = Merge {
+                overlay: overlay.into_iter().peekable(),
+                stored: self.store.assets(contract, &from).peekable(),
+            };
+            for pair in merged {
+                let (key, stored) = pair?;
+                if horizon.as_ref().is_some_and(|horizon| key > *horizon) {
+                    break;
+                }
+                if !key.starts_with(&filter.prefix) {
+                    return Ok((page, None));
+                }
+                if page.len() == limit || scanned == max_scanned {
+                    return Ok((page, last));
+                }
+                let asset = stored_asset(contract, &key, &stored);
+                page.extend(asset.filter(|asset| filter.holds(&key, &asset.asset)));
+                last = Some(key);
+                scanned += 1;
             }
-            if page.len() == limit || scanned == max_scanned {
-                return Ok((page, last));
+            match horizon {
+                None => return Ok((page, None)),
+                Some(horizon) => from = behind(&horizon),
             }
-            let asset = stored_asset(contract, &key, &stored);
-            page.extend(asset.filter(|asset| filter.holds(&key, &asset.asset)));
-            last = Some(key);
         }
-        Ok((page, None))
     }
 
-    fn overlay(&self, contract: &str, from: &str, limit: usize) -> BTreeMap<String, Stored> {
+    /// The next assets of a contract that are not in the store yet, from a key on. The second value is
+    /// the key up to which these are all; `None` for all there are. Few at a time: while they are
+    /// copied, no block is taken in.
+    fn overlay(&self, contract: &str, from: &str) -> (BTreeMap<String, Stored>, Option<String>) {
         let layers = self.read();
         let mut merged = BTreeMap::new();
+        let mut horizon: Option<String> = None;
         for layer in [&*layers.writing, &layers.gathered] {
-            for (key, stored) in layer.range(contract, from).take(limit + 1) {
-                merged.insert(key.to_string(), stored.clone());
+            let taken = layer.range(contract, from).take(OVERLAY_STEP);
+            let taken: Vec<_> =
+                taken.map(|(key, stored)| (key.to_string(), stored.clone())).collect();
+            if let (OVERLAY_STEP, Some((end, _))) = (taken.len(), taken.last()) {
+                let nearer = horizon.as_ref().is_none_or(|horizon| end < horizon);
+                horizon = if nearer { Some(end.clone()) } else { horizon };
             }
+            merged.extend(taken);
         }
-        merged
+        (merged, horizon)
     }
 
     /// Assets with an active alert, in order of contract and key.

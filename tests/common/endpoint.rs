@@ -22,7 +22,7 @@ use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, catch_up};
 use ledgerline::source::Assignments;
-use ledgerline::state::World;
+use ledgerline::state::{Projection, World};
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use serde_json::{Value, json};
 
@@ -256,6 +256,11 @@ impl Running {
     /// Brings the state up to the ledger.
     pub fn follow(&self) {
         catch_up(&*self.ledger.reader(), &*self.world, &mut |_, _| {}).unwrap();
+    }
+
+    /// Saves what the state has taken in.
+    pub fn save(&self) {
+        self.world.savepoint().unwrap();
     }
 
     /// Appends the work of a block.

@@ -43,7 +43,7 @@ fn submits(path: &str) -> bool {
 pub fn is_page(path: &str) -> bool {
     let others = ["/api/", "/tile/"];
     let is_other = others.iter().any(|other| path.starts_with(other));
-    !is_other && !["/api", "/metrics", "/checkpoint", "/live.js"].contains(&path)
+    !is_other && !["/metrics", "/checkpoint", "/live.js"].contains(&path)
 }
 
 #[cfg(test)]

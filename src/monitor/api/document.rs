@@ -5,7 +5,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::monitor::access::needed;
+use crate::monitor::access::{self, needed};
 use crate::monitor::answer::Problem;
 use crate::monitor::api::operation::{Operation, Tag};
 use crate::monitor::parameter::{Parameter, Role};
@@ -97,7 +97,7 @@ pub fn document(operations: &[Operation]) -> Value {
             "headers": headers(),
             "securitySchemes": security_schemes(),
         },
-        "security": [{}, {"bearer": []}],
+        "security": [{}, {"bearer": []}, {"certificate": []}],
     })
 }
 
@@ -124,7 +124,12 @@ fn security_schemes() -> Value {
         "bearer": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token that the operator of the service gave out.",
+            "description": "A token that the operator of the service gave out, or a JWT of the identity \
+                            provider that it trusts.",
+        },
+        "certificate": {
+            "type": "mutualTLS",
+            "description": "A client certificate that the service knows.",
         },
     })
 }
@@ -191,7 +196,12 @@ fn described(operation: &Operation, generators: &mut Generators, examples: &Valu
     }
     match needed(&operation.method, about.path) {
         None => described["security"] = json!([]),
-        Some(role) => described["x-role"] = role.to_string().into(),
+        Some(role) => {
+            described["x-role"] = role.to_string().into();
+            if role > access::Role::Viewer {
+                described["security"] = json!([{"bearer": []}, {"certificate": []}]);
+            }
+        }
     }
     let cursor = operation.parameters.iter().find(|parameter| parameter.role == Role::Cursor);
     if let Some(cursor) = cursor {

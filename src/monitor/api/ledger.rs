@@ -23,14 +23,14 @@ pub fn operations() -> Vec<Operation> {
     let mut all = vec![blocks(), block(), verification(), transactions(), transaction(), proof()];
     all.extend(definitions(
         DefinitionKind::Mapping,
-        ["/api/v1/mappings", "/api/v1/mappings/{name}"],
-        ["listMappings", "getMapping"],
+        ["/api/v1/mappings", "/api/v1/mappings/{name}", "/api/v1/mappings/{name}/tests"],
+        ["listMappings", "getMapping", "testMapping"],
         &[parameter::MAPPING_NAME],
     ));
     all.extend(definitions(
         DefinitionKind::Contract,
-        ["/api/v1/contracts", "/api/v1/contracts/{name}"],
-        ["listContracts", "getContract"],
+        ["/api/v1/contracts", "/api/v1/contracts/{name}", "/api/v1/contracts/{name}/tests"],
+        ["listContracts", "getContract", "testContract"],
         &[parameter::CONTRACT_NAME],
     ));
     all
@@ -164,10 +164,10 @@ async fn answer_proof(request: Asked<IdParts, ProofForm>) -> Answer {
 
 fn definitions(
     kind: DefinitionKind,
-    paths: [&'static str; 2],
-    ids: [&'static str; 2],
+    paths: [&'static str; 3],
+    ids: [&'static str; 3],
     names: &'static [Parameter],
-) -> [Operation; 2] {
+) -> [Operation; 3] {
     let is_mapping = kind == DefinitionKind::Mapping;
     let list = About {
         id: ids[0],
@@ -201,7 +201,19 @@ fn definitions(
     let one = question(one, take, move |app: &App, name: String, digest: Option<String>| {
         app.service.queries.definition(kind, &name, digest.as_deref())
     });
-    [list, one]
+    let tests = About {
+        id: ids[2],
+        tag: Tag::Definitions,
+        path: paths[2],
+        names,
+        summary: "Runs the tests that stand in a definition's own text.",
+        more: "By the version of the program that answers.",
+        example: "",
+    };
+    let tests = question(tests, take, move |app: &App, name: String, digest: Option<String>| {
+        app.service.queries.definition_tests(kind, &name, digest.as_deref())
+    });
+    [list, one, tests]
 }
 
 /// Reads the number of a block.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
 use crate::monitor::asking::App;
 use crate::monitor::query::{AlertFilter, QueryError};
-use crate::monitor::request::{Parameters, alert_cursor};
+use crate::monitor::request::{Parameters, alert_cursor, change_cursor};
 use crate::monitor::views::{AssetAnswer, AssetView, ChangeView};
 use crate::monitor::{export, parameter};
 use crate::state::Filter;
@@ -137,11 +137,18 @@ fn recent() -> Operation {
         tag: Tag::State,
         path: "/api/v1/recent",
         names: &[],
-        summary: "The assets that changed last, each with its newest change.",
-        more: "Looks at the newest blocks only.",
+        summary: "The newest change of each asset, newest first.",
+        more: "What the state has not taken in yet may come again on a later page.",
         example: "limit=2",
     };
-    question(about, Parameters::limit, |app: &App, (): (), limit| app.service.queries.recent(limit))
+    let take = |given: &mut Parameters| {
+        let from = given.text(parameter::FROM_RECENT)?;
+        let limit = given.limit()?;
+        Ok((from.as_deref().map(change_cursor).transpose()?, limit))
+    };
+    question(about, take, |app: &App, (): (), (from, limit)| {
+        app.service.queries.recent(from, limit)
+    })
 }
 
 fn export_state() -> Operation {

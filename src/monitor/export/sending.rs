@@ -170,3 +170,33 @@ impl hyper::body::Body for File {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use hyper::body::Body as _;
+
+    use super::*;
+
+    #[test]
+    fn only_what_came_to_its_end_ends_well() {
+        for is_whole in [true, false] {
+            let (sender, receiver) = mpsc::channel(2);
+            let mut file = Box::pin(File { receiver, is_whole: false });
+            let mut poll = || file.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+            assert!(poll().is_pending());
+            sender.try_send(Part::Bytes(Bytes::from_static(b"line\n"))).ok().unwrap();
+            assert!(matches!(poll(), Poll::Ready(Some(Ok(frame))) if frame.is_data()));
+            if is_whole {
+                sender.try_send(Part::End(7)).ok().unwrap();
+                let Poll::Ready(Some(Ok(frame))) = poll() else { panic!("no trailers") };
+                assert_eq!(frame.trailers_ref().unwrap()[HEIGHT_AT_END], "7");
+            }
+            drop(sender);
+            let end = poll();
+            assert_eq!(matches!(end, Poll::Ready(None)), is_whole);
+            assert_eq!(matches!(end, Poll::Ready(Some(Err(_)))), !is_whole);
+        }
+    }
+}

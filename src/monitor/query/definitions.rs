@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::codec::Digest;
+use crate::contract::ContractSet;
 use crate::fault::did_you_mean;
 use crate::ledger::{Definition, DefinitionKind};
+use crate::mapping::MappingSet;
 use crate::monitor::query::{Queries, QueryError, joined, not_found};
-use crate::monitor::views::{DefinitionView, Page};
+use crate::monitor::views::{DefinitionView, Page, TestView};
 
 impl Queries {
     /// Definitions of a kind behind the entry `after`, in the order they were recorded, without
@@ -50,6 +52,22 @@ impl Queries {
             return Err(not_found(joined(message, &help)));
         };
         Ok(DefinitionView::new(*entry, definition, true))
+    }
+
+    /// What the tests come to that stand in a definition's own text, by this version of the program.
+    pub fn definition_tests(
+        &self,
+        kind: DefinitionKind,
+        name: &str,
+        digest: Option<&str>,
+    ) -> Result<Vec<TestView>, QueryError> {
+        let text = self.definition(kind, name, digest)?.text.unwrap_or_default();
+        let files = [(name.into(), text)];
+        let results = match kind {
+            DefinitionKind::Contract => ContractSet::load(&files).0.run_tests(),
+            _ => MappingSet::from_texts(&files).0.run_tests(),
+        };
+        Ok(results.into_iter().map(TestView::from).collect())
     }
 
     /// Names of a kind, in order.

@@ -2,10 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::contract::ContractSet;
-use crate::fault::TestResult;
 use crate::ledger::DefinitionKind;
-use crate::mapping::MappingSet;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::{Service, ThroughputView};
 use crate::monitor::ui::Made;
@@ -13,7 +10,7 @@ use crate::monitor::ui::parts::{
     address, ago, count, count_cell, digest, link, table, text, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
-use crate::monitor::views::{DefinitionView, time_text};
+use crate::monitor::views::{DefinitionView, TestView, time_text};
 use crate::monitor::watch::Sample;
 
 /// Every name with its newest version, and what came of those that run.
@@ -97,7 +94,7 @@ pub fn one(
         h2 { "Text" }
         pre tabindex="0" { code { (crate::monitor::json::visible(source)) } }
         h2 { "Its own tests" }
-        (tests(&run_tests(kind, name, source)))
+        (tests(&service.queries.definition_tests(kind, name, asked.as_deref())?))
         h2 { "Versions" }
         (versions(&service.queries.versions(kind, name), &definition, &path))
     };
@@ -106,16 +103,7 @@ pub fn one(
     Ok(Content { title, section: Some(Section::Definitions), is_live: false, body })
 }
 
-/// Runs the tests that stand in a text, by this version of the program.
-fn run_tests(kind: DefinitionKind, name: &str, text: &str) -> Vec<TestResult> {
-    let files = [(name.into(), text.to_owned())];
-    match kind {
-        DefinitionKind::Contract => ContractSet::load(&files).0.run_tests(),
-        _ => MappingSet::from_texts(&files).0.run_tests(),
-    }
-}
-
-fn tests(results: &[TestResult]) -> Markup {
+fn tests(results: &[TestView]) -> Markup {
     html! {
         @if results.is_empty() { p.empty { "The text has none." } }
         ol.steps {

@@ -2,6 +2,7 @@
 //! elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
 
 mod alerts;
+mod api;
 mod blocks;
 mod changes;
 mod chart;
@@ -75,6 +76,7 @@ pub fn routes() -> Router<App> {
         .route("/try", page(trial::form).post(tried))
         .route("/login", get(login::page).post(login::enter))
         .route("/logout", post(login::leave))
+        .route("/api", page(api::page))
         .route("/style.css", part("text/css; charset=utf-8", include_str!("style.css")))
         .route("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js")))
         .route("/icon.svg", part("image/svg+xml", include_str!("icon.svg")))

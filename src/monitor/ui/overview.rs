@@ -198,7 +198,7 @@ fn lists(service: &Service, now: i64) -> Result<Markup, QueryError> {
     });
     let alert_rows: Vec<_> =
         alerted.iter().flat_map(|item| alerts::rows(item, now)).take(ROWS).collect();
-    let recent = queries.recent(ROWS)?;
+    let recent = queries.recent(None, ROWS)?;
     let recent_rows: Vec<_> = recent.items.iter().map(|change| changed(change, now)).collect();
     let newest = queries.blocks(None, ROWS)?;
     let block_rows: Vec<_> = newest.items.iter().map(|block| block_row(block, now)).collect();

@@ -185,7 +185,7 @@ fn foot() -> Markup {
         footer {
             a href="/checkpoint" { "signed checkpoint" } " · "
             a href="/metrics" { "metrics" } " · "
-            a href="/api/v1/status" { "API" } " · "
+            a href="/api" { "API" } " · "
             "Ledgerline " (env!("CARGO_PKG_VERSION"))
         }
     }

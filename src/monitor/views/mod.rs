@@ -15,7 +15,7 @@ pub use alerts::{
 };
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
 pub use records::{
-    BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, record_id,
+    BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, TestView, record_id,
 };
 pub use transactions::{
     AssetAnswer, AssetView, ChangeView, PastView, ProofView, TransactionSummary, TransactionView,

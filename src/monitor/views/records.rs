@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::codec::Digest;
 use crate::event::SourcePartition;
+use crate::fault::TestResult;
 use crate::ledger::{Block, DeadLetter, Definition};
 use crate::monitor::views::time_text;
 
@@ -40,6 +41,25 @@ impl DefinitionView {
             entry,
             text: with_text.then(|| definition.text.to_string()),
         }
+    }
+}
+
+/// What a test came to that stands in a definition's own text.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TestView {
+    /// Its name.
+    pub test: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What differs, as lines for people; absent where it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+impl From<TestResult> for TestView {
+    fn from(result: TestResult) -> Self {
+        let TestResult { test, failure, .. } = result;
+        Self { test, holds: failure.is_none(), failure }
     }
 }
 
