@@ -83,7 +83,7 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
         Some(response) => response,
         None => match access.admit(&mut request) {
             Ok(()) => next.run(request).await,
-            Err(refused) => refused.answer(&request, |problem| ui::refused(&service, problem)),
+            Err(refused) => refused.answer(&request, |problem| ui::turned_away(&service, problem)),
         },
     };
     access.protect(&mut response);
@@ -349,12 +349,17 @@ async fn tile(State(app): State<App>, uri: Uri) -> Answer {
     ask(app, move |service| service.queries.tile(path)).await.map(immutable)
 }
 
-async fn ready(State(app): State<App>) -> Answer {
+/// Anyone may ask, but what is in the way may name brokers and folders.
+async fn ready(State(app): State<App>, caller: Option<Caller>) -> Answer {
     let obstacles = app.service.obstacles();
     if obstacles.is_empty() {
         return Ok(changing("text/plain; charset=utf-8", "ready\n"));
     }
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("; ")))
+    let detail = match caller {
+        Some(_) => obstacles.join("; "),
+        None => "not ready; who may look is told why".to_owned(),
+    };
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
 }
 
 /// Answers also when all places are taken: that is when someone looks.
