@@ -424,6 +424,32 @@ fn an_answer_says_what_a_browser_may_do_with_it() {
     }
 }
 
+#[test]
+fn a_stranger_learns_nothing_but_that_it_is_one() {
+    let tokens = Tokens::new();
+    let running = run_with(&tokens.settings(None), Still::new());
+    let address = running.endpoint.address();
+    running.obstacles.lock().unwrap().push("the broker kafka:9092 is away".to_owned());
+    let known = bearer(&tokens.of_role[0]);
+    let secrets = [LEDGER, "kafka:9092", "32 blocks", "cold_chain", "reefers", "telemetry"];
+    for (method, path, needed) in ROUTES {
+        for headers in ["", "Sec-Fetch-Site: cross-site\r\n", &bearer("x")] {
+            // What someone names is no secret to them.
+            if needed.is_some_and(|_| path.contains("cold_chain") || path.contains("telemetry")) {
+                continue;
+            }
+            let reply = ask(address, method, path, headers);
+            let said = format!("{:?}{}", reply.headers, reply.text());
+            for secret in secrets {
+                assert!(!said.contains(secret), "{method} {path} {headers}: {secret} in {said}");
+            }
+        }
+    }
+    let said = get_with(address, "/readyz", &known);
+    assert!(said.status == 503 && said.text().contains("kafka:9092"), "who may look is told why");
+    assert_eq!(get(address, "/readyz").status, 503);
+}
+
 /// An identity provider with a key.
 struct Provider {
     pair: EcdsaKeyPair,

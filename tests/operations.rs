@@ -19,7 +19,7 @@ use ledgerline::event::{Decoder, SourcePartition};
 use ledgerline::ledger::embedded::{LedgerKeys, Opening, open};
 use ledgerline::ledger::{DefinitionKind, LedgerReader, LedgerWriter, Work};
 use ledgerline::mapping::MappingSet;
-use ledgerline::monitor::access::{Role, Settings};
+use ledgerline::monitor::access::{Role, Settings, tokens};
 use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, Pipeline, PipelineError, Stop, SubmissionLimits};
@@ -76,6 +76,12 @@ struct Running {
 
 impl Running {
     fn start(directory: &Path, anonymous: Role, sign_each: bool) -> Self {
+        let mut settings = Settings::open(([127, 0, 0, 1], 0).into());
+        settings.access.anonymous = Some(anonymous);
+        Self::start_with(directory, &settings, sign_each)
+    }
+
+    fn start_with(directory: &Path, settings: &Settings, sign_each: bool) -> Self {
         let opening = Opening {
             directory: directory.join("ledger"),
             name: LEDGER.to_owned(),
@@ -140,10 +146,7 @@ impl Running {
             stop: stop.clone(),
         };
         let pipeline = std::thread::spawn(move || pipeline.run());
-        let listen = ([127, 0, 0, 1], 0).into();
-        let mut settings = Settings::open(listen);
-        settings.access.anonymous = Some(anonymous);
-        let endpoint = monitor::start_with(&settings, Arc::new(service)).unwrap();
+        let endpoint = monitor::start_with(settings, Arc::new(service)).unwrap();
         Self { endpoint, reader, stop, pipeline }
     }
 
@@ -398,5 +401,38 @@ fn the_form_is_of_the_contracts_schema_and_leads_to_the_transaction() {
     }
     assert_eq!(get(address, "/operations/cold_chain/melt").status, 404);
     assert_eq!(get(address, "/operations/cold_chian/update").status, 404);
+    running.stop();
+}
+
+#[test]
+fn whose_token_it_was_stands_in_the_ledger() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("tokens.yaml");
+    let add = |name: &str, role| tokens::add(&file, (name, role), 0, None).unwrap();
+    let people = [("ada", add("ada", Role::Operator)), ("bob", add("bob", Role::Admin))];
+    let viewer = add("eve", Role::Viewer);
+    let mut settings = Settings::open(([127, 0, 0, 1], 0).into());
+    settings.access.tokens = Some(file.clone());
+    let running = Running::start_with(directory.path(), &settings, false);
+    let call = |token: &str, key: &str| {
+        let body = update(key, 4).to_string();
+        let head = format!("Authorization: Bearer {token}\r\nContent-Length: {}\r\n", body.len());
+        let head =
+            format!("Host: localhost\r\nConnection: close\r\nContent-Type: {JSON}\r\n{head}");
+        let request = format!("POST {CALLS} HTTP/1.1\r\n{head}\r\n{body}");
+        common::until("the pipeline is open", || {
+            Some(send(running.address(), &request)).filter(|reply| reply.status != 503)
+        })
+    };
+    for (name, token) in &people {
+        let reply = call(token, &format!("of-{name}"));
+        assert!(reply.status < 300, "{}", reply.text());
+        let id = reply.json()["id"].as_str().unwrap().to_owned();
+        let stored = get(running.address(), &format!("/api/v1/transactions/{id}")).json();
+        assert_eq!(stored["caller"], json!(name));
+        assert_eq!(stored["device"], json!(format!("operator:{name}")));
+    }
+    assert_eq!(call(&viewer, "of-eve").status, 403);
+    assert_eq!(call("x", "of-x").status, 401);
     running.stop();
 }

@@ -46,7 +46,7 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
                 let condition = Condition::of(&request);
                 condition.answer(next.run(request).await)
             }
-            Err(refused) => refused.answer(&request, |problem| ui::refused(&service, problem)),
+            Err(refused) => refused.answer(&request, |problem| ui::turned_away(&service, problem)),
         },
     };
     access.protect(&mut response);

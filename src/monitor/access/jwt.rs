@@ -173,6 +173,7 @@ mod tests {
     use super::*;
     use crate::monitor::access::keys::tests::{RFC_RSA_N, ec, ed25519, keys, rsa};
     use crate::monitor::access::settings::KeySource;
+    use proptest::prelude::*;
     use ring::hmac;
     use ring::signature::Ed25519KeyPair;
     use serde_json::json;
@@ -364,6 +365,23 @@ mod tests {
         ] {
             let token = signed(&with(header(), name, value.clone()), &claims());
             assert_eq!(try_token(&token).is_ok(), is_taken, "{name}: {value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_refused(
+            token in prop_oneof![
+                "\\PC{0,200}",
+                "[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,90}",
+            ],
+            header in prop_oneof![Just("{\"alg\":\"ES256\",\"kid\":\"ec\"}".to_owned()), "\\PC{0,80}"],
+            signature in proptest::collection::vec(any::<u8>(), 0..100),
+        ) {
+            prop_assert!(try_token(&token).is_err());
+            let claims = encoded(claims().to_string());
+            let forged = format!("{}.{claims}.{}", encoded(header), encoded(signature));
+            prop_assert!(try_token(&forged).is_err());
         }
     }
 }

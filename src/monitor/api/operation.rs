@@ -147,6 +147,8 @@ pub struct Asked<N, Q> {
     pub names: N,
     /// What was made of its parameters.
     pub asked: Q,
+    /// Who asks; nobody where a door is open to anyone.
+    pub caller: Option<Caller>,
     /// Its headers.
     pub headers: HeaderMap,
 }
@@ -183,12 +185,13 @@ where
 {
     let handler = move |State(app): State<App>,
                         InPath(names): InPath<N>,
+                        caller: Option<Caller>,
                         uri: Uri,
                         headers: HeaderMap| async move {
         let mut parameters = Parameters::of(&uri)?;
         let asked = take(&mut parameters)?;
         parameters.finish()?;
-        handle(Asked { app, names, asked, headers }).await
+        handle(Asked { app, names, asked, caller, headers }).await
     };
     Operation {
         about,

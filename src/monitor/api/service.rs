@@ -230,16 +230,21 @@ fn readiness() -> Operation {
         more: "",
         example: "",
     };
-    let handle = |request: Asked<(), ()>| answer_readiness(request.app);
+    let handle = |request: Asked<(), ()>| answer_readiness(request);
     handled(about, nothing, vec![Form::text("text/plain")], handle).tagged()
 }
 
-async fn answer_readiness(app: App) -> Answer {
-    let obstacles = app.service.obstacles();
+/// Anyone may ask, but what is in the way may name brokers and folders.
+async fn answer_readiness(request: Asked<(), ()>) -> Answer {
+    let obstacles = request.app.service.obstacles();
     if obstacles.is_empty() {
         return Ok(changing(TEXT, "ready\n".to_owned()));
     }
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, obstacles.join("; ")))
+    let detail = match request.caller {
+        Some(_) => obstacles.join("; "),
+        None => "not ready; who may look is told why".to_owned(),
+    };
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
 }
 
 fn metrics() -> Operation {

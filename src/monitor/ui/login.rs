@@ -13,7 +13,7 @@ use crate::monitor::body;
 use crate::monitor::request::Parameters;
 use crate::monitor::ui::parts::text;
 use crate::monitor::ui::shell::{self, Content, Visitor};
-use crate::monitor::ui::{HTML, refused};
+use crate::monitor::ui::{HTML, turned_away};
 
 /// Asks for a token.
 pub async fn page(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
@@ -26,7 +26,7 @@ pub async fn page(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> R
             let html = form(&app, caller, &local(next), None);
             ([(header::CONTENT_TYPE, HTML)], html).into_response()
         }
-        Err(error) => refused(&app.service, &error.into()),
+        Err(error) => turned_away(&app.service, &error.into()),
     }
 }
 
@@ -40,7 +40,7 @@ pub async fn enter(State(app): State<App>, request: Request) -> Response {
     });
     let (token, next) = match given {
         Ok(given) => given,
-        Err(problem) => return refused(&app.service, &problem),
+        Err(problem) => return turned_away(&app.service, &problem),
     };
     match app.access.log_in(&client, token.trim()) {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response(),
@@ -92,7 +92,8 @@ fn form(app: &App, caller: Option<Caller>, next: &str, problem: Option<&Problem>
         p { a href=(next) { "Go on without a token, or with the login that this browser has" } }
     };
     let content = Content { title: "Log in".to_owned(), section: None, is_live: false, body };
-    shell::page(&app.service, &Visitor { caller, can_log_in: false }, &content)
+    let visitor = Visitor { is_stranger: caller.is_none(), caller, can_log_in: false };
+    shell::page(&app.service, &visitor, &content)
 }
 
 fn token_form(next: &str) -> Markup {

@@ -180,7 +180,7 @@ async fn home(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Respo
 
 /// Who looks at a page.
 fn visitor(app: &App, caller: Option<Caller>) -> Visitor {
-    Visitor { caller, can_log_in: app.access.takes_tokens() }
+    Visitor { caller, can_log_in: app.access.takes_tokens(), is_stranger: false }
 }
 
 /// Makes a page on a thread that may wait for a disk; where that fails, one that says why.
@@ -206,7 +206,13 @@ fn html(page: String) -> Response {
 
 /// A page that says why there is no other.
 pub fn refused(service: &Service, problem: &Problem) -> Response {
-    problem.answer(HTML, shell::problem(service, problem))
+    problem.answer(HTML, shell::problem(service, &Visitor::default(), problem))
+}
+
+/// The same for someone who was not let in.
+pub fn turned_away(service: &Service, problem: &Problem) -> Response {
+    let stranger = Visitor { is_stranger: true, ..Visitor::default() };
+    problem.answer(HTML, shell::problem(service, &stranger, problem))
 }
 
 /// An item that a page names, or why its name is none.

@@ -93,6 +93,8 @@ pub struct Visitor {
     pub caller: Option<Caller>,
     /// Whether there is a way to log in.
     pub can_log_in: bool,
+    /// Whether it may not even see what the ledger is named and how it is.
+    pub is_stranger: bool,
 }
 
 /// Seconds after which a live page without script asks again.
@@ -107,7 +109,11 @@ pub fn page(service: &Service, visitor: &Visitor, content: &Content) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (json::visible(&content.title)) " · " (ledger.name()) " · Ledgerline" }
+                title {
+                    (json::visible(&content.title)) " · "
+                    @if !visitor.is_stranger { (ledger.name()) " · " }
+                    "Ledgerline"
+                }
                 link rel="stylesheet" href="/style.css";
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
                 @if content.is_live {
@@ -118,8 +124,11 @@ pub fn page(service: &Service, visitor: &Visitor, content: &Content) -> String {
             body {
                 a.skip href="#main" { "To the content" }
                 header {
-                    p.brand { a href="/" { "Ledgerline" } " " span { (text(ledger.name())) } }
-                    (health(service, content.is_live))
+                    p.brand {
+                        a href="/" { "Ledgerline" }
+                        @if !visitor.is_stranger { " " span { (text(ledger.name())) } }
+                    }
+                    @if !visitor.is_stranger { (health(service, content.is_live)) }
                     (who(visitor))
                     nav aria-label="Pages of this ledger" { (navigation(content.section)) }
                 }
@@ -192,11 +201,11 @@ fn foot() -> Markup {
 }
 
 /// A page that says why there is no other.
-pub fn problem(service: &Service, problem: &Problem) -> String {
+pub fn problem(service: &Service, visitor: &Visitor, problem: &Problem) -> String {
     let body = html! {
         p.problem { (text(problem.detail())) }
         p { a href="/" { "Back to the overview" } }
     };
     let title = problem.title().to_owned();
-    page(service, &Visitor::default(), &Content { title, section: None, is_live: false, body })
+    page(service, visitor, &Content { title, section: None, is_live: false, body })
 }
