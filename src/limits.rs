@@ -159,9 +159,15 @@ pub const PAGE_STEP: usize = 25;
 /// Items of a page where the caller does not say how many.
 pub const DEFAULT_PAGE: usize = 20;
 /// Connections that the endpoint holds at a time; more wait in the system's queue.
-pub const MAX_CONNECTIONS: usize = 256;
+pub const MAX_CONNECTIONS: usize = 1_100;
 /// Requests that the endpoint works on at a time; more are answered with 503.
 pub const MAX_REQUESTS: usize = 16;
+/// How long a question waits for one of these places, or for its share of the processors.
+pub const PLACE_WAIT: Duration = Duration::from_secs(5);
+/// Share of each processor that readers may take while records wait, in thousandths.
+pub const READ_SHARE_PER_MILLE: u32 = 40;
+/// Processor time that readers may take at once.
+pub const READ_SHARE_BURST: Duration = Duration::from_millis(50);
 /// Bytes of a request's body: a record to be tried, written as JSON or as a form.
 pub const MAX_BODY_BYTES: usize = 4 * MAX_RECORD_BYTES;
 /// Requests of the endpoint whose bodies are read at a time.

@@ -36,7 +36,16 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sled", &["src/state/store.rs"]),
     ("tlog_tiles", &["src/ledger/"]),
     ("tokio_stream", &["src/monitor/stream.rs"]),
-    ("tokio", &["src/monitor/", "src/cli/run.rs", "src/cli/top.rs", "src/cli/top/client.rs"]),
+    (
+        "tokio",
+        &[
+            "src/monitor/",
+            "src/cli/bench/readers.rs",
+            "src/cli/run.rs",
+            "src/cli/top.rs",
+            "src/cli/top/client.rs",
+        ],
+    ),
     ("tracing_subscriber", &["src/cli/output.rs"]),
     // Small libraries that do one job for a few parts.
     ("ring", &["src/monitor/access/keys.rs"]),
@@ -57,7 +66,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("percent_encoding", &["src/monitor/"]),
     ("plotters", &["src/monitor/ui/chart.rs"]),
     ("regex", &["src/mapping/"]),
-    ("rustix", &["src/disk/mod.rs", "src/cli/bench/profile.rs"]),
+    (
+        "rustix",
+        &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],
+    ),
     ("sha2", &["src/codec/", "src/source/file.rs"]),
     ("sonic_rs", &["src/codec/json/quick.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),

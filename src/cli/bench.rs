@@ -3,6 +3,7 @@
 mod bare;
 mod process;
 mod profile;
+mod readers;
 mod reads;
 mod report;
 mod timer;
@@ -22,7 +23,7 @@ use crate::app::offline::TemporaryFolder;
 use crate::cli::ExitStatus;
 use crate::cli::bench::bare::{Bare, append_only, sign_and_check};
 use crate::cli::bench::profile::Profile;
-use crate::cli::bench::report::{Report, SignEach};
+use crate::cli::bench::report::{Report, SignEach, WithReaders};
 use crate::cli::bench::whole::{Way, whole_way};
 use crate::cli::check::print_faults;
 use crate::cli::exit::UsageError;
@@ -68,6 +69,9 @@ pub struct BenchArgs {
     /// of the speed.
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
+    /// Measure the whole way once more with so many readers of the pages and the API at a time.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=2_000))]
+    readers: u16,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -127,9 +131,10 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
         Some(_) => None,
     };
     let sign_each = sign_each(args, temporary.0.join("each"))?;
+    let with_readers = with_readers(args, whole.rate, temporary.0.join("readers"))?;
     let ratio = whole.rate / consume_and_decode;
     let limits = report::Limits { consume, consume_and_decode, ratio, append };
-    let report = Report::new(args, whole, limits, half_rate, sign_each);
+    let report = Report::new(args, whole, limits, half_rate, (sign_each, with_readers));
     report.give(args.json)?;
     Ok(ExitStatus::Ok)
 }
@@ -137,7 +142,7 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
 /// As fast as records are taken, or as fast as asked for.
 fn full(args: &BenchArgs) -> Way {
     let (records, warm_up) = (args.events, args.events / WARM_UP);
-    Way { records, warm_up, rate: args.rate, sign_each: false }
+    Way { records, warm_up, rate: args.rate, sign_each: false, readers: 0 }
 }
 
 /// Poll to receipt at half of the full rate, in milliseconds.
@@ -147,13 +152,28 @@ fn half_rate(args: &BenchArgs, full: f64, directory: PathBuf) -> anyhow::Result<
     let records = (rate * HALF_RATE_SECONDS).clamp(1_000, args.events.max(1_000));
     // What gathers until the group has formed is read at the full rate.
     let warm_up = rate * HALF_RATE_WARM_UP_SECONDS;
-    let way = Way { records, warm_up, rate: rate.max(1), sign_each: false };
+    let way = Way { records, warm_up, rate: rate.max(1), sign_each: false, readers: 0 };
     Ok(whole_way(args, directory, way)?.receipt_ms)
+}
+
+/// The whole way with many readers, where any are asked for.
+fn with_readers(
+    args: &BenchArgs,
+    alone: f64,
+    directory: PathBuf,
+) -> anyhow::Result<Option<WithReaders>> {
+    if args.readers == 0 {
+        return Ok(None);
+    }
+    let way = Way { readers: usize::from(args.readers), ..full(args) };
+    let whole = whole_way(args, directory, way)?;
+    let Some(readers) = whole.readers else { bail!("nobody could read: there is no endpoint") };
+    Ok(Some(WithReaders { rate: whole.rate, ratio: whole.rate / alone, readers }))
 }
 
 fn sign_each(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<SignEach> {
     let records = args.events.min(MOST_SIGNED_EACH);
-    let way = Way { records, warm_up: records / WARM_UP, rate: 0, sign_each: true };
+    let way = Way { records, warm_up: records / WARM_UP, rate: 0, sign_each: true, readers: 0 };
     let rate = whole_way(args, directory, way)?.rate;
     let raw = sign_and_check();
     Ok(SignEach { rate, raw, ratio: rate / raw })

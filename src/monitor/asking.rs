@@ -1,22 +1,29 @@
 //! What handlers share: the service, and the places for questions that may wait for a disk.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
 
+use crate::clock::thread_time;
 use crate::limits::{
-    MAX_BODIES, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT,
+    MAX_BODIES, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, PLACE_WAIT,
+    REQUEST_TIMEOUT,
 };
 use crate::monitor::access::Access;
 use crate::monitor::answer::{Problem, json_text};
 use crate::monitor::json;
 use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
+use crate::monitor::share::ReadShare;
 use crate::monitor::watch::Watched;
+
+/// How long a question waits before it looks again whether records still wait.
+const SHARE_LOOK: Duration = Duration::from_millis(50);
 
 /// What every handler has.
 #[derive(Clone)]
@@ -27,6 +34,8 @@ pub struct App {
     pub watched: Watched,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// What readers may take of the processors.
+    share: Arc<ReadShare>,
     /// One for each question that is being worked on, also when its asker has gone.
     places: Arc<Semaphore>,
     /// One for each body that is being read.
@@ -48,7 +57,9 @@ impl App {
         let semaphore = |places| Arc::new(Semaphore::new(places));
         let [places, bodies, streams, stream_reads, exports] =
             [MAX_REQUESTS, MAX_BODIES, MAX_STREAMS, MAX_STREAM_READS, MAX_EXPORTS].map(semaphore);
-        Self { service, watched, access, places, bodies, streams, stream_reads, exports }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = Arc::new(ReadShare::of(u32::try_from(processors).unwrap_or(u32::MAX)));
+        Self { service, watched, access, share, places, bodies, streams, stream_reads, exports }
     }
 }
 
@@ -58,10 +69,14 @@ pub async fn ask<T: Send + 'static>(
     question: impl FnOnce(&Service) -> Result<T, QueryError> + Send + 'static,
 ) -> Result<T, Problem> {
     let unavailable = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-    let place = app.places.try_acquire_owned();
-    let place = place.map_err(|_| unavailable("too many requests at a time; try again"))?;
+    let Ok(Some(place)) = timeout(PLACE_WAIT, place_and_share(&app)).await else {
+        return Err(unavailable("too many requests at a time; try again"));
+    };
     let work = tokio::task::spawn_blocking(move || {
+        let began = thread_time();
         let answer = question(&app.service);
+        let spent = thread_time().saturating_sub(began);
+        app.share.take(spent, app.service.clock.monotonic());
         drop(place);
         answer
     });
@@ -73,6 +88,20 @@ pub async fn ask<T: Send + 'static>(
         }
         Err(_) => Err(unavailable("the answer took too long; ask for less at a time")),
     }
+}
+
+/// Waits for a place, and while records wait, for a share of the processors; `None` once nothing is
+/// asked any more.
+async fn place_and_share(app: &App) -> Option<OwnedSemaphorePermit> {
+    let place = Arc::clone(&app.places).acquire_owned().await.ok()?;
+    while app.service.status.queued_batches() > 0 {
+        let wait = app.share.wait(app.service.clock.monotonic());
+        if wait.is_zero() {
+            break;
+        }
+        sleep(wait.min(SHARE_LOOK)).await;
+    }
+    Some(place)
 }
 
 /// Asks a question and writes what comes back as JSON.

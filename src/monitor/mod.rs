@@ -23,6 +23,7 @@ pub mod query;
 mod request;
 mod server;
 pub mod service;
+mod share;
 mod stream;
 mod trial;
 mod ui;

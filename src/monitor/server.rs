@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -29,6 +30,8 @@ use crate::monitor::access::{Access, AccessError, Peer};
 
 /// How long accepting pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Files of the log, the state and the source beside connections.
+const OTHER_FILES: u64 = 1_024;
 /// Threads that move bytes; what reads the ledger runs beside them.
 const WORKERS: usize = 2;
 
@@ -80,6 +83,7 @@ impl Endpoint {
             .enable_all()
             .build()
             .map_err(EndpointError::Threads)?;
+        raise_file_limit();
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (stop, stopped) = watch::channel(false);
@@ -134,6 +138,17 @@ struct Answering {
     routes: Router,
     access: Arc<Access>,
     stopped: watch::Receiver<bool>,
+}
+
+/// Lets this process have a file for each connection, where the system allows it.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = MAX_CONNECTIONS as u64 + OTHER_FILES;
+    let wanted = limit.maximum.map_or(wanted, |most| wanted.min(most));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // Without it, fewer connections are accepted at a time, and the log says so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit });
+    }
 }
 
 async fn accept(listener: TcpListener, answering: Answering) {

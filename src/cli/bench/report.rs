@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::bench::BenchArgs;
+use crate::cli::bench::readers::Readers;
 use crate::cli::bench::whole::Whole;
 use crate::cli::output::line;
 use crate::monitor::views::grouped;
@@ -33,6 +34,8 @@ pub(super) struct Report {
     /// Median and 99th percentile of reads of one asset over HTTP meanwhile, in milliseconds.
     read_ms: (f64, f64),
     sign_each: SignEach,
+    /// The whole way with many readers, where they were asked for.
+    with_readers: Option<WithReaders>,
     /// Bytes of the log a record.
     log_bytes_per_event: f64,
     /// Peak resident memory of this process after the whole way in MiB; broker and senders included,
@@ -64,6 +67,17 @@ pub(super) struct SignEach {
     pub(super) ratio: f64,
 }
 
+/// The whole way while many read.
+#[derive(Debug, Serialize)]
+pub(super) struct WithReaders {
+    /// Records a second.
+    pub(super) rate: f64,
+    /// That over the rate with one reader.
+    pub(super) ratio: f64,
+    #[serde(flatten)]
+    pub(super) readers: Readers,
+}
+
 /// Upper ends of the buckets that hold the quantiles, in milliseconds; `None` above the last bucket.
 #[derive(Debug, Serialize)]
 pub(super) struct Quantiles {
@@ -90,7 +104,7 @@ impl Report {
         whole: Whole,
         limits: Limits,
         receipt_at_half_rate_ms: Option<Quantiles>,
-        sign_each: SignEach,
+        (sign_each, with_readers): (SignEach, Option<WithReaders>),
     ) -> Self {
         Self {
             events: args.events,
@@ -106,6 +120,7 @@ impl Report {
             receipt_at_half_rate_ms,
             read_ms: whole.read_ms,
             sign_each,
+            with_readers,
             log_bytes_per_event: whole.log_bytes_per_event,
             resident_mib: whole.resident_mib,
         }
@@ -117,6 +132,20 @@ impl Report {
             true => line(serde_json::to_string(self)?),
             false => self.print(),
         }
+    }
+
+    fn print_readers(&self) -> anyhow::Result<()> {
+        let Some(WithReaders { rate, ratio, readers }) = &self.with_readers else { return Ok(()) };
+        let Readers { readers, answers, turned_away, failed, first_byte_ms } = readers;
+        line(format!(
+            "with {readers} readers{:>16.0} events/s, {ratio:.2} of the rate with one",
+            rate
+        ))?;
+        line(format!("  {answers} answers, {turned_away} turned away, {failed} failed"))?;
+        for (path, p50, p99) in first_byte_ms {
+            line(format!("  first byte of {path:<24} {p50:.1} / {p99:.1} ms (p50 / p99)"))?;
+        }
+        Ok(())
     }
 
     fn print(&self) -> anyhow::Result<()> {
@@ -144,6 +173,7 @@ impl Report {
         if let Some((first, last)) = self.first_and_last_million {
             line(format!("last million over the first              {:.2}", last / first))?;
         }
+        self.print_readers()?;
         for (thread, micros) in &self.threads_us {
             line(format!("thread {thread:<13} {micros:>10.2} µs of processor time an event"))?;
         }

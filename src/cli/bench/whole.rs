@@ -7,9 +7,10 @@ use crate::app;
 use crate::app::Running;
 use crate::app::demo::{Feeding, consumed_by};
 use crate::cli::bench::process::{ThreadTimes, peak_resident_mib};
+use crate::cli::bench::readers::Readers;
 use crate::cli::bench::report::Quantiles;
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
-use crate::cli::bench::{BenchArgs, Set, feed, float, reads, set};
+use crate::cli::bench::{BenchArgs, Set, feed, float, readers, reads, set};
 use crate::clock::Clock;
 use crate::ledger::LedgerReader;
 use crate::pipeline::status::{Stage as PipelineStage, Status};
@@ -30,6 +31,8 @@ pub(super) struct Way {
     pub(super) rate: u64,
     /// Whether each is signed by itself.
     pub(super) sign_each: bool,
+    /// How many read at a time; with none, one reader asks for assets now and then.
+    pub(super) readers: usize,
 }
 
 /// What was seen of a whole way.
@@ -42,6 +45,7 @@ pub(super) struct Whole {
     pub(super) stages_us: Vec<(&'static str, f64)>,
     pub(super) receipt_ms: Quantiles,
     pub(super) read_ms: (f64, f64),
+    pub(super) readers: Option<Readers>,
     pub(super) log_bytes_per_event: f64,
     pub(super) blocks_per_commit: usize,
     pub(super) resident_mib: f64,
@@ -66,7 +70,16 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
         times: ThreadTimes::default(),
         receipts_before: TimeCounts::default(),
     };
-    let read = reads::meanwhile(endpoint, contract, || watch.until(goal, &running))?;
+    let mut many = None;
+    let read = match endpoint.filter(|_| way.readers > 0) {
+        None => reads::meanwhile(endpoint, contract, || watch.until(goal, &running))?,
+        Some(endpoint) => {
+            let paths = readers::paths(contract);
+            let work = || watch.until(goal, &running);
+            many = Some(readers::meanwhile((endpoint, way.readers), &paths, work)?);
+            Vec::new()
+        }
+    };
     let seen = watch.end()?;
     stop.ask();
     feeding.map_or(Ok(()), Feeding::end)?;
@@ -86,6 +99,7 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
             .collect(),
         receipt_ms: Quantiles::of(&status.receipts().since(&seen.receipts_before)),
         read_ms: (reads::quantile_ms(&read, 500), reads::quantile_ms(&read, 990)),
+        readers: many,
         log_bytes_per_event: float(counts.bytes) / float(seen.records.max(1)),
         blocks_per_commit: usize::try_from(counts.blocks / counts.commits.max(1)).unwrap_or(1),
         resident_mib: peak_resident_mib(),
