@@ -9,7 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::limits::{
-    MAX_BODIES, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, REQUEST_TIMEOUT,
+    MAX_BODIES, MAX_EXPORT_READS, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS,
+    REQUEST_TIMEOUT,
 };
 use crate::monitor::access::Access;
 use crate::monitor::answer::{Problem, json_text};
@@ -37,6 +38,8 @@ pub struct App {
     pub stream_reads: Arc<Semaphore>,
     /// One for each export that is being sent.
     pub exports: Arc<Semaphore>,
+    /// One for each export that reads the state now.
+    pub export_reads: Arc<Semaphore>,
 }
 
 /// What a handler gives.
@@ -46,9 +49,26 @@ impl App {
     /// For a service that is watched.
     pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>) -> Self {
         let semaphore = |places| Arc::new(Semaphore::new(places));
-        let [places, bodies, streams, stream_reads, exports] =
-            [MAX_REQUESTS, MAX_BODIES, MAX_STREAMS, MAX_STREAM_READS, MAX_EXPORTS].map(semaphore);
-        Self { service, watched, access, places, bodies, streams, stream_reads, exports }
+        let [places, bodies, streams, stream_reads, exports, export_reads] = [
+            MAX_REQUESTS,
+            MAX_BODIES,
+            MAX_STREAMS,
+            MAX_STREAM_READS,
+            MAX_EXPORTS,
+            MAX_EXPORT_READS,
+        ]
+        .map(semaphore);
+        Self {
+            service,
+            watched,
+            access,
+            places,
+            bodies,
+            streams,
+            stream_reads,
+            exports,
+            export_reads,
+        }
     }
 }
 
