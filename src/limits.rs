@@ -239,6 +239,9 @@ pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
 /// Exports that are sent at a time; more are answered with 503.
 pub const MAX_EXPORTS: usize = 4;
+/// Exports that read the state at the same time: however many are sent, they leave the other
+/// processors to ingestion.
+pub const MAX_EXPORT_READS: usize = 1;
 /// Bytes of an export that are made at a time; the next ones wait until its reader has taken them.
 pub const EXPORT_PIECE_BYTES: usize = 256 * 1024;
 /// Pieces of an export that wait for a slow reader.

@@ -127,6 +127,8 @@ fn what_is_described_is_what_is_taken() {
     let address = running.endpoint.address();
     let document = Document::of(address);
     assert!(document.operations.len() > 20);
+    let ids: BTreeSet<_> = document.operations.iter().map(|operation| &operation.id).collect();
+    assert_eq!(ids.len(), document.operations.len(), "{ids:?}");
     for operation in &document.operations {
         let path = operation.example().split('?').next().unwrap();
         let refused = request_of(operation).replacen(

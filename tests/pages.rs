@@ -129,7 +129,14 @@ fn a_page_shows_what_the_api_says() {
         ),
         ("/transactions/telemetry/3/1/0", vec!["reefer:C-001", "version 1", "a new asset"]),
         ("/state", vec!["href=\"/state/cold_chain\"", "version 1"]),
-        ("/state/cold_chain?where=cargo.kind%3Dfish&prefix=C-00", vec!["C-001", "temperature 4"]),
+        (
+            "/state/cold_chain?where=cargo.kind%3Dfish&prefix=C-00",
+            vec![
+                "C-001",
+                "temperature 4",
+                "/api/v1/export/state/cold_chain?format=csv&amp;prefix=C-00&amp;where.cargo.kind=fish\"",
+            ],
+        ),
         (&hostile, vec![hostile_shown, "History", "cargo.kind"]),
         ("/alerts", vec!["Too warm.", "badge critical"]),
         (

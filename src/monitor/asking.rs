@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::thread_time;
 use crate::limits::{
-    MAX_BODIES, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS, PLACE_WAIT,
-    REQUEST_TIMEOUT,
+    MAX_BODIES, MAX_EXPORT_READS, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS,
+    PLACE_WAIT, REQUEST_TIMEOUT,
 };
 use crate::monitor::access::Access;
 use crate::monitor::answer::{Problem, json_text};
@@ -46,6 +46,8 @@ pub struct App {
     pub stream_reads: Arc<Semaphore>,
     /// One for each export that is being sent.
     pub exports: Arc<Semaphore>,
+    /// One for each export that reads the state now.
+    pub export_reads: Arc<Semaphore>,
 }
 
 /// What a handler gives.
@@ -55,11 +57,29 @@ impl App {
     /// For a service that is watched.
     pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>) -> Self {
         let semaphore = |places| Arc::new(Semaphore::new(places));
-        let [places, bodies, streams, stream_reads, exports] =
-            [MAX_REQUESTS, MAX_BODIES, MAX_STREAMS, MAX_STREAM_READS, MAX_EXPORTS].map(semaphore);
+        let [places, bodies, streams, stream_reads, exports, export_reads] = [
+            MAX_REQUESTS,
+            MAX_BODIES,
+            MAX_STREAMS,
+            MAX_STREAM_READS,
+            MAX_EXPORTS,
+            MAX_EXPORT_READS,
+        ]
+        .map(semaphore);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let share = Arc::new(ReadShare::of(u32::try_from(processors).unwrap_or(u32::MAX)));
-        Self { service, watched, access, share, places, bodies, streams, stream_reads, exports }
+        Self {
+            service,
+            watched,
+            access,
+            share,
+            places,
+            bodies,
+            streams,
+            stream_reads,
+            exports,
+            export_reads,
+        }
     }
 }
 

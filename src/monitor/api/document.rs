@@ -23,6 +23,7 @@ the operator of the service gives out.
 * **Lists** come in pages. `next`, where a page has it, leads to the one behind; the link `next` of the \
 operation says which parameter takes it. A page may have few or no items and `next` all the same: it \
 looked long enough.
+* **HEAD** is answered wherever GET is, with the same headers.
 * **Conditional requests**: an answer with an `ETag` is the same as long as that is; send it back in \
 `If-None-Match` to get 304 instead.
 * **Values**: digests are hexadecimal, times RFC 3339 in UTC, bytes base64. Numbers of devices are as \

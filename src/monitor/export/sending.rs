@@ -78,6 +78,7 @@ type Piece<P> = (Vec<u8>, Option<<P as Pieces>::Place>);
 
 async fn read<P: Pieces>(app: &App, pieces: &P, place: P::Place) -> Result<Piece<P>, Problem> {
     let pieces = pieces.clone();
+    let _turn = app.export_reads.acquire().await;
     ask(app.clone(), move |service| pieces.piece(service, place)).await
 }
 

@@ -97,7 +97,7 @@ impl Assets {
                     text_cell(&view.key),
                     view.version.to_string(),
                     asset.compliant.to_string(),
-                    asset.alerts.active.join(" "),
+                    text_cell(&asset.alerts.active.join(" ")),
                 ];
                 let row = self.columns.row(before, Some(&asset.state), Some(&asset.derived));
                 bytes.extend_from_slice(&row);
