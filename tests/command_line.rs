@@ -82,6 +82,7 @@ fn help_tells_of_every_command_and_every_status() {
         "rebuild",
         "export",
         "keygen",
+        "token",
         "state",
         "history",
         "tx",

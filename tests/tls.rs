@@ -20,6 +20,7 @@ use common::endpoint::*;
 use common::{PROGRAM, until};
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
+use ledgerline::monitor::access::tls::Tls;
 use ledgerline::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Role, Settings,
     TlsSettings, tokens,
@@ -193,6 +194,20 @@ fn it_is_encrypted_or_nothing_is_said() {
     let _ = plain.read_to_end(&mut said);
     let said = String::from_utf8_lossy(&said);
     assert!(!said.contains("HTTP/") && !said.contains(LEDGER), "{said}");
+}
+
+#[test]
+fn a_key_that_everyone_can_read_is_refused() {
+    let site = Site::new();
+    let settings = site.settings(open()).tls.unwrap();
+    for (mode, is_taken) in [(0o600, true), (0o640, true), (0o644, false), (0o602, false)] {
+        let key = PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&settings.key, key).unwrap();
+        let opened = Tls::open(&settings);
+        assert_eq!(opened.is_ok(), is_taken, "{mode:o}");
+        let said = opened.err().unwrap_or_default();
+        assert!(is_taken || said.contains(&format!("mode {mode:04o}")), "{said}");
+    }
 }
 
 #[test]

@@ -210,22 +210,21 @@ mod tests {
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
     }
 
-    fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    /// Looks until there is such a key.
+    async fn until(set: &KeySet, id: &str) {
+        while set.get().find(Some(id)).is_none() {
+            tokio::task::yield_now().await;
+        }
     }
 
-    /// Follows until there is such a key.
-    fn until(runtime: &tokio::runtime::Runtime, set: &KeySet, id: &str) {
-        let seen = async {
-            while set.get().find(Some(id)).is_none() {
-                tokio::task::yield_now().await;
-            }
-        };
+    /// Follows until something was seen.
+    fn follow(set: &KeySet, seen: impl Future<Output = ()>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             tokio::select! {
-                () = set.follow() => {}
+                () = set.follow() => panic!("it never ends"),
                 () = seen => {}
-                () = sleep(Duration::from_secs(60)) => panic!("{id} never came"),
+                () = sleep(Duration::from_secs(60)) => panic!("it never came"),
             }
         });
     }
@@ -249,22 +248,26 @@ mod tests {
             format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{too_long}"),
             found(&[ed25519("c")]),
         ]);
-        let (set, runtime) = (paced(&url, Duration::ZERO), runtime());
-        until(&runtime, &set, "a");
-        assert!(set.get().find(Some("b")).is_some());
-        until(&runtime, &set, "c");
-        assert!(set.get().find(Some("a")).is_none(), "what was taken out is out");
+        let set = paced(&url, Duration::ZERO);
+        follow(&set, async {
+            until(&set, "a").await;
+            assert!(set.get().find(Some("b")).is_some());
+            until(&set, "c").await;
+            assert!(set.get().find(Some("a")).is_none(), "what was taken out is out");
+        });
         serving.join().unwrap();
     }
 
     #[test]
     fn a_name_that_nobody_knows_makes_it_ask() {
         let (url, serving) = serve(vec![found(&[ec("old")]), found(&[ec("old"), rsa("new")])]);
-        let (set, runtime) = (paced(&url, Duration::from_secs(3_600)), runtime());
-        until(&runtime, &set, "old");
-        assert!(set.get().find(Some("new")).is_none());
-        set.miss();
-        until(&runtime, &set, "new");
+        let set = paced(&url, Duration::from_secs(3_600));
+        follow(&set, async {
+            until(&set, "old").await;
+            assert!(set.get().find(Some("new")).is_none());
+            set.miss();
+            until(&set, "new").await;
+        });
         serving.join().unwrap();
     }
 
