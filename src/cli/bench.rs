@@ -85,6 +85,8 @@ const WARM_UP: u64 = 20;
 const HALF_RATE_SECONDS: u64 = 10;
 /// How long it goes before.
 const HALF_RATE_WARM_UP_SECONDS: u64 = 4;
+/// Records of the ledger whose pages those of the whole one are compared with.
+const SMALL_LEDGER: u64 = 10_000;
 /// Most records of the way with a signature for each.
 const MOST_SIGNED_EACH: u64 = 200_000;
 
@@ -165,10 +167,16 @@ fn with_readers(
     if args.readers == 0 {
         return Ok(None);
     }
-    let way = Way { readers: usize::from(args.readers), ..full(args) };
-    let whole = whole_way(args, directory, way)?;
-    let Some(readers) = whole.readers else { bail!("nobody could read: there is no endpoint") };
-    Ok(Some(WithReaders { rate: whole.rate, ratio: whole.rate / alone, readers }))
+    let readers = usize::from(args.readers);
+    let whole = whole_way(args, directory.join("whole"), Way { readers, ..full(args) })?;
+    let small = Way { records: SMALL_LEDGER, warm_up: 0, rate: 0, sign_each: false, readers: 1 };
+    let small = whole_way(args, directory.join("small"), small)?;
+    let (Some(many), Some(large), Some(small)) = (whole.readers, whole.at_rest, small.at_rest)
+    else {
+        bail!("nobody could read: there is no endpoint")
+    };
+    let ratio = whole.rate / alone;
+    Ok(Some(WithReaders { rate: whole.rate, ratio, many, large, small }))
 }
 
 fn sign_each(args: &BenchArgs, directory: PathBuf) -> anyhow::Result<SignEach> {

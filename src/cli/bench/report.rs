@@ -74,8 +74,12 @@ pub(super) struct WithReaders {
     pub(super) rate: f64,
     /// That over the rate with one reader.
     pub(super) ratio: f64,
-    #[serde(flatten)]
-    pub(super) readers: Readers,
+    /// What they were answered.
+    pub(super) many: Readers,
+    /// What one reader was answered of the same ledger at rest.
+    pub(super) large: Readers,
+    /// The same of a small ledger at rest.
+    pub(super) small: Readers,
 }
 
 /// Upper ends of the buckets that hold the quantiles, in milliseconds; `None` above the last bucket.
@@ -135,15 +139,19 @@ impl Report {
     }
 
     fn print_readers(&self) -> anyhow::Result<()> {
-        let Some(WithReaders { rate, ratio, readers }) = &self.with_readers else { return Ok(()) };
-        let Readers { readers, answers, turned_away, failed, first_byte_ms } = readers;
+        let Some(WithReaders { rate, ratio, many, large, small }) = &self.with_readers else {
+            return Ok(());
+        };
         line(format!(
-            "with {readers} readers{:>16.0} events/s, {ratio:.2} of the rate with one",
-            rate
+            "with {} readers{rate:>16.0} events/s, {ratio:.2} of the rate with one; {} answers, {} turned \
+             away, {} failed",
+            many.readers, many.answers, many.turned_away, many.failed
         ))?;
-        line(format!("  {answers} answers, {turned_away} turned away, {failed} failed"))?;
-        for (path, p50, p99) in first_byte_ms {
-            line(format!("  first byte of {path:<24} {p50:.1} / {p99:.1} ms (p50 / p99)"))?;
+        line("first byte, p50 / p99 ms: with these readers; at rest; at rest over 10,000 records")?;
+        let rows = many.first_byte_ms.iter().zip(&large.first_byte_ms).zip(&small.first_byte_ms);
+        for (((path, p50, p99), (_, large, large_p99)), (_, small, _)) in rows {
+            let times = format!("{p50:>7.1} / {p99:<7.1} {large:>6.2} / {large_p99:<6.2}");
+            line(format!("  {path:<24} {times} {:.2} times", large / small))?;
         }
         Ok(())
     }

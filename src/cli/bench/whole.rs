@@ -17,6 +17,8 @@ use crate::pipeline::status::{Stage as PipelineStage, Status};
 use crate::state::World;
 use crate::timing::TimeCounts;
 
+/// How long one reader looks at a ledger at rest.
+const REST: Duration = Duration::from_secs(3);
 /// Looks between two readings of the threads' times.
 const LOOKS_A_READING: u32 = 100;
 
@@ -46,6 +48,8 @@ pub(super) struct Whole {
     pub(super) receipt_ms: Quantiles,
     pub(super) read_ms: (f64, f64),
     pub(super) readers: Option<Readers>,
+    /// One reader once everything is taken in.
+    pub(super) at_rest: Option<Readers>,
     pub(super) log_bytes_per_event: f64,
     pub(super) blocks_per_commit: usize,
     pub(super) resident_mib: f64,
@@ -70,13 +74,16 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
         times: ThreadTimes::default(),
         receipts_before: TimeCounts::default(),
     };
-    let mut many = None;
+    let (mut many, mut at_rest) = (None, None);
     let read = match endpoint.filter(|_| way.readers > 0) {
         None => reads::meanwhile(endpoint, contract, || watch.until(goal, &running))?,
         Some(endpoint) => {
             let paths = readers::paths(contract);
             let work = || watch.until(goal, &running);
             many = Some(readers::meanwhile((endpoint, way.readers), &paths, work)?);
+            // Nothing is taken in any more.
+            let rest = || Ok(std::thread::sleep(REST));
+            at_rest = Some(readers::meanwhile((endpoint, 1), &paths, rest)?);
             Vec::new()
         }
     };
@@ -100,6 +107,7 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
         receipt_ms: Quantiles::of(&status.receipts().since(&seen.receipts_before)),
         read_ms: (reads::quantile_ms(&read, 500), reads::quantile_ms(&read, 990)),
         readers: many,
+        at_rest,
         log_bytes_per_event: float(counts.bytes) / float(seen.records.max(1)),
         blocks_per_commit: usize::try_from(counts.blocks / counts.commits.max(1)).unwrap_or(1),
         resident_mib: peak_resident_mib(),
