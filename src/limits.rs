@@ -201,6 +201,8 @@ pub const MAX_SESSIONS: usize = 1_024;
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Clients that are counted at a time.
 pub const MAX_LIMITED_CLIENTS: usize = 4_096;
+/// Connections that one client holds at a time, so that a stranger cannot take all of them.
+pub const MAX_CLIENT_CONNECTIONS: usize = MAX_CONNECTIONS / 2;
 /// Time in which a client gets one more request: 200 a second. A live page asks once a second.
 pub const REQUEST_EVERY: Duration = Duration::from_millis(5);
 /// Requests that a client has at once, also a whole office behind one address.

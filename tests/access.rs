@@ -7,7 +7,7 @@
 mod common;
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -18,8 +18,8 @@ use common::endpoint::*;
 use common::{program, succeed, until};
 use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::limits::{
-    FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, MAX_TOKEN_BYTES, REQUEST_BURST, REQUEST_EVERY,
-    SESSION_LIFETIME,
+    FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, MAX_CLIENT_CONNECTIONS, MAX_TOKEN_BYTES, REQUEST_BURST,
+    REQUEST_EVERY, SESSION_LIFETIME,
 };
 use ledgerline::monitor::access::tokens::{self, PREFIX};
 use ledgerline::monitor::access::{AccessSettings, JwtSettings, KeySource, Role, Settings};
@@ -389,6 +389,38 @@ fn a_client_that_asks_too_often_is_told_to_wait() {
     assert_eq!(send(address, &form).status, 429, "logins are counted with them");
     clock.pass(wait);
     assert_eq!(guess("203.0.113.9", "x").status, 401);
+}
+
+/// An address of this machine that others reach; nothing is sent to find it.
+fn outer_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|address| !address.is_loopback())
+}
+
+#[test]
+fn one_client_cannot_take_every_connection() {
+    let Some(outer) = outer_address() else {
+        println!("skipped: this machine has no address but its own");
+        return;
+    };
+    let running = run_with(&Settings::open(([0, 0, 0, 0], 0).into()), Still::new());
+    let port = running.endpoint.address().port();
+    let connect = || {
+        let mut stream = TcpStream::connect((outer, port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let head = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        // One that is turned away may be gone by now.
+        let _ = stream.write_all(head.as_bytes());
+        let is_in = stream.read(&mut [0; 1_024]).is_ok_and(|length| length > 0);
+        is_in.then_some(stream)
+    };
+    let held: Vec<_> = (0..MAX_CLIENT_CONNECTIONS).map(|_| connect().unwrap()).collect();
+    assert!(connect().is_none());
+    let here = SocketAddr::from(([127, 0, 0, 1], port));
+    assert_eq!(get(here, "/healthz").status, 200, "others are not held up");
+    drop(held);
+    until("there is room again", connect);
 }
 
 #[test]

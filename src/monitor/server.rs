@@ -18,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::limits::{
@@ -167,8 +167,14 @@ async fn accept(listener: TcpListener, answering: Answering) {
             }
         };
         tokio::select! {
-            next = next => if let Some((stream, address, place)) = next {
-                tokio::spawn(welcome(stream, address, answering.clone(), place));
+            next = next => if let Some((stream, address, place)) = next
+                && let Some(connected) = answering.access.connect(address)
+            {
+                let answering = answering.clone();
+                tokio::spawn(async move {
+                    welcome(stream, address, answering).await;
+                    drop((place, connected));
+                });
             },
             _ = stop.wait_for(|stopped| *stopped) => break,
         }
@@ -180,12 +186,7 @@ async fn accept(listener: TcpListener, answering: Answering) {
 }
 
 /// Begins a connection, with TLS where that is spoken here.
-async fn welcome(
-    stream: TcpStream,
-    address: IpAddr,
-    answering: Answering,
-    _place: OwnedSemaphorePermit,
-) {
+async fn welcome(stream: TcpStream, address: IpAddr, answering: Answering) {
     let Some(acceptor) = answering.access.tls().map(Tls::acceptor) else {
         let peer = Peer { address, is_secure: false, certified: None };
         return serve(stream, peer, answering).await;

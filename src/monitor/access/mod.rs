@@ -31,6 +31,7 @@ pub use settings::{
     TlsSettings,
 };
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ use crate::clock::Clock;
 use crate::limits::ACCESS_FILES_EVERY;
 use crate::monitor::access::jwt::JwtError;
 use crate::monitor::access::kept::Kept;
-use crate::monitor::access::limit::Limits;
+use crate::monitor::access::limit::{Connected, Connections, Limits};
 use crate::monitor::access::sessions::{Proof, Sessions};
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::tokens::{BadToken, Tokens};
@@ -57,6 +58,7 @@ pub struct Access {
     key_set: Option<KeySet>,
     sessions: Sessions,
     limits: Limits,
+    connections: Connections,
     clock: Arc<dyn Clock>,
 }
 
@@ -121,8 +123,26 @@ impl Access {
         let key_set = access.jwt.as_ref();
         let key_set = key_set.map(|jwt| KeySet::open(&jwt.keys, jwt.authorities.as_deref()));
         let key_set = key_set.transpose().map_err(AccessError)?;
-        let (sessions, limits) = Default::default();
-        Ok(Self { settings: access, behind_proxy, tls, tokens, key_set, sessions, limits, clock })
+        let (sessions, limits, connections) = Default::default();
+        Ok(Self {
+            settings: access,
+            behind_proxy,
+            tls,
+            tokens,
+            key_set,
+            sessions,
+            limits,
+            connections,
+            clock,
+        })
+    }
+
+    /// Takes a place for a connection of a client; `None` where it holds too many. All that come by
+    /// a proxy are one client, and its own affair.
+    #[must_use]
+    pub fn connect(&self, client: IpAddr) -> Option<Connected> {
+        let client = if self.behind_proxy { Ipv4Addr::LOCALHOST.into() } else { client };
+        self.connections.enter(client)
     }
 
     /// TLS, where it is spoken here.
