@@ -22,6 +22,8 @@ const LINES: f64 = 7.0;
 /// Distances between lines that people expect, in degrees.
 const STEPS: [f64; 14] =
     [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+/// Fields that usually say where something is.
+const WHERE: [&str; 5] = ["location", "position", "place", "gps", "coordinates"];
 const LATITUDES: [&str; 2] = ["latitude", "lat"];
 const LONGITUDES: [&str; 4] = ["longitude", "lon", "lng", "long"];
 
@@ -49,9 +51,13 @@ struct Point {
 
 impl Place {
     /// The place that a state says: `latitude` and `longitude` (or `lat` and `lon`, `lng`, `long`) as
-    /// its own fields or as those of one of its fields.
+    /// its own fields, or as those of one of its fields: one with a usual name first, and none that
+    /// has a radius as well, which is where something should be.
     fn of(state: &Map) -> Option<Self> {
-        let inner = state.iter().take(MAX_MAPPED_FIELDS).filter_map(|(_, value)| value.as_object());
+        let named = WHERE.iter().filter_map(|name| state.get(name));
+        let others = state.iter().take(MAX_MAPPED_FIELDS).map(|(_, value)| value);
+        let inner = named.chain(others).filter_map(Value::as_object);
+        let inner = inner.filter(|fields| fields.get("radius").is_none());
         std::iter::once(state).chain(inner).find_map(Self::in_fields)
     }
 
@@ -215,6 +221,11 @@ mod tests {
             (json!({"latitude": 53.5, "longitude": 9.75}), Some((53.5, 9.75))),
             (json!({"location": {"lat": -1, "lng": 180}}), Some((-1.0, 180.0))),
             (json!({"a": {"lat": 1}, "b": {"lat": 2, "lon": 3}}), Some((2.0, 3.0))),
+            (
+                json!({"area": {"lat": 1, "lon": 2}, "position": {"lat": 3, "lon": 4}}),
+                Some((3.0, 4.0)),
+            ),
+            (json!({"geofence": {"lat": 1, "lon": 2, "radius": 9}}), None),
             (json!({"lat": 91, "lon": 0}), None),
             (json!({"lat": 1, "lon": -180.5}), None),
             (json!({"lat": "1", "lon": 2}), None),

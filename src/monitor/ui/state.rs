@@ -173,8 +173,8 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
                 Some(asset) => (present(service, asset, &history.items, now)),
                 None => p.problem { "The asset is deleted; its history stays." },
             }
-            @if let Some(asset) = &current { (map::of_asset(asset, &history.items)) }
             (charts(&history.items))
+            @if let Some(asset) = &current { (map::of_asset(asset, &history.items)) }
             h2 { "History" }
             (timeline(service, (contract, key), &history.items, now)?)
             (paging(before.map(|_: u64| path.as_str()), next.as_deref()))
