@@ -82,7 +82,10 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
             let work = || watch.until(goal, &running);
             many = Some(readers::meanwhile((endpoint, way.readers), &paths, work)?);
             // Nothing is taken in any more.
-            let rest = || Ok(std::thread::sleep(REST));
+            let rest = || {
+                std::thread::sleep(REST);
+                Ok(())
+            };
             at_rest = Some(readers::meanwhile((endpoint, 1), &paths, rest)?);
             Vec::new()
         }
