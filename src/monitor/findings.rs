@@ -30,9 +30,9 @@ pub struct Finding {
 
 /// Blocks that the state may be behind without anyone looking: a second or two at full speed.
 const MOST_BLOCKS_BEHIND: u64 = 500;
-/// Share of dead letters among the newest records above which something is wrong: one in a hundred,
-/// as its denominator.
-const DEAD_LETTER_SHARE: u64 = 100;
+/// Share of dead letters among the newest records above which something is wrong: one in twenty, as
+/// its denominator. The shipped alert rule has the same.
+const DEAD_LETTER_SHARE: u64 = 20;
 /// Newest records below which a share says nothing.
 const FEWEST_RECORDS: u64 = 100;
 /// Records that may wait in Kafka without anyone looking.
@@ -146,8 +146,8 @@ mod tests {
         let told = |records: u64, dead: u64| {
             dead_letters(&[sample(50, 5, None), sample(50 + records, 5 + dead, None)])
         };
-        assert!(told(1_000, 11).is_some());
-        assert!(told(1_000, 10).is_none());
+        assert!(told(1_000, 51).is_some());
+        assert!(told(1_000, 50).is_none());
         assert!(told(99, 99).is_none());
         assert!(dead_letters(&[]).is_none());
     }
