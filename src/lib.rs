@@ -30,7 +30,7 @@
 //! | [`verify`] | is a ledger what it says, from its files alone | change the log |
 //! | [`pipeline`] | threads and queues between the stages | drop a record |
 //! | [`simulation`] | lives of the program under a seed, against a model | wait, start a thread |
-//! | [`monitor`] | JSON views, endpoint, metrics | write |
+//! | [`monitor`] | JSON views, endpoint and its doors, metrics, pages | write |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
 //!
 //! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
@@ -40,7 +40,7 @@
 //!
 //! Every record that was consumed ends in exactly one of: *committed* (its transactions are entries,
 //! valid or invalid with a verdict), *filtered* (no mapping matched), *dead-lettered* (with cause, place
-//! and original bytes). A block carries all three next to the source progress they belong to, in one
+//! and original bytes). A call by hand counts as a record of a partition of its own, `~calls/0`. A block carries all three next to the source progress they belong to, in one
 //! durable append.
 
 pub mod limits;

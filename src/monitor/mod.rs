@@ -1,7 +1,9 @@
-//! What can be seen of a running or resting ledger: JSON views, the HTTP endpoint, metrics, pages.
+//! What can be seen of a running or resting ledger, and who may see it: JSON views, the HTTP endpoint,
+//! metrics, pages.
 //!
-//! Nothing here writes or decides. The endpoint runs on threads of its own and reads durable blocks
-//! and the state folded from them.
+//! Nothing here writes or decides: what is tried leaves nothing behind, and a call by hand is handed to
+//! the pipeline and takes the way of every record. The endpoint runs on threads of its own and reads
+//! durable blocks and the state folded from them.
 
 pub mod access;
 mod answer;
