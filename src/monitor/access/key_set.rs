@@ -2,24 +2,18 @@
 //! that is asked at the start, now and then, and when a token names a key that nobody knows. A
 //! request never waits for it, and strangers cannot make it ask often. The last good set stays.
 
-use std::future::poll_fn;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
+use axum::body::Body;
 use hyper::header::{ACCEPT, HOST};
 use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::fault::chain;
-use crate::limits::{
-    KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT, MAX_ACCESS_FILE_BYTES, MAX_REQUEST_HEAD_BYTES,
-};
+use crate::limits::{KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT};
 use crate::monitor::access::kept::Kept;
 use crate::monitor::access::keys::Keys;
 use crate::monitor::access::outgoing::Server;
@@ -145,43 +139,22 @@ impl Remote {
     }
 
     async fn ask(&self) -> Result<Keys, String> {
-        let stream = self.server.connect().await.map_err(|error| chain(&error))?;
-        let broken = |error: hyper::Error| chain(&error);
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(MAX_REQUEST_HEAD_BYTES)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
-        // Its error comes out of the answer that is being waited for.
-        tokio::spawn(connection);
         let path = self.url.path_and_query().map_or("/", |path| path.as_str());
         let host = self.url.authority().map_or("", |authority| authority.as_str());
         let request = Request::get(path).header(HOST, host).header(ACCEPT, "application/json");
-        let request = request.body(String::new()).map_err(|error| chain(&error))?;
-        let answer = sender.send_request(request).await.map_err(broken)?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("the answer is {}", answer.status()));
+        let request = request.body(Body::empty()).map_err(|error| chain(&error))?;
+        let (status, body) = self.server.ask(request).await?;
+        if status != StatusCode::OK {
+            return Err(format!("the answer is {status}"));
         }
-        Keys::parse(&read(answer.into_body()).await?)
+        Keys::parse(&body)
     }
-}
-
-async fn read(mut body: Incoming) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Ok(data) = frame.map_err(|error| chain(&error))?.into_data() {
-            if (bytes.len() + data.len()) as u64 > MAX_ACCESS_FILE_BYTES {
-                return Err(format!("the answer has more than {MAX_ACCESS_FILE_BYTES} bytes"));
-            }
-            bytes.extend_from_slice(&data);
-        }
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_ACCESS_FILE_BYTES;
     use crate::monitor::access::keys::tests::{ec, ed25519, rsa};
     use serde_json::{Value, json};
     use std::io::{Read as _, Write as _};
