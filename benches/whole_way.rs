@@ -16,7 +16,7 @@ use ledgerline::fleet::{FleetSize, Message};
 use ledgerline::ledger::LedgerReader;
 use ledgerline::mapping::MappingSet;
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Calls, Pipeline, Stop, SubmissionLimits};
+use ledgerline::pipeline::{Calls, Pipeline, Stop, SubmissionLimits, Traces};
 use ledgerline::source::{Assignments, Batch, BatchBuilder, Polled, Source, SourceError};
 use ledgerline::state::Projection;
 use shipped::{Books, Spent, definitions, messages, record};
@@ -109,6 +109,7 @@ fn pipeline(
         after_savepoint: Arc::new(|| {}),
         clock: books.clock,
         status: Arc::new(Status::default()),
+        traces: Traces::default(),
         stop: Stop::default(),
     };
     (pipeline, books.directory)

@@ -258,6 +258,24 @@ pub const MAX_EXPORT_COLUMNS: usize = 500;
 pub const MAX_WALKED_CHANGES: usize = 2_000;
 /// Changes of assets that are looked at for when the alerts of one page were raised.
 pub const MAX_WALKED_ALERT_CHANGES: usize = 400;
+/// Noted batches that wait until they are told to a collector of traces; more are left out.
+pub const MAX_QUEUED_TRACES: usize = 1_024;
+/// Noted batches that a collector is told at a time.
+pub const MAX_SENT_TRACES: usize = 64;
+/// How long noted batches wait for others, so that they are told together.
+pub const TRACES_EVERY: Duration = Duration::from_secs(1);
+/// How long a collector of traces may take to answer.
+pub const TRACES_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest pause after a collector did not answer; the first is [`TRACES_EVERY`].
+pub const TRACES_PAUSE: Duration = Duration::from_secs(30);
+/// How long a stop waits for a collector of traces.
+pub const TRACES_STOP: Duration = Duration::from_secs(3);
+/// Traces of records that one batch leads to: as many as collectors take by default.
+pub const MAX_TRACE_LINKS: usize = 128;
+/// Most bytes of a `traceparent`: twice what its present version has.
+pub const MAX_TRACEPARENT_BYTES: usize = 110;
+/// Most bytes of a `tracestate`, of which W3C Trace Context wants at least so many.
+pub const MAX_TRACE_STATE_BYTES: usize = 512;
 /// Most bytes of one answer that `top` takes: two pages, so that an endpoint's own bound comes first.
 pub const MAX_ANSWER_BYTES: usize = 2 * MAX_PAGE_BYTES;
 /// How long `top` waits for the answers of one round.

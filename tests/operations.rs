@@ -22,7 +22,7 @@ use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings, tokens};
 use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Calls, Pipeline, PipelineError, Stop, SubmissionLimits};
+use ledgerline::pipeline::{Calls, Pipeline, PipelineError, Stop, SubmissionLimits, Traces};
 use ledgerline::source::{Assignments, Polled, Source, SourceError};
 use ledgerline::state::World;
 use ledgerline::transaction::Signer;
@@ -143,6 +143,7 @@ impl Running {
             after_savepoint: Arc::new(|| {}),
             clock,
             status,
+            traces: Traces::default(),
             stop: stop.clone(),
         };
         let pipeline = std::thread::spawn(move || pipeline.run());

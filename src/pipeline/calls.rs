@@ -14,6 +14,7 @@ use crate::event::{SourcePartition, SourcePosition};
 use crate::ledger::LedgerReader;
 use crate::pipeline::MappedBatch;
 use crate::pipeline::mapper::EachSigner;
+use crate::pipeline::traces::Noted;
 use crate::source::{Assignments, Generation};
 use crate::transaction::{Encoded, OPERATOR_TYPE, Submission, Transaction};
 
@@ -187,6 +188,7 @@ impl Way {
             filtered: Vec::new(),
             dead_letters: Vec::new(),
             polled,
+            noted: Noted::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::ledger::{Block, Entry, LedgerError, LedgerReader};
 use crate::limits::{MAX_GATHERED_ASSETS, MAX_GATHERED_BLOCKS};
 use crate::pipeline::status::{Stage, Status};
+use crate::pipeline::traces::Traces;
 use crate::state::{Projection, StateError};
 
 /// How long a follower waits for a block before it looks whether it should end.
@@ -37,6 +38,8 @@ pub struct Follower {
     pub clock: Arc<dyn Clock>,
     /// Where the pipeline's own follower tells what it saw.
     pub status: Option<Arc<Status>>,
+    /// Where it notes what became of batches.
+    pub traces: Traces,
     /// Called after each savepoint.
     pub after_savepoint: Option<Arc<dyn Fn() + Send + Sync>>,
 }
@@ -134,8 +137,9 @@ impl Follower {
         let started = self.clock.monotonic();
         self.projection.apply(block)?;
         if let Some(status) = &self.status {
-            let took = self.clock.monotonic().saturating_sub(started);
-            status.add(Stage::Apply, block.entries.len(), took);
+            let ended = self.clock.monotonic();
+            status.add(Stage::Apply, block.entries.len(), ended.saturating_sub(started));
+            self.traces.applied(block, &(started..ended));
             status.applied(block, self.clock.now_ms());
         }
         Ok(())

@@ -48,7 +48,7 @@ impl Intake {
             let started = self.clock.monotonic();
             match self.source.poll(POLL_WAIT)? {
                 Polled::Batch(mut batch) => {
-                    batch.polled = self.clock.monotonic();
+                    (batch.asked, batch.polled) = (started, self.clock.monotonic());
                     let took = batch.polled.saturating_sub(started);
                     self.status.add(Stage::Poll, batch.len(), took);
                     if !self.hand_on(batch)? {
@@ -91,8 +91,9 @@ impl Intake {
             if paused {
                 // Serves the group, so that a long stall does not cost the membership. A batch that
                 // was on its way when the pause came has its place behind the one in hand.
+                let asked = self.clock.monotonic();
                 if let Polled::Batch(mut next) = self.source.poll(POLL_WAIT)? {
-                    next.polled = self.clock.monotonic();
+                    (next.asked, next.polled) = (asked, self.clock.monotonic());
                     if !self.send_waiting(at, batch) {
                         return Ok(false);
                     }

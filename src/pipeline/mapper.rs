@@ -11,6 +11,7 @@ use crate::ledger::DeadLetter;
 use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
 use crate::mapping::{MappingSet, Outcome};
 use crate::pipeline::status::{Stage, Status};
+use crate::pipeline::traces::{Noted, Traces};
 use crate::source::{Batch, Generation};
 use crate::transaction::{Encoded, Signer, Submission, Transaction};
 
@@ -39,6 +40,8 @@ pub struct MappedBatch {
     pub dead_letters: Vec<DeadLetter>,
     /// When the batch was polled, on the monotonic clock.
     pub polled: Duration,
+    /// What is noted of it; with the last of several that one batch gave.
+    pub noted: Noted,
 }
 
 /// Signs each transaction by itself.
@@ -62,6 +65,8 @@ pub struct MapStage {
     pub clock: Arc<dyn Clock>,
     /// What the stage tells of itself.
     pub status: Arc<Status>,
+    /// Where some batches are noted.
+    pub traces: Traces,
 }
 
 impl MapStage {
@@ -69,11 +74,13 @@ impl MapStage {
     pub fn run(&self, batches: &Receiver<Batch>, out: &SyncSender<MappedBatch>) {
         while let Ok(batch) = batches.recv() {
             let started = self.clock.monotonic();
+            let mut noted = self.traces.begin(&batch, &*self.clock);
             let mut mapped = self.empty(&batch, batch.from);
             for record in batch.records() {
                 let result = self.map_record(&record);
                 let outputs = result.as_ref().map_or(0, |made| made.as_ref().map_or(0, Vec::len));
                 if mapped.transactions.len() + outputs > MAX_SUBMISSION_TRANSACTIONS {
+                    noted.count(&mapped);
                     let full = self.empty(&batch, mapped.next);
                     if !self.hand_on(std::mem::replace(&mut mapped, full), out) {
                         return;
@@ -83,8 +90,11 @@ impl MapStage {
             }
             // Offsets behind the last record (a transaction's mark, a compacted record) belong to it.
             mapped.next = batch.next;
-            let took = self.clock.monotonic().saturating_sub(started);
-            self.status.add(Stage::Map, batch.len(), took);
+            noted.count(&mapped);
+            let ended = self.clock.monotonic();
+            noted.mapped(started..ended);
+            mapped.noted = noted;
+            self.status.add(Stage::Map, batch.len(), ended.saturating_sub(started));
             self.status.queued(-1);
             if !self.hand_on(mapped, out) {
                 return;
@@ -114,6 +124,7 @@ impl MapStage {
             filtered: Vec::new(),
             dead_letters: Vec::new(),
             polled: batch.polled,
+            noted: Noted::default(),
         }
     }
 

@@ -18,6 +18,7 @@ mod follower;
 mod intake;
 mod mapper;
 pub mod status;
+mod traces;
 mod write_loop;
 
 pub use calls::{CallByHand, CallError, Calls};
@@ -25,6 +26,7 @@ pub use dead_letter_topic::DeadLetterTopic;
 pub use definition_counts::{DefinitionCounts, Verdicts};
 pub use follower::{Follower, catch_up};
 pub use mapper::{EachSigner, MapStage};
+pub use traces::{BatchTrace, Origin, Span, Taken, Traces};
 pub use write_loop::SubmissionLimits;
 
 pub(crate) use mapper::{MappedBatch, transactions};
@@ -116,6 +118,8 @@ pub struct Pipeline {
     pub clock: Arc<dyn Clock>,
     /// What the stages tell of themselves.
     pub status: Arc<Status>,
+    /// Where batches are noted for those who follow them.
+    pub traces: Traces,
     /// Asked from outside to stop.
     pub stop: Stop,
 }
@@ -164,7 +168,7 @@ impl Pipeline {
         let drained = Arc::new(AtomicBool::new(false));
         let (mapped_in, mapped_out) = sync_channel(MAX_QUEUED_BATCHES);
         let queues = self.start_mappers(scope, failure, &mapped_in);
-        let calls = self.calls.clone();
+        let (calls, traces) = (self.calls.clone(), self.traces.clone());
         calls.open(mapped_in, self.sign_each());
         let following = self.start_followers(scope, failure, &drained);
         let write_loop = WriteLoop {
@@ -201,6 +205,7 @@ impl Pipeline {
                 failure.set(PipelineError::Thread("follower"));
             }
         }
+        traces.finish();
         let closed = intake::close(&mut *source, &*self.reader);
         taken.and(closed).unwrap_or_else(|error| failure.set(error));
     }
@@ -221,6 +226,7 @@ impl Pipeline {
                 sign_each: self.sign_each(),
                 clock: self.clock.clone(),
                 status: self.status.clone(),
+                traces: self.traces.clone(),
             };
             let out = out.clone();
             spawn(scope, "mapper", failure, move || stage.run(&batches_out, &out));
@@ -248,6 +254,7 @@ impl Pipeline {
                 projection: projection.clone(),
                 clock: self.clock.clone(),
                 status: (number == 0).then(|| self.status.clone()),
+                traces: if number == 0 { self.traces.clone() } else { Traces::default() },
                 after_savepoint: (number == 0).then(|| self.after_savepoint.clone()),
             };
             let (failure, drained) = (failure.clone(), drained.clone());

@@ -11,6 +11,7 @@ use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Pending, Pr
 use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
+use crate::pipeline::traces::{Noted, Written};
 use crate::source::{Accepted, Assignments};
 use crate::transaction::{Encoded, Signer, Submission};
 
@@ -100,14 +101,17 @@ impl WriteLoop {
         if gathering.since.is_none() {
             return Ok(());
         }
-        let gathered = std::mem::take(gathering);
+        let mut gathered = std::mem::take(gathering);
         let started = self.clock.monotonic();
         let (records, polled) = (gathered.records(), gathered.polled);
+        let noted = std::mem::take(&mut gathered.noted).into_iter();
+        let written: Vec<_> = noted.filter_map(Noted::writing).collect();
         let work = gathered.into_work(self.writer.name(), &self.signer);
         let pending = self.writer.append(work)?;
         let now = self.clock.monotonic();
         self.status.add(Stage::Write, records, now.saturating_sub(started));
-        receipts.0.push_back(Awaited { pending, polled, records: records as u64 });
+        written.iter().for_each(|one| one.written(&(started..now)));
+        receipts.0.push_back(Awaited { pending, polled, records: records as u64, written });
         Ok(())
     }
 }
@@ -121,6 +125,8 @@ struct Awaited {
     /// When the first of its records was polled.
     polled: Duration,
     records: u64,
+    /// Its batches of which something is noted.
+    written: Vec<Written>,
 }
 
 impl Receipts {
@@ -129,15 +135,18 @@ impl Receipts {
         while let Some(oldest) = self.0.front_mut() {
             let Some(at) = oldest.pending.durable_at() else { return };
             status.observe_receipts(at.saturating_sub(oldest.polled), oldest.records);
+            oldest.written.drain(..).for_each(|one| one.durable(at));
             self.0.pop_front();
         }
     }
 
     /// Waits for all of them. They come in order, so the newest speaks for all.
     fn wait(mut self, clock: &dyn Clock, status: &Status) -> Result<(), LedgerError> {
-        let Some(Awaited { pending, polled, records }) = self.0.pop_back() else { return Ok(()) };
-        pending.wait()?;
-        status.observe_receipts(clock.monotonic().saturating_sub(polled), records);
+        let Some(newest) = self.0.pop_back() else { return Ok(()) };
+        newest.pending.wait()?;
+        let now = clock.monotonic();
+        status.observe_receipts(now.saturating_sub(newest.polled), newest.records);
+        newest.written.into_iter().for_each(|one| one.durable(now));
         self.look(status);
         Ok(())
     }
@@ -157,6 +166,7 @@ struct Gathering {
     dead_letter_bytes: usize,
     partitions: BTreeMap<SourcePartition, (Progress, Filtered)>,
     dead_letters: Vec<DeadLetter>,
+    noted: Vec<Noted>,
 }
 
 impl Gathering {
@@ -166,6 +176,9 @@ impl Gathering {
         }
         // Each mapper hands its own batches on in order, but not those of the others.
         self.polled = self.polled.min(batch.polled);
+        if batch.noted.is_some() {
+            self.noted.push(batch.noted);
+        }
         self.transactions.extend(batch.transactions);
         self.submissions.extend(batch.submissions);
         self.argument_bytes += batch.argument_bytes;

@@ -20,7 +20,9 @@ use crate::ledger::{
 };
 use crate::mapping::MappingSet;
 use crate::pipeline::status::Status;
-use crate::pipeline::{EachSigner, MapStage, MappedBatch, SubmissionLimits, WriteLoop, catch_up};
+use crate::pipeline::{
+    EachSigner, MapStage, MappedBatch, SubmissionLimits, Traces, WriteLoop, catch_up,
+};
 use crate::simulation::model::{CONTRACT, MAPPING, Model};
 use crate::simulation::source::SimulatedSource;
 use crate::simulation::{End, SimulatedClock};
@@ -197,6 +199,7 @@ impl Life<'_> {
                 .then(|| EachSigner { ledger: LEDGER_NAME.into(), signer: submitter }),
             clock: clock.clone(),
             status: Arc::default(),
+            traces: Traces::default(),
         };
         let ledger = Lent { name: LEDGER_NAME, ledger: Arc::new(Mutex::new(ledger)) };
         let mapped = VecDeque::new();

@@ -17,6 +17,8 @@ pub struct Batch {
     pub from: u64,
     /// Position after the batch: its last offset plus one.
     pub next: u64,
+    /// When the pipeline asked for it, on the monotonic clock; zero before.
+    pub asked: Duration,
     /// When the pipeline took it in, on the monotonic clock; zero before.
     pub polled: Duration,
     bytes: Vec<u8>,
@@ -93,6 +95,7 @@ impl BatchBuilder {
             generation,
             from,
             next: from,
+            asked: Duration::ZERO,
             polled: Duration::ZERO,
             bytes: Vec::new(),
             spans: Vec::new(),
