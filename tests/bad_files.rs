@@ -434,3 +434,14 @@ fn no_secret_shows_in_the_log_of_a_run() {
         }
     }
 }
+
+#[test]
+#[cfg(not(feature = "otlp"))]
+fn a_program_without_traces_says_how_to_build_one() {
+    let project = Project::new();
+    project.replace(C, "mappings:", "traces: { endpoint: 'http://127.0.0.1:4318' }\nmappings:");
+    let ended = project.run(&["check"]).exits(78);
+    for expected in ["ledgerline.yaml:7:9: ", "without traces", "--features otlp"] {
+        assert!(ended.err.contains(expected), "{}", ended.err);
+    }
+}

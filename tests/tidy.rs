@@ -30,6 +30,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("libm", &["src/expression/", "src/fleet/", "src/fleet.rs"]),
     ("prometheus", &["src/monitor/metrics/families.rs"]),
     ("ratatui", &["src/cli/top.rs", "src/cli/top/"]),
+    ("prost", &["src/monitor/traces/collector.rs"]),
     ("rdkafka", RDKAFKA),
     ("serde_saphyr", &["src/codec/"]),
     ("signed_note", &["src/ledger/"]),
@@ -64,6 +65,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("maud", &["src/monitor/ui/"]),
     ("mimalloc", &["src/main.rs"]),
     ("percent_encoding", &["src/monitor/"]),
+    ("opentelemetry", &["src/monitor/traces/"]),
+    ("opentelemetry_proto", &["src/monitor/traces/"]),
+    ("opentelemetry_sdk", &["src/monitor/traces/"]),
     ("plotters", &["src/monitor/ui/chart.rs"]),
     ("regex", &["src/mapping/"]),
     (

@@ -36,6 +36,9 @@ pub enum AppError {
     /// The endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// The collector of traces.
+    #[error("no traces can be told: {0}")]
+    Traces(String),
     /// A stop was asked for and the pipeline could not drain in time.
     #[error(
         "could not drain within {0} s and ends as it is; nothing is lost: the next start goes on behind the last durable block"

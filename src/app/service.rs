@@ -9,12 +9,15 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LedgerConfig, SourceConfig};
 use crate::contract::ContractSet;
 use crate::disk::SystemDisk;
-use crate::ledger::embedded::{self, EmbeddedLedger, LedgerKeys, Opening, Shared, keep_checkpoint};
+use crate::ledger::embedded::{
+    self, EmbeddedLedger, LedgerKeys, OpenLedger, Opening, Shared, keep_checkpoint,
+};
 use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
+use crate::monitor::traces::{TraceExport, TraceSettings};
 use crate::monitor::{self, Endpoint, Queries, Service, Trial};
 use crate::pipeline::status::Status;
-use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, catch_up};
+use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
 use crate::source::{Assignments, FileSource, KafkaSource, Source, SourceHealth};
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, World};
@@ -35,6 +38,8 @@ pub struct Opened {
     pub health: Option<Arc<SourceHealth>>,
     /// The endpoint, where one is configured.
     pub endpoint: Option<Endpoint>,
+    /// What tells a collector of batches, where one is configured.
+    trace_export: Option<TraceExport>,
     /// Asks for the end.
     pub stop: Stop,
     /// Time.
@@ -48,23 +53,14 @@ type AfterSavepoint = Arc<dyn Fn() + Send + Sync>;
 pub struct Running {
     thread: std::thread::JoinHandle<Result<(), crate::pipeline::PipelineError>>,
     endpoint: Option<Endpoint>,
+    trace_export: Option<TraceExport>,
 }
 
 /// Opens everything that a configuration asks for.
 pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (keys, submitter) = read_keys(&config.ledger)?;
-    let opening = Opening {
-        directory: config.ledger.directory.clone(),
-        name: config.ledger.name.clone(),
-        checkpoint_copy: Some(config.ledger.checkpoint_copy.clone()),
-        max_segment_bytes: config.ledger.max_segment_bytes,
-    };
-    let opened = embedded::open(&opening, &mut |done, all| observe("reading the log", done, all))?;
-    if opened.repaired_bytes > 0 {
-        let bytes = opened.repaired_bytes;
-        tracing::warn!(bytes, "cut an interrupted write off the log; none of it was acknowledged");
-    }
+    let opened = open_log(&config.ledger, observe)?;
     let reader = opened.reader();
     let world = open_world(&config.ledger.directory, &reader, observe)?;
     let definitions = definitions(&config.mappings, &config.contracts);
@@ -77,17 +73,13 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let status = Arc::new(Status::default());
     let stop = Stop::default();
     let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
-    let mut letters: Option<Arc<dyn Projection>> = None;
-    if let (Some(topic), SourceConfig::Kafka(settings)) =
-        (&config.dead_letter_topic, &config.source)
-    {
-        let place = config.ledger.directory.join("dead-letter-topic.next");
-        let copies = DeadLetterTopic::open(settings, topic, &place, &*reader, stop.clone())?;
-        projections.push(letters.insert(Arc::new(copies)).clone());
-    }
+    let copied = (config.dead_letter_topic.as_deref(), &config.source);
+    let letters = open_letters(copied, &config.ledger.directory, &*reader, &stop)?;
+    projections.extend(letters.clone());
     let keep = keep_newest(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.
     keep();
+    let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
     let calls = Arc::new(Calls::new(assignments.clone(), clock.clone()));
     let (decoder, mappings) = (Arc::new(config.decoder), Arc::new(config.mappings));
     let pipeline = Pipeline {
@@ -105,6 +97,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         after_savepoint: keep,
         clock: clock.clone(),
         status: status.clone(),
+        traces,
         stop: stop.clone(),
     };
     let service = Service {
@@ -121,16 +114,27 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         Some(settings) => Some(monitor::start_with(settings, Arc::new(service))?),
         None => None,
     };
-    Ok(Opened { pipeline, reader, world, status, assignments, health, endpoint, stop, clock })
+    Ok(Opened {
+        pipeline,
+        reader,
+        world,
+        status,
+        assignments,
+        health,
+        endpoint,
+        trace_export,
+        stop,
+        clock,
+    })
 }
 
 impl Opened {
     /// Starts the pipeline.
     pub fn start(self) -> Result<Running, AppError> {
-        let Self { pipeline, endpoint, .. } = self;
+        let Self { pipeline, endpoint, trace_export, .. } = self;
         let thread = Builder::new().name("source".to_owned()).spawn(move || pipeline.run());
         let thread = thread.map_err(|_| PipelineError::Thread("source"))?;
-        Ok(Running { thread, endpoint })
+        Ok(Running { thread, endpoint, trace_export })
     }
 
     /// Splits off the pipeline, so that what is around it can be looked at while it runs.
@@ -146,17 +150,36 @@ impl Running {
         self.thread.is_finished()
     }
 
-    /// Waits for the pipeline's end, then stops the endpoint.
+    /// Waits for the pipeline's end, then stops the endpoint and what tells a collector.
     pub fn wait(self) -> Result<(), AppError> {
         let ended = self.thread.join();
         if let Some(endpoint) = self.endpoint {
             endpoint.stop();
+        }
+        if let Some(export) = self.trace_export {
+            export.stop();
         }
         match ended {
             Ok(result) => Ok(result?),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+/// Opens the log; tells where an interrupted write was cut off it.
+fn open_log(config: &LedgerConfig, observe: Observe<'_>) -> Result<OpenLedger, AppError> {
+    let opening = Opening {
+        directory: config.directory.clone(),
+        name: config.name.clone(),
+        checkpoint_copy: Some(config.checkpoint_copy.clone()),
+        max_segment_bytes: config.max_segment_bytes,
+    };
+    let opened = embedded::open(&opening, &mut |done, all| observe("reading the log", done, all))?;
+    if opened.repaired_bytes > 0 {
+        let bytes = opened.repaired_bytes;
+        tracing::warn!(bytes, "cut an interrupted write off the log; none of it was acknowledged");
+    }
+    Ok(opened)
 }
 
 fn read_keys(config: &LedgerConfig) -> Result<(LedgerKeys, Signer), AppError> {
@@ -219,6 +242,31 @@ fn open_source(
         }
         SourceConfig::File(form) => (Box::new(FileSource::open(form, assignments.clone())?), None),
     })
+}
+
+/// What copies dead letters to a topic, where one is configured.
+fn open_letters(
+    (topic, source): (Option<&str>, &SourceConfig),
+    directory: &Path,
+    reader: &dyn LedgerReader,
+    stop: &Stop,
+) -> Result<Option<Arc<dyn Projection>>, AppError> {
+    let (Some(topic), SourceConfig::Kafka(settings)) = (topic, source) else { return Ok(None) };
+    let place = directory.join("dead-letter-topic.next");
+    let copies = DeadLetterTopic::open(settings, topic, &place, reader, stop.clone())?;
+    Ok(Some(Arc::new(copies)))
+}
+
+/// What tells a collector of batches, where one is configured, and where they are noted for it.
+fn start_traces(
+    settings: Option<&TraceSettings>,
+    ledger: &str,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Option<TraceExport>, Traces), AppError> {
+    let Some(settings) = settings else { return Ok((None, Traces::default())) };
+    let started = TraceExport::start(settings, ledger, clock.clone());
+    let (export, traces) = started.map_err(AppError::Traces)?;
+    Ok((Some(export), traces))
 }
 
 /// Keeps the newest checkpoint outside the ledger's directory.

@@ -101,6 +101,7 @@ fn of_app(error: &AppError) -> ExitStatus {
         }
         AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
         AppError::Pipeline(PipelineError::Thread(_)) | AppError::Demo(_) => ExitStatus::Software,
+        AppError::Traces(_) => ExitStatus::Config,
         AppError::Endpoint(_) => ExitStatus::Unavailable,
         AppError::NotDrained(_) => ExitStatus::Temporary,
         AppError::Io { error, .. } => of_io(error),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::codec::yaml::Located;
 use crate::config::monitor::MonitorForm;
+use crate::config::traces::TracesForm;
 use crate::event::IdentityForm;
 use crate::source::{FileForm, KafkaForm};
 
@@ -31,6 +32,8 @@ pub struct ConfigForm {
     /// The endpoint.
     #[serde(default)]
     pub monitor: MonitorForm,
+    /// Traces of batches for a collector; none where not named.
+    pub traces: Option<Located<TracesForm>>,
     /// Mapping threads; as many as there are cores, up to 8, where not named.
     pub mapper_threads: Option<Located<usize>>,
 }

@@ -7,11 +7,13 @@ mod cross_check;
 mod form;
 mod monitor;
 mod secret;
+mod traces;
 
 pub use cross_check::cross_check;
 pub use form::{ConfigForm, DeadLettersForm, LedgerForm, SourceForm, SubmissionForm};
 pub use monitor::{AccessForm, Anonymous, CertificateForm, JwtForm, MonitorForm, TlsForm};
 pub use secret::environment;
+pub use traces::TracesForm;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +26,7 @@ use crate::ledger::checkpoint::check_origin;
 use crate::limits::{MAX_MAPPER_THREADS, MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
 use crate::mapping::MappingSet;
 use crate::monitor::access::Settings;
+use crate::monitor::traces::TraceSettings;
 use crate::pipeline::SubmissionLimits;
 use crate::source::{FileForm, KafkaSettings};
 
@@ -42,6 +45,8 @@ pub struct Config {
     pub mapper_threads: usize,
     /// Where the endpoint listens, and who may do what; `None` for none.
     pub monitor: Option<Settings>,
+    /// Whom batches are told to, and which.
+    pub traces: Option<TraceSettings>,
     /// Records → events.
     pub decoder: Decoder,
     /// Every mapping.
@@ -148,6 +153,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     let source = check_source(path, form.source, &at, faults);
     let submission = check_submission(path, &form.submission, faults);
     let monitor = monitor::check_monitor(path, &form.monitor, &at, faults);
+    let traces = form.traces.map(|form| traces::check_traces(path, form, &at, faults));
     let mapper_threads = check_mapper_threads(path, form.mapper_threads.as_ref(), faults);
     let dead_letter_topic = check_dead_letters(path, &form.dead_letters, source.as_ref(), faults);
     Some(Config {
@@ -157,6 +163,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
         submission,
         mapper_threads,
         monitor,
+        traces,
         decoder: decoder?,
         mappings,
         contracts,

@@ -27,14 +27,23 @@ pub fn resolve_kafka(
         resolve_text(path, text, at, faults);
     }
     form.topics.iter_mut().for_each(|topic| resolve_text(path, topic, at, faults));
-    for property in form.properties.values_mut() {
-        let mut text = property.value.reveal().to_owned();
-        resolve(path, property.place, &mut text, at).unwrap_or_else(|fault| faults.push(fault));
-        property.value = Property::new(text);
-    }
+    form.properties.values_mut().for_each(|property| resolve_property(path, property, at, faults));
 }
 
-fn resolve_text(
+/// Resolves the references in a value that may be a secret.
+pub fn resolve_property(
+    path: &Path,
+    property: &mut Located<Property>,
+    at: &impl Fn(&Path) -> PathBuf,
+    faults: &mut Vec<Fault>,
+) {
+    let mut text = property.value.reveal().to_owned();
+    resolve(path, property.place, &mut text, at).unwrap_or_else(|fault| faults.push(fault));
+    property.value = Property::new(text);
+}
+
+/// Resolves the references in a text.
+pub fn resolve_text(
     path: &Path,
     text: &mut Located<String>,
     at: &impl Fn(&Path) -> PathBuf,

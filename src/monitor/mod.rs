@@ -27,6 +27,7 @@ mod server;
 pub mod service;
 mod share;
 mod stream;
+pub mod traces;
 mod trial;
 mod ui;
 pub mod views;

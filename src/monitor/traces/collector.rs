@@ -1,0 +1,194 @@
+//! The collector's address, and one question to it after the other (OTLP/HTTP with protobuf).
+
+use axum::body::Body;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::http::uri::PathAndQuery;
+use hyper::{HeaderMap, Request, StatusCode, Uri};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use prost::Message as _;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+use crate::limits::{MAX_DETAIL_BYTES, TRACES_TIMEOUT, truncated};
+use crate::monitor::access::outgoing::Server;
+use crate::monitor::traces::TraceSettings;
+
+/// Where traces go when the address has no path (OTLP/HTTP).
+const PATH: &str = "/v1/traces";
+const PROTOBUF: &str = "application/x-protobuf";
+
+/// A collector.
+pub struct Collector {
+    server: Server,
+    path: String,
+    headers: HeaderMap,
+    runtime: Runtime,
+}
+
+/// Why a collector did not take traces, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotTaken {
+    /// It may take the same later.
+    Now(String),
+    /// It will never take the same, or not all of it.
+    Ever {
+        /// How many spans, where it said so.
+        spans: Option<u64>,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Collector {
+    /// Looks at the address and the headers; asks nothing yet.
+    pub fn open(settings: &TraceSettings) -> Result<Self, String> {
+        let endpoint = &settings.endpoint;
+        let url: Uri =
+            endpoint.parse().map_err(|error| format!("`{endpoint}` is no address: {error}"))?;
+        let server = Server::new(&url, settings.authorities.as_deref())
+            .map_err(|reason| format!("`{endpoint}`: {reason}"))?;
+        let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = if path == "/" { PATH } else { path }.to_owned();
+        let mut headers = HeaderMap::new();
+        let agent = concat!("ledgerline/", env!("CARGO_PKG_VERSION"));
+        let host = url.authority().map_or("", |authority| authority.as_str());
+        let ours = [("host", host), ("user-agent", agent)];
+        let ours = ours.into_iter().chain([("content-type", PROTOBUF), ("accept", PROTOBUF)]);
+        let theirs = settings.headers.iter().map(|(name, value)| (name.as_str(), value.reveal()));
+        for (name, value) in ours.chain(theirs) {
+            let wrong = |what| format!("`headers`: {what} `{name}`");
+            let known = name.parse().map_err(|_| wrong("there can be no header"))?;
+            let mut value = hyper::header::HeaderValue::from_str(value)
+                .map_err(|_| wrong("a header cannot hold the value of"))?;
+            value.set_sensitive(!OURS.contains(&known));
+            if headers.insert(known, value).is_some() {
+                return Err(wrong("there is already a header"));
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| error.to_string())?;
+        Ok(Self { server, path, headers, runtime })
+    }
+
+    /// Gives it spans. Waits at most [`TRACES_TIMEOUT`].
+    pub fn give(&self, request: &ExportTraceServiceRequest) -> Result<(), NotTaken> {
+        let mut asked = Request::new(Body::from(request.encode_to_vec()));
+        *asked.method_mut() = hyper::Method::POST;
+        let path = self.path.parse();
+        *asked.uri_mut() = path.map_err(|_| NotTaken::Now("it has no such path".to_owned()))?;
+        asked.headers_mut().clone_from(&self.headers);
+        let answer = self.runtime.block_on(async {
+            let answer = timeout(TRACES_TIMEOUT, self.server.ask(asked)).await;
+            answer.map_err(|_| format!("no answer in {} s", TRACES_TIMEOUT.as_secs()))?
+        });
+        let (status, body) = answer.map_err(NotTaken::Now)?;
+        judge(status, &body)
+    }
+}
+
+const OURS: [hyper::header::HeaderName; 4] = [HOST, USER_AGENT, CONTENT_TYPE, ACCEPT];
+
+/// What an answer means (OTLP specification, "OTLP/HTTP Response").
+fn judge(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
+    match status {
+        status if status.is_success() => {}
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => {
+            return Err(NotTaken::Now(format!("the answer is {status}")));
+        }
+        _ => {
+            let reason = format!("the answer is {status}");
+            return Err(NotTaken::Ever { spans: None, reason });
+        }
+    }
+    // Some answer with an empty body, or with none of the kind; they have taken it.
+    let partial =
+        ExportTraceServiceResponse::decode(body).ok().and_then(|told| told.partial_success);
+    match partial {
+        Some(partial) if partial.rejected_spans > 0 => {
+            let message = truncated(&partial.error_message, MAX_DETAIL_BYTES);
+            let reason = message.escape_debug().to_string();
+            Err(NotTaken::Ever { spans: u64::try_from(partial.rejected_spans).ok(), reason })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
+    use crate::source::Property;
+
+    fn open(endpoint: &str, headers: &[(&str, &str)]) -> Result<Collector, String> {
+        let headers = headers.iter();
+        Collector::open(&TraceSettings {
+            endpoint: endpoint.to_owned(),
+            headers: headers
+                .map(|(name, value)| ((*name).to_owned(), Property::new(*value)))
+                .collect(),
+            authorities: None,
+            share: 1.0,
+            service: "ledgerline".to_owned(),
+            attributes: BTreeMap::new(),
+        })
+    }
+
+    #[test]
+    fn an_address_without_a_path_gets_the_usual_one() {
+        for (endpoint, path) in [
+            ("http://127.0.0.1:4318", "/v1/traces"),
+            ("http://collector:4318/", "/v1/traces"),
+            ("http://[::1]:4318/otlp/v1/traces?team=1", "/otlp/v1/traces?team=1"),
+        ] {
+            assert_eq!(open(endpoint, &[]).map(|collector| collector.path), Ok(path.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused_without_its_secret() {
+        for (endpoint, headers, expected) in [
+            ("collector:4318", &[][..], "http://"),
+            ("ftp://collector", &[], "http://"),
+            ("http://", &[], "`http://`"),
+            ("http://collector", &[("x y", "secret")], "no header `x y`"),
+            ("http://collector", &[("x", "secret\n")], "cannot hold the value of `x`"),
+            ("http://collector", &[("Content-Type", "secret")], "already a header `Content-Type`"),
+        ] {
+            let reason = open(endpoint, headers).map(|_| ()).unwrap_err();
+            assert!(reason.contains(expected), "{endpoint} {headers:?}: {reason}");
+            assert!(!reason.contains("secret"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_answer_says_whether_to_come_again() {
+        let partial = |rejected_spans, error_message: &str| {
+            let error_message = error_message.to_owned();
+            let partial_success = Some(ExportTracePartialSuccess { rejected_spans, error_message });
+            ExportTraceServiceResponse { partial_success }.encode_to_vec()
+        };
+        let now = |status: &str| Err(NotTaken::Now(format!("the answer is {status}")));
+        let ever = |spans, reason: &str| Err(NotTaken::Ever { spans, reason: reason.to_owned() });
+        for (status, body, expected) in [
+            (200, vec![], Ok(())),
+            (202, b"{}".to_vec(), Ok(())),
+            (200, partial(0, "be slower"), Ok(())),
+            (200, partial(3, "too\nold"), ever(Some(3), "too\\nold")),
+            (429, vec![], now("429 Too Many Requests")),
+            (503, vec![], now("503 Service Unavailable")),
+            (400, vec![], ever(None, "the answer is 400 Bad Request")),
+            (401, vec![], ever(None, "the answer is 401 Unauthorized")),
+            (301, vec![], ever(None, "the answer is 301 Moved Permanently")),
+        ] {
+            assert_eq!(judge(StatusCode::from_u16(status).unwrap(), &body), expected, "{status}");
+        }
+    }
+}
