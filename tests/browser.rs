@@ -334,7 +334,10 @@ fn an_operator_tries_and_calls_and_sees_what_came_of_it() {
     browser.until("document.querySelector('.alert')");
     browser.until("document.querySelector('main').textContent.includes('55.50')");
     browser.go(&format!("{}/alerts", demo.page));
-    browser.until("document.querySelector('#history').textContent.includes('BY-HAND')");
+    browser.until("document.querySelector('#history tbody a')");
+    // The fleet raises alerts all the time: the call's own may stand on an older page by now.
+    browser.go(&format!("{}/api/v1/alerts/history?contract=cold_chain&key=BY-HAND", demo.page));
+    browser.until("document.body.textContent.includes('OVERTEMP')");
     browser.go(&format!("{}/operations", demo.page));
     browser.until("document.querySelector('#list').textContent.includes('BY-HAND')");
     check_logs(&browser, &demo);
