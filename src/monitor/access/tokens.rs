@@ -105,7 +105,7 @@ pub enum TokenError {
     },
 }
 
-/// Random text of [`RANDOM_BYTES`] bytes that can stand in a header.
+/// Random text of `RANDOM_BYTES` bytes that can stand in a header.
 pub fn random_text() -> Result<String, TokenError> {
     let mut bytes = [0; RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| TokenError::NoRandomness(error.to_string()))?;
