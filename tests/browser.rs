@@ -30,7 +30,7 @@ impl Demo {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("demo");
         let mut child = Command::new(PROGRAM)
-            .args(["--log", "error", "demo", "--listen", "127.0.0.1:0", "--rate", "400"])
+            .args(["--log", "error", "demo", "--listen", "127.0.0.1:0", "--rate", "200"])
             .arg("--directory")
             .arg(directory)
             .stdin(Stdio::null())

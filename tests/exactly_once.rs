@@ -20,8 +20,8 @@ use ledgerline::source::broker::EmbeddedBroker;
 use ledgerline::source::producer::GatedProducer;
 use serde_json::Value;
 
-/// Kills of one ledger's program; the two tests have eight such ledgers.
-const ROUNDS: u64 = 25;
+/// Kills of one ledger's program; the two tests have sixteen such ledgers.
+const ROUNDS: u64 = 13;
 /// One round in so many has an outage of the broker, and one a rebalance.
 const FAULT_EVERY: u64 = 8;
 /// More than a record usually takes in the log, so that some kills come when all is done.
@@ -98,22 +98,22 @@ impl Victim<'_> {
         self.site.configure_kafka(&self.name, &self.topic.broker, &self.group(round))
     }
 
-    /// Kills the program `ROUNDS` times, then lets it end its work.
-    fn suffer(mut self, count: u64) -> Contents {
-        let amid = (0..ROUNDS).map(|round| u64::from(self.kill(round, count))).sum::<u64>();
-        assert!(amid >= 3, "only {amid} of {ROUNDS} kills came before the end");
+    /// Kills the program `ROUNDS` times, then lets it end its work; how many kills came before the
+    /// end of what there was to read, and what the ledger holds.
+    fn suffer(mut self, more: u64) -> (u64, Contents) {
+        let amid = (0..ROUNDS).map(|round| u64::from(self.kill(round, more))).sum::<u64>();
         // The last round's group: its member died, and it may have committed offsets.
         let deployment = self.deployment(ROUNDS - 1);
         self.topic.drain(&deployment);
-        self.topic.contents(&deployment.ledger)
+        (amid, self.topic.contents(&deployment.ledger))
     }
 
-    /// One round over some more records; whether some were left to be read.
-    fn kill(&mut self, round: u64, count: u64) -> bool {
+    /// One round over so many more records of each partition; whether some were left to be read.
+    fn kill(&mut self, round: u64, more: u64) -> bool {
         let deployment = self.deployment(round);
         let before = log_bytes(&deployment.ledger);
-        self.topic.write(count / ROUNDS);
-        let records = count / ROUNDS * u64::from(self.topic.partitions);
+        self.topic.write(more);
+        let records = more * u64::from(self.topic.partitions);
         let bytes = before + self.random.below(records * RECORD_BYTES);
         let mut service = Service::start(&deployment);
         let how = match self.random.below(FAULT_EVERY) {
@@ -184,8 +184,9 @@ impl Victim<'_> {
     }
 }
 
-/// Contents of a ledger that was never killed, and of so many that were.
-fn contents(partitions: u16, count: u64, victims: u64) -> (Contents, Vec<Contents>) {
+/// Contents of a ledger that was never killed, and of so many that were, with so many more records
+/// of each partition in each round.
+fn contents(partitions: u16, more: u64, victims: u64) -> (Contents, Vec<Contents>) {
     let mut random = Random::new();
     let site = Site::new();
     let victim = |number| Victim {
@@ -194,24 +195,28 @@ fn contents(partitions: u16, count: u64, victims: u64) -> (Contents, Vec<Content
         name: format!("killed-{partitions}-{number}"),
         random: random.branch(),
     };
+    let all = victims * ROUNDS;
     let victims: Vec<_> = (0..victims).map(victim).collect();
     std::thread::scope(|scope| {
-        let suffer = |victim: Victim<'_>| victim.suffer(count);
+        let suffer = |victim: Victim<'_>| victim.suffer(more);
         let running: Vec<_> =
             victims.into_iter().map(|victim| scope.spawn(move || suffer(victim))).collect();
 
         let mut topic = Topic::new(partitions);
-        topic.write(count);
+        topic.write(more * ROUNDS);
         let reference = site.configure_kafka("reference", &topic.broker, "reference");
         topic.drain(&reference);
-        let killed = running.into_iter().map(|victim| victim.join().unwrap()).collect();
+        let ended = running.into_iter().map(|victim| victim.join().unwrap());
+        let (amid, killed): (Vec<_>, Vec<_>) = ended.unzip();
+        let amid = amid.iter().sum::<u64>();
+        assert!(amid >= all / 4, "only {amid} of {all} kills came before the end");
         (topic.contents(&reference.ledger), killed)
     })
 }
 
 #[test]
 fn each_partition_has_the_same_entries() {
-    let (reference, killed) = contents(4, 1_000, 6);
+    let (reference, killed) = contents(4, 40, 12);
     assert_eq!(reference.entries.len(), 4);
     for killed in killed {
         assert!(killed.entries == reference.entries, "transactions, verdicts or writes differ");
@@ -220,7 +225,7 @@ fn each_partition_has_the_same_entries() {
 
 #[test]
 fn one_partition_has_the_same_tree() {
-    let (reference, killed) = contents(1, 4_000, 2);
+    let (reference, killed) = contents(1, 160, 4);
     for killed in killed {
         assert!(killed.entries == reference.entries, "transactions, verdicts or writes differ");
         assert_eq!(killed.root, reference.root);
