@@ -220,13 +220,14 @@ impl Executor {
 /// Checks submissions, on all processors where there are many.
 fn check_signatures(ledger: &str, submissions: &[Submission]) -> Result<(), SubmissionError> {
     let check = |some: &[Submission]| some.iter().try_for_each(|one| one.verify(ledger));
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let share = submissions.len().div_ceil(processors);
-    if share < MIN_SHARED_CHECKS {
+    // How many processors there are is asked only where it matters: the answer stands in files.
+    if submissions.len() < 2 * MIN_SHARED_CHECKS {
         return check(submissions);
     }
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = submissions.len().div_ceil(processors).max(MIN_SHARED_CHECKS);
     std::thread::scope(|scope| {
-        let (mine, others) = submissions.split_at(share);
+        let (mine, others) = submissions.split_at(share.min(submissions.len()));
         let others: Vec<_> =
             others.chunks(share).map(|some| (some, spawn_check(scope, ledger, some))).collect();
         check(mine)?;
