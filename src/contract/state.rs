@@ -1,5 +1,7 @@
 //! Changes to a state: deep merge, properties by dotted path, size.
 
+use std::cmp::Ordering;
+
 use crate::codec::json::{Map, Value};
 
 /// The fields of a JSON object.
@@ -17,14 +19,22 @@ pub(super) enum Nulls {
 /// The old state with the update's values in place: objects merge deeply, everything else replaces,
 /// also an object over a scalar and an array over an array.
 pub(super) fn merged(old: &Fields, update: &Fields, nulls: Nulls) -> Fields {
-    // Both are sorted by name: one walk along the two.
+    // Both are sorted by name: one walk along the two, with one comparison a step.
     let mut old = old.iter().peekable();
     let mut merged = Fields::with_capacity(old.len().max(update.len()));
     for (name, value) in update {
-        while let Some((kept, value)) = old.next_if(|(old, _)| *old < name) {
-            merged.push_last(kept.clone(), value.clone());
+        let mut replaced = None;
+        while let Some((kept, value)) = old.peek() {
+            match kept.as_str().cmp(name) {
+                Ordering::Less => merged.push_last((*kept).clone(), (*value).clone()),
+                Ordering::Equal => replaced = Some(*value),
+                Ordering::Greater => break,
+            }
+            old.next();
+            if replaced.is_some() {
+                break;
+            }
         }
-        let replaced = old.next_if(|(old, _)| *old == name).map(|(_, value)| value);
         if let Some(value) = updated(replaced, value, nulls) {
             merged.push_last(name.clone(), value);
         }

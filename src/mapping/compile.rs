@@ -14,6 +14,7 @@ use super::form::{
     Entries, ExtensionForm, FieldForm, FullFieldForm, MappingForm, MatchForm, OneOrMany,
 };
 use super::jsonpath::{Path, Step};
+use super::layout::Layout;
 use super::matching::{Condition, Glob, Matcher};
 use super::{Mapping, testing};
 use crate::codec::yaml::{Document, Exact, Located};
@@ -78,6 +79,7 @@ impl Compiler<'_> {
             contract_place: form.contract.place,
             function_place: form.function.place,
             extension_target: extension.as_ref().map(|names| names.value.join(".")),
+            layout: Layout::of(&fields),
             fields,
             matcher,
             for_each,

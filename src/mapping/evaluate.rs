@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::codec::json::{Map, Value};
+use crate::codec::json::Value;
 
 use super::Mapping;
 use super::document::{Document, Item, Part, Scope};
 use super::extension::Taken;
 use super::field::{Query, Selected};
 use super::jsonpath::Root;
+use super::layout;
 use crate::call::{Arguments, Payload};
 use crate::codec::json::Unreadable;
 use crate::event::{Cause, Rejection};
@@ -81,18 +82,25 @@ impl Mapping {
     /// One payload. `elements` is what `for_each` takes of the event.
     fn payload(&self, scope: Scope<'_>, elements: &[&Value]) -> Result<Payload, Rejection> {
         let mut taken = Taken::new(self.extension.is_some());
-        let mut arguments = Map::with_capacity(self.fields.len() + 1);
-        for field in &self.fields {
-            if let Some(value) = field.as_it_is(scope, &mut taken) {
-                *place(&mut arguments, &field.names) = value.clone();
-            } else if let Some(value) = field.evaluate(scope, &mut taken)? {
-                *place(&mut arguments, &field.names) = value;
+        let mut arguments = self.layout.free();
+        let mut is_any_absent = false;
+        for field in self.fields.iter().enumerate() {
+            if let Some(value) = field.1.as_it_is(scope, &mut taken) {
+                *self.layout.place(&mut arguments, field) = value.clone();
+            } else if let Some(value) = field.1.evaluate(scope, &mut taken)? {
+                *self.layout.place(&mut arguments, field) = value;
+            } else {
+                is_any_absent = true;
             }
+        }
+        if is_any_absent {
+            // No value of a field is null.
+            arguments.remove_nulls();
         }
         if let Some(names) = &self.extension
             && let Some(rest) = taken.rest(scope, elements)
         {
-            *place(&mut arguments, names) = rest;
+            *layout::at(&mut arguments, names) = rest;
         }
         Ok(Payload {
             contract: Arc::clone(&self.contract),
@@ -131,23 +139,6 @@ fn elements<'a>(
         location: node.location,
     });
     Ok((items.collect(), elements))
-}
-
-/// Where the names of a value lead. Compiling made sure that no value stands on the way.
-fn place<'a>(arguments: &'a mut Map, names: &[String]) -> &'a mut Value {
-    let mut names = names.iter();
-    let first = names.next().map_or("", String::as_str);
-    let mut place = arguments.get_or_insert(first, || Value::Null);
-    for name in names {
-        if place.is_null() {
-            *place = Value::Object(Map::new());
-        }
-        place = match place {
-            Value::Object(inner) => inner.get_or_insert(name, || Value::Null),
-            other => other,
-        };
-    }
-    place
 }
 
 /// What only an expression computes, or targets within targets put together.

@@ -40,6 +40,7 @@ mod extension;
 mod field;
 pub mod form;
 pub mod jsonpath;
+mod layout;
 mod matching;
 mod testing;
 
@@ -80,6 +81,7 @@ pub struct Mapping {
     /// Dotted name under which what no field takes is kept, where it is.
     pub extension_target: Option<String>,
     fields: Vec<Field>,
+    layout: layout::Layout,
     matcher: matching::Matcher,
     for_each: Option<field::Query>,
     extension: Option<Vec<String>>,

@@ -164,6 +164,34 @@ fn targets_nest() {
 }
 
 #[test]
+fn the_order_of_fields_changes_nothing() {
+    let payload = r#"{"a":1,"c":[3],"z":null,"rest":true}"#;
+    let fields = [
+        ("c", "'$.payload.c[0]'"),
+        ("a", "$.payload.a"),
+        ("b", "{path: $.payload.b, required: false}"),
+        ("z", "{path: $.payload.z, default: last}"),
+        ("é", "{constant: 0}"),
+    ];
+    for first in 0..fields.len() {
+        for (names, extension, expected) in [
+            ("", "", r#"{"a":1,"c":3,"z":"last","é":0}"#),
+            (
+                "",
+                "extension: true\n",
+                r#"{"a":1,"c":3,"extension":{"rest":true},"z":"last","é":0}"#,
+            ),
+            ("in.", "", r#"{"in":{"a":1,"c":3,"z":"last","é":0}}"#),
+        ] {
+            let turned = fields.iter().cycle().skip(first).take(fields.len());
+            let lines: String =
+                turned.map(|(name, field)| format!("  {names}{name}: {field}\n")).collect();
+            check(&format!("fields:\n{lines}{extension}"), payload, expected);
+        }
+    }
+}
+
+#[test]
 fn extension_keeps_what_no_field_takes() {
     let fields = "fields: {t: $.payload.d.t, f: {expression: payload.d.f * 2}, \
                   l: {path: '$.payload.l[?@ > 1]', type: array}, \

@@ -1,15 +1,15 @@
 //! Assets that changed and are not in the store yet: each key once, found by key and listed in order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::state::store::Stored;
 
-/// Changed assets by contract.
+/// Changed assets by contract, of which there are few.
 #[derive(Debug, Clone, Default)]
 pub struct Overlay {
-    contracts: HashMap<Arc<str>, Assets>,
+    contracts: BTreeMap<Arc<str>, Assets>,
 }
 
 /// Changed assets of one contract. Most writes meet a key that is here already, and then the order

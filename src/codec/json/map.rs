@@ -25,6 +25,22 @@ impl Map {
         Self { members: Vec::with_capacity(members) }
     }
 
+    /// An object of nulls under these names, which are sorted, each once.
+    pub(crate) fn of_nulls(names: &[Text]) -> Self {
+        debug_assert!(names.is_sorted_by(|left, right| left < right));
+        Self { members: names.iter().map(|name| (name.clone(), Value::Null)).collect() }
+    }
+
+    /// The value of the member at a place in the order of names, to change.
+    pub(crate) fn value_at(&mut self, place: usize) -> &mut Value {
+        &mut self.members[place].1
+    }
+
+    /// Takes the members out whose value is null.
+    pub(crate) fn remove_nulls(&mut self) {
+        self.members.retain(|(_, value)| !value.is_null());
+    }
+
     /// Takes members in any order; `Err` where a name stands twice.
     pub(super) fn from_members(mut members: Vec<(Text, Value)>) -> Result<Self, ()> {
         if !members.is_sorted_by(|left, right| left.0 < right.0) {

@@ -4,7 +4,7 @@
 //! and seen by the next call.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::contract::{Asset, StateView, Versioned};
@@ -26,7 +26,8 @@ pub trait DurableState: Send + Sync {
 /// Durable state, and over it what was decided since.
 pub struct PendingView {
     durable: Arc<dyn DurableState>,
-    pending: HashMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
+    /// By contract, of which there are few.
+    pending: BTreeMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
     count: usize,
     /// Contract, key and version of the newest look into the durable state: a call that writes what is not
     /// there asks twice.
@@ -40,7 +41,7 @@ impl PendingView {
     #[must_use]
     pub fn over(durable: Arc<dyn DurableState>) -> Self {
         let (looked_up, failure) = (RefCell::new(None), RefCell::new(None));
-        Self { durable, pending: HashMap::new(), count: 0, looked_up, failure }
+        Self { durable, pending: BTreeMap::new(), count: 0, looked_up, failure }
     }
 
     /// Takes in what was decided of an asset.
