@@ -22,7 +22,7 @@ use ledgerline::ledger::embedded::Shared;
 use ledgerline::ledger::proof::EntryProof;
 use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
 use ledgerline::limits::{MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
-use ledgerline::monitor::{self, Queries, Service, Trial};
+use ledgerline::monitor::{self, AnswerCounts, Queries, Service, Trial};
 use ledgerline::pipeline::Calls;
 use ledgerline::pipeline::status::Status;
 use ledgerline::source::Assignments;
@@ -433,8 +433,15 @@ fn readiness_names_what_is_in_the_way() {
 #[test]
 fn metrics_follow_the_rules() {
     let running = run();
-    let text = get(running.endpoint.address(), "/metrics").text();
+    let address = running.endpoint.address();
+    for path in ["/api/v1/status", "/nothing", "/api/v1/blocks?limit=x", "/nothing/else"] {
+        get(address, path);
+    }
+    let text = get(address, "/metrics").text();
     for line in [
+        "ledgerline_answers_total{status=\"200\"} 1",
+        "ledgerline_answers_total{status=\"400\"} 1",
+        "ledgerline_answers_total{status=\"404\"} 2",
         "ledgerline_records_total 660",
         "ledgerline_records_filtered_total 30",
         "ledgerline_dead_letters_total{cause=\"not_json\"} 30",
@@ -501,6 +508,7 @@ fn too_many_questions_at_a_time_are_turned_away() {
         copies: None,
         calls: Arc::new(Calls::new(Arc::default(), Arc::new(SystemClock::new()))),
         trial: Trial::default(),
+        answers: AnswerCounts::default(),
         clock: Arc::new(SystemClock::new()),
     };
     let endpoint = monitor::start(([127, 0, 0, 1], 0).into(), Arc::new(service)).unwrap();

@@ -20,7 +20,7 @@ use ledgerline::ledger::embedded::{LedgerKeys, Opening, open};
 use ledgerline::ledger::{DefinitionKind, LedgerReader, LedgerWriter, Work};
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings, tokens};
-use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
+use ledgerline::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, Pipeline, PipelineError, Stop, SubmissionLimits, Traces};
 use ledgerline::source::{Assignments, Polled, Source, SourceError};
@@ -121,6 +121,7 @@ impl Running {
             copies: None,
             calls: calls.clone(),
             trial: trial.clone(),
+            answers: AnswerCounts::default(),
             clock: clock.clone(),
         };
         let pipeline = Pipeline {

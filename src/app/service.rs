@@ -15,7 +15,7 @@ use crate::ledger::embedded::{
 use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::traces::{TraceExport, TraceSettings};
-use crate::monitor::{self, Endpoint, Queries, Service, Trial};
+use crate::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
 use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
 use crate::source::{Assignments, FileSource, KafkaSource, Source, SourceHealth};
@@ -108,6 +108,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         copies: letters,
         calls,
         trial: Trial { decoder, mappings, contracts },
+        answers: AnswerCounts::default(),
         clock: clock.clone(),
     };
     let endpoint = match &config.monitor {

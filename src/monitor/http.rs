@@ -50,6 +50,7 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
         },
     };
     access.protect(&mut response);
+    service.answers.add(response.status());
     response
 }
 

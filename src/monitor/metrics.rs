@@ -30,6 +30,7 @@ pub fn to_text(service: &Service) -> Result<String, impl Error + use<>> {
     stages(&mut families, service);
     ledger(&mut families, service);
     state(&mut families, service);
+    answers(&mut families, service);
     families.into_text()
 }
 
@@ -195,5 +196,14 @@ fn state(families: &mut Families, service: &Service) {
     for alert in service.queries.alert_counts() {
         let labels = [("contract", alert.contract.as_str()), ("alert", alert.alert.as_str())];
         alerts.add(&labels, alert.assets);
+    }
+}
+
+/// What readers were told: many of 401, 403, 429 or 503 are worth a look.
+fn answers(families: &mut Families, service: &Service) {
+    let mut answers = families
+        .counters("ledgerline_answers_total", "Answers of the monitoring endpoint by HTTP status.");
+    for (status, count) in service.answers.all() {
+        answers.add(&[("status", &status.to_string())], count);
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod access;
 mod answer;
+mod answer_counts;
 mod api;
 mod asking;
 mod body;
@@ -33,6 +34,7 @@ mod ui;
 pub mod views;
 mod watch;
 
+pub use answer_counts::AnswerCounts;
 pub use filter::{TransactionFilter, VerdictFilter};
 pub use metrics::Verification;
 pub use query::{Queries, QueryError};

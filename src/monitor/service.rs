@@ -15,7 +15,7 @@ use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::mapping::Mapping;
 use crate::monitor::views::{AlertCountView, time_text};
 use crate::monitor::watch::Sample;
-use crate::monitor::{Queries, Trial};
+use crate::monitor::{AnswerCounts, Queries, Trial};
 use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DefinitionCounts, Verdicts};
 use crate::source::{Assignments, PartitionStatus};
@@ -38,6 +38,8 @@ pub struct Service {
     pub calls: Arc<Calls>,
     /// What records are tried with.
     pub trial: Trial,
+    /// What the endpoint answered.
+    pub answers: AnswerCounts,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }

@@ -18,7 +18,7 @@ use ledgerline::ledger::{
 };
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
-use ledgerline::monitor::{self, Endpoint, Queries, Service, Trial};
+use ledgerline::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, catch_up};
 use ledgerline::source::Assignments;
@@ -246,6 +246,7 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
         obstacles: Box::new(move || reasons.lock().unwrap().clone()),
         copies: None,
         trial,
+        answers: AnswerCounts::default(),
         clock,
     };
     let endpoint = monitor::start_with(settings, Arc::new(service)).unwrap();
