@@ -9,7 +9,7 @@ use std::ops::Range;
 use ledgerline::simulation::{Plan, hunt, simulate};
 
 /// Seeds of every run of the tests; `ledgerline simulate` takes others.
-const SEEDS: Range<u64> = 0..5_000;
+const SEEDS: Range<u64> = 0..10_000;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
