@@ -241,8 +241,12 @@ fn a_page_follows_the_ledger() {
         json!(true)
     );
     check_logs(&browser, &demo);
-    // A stopped service is told.
-    browser.go(&demo.page);
+    // A stopped service is told, by a page that was there whole: a busy one gives a refusal instead.
+    until("a page that follows", || {
+        browser.go(&demo.page);
+        let follows = "document.getElementById('live') !== null && typeof stream === 'object'";
+        (browser.run(&format!("return {follows};")) == json!(true)).then_some(())
+    });
     drop(demo);
     browser.until("!document.getElementById('live').hidden");
 }
