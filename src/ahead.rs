@@ -24,7 +24,17 @@ pub fn ahead<T: Send, U: Send, R>(
     prepare: impl Fn(T) -> U + Sync,
     take_all: impl FnOnce(&mut Ahead<'_, T, U>) -> R,
 ) -> R {
-    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    ahead_on(1, prepare, take_all)
+}
+
+/// The same with so many threads a processor, for work that partly waits.
+pub fn ahead_on<T: Send, U: Send, R>(
+    threads: usize,
+    prepare: impl Fn(T) -> U + Sync,
+    take_all: impl FnOnce(&mut Ahead<'_, T, U>) -> R,
+) -> R {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let count = processors * threads;
     let prepare = &prepare;
     std::thread::scope(|scope| {
         let mut lanes = Vec::with_capacity(count);

@@ -4,8 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::ahead::ahead;
+use crate::ahead::ahead_on;
 use crate::simulation::{Broken, Plan, Story, simulate};
+
+/// Seeds at a time for each processor: a life waits for threads of the state store half of its time.
+const LIVES_A_PROCESSOR: usize = 3;
 
 /// What a hunt came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +36,7 @@ pub fn hunt(
         std::fs::remove_dir_all(&folder)?;
         Ok::<_, io::Error>(result)
     };
-    ahead(one, |results| {
+    ahead_on(LIVES_A_PROCESSOR, one, |results| {
         let mut hunted = Hunted::default();
         for seed in seeds {
             if let Some(result) = results.push(seed) {
