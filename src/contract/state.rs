@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::codec::json::{Map, Value};
+use crate::codec::json::{Map, Text, Value};
 
 /// The fields of a JSON object.
 pub(super) type Fields = Map;
@@ -23,18 +23,15 @@ pub(super) fn merged(old: &Fields, update: &Fields, nulls: Nulls) -> Fields {
     let mut old = old.iter().peekable();
     let mut merged = Fields::with_capacity(old.len().max(update.len()));
     for (name, value) in update {
-        let mut replaced = None;
-        while let Some((kept, value)) = old.peek() {
-            match kept.as_str().cmp(name) {
-                Ordering::Less => merged.push_last((*kept).clone(), (*value).clone()),
-                Ordering::Equal => replaced = Some(*value),
-                Ordering::Greater => break,
-            }
-            old.next();
-            if replaced.is_some() {
-                break;
-            }
+        let mut order = Ordering::Less;
+        let mut is_before = |kept: &Text| {
+            order = kept.cmp(name);
+            order.is_lt()
+        };
+        while let Some((kept, value)) = old.next_if(|(kept, _)| is_before(kept)) {
+            merged.push_last(kept.clone(), value.clone());
         }
+        let replaced = if order.is_eq() { old.next().map(|(_, value)| value) } else { None };
         if let Some(value) = updated(replaced, value, nulls) {
             merged.push_last(name.clone(), value);
         }

@@ -83,20 +83,15 @@ impl Mapping {
     fn payload(&self, scope: Scope<'_>, elements: &[&Value]) -> Result<Payload, Rejection> {
         let mut taken = Taken::new(self.extension.is_some());
         let mut arguments = self.layout.free();
-        let mut is_any_absent = false;
-        for field in self.fields.iter().enumerate() {
-            if let Some(value) = field.1.as_it_is(scope, &mut taken) {
-                *self.layout.place(&mut arguments, field) = value.clone();
-            } else if let Some(value) = field.1.evaluate(scope, &mut taken)? {
-                *self.layout.place(&mut arguments, field) = value;
-            } else {
-                is_any_absent = true;
+        for (number, field) in self.fields.iter().enumerate() {
+            if let Some(value) = field.as_it_is(scope, &mut taken) {
+                *self.layout.place(&mut arguments, number, field) = value.clone();
+            } else if let Some(value) = field.evaluate(scope, &mut taken)? {
+                *self.layout.place(&mut arguments, number, field) = value;
             }
         }
-        if is_any_absent {
-            // No value of a field is null.
-            arguments.remove_nulls();
-        }
+        // What is absent left its place free: no value of a field is null.
+        arguments.remove_nulls();
         if let Some(names) = &self.extension
             && let Some(rest) = taken.rest(scope, elements)
         {

@@ -34,11 +34,7 @@ impl Layout {
 
     /// The place of a field, which is the one of this number. Compiling made sure that no value stands
     /// on the way.
-    pub fn place<'a>(
-        &self,
-        arguments: &'a mut Map,
-        (number, field): (usize, &Field),
-    ) -> &'a mut Value {
+    pub fn place<'a>(&self, arguments: &'a mut Map, number: usize, field: &Field) -> &'a mut Value {
         match self.places.get(number) {
             Some(place) => arguments.value_at(*place),
             None => at(arguments, &field.names),

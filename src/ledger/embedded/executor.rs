@@ -227,7 +227,7 @@ fn check_signatures(ledger: &str, submissions: &[Submission]) -> Result<(), Subm
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let share = submissions.len().div_ceil(processors).max(MIN_SHARED_CHECKS);
     std::thread::scope(|scope| {
-        let (mine, others) = submissions.split_at(share.min(submissions.len()));
+        let (mine, others) = submissions.split_at(share);
         let others: Vec<_> =
             others.chunks(share).map(|some| (some, spawn_check(scope, ledger, some))).collect();
         check(mine)?;
