@@ -60,7 +60,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["src/monitor/export/"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
+    ("foldhash", &["src/codec/json/wanted.rs"]),
     ("jiff", &["src/event/", "src/monitor/"]),
+    ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
     ("maud", &["src/monitor/ui/"]),
     ("mimalloc", &["src/main.rs"]),
@@ -75,7 +77,6 @@ const HOMES: &[(&str, &[&str])] = &[
         &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],
     ),
     ("sha2", &["src/codec/", "src/source/file.rs"]),
-    ("sonic_rs", &["src/codec/json/quick.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),
 ];
 

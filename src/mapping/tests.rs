@@ -64,7 +64,16 @@ fn outcome(set: &MappingSet, event: &Event) -> String {
 
 fn check(rest: &str, payload: &str, expected: &str) {
     let text = format!("{HEAD}{rest}");
-    assert_eq!(outcome(&compiled(&text), &event(payload)), expected, "{text}\n{payload}");
+    let set = compiled(&text);
+    assert_eq!(outcome(&set, &event(payload)), expected, "{text}\n{payload}");
+    let only_wanted = keeping_wanted(&set, payload);
+    assert_eq!(outcome(&set, &only_wanted), expected, "of what it reads: {text}\n{payload}");
+}
+
+/// The same event, whose payload has only what the mappings read.
+fn keeping_wanted(set: &MappingSet, payload: &str) -> Event {
+    let payload_read = strict::parse_wanted(payload.as_bytes(), &set.wanted()).unwrap();
+    Event { payload: payload_read, ..event(payload) }
 }
 
 #[test]
@@ -729,4 +738,65 @@ extension: common.extension",
             r#""location":{"latitude":43.03,"longitude":-87.9}},"temperature":68}"#
         ),
     );
+}
+
+/// Reads parts of a payload in every way there is.
+const READS: &str = "
+mapping: reads
+match: {where: 'has(payload.a.b) || payload.c == 1'}
+contract: c
+function: update
+for_each: $.payload.list[?@.a != $.device.id]
+fields:
+  one: {path: $.payload.a.b, required: false}
+  first: {path: '$.payload.b[0].c', required: false}
+  text: {path: $.payload.c, type: string, default: none}
+  some: {path: '$.payload.a.c[*]', type: array, required: false}
+  item: {path: $.item.b, type: number, required: false}
+  sum: {expression: 'payload.a.a + 1', required: false}
+  listed: {expression: 'payload.b.exists(one, one == 1)', required: false}
+---
+mapping: all
+match: {where: payload.d == 1}
+contract: c
+function: update
+fields:
+  any: {path: '$.payload..b', type: array, required: false}
+---
+mapping: filtered
+match: {where: payload.d == 2}
+contract: c
+function: update
+fields:
+  any: {path: '$.payload.b[?@.c == $.payload.c]', type: array, required: false}
+";
+
+/// Objects of few names, so that mappings often meet what they read.
+fn any_payload() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        (0..3_i64).prop_map(serde_json::Value::from),
+        "[ab]{0,1}".prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+        Just(serde_json::Value::Null),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        let name = prop::sample::select(vec!["a", "b", "c", "d", "list"]).prop_map(str::to_owned);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(serde_json::Value::from),
+            prop::collection::btree_map(name, inner, 0..5)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+#[test]
+fn what_mappings_do_not_read_makes_no_difference() {
+    let sets: Vec<_> = READS.split("---\n").chain([READS]).map(compiled).collect();
+    proptest!(ProptestConfig::with_cases(1_000), |(payload in any_payload())| {
+        let payload = payload.to_string();
+        for set in &sets {
+            let (whole, part) = (event(&payload), keeping_wanted(set, &payload));
+            prop_assert_eq!(outcome(set, &part), outcome(set, &whole));
+        }
+    });
 }

@@ -53,6 +53,7 @@ fn arguments(set: &MappingSet, event: &Event) -> Vec<u8> {
 /// Reading, mapping, writing, and nothing else.
 fn mapping_alone() -> impl Fn(&[u8]) -> Vec<u8> {
     let (set, partition) = (mapping(), SourcePartition::new("t", 0));
+    let wanted = set.wanted();
     move |body| {
         let event = Event {
             partition: partition.clone(),
@@ -62,7 +63,7 @@ fn mapping_alone() -> impl Fn(&[u8]) -> Vec<u8> {
             header_bytes: Vec::new(),
             device: Device::default(),
             info: EventInfo::default(),
-            payload: json::parse(body).expect("JSON"),
+            payload: json::parse_wanted(body, &wanted).expect("JSON"),
             record_digest: Digest::default(),
         };
         arguments(&set, &event)
@@ -71,7 +72,8 @@ fn mapping_alone() -> impl Fn(&[u8]) -> Vec<u8> {
 
 /// What the pipeline does: the device and the kind of event as well, and the record's digest.
 fn with_identity() -> impl Fn(&[u8]) -> Vec<u8> {
-    let (set, partition, decoder) = (mapping(), SourcePartition::new("t", 0), Decoder::default());
+    let (set, partition) = (mapping(), SourcePartition::new("t", 0));
+    let decoder = Decoder::default().keeping(&set.wanted());
     move |body| {
         let record = Record {
             partition: &partition,

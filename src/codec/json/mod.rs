@@ -6,8 +6,9 @@
 //! uniform: `1E5` is kept as `1e+5`). Objects are sorted by key, so that serialising a value gives
 //! its canonical bytes.
 //!
-//! What is read well is read by `sonic-rs`, several times as fast (`quick`). Where it refuses a
-//! text, or anything about it is out of the ordinary, `serde_json` decides and says why.
+//! What is read well is read by `jiter`, several times as fast, and only what is wanted of it is kept
+//! (`quick`). Where it refuses a text, or anything about it is out of the ordinary, `serde_json`
+//! decides and says why.
 //!
 //! With `arbitrary_precision` a number that is no 64-bit integer reaches a visitor as a map whose
 //! one name is private to `serde_json`. An object that bears this name is refused here: other
@@ -18,11 +19,13 @@ mod interchange;
 mod map;
 mod quick;
 mod value;
+mod wanted;
 
 pub use digits::Number;
 pub use map::{Iter, Map};
 pub(crate) use value::write_text;
 pub use value::{Text, Unreadable, Value};
+pub use wanted::{Member, Wanted};
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -86,7 +89,19 @@ pub enum JsonErrorKind {
 ///
 /// The first rule that is broken, with its place.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    quick::parse(bytes).map_or_else(|| parse_strictly(bytes), Ok)
+    parse_wanted(bytes, &Wanted::Everything)
+}
+
+/// The same, and gives of its value what is wanted.
+///
+/// # Errors
+///
+/// As [`parse`], whatever is wanted.
+pub fn parse_wanted(bytes: &[u8], wanted: &Wanted) -> Result<Value, JsonError> {
+    match quick::parse(bytes, wanted) {
+        Some(value) => Ok(value),
+        None => parse_strictly(bytes).map(|value| wanted.of(value)),
+    }
 }
 
 /// The same by `serde_json` alone, which knows what is wrong and where.

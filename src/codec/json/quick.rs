@@ -3,75 +3,162 @@
 //! Gives a value only where the strict way would give the same one: whatever is doubtful is left to
 //! it. A property holds the two against each other.
 
-use sonic_rs::{JsonContainerTrait as _, JsonType, JsonValueTrait as _};
+use jiter::{Jiter, Peek};
 
-use super::{BYTE_ORDER_MARK, Map, NUMBER_NAME, Number, Text, Value};
+use super::wanted::{Member, hash};
+use super::{Map, NUMBER_NAME, Number, Text, Value, Wanted};
 use crate::limits::{MAX_JSON_DEPTH, MAX_NUMBER_BYTES};
 
-/// Opening brackets that a text may have here: the library descends into each without a bound of
-/// its own.
-const MAX_BRACKETS: usize = 256;
+/// Room for the names of a document and of the objects around a value.
+const USUAL_NAMES: usize = 32;
+/// Room for the members of an object.
+const USUAL_MEMBERS: usize = 8;
 
-/// The value of a text, where nothing about it is out of the ordinary.
-pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    if opening_brackets(bytes) > MAX_BRACKETS || text.starts_with(BYTE_ORDER_MARK) {
-        return None;
-    }
-    let mut deserializer = sonic_rs::Deserializer::from_str(text).use_rawnumber();
-    let read: sonic_rs::Value = deserializer.deserialize().ok()?;
-    deserializer.end().ok()?;
+/// Of a text's value what is wanted, where nothing about the text is out of the ordinary.
+pub(super) fn parse(bytes: &[u8], wanted: &Wanted) -> Option<Value> {
+    // The library does not look into texts that it is not asked for.
+    std::str::from_utf8(bytes).ok()?;
+    let mut reader = Reader { text: Jiter::new(bytes), names: Vec::with_capacity(USUAL_NAMES) };
+    let first = reader.text.peek().ok()?;
     let mut value = Value::Null;
-    convert(&read, MAX_JSON_DEPTH, &mut value)?;
+    reader.take(first, MAX_JSON_DEPTH, wanted, &mut value)?;
+    reader.text.finish().ok()?;
     Some(value)
 }
 
-/// All of them, in sums that fit a byte: such a count is done many bytes at a time.
-fn opening_brackets(bytes: &[u8]) -> usize {
-    // The two differ in one bit only.
-    let is_one = |byte: &u8| u8::from(byte | 0x20 == b'{');
-    bytes.chunks(255).map(|some| usize::from(some.iter().map(is_one).sum::<u8>())).sum()
+/// A walk along the text. Each method begins where the value begins that it is about, and ends behind
+/// it.
+struct Reader<'a> {
+    text: Jiter<'a>,
+    /// Hashes of the names so far of objects of which not all is wanted, the inner ones last.
+    names: Vec<u64>,
 }
 
-/// Puts a value into its place: handing it up through each level would copy it again and again.
-fn convert(read: &sonic_rs::Value, depth_left: usize, value: &mut Value) -> Option<()> {
-    *value = match read.get_type() {
-        JsonType::Null => Value::Null,
-        JsonType::Boolean => Value::Bool(read.as_bool()?),
-        JsonType::Number => Value::Number(number(read.as_raw_number()?.as_str())?),
-        JsonType::String => Value::String(Text::new(read.as_str()?)),
-        JsonType::Array => {
-            let depth_left = depth_left.checked_sub(1)?;
-            let array = read.as_array()?;
-            let mut elements = vec![Value::Null; array.len()];
-            for (read, element) in array.iter().zip(&mut elements) {
-                convert(read, depth_left, element)?;
+impl Reader<'_> {
+    /// Puts a value into its place: handing it up through each level would copy it again and again.
+    fn take(
+        &mut self,
+        peek: Peek,
+        depth_left: usize,
+        wanted: &Wanted,
+        value: &mut Value,
+    ) -> Option<()> {
+        *value = match peek {
+            Peek::Null => {
+                self.text.known_null().ok()?;
+                Value::Null
             }
-            Value::Array(elements)
+            Peek::True | Peek::False => Value::Bool(self.text.known_bool(peek).ok()?),
+            Peek::String => Value::String(Text::new(self.text.known_str().ok()?)),
+            Peek::Array => self.array(depth_left.checked_sub(1)?)?,
+            Peek::Object => {
+                let depth_left = depth_left.checked_sub(1)?;
+                Value::Object(match wanted {
+                    Wanted::Everything => self.object(depth_left)?,
+                    Wanted::Members(members) => self.members(depth_left, members)?,
+                })
+            }
+            _ => Value::Number(Number::from_digits(self.digits(peek)?)),
+        };
+        Some(())
+    }
+
+    fn array(&mut self, depth_left: usize) -> Option<Value> {
+        let mut elements = Vec::new();
+        let mut next = self.text.known_array().ok()?;
+        while let Some(peek) = next {
+            elements.push(Value::Null);
+            self.take(peek, depth_left, &Wanted::Everything, elements.last_mut()?)?;
+            next = self.text.array_step().ok()?;
         }
-        JsonType::Object => {
-            let depth_left = depth_left.checked_sub(1)?;
-            let object = read.as_object()?;
-            let mut members = Vec::with_capacity(object.len());
-            for (name, read) in object {
-                if name == NUMBER_NAME {
-                    return None;
+        Some(Value::Array(elements))
+    }
+
+    /// An object with all of its members.
+    fn object(&mut self, depth_left: usize) -> Option<Map> {
+        let mut members: Vec<(Text, Value)> = Vec::new();
+        let mut next = self.text.known_object().ok()?;
+        while let Some(name) = next {
+            if name == NUMBER_NAME {
+                return None;
+            }
+            if members.is_empty() {
+                members.reserve(USUAL_MEMBERS);
+            }
+            members.push((Text::new(name), Value::Null));
+            let (_, value) = members.last_mut()?;
+            let peek = self.text.peek().ok()?;
+            self.take(peek, depth_left, &Wanted::Everything, value)?;
+            next = self.text.next_key().ok()?;
+        }
+        Map::from_members(members).ok()
+    }
+
+    /// An object with those of its members that are wanted.
+    fn members(&mut self, depth_left: usize, wanted: &[Member]) -> Option<Map> {
+        let mut kept: Vec<(Text, Option<Value>)> =
+            wanted.iter().map(|member| (member.name.clone(), None)).collect();
+        let outer = self.names.len();
+        let mut next = self.text.known_object().ok()?;
+        while let Some(name) = next {
+            if name == NUMBER_NAME {
+                return None;
+            }
+            let hash = hash(name);
+            let is_it = |member: &Member| member.hash == hash && member.name == name;
+            let at = wanted.iter().position(is_it);
+            self.names.push(hash);
+            let peek = self.text.peek().ok()?;
+            match at {
+                Some(at) => {
+                    let value = kept[at].1.insert(Value::Null);
+                    self.take(peek, depth_left, &wanted[at].wanted, value)?;
                 }
-                members.push((Text::new(name), Value::Null));
-                let (_, value) = members.last_mut()?;
-                convert(read, depth_left, value)?;
+                None => self.pass(peek, depth_left)?,
             }
-            Value::Object(Map::from_members(members).ok()?)
+            next = self.text.next_key().ok()?;
         }
-    };
-    Some(())
-}
+        self.each_once(outer)?;
+        let there = kept.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        Map::from_members(there.collect()).ok()
+    }
 
-fn number(digits: &str) -> Option<Number> {
-    // Exponents have more than one spelling, and may lead beyond the range.
-    let ordinary = digits.len() <= MAX_NUMBER_BYTES
-        && digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'.'));
-    ordinary.then(|| Number::from_digits(digits))
+    /// Reads a value that is not wanted.
+    fn pass(&mut self, peek: Peek, depth_left: usize) -> Option<()> {
+        match peek {
+            Peek::Null => self.text.known_null().ok(),
+            Peek::True | Peek::False => self.text.known_bool(peek).ok().map(drop),
+            Peek::String => self.text.known_bytes().ok().map(drop),
+            Peek::Array => {
+                let depth_left = depth_left.checked_sub(1)?;
+                let mut next = self.text.known_array().ok()?;
+                while let Some(peek) = next {
+                    self.pass(peek, depth_left)?;
+                    next = self.text.array_step().ok()?;
+                }
+                Some(())
+            }
+            Peek::Object => self.members(depth_left.checked_sub(1)?, &[]).map(drop),
+            _ => self.digits(peek).map(drop),
+        }
+    }
+
+    /// Whether the names of the innermost object differ, which then ends. Equal hashes are a doubt.
+    fn each_once(&mut self, outer: usize) -> Option<()> {
+        let names = &mut self.names[outer..];
+        names.sort_unstable();
+        let differ = names.is_sorted_by(|left, right| left < right);
+        self.names.truncate(outer);
+        differ.then_some(())
+    }
+
+    fn digits(&mut self, peek: Peek) -> Option<&str> {
+        let digits = self.text.known_number_bytes(peek).ok()?;
+        // Exponents have more than one spelling, and may lead beyond the range.
+        let ordinary = digits.len() <= MAX_NUMBER_BYTES
+            && !digits.iter().any(|byte| matches!(byte, b'e' | b'E'));
+        std::str::from_utf8(digits).ok().filter(|_| ordinary)
+    }
 }
 
 #[cfg(test)]
@@ -79,28 +166,28 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// All of it, the members `a` and `a.b`, and none.
+    fn wanted() -> [Wanted; 3] {
+        let mut some = Wanted::NOTHING;
+        some.add(["a", "b"]);
+        some.add(["b", "a", "a"]);
+        [Wanted::Everything, some, Wanted::NOTHING]
+    }
+
     fn agrees(text: &[u8]) {
-        if let Some(value) = parse(text) {
-            let strict = super::super::parse_strictly(text);
-            assert_eq!(Ok(value), strict, "{}", String::from_utf8_lossy(text));
+        for wanted in wanted() {
+            if let Some(value) = parse(text, &wanted) {
+                let strict = super::super::parse_strictly(text).map(|value| wanted.of(value));
+                assert_eq!(Ok(value), strict, "{}", String::from_utf8_lossy(text));
+            }
         }
     }
 
     #[test]
     fn it_reads_what_is_ordinary() {
         let text = br#"{"b":[1,2.50,-3.7,true,null],"a":{"\u00e4":"x\ty","":""},"c":-0}"#;
-        assert!(parse(text).is_some());
+        assert!(wanted().iter().all(|wanted| parse(text, wanted).is_some()));
         agrees(text);
-    }
-
-    #[test]
-    fn brackets_are_counted() {
-        let all: Vec<u8> = (0..=u8::MAX).collect();
-        assert_eq!(opening_brackets(&all), 2);
-        for count in [0, 1, 254, 255, 256, 511, 10_000] {
-            assert_eq!(opening_brackets(&vec![b'['; count]), count);
-            assert_eq!(opening_brackets(&vec![b']'; count]), 0);
-        }
     }
 
     #[test]
@@ -131,10 +218,19 @@ mod tests {
             &long,
             &deep,
             &very_deep,
+            r#"{"x":{"y":1,"y":2}}"#,
+            r#"{"x":[{"y":1,"y":2}]}"#,
+            r#"{"x":"\ud800"}"#,
+            r#"{"x":01}"#,
         ] {
-            assert_eq!(parse(text.as_bytes()), None, "{}", &text[..text.len().min(40)]);
+            for wanted in wanted() {
+                let read = parse(text.as_bytes(), &wanted);
+                assert_eq!(read, None, "{} {wanted:?}", &text[..text.len().min(40)]);
+            }
         }
-        assert_eq!(parse(b"\"\xff\""), None);
+        for wanted in wanted() {
+            assert_eq!(parse(b"{\"x\":\"\xff\"}", &wanted), None);
+        }
     }
 
     /// JSON texts, some with a byte changed.
