@@ -11,10 +11,11 @@ use std::sync::Arc;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use shipped::calls::{COUNT, Calls, submit};
 use shipped::{Books, Spent, definitions};
+use tikv_jemallocator::Jemalloc;
 
 /// The program's own.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Submissions on their way before the oldest is waited for.
 const ON_THE_WAY: usize = 8;

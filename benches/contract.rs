@@ -10,10 +10,11 @@ use ledgerline::codec::json::Value;
 use ledgerline::contract::{Call, ContractSet, MemoryState};
 use ledgerline::expression::Expression;
 use serde_json::json;
+use tikv_jemallocator::Jemalloc;
 
 /// The program's own.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 const CONTRACT: &str = r#"
 contract: reefer

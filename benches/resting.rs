@@ -16,10 +16,11 @@ use ledgerline::transaction::{Encoded, Submission};
 use ledgerline::verify::{self, Request};
 use shipped::calls::{COUNT, Calls, submit};
 use shipped::{Books, LEDGER, definitions};
+use tikv_jemallocator::Jemalloc;
 
 /// The program's own.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Blocks of the ledger.
 const BLOCKS: usize = 100;

@@ -20,10 +20,11 @@ use ledgerline::pipeline::{Calls, Pipeline, Stop, SubmissionLimits, Traces};
 use ledgerline::source::{Assignments, Batch, BatchBuilder, Polled, Source, SourceError};
 use ledgerline::state::Projection;
 use shipped::{Books, Spent, definitions, messages, record};
+use tikv_jemallocator::Jemalloc;
 
 /// The program's own.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 const RECORDS: usize = 20_000;
 const PARTITIONS: u16 = 4;

@@ -225,6 +225,7 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::json::Text;
     use crate::event::{Cause, Decoder, Headers, Record, SourcePartition};
     use std::collections::BTreeMap;
 
@@ -304,7 +305,7 @@ mod tests {
 
     #[test]
     fn every_documented_shape_comes() {
-        let mut shapes: BTreeMap<(String, String), (String, u64)> = BTreeMap::new();
+        let mut shapes: BTreeMap<(Text, Text), (String, u64)> = BTreeMap::new();
         for message in messages(1, 20_000).iter().filter(|message| message.rubbish.is_none()) {
             let event = decode(message).unwrap();
             let names = event.payload["d"].as_object().unwrap().keys().cloned();
@@ -337,7 +338,7 @@ mod tests {
             value.as_f64().unwrap()
         };
         let (mut warm, mut cold, mut far, mut near, mut dropped, mut hot) = (0, 0, 0, 0, 0, 0);
-        let mut limits: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        let mut limits: BTreeMap<Text, (f64, f64)> = BTreeMap::new();
         for message in messages(3, 40_000).iter().filter(|message| message.rubbish.is_none()) {
             let event = decode(message).unwrap();
             match (event.device.device_type.as_str(), event.info.event_type.as_str()) {

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ledgerline::cli::{Cli, ExitStatus, exit_status, run};
+use tikv_jemallocator::Jemalloc;
 
 /// What one thread makes another drops, all the way: the system's allocator is slow at that.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {

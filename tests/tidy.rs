@@ -35,6 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["src/codec/"]),
     ("signed_note", &["src/ledger/"]),
     ("sled", &["src/state/store.rs"]),
+    ("tikv_jemallocator", &["src/main.rs"]),
     ("tlog_tiles", &["src/ledger/"]),
     ("tokio_stream", &["src/monitor/stream.rs"]),
     (
@@ -65,7 +66,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
     ("maud", &["src/monitor/ui/"]),
-    ("mimalloc", &["src/main.rs"]),
     ("percent_encoding", &["src/monitor/"]),
     ("opentelemetry", &["src/monitor/traces/"]),
     ("opentelemetry_proto", &["src/monitor/traces/"]),

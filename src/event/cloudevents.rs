@@ -1,11 +1,11 @@
 //! `CloudEvents` 1.0 in its Kafka binding: attributes in headers (binary mode) or in the value
 //! (structured mode).
 
-use crate::codec::json::Value;
+use crate::codec::json::{Text, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::event::ways::{Found, Identity, refused, sent_time};
+use crate::event::ways::{Found, Identity, JSON, refused, sent_time};
 use crate::event::{Cause, Device, EventInfo, Record, Rejection, decoder};
 
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -47,7 +47,7 @@ fn binary(record: &Record<'_>, media_type: &str) -> Result<Found, Rejection> {
     required("ce_id")?;
     let (event_type, source) = (required("ce_type")?, required("ce_source")?);
     let info = EventInfo {
-        event_type: event_type.to_owned(),
+        event_type: event_type.into(),
         format: format_of(media_type)?,
         time_ms: sent_time(header(record, "ce_time")?, "$.kafka.headers.ce_time")?,
     };
@@ -74,7 +74,7 @@ fn structured(body: &mut Value) -> Result<Found, Rejection> {
     let (event_type, source) = (required("type")?, required("source")?);
     let content_type = text("datacontenttype")?.unwrap_or_default();
     let info = EventInfo {
-        event_type: event_type.to_owned(),
+        event_type: event_type.into(),
         format: format_of(content_type.split(';').next().unwrap_or_default().trim())?,
         time_ms: sent_time(text("time")?, "")?,
     };
@@ -102,10 +102,10 @@ fn check_version(version: &str, place: &str) -> Result<(), Rejection> {
 }
 
 /// `json` for a JSON media type and where none is told; anything else cannot be mapped.
-fn format_of(media_type: &str) -> Result<String, Rejection> {
+fn format_of(media_type: &str) -> Result<Text, Rejection> {
     let lower = media_type.to_ascii_lowercase();
     if lower.is_empty() || lower.ends_with("/json") || lower.ends_with("+json") {
-        return Ok("json".to_owned());
+        return Ok(JSON);
     }
     let message = format!("the data's content type is `{media_type}`; only JSON can be mapped");
     Err(Rejection::new(Cause::NotJson, "", message))
@@ -121,7 +121,7 @@ fn device_of(source: &str, subject: Option<&str>) -> Device {
         last_three.rotate_left(1);
         last_three[2] = part;
     }
-    let [org, device_type, id] = last_three.map(str::to_owned);
+    let [org, device_type, id] = last_three.map(Text::new);
     Device { org, device_type, id }
 }
 

@@ -119,7 +119,7 @@ fn look(way: &Way, record: &Record<'_>, body: &mut Value) -> Result<Found, Rejec
         Way::CloudEvents => cloudevents::cloudevent(record, body),
         Way::Paths(paths) => ways::by_paths(paths, record, body),
         Way::Plain => Ok(Found::Known(Identity {
-            info: EventInfo { format: "json".to_owned(), ..EventInfo::default() },
+            info: EventInfo { format: ways::JSON, ..EventInfo::default() },
             ..Identity::default()
         })),
     }

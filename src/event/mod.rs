@@ -14,7 +14,7 @@ pub use decoder::{BAD_ENVELOPE_HEADER, Decoder};
 pub use identity::{IdentityForm, PathsForm, TopicPlaceForm, WayForm};
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
 
-use crate::codec::json::Value;
+use crate::codec::json::{Text, Value};
 
 /// One record as the source gives it. Borrows from the batch that it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,20 +73,20 @@ impl<'a> Headers<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Device {
     /// Organisation or tenant; empty where the source knows none.
-    pub org: String,
+    pub org: Text,
     /// Device type.
-    pub device_type: String,
+    pub device_type: Text,
     /// Device id within its type.
-    pub id: String,
+    pub id: Text,
 }
 
 /// What an event is about, besides its body.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventInfo {
     /// Event type, such as `status`.
-    pub event_type: String,
+    pub event_type: Text,
     /// Payload format, such as `json`.
-    pub format: String,
+    pub format: Text,
     /// When it happened, in milliseconds since 1970: from the event itself, else the broker's timestamp.
     pub time_ms: Option<i64>,
 }

@@ -1,6 +1,6 @@
 //! The ways of IBM's platform and its bridges: key JSON, `type:id`, MQTT topics; and configured paths.
 
-use crate::codec::json::Value;
+use crate::codec::json::{Text, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
@@ -27,6 +27,9 @@ pub(super) struct Identity {
     /// The payload, where it is not the whole body.
     pub(super) payload: Option<Value>,
 }
+
+/// The format of what says none.
+pub(super) const JSON: Text = Text::const_new("json");
 
 const KEY: &str = "$.kafka.key";
 
@@ -66,11 +69,12 @@ pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
     };
     let time_ms = sent_time(key.timestamp.as_deref(), KEY)?;
     let info = EventInfo {
-        event_type: key.event_type.unwrap_or_default(),
-        format: key.format.unwrap_or_else(|| "json".to_owned()),
+        event_type: key.event_type.unwrap_or_default().into(),
+        format: key.format.map_or(JSON, Text::from),
         time_ms,
     };
-    let device = Device { org: key.org_id.unwrap_or_default(), device_type, id };
+    let org = key.org_id.unwrap_or_default().into();
+    let device = Device { org, device_type: device_type.into(), id: id.into() };
     Ok(Found::Known(Identity { device, info, payload: None }))
 }
 
@@ -127,12 +131,11 @@ pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Re
         .map_err(|error| refused("$.payload.payload", format!("no base64: {error}")))?;
     let payload = decoder::parse_body(&bytes, " of the payload in base64")?;
     let info = EventInfo {
-        event_type: wrapped.event_id.unwrap_or_default().to_owned(),
-        format: wrapped.format.unwrap_or("json").to_owned(),
+        event_type: wrapped.event_id.unwrap_or_default().into(),
+        format: wrapped.format.map_or(JSON, Text::new),
         time_ms: sent_time(wrapped.timestamp, "$.payload.timestamp")?,
     };
-    let device =
-        Device { org: String::new(), device_type: key_type.to_owned(), id: key_id.to_owned() };
+    let device = Device { org: Text::default(), device_type: key_type.into(), id: key_id.into() };
     Ok(Found::Known(Identity { device, info, payload: Some(payload) }))
 }
 
@@ -159,8 +162,8 @@ fn mqtt_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
     let levels = std::str::from_utf8(levels)
         .map_err(|error| refused(place, format!("the MQTT topic is not UTF-8: {error}")))?;
     let info = |event_type: &str, format: &str| EventInfo {
-        event_type: event_type.to_owned(),
-        format: format.to_owned(),
+        event_type: event_type.into(),
+        format: format.into(),
         time_ms: None,
     };
     let mut parts = levels.split('/');
@@ -168,11 +171,8 @@ fn mqtt_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
     let count = levels.split('/').count();
     match (count, parts) {
         (8, ["type", device_type, "id", id, "evt", event_type, "fmt", format]) => {
-            let device = Device {
-                org: String::new(),
-                device_type: device_type.to_owned(),
-                id: id.to_owned(),
-            };
+            let device =
+                Device { org: Text::default(), device_type: device_type.into(), id: id.into() };
             let info = info(event_type, format);
             Ok(Found::Known(Identity { device, info, payload: None }))
         }
@@ -206,7 +206,7 @@ pub(super) fn by_paths(
     };
     let info = EventInfo {
         event_type: optional(&paths.event)?.unwrap_or_default(),
-        format: optional(&paths.format)?.unwrap_or_else(|| "json".to_owned()),
+        format: optional(&paths.format)?.unwrap_or(JSON),
         time_ms: paths.time.as_ref().map_or(Ok(None), |path| time_of(path, record, body))?,
     };
     let device = Device { org: optional(&paths.org)?.unwrap_or_default(), device_type, id };
@@ -217,14 +217,14 @@ fn text_of(
     selector: &Selector,
     record: &Record<'_>,
     body: &Value,
-) -> Result<Option<String>, Rejection> {
+) -> Result<Option<Text>, Rejection> {
     let path = match selector {
-        Selector::Text(text) => return Ok(Some(text.clone())),
+        Selector::Text(text) => return Ok(Some(text.into())),
         Selector::Path(path) => path,
     };
     match path.select(record, body) {
         None => Ok(None),
-        Some(Selected::Text(text) | Selected::Integer(text)) => Ok(Some(text.into_owned())),
+        Some(Selected::Text(text) | Selected::Integer(text)) => Ok(Some(text.into())),
         Some(Selected::Other(what)) => {
             Err(refused(path.text(), format!("a text or an integer identifies, not {what}")))
         }

@@ -270,7 +270,7 @@ pub(crate) mod tests {
                     output: partition % 7,
                 },
                 time_ms,
-                device,
+                device: device.into(),
                 record_digest: Digest(digest),
                 mapping_digest: Digest::of(&digest),
                 contract: "cold_chain".into(),

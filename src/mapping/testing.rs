@@ -145,7 +145,7 @@ fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
         Some(text) => Some(time::parse(&text.value).map_err(|error| error.to_string())?),
     };
     let or = |given: &Option<String>, fallback: Option<&str>| {
-        given.as_deref().or(fallback).unwrap_or_default().to_owned()
+        given.as_deref().or(fallback).unwrap_or_default().into()
     };
     Ok(Event {
         partition: partition(mapping, &form.kafka),

@@ -34,14 +34,10 @@ fn event(payload: &str) -> Event {
         timestamp_ms: Some(1_483_528_293_700),
         key: Some(b"reefer:CON123".to_vec()),
         header_bytes: headers.into_bytes(),
-        device: Device {
-            org: String::new(),
-            device_type: "reefer-40".to_owned(),
-            id: "CON123".to_owned(),
-        },
+        device: Device { org: "".into(), device_type: "reefer-40".into(), id: "CON123".into() },
         info: EventInfo {
-            event_type: "status".to_owned(),
-            format: "json".to_owned(),
+            event_type: "status".into(),
+            format: "json".into(),
             time_ms: Some(1_483_528_293_601),
         },
         payload: strict::parse(payload.as_bytes()).unwrap(),

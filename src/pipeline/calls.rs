@@ -52,7 +52,7 @@ impl CallByHand {
         Transaction {
             id,
             time_ms,
-            device,
+            device: device.into(),
             record_digest: Digest::of(&asked.into_bytes()),
             mapping_digest: Digest::default(),
             contract: self.contract.clone(),

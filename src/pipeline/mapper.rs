@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::call::Payload;
 use crate::clock::Clock;
+use crate::codec::json::Text;
 use crate::event::{Decoder, Event, Record, Rejection, SourcePartition, SourcePosition};
 use crate::ledger::DeadLetter;
 use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
@@ -164,8 +165,8 @@ impl MappedBatch {
 /// The transactions of an event: each payload at its position.
 pub(crate) fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Encoded> {
     let device = match (event.device.device_type.as_str(), event.device.id.as_str()) {
-        ("", "") => String::new(),
-        (device_type, id) => format!("{device_type}:{id}"),
+        ("", "") => Text::default(),
+        (device_type, id) => [device_type, ":", id].into_iter().collect(),
     };
     let time_ms = event.info.time_ms.or(event.timestamp_ms).unwrap_or(0);
     let transaction = |(output, payload)| {

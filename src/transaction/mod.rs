@@ -13,6 +13,7 @@ pub use submission::{
 use std::sync::Arc;
 
 use crate::call::{Arguments, Function, Payload};
+use crate::codec::json::Text;
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::event::{SourcePartition, SourcePosition};
 
@@ -29,7 +30,7 @@ pub struct Transaction {
     pub time_ms: i64,
     /// Device type and id, `type:id`; empty where the source knows none. `operator:NAME` of a call
     /// by hand.
-    pub device: String,
+    pub device: Text,
     /// SHA-256 of the record's value as received; of a call by hand, of what was asked for.
     pub record_digest: Digest,
     /// SHA-256 of the mapping's text; zero of a call by hand.
@@ -47,7 +48,7 @@ impl Transaction {
     #[must_use]
     pub fn new(
         id: SourcePosition,
-        (time_ms, device): (i64, String),
+        (time_ms, device): (i64, Text),
         record_digest: Digest,
         payload: Payload,
     ) -> Self {
@@ -93,7 +94,7 @@ impl Transaction {
         Ok(Self {
             id: SourcePosition { partition, offset, output },
             time_ms: reader.int("event time")?,
-            device: reader.text("device")?.to_owned(),
+            device: reader.text("device")?.into(),
             record_digest: reader.digest("record digest")?,
             mapping_digest: reader.digest("mapping digest")?,
             contract: reader.text("contract")?.into(),
@@ -109,7 +110,7 @@ impl Transaction {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Encoded {
     transaction: Arc<Transaction>,
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     leaf_hash: Digest,
 }
 
@@ -144,7 +145,7 @@ impl From<Transaction> for Encoded {
         let room = transaction.arguments.bytes().len() + USUAL_ENVELOPE_BYTES;
         let mut writer = Writer::onto(Vec::with_capacity(room));
         transaction.encode(&mut writer);
-        let bytes = writer.into_bytes().into_boxed_slice();
+        let bytes = writer.into_bytes();
         let leaf_hash = leaf_hash(&bytes);
         Self { transaction: Arc::new(transaction), bytes, leaf_hash }
     }

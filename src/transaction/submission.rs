@@ -149,7 +149,7 @@ pub fn merkle_root(mut level: Vec<Digest>) -> Digest {
 mod tests {
     use super::*;
     use crate::call::{Arguments, Function, Payload};
-    use crate::codec::json::json;
+    use crate::codec::json::{Text, json};
     use crate::event::{SourcePartition, SourcePosition};
     use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
     use crate::transaction::Transaction;
@@ -162,7 +162,7 @@ mod tests {
             mapping: Digest::default(),
         };
         let id = SourcePosition { partition: SourcePartition::new("t", 0), offset: 1, output: 0 };
-        Transaction::new(id, (0, String::new()), Digest::default(), payload).into()
+        Transaction::new(id, (0, Text::default()), Digest::default(), payload).into()
     }
 
     #[test]

@@ -9,12 +9,13 @@ use ledgerline::codec::Digest;
 use ledgerline::codec::json;
 use ledgerline::event::{Decoder, Device, Event, EventInfo, Headers, Record, SourcePartition};
 use ledgerline::mapping::{MappingSet, Outcome};
+use tikv_jemallocator::Jemalloc;
 use vrl::compiler::{Program, TargetValue, TimeZone, runtime::Runtime};
 use vrl::value::{Secrets, Value};
 
 /// The program's own.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A device event of about 300 bytes.
 const BODY: &str = r#"{"d":{"assetID":"CON123","temperature":4.25,"humidity":61.5,"door":"closed",

@@ -52,7 +52,7 @@ impl TransactionSummary {
             id: transaction.id.to_string(),
             entry: index,
             time: time_text(transaction.time_ms),
-            device: transaction.device.clone(),
+            device: transaction.device.to_string(),
             contract: transaction.contract.to_string(),
             function: transaction.function.name(),
             keys: writes.iter().map(|write| write.key.to_string()).collect(),

@@ -147,11 +147,11 @@ impl From<&Event> for EventView {
     fn from(event: &Event) -> Self {
         let (device, info) = (&event.device, &event.info);
         Self {
-            org: device.org.clone(),
-            device_type: device.device_type.clone(),
-            device_id: device.id.clone(),
-            event_type: info.event_type.clone(),
-            format: info.format.clone(),
+            org: device.org.to_string(),
+            device_type: device.device_type.to_string(),
+            device_id: device.id.to_string(),
+            event_type: info.event_type.to_string(),
+            format: info.format.to_string(),
             time: info.time_ms.map(time_text),
             payload: event.payload.clone(),
         }
