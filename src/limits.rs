@@ -137,6 +137,9 @@ pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
 /// Memory in bytes that the state store may use for its pages.
 pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Assets whose keys are remembered, so that a new one is told from them without a look into the
+/// state store: some 20 bytes each. With more of them the store is asked.
+pub const MAX_KNOWN_ASSETS: usize = 2_000_000;
 /// Changed assets that make a savepoint due before its time.
 pub const MAX_GATHERED_ASSETS: usize = 100_000;
 /// Blocks that a follower takes in before it looks whether a savepoint is due.

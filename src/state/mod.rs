@@ -3,6 +3,7 @@
 
 mod alerts;
 mod filter;
+mod known;
 mod overlay;
 mod savepoint;
 mod store;

@@ -37,6 +37,11 @@ impl Overlay {
     pub fn extend(&mut self, later: Self) {
         for (contract, later) in later.contracts {
             let assets = self.contracts.entry(contract).or_default();
+            // Nearly always nothing is left of before, and what came goes over as it is.
+            if assets.newest.is_empty() {
+                *assets = later;
+                continue;
+            }
             for (key, stored) in later.newest {
                 assets.add(key, stored);
             }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::alerts::{self, ActiveAlerts};
+use crate::state::known::Known;
 use crate::state::savepoint::{Fingerprint, Member, Savepoint};
 use crate::state::{StateError, Totals};
 
@@ -71,6 +72,7 @@ pub type AssetKey = (Arc<str>, String);
 pub struct Store {
     path: PathBuf,
     db: sled::Db,
+    known: Known,
 }
 
 fn stored_key(prefix: &[u8], contract: &str, key: &str) -> Vec<u8> {
@@ -111,7 +113,7 @@ impl Store {
             }
             reason => broken(reason),
         })?;
-        let store = Self { path: path.to_owned(), db };
+        let store = Self { path: path.to_owned(), db, known: Known::default() };
         let savepoint = match store.get(SAVEPOINT_KEY)? {
             Some(bytes) => Savepoint::decode(&bytes)?,
             None if store.db.is_empty() => Savepoint::default(),
@@ -140,13 +142,22 @@ impl Store {
         self.db.get(key).map_err(|error| self.error(&error))
     }
 
-    /// The fingerprint of all assets, and whether these are their alerts.
+    /// The bytes of an asset.
+    fn get_asset(&self, stored_key: &[u8]) -> Result<Option<sled::IVec>, StateError> {
+        match self.known.may_hold(stored_key) {
+            true => self.get(stored_key),
+            false => Ok(None),
+        }
+    }
+
+    /// The fingerprint of all assets, which are then known, and whether these are their alerts.
     fn read_assets(&self, alerts: &ActiveAlerts) -> Result<(Fingerprint, bool), StateError> {
         let mut fingerprint = Fingerprint::default();
         let (mut agree, mut with_alerts) = (true, 0);
         for pair in self.db.scan_prefix(ASSET_PREFIX) {
             let (stored_key, value) = pair.map_err(|error| self.error(&error))?;
             fingerprint.add(&Member::of(&stored_key, &value));
+            self.known.add(&stored_key);
             let (contract, key) =
                 split_key(&stored_key).ok_or(DecodeError::Malformed("asset key"))?;
             agree &= alerts.agrees(contract, key, Stored::decode(&value)?.value.as_deref());
@@ -157,7 +168,7 @@ impl Store {
 
     /// An asset, deleted ones included.
     pub fn asset(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
-        let stored = self.get(&stored_key(ASSET_PREFIX, contract, key))?;
+        let stored = self.get_asset(&stored_key(ASSET_PREFIX, contract, key))?;
         Ok(stored.map(|bytes| Stored::decode(&bytes)).transpose()?)
     }
 
@@ -212,12 +223,13 @@ impl Store {
         for (contract, key, stored) in changes {
             let asset_key = stored_key(ASSET_PREFIX, contract, key);
             let mut had_alerts = false;
-            if let Some(old) = self.get(&asset_key)? {
+            if let Some(old) = self.get_asset(&asset_key)? {
                 savepoint.fingerprint.remove(&Member::of(&asset_key, &old));
                 let broken = |_| self.broken("an asset in it cannot be read");
                 let old = Stored::decode(&old).map_err(broken)?;
                 had_alerts = alerts::any(old.value.as_deref());
             }
+            self.known.add(&asset_key);
             let value = stored.encode();
             savepoint.fingerprint.add(&Member::of(&asset_key, &value));
             batch.insert(asset_key, value);
