@@ -48,14 +48,14 @@ impl Transaction {
     #[must_use]
     pub fn new(
         id: SourcePosition,
-        (time_ms, device): (i64, Text),
+        (time_ms, device): (i64, impl Into<Text>),
         record_digest: Digest,
         payload: Payload,
     ) -> Self {
         Self {
             id,
             time_ms,
-            device,
+            device: device.into(),
             record_digest,
             mapping_digest: payload.mapping,
             contract: payload.contract,

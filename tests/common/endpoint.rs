@@ -141,7 +141,7 @@ pub fn transaction(offset: u64) -> Transaction {
         Payload { contract: contract.into(), function: Function::Update, arguments, mapping };
     let id = SourcePosition { partition: partition(), offset, output: 0 };
     let time_ms = 1_700_000_000_000 + i64::try_from(offset).unwrap() * 1_000;
-    Transaction::new(id, (time_ms, format!("reefer:{key}").into()), Digest::of(b"record"), payload)
+    Transaction::new(id, (time_ms, format!("reefer:{key}")), Digest::of(b"record"), payload)
 }
 
 /// A block's work: transactions, then one filtered record and one dead letter.
