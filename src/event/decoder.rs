@@ -43,7 +43,7 @@ impl Decoder {
     #[must_use]
     pub fn keeping(mut self, payload: &Wanted) -> Self {
         self.wanted = payload.clone();
-        self.ways.iter().for_each(|way| way.add_wanted(payload, &mut self.wanted));
+        self.ways.iter().for_each(|way| add_wanted(way, payload, &mut self.wanted));
         self
     }
 
@@ -122,6 +122,19 @@ fn look(way: &Way, record: &Record<'_>, body: &mut Value) -> Result<Found, Rejec
             info: EventInfo { format: ways::JSON, ..EventInfo::default() },
             ..Identity::default()
         })),
+    }
+}
+
+/// Adds what a way reads of a record's value, and the payload where that is a part of it.
+fn add_wanted(way: &Way, payload: &Wanted, wanted: &mut Wanted) {
+    match way {
+        Way::TypeIdKey => ways::WRAPPED.iter().for_each(|name| wanted.add([*name])),
+        Way::CloudEvents => {
+            cloudevents::ATTRIBUTES.iter().for_each(|name| wanted.add([*name]));
+            wanted.below(cloudevents::DATA).extend(payload);
+        }
+        Way::Paths(paths) => paths.selected().for_each(|path| path.add_wanted(wanted)),
+        Way::PlatformKey | Way::MqttKey | Way::MqttHeader(_) | Way::Plain => {}
     }
 }
 
@@ -276,8 +289,15 @@ mod tests {
         let wrapped = r#"{"typeId":"sensor","deviceId":"s1","payload":"eyJkIjp7InRlbXAiOjIxfX0="}"#;
         let cloud = r#"{"specversion":"1.0","id":"1","type":"t","source":"/o/k/i","x":1,"data":{"d":{"temp":1,"x":2}}}"#;
         let plain = r#"{"d":{"temp":1,"x":2},"serial":["s"],"x":{"d":3}}"#;
+        let told =
+            r#"{"d":{"temp":1},"o":"o","k":{"t":"k","x":1},"i":7,"e":"e","f":"f","at":8,"x":2}"#;
         let content_type = [("content-type", "application/cloudevents+json")];
         let by_paths = "[paths: {type: gas, id: '$.payload.serial[0]'}]";
+        let all_by_paths = "[paths: {org: $.payload.o, type: $.payload.k.t, id: $.payload.i, \
+             event: $.payload.e, format: $.payload.f, time: $.payload.at}]";
+        let all_told = json!({
+            "d": {"temp": 1}, "o": "o", "k": {"t": "k"}, "i": 7, "e": "e", "f": "f", "at": 8
+        });
         let mut wanted = Wanted::NOTHING;
         wanted.add(["d", "temp"]);
         for (identity, key, headers, value, payload) in [
@@ -285,6 +305,7 @@ mod tests {
             ("[auto]", None, &content_type, cloud, json!({"d": {"temp": 1}})),
             ("[auto]", Some(PLATFORM_KEY), &[], plain, json!({"d": {"temp": 1}})),
             (by_paths, None, &[], plain, json!({"d": {"temp": 1}, "serial": ["s"]})),
+            (all_by_paths, None, &[], told, all_told),
         ] {
             let whole = decode(identity, key, headers, value).unwrap();
             let part = decode_with(&decoder(identity).keeping(&wanted), key, headers, value);

@@ -5,10 +5,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::codec::json::Wanted;
 use crate::codec::yaml::Located;
 use crate::event::path::{self, SingularPath};
-use crate::event::{cloudevents, ways};
 use crate::fault::{Fault, Place};
 
 /// How device and event are identified: ways that are tried in order until one knows the device.
@@ -117,19 +115,6 @@ impl Way {
             Self::Plain => "plain",
         }
     }
-
-    /// Adds what it reads of a record's value, and the place of the payload in it.
-    pub(super) fn add_wanted(&self, payload: &Wanted, wanted: &mut Wanted) {
-        match self {
-            Self::TypeIdKey => ways::WRAPPED.iter().for_each(|name| wanted.add([*name])),
-            Self::CloudEvents => {
-                cloudevents::ATTRIBUTES.iter().for_each(|name| wanted.add([*name]));
-                wanted.below(cloudevents::DATA).extend(payload);
-            }
-            Self::Paths(paths) => paths.selected().for_each(|path| path.add_wanted(wanted)),
-            Self::PlatformKey | Self::MqttKey | Self::MqttHeader(_) | Self::Plain => {}
-        }
-    }
 }
 
 /// Checked paths.
@@ -144,7 +129,8 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    fn selected(&self) -> impl Iterator<Item = &SingularPath> {
+    /// All that are paths.
+    pub(super) fn selected(&self) -> impl Iterator<Item = &SingularPath> {
         let optional = [&self.org, &self.event, &self.format].into_iter().flatten();
         let selectors = [&self.device_type, &self.id].into_iter().chain(optional);
         let paths = selectors.filter_map(|selector| match selector {
