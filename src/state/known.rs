@@ -7,7 +7,7 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::limits::MAX_KNOWN_ASSETS;
 
-/// Hashes of all keys that the store holds, as long as they are not too many.
+/// Hashes of all keys that the store may hold, as long as they are not too many.
 #[derive(Debug)]
 pub struct Known {
     hasher: RandomState,
