@@ -6,7 +6,7 @@
 //! uniform: `1E5` is kept as `1e+5`). Objects are sorted by key, so that serialising a value gives
 //! its canonical bytes.
 //!
-//! What is read well is read by `jiter`, several times as fast, and only what is wanted of it is kept
+//! What is read well is read by `jiter`, which is faster, and only what is wanted of it is kept
 //! (`quick`). Where it refuses a text, or anything about it is out of the ordinary, `serde_json`
 //! decides and says why.
 //!
