@@ -5,14 +5,12 @@
 
 use jiter::{Jiter, Peek};
 
-use super::wanted::{Member, hash};
+use super::wanted::{Member, find, hash};
 use super::{Map, NUMBER_NAME, Number, Text, Value, Wanted};
 use crate::limits::{MAX_JSON_DEPTH, MAX_NUMBER_BYTES};
 
 /// Room for the names of a document and of the objects around a value.
 const USUAL_NAMES: usize = 32;
-/// Up to this many members a search from the first is faster than one by halves.
-const FEW_MEMBERS: usize = 12;
 /// Room for the members of an object.
 const USUAL_MEMBERS: usize = 8;
 
@@ -159,14 +157,6 @@ impl Reader<'_> {
             && !digits.iter().any(|byte| matches!(byte, b'e' | b'E'));
         std::str::from_utf8(digits).ok().filter(|_| ordinary)
     }
-}
-
-/// The member of this name, of members sorted by name.
-fn find<'w>(wanted: &'w [Member], name: &str, hash: u64) -> Option<&'w Member> {
-    if wanted.len() <= FEW_MEMBERS {
-        return wanted.iter().find(|member| member.hash == hash && member.name == name);
-    }
-    wanted.binary_search_by(|member| member.name.as_str().cmp(name)).ok().map(|at| &wanted[at])
 }
 
 #[cfg(test)]

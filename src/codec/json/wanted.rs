@@ -6,6 +6,9 @@ use foldhash::fast::FixedState;
 
 use super::{Map, Text, Value};
 
+/// Up to this many members a search from the first is faster than one by halves.
+const FEW_MEMBERS: usize = 12;
+
 /// What is kept of a document. Whatever it is, all of the document is read as strictly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
@@ -28,6 +31,14 @@ pub struct Member {
 /// The hash of a member's name, the same for the same name.
 pub(super) fn hash(name: &str) -> u64 {
     FixedState::default().hash_one(name)
+}
+
+/// The member of this name, of members sorted by name.
+pub(super) fn find<'w>(wanted: &'w [Member], name: &str, hash: u64) -> Option<&'w Member> {
+    if wanted.len() <= FEW_MEMBERS {
+        return wanted.iter().find(|member| member.hash == hash && member.name == name);
+    }
+    wanted.binary_search_by(|member| member.name.as_str().cmp(name)).ok().map(|at| &wanted[at])
 }
 
 impl Wanted {
@@ -66,7 +77,7 @@ impl Wanted {
         match (self, value) {
             (Self::Members(wanted), Value::Object(members)) => {
                 let kept = members.into_iter().filter_map(|(name, value)| {
-                    let member = wanted.iter().find(|member| member.name == name)?;
+                    let member = find(wanted, &name, hash(&name))?;
                     Some((name, member.wanted.of(value)))
                 });
                 Value::Object(kept.collect::<Map>())
