@@ -2,9 +2,9 @@
 //!
 //! Two shapes of the same tree: a [`Frontier`] is what the one writer needs to give the next root, a
 //! [`Tree`] is what readers need for proofs and tiles at any size up to the present one. A tree keeps
-//! only the hashes of full 256-leaf tiles, of full tiles of such tiles and so on, and the leaf hashes of
-//! the last, incomplete tile: an eighth of a byte for each entry. Levels between them are computed
-//! when they are asked for. Leaf hashes of full tiles come from a [`LeafSource`] and are checked.
+//! only the hashes of full groups of 2,048 leaves, of every eighth level above them, and the leaf hashes
+//! of the last, incomplete group: a byte for each 64 entries. All other hashes are computed when they
+//! are asked for. Leaf hashes of full groups come from a [`LeafSource`] and are checked.
 //!
 //! Nothing here reads a file or decides what a leaf is.
 
@@ -23,8 +23,15 @@ use crate::transaction::{merkle_root, node_hash};
 
 /// Levels of the tree within one tile: 2⁸ = 256 leaves.
 const TILE_HEIGHT: u8 = 8;
-/// Number of leaves of a full tile, as a length.
-const TILE_LEAVES: usize = 1 << TILE_HEIGHT;
+/// Levels of the tree within one group of leaves, whose hashes are not kept once it is full. Higher
+/// takes less memory for each entry, and more reading for each proof.
+const GROUP_HEIGHT: u8 = 11;
+/// Leaves of a full group.
+const GROUP_LEAVES: u64 = 1 << GROUP_HEIGHT;
+/// Of the levels above the groups one of so many is kept.
+const KEPT_LEVELS: u8 = 8;
+/// How many hashes of a kept level give one of the next.
+const KEPT_WIDTH: usize = 1 << KEPT_LEVELS;
 /// Longest proof of a tree with 64-bit sizes: one hash a level, and one more for consistency.
 const MAX_PROOF_HASHES: usize = 65;
 
@@ -76,7 +83,7 @@ pub trait LeafSource {
     type Error;
 
     /// The hashes of `count` leaves from `first` on. MUST give exactly as many, or an error. It is
-    /// asked only for leaves that were appended to the tree, at most one tile at a time.
+    /// asked only for leaves that were appended to the tree, at most 2,048 at a time.
     fn leaf_hashes(&self, first: u64, count: usize) -> Result<Vec<Digest>, Self::Error>;
 }
 
@@ -100,9 +107,9 @@ pub enum TreeError<E> {
         "entries {first} to {last} do not hash to what was appended; run `ledgerline verify` on the ledger's directory"
     )]
     Damaged {
-        /// First entry of the tile.
+        /// First entry of the group.
         first: u64,
-        /// Last entry of the tile.
+        /// Last entry of the group.
         last: u64,
     },
 }
@@ -116,55 +123,55 @@ pub struct Tree {
 
 #[derive(Debug, Default)]
 struct Nodes {
-    /// `levels[i]` holds the hashes of all full subtrees of 2^(8 + 8i) leaves.
+    /// `levels[i]` holds the hashes of all full subtrees of 2^(11 + 8i) leaves.
     levels: Vec<Vec<Digest>>,
-    /// Leaf hashes behind the last full tile: fewer than 256.
+    /// Leaf hashes behind the last full group.
     tail: Vec<Digest>,
 }
 
 impl Nodes {
-    fn full_tiles(&self) -> u64 {
-        self.levels.first().map_or(0, |tiles| tiles.len() as u64)
+    fn full_groups(&self) -> u64 {
+        self.levels.first().map_or(0, |groups| groups.len() as u64)
     }
 
     fn size(&self) -> u64 {
-        self.full_tiles() * TILE_WIDTH + self.tail.len() as u64
+        self.full_groups() * GROUP_LEAVES + self.tail.len() as u64
     }
 
     fn append(&mut self, leaf_hash: Digest) {
         self.tail.push(leaf_hash);
-        if self.tail.len() == TILE_LEAVES {
-            let tile = merkle_root(std::mem::take(&mut self.tail));
-            self.append_node(tile);
+        if self.tail.len() as u64 == GROUP_LEAVES {
+            let group = merkle_root(std::mem::take(&mut self.tail));
+            self.append_group(group);
         }
     }
 
-    /// Adds a full tile's hash and joins full tiles of hashes upwards.
-    fn append_node(&mut self, mut hash: Digest) {
+    /// Adds a full group's hash and joins full rows of hashes upwards.
+    fn append_group(&mut self, mut hash: Digest) {
         for level in 0.. {
             if self.levels.len() == level {
                 self.levels.push(Vec::new());
             }
             let hashes = &mut self.levels[level];
             hashes.push(hash);
-            if !hashes.len().is_multiple_of(TILE_LEAVES) {
+            if !hashes.len().is_multiple_of(KEPT_WIDTH) {
                 return;
             }
-            hash = merkle_root(hashes[hashes.len() - TILE_LEAVES..].to_vec());
+            hash = merkle_root(hashes[hashes.len() - KEPT_WIDTH..].to_vec());
         }
     }
 
     /// The hash of a full subtree of 2^level leaves, where it is kept or follows from the tail.
     fn node(&self, level: u8, index: u64) -> Option<Digest> {
         let at = usize::try_from(index).ok()?;
-        if let Some(above) = level.checked_sub(TILE_HEIGHT) {
-            let hashes = self.levels.get(usize::from(above / TILE_HEIGHT))?;
-            let width = 1_usize << (above % TILE_HEIGHT);
+        if let Some(above) = level.checked_sub(GROUP_HEIGHT) {
+            let hashes = self.levels.get(usize::from(above / KEPT_LEVELS))?;
+            let width = 1_usize << (above % KEPT_LEVELS);
             let first = at.checked_mul(width)?;
             let below = hashes.get(first..first.checked_add(width)?)?;
             return Some(merkle_root(below.to_vec()));
         }
-        let first = (index << level).checked_sub(self.full_tiles() * TILE_WIDTH)?;
+        let first = (index << level).checked_sub(self.full_groups() * GROUP_LEAVES)?;
         let first = usize::try_from(first).ok()?;
         Some(merkle_root(self.tail.get(first..first + (1 << level))?.to_vec()))
     }
@@ -280,27 +287,27 @@ impl Tree {
         coordinates: &[(u8, u64)],
         leaves: &S,
     ) -> Result<Vec<Digest>, TreeError<S::Error>> {
-        let mut tiles: BTreeMap<u64, Digest> = BTreeMap::new();
+        let mut groups: BTreeMap<u64, Digest> = BTreeMap::new();
         let kept: Vec<Option<Digest>> = {
             let nodes = self.nodes();
             let mut look_up = |&(level, index): &(u8, u64)| {
                 nodes.node(level, index).or_else(|| {
-                    let tile = (index << level) / TILE_WIDTH;
-                    tiles.insert(tile, nodes.node(TILE_HEIGHT, tile)?);
+                    let group = (index << level) / GROUP_LEAVES;
+                    groups.insert(group, nodes.node(GROUP_HEIGHT, group)?);
                     None
                 })
             };
             coordinates.iter().map(&mut look_up).collect()
         };
         let mut recomputed = BTreeMap::new();
-        for (tile, expected) in tiles {
-            recomputed.insert(tile, checked_tile(tile, expected, leaves)?);
+        for (group, expected) in groups {
+            recomputed.insert(group, checked_group(group, expected, leaves)?);
         }
         let resolve = |(&(level, index), kept): (&(u8, u64), Option<Digest>)| {
             kept.or_else(|| {
                 let first = index << level;
-                let hashes = recomputed.get(&(first / TILE_WIDTH))?;
-                let start = usize::try_from(first % TILE_WIDTH).ok()?;
+                let hashes = recomputed.get(&(first / GROUP_LEAVES))?;
+                let start = usize::try_from(first % GROUP_LEAVES).ok()?;
                 Some(merkle_root(hashes.get(start..start + (1 << level))?.to_vec()))
             })
             .ok_or_else(|| TreeError::NotThere {
@@ -328,16 +335,16 @@ impl Tree {
     }
 }
 
-/// Reads the leaf hashes of a full tile and checks them against the tile's kept hash.
-fn checked_tile<S: LeafSource>(
-    tile: u64,
+/// Reads the leaf hashes of a full group and checks them against the group's kept hash.
+fn checked_group<S: LeafSource>(
+    group: u64,
     expected: Digest,
     leaves: &S,
 ) -> Result<Vec<Digest>, TreeError<S::Error>> {
-    let first = tile * TILE_WIDTH;
-    let hashes = leaves.leaf_hashes(first, TILE_LEAVES).map_err(TreeError::Source)?;
-    if hashes.len() != TILE_LEAVES || merkle_root(hashes.clone()) != expected {
-        return Err(TreeError::Damaged { first, last: first + TILE_WIDTH - 1 });
+    let (first, last) = (group * GROUP_LEAVES, (group + 1) * GROUP_LEAVES - 1);
+    let hashes = leaves.leaf_hashes(first, 1 << GROUP_HEIGHT).map_err(TreeError::Source)?;
+    if hashes.len() != 1 << GROUP_HEIGHT || merkle_root(hashes.clone()) != expected {
+        return Err(TreeError::Damaged { first, last });
     }
     Ok(hashes)
 }
@@ -422,18 +429,26 @@ mod tests {
         Leaves((0..count).map(|i| leaf_hash(format!("leaf {i}").as_bytes())).collect())
     }
 
+    /// Leaves of two full groups and some behind them.
+    const SOME_GROUPS: usize = 4_130;
+
+    /// Sizes within the first tiles, and about the ends of both groups.
+    fn is_telling(size: usize) -> bool {
+        matches!(size, 0..=520 | 2_030..=2_070 | 4_080..=SOME_GROUPS)
+    }
+
     #[test]
     fn the_right_edge_of_any_size_is_that_of_appending() {
-        let leaves = leaves(1_100);
+        let leaves = leaves(SOME_GROUPS);
         let tree = tree_of(&leaves);
         let mut appended = Frontier::new();
-        for size in 0..=1_100_u64 {
-            assert_eq!(tree.frontier_at(size, &leaves).unwrap(), appended, "{size}");
-            if let Some(leaf) = leaves.0.get(usize::try_from(size).unwrap()) {
-                appended.append(*leaf);
+        for size in 0..=SOME_GROUPS {
+            if is_telling(size) {
+                assert_eq!(tree.frontier_at(size as u64, &leaves).unwrap(), appended, "{size}");
             }
+            leaves.0.get(size).into_iter().for_each(|leaf| appended.append(*leaf));
         }
-        assert!(tree.frontier_at(1_101, &leaves).is_err());
+        assert!(tree.frontier_at(SOME_GROUPS as u64 + 1, &leaves).is_err());
     }
 
     fn tree_of(leaves: &Leaves) -> Tree {
@@ -517,17 +532,17 @@ mod tests {
 
     #[test]
     fn roots_follow_the_definition_at_every_size() {
-        let leaves = leaves(1_030);
+        let leaves = leaves(SOME_GROUPS);
         let tree = tree_of(&leaves);
         let mut frontier = Frontier::new();
-        for size in 0..=leaves.0.len() {
-            let expected = naive_root(&leaves.0[..size]);
-            assert_eq!(frontier.root(), expected, "frontier at {size}");
-            assert_eq!(frontier.size(), size as u64);
-            assert_eq!(tree.root_at(size as u64, &leaves).unwrap(), expected, "tree at {size}");
-            if let Some(leaf) = leaves.0.get(size) {
-                frontier.append(*leaf);
+        for size in 0..=SOME_GROUPS {
+            if is_telling(size) {
+                let expected = naive_root(&leaves.0[..size]);
+                assert_eq!(frontier.root(), expected, "frontier at {size}");
+                assert_eq!(frontier.size(), size as u64);
+                assert_eq!(tree.root_at(size as u64, &leaves).unwrap(), expected, "tree at {size}");
             }
+            leaves.0.get(size).into_iter().for_each(|leaf| frontier.append(*leaf));
         }
     }
 
@@ -535,7 +550,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn inclusion_proofs(total in 1_usize..3_000, a: usize, b: usize, at: usize, bit: u8) {
+        fn inclusion_proofs(total in 1_usize..6_000, a: usize, b: usize, at: usize, bit: u8) {
             let leaves = leaves(total);
             let tree = tree_of(&leaves);
             let size = a % total + 1;
@@ -557,7 +572,7 @@ mod tests {
         }
 
         #[test]
-        fn consistency_proofs(total in 1_usize..3_000, a: usize, b: usize, at: usize, bit: u8) {
+        fn consistency_proofs(total in 1_usize..6_000, a: usize, b: usize, at: usize, bit: u8) {
             let leaves = leaves(total);
             let tree = tree_of(&leaves);
             let to = a % total + 1;
@@ -593,13 +608,13 @@ mod tests {
         // 66,000 leaves reach level 2 of the tiles.
         let leaves = leaves(66_000);
         let tree = tree_of(&leaves);
-        for size in [256, 40_000, 65_535, 65_536, 66_000] {
+        for size in [256, 2_048, 40_000, 65_535, 65_536, 66_000] {
             let root = naive_root(&leaves.0[..size]);
             assert_eq!(tree.root_at(size as u64, &leaves).unwrap(), root, "at {size}");
         }
         let mut level_hashes = leaves.0.clone();
         for level in 0..3 {
-            for (index, expected) in level_hashes.chunks(TILE_LEAVES).enumerate() {
+            for (index, expected) in level_hashes.chunks(1 << TILE_HEIGHT).enumerate() {
                 for width in [1, expected.len() / 2, expected.len()] {
                     let Some(width @ 1..) = u16::try_from(width).ok() else { continue };
                     let bytes = tree.tile((level, index as u64, width), &leaves).unwrap();
@@ -608,7 +623,7 @@ mod tests {
                     assert!(bytes == expected, "level {level}, index {index}, width {width}");
                 }
             }
-            let full = level_hashes.chunks_exact(TILE_LEAVES);
+            let full = level_hashes.chunks_exact(1 << TILE_HEIGHT);
             level_hashes = full.map(naive_root).collect();
         }
         assert!(level_hashes.is_empty(), "all levels were seen");
@@ -641,12 +656,12 @@ mod tests {
 
     #[test]
     fn entries_that_changed_on_disk_give_no_proof() {
-        let mut leaves = leaves(600);
+        let mut leaves = leaves(5_000);
         let tree = tree_of(&leaves);
-        leaves.0[300] = Digest::of(b"changed");
-        let damaged = TreeError::Damaged { first: 256, last: 511 };
-        assert_eq!(tree.inclusion_proof((301, 600), &leaves), Err(damaged));
-        assert!(tree.inclusion_proof((3, 600), &leaves).is_ok(), "other tiles still answer");
+        leaves.0[2_100] = Digest::of(b"changed");
+        let damaged = TreeError::Damaged { first: 2_048, last: 4_095 };
+        assert_eq!(tree.inclusion_proof((2_101, 5_000), &leaves), Err(damaged));
+        assert!(tree.inclusion_proof((3, 5_000), &leaves).is_ok(), "other groups still answer");
     }
 
     #[test]
@@ -658,8 +673,8 @@ mod tests {
                 Err("gone")
             }
         }
-        let tree = tree_of(&leaves(600));
-        assert_eq!(tree.inclusion_proof((3, 600), &Failing), Err(TreeError::Source("gone")));
-        assert!(tree.root_at(600, &Failing).is_ok(), "the present root needs no entry");
+        let tree = tree_of(&leaves(5_000));
+        assert_eq!(tree.inclusion_proof((3, 5_000), &Failing), Err(TreeError::Source("gone")));
+        assert!(tree.root_at(5_000, &Failing).is_ok(), "the present root needs no entry");
     }
 }
