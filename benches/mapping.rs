@@ -78,10 +78,6 @@ fn stages(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mapping");
     group.throughput(Throughput::Elements(1));
     group.bench_function("parse strictly", |b| b.iter(|| json::parse(black_box(BODY.as_bytes()))));
-    let wanted = plain.wanted();
-    group.bench_function("parse strictly, keep 8 fields", |b| {
-        b.iter(|| json::parse_wanted(black_box(BODY.as_bytes()), &wanted));
-    });
     group.bench_function("parse by serde_json alone", |b| {
         b.iter(|| serde_json::from_slice::<Value>(black_box(BODY.as_bytes())));
     });

@@ -61,7 +61,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["src/monitor/export/"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
-    ("foldhash", &["src/codec/json/wanted.rs"]),
     ("jiff", &["src/event/", "src/monitor/"]),
     ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),

@@ -9,7 +9,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LedgerConfig, SourceConfig};
 use crate::contract::ContractSet;
 use crate::disk::SystemDisk;
-use crate::event::Decoder;
 use crate::ledger::embedded::{
     self, EmbeddedLedger, LedgerKeys, OpenLedger, Opening, Shared, keep_checkpoint,
 };
@@ -86,7 +85,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let pipeline = Pipeline {
         source,
         assignments: assignments.clone(),
-        decoder: Arc::new(Decoder::clone(&decoder).keeping(&mappings.wanted())),
+        decoder: decoder.clone(),
         mappings: mappings.clone(),
         mapper_threads: config.mapper_threads,
         calls: calls.clone(),

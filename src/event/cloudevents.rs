@@ -11,12 +11,6 @@ use crate::event::{Cause, Device, EventInfo, Record, Rejection, decoder};
 const STRUCTURED: &str = "application/cloudevents+json";
 const FAMILY: &str = "application/cloudevents";
 
-/// The attributes of a structured event that are read, and its payload in base64.
-pub(super) const ATTRIBUTES: [&str; 8] =
-    ["specversion", "id", "type", "source", "datacontenttype", "time", "subject", "data_base64"];
-/// The payload of a structured event.
-pub(super) const DATA: &str = "data";
-
 /// Finds either mode. A record that only has the marks of an event and lacks its parts is refused.
 pub(super) fn cloudevent(record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection> {
     let content_type = header(record, "content-type")?.unwrap_or_default();
@@ -79,10 +73,10 @@ fn structured(body: &mut Value) -> Result<Found, Rejection> {
         time_ms: sent_time(text("time")?, "")?,
     };
     let device = device_of(source, text("subject")?);
-    let payload = match (event.contains_key(DATA), text("data_base64")?) {
+    let payload = match (event.contains_key("data"), text("data_base64")?) {
         (true, Some(_)) => return Err(refused("", "`data` and `data_base64` exclude each other")),
         (false, Some(encoded)) => decoded(encoded)?,
-        (_, None) => event.remove(DATA).unwrap_or(Value::Null),
+        (_, None) => event.remove("data").unwrap_or(Value::Null),
     };
     Ok(Found::Known(Identity { device, info, payload: Some(payload) }))
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::codec::Digest;
-use crate::codec::json::{self, JsonErrorKind, Value, Wanted};
+use crate::codec::json::{self, JsonErrorKind, Value};
 use crate::event::identity::{self, IdentityForm, Way};
 use crate::event::ways::{self, Found, Identity, refused};
 use crate::event::{Cause, Device, Event, EventInfo, Record, Rejection, cloudevents};
@@ -21,30 +21,19 @@ pub const BAD_ENVELOPE_HEADER: &str = "ledgerline-bad-envelope";
 #[derive(Debug, Clone)]
 pub struct Decoder {
     ways: Vec<Way>,
-    /// What is kept of a record's value.
-    wanted: Wanted,
 }
 
 impl Default for Decoder {
     /// The decoder of `identity: [auto]`.
     fn default() -> Self {
-        Self { ways: identity::auto(), wanted: Wanted::Everything }
+        Self { ways: identity::auto() }
     }
 }
 
 impl Decoder {
     /// A decoder for this configuration, or every fault in it; `file` is where the form stood.
     pub fn new(form: &IdentityForm, file: &Path) -> Result<Self, Vec<Fault>> {
-        Ok(Self { ways: identity::check(form, file)?, wanted: Wanted::Everything })
-    }
-
-    /// The same, whose events keep of their payload only what is wanted. It takes and rejects the same
-    /// records for the same reasons.
-    #[must_use]
-    pub fn keeping(mut self, payload: &Wanted) -> Self {
-        self.wanted = payload.clone();
-        self.ways.iter().for_each(|way| add_wanted(way, payload, &mut self.wanted));
-        self
+        Ok(Self { ways: identity::check(form, file)? })
     }
 
     /// Makes an event of a record, or says why it cannot be one.
@@ -54,7 +43,7 @@ impl Decoder {
     /// [`Cause::Envelope`].
     pub fn decode(&self, record: &Record<'_>) -> Result<Event, Rejection> {
         let value = check_sizes(record)?;
-        let mut body = parse_wanted(value, "", &self.wanted)?;
+        let mut body = parse_body(value, "")?;
         let Identity { device, mut info, payload } = self.identify(record, &mut body)?;
         check_identity(&device, &info)?;
         info.time_ms = info.time_ms.or(record.timestamp_ms);
@@ -125,19 +114,6 @@ fn look(way: &Way, record: &Record<'_>, body: &mut Value) -> Result<Found, Rejec
     }
 }
 
-/// Adds what a way reads of a record's value, and the payload where that is a part of it.
-fn add_wanted(way: &Way, payload: &Wanted, wanted: &mut Wanted) {
-    match way {
-        Way::TypeIdKey => ways::WRAPPED.iter().for_each(|name| wanted.add([*name])),
-        Way::CloudEvents => {
-            cloudevents::ATTRIBUTES.iter().for_each(|name| wanted.add([*name]));
-            wanted.below(cloudevents::DATA).extend(payload);
-        }
-        Way::Paths(paths) => paths.selected().for_each(|path| path.add_wanted(wanted)),
-        Way::PlatformKey | Way::MqttKey | Way::MqttHeader(_) | Way::Plain => {}
-    }
-}
-
 /// Holds the limits of a record and gives its value.
 fn check_sizes<'a>(record: &Record<'a>) -> Result<&'a [u8], Rejection> {
     let too_large = |place: &str, what: &str, bytes: usize, limit: usize| {
@@ -173,11 +149,7 @@ fn check_sizes<'a>(record: &Record<'a>) -> Result<&'a [u8], Rejection> {
 
 /// Parses strict JSON; `whose` ends the place where it is not the record's value itself.
 pub(super) fn parse_body(bytes: &[u8], whose: &str) -> Result<Value, Rejection> {
-    parse_wanted(bytes, whose, &Wanted::Everything)
-}
-
-fn parse_wanted(bytes: &[u8], whose: &str, wanted: &Wanted) -> Result<Value, Rejection> {
-    json::parse_wanted(bytes, wanted).map_err(|error| {
+    json::parse(bytes).map_err(|error| {
         let cause = match error.kind {
             JsonErrorKind::NotUtf8 => Cause::NotUtf8,
             JsonErrorKind::Syntax => Cause::NotJson,
@@ -238,18 +210,9 @@ mod tests {
         headers: HeaderList<'_>,
         value: &str,
     ) -> Result<Event, Rejection> {
-        decode_with(&decoder(identity), key, headers, value)
-    }
-
-    fn decode_with(
-        decoder: &Decoder,
-        key: Option<&str>,
-        headers: HeaderList<'_>,
-        value: &str,
-    ) -> Result<Event, Rejection> {
         let partition = SourcePartition::new("t", 0);
         let headers = encoded(headers);
-        decoder.decode(&Record {
+        decoder(identity).decode(&Record {
             partition: &partition,
             offset: 5,
             timestamp_ms: Some(7),
@@ -281,38 +244,6 @@ mod tests {
             assert_eq!(event.key.as_deref(), Some(PLATFORM_KEY.as_bytes()));
             assert_eq!(event.record_digest, Digest::of(value.as_bytes()));
             assert_eq!((event.offset, event.timestamp_ms), (5, Some(7)));
-        }
-    }
-
-    #[test]
-    fn of_what_is_not_wanted_identities_are_told_all_the_same() {
-        let wrapped = r#"{"typeId":"sensor","deviceId":"s1","payload":"eyJkIjp7InRlbXAiOjIxfX0="}"#;
-        let cloud = r#"{"specversion":"1.0","id":"1","type":"t","source":"/o/k/i","x":1,"data":{"d":{"temp":1,"x":2}}}"#;
-        let plain = r#"{"d":{"temp":1,"x":2},"serial":["s"],"x":{"d":3}}"#;
-        let told =
-            r#"{"d":{"temp":1},"o":"o","k":{"t":"k","x":1},"i":7,"e":"e","f":"f","at":8,"x":2}"#;
-        let content_type = [("content-type", "application/cloudevents+json")];
-        let by_paths = "[paths: {type: gas, id: '$.payload.serial[0]'}]";
-        let all_by_paths = "[paths: {org: $.payload.o, type: $.payload.k.t, id: $.payload.i, \
-             event: $.payload.e, format: $.payload.f, time: $.payload.at}]";
-        let all_told = json!({
-            "d": {"temp": 1}, "o": "o", "k": {"t": "k"}, "i": 7, "e": "e", "f": "f", "at": 8
-        });
-        let mut wanted = Wanted::NOTHING;
-        wanted.add(["d", "temp"]);
-        for (identity, key, headers, value, payload) in [
-            ("[auto]", Some("sensor:s1"), &[][..], wrapped, json!({"d": {"temp": 21}})),
-            ("[auto]", None, &content_type, cloud, json!({"d": {"temp": 1}})),
-            ("[auto]", Some(PLATFORM_KEY), &[], plain, json!({"d": {"temp": 1}})),
-            (by_paths, None, &[], plain, json!({"d": {"temp": 1}, "serial": ["s"]})),
-            (all_by_paths, None, &[], told, all_told),
-        ] {
-            let whole = decode(identity, key, headers, value).unwrap();
-            let part = decode_with(&decoder(identity).keeping(&wanted), key, headers, value);
-            let part = part.unwrap();
-            assert_eq!((&part.device, &part.info), (&whole.device, &whole.info), "{value}");
-            assert_eq!(part.record_digest, whole.record_digest);
-            assert_eq!(part.payload, payload, "{value}");
         }
     }
 

@@ -128,19 +128,6 @@ pub(super) struct Paths {
     pub(super) time: Option<SingularPath>,
 }
 
-impl Paths {
-    /// All that are paths.
-    pub(super) fn selected(&self) -> impl Iterator<Item = &SingularPath> {
-        let optional = [&self.org, &self.event, &self.format].into_iter().flatten();
-        let selectors = [&self.device_type, &self.id].into_iter().chain(optional);
-        let paths = selectors.filter_map(|selector| match selector {
-            Selector::Path(path) => Some(path),
-            Selector::Text(_) => None,
-        });
-        paths.chain(&self.time)
-    }
-}
-
 /// A path or a text of its own.
 #[derive(Debug, Clone)]
 pub(super) enum Selector {

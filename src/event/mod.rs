@@ -246,7 +246,7 @@ pub struct Event {
     pub device: Device,
     /// What it is about.
     pub info: EventInfo,
-    /// The body, or of it what its decoder keeps.
+    /// The body.
     pub payload: Value,
     /// SHA-256 over the record's value as received.
     pub record_digest: crate::codec::Digest,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::codec::json::{Value, Wanted};
+use crate::codec::json::Value;
 
 use crate::event::Record;
 use crate::limits::MAX_PATH_BYTES;
@@ -58,15 +58,6 @@ impl SingularPath {
     /// The path as it was written.
     pub(super) fn text(&self) -> &str {
         &self.text
-    }
-
-    /// Adds what it reads of a payload.
-    pub(super) fn add_wanted(&self, wanted: &mut Wanted) {
-        let Root::Payload(steps) = &self.root else { return };
-        wanted.add(steps.iter().map_while(|step| match step {
-            Step::Name(name) => Some(name.as_str()),
-            Step::Index(_) => None,
-        }));
     }
 
     /// The value, where there is one and it is not null.

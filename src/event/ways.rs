@@ -78,10 +78,6 @@ pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
     Ok(Found::Known(Identity { device, info, payload: None }))
 }
 
-/// The members that the sample connector has around its payload.
-pub(super) const WRAPPED: [&str; 6] =
-    ["typeId", "deviceId", "eventId", "format", "timestamp", "payload"];
-
 struct Wrapped<'a> {
     type_id: &'a str,
     device_id: &'a str,

@@ -42,7 +42,6 @@ pub mod form;
 pub mod jsonpath;
 mod layout;
 mod matching;
-mod reads;
 mod testing;
 
 use std::path::{Path, PathBuf};
@@ -53,7 +52,6 @@ pub use field::Field;
 pub use testing::Example;
 
 use crate::call::{Function, Payload};
-use crate::codec::json::Wanted;
 use crate::codec::yaml::Located;
 use crate::codec::{Digest, yaml};
 use crate::event::{Event, Rejection};
@@ -162,15 +160,6 @@ impl MappingSet {
                 }
             }
         }
-    }
-
-    /// What of an event's payload they read: nothing else of it makes a difference to
-    /// [`MappingSet::evaluate`].
-    #[must_use]
-    pub fn wanted(&self) -> Wanted {
-        let mut wanted = Wanted::NOTHING;
-        self.mappings.iter().for_each(|mapping| mapping.add_wanted(&mut wanted));
-        wanted
     }
 
     /// What all mappings together make of an event: one rejection rejects the record as a whole.

@@ -6,9 +6,8 @@
 //! uniform: `1E5` is kept as `1e+5`). Objects are sorted by key, so that serialising a value gives
 //! its canonical bytes.
 //!
-//! What is read well is read by `jiter`, which is faster, and only what is wanted of it is kept
-//! (`quick`). Where it refuses a text, or anything about it is out of the ordinary, `serde_json`
-//! decides and says why.
+//! What is read well is read by `jiter`, which is faster (`quick`). Where it refuses a text, or
+//! anything about it is out of the ordinary, `serde_json` decides and says why.
 //!
 //! With `arbitrary_precision` a number that is no 64-bit integer reaches a visitor as a map whose
 //! one name is private to `serde_json`. An object that bears this name is refused here: other
@@ -19,13 +18,11 @@ mod interchange;
 mod map;
 mod quick;
 mod value;
-mod wanted;
 
 pub use digits::Number;
 pub use map::{Iter, Map};
 pub(crate) use value::write_text;
 pub use value::{Text, Unreadable, Value};
-pub use wanted::{Member, Wanted};
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -89,18 +86,9 @@ pub enum JsonErrorKind {
 ///
 /// The first rule that is broken, with its place.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    parse_wanted(bytes, &Wanted::Everything)
-}
-
-/// The same, and gives of its value what is wanted.
-///
-/// # Errors
-///
-/// As [`parse`], whatever is wanted.
-pub fn parse_wanted(bytes: &[u8], wanted: &Wanted) -> Result<Value, JsonError> {
-    match quick::parse(bytes, wanted) {
+    match quick::parse(bytes) {
         Some(value) => Ok(value),
-        None => parse_strictly(bytes).map(|value| wanted.of(value)),
+        None => parse_strictly(bytes),
     }
 }
 

@@ -5,23 +5,20 @@
 
 use jiter::{Jiter, Peek};
 
-use super::wanted::{Member, find, hash};
-use super::{Map, NUMBER_NAME, Number, Text, Value, Wanted};
+use super::{Map, NUMBER_NAME, Number, Text, Value};
 use crate::limits::{MAX_JSON_DEPTH, MAX_NUMBER_BYTES};
 
-/// Room for the names of a document and of the objects around a value.
-const USUAL_NAMES: usize = 32;
 /// Room for the members of an object.
 const USUAL_MEMBERS: usize = 8;
 
-/// Of a text's value what is wanted, where nothing about the text is out of the ordinary.
-pub(super) fn parse(bytes: &[u8], wanted: &Wanted) -> Option<Value> {
+/// A text's value, where nothing about the text is out of the ordinary.
+pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
     // The library does not check that texts are UTF-8 that it is not asked for.
     std::str::from_utf8(bytes).ok()?;
-    let mut reader = Reader { text: Jiter::new(bytes), names: Vec::with_capacity(USUAL_NAMES) };
+    let mut reader = Reader { text: Jiter::new(bytes) };
     let first = reader.text.peek().ok()?;
     let mut value = Value::Null;
-    reader.take(first, MAX_JSON_DEPTH, wanted, &mut value)?;
+    reader.take(first, MAX_JSON_DEPTH, &mut value)?;
     reader.text.finish().ok()?;
     Some(value)
 }
@@ -30,19 +27,11 @@ pub(super) fn parse(bytes: &[u8], wanted: &Wanted) -> Option<Value> {
 /// it.
 struct Reader<'a> {
     text: Jiter<'a>,
-    /// Hashes of the names so far of objects of which not all is wanted, the inner ones last.
-    names: Vec<u64>,
 }
 
 impl Reader<'_> {
     /// Puts a value into its place: handing it up through each level would copy it again and again.
-    fn take(
-        &mut self,
-        peek: Peek,
-        depth_left: usize,
-        wanted: &Wanted,
-        value: &mut Value,
-    ) -> Option<()> {
+    fn take(&mut self, peek: Peek, depth_left: usize, value: &mut Value) -> Option<()> {
         *value = match peek {
             Peek::Null => {
                 self.text.known_null().ok()?;
@@ -51,13 +40,7 @@ impl Reader<'_> {
             Peek::True | Peek::False => Value::Bool(self.text.known_bool(peek).ok()?),
             Peek::String => Value::String(Text::new(self.text.known_str().ok()?)),
             Peek::Array => self.array(depth_left.checked_sub(1)?)?,
-            Peek::Object => {
-                let depth_left = depth_left.checked_sub(1)?;
-                Value::Object(match wanted {
-                    Wanted::Everything => self.object(depth_left)?,
-                    Wanted::Members(members) => self.members(depth_left, members)?,
-                })
-            }
+            Peek::Object => Value::Object(self.object(depth_left.checked_sub(1)?)?),
             _ => Value::Number(Number::from_digits(self.digits(peek)?)),
         };
         Some(())
@@ -68,13 +51,12 @@ impl Reader<'_> {
         let mut next = self.text.known_array().ok()?;
         while let Some(peek) = next {
             elements.push(Value::Null);
-            self.take(peek, depth_left, &Wanted::Everything, elements.last_mut()?)?;
+            self.take(peek, depth_left, elements.last_mut()?)?;
             next = self.text.array_step().ok()?;
         }
         Some(Value::Array(elements))
     }
 
-    /// An object with all of its members.
     fn object(&mut self, depth_left: usize) -> Option<Map> {
         let mut members: Vec<(Text, Value)> = Vec::new();
         let mut next = self.text.known_object().ok()?;
@@ -88,66 +70,10 @@ impl Reader<'_> {
             members.push((Text::new(name), Value::Null));
             let (_, value) = members.last_mut()?;
             let peek = self.text.peek().ok()?;
-            self.take(peek, depth_left, &Wanted::Everything, value)?;
+            self.take(peek, depth_left, value)?;
             next = self.text.next_key().ok()?;
         }
         Map::from_members(members).ok()
-    }
-
-    /// An object with those of its members that are wanted.
-    fn members(&mut self, depth_left: usize, wanted: &[Member]) -> Option<Map> {
-        let mut kept = Vec::new();
-        let outer = self.names.len();
-        let mut next = self.text.known_object().ok()?;
-        while let Some(name) = next {
-            if name == NUMBER_NAME {
-                return None;
-            }
-            let hash = hash(name);
-            let member = find(wanted, name, hash);
-            self.names.push(hash);
-            let peek = self.text.peek().ok()?;
-            match member {
-                Some(member) => {
-                    kept.push((member.name.clone(), Value::Null));
-                    let (_, value) = kept.last_mut()?;
-                    self.take(peek, depth_left, &member.wanted, value)?;
-                }
-                None => self.pass(peek, depth_left)?,
-            }
-            next = self.text.next_key().ok()?;
-        }
-        self.each_once(outer)?;
-        Map::from_members(kept).ok()
-    }
-
-    /// Reads a value that is not wanted.
-    fn pass(&mut self, peek: Peek, depth_left: usize) -> Option<()> {
-        match peek {
-            Peek::Null => self.text.known_null().ok(),
-            Peek::True | Peek::False => self.text.known_bool(peek).ok().map(drop),
-            Peek::String => self.text.known_bytes().ok().map(drop),
-            Peek::Array => {
-                let depth_left = depth_left.checked_sub(1)?;
-                let mut next = self.text.known_array().ok()?;
-                while let Some(peek) = next {
-                    self.pass(peek, depth_left)?;
-                    next = self.text.array_step().ok()?;
-                }
-                Some(())
-            }
-            Peek::Object => self.members(depth_left.checked_sub(1)?, &[]).map(drop),
-            _ => self.digits(peek).map(drop),
-        }
-    }
-
-    /// Whether the names of the innermost object differ, which then ends. Equal hashes are a doubt.
-    fn each_once(&mut self, outer: usize) -> Option<()> {
-        let names = &mut self.names[outer..];
-        names.sort_unstable();
-        let differ = names.is_sorted_by(|left, right| left < right);
-        self.names.truncate(outer);
-        differ.then_some(())
     }
 
     fn digits(&mut self, peek: Peek) -> Option<&str> {
@@ -164,27 +90,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// All of it, the members `a.b` and `b.a.a`, and none.
-    fn wanted() -> [Wanted; 3] {
-        let mut some = Wanted::NOTHING;
-        some.add(["a", "b"]);
-        some.add(["b", "a", "a"]);
-        [Wanted::Everything, some, Wanted::NOTHING]
-    }
-
     fn agrees(text: &[u8]) {
-        for wanted in wanted() {
-            if let Some(value) = parse(text, &wanted) {
-                let strict = super::super::parse_strictly(text).map(|value| wanted.of(value));
-                assert_eq!(Ok(value), strict, "{}", String::from_utf8_lossy(text));
-            }
+        if let Some(value) = parse(text) {
+            let strict = super::super::parse_strictly(text);
+            assert_eq!(Ok(value), strict, "{}", String::from_utf8_lossy(text));
         }
     }
 
     #[test]
     fn it_reads_what_is_ordinary() {
         let text = br#"{"b":[1,2.50,-3.7,true,null],"a":{"\u00e4":"x\ty","":""},"c":-0}"#;
-        assert!(wanted().iter().all(|wanted| parse(text, wanted).is_some()));
+        assert!(parse(text).is_some());
         agrees(text);
     }
 
@@ -221,14 +137,9 @@ mod tests {
             r#"{"x":"\ud800"}"#,
             r#"{"x":01}"#,
         ] {
-            for wanted in wanted() {
-                let read = parse(text.as_bytes(), &wanted);
-                assert_eq!(read, None, "{} {wanted:?}", &text[..text.len().min(40)]);
-            }
+            assert_eq!(parse(text.as_bytes()), None, "{}", &text[..text.len().min(40)]);
         }
-        for wanted in wanted() {
-            assert_eq!(parse(b"{\"x\":\"\xff\"}", &wanted), None);
-        }
+        assert_eq!(parse(b"{\"x\":\"\xff\"}"), None);
     }
 
     /// JSON texts, some with a byte changed.
