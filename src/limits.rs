@@ -136,7 +136,10 @@ pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 /// write that found no space. The log goes on until the disk is full.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
 /// Memory in bytes that the state store may use for its pages.
-pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+pub const STATE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+/// Changed assets that go to the state store at a time: meanwhile no reader is let in, and the pages
+/// that they replace stay in memory.
+pub const STATE_BATCH_ASSETS: usize = 256;
 /// Assets whose keys are remembered, so that a new one is told from them without a look into the
 /// state store: some 20 bytes each. With more of them the store is asked.
 pub const MAX_KNOWN_ASSETS: usize = 2_000_000;

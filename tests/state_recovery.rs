@@ -16,7 +16,7 @@ use ledgerline::ledger::LedgerReader;
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::pipeline::catch_up;
 use ledgerline::state::world::Found;
-use ledgerline::state::{Projection, STATE_DIRECTORY, StateError, World};
+use ledgerline::state::{Member, Projection, STATE_DIRECTORY, Savepoint, StateError, World};
 
 const WORKS: u64 = 10;
 /// Rounds in which bits of the store flip.
@@ -295,6 +295,113 @@ fn other_version(db: &sled::Db, step: i8) {
     let mut savepoint = db.get("m/savepoint").unwrap().unwrap().to_vec();
     savepoint[0] = savepoint[0].checked_add_signed(step).unwrap();
     db.insert("m/savepoint", savepoint).unwrap();
+}
+
+/// A ledger whose state has taken in so many blocks of its log.
+fn behind(original: &Path, blocks: u64) -> tempfile::TempDir {
+    let folder = folder();
+    copy(original, folder.path());
+    fs::remove_dir_all(state(folder.path())).unwrap();
+    advance(folder.path(), blocks);
+    folder
+}
+
+/// Lets the state take in so many blocks more, and a savepoint; what opening it found.
+fn advance(directory: &Path, blocks: u64) -> Found {
+    let reader = open_read_only(directory, &mut |_, _| {}).unwrap();
+    let (world, found) = World::open(&state(directory), &*reader).unwrap();
+    let next = world.next_block();
+    for number in next..next + blocks {
+        world.apply(&reader.block(number).unwrap()).unwrap();
+    }
+    world.savepoint().unwrap();
+    found
+}
+
+fn savepoint(db: &sled::Db) -> Savepoint {
+    Savepoint::decode(&db.get("m/savepoint").unwrap().unwrap()).unwrap()
+}
+
+/// Puts some of what the newer store has into the older one, as a savepoint does that is cut short;
+/// then the fingerprint is changed, and how far the savepoint was to come.
+fn cut_short(
+    (older, newer): (&Path, &Path),
+    mut is_written: impl FnMut() -> bool,
+    change: impl FnOnce(&sled::Db, &mut Savepoint),
+) {
+    let (older, newer) = (open_store(older), open_store(newer));
+    let mut begun = savepoint(&older).begin(&savepoint(&newer).place);
+    for pair in newer.scan_prefix("s/") {
+        let (key, value) = pair.unwrap();
+        let old = older.get(&key).unwrap();
+        if old.as_ref() == Some(&value) || !is_written() {
+            continue;
+        }
+        old.iter().for_each(|old| begun.fingerprint.remove(&Member::of(&key, old)));
+        begun.fingerprint.add(&Member::of(&key, &value));
+        older.insert(&key, value).unwrap();
+        let alert_key = [b"a/", &key[2..]].concat();
+        match newer.get(&alert_key).unwrap() {
+            Some(since) => older.insert(alert_key, since).unwrap(),
+            None => older.remove(alert_key).unwrap(),
+        };
+    }
+    change(&older, &mut begun);
+    older.insert("m/savepoint", begun.encode()).unwrap();
+    older.flush().unwrap();
+}
+
+#[test]
+fn a_savepoint_that_was_cut_short_is_completed() {
+    let mut random = Random(seed());
+    let newer = made(WORKS, "");
+    let height = open_read_only(newer.path(), &mut |_, _| {}).unwrap().head().height;
+    for (blocks, share) in [0, 1, 5, height - 1]
+        .into_iter()
+        .flat_map(|blocks| (0..=4).map(move |share| (blocks, share)))
+    {
+        let what = format!("{share} of 4 assets at {blocks} blocks");
+        let older = behind(newer.path(), blocks);
+        let is_written = || random.below(4) < share;
+        cut_short((older.path(), newer.path()), is_written, |_, _| {});
+        let report = report(older.path());
+        assert!(report.is_sound(), "{what}: {:?}", report.problems);
+        let note = format!("on its way to what the first {height} blocks wrote");
+        assert!(report.notes.iter().any(|found| found.contains(&note)), "{:?}", report.notes);
+        if share % 2 == 0 {
+            // A start that is cut short itself, behind a savepoint of its own.
+            assert_eq!(advance(older.path(), 1), Found::Usable, "{what}");
+            assert_sound(older.path());
+        }
+        assert_eq!(check_start(older.path(), &what), Found::Usable, "{what}");
+    }
+}
+
+#[test]
+fn a_savepoint_cut_short_of_another_log_or_with_more_than_the_log_has_is_not_used() {
+    let newer = made(WORKS, "");
+    type Change = fn(&sled::Db, &mut Savepoint);
+    let changes: [(&str, Change, bool); 3] = [
+        ("another log", |_, begun| begun.begun.as_mut().unwrap().block_hash.0[7] ^= 1, false),
+        ("a longer log", |_, begun| begun.begun.as_mut().unwrap().blocks += 1, false),
+        (
+            "an asset that the log does not have",
+            |db, begun| {
+                let key = b"s/cold_chain\0C-99";
+                begun.fingerprint.add(&Member::of(key, &[0, 0]));
+                db.insert(key, &[0, 0]).unwrap();
+            },
+            true,
+        ),
+    ];
+    for (what, change, opens) in changes {
+        let older = behind(newer.path(), 5);
+        cut_short((older.path(), newer.path()), || true, change);
+        assert!(!report(older.path()).is_sound(), "{what}");
+        let reader = open_read_only(older.path(), &mut |_, _| {}).unwrap();
+        let (_, found) = World::open(&state(older.path()), &*reader).unwrap();
+        assert_eq!(found == Found::Usable, opens, "{what}: {found:?}");
+    }
 }
 
 #[test]

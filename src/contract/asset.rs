@@ -1,7 +1,7 @@
 //! What the ledger keeps of an asset: the device's own state, and apart from it all that the
 //! contract computes, where no device can reach it.
 
-use crate::codec::json::{Map, Value, write_text};
+use crate::codec::json::{self, Map, Value, write_text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -64,8 +64,37 @@ impl Asset {
 
     /// Reads what [`Asset::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        // `serde_json` takes three times as long, and says what is wrong.
+        match json::parse(bytes).ok().and_then(Self::of_value) {
+            Some(asset) => Ok(asset),
+            None => serde_json::from_slice(bytes),
+        }
     }
+
+    fn of_value(value: Value) -> Option<Self> {
+        let Value::Object(mut members) = value else { return None };
+        let Value::Object(mut alerts) = members.remove("alerts")? else { return None };
+        let mut names = |name| names(alerts.remove(name)?);
+        let alerts = Alerts {
+            active: names("active")?,
+            raised: names("raised")?,
+            cleared: names("cleared")?,
+        };
+        let Value::Bool(compliant) = members.remove("compliant")? else { return None };
+        let derived = members.remove("derived").unwrap_or(Value::Object(Map::new()));
+        let Value::Object(derived) = derived else { return None };
+        let Value::Object(state) = members.remove("state")? else { return None };
+        Some(Self { alerts, compliant, derived, state })
+    }
+}
+
+fn names(value: Value) -> Option<Vec<String>> {
+    let Value::Array(names) = value else { return None };
+    let name = |value| match value {
+        Value::String(name) => Some(name.into()),
+        _ => None,
+    };
+    names.into_iter().map(name).collect()
 }
 
 /// Room for an asset of some twenty fields.
@@ -98,6 +127,9 @@ mod tests {
             let bytes = asset.to_bytes();
             assert_eq!(bytes, serde_json::to_vec(&asset).unwrap());
             assert_eq!(Asset::from_bytes(&bytes).unwrap(), asset);
+            assert_eq!(json::parse(&bytes).ok().and_then(Asset::of_value), Some(asset));
         }
+        let error = Asset::from_bytes(br#"{"alerts":{},"compliant":true,"state":{}}"#).unwrap_err();
+        assert!(error.to_string().contains("missing field `active`"), "{error}");
     }
 }

@@ -14,8 +14,8 @@ pub mod world;
 
 pub use alerts::{ActiveAlerts, Since, alert_changes};
 pub use filter::Filter;
-pub use savepoint::{Fingerprint, Member};
-pub use store::{StoreSummary, member, summary};
+pub use savepoint::{Fingerprint, Mark, Member, Place, Savepoint};
+pub use store::{Rest, StoreSummary, member, summary};
 pub use totals::Totals;
 pub use world::{StoredAsset, World};
 

@@ -1,36 +1,65 @@
-//! How far the store has come, and what it then holds.
+//! How far the store has come, and what it holds.
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::state::Totals;
 
 /// Raised when the meaning of the stored data changes: an older store is then built again.
-const PROJECTION_VERSION: u64 = 2;
+const PROJECTION_VERSION: u64 = 3;
 
-/// The place in the log that the store has taken in, and the fingerprint of what it then holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Savepoint {
-    /// Blocks taken in.
+/// A log up to one of its blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Mark {
+    /// Number of blocks.
     pub blocks: u64,
     /// Hash of the newest of them.
     pub block_hash: Digest,
+}
+
+/// How far a fold over the log has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Place {
+    /// Blocks taken in.
+    pub mark: Mark,
     /// Entries taken in.
     pub entries: u64,
     /// Counts up to here.
     pub totals: Totals,
-    /// Over every asset.
+}
+
+/// What the store says of itself. It is written with every change of an asset.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Savepoint {
+    /// All that these blocks wrote is there.
+    pub place: Place,
+    /// While the next savepoint is written, and after a crash in its middle: some of what blocks up
+    /// to here wrote is there as well. Who takes these in again finds what they wrote, or writes it.
+    pub begun: Option<Mark>,
+    /// Over every asset that is there.
     pub fingerprint: Fingerprint,
 }
 
 impl Savepoint {
+    /// The same store on its way to this place, which is behind all that was begun before.
+    #[must_use]
+    pub fn begin(&self, place: &Place) -> Self {
+        Self { begun: Some(place.mark), ..self.clone() }
+    }
+
+    /// The same store there.
+    #[must_use]
+    pub fn complete(&self, place: &Place) -> Self {
+        Self { place: place.clone(), begun: None, fingerprint: self.fingerprint }
+    }
+
     /// The bytes that are stored.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.uint(PROJECTION_VERSION);
-        writer.uint(self.blocks);
-        writer.digest(&self.block_hash);
-        writer.uint(self.entries);
-        self.totals.encode(&mut writer);
+        self.place.mark.encode(&mut writer);
+        writer.uint(self.place.entries);
+        self.place.totals.encode(&mut writer);
+        writer.option(self.begun, |writer, mark| mark.encode(writer));
         self.fingerprint.sum.iter().for_each(|lane| writer.uint(*lane));
         writer.uint(self.fingerprint.count);
         writer.into_bytes()
@@ -42,17 +71,28 @@ impl Savepoint {
         if reader.uint("projection version")? != PROJECTION_VERSION {
             return Err(DecodeError::Malformed("projection version"));
         }
-        let blocks = reader.uint("blocks")?;
-        let block_hash = reader.digest("block hash")?;
+        let mark = Mark::decode(&mut reader)?;
         let entries = reader.uint("entries")?;
         let totals = Totals::decode(&mut reader)?;
+        let begun = reader.option("begun savepoint", Mark::decode)?;
         let mut fingerprint = Fingerprint::default();
         for lane in &mut fingerprint.sum {
             *lane = reader.uint("fingerprint")?;
         }
         fingerprint.count = reader.uint("fingerprint")?;
         reader.finish()?;
-        Ok(Self { blocks, block_hash, entries, totals, fingerprint })
+        Ok(Self { place: Place { mark, entries, totals }, begun, fingerprint })
+    }
+}
+
+impl Mark {
+    fn encode(&self, writer: &mut Writer) {
+        writer.uint(self.blocks);
+        writer.digest(&self.block_hash);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { blocks: reader.uint("blocks")?, block_hash: reader.digest("block hash")? })
     }
 }
 
@@ -133,11 +173,13 @@ mod tests {
         }
 
         #[test]
-        fn a_savepoint_comes_back(blocks: u64, entries: u64, block_hash: [u8; 32]) {
-            let block_hash = Digest(block_hash);
-            let fingerprint = of(&["a".to_owned()]);
-            let savepoint =
-                Savepoint { blocks, block_hash, entries, totals: Totals::default(), fingerprint };
+        fn a_savepoint_comes_back(
+            blocks: u64, entries: u64, block_hash: [u8; 32], begun: Option<u64>,
+        ) {
+            let mark = |blocks| Mark { blocks, block_hash: Digest(block_hash) };
+            let place = Place { mark: mark(blocks), entries, totals: Totals::default() };
+            let begun = begun.map(mark);
+            let savepoint = Savepoint { place, begun, fingerprint: of(&["a".to_owned()]) };
             let bytes = savepoint.encode();
             prop_assert_eq!(Savepoint::decode(&bytes), Ok(savepoint));
             prop_assert!(Savepoint::decode(&bytes[..bytes.len() - 1]).is_err());

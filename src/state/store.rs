@@ -1,7 +1,11 @@
-//! sled, kept at arm's length: one tree, one writer, one batch a savepoint with the savepoint in it.
+//! sled, kept at arm's length: one tree, one writer, batches of some assets with the savepoint in each.
+//!
+//! A savepoint is many batches: sled lets no reader in while it takes one, and frees no page that a
+//! batch replaces before the batch ends (100,000 assets at once took it gigabytes). Between them the
+//! store holds the place of the savepoint before, and assets of the next one; see [`Savepoint::begun`].
 //!
 //! sled does not promise that what was written is there after a crash, nor that damage is seen. So
-//! every savepoint carries a fingerprint over all assets, and opening compares it with what is
+//! every batch carries a fingerprint over all assets, and opening compares it with what is
 //! there; whatever does not fit, an error or a panic within sled included, means: set it aside and
 //! build it again from the log.
 
@@ -11,12 +15,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use crate::codec::{DecodeError, Digest, Reader, Writer};
-use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_BATCH_ASSETS, STATE_CACHE_BYTES};
+use crate::state::StateError;
 use crate::state::alerts::{self, ActiveAlerts};
 use crate::state::known::Known;
-use crate::state::savepoint::{Fingerprint, Member, Savepoint};
-use crate::state::{StateError, Totals};
+use crate::state::savepoint::{Fingerprint, Mark, Member, Place, Savepoint};
 
 const SAVEPOINT_KEY: &[u8] = b"m/savepoint";
 /// Written and removed again, to learn whether sled still can.
@@ -63,6 +67,9 @@ impl Stored {
         Ok(Self { version, value })
     }
 }
+
+/// Contract, key and newest value of an asset.
+pub type Change<'a> = (&'a str, &'a str, &'a Stored);
 
 /// Contract and key of an asset, in the order that pages list them.
 pub type AssetKey = (Arc<str>, String);
@@ -212,13 +219,32 @@ impl Store {
         }
     }
 
-    /// Writes changed assets with their alerts and the savepoint in one batch, and flushes.
+    /// Writes changed assets with their alerts and then the place that they are of, and flushes. `held`
+    /// is what the store holds, also where this fails.
     pub fn save<'a>(
         &self,
-        changes: impl Iterator<Item = (&'a str, &'a str, &'a Stored)>,
+        changes: impl Iterator<Item = Change<'a>>,
         alerts: &ActiveAlerts,
-        savepoint: &mut Savepoint,
+        place: &Place,
+        held: &mut Savepoint,
     ) -> Result<(), StateError> {
+        let mut changes = changes.peekable();
+        while changes.peek().is_some() {
+            let some = changes.by_ref().take(STATE_BATCH_ASSETS);
+            *held = self.write(some, alerts, held.begin(place))?;
+        }
+        *held = self.write(std::iter::empty(), alerts, held.complete(place))?;
+        self.flush().map_err(|error| self.error(&error))
+    }
+
+    /// Writes some of the changes and the savepoint in one batch, and gives the savepoint with the
+    /// fingerprint that the store then has.
+    fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = Change<'a>>,
+        alerts: &ActiveAlerts,
+        mut savepoint: Savepoint,
+    ) -> Result<Savepoint, StateError> {
         let mut batch = sled::Batch::default();
         for (contract, key, stored) in changes {
             let asset_key = stored_key(ASSET_PREFIX, contract, key);
@@ -242,7 +268,7 @@ impl Store {
         }
         batch.insert(SAVEPOINT_KEY, savepoint.encode());
         self.db.apply_batch(batch).map_err(|error| self.error(&error))?;
-        self.flush().map_err(|error| self.error(&error))
+        Ok(savepoint)
     }
 
     /// A write of sled can fail without anybody telling a flush that waits for it. Whoever writes
@@ -297,28 +323,52 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
 }
 
 /// What a store says of itself, once its assets were compared with its savepoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct StoreSummary {
-    /// Blocks taken in.
-    pub blocks: u64,
-    /// Hash of the newest of them.
-    pub block_hash: Digest,
-    /// Over every asset.
-    pub fingerprint: Fingerprint,
-    /// Number of assets, deleted ones included.
-    pub assets: u64,
-    /// Counts over the blocks taken in.
-    pub totals: Totals,
+    /// How far it has come, and what it holds.
+    pub savepoint: Savepoint,
     /// Active alerts, and since when.
     pub alerts: ActiveAlerts,
+    /// The rest of a savepoint that was cut short.
+    pub rest: Option<Rest>,
+}
+
+/// A savepoint that was cut short: some of what blocks up to its mark wrote is in the store.
+#[derive(Debug)]
+pub struct Rest {
+    /// How far it was to come.
+    pub mark: Mark,
+    /// Entries that the store has taken in as a whole.
+    pub entries: u64,
+    fingerprint: Fingerprint,
+    store: Store,
+}
+
+impl Rest {
+    /// The store's fingerprint once it has taken in the newest write of each asset that was written
+    /// since: what a start does. Each is a contract, a key and what it then adds.
+    pub fn taken_in<'a>(
+        &self,
+        newest: impl Iterator<Item = (&'a str, &'a str, &'a Member)>,
+    ) -> Result<Fingerprint, StateError> {
+        let mut fingerprint = self.fingerprint;
+        for (contract, key, member) in newest {
+            let stored_key = stored_key(ASSET_PREFIX, contract, key);
+            if let Some(value) = self.store.get_asset(&stored_key)? {
+                fingerprint.remove(&Member::of(&stored_key, &value));
+            }
+            fingerprint.add(member);
+        }
+        Ok(fingerprint)
+    }
 }
 
 /// Opens a store only to look at it.
 pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
-    let (_, savepoint, alerts) = Store::open(path)?;
-    let Savepoint { blocks, block_hash, fingerprint, totals, .. } = savepoint;
-    let assets = fingerprint.count();
-    Ok(StoreSummary { blocks, block_hash, fingerprint, assets, totals, alerts })
+    let (store, savepoint, alerts) = Store::open(path)?;
+    let (entries, fingerprint) = (savepoint.place.entries, savepoint.fingerprint);
+    let rest = savepoint.begun.map(|mark| Rest { mark, entries, fingerprint, store });
+    Ok(StoreSummary { savepoint, alerts, rest })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::limits::OVERLAY_STEP;
 use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::filter::Filter;
 use crate::state::overlay::Overlay;
-use crate::state::savepoint::Savepoint;
+use crate::state::savepoint::{Mark, Place, Savepoint};
 use crate::state::store::{AssetKey, Store, Stored, holds_files, set_aside};
 use crate::state::{Projection, StateError, Totals};
 use crate::transaction::Transaction;
@@ -39,7 +39,7 @@ pub struct StoredAsset {
 struct Layers {
     gathered: Overlay,
     writing: Arc<Overlay>,
-    place: Savepoint,
+    place: Place,
     /// Blocks that the newest savepoint holds.
     saved_blocks: u64,
     alerts: ActiveAlerts,
@@ -51,8 +51,8 @@ pub struct World {
     path: PathBuf,
     layers: RwLock<Layers>,
     store: Store,
-    /// One savepoint at a time.
-    saving: Mutex<()>,
+    /// What the store holds. Locked while a savepoint is written: one at a time.
+    held: Mutex<Savepoint>,
 }
 
 /// What opening the state found.
@@ -74,14 +74,14 @@ impl World {
         let opened = Store::open(path).and_then(|opened| {
             check_place(&opened.1, ledger)?;
             // sled may take files for empty that are damaged, and then not keep what it is given.
-            if is_there && opened.1.blocks == 0 {
+            if is_there && opened.1 == Savepoint::default() {
                 let reason = "its files hold no savepoint".to_owned();
                 return Err(StateError::Store { path: path.to_owned(), reason });
             }
             Ok(opened)
         });
-        let (found, (store, place, alerts)) = match opened {
-            Ok(opened) if opened.1.blocks == 0 => (Found::New, opened),
+        let (found, (store, held, alerts)) = match opened {
+            Ok(opened) if opened.1 == Savepoint::default() => (Found::New, opened),
             Ok(opened) => (Found::Usable, opened),
             Err(error @ StateError::InUse(_)) => return Err(error),
             Err(error) => {
@@ -90,10 +90,11 @@ impl World {
                 (Found::Unusable(reason), Store::open(path)?)
             }
         };
-        let saved_blocks = place.blocks;
+        let place = held.place.clone();
+        let saved_blocks = place.mark.blocks;
         let layers = Layers { place, saved_blocks, alerts, ..Layers::default() };
-        let layers = RwLock::new(layers);
-        Ok((Self { path: path.to_owned(), layers, store, saving: Mutex::new(()) }, found))
+        let (layers, held) = (RwLock::new(layers), Mutex::new(held));
+        Ok((Self { path: path.to_owned(), layers, store, held }, found))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
@@ -279,17 +280,21 @@ fn stored_asset(contract: &str, key: &str, stored: &Stored) -> Option<StoredAsse
     Some(StoredAsset { contract: contract.into(), key: key.to_owned(), version, asset })
 }
 
-/// A savepoint must name a block of this very log.
+/// A savepoint must name blocks of this very log.
 fn check_place(savepoint: &Savepoint, ledger: &dyn LedgerReader) -> Result<(), StateError> {
-    let Some(number) = savepoint.blocks.checked_sub(1) else { return Ok(()) };
-    let hash = match number + 1 == ledger.head().height {
-        true => ledger.head().block_hash,
-        false => ledger.block(number)?.header.hash(),
-    };
-    match hash == savepoint.block_hash {
-        true => Ok(()),
-        false => Err(StateError::NotNext { number, savepoint: savepoint.block_hash }),
+    for Mark { blocks, block_hash } in
+        [Some(savepoint.place.mark), savepoint.begun].iter().flatten()
+    {
+        let Some(number) = blocks.checked_sub(1) else { continue };
+        let hash = match number + 1 == ledger.head().height {
+            true => ledger.head().block_hash,
+            false => ledger.block(number)?.header.hash(),
+        };
+        if hash != *block_hash {
+            return Err(StateError::NotNext { number, savepoint: *block_hash });
+        }
     }
+    Ok(())
 }
 
 impl Projection for World {
@@ -298,15 +303,15 @@ impl Projection for World {
     }
 
     fn next_block(&self) -> u64 {
-        self.read().place.blocks
+        self.read().place.mark.blocks
     }
 
     fn apply(&self, block: &Block) -> Result<(), StateError> {
         let mut layers = self.write();
-        let place = &layers.place;
-        let previous = if place.blocks == 0 { Digest::default() } else { place.block_hash };
-        if block.header.number != place.blocks || block.header.previous != previous {
-            let (number, savepoint) = (block.header.number, place.block_hash);
+        let Mark { blocks, block_hash } = layers.place.mark;
+        let previous = if blocks == 0 { Digest::default() } else { block_hash };
+        if block.header.number != blocks || block.header.previous != previous {
+            let (number, savepoint) = (block.header.number, block_hash);
             return Err(StateError::NotNext { number, savepoint });
         }
         let Layers { gathered, alerts, .. } = &mut *layers;
@@ -320,9 +325,8 @@ impl Projection for World {
             }
         }
         layers.place.totals.add(block);
-        layers.place.blocks += 1;
         layers.place.entries = block.header.tree_size;
-        layers.place.block_hash = block.header.hash();
+        layers.place.mark = Mark { blocks: blocks + 1, block_hash: block.header.hash() };
         Ok(())
     }
 
@@ -332,7 +336,12 @@ impl Projection for World {
     }
 
     fn savepoint(&self) -> Result<(), StateError> {
-        let _one = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        // Up to there the alerts may be those of newer assets, and not agree with what is gathered.
+        let next = self.next_block();
+        if held.begun.is_some_and(|begun| begun.blocks > next) {
+            return Ok(());
+        }
         self.store.check_space(self.read().gathered.bytes())?;
         let mut layers = self.write();
         // What a failed savepoint left is written again, under what has gathered since.
@@ -340,14 +349,13 @@ impl Projection for World {
         writing.extend(std::mem::take(&mut layers.gathered));
         layers.writing = Arc::new(writing);
         let writing = layers.writing.clone();
-        let mut place = layers.place.clone();
+        let place = layers.place.clone();
         let alerts = layers.alerts.clone();
         drop(layers);
-        self.store.save(writing.iter(), &alerts, &mut place)?;
+        self.store.save(writing.iter(), &alerts, &place, &mut held)?;
         let mut layers = self.write();
         layers.writing = Arc::default();
-        layers.place.fingerprint = place.fingerprint;
-        layers.saved_blocks = place.blocks;
+        layers.saved_blocks = place.mark.blocks;
         Ok(())
     }
 }

@@ -72,6 +72,14 @@ impl Accounting {
         self.fingerprint
     }
 
+    /// Contract, key and newest member of each asset that was written by this entry or a later one.
+    pub fn written_since(&self, entry: u64) -> impl Iterator<Item = (&str, &str, &Member)> {
+        self.versions.iter().flat_map(move |(contract, versions)| {
+            let newest = versions.iter().filter(move |(_, (version, _))| *version >= entry);
+            newest.map(move |(key, (_, member))| (&**contract, &**key, member))
+        })
+    }
+
     /// Takes in a block; `members` are those of its writes, in order.
     pub fn block(&mut self, block: &Block, members: Vec<Member>, problems: &mut Problems<'_>) {
         let mut members = members.into_iter();

@@ -19,7 +19,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::block::{self, Block};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::log::{self, Segment};
-use crate::state::{Member, StateError, StoreSummary};
+use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
 use crate::transaction::KeyId;
 use crate::verify::accounting::Accounting;
 use crate::verify::signatures::Signatures;
@@ -110,9 +110,17 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         tree: TreeCheck::default(),
         signatures: Signatures::new(request.expected_key),
         accounting: Accounting::default(),
-        state,
+        state: None,
+        rest: None,
         checkpoint: None,
     };
+    match state {
+        // Not even the first savepoint was completed.
+        Some(StoreSummary { savepoint, rest, .. }) if savepoint.place.mark.blocks == 0 => {
+            verifier.rest = rest;
+        }
+        state => verifier.state = state,
+    }
     if let Some(note) = &request.from_checkpoint {
         match Checkpoint::unverified(note) {
             Ok(checkpoint) => verifier.checkpoint = Some((checkpoint, note.clone(), None)),
@@ -180,6 +188,13 @@ fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problem
     problems.check(header.records == records, "its records are not those that it was sealed with");
 }
 
+fn differs(blocks: u64, report: &mut Report) {
+    report.problem(format!(
+        "the state store does not hold what the first {blocks} blocks wrote; the next start builds it \
+         again, or run `ledgerline rebuild`"
+    ));
+}
+
 type OlderCheckpoint = (Checkpoint, Vec<u8>, Option<Digest>);
 
 struct Verifier {
@@ -189,6 +204,8 @@ struct Verifier {
     signatures: Signatures,
     accounting: Accounting,
     state: Option<StoreSummary>,
+    /// What is left to compare of a savepoint that was cut short.
+    rest: Option<Rest>,
     checkpoint: Option<OlderCheckpoint>,
 }
 
@@ -285,24 +302,38 @@ impl Verifier {
     }
 
     fn compare_state(&mut self, block: &Block, report: &mut Report) {
-        let Some(state) = self.state.take_if(|state| state.blocks == block.header.number + 1)
-        else {
+        let mark = Mark { blocks: block.header.number + 1, block_hash: block.header.hash() };
+        let is_here = |of: &Mark| of.blocks == mark.blocks;
+        if let Some(rest) = self.rest.take_if(|rest| is_here(&rest.mark)) {
+            let newest = self.accounting.written_since(rest.entries);
+            let fingerprint = rest.taken_in(newest);
+            let fits = rest.mark == mark
+                && fingerprint.is_ok_and(|found| found == self.accounting.fingerprint());
+            match fits {
+                true => report.notes.push(format!(
+                    "the state store was on its way to what the first {} blocks wrote; the next start \
+                     completes it from the log",
+                    mark.blocks
+                )),
+                false => differs(mark.blocks, report),
+            }
+        }
+        let Some(state) = self.state.take_if(|state| is_here(&state.savepoint.place.mark)) else {
             return;
         };
-        let fits = state.block_hash == block.header.hash()
-            && state.fingerprint == self.accounting.fingerprint()
-            && state.totals == self.accounting.totals
-            && state.alerts == self.accounting.alerts;
+        let (savepoint, is_whole) = (&state.savepoint, state.rest.is_none());
+        let fits = savepoint.place.mark == mark
+            && savepoint.place.totals == self.accounting.totals
+            && (!is_whole || savepoint.fingerprint == self.accounting.fingerprint())
+            && (!is_whole || state.alerts == self.accounting.alerts);
         match fits {
-            true => report.notes.push(format!(
+            true if is_whole => report.notes.push(format!(
                 "the state store holds what the first {} blocks wrote: {} assets",
-                state.blocks, state.assets
+                mark.blocks,
+                savepoint.fingerprint.count()
             )),
-            false => report.problem(format!(
-                "the state store does not hold what the first {} blocks wrote; the next start builds \
-                 it again, or run `ledgerline rebuild`",
-                state.blocks
-            )),
+            true => self.rest = state.rest,
+            false => differs(mark.blocks, report),
         }
     }
 
@@ -311,10 +342,11 @@ impl Verifier {
         report.first_key = self.signatures.first_key();
         report.transactions = self.accounting.transactions;
         report.records = self.accounting.records;
-        if let Some(state) = self.state.filter(|state| state.blocks > 0) {
+        let not_reached = self.state.map(|state| state.savepoint.place.mark);
+        if let Some(Mark { blocks, .. }) = not_reached.or(self.rest.map(|rest| rest.mark)) {
+            let has = report.blocks;
             report.problem(format!(
-                "the state store has taken in {} blocks, the log has {}",
-                state.blocks, report.blocks
+                "the state store has taken in {blocks} blocks, the log has {has}"
             ));
         }
         let Some((older, note, root)) = self.checkpoint else { return };

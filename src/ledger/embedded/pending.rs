@@ -29,6 +29,8 @@ pub struct PendingView {
     /// By contract, of which there are few.
     pending: BTreeMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
     count: usize,
+    /// Above this it is looked through for what may be forgotten.
+    evict_above: usize,
     /// Contract, key and version of the newest look into the durable state: a call that writes what is not
     /// there asks twice.
     looked_up: RefCell<Option<(String, String, Option<u64>)>>,
@@ -41,7 +43,8 @@ impl PendingView {
     #[must_use]
     pub fn over(durable: Arc<dyn DurableState>) -> Self {
         let (looked_up, failure) = (RefCell::new(None), RefCell::new(None));
-        Self { durable, pending: BTreeMap::new(), count: 0, looked_up, failure }
+        let (pending, evict_above) = (BTreeMap::new(), MAX_PENDING_ASSETS);
+        Self { durable, pending, count: 0, evict_above, looked_up, failure }
     }
 
     /// Takes in what was decided of an asset.
@@ -81,9 +84,10 @@ impl PendingView {
     }
 
     /// Forgets what the projections have taken in, once much has gathered: until then it also
-    /// serves as a cache.
+    /// serves as a cache. Where they are behind and little is forgotten, it is looked through again
+    /// only when as much has come: a look at each block would take longer than the block.
     pub fn evict(&mut self) {
-        if self.count <= MAX_PENDING_ASSETS {
+        if self.count <= self.evict_above {
             return;
         }
         let applied = self.durable.applied_entries();
@@ -91,6 +95,7 @@ impl PendingView {
             assets.retain(|_, (version, _)| *version >= applied);
         }
         self.count = self.pending.values().map(HashMap::len).sum();
+        self.evict_above = MAX_PENDING_ASSETS.max(2 * self.count);
     }
 }
 
