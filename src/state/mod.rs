@@ -29,8 +29,9 @@ pub const STATE_DIRECTORY: &str = "state";
 
 /// A fold over blocks that keeps its own place in the log.
 ///
-/// An implementation MUST write its place in the same atomic step as its data, MUST give the same
-/// data for the same blocks, and MUST NOT decide anything that the block does not say.
+/// An implementation MUST keep its place so that, whenever it ends, taking in the blocks from there on
+/// gives the data of an undisturbed run; it MUST give the same data for the same blocks, and MUST NOT
+/// decide anything that the block does not say.
 pub trait Projection: Send + Sync {
     /// A short name for logs and metrics.
     fn name(&self) -> &'static str;
