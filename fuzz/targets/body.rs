@@ -41,7 +41,10 @@ impl StateView for Nothing {
 /// Topics of the shipped mappings.
 const TOPICS: [&str; 3] = ["telemetry", "machines", "device-events"];
 
-fuzz_target!(|input: (u8, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>)| {
+/// Topic, key, value and headers of a record.
+type Input = (u8, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
+
+fuzz_target!(|input: Input| {
     let (topic, key, value, headers) = input;
     let (decoder, mappings, contracts) = &*DEFINITIONS;
     let partition = SourcePartition::new(TOPICS[usize::from(topic) % TOPICS.len()], 0);
@@ -57,7 +60,8 @@ fuzz_target!(|input: (u8, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>)| {
     let Outcome::Mapped(payloads) = mappings.evaluate(&event) else { return };
     for payload in payloads {
         let Some(contract) = contracts.get(&payload.contract) else { continue };
-        let call = Call { function: payload.function, arguments: &payload.arguments, time_ms: 0 };
+        let call =
+            Call { function: payload.function, arguments: payload.arguments.value(), time_ms: 0 };
         let effects = contract.execute(call, &Nothing);
         assert!(effects.verdict.is_valid() || effects.writes.is_empty());
     }

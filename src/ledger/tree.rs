@@ -21,17 +21,13 @@ use crate::codec::Digest;
 use crate::limits::TILE_WIDTH;
 use crate::transaction::{merkle_root, node_hash};
 
-/// Levels of the tree within one tile: 2⁸ = 256 leaves.
+/// Levels of the tree within one tile: 2⁸ = 256 leaves. Above the groups one level of so many is kept.
 const TILE_HEIGHT: u8 = 8;
 /// Levels of the tree within one group of leaves, whose hashes are not kept once it is full. Higher
 /// takes less memory for each entry, and more reading for each proof.
 const GROUP_HEIGHT: u8 = 11;
 /// Leaves of a full group.
 const GROUP_LEAVES: u64 = 1 << GROUP_HEIGHT;
-/// Of the levels above the groups one of so many is kept.
-const KEPT_LEVELS: u8 = 8;
-/// How many hashes of a kept level give one of the next.
-const KEPT_WIDTH: usize = 1 << KEPT_LEVELS;
 /// Longest proof of a tree with 64-bit sizes: one hash a level, and one more for consistency.
 const MAX_PROOF_HASHES: usize = 65;
 
@@ -154,10 +150,10 @@ impl Nodes {
             }
             let hashes = &mut self.levels[level];
             hashes.push(hash);
-            if !hashes.len().is_multiple_of(KEPT_WIDTH) {
+            if !hashes.len().is_multiple_of(1 << TILE_HEIGHT) {
                 return;
             }
-            hash = merkle_root(hashes[hashes.len() - KEPT_WIDTH..].to_vec());
+            hash = merkle_root(hashes[hashes.len() - (1 << TILE_HEIGHT)..].to_vec());
         }
     }
 
@@ -165,8 +161,8 @@ impl Nodes {
     fn node(&self, level: u8, index: u64) -> Option<Digest> {
         let at = usize::try_from(index).ok()?;
         if let Some(above) = level.checked_sub(GROUP_HEIGHT) {
-            let hashes = self.levels.get(usize::from(above / KEPT_LEVELS))?;
-            let width = 1_usize << (above % KEPT_LEVELS);
+            let hashes = self.levels.get(usize::from(above / TILE_HEIGHT))?;
+            let width = 1_usize << (above % TILE_HEIGHT);
             let first = at.checked_mul(width)?;
             let below = hashes.get(first..first.checked_add(width)?)?;
             return Some(merkle_root(below.to_vec()));
@@ -274,10 +270,7 @@ impl Tree {
     }
 
     fn within<E>(&self, there: bool, what: impl FnOnce() -> String) -> Result<(), TreeError<E>> {
-        if there {
-            return Ok(());
-        }
-        Err(TreeError::NotThere { what: what(), size: self.size() })
+        there.then_some(()).ok_or_else(|| TreeError::NotThere { what: what(), size: self.size() })
     }
 
     /// Hashes of full subtrees given by level and index. What memory does not have is recomputed
