@@ -107,7 +107,7 @@ fn pipeline(
         writer: Box::new(books.ledger),
         reader: books.reader,
         projections: vec![books.world],
-        after_savepoint: Arc::new(|| {}),
+        keep: Arc::new(|| {}),
         clock: books.clock,
         status: Arc::new(Status::default()),
         traces: Traces::default(),

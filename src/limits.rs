@@ -136,15 +136,23 @@ pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 /// write that found no space. The log goes on until the disk is full.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
 /// Memory in bytes that the state store may use for its pages.
-pub const STATE_CACHE_BYTES: u64 = 256 * 1024 * 1024;
+pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Memory in bytes for assets: with more of them, those that the state store holds are read from it.
+pub const MAX_RESIDENT_BYTES: usize = 768 * 1024 * 1024;
+/// Of these, bytes of changed assets that make a savepoint due before its time, and then are not
+/// exceeded by many.
+pub const MAX_UNSAVED_BYTES: usize = MAX_RESIDENT_BYTES / 8 * 7;
+/// What an asset in memory takes besides its key and its value, in bytes.
+pub const RESIDENT_ASSET_BYTES: usize = 256;
 /// Changed assets that go to the state store at a time: meanwhile no reader is let in, and the pages
 /// that they replace stay in memory.
 pub const STATE_BATCH_ASSETS: usize = 256;
 /// Assets whose keys are remembered, so that a new one is told from them without a look into the
 /// state store: some 20 bytes each. With more of them the store is asked.
 pub const MAX_KNOWN_ASSETS: usize = 2_000_000;
-/// Changed assets that make a savepoint due before its time.
-pub const MAX_GATHERED_ASSETS: usize = 100_000;
+/// Entries since the newest savepoint that make one due before its time: a start after a crash takes
+/// them in again, and those that came while that savepoint was written, in some ten seconds.
+pub const MAX_UNSAVED_ENTRIES: u64 = 4_000_000;
 /// Blocks that a follower takes in before it looks whether a savepoint is due.
 pub const MAX_GATHERED_BLOCKS: u64 = 256;
 /// Most items of one page of an answer.
@@ -152,7 +160,7 @@ pub const MAX_PAGE_ITEMS: usize = 500;
 /// Assets that one listing looks at before it gives a page and where to go on.
 pub const MAX_SCANNED_ASSETS: usize = 20_000;
 /// Assets not saved yet that a listing copies at a time: meanwhile no block is taken in.
-pub const OVERLAY_STEP: usize = 64;
+pub const UNSAVED_STEP: usize = 64;
 /// Blocks that one search through the log looks at before it gives a page and where to go on.
 pub const MAX_SCANNED_BLOCKS: u64 = 500;
 /// Entries after which such a search looks at no further block. A page that is polled must not take

@@ -141,7 +141,7 @@ impl Running {
             writer: Box::new(ledger),
             reader: reader.clone(),
             projections: vec![world],
-            after_savepoint: Arc::new(|| {}),
+            keep: Arc::new(|| {}),
             clock,
             status,
             traces: Traces::default(),

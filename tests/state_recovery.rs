@@ -16,11 +16,13 @@ use ledgerline::ledger::LedgerReader;
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::pipeline::catch_up;
 use ledgerline::state::world::Found;
-use ledgerline::state::{Member, Projection, STATE_DIRECTORY, Savepoint, StateError, World};
+use ledgerline::state::{Member, Projection, Room, STATE_DIRECTORY, Savepoint, StateError, World};
 
 const WORKS: u64 = 10;
 /// Rounds in which bits of the store flip.
 const FLIPS: usize = 60;
+/// Rounds in which blocks, steps of savepoints and ends come in any order.
+const INTERLEAVED: usize = 30;
 
 /// A ledger with its state.
 fn made(works: u64, note: &str) -> tempfile::TempDir {
@@ -330,7 +332,7 @@ fn cut_short(
     change: impl FnOnce(&sled::Db, &mut Savepoint),
 ) {
     let (older, newer) = (open_store(older), open_store(newer));
-    let mut begun = savepoint(&older).begin(&savepoint(&newer).place);
+    let mut begun = savepoint(&older).begin(savepoint(&newer).place.mark);
     for pair in newer.scan_prefix("s/") {
         let (key, value) = pair.unwrap();
         let old = older.get(&key).unwrap();
@@ -375,6 +377,70 @@ fn a_savepoint_that_was_cut_short_is_completed() {
         }
         assert_eq!(check_start(older.path(), &what), Found::Usable, "{what}");
     }
+}
+
+/// What the state says after each number of blocks.
+fn listings(directory: &Path) -> Vec<Vec<String>> {
+    let reader = open_read_only(directory, &mut |_, _| {}).unwrap();
+    let folder = folder();
+    let (world, _) = World::open(&state(folder.path()), &*reader).unwrap();
+    let mut listings = vec![listing(&world)];
+    for number in 0..reader.head().height {
+        world.apply(&reader.block(number).unwrap()).unwrap();
+        listings.push(listing(&world));
+    }
+    listings
+}
+
+/// Lets blocks, steps of savepoints and ends come in any order, and the memory hold little.
+fn interleave(directory: &Path, listings: &[Vec<String>], random: &mut Random) -> [usize; 3] {
+    let reader = open_read_only(directory, &mut |_, _| {}).unwrap();
+    let bytes = random.below(8_000);
+    let room = Room { bytes, unsaved_bytes: bytes / 2, batch_assets: 1 + random.below(5) };
+    let open = || World::open_within(&state(directory), &*reader, room).unwrap();
+    let (mut world, _) = open();
+    // Blocks that it had taken in before it was opened again.
+    let (mut before, mut ends, mut steps, mut savepoints) = (0, 0, 0, 0);
+    while world.next_block() + 1 < listings.len() as u64 {
+        match random.below(64) {
+            0..=15 => world.apply(&reader.block(world.next_block()).unwrap()).unwrap(),
+            16..=55 => {
+                steps += 1;
+                savepoints += usize::from(world.save_some().unwrap());
+            }
+            56 => {
+                before = before.max(world.next_block());
+                drop(world);
+                assert_sound(directory);
+                let found;
+                (world, found) = open();
+                assert!(!is_unusable(&found), "{found:?}");
+                ends += 1;
+            }
+            _ if world.next_block() >= before => {
+                let blocks = usize::try_from(world.next_block()).unwrap();
+                assert_eq!(listing(&world), listings[blocks], "{room:?} at {blocks} blocks");
+            }
+            _ => {}
+        }
+    }
+    [ends, steps, savepoints]
+}
+
+#[test]
+fn blocks_and_ends_come_between_the_steps_of_a_savepoint() {
+    let mut random = Random(seed());
+    let ledger = made(4 * WORKS, "");
+    let listings = listings(ledger.path());
+    let mut all = [0; 3];
+    for _ in 0..INTERLEAVED {
+        let folder = behind(ledger.path(), 1);
+        let counts = interleave(folder.path(), &listings, &mut random);
+        all.iter_mut().zip(counts).for_each(|(all, count)| *all += count);
+        assert_eq!(check_start(folder.path(), "at the end"), Found::Usable);
+    }
+    println!("{all:?} ends, steps and savepoints");
+    assert!(all.iter().all(|count| *count > INTERLEAVED), "{all:?}");
 }
 
 #[test]

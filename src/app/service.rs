@@ -46,8 +46,8 @@ pub struct Opened {
     pub clock: Arc<dyn Clock>,
 }
 
-/// What happens after each savepoint.
-type AfterSavepoint = Arc<dyn Fn() + Send + Sync>;
+/// Keeps the newest checkpoint.
+type Keep = Arc<dyn Fn() + Send + Sync>;
 
 /// A running pipeline.
 pub struct Running {
@@ -94,7 +94,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         writer: Box::new(ledger),
         reader: reader.clone(),
         projections,
-        after_savepoint: keep,
+        keep,
         clock: clock.clone(),
         status: status.clone(),
         traces,
@@ -271,7 +271,7 @@ fn start_traces(
 }
 
 /// Keeps the newest checkpoint outside the ledger's directory.
-fn keep_newest(config: &LedgerConfig, reader: &Arc<Shared>) -> AfterSavepoint {
+fn keep_newest(config: &LedgerConfig, reader: &Arc<Shared>) -> Keep {
     let (path, reader) = (config.checkpoint_copy.clone(), reader.clone());
     Arc::new(move || {
         if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {

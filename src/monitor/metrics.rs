@@ -16,7 +16,6 @@ use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::monitor::metrics::families::{Families, Value};
 use crate::monitor::service::{Service, seconds};
 use crate::pipeline::status::Stage;
-use crate::state::Projection;
 
 /// Content type of the text form.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -180,7 +179,7 @@ fn state(families: &mut Families, service: &Service) {
         .add(&[], world.totals().writes);
     families
         .gauges("ledgerline_state_unsaved_assets", "Changed assets before the next savepoint.")
-        .add(&[], Value::from(world.gathered() as u64));
+        .add(&[], Value::from(world.unsaved_assets() as u64));
     families
         .gauges("ledgerline_state_blocks_behind", "Blocks that the state has not taken in.")
         .add(&[], service.blocks_behind());

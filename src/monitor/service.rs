@@ -292,7 +292,7 @@ impl Service {
             },
             state: StateView {
                 blocks_behind: self.blocks_behind(),
-                unsaved_assets: world.gathered(),
+                unsaved_assets: world.unsaved_assets(),
             },
             assets_with_alerts: world.assets_with_alerts(),
             alerts: self.queries.alert_counts(),

@@ -218,12 +218,12 @@ impl Projection for DeadLetterTopic {
     }
 
     /// Nothing but the savepoint's own time makes one due.
-    fn gathered(&self) -> usize {
-        0
+    fn is_full(&self) -> bool {
+        false
     }
 
     /// Waits for the cluster, then keeps the place by a rename.
-    fn savepoint(&self) -> Result<(), StateError> {
+    fn save_some(&self) -> Result<bool, StateError> {
         let mut sending = self.sending();
         if let Err(held) = self.flush(&sending.writer) {
             return Err(self.hold(&mut sending, held));
@@ -233,6 +233,7 @@ impl Projection for DeadLetterTopic {
         self.keep_place(next, &sending.newest).map_err(|error| {
             let file = self.place.display();
             StateError::Destination(format!("the place of the dead letters, {file}: {error}"))
-        })
+        })?;
+        Ok(true)
     }
 }

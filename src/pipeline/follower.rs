@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::ahead::ahead;
 use crate::clock::Clock;
 use crate::ledger::{Block, Entry, LedgerError, LedgerReader};
-use crate::limits::{MAX_GATHERED_ASSETS, MAX_GATHERED_BLOCKS};
+use crate::limits::{MAX_GATHERED_BLOCKS, MAX_UNSAVED_ENTRIES};
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::Traces;
 use crate::state::{Projection, StateError};
@@ -17,10 +17,13 @@ use crate::state::{Projection, StateError};
 const WAIT: Duration = Duration::from_millis(100);
 /// Least time between savepoints.
 const SAVEPOINT_EVERY: Duration = Duration::from_secs(1);
-/// Most time between savepoints: what a start after a crash has to take in again.
-const SAVEPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(10);
-/// A savepoint is due again after so many times its own length: a twentieth of the time is its share.
+/// Most time between savepoints.
+const SAVEPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+/// A savepoint is due again after so many times what its steps took: a twentieth of the time is its
+/// share.
 const SAVEPOINT_SHARE: u32 = 20;
+/// Least time between two copies of the newest checkpoint.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 /// Pause after the first refusal of a destination outside.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
@@ -40,16 +43,25 @@ pub struct Follower {
     pub status: Option<Arc<Status>>,
     /// Where it notes what became of batches.
     pub traces: Traces,
-    /// Called after each savepoint.
-    pub after_savepoint: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Keeps the newest checkpoint: called once a second while blocks come.
+    pub keep: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// How far a follower is.
 struct Run {
+    /// When the newest savepoint was complete.
     saved_at: Duration,
-    /// How long the newest savepoint took.
+    /// How long its steps took.
     saving_took: Duration,
+    /// Blocks that it holds.
     saved_blocks: u64,
+    /// Entries taken in since it began.
+    unsaved_entries: usize,
+    /// The savepoint under way.
+    saving: Option<Saving>,
+    kept_at: Duration,
+    /// Blocks of the checkpoint that was kept.
+    kept_blocks: u64,
     /// Why a destination outside took nothing lately.
     held: Option<String>,
     pause: Duration,
@@ -57,15 +69,35 @@ struct Run {
     summary: Option<Summary>,
 }
 
+/// A savepoint under way.
+struct Saving {
+    /// Blocks that it is to hold.
+    blocks: u64,
+    /// How long its steps took so far.
+    took: Duration,
+}
+
+impl Run {
+    fn is_due(&self, now: Duration) -> bool {
+        let pause = self.saving_took * SAVEPOINT_SHARE;
+        now.saturating_sub(self.saved_at) >= pause.clamp(SAVEPOINT_EVERY, SAVEPOINT_AT_LEAST_EVERY)
+            || self.unsaved_entries as u64 >= MAX_UNSAVED_ENTRIES
+    }
+}
+
 impl Follower {
     /// Runs until the pipeline has drained and the last block is taken in and saved. What a
     /// destination outside refuses is offered again after a while, until the pipeline has drained.
     pub fn run(&self, drained: &AtomicBool) -> Result<(), StateError> {
-        let now = self.clock.monotonic();
+        let (now, blocks) = (self.clock.monotonic(), self.projection.next_block());
         let mut run = Run {
             saved_at: now,
             saving_took: Duration::ZERO,
-            saved_blocks: self.projection.next_block(),
+            saved_blocks: blocks,
+            unsaved_entries: 0,
+            saving: None,
+            kept_at: now,
+            kept_blocks: blocks,
             held: None,
             pause: FIRST_PAUSE,
             summary: self.status.is_some().then(|| Summary::new(now)),
@@ -87,37 +119,29 @@ impl Follower {
         }
     }
 
-    /// Takes in the next blocks; whether the end was reached.
+    /// Takes in the next blocks and saves some; whether the end was reached and is saved.
     fn round(&self, run: &mut Run, is_last_round: bool) -> Result<bool, StateError> {
         let next = self.projection.next_block();
-        let wait = if is_last_round { Duration::ZERO } else { WAIT };
+        let is_busy = is_last_round || run.saving.is_some();
+        let wait = if is_busy { Duration::ZERO } else { WAIT };
         let head = self.reader.wait_for(next + 1, wait);
         for number in next..head.height.min(next + MAX_GATHERED_BLOCKS) {
             let block = self.reader.block(number)?;
             self.take(&block)?;
+            run.unsaved_entries += block.entries.len();
             if let Some(summary) = &mut run.summary {
                 summary.add(&block);
             }
+            self.save(run, false)?;
         }
-        let now = self.clock.monotonic();
-        let is_at_end = is_last_round && self.projection.next_block() == self.reader.head().height;
-        let pause = run.saving_took * SAVEPOINT_SHARE;
-        let is_due = now.saturating_sub(run.saved_at)
-            >= pause.clamp(SAVEPOINT_EVERY, SAVEPOINT_AT_LEAST_EVERY)
-            || self.projection.gathered() >= MAX_GATHERED_ASSETS;
-        if self.projection.next_block() != run.saved_blocks && (is_due || is_at_end) {
-            self.save()?;
-            (run.saved_at, run.saved_blocks) = (now, self.projection.next_block());
-            run.saving_took = self.clock.monotonic().saturating_sub(now);
-            if run.held.take().is_some() {
-                run.pause = FIRST_PAUSE;
-                tracing::info!("the {} goes on", self.projection.name());
-            }
-        }
+        let blocks = self.projection.next_block();
+        let is_at_end = is_last_round && blocks == self.reader.head().height;
+        self.save(run, is_at_end)?;
+        self.keep(run, is_at_end);
         if let Some(summary) = &mut run.summary {
-            summary.print(now, is_at_end);
+            summary.print(self.clock.monotonic(), is_at_end);
         }
-        Ok(is_at_end)
+        Ok(is_at_end && run.saving.is_none() && run.saved_blocks == blocks)
     }
 
     /// Waits after a refusal, longer each time, and tells what is new of it.
@@ -145,16 +169,52 @@ impl Follower {
         Ok(())
     }
 
-    fn save(&self) -> Result<(), StateError> {
-        let started = self.clock.monotonic();
-        self.projection.savepoint()?;
-        if let Some(status) = &self.status {
-            status.add(Stage::Savepoint, 1, self.clock.monotonic().saturating_sub(started));
+    /// Begins a savepoint where one is due, and does a step of the one under way; as many as it takes,
+    /// where too much waits for it.
+    fn save(&self, run: &mut Run, is_at_end: bool) -> Result<(), StateError> {
+        let blocks = self.projection.next_block();
+        let is_due = is_at_end || run.is_due(self.clock.monotonic()) || self.projection.is_full();
+        if run.saving.is_none() && blocks != run.saved_blocks && is_due {
+            run.saving = Some(Saving { blocks, took: Duration::ZERO });
+            run.unsaved_entries = 0;
         }
-        if let Some(after) = &self.after_savepoint {
-            after();
+        while run.saving.is_some() {
+            self.save_some(run)?;
+            if !self.projection.is_full() {
+                break;
+            }
         }
         Ok(())
+    }
+
+    fn save_some(&self, run: &mut Run) -> Result<(), StateError> {
+        let Some(saving) = &mut run.saving else { return Ok(()) };
+        let started = self.clock.monotonic();
+        let is_complete = self.projection.save_some()?;
+        let ended = self.clock.monotonic();
+        saving.took += ended.saturating_sub(started);
+        if is_complete {
+            (run.saved_at, run.saved_blocks, run.saving_took) = (ended, saving.blocks, saving.took);
+            run.saving = None;
+            if let Some(status) = &self.status {
+                status.add(Stage::Savepoint, 1, run.saving_took);
+            }
+        }
+        if run.held.take().is_some() {
+            run.pause = FIRST_PAUSE;
+            tracing::info!("the {} goes on", self.projection.name());
+        }
+        Ok(())
+    }
+
+    fn keep(&self, run: &mut Run, is_at_end: bool) {
+        let (Some(keep), blocks) = (&self.keep, self.projection.next_block()) else { return };
+        let now = self.clock.monotonic();
+        let is_due = is_at_end || now.saturating_sub(run.kept_at) >= KEEP_EVERY;
+        if is_due && run.kept_blocks != blocks {
+            keep();
+            (run.kept_at, run.kept_blocks) = (now, blocks);
+        }
     }
 }
 
@@ -166,16 +226,17 @@ pub fn catch_up(
 ) -> Result<(), StateError> {
     let height = reader.head().height;
     let first = projection.next_block();
+    let mut unsaved_entries = 0;
     let mut take = |block: Result<Arc<Block>, LedgerError>| {
         let block = block?;
         projection.apply(&block)?;
-        let next = block.header.number + 1;
-        observe(next, height);
-        let is_round = (next - first).is_multiple_of(MAX_GATHERED_BLOCKS);
-        match is_round || projection.gathered() >= MAX_GATHERED_ASSETS {
-            true => projection.savepoint(),
-            false => Ok(()),
+        observe(block.header.number + 1, height);
+        unsaved_entries += block.entries.len();
+        if unsaved_entries as u64 >= MAX_UNSAVED_ENTRIES || projection.is_full() {
+            unsaved_entries = 0;
+            projection.savepoint()?;
         }
+        Ok::<(), StateError>(())
     };
     ahead(
         |number| reader.block(number),

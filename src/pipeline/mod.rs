@@ -112,8 +112,8 @@ pub struct Pipeline {
     pub reader: Arc<dyn LedgerReader>,
     /// Folds that follow the log, each on a thread of its own.
     pub projections: Vec<Arc<dyn Projection>>,
-    /// Called after each savepoint round of the first projection, with the newest checkpoint kept.
-    pub after_savepoint: Arc<dyn Fn() + Send + Sync>,
+    /// Keeps the newest checkpoint: called once a second while blocks come.
+    pub keep: Arc<dyn Fn() + Send + Sync>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What the stages tell of themselves.
@@ -255,7 +255,7 @@ impl Pipeline {
                 clock: self.clock.clone(),
                 status: (number == 0).then(|| self.status.clone()),
                 traces: if number == 0 { self.traces.clone() } else { Traces::default() },
-                after_savepoint: (number == 0).then(|| self.after_savepoint.clone()),
+                keep: (number == 0).then(|| self.keep.clone()),
             };
             let (failure, drained) = (failure.clone(), drained.clone());
             let name = projection.name();

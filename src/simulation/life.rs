@@ -27,13 +27,15 @@ use crate::simulation::model::{CONTRACT, MAPPING, Model};
 use crate::simulation::source::SimulatedSource;
 use crate::simulation::{End, SimulatedClock};
 use crate::source::{Assignments, Polled, Source};
-use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
+use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
 use crate::transaction::Signer;
 
 pub(crate) const CONTRACT_NAME: &str = "machine";
 const LEDGER_NAME: &str = "example.com/simulated";
 /// A few blocks fill a segment.
 const SEGMENT_BYTES: u64 = 5_000;
+/// Few assets stay in memory, and few go to the store at a time.
+const ROOM: Room = Room { bytes: 1_000, unsaved_bytes: 500, batch_assets: 2 };
 /// Most mapped batches that one step of the write loop gets.
 const MOST_BATCHES: i64 = 5;
 /// Steps after which a life is taken for one without end.
@@ -178,7 +180,8 @@ impl Life<'_> {
         let reader = opened.reader();
         let (blocks, cut) = (reader.head().height, opened.repaired_bytes);
         self.steps.push(format!("start: {blocks} blocks, {cut} bytes cut off"));
-        let (world, found) = World::open(&self.place.ledger.join(STATE_DIRECTORY), &*reader)?;
+        let state = self.place.ledger.join(STATE_DIRECTORY);
+        let (world, found) = World::open_within(&state, &*reader, ROOM)?;
         catch_up(&*reader, &world, &mut |_, _| {})?;
         self.steps.push(format!("state: {found:?}"));
         self.check(model, &world).map_err(End::Broken)?;
@@ -221,7 +224,8 @@ impl Life<'_> {
                 let some = u64::try_from(self.random.between(1, 10)).unwrap_or(1);
                 living.apply(some)?;
             }
-            9 => self.save(living)?,
+            9 if self.random.one_in(3) => self.save(living)?,
+            9 => self.save_some(living)?,
             10 if self.random.one_in(4) => {
                 self.steps.push("rebalance".to_owned());
                 living.source.revoke_some();
@@ -237,7 +241,14 @@ impl Life<'_> {
         Ok(true)
     }
 
-    /// What the first follower does once a second.
+    /// What the first follower does between two blocks.
+    fn save_some(&mut self, living: &Living) -> Result<(), End> {
+        let is_complete = living.world.save_some()?;
+        self.steps.push(format!("a step of a savepoint, the last: {is_complete}"));
+        Ok(())
+    }
+
+    /// What it does once a second.
     fn save(&mut self, living: &Living) -> Result<(), End> {
         living.world.savepoint()?;
         let kept = keep_checkpoint(self.disk, &self.place.kept, &living.reader.checkpoint());

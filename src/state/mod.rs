@@ -4,7 +4,7 @@
 mod alerts;
 mod filter;
 mod known;
-mod overlay;
+mod resident;
 mod savepoint;
 mod store;
 mod totals;
@@ -17,7 +17,7 @@ pub use filter::Filter;
 pub use savepoint::{Fingerprint, Mark, Member, Place, Savepoint};
 pub use store::{Rest, StoreSummary, member, summary};
 pub use totals::Totals;
-pub use world::{StoredAsset, World};
+pub use world::{Room, StoredAsset, World};
 
 use std::path::PathBuf;
 
@@ -42,11 +42,19 @@ pub trait Projection: Send + Sync {
     /// Takes in the next block.
     fn apply(&self, block: &Block) -> Result<(), StateError>;
 
-    /// How much waits for the next savepoint, in its own unit; what makes one due before its time.
-    fn gathered(&self) -> usize;
+    /// Whether so much waits for a savepoint that one is due before its time.
+    fn is_full(&self) -> bool;
+
+    /// A step of a savepoint, which takes milliseconds and not seconds; the first begins it. With `true`
+    /// all that was taken in before that is lasting, together with its place. Blocks may be taken in
+    /// between two steps.
+    fn save_some(&self) -> Result<bool, StateError>;
 
     /// Makes what it took in lasting, together with its place.
-    fn savepoint(&self) -> Result<(), StateError>;
+    fn savepoint(&self) -> Result<(), StateError> {
+        while !self.save_some()? {}
+        Ok(())
+    }
 }
 
 /// Why a fold cannot go on. It is then set aside and built again.

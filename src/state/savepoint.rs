@@ -31,24 +31,27 @@ pub struct Place {
 pub struct Savepoint {
     /// All that these blocks wrote is there.
     pub place: Place,
-    /// While the next savepoint is written, and after a crash in its middle: some of what blocks up
-    /// to here wrote is there as well. Who takes these in again finds what they wrote, or writes it.
+    /// Where blocks came while it was written, while the next one is, and after a crash in its middle:
+    /// some of what blocks up to here wrote is there as well. Who takes these in again finds what they
+    /// wrote, or writes it.
     pub begun: Option<Mark>,
     /// Over every asset that is there.
     pub fingerprint: Fingerprint,
 }
 
 impl Savepoint {
-    /// The same store on its way to this place, which is behind all that was begun before.
+    /// The same store with some of what blocks up to this mark wrote; it is behind all that was begun
+    /// before.
     #[must_use]
-    pub fn begin(&self, place: &Place) -> Self {
-        Self { begun: Some(place.mark), ..self.clone() }
+    pub fn begin(&self, mark: Mark) -> Self {
+        Self { begun: Some(mark), ..self.clone() }
     }
 
-    /// The same store there.
+    /// The same store at this place.
     #[must_use]
     pub fn complete(&self, place: &Place) -> Self {
-        Self { place: place.clone(), begun: None, fingerprint: self.fingerprint }
+        let begun = self.begun.filter(|mark| mark.blocks > place.mark.blocks);
+        Self { place: place.clone(), begun, fingerprint: self.fingerprint }
     }
 
     /// The bytes that are stored.

@@ -2,7 +2,8 @@
 //!
 //! A savepoint is many batches: sled lets no reader in while it takes one, and frees no page that a
 //! batch replaces before the batch ends (100,000 assets at once took it gigabytes). Between them the
-//! store holds the place of the savepoint before, and assets of the next one; see [`Savepoint::begun`].
+//! store holds the place of the savepoint before, and assets as they were when their batch was
+//! written; see [`Savepoint::begun`].
 //!
 //! sled does not promise that what was written is there after a crash, nor that damage is seen. So
 //! every batch carries a fingerprint over all assets, and opening compares it with what is
@@ -16,11 +17,11 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use crate::codec::{DecodeError, Reader, Writer};
-use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_BATCH_ASSETS, STATE_CACHE_BYTES};
+use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::StateError;
-use crate::state::alerts::{self, ActiveAlerts};
+use crate::state::alerts::{self, ActiveAlerts, Since};
 use crate::state::known::Known;
-use crate::state::savepoint::{Fingerprint, Mark, Member, Place, Savepoint};
+use crate::state::savepoint::{Fingerprint, Mark, Member, Savepoint};
 
 const SAVEPOINT_KEY: &[u8] = b"m/savepoint";
 /// Written and removed again, to learn whether sled still can.
@@ -68,8 +69,18 @@ impl Stored {
     }
 }
 
-/// Contract, key and newest value of an asset.
-pub type Change<'a> = (&'a str, &'a str, &'a Stored);
+/// An asset that changed.
+#[derive(Debug)]
+pub struct Change {
+    /// Its contract.
+    pub contract: Arc<str>,
+    /// Its key.
+    pub key: Arc<str>,
+    /// Its newest value.
+    pub stored: Stored,
+    /// The alerts that are active with it.
+    pub alerts: Vec<Since>,
+}
 
 /// Contract and key of an asset, in the order that pages list them.
 pub type AssetKey = (Arc<str>, String);
@@ -219,34 +230,15 @@ impl Store {
         }
     }
 
-    /// Writes changed assets with their alerts and then the place that they are of, and flushes. `held`
-    /// is what the store holds, also where this fails.
-    pub fn save<'a>(
+    /// Writes changed assets and the savepoint in one batch; gives the savepoint with the fingerprint that
+    /// the store then has.
+    pub fn write(
         &self,
-        changes: impl Iterator<Item = Change<'a>>,
-        alerts: &ActiveAlerts,
-        place: &Place,
-        held: &mut Savepoint,
-    ) -> Result<(), StateError> {
-        let mut changes = changes.peekable();
-        while changes.peek().is_some() {
-            let some = changes.by_ref().take(STATE_BATCH_ASSETS);
-            *held = self.write(some, alerts, held.begin(place))?;
-        }
-        *held = self.write(std::iter::empty(), alerts, held.complete(place))?;
-        self.flush().map_err(|error| self.error(&error))
-    }
-
-    /// Writes some of the changes and the savepoint in one batch, and gives the savepoint with the
-    /// fingerprint that the store then has.
-    fn write<'a>(
-        &self,
-        changes: impl Iterator<Item = Change<'a>>,
-        alerts: &ActiveAlerts,
+        changes: &[Change],
         mut savepoint: Savepoint,
     ) -> Result<Savepoint, StateError> {
         let mut batch = sled::Batch::default();
-        for (contract, key, stored) in changes {
+        for Change { contract, key, stored, alerts } in changes {
             let asset_key = stored_key(ASSET_PREFIX, contract, key);
             let mut had_alerts = false;
             if let Some(old) = self.get_asset(&asset_key)? {
@@ -260,7 +252,7 @@ impl Store {
             savepoint.fingerprint.add(&Member::of(&asset_key, &value));
             batch.insert(asset_key, value);
             let alert_key = stored_key(ALERT_PREFIX, contract, key);
-            match alerts.of(contract, key) {
+            match &**alerts {
                 [] if had_alerts => batch.remove(alert_key),
                 [] => {}
                 since => batch.insert(alert_key, alerts::encode(since)),
@@ -271,9 +263,14 @@ impl Store {
         Ok(savepoint)
     }
 
+    /// Makes all that was written lasting.
+    pub fn flush(&self) -> Result<(), StateError> {
+        self.flush_db().map_err(|error| self.error(&error))
+    }
+
     /// A write of sled can fail without anybody telling a flush that waits for it. Whoever writes
     /// next is told, and then wakes the flush; so something is written when it takes long.
-    fn flush(&self) -> sled::Result<()> {
+    fn flush_db(&self) -> sled::Result<()> {
         // It must change something: sled skips a write that does not.
         let write = || drop(self.db.insert(PROBE_KEY, &[]).and_then(|_| self.db.remove(PROBE_KEY)));
         remind(FLUSH_PATIENCE, || self.db.flush(), write).map(|_| ())

@@ -1,8 +1,10 @@
 //! World state: the newest value of every asset.
 //!
-//! Written behind: changes gather in memory, each key once, and go to the store with every savepoint.
-//! Reads look at what has gathered, then at what is being written, then at the store, so they always
-//! see every block that was taken in.
+//! Written behind: changes gather in memory, each key once, and go to the store with every savepoint,
+//! some at a time while further blocks are taken in. Reads look into the memory, then into the store, so
+//! they always see every block that was taken in.
+
+mod saving;
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
@@ -13,14 +15,15 @@ use crate::codec::Digest;
 use crate::contract::Asset;
 use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
-use crate::limits::OVERLAY_STEP;
+use crate::limits::UNSAVED_STEP;
 use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::filter::Filter;
-use crate::state::overlay::Overlay;
+use crate::state::resident::Resident;
 use crate::state::savepoint::{Mark, Place, Savepoint};
 use crate::state::store::{AssetKey, Store, Stored, holds_files, set_aside};
 use crate::state::{Projection, StateError, Totals};
 use crate::transaction::Transaction;
+use saving::Saving;
 
 /// An asset with its key and version.
 #[derive(Debug, Clone)]
@@ -37,8 +40,7 @@ pub struct StoredAsset {
 
 #[derive(Debug, Default)]
 struct Layers {
-    gathered: Overlay,
-    writing: Arc<Overlay>,
+    resident: Resident,
     place: Place,
     /// Blocks that the newest savepoint holds.
     saved_blocks: u64,
@@ -51,8 +53,19 @@ pub struct World {
     path: PathBuf,
     layers: RwLock<Layers>,
     store: Store,
-    /// What the store holds. Locked while a savepoint is written: one at a time.
-    held: Mutex<Savepoint>,
+    room: Room,
+    saving: Mutex<Saving>,
+}
+
+/// What may be in memory, and how much goes to the store at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// Bytes of assets; with more of them, those that the store holds are read from it.
+    pub bytes: usize,
+    /// Bytes of assets that the store does not hold, from which on a savepoint is due.
+    pub unsaved_bytes: usize,
+    /// Assets that go to the store in one batch.
+    pub batch_assets: usize,
 }
 
 /// What opening the state found.
@@ -70,6 +83,15 @@ impl World {
     /// Opens the state next to a ledger. A store that is damaged, older in form, ahead of the log or
     /// of another ledger is set aside.
     pub fn open(path: &Path, ledger: &dyn LedgerReader) -> Result<(Self, Found), StateError> {
+        Self::open_within(path, ledger, Room::default())
+    }
+
+    /// The same with another bound on memory.
+    pub fn open_within(
+        path: &Path,
+        ledger: &dyn LedgerReader,
+        room: Room,
+    ) -> Result<(Self, Found), StateError> {
         let is_there = holds_files(path);
         let opened = Store::open(path).and_then(|opened| {
             check_place(&opened.1, ledger)?;
@@ -93,8 +115,8 @@ impl World {
         let place = held.place.clone();
         let saved_blocks = place.mark.blocks;
         let layers = Layers { place, saved_blocks, alerts, ..Layers::default() };
-        let (layers, held) = (RwLock::new(layers), Mutex::new(held));
-        Ok((Self { path: path.to_owned(), layers, store, held }, found))
+        let (layers, saving) = (RwLock::new(layers), Mutex::new(Saving { held, aim: None }));
+        Ok((Self { path: path.to_owned(), layers, store, room, saving }, found))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
@@ -125,11 +147,7 @@ impl World {
     }
 
     fn stored(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
-        let layers = self.read();
-        let found =
-            layers.gathered.get(contract, key).or_else(|| layers.writing.get(contract, key));
-        let found = found.cloned();
-        drop(layers);
+        let found = self.read().resident.get(contract, key).cloned();
         match found {
             Some(stored) => Ok(Some(stored)),
             None => self.store.asset(contract, key),
@@ -160,10 +178,12 @@ impl World {
         let mut from = after.map(behind).unwrap_or_default().max(filter.prefix.clone());
         let (mut page, mut last, mut scanned) = (Vec::new(), None, 0);
         loop {
-            // First the overlay, then the store: what is saved in between is found in one of them.
-            let (overlay, horizon) = self.overlay(contract, &from);
+            // First the memory, then the store: what is saved in between is found in one of them. Few
+            // at a time: while they are copied, no block is taken in.
+            let (unsaved, horizon) =
+                self.read().resident.unsaved_from(contract, &from, UNSAVED_STEP);
             let merged = Merge {
-                overlay: overlay.into_iter().peekable(),
+                unsaved: unsaved.into_iter().peekable(),
                 stored: self.store.assets(contract, &from).peekable(),
             };
             for pair in merged {
@@ -189,24 +209,10 @@ impl World {
         }
     }
 
-    /// The next assets of a contract that are not in the store yet, from a key on. The second value is
-    /// the key up to which these are all; `None` for all there are. Few at a time: while they are
-    /// copied, no block is taken in.
-    fn overlay(&self, contract: &str, from: &str) -> (BTreeMap<String, Stored>, Option<String>) {
-        let layers = self.read();
-        let mut merged = BTreeMap::new();
-        let mut horizon: Option<String> = None;
-        for layer in [&*layers.writing, &layers.gathered] {
-            let taken = layer.range(contract, from).take(OVERLAY_STEP);
-            let taken: Vec<_> =
-                taken.map(|(key, stored)| (key.to_string(), stored.clone())).collect();
-            if let (OVERLAY_STEP, Some((end, _))) = (taken.len(), taken.last()) {
-                let nearer = horizon.as_ref().is_none_or(|horizon| end < horizon);
-                horizon = if nearer { Some(end.clone()) } else { horizon };
-            }
-            merged.extend(taken);
-        }
-        (merged, horizon)
+    /// Changed assets that the store does not hold.
+    #[must_use]
+    pub fn unsaved_assets(&self) -> usize {
+        self.read().resident.unsaved()
     }
 
     /// Assets with an active alert, in order of contract and key.
@@ -249,9 +255,9 @@ impl World {
     }
 }
 
-/// What has gathered over what is stored, in order of keys.
+/// What is not saved over what is stored, in order of keys.
 struct Merge<I: Iterator<Item = Result<(String, Stored), StateError>>> {
-    overlay: Peekable<std::collections::btree_map::IntoIter<String, Stored>>,
+    unsaved: Peekable<std::collections::btree_map::IntoIter<String, Stored>>,
     stored: Peekable<I>,
 }
 
@@ -259,7 +265,7 @@ impl<I: Iterator<Item = Result<(String, Stored), StateError>>> Iterator for Merg
     type Item = Result<(String, Stored), StateError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Some((over, _)) = self.overlay.peek() else { return self.stored.next() };
+        let Some((over, _)) = self.unsaved.peek() else { return self.stored.next() };
         match self.stored.peek() {
             Some(Err(_)) => self.stored.next(),
             Some(Ok((stored, _))) if stored < over => self.stored.next(),
@@ -267,9 +273,9 @@ impl<I: Iterator<Item = Result<(String, Stored), StateError>>> Iterator for Merg
                 if stored == over {
                     self.stored.next();
                 }
-                self.overlay.next().map(Ok)
+                self.unsaved.next().map(Ok)
             }
-            None => self.overlay.next().map(Ok),
+            None => self.unsaved.next().map(Ok),
         }
     }
 }
@@ -314,14 +320,14 @@ impl Projection for World {
             let (number, savepoint) = (block.header.number, block_hash);
             return Err(StateError::NotNext { number, savepoint });
         }
-        let Layers { gathered, alerts, .. } = &mut *layers;
+        let Layers { resident, alerts, .. } = &mut *layers;
         for (version, entry) in block.indexed_entries() {
             let Entry::Transaction { transaction, writes, .. } = entry else { continue };
             let Transaction { contract, time_ms, .. } = &**transaction;
             for write in writes {
                 alerts.take_in(contract, &write.key, write.value.as_deref(), *time_ms);
                 let stored = Stored { version, value: write.value.clone() };
-                gathered.put(contract, &write.key, stored);
+                resident.put(contract, &write.key, stored);
             }
         }
         layers.place.totals.add(block);
@@ -330,33 +336,12 @@ impl Projection for World {
         Ok(())
     }
 
-    /// Changed assets.
-    fn gathered(&self) -> usize {
-        self.read().gathered.len()
+    fn is_full(&self) -> bool {
+        self.read().resident.unsaved_bytes() >= self.room.unsaved_bytes
     }
 
-    fn savepoint(&self) -> Result<(), StateError> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        // Up to there the alerts may be those of newer assets, and not agree with what is gathered.
-        let next = self.next_block();
-        if held.begun.is_some_and(|begun| begun.blocks > next) {
-            return Ok(());
-        }
-        self.store.check_space(self.read().gathered.bytes())?;
-        let mut layers = self.write();
-        // What a failed savepoint left is written again, under what has gathered since.
-        let mut writing = (*std::mem::take(&mut layers.writing)).clone();
-        writing.extend(std::mem::take(&mut layers.gathered));
-        layers.writing = Arc::new(writing);
-        let writing = layers.writing.clone();
-        let place = layers.place.clone();
-        let alerts = layers.alerts.clone();
-        drop(layers);
-        self.store.save(writing.iter(), &alerts, &place, &mut held)?;
-        let mut layers = self.write();
-        layers.writing = Arc::default();
-        layers.saved_blocks = place.mark.blocks;
-        Ok(())
+    fn save_some(&self) -> Result<bool, StateError> {
+        self.step()
     }
 }
 

@@ -1,0 +1,85 @@
+//! Savepoints of the state: some assets at a time, each as it is then.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{Room, World};
+use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS};
+use crate::state::savepoint::{Mark, Place, Savepoint};
+use crate::state::store::{Change, Stored};
+use crate::state::{Projection, StateError};
+
+/// Savepoints: one at a time.
+#[derive(Debug)]
+pub(super) struct Saving {
+    /// What the store holds.
+    pub held: Savepoint,
+    /// Where the savepoint leads that is under way.
+    pub aim: Option<Place>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            bytes: MAX_RESIDENT_BYTES,
+            unsaved_bytes: MAX_UNSAVED_BYTES,
+            batch_assets: STATE_BATCH_ASSETS,
+        }
+    }
+}
+
+impl World {
+    /// A step of a savepoint; whether it was the last.
+    pub(super) fn step(&self) -> Result<bool, StateError> {
+        let mut saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let Saving { held, aim } = &mut *saving;
+        // Up to there the alerts may be those of newer assets, and not agree with what is in memory.
+        let next = self.next_block();
+        if held.begun.is_some_and(|begun| begun.blocks > next) {
+            return Ok(true);
+        }
+        let place = match aim {
+            Some(place) => place,
+            None => aim.insert(self.begin_savepoint()?),
+        };
+        let (changes, mark) = self.still_to_write();
+        if !changes.is_empty() {
+            *held = self.store.write(&changes, held.begin(mark))?;
+            self.written(&changes);
+            return Ok(false);
+        }
+        *held = self.store.write(&[], held.complete(place))?;
+        self.store.flush()?;
+        self.write().saved_blocks = place.mark.blocks;
+        *aim = None;
+        Ok(true)
+    }
+
+    /// What was taken in up to this place is to be saved.
+    fn begin_savepoint(&self) -> Result<Place, StateError> {
+        self.store.check_space(self.read().resident.unsaved_bytes() as u64)?;
+        let mut layers = self.write();
+        layers.resident.begin();
+        Ok(layers.place.clone())
+    }
+
+    /// What a batch is to hold, and the newest block that may have written some of it.
+    fn still_to_write(&self) -> (Vec<Change>, Mark) {
+        let layers = self.read();
+        let changes = layers.resident.still_to_write(self.room.batch_assets);
+        let change = |(contract, key, stored): (&Arc<str>, &Arc<str>, &Stored)| Change {
+            contract: contract.clone(),
+            key: key.clone(),
+            stored: stored.clone(),
+            alerts: layers.alerts.of(contract, key).to_vec(),
+        };
+        (changes.map(change).collect(), layers.place.mark)
+    }
+
+    fn written(&self, changes: &[Change]) {
+        let mut layers = self.write();
+        for Change { contract, key, stored, .. } in changes {
+            layers.resident.written(contract, key, stored.version);
+        }
+        layers.resident.let_go(self.room.bytes);
+    }
+}
