@@ -424,6 +424,9 @@ fn interleave(directory: &Path, listings: &[Vec<String>], random: &mut Random) -
             _ => {}
         }
     }
+    world.savepoint().unwrap();
+    let memory = world.memory_bytes();
+    assert!(memory <= room.bytes, "{memory} of {room:?}");
     [ends, steps, savepoints]
 }
 

@@ -181,6 +181,9 @@ fn state(families: &mut Families, service: &Service) {
         .gauges("ledgerline_state_unsaved_assets", "Changed assets before the next savepoint.")
         .add(&[], Value::from(world.unsaved_assets() as u64));
     families
+        .gauges("ledgerline_state_memory_bytes", "Memory that assets take; 768 MiB at most.")
+        .add(&[], Value::from(world.memory_bytes() as u64));
+    families
         .gauges("ledgerline_state_blocks_behind", "Blocks that the state has not taken in.")
         .add(&[], service.blocks_behind());
     families

@@ -50,7 +50,7 @@ pub trait Projection: Send + Sync {
     /// between two steps.
     fn save_some(&self) -> Result<bool, StateError>;
 
-    /// Makes what it took in lasting, together with its place.
+    /// Makes all that it took in lasting, together with its place.
     fn savepoint(&self) -> Result<(), StateError> {
         while !self.save_some()? {}
         Ok(())

@@ -156,7 +156,13 @@ impl Resident {
         self.unsaved
     }
 
-    /// Bytes of these.
+    /// Bytes of all.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of those that the store does not hold.
     #[must_use]
     pub fn unsaved_bytes(&self) -> usize {
         self.unsaved_bytes

@@ -209,6 +209,12 @@ impl World {
         }
     }
 
+    /// Bytes of memory that assets take.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.read().resident.bytes()
+    }
+
     /// Changed assets that the store does not hold.
     #[must_use]
     pub fn unsaved_assets(&self) -> usize {
@@ -342,6 +348,12 @@ impl Projection for World {
 
     fn save_some(&self) -> Result<bool, StateError> {
         self.step()
+    }
+
+    fn savepoint(&self) -> Result<(), StateError> {
+        self.begin_anew();
+        while !self.step()? {}
+        Ok(())
     }
 }
 

@@ -54,6 +54,11 @@ impl World {
         Ok(true)
     }
 
+    /// Whatever savepoint is under way, the next step begins one of all that was taken in.
+    pub(super) fn begin_anew(&self) {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner).aim = None;
+    }
+
     /// What was taken in up to this place is to be saved.
     fn begin_savepoint(&self) -> Result<Place, StateError> {
         self.store.check_space(self.read().resident.unsaved_bytes() as u64)?;
