@@ -399,11 +399,15 @@ fn interleave(directory: &Path, listings: &[Vec<String>], random: &mut Random) -
     let room = Room { bytes, unsaved_bytes: bytes / 2, batch_assets: 1 + random.below(5) };
     let open = || World::open_within(&state(directory), &*reader, room).unwrap();
     let (mut world, _) = open();
+    let mut most_unsaved = 0;
     // Blocks that it had taken in before it was opened again.
     let (mut before, mut ends, mut steps, mut savepoints) = (0, 0, 0, 0);
     while world.next_block() + 1 < listings.len() as u64 {
         match random.below(64) {
-            0..=15 => world.apply(&reader.block(world.next_block()).unwrap()).unwrap(),
+            0..=15 => {
+                world.apply(&reader.block(world.next_block()).unwrap()).unwrap();
+                most_unsaved = most_unsaved.max(world.unsaved_assets());
+            }
             16..=55 => {
                 steps += 1;
                 savepoints += usize::from(world.save_some().unwrap());
@@ -425,6 +429,7 @@ fn interleave(directory: &Path, listings: &[Vec<String>], random: &mut Random) -
         }
     }
     world.savepoint().unwrap();
+    assert!(most_unsaved > 0 && world.unsaved_assets() == 0, "{most_unsaved}");
     let memory = world.memory_bytes();
     assert!(memory <= room.bytes, "{memory} of {room:?}");
     [ends, steps, savepoints]

@@ -302,3 +302,42 @@ impl Summary {
         *self = Self::new(now);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_savepoint_is_due_by_its_share_of_the_time_or_by_what_a_start_would_take_in_again() {
+        let ms = Duration::from_millis;
+        let most = usize::try_from(MAX_UNSAVED_ENTRIES).unwrap_or(usize::MAX);
+        let cases = [
+            // How long the newest took, how long ago it was, entries since.
+            (ms(0), ms(0), 0, false),
+            (ms(1), ms(999), most - 1, false),
+            (ms(1), ms(1_000), 1, true),
+            (ms(1), ms(0), most, true),
+            (ms(100), ms(1_999), 1, false),
+            (ms(100), ms(2_000), 1, true),
+            (ms(9_000), ms(59_999), most - 1, false),
+            (ms(9_000), ms(59_999), most, true),
+            (ms(9_000), ms(60_000), 1, true),
+        ];
+        for (saving_took, ago, unsaved_entries, expected) in cases {
+            let run = Run {
+                saved_at: ms(5),
+                saving_took,
+                saved_blocks: 0,
+                unsaved_entries,
+                saving: None,
+                kept_at: ms(5),
+                kept_blocks: 0,
+                held: None,
+                pause: FIRST_PAUSE,
+                summary: None,
+            };
+            let is_due = run.is_due(ms(5) + ago);
+            assert_eq!(is_due, expected, "{saving_took:?}, {ago:?}, {unsaved_entries}");
+        }
+    }
+}
