@@ -16,6 +16,20 @@ pub struct Alerts {
     pub cleared: Vec<String>,
 }
 
+impl Alerts {
+    /// The alerts in an asset's canonical bytes, without reading the rest.
+    #[must_use]
+    pub fn of_asset(bytes: &[u8]) -> Option<Self> {
+        Canonical(bytes).alerts()
+    }
+
+    /// Whether the call left the alerts as they were.
+    #[must_use]
+    pub fn are_unchanged(&self) -> bool {
+        self.raised.is_empty() && self.cleared.is_empty()
+    }
+}
+
 /// The state of one asset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Asset {
@@ -42,60 +56,97 @@ impl Asset {
     /// Appends them.
     pub fn write_to(&self, bytes: &mut Vec<u8>) {
         let Alerts { active, raised, cleared } = &self.alerts;
-        let lists: [(&[u8], _); 3] = [
-            (br#"{"alerts":{"active":"#, active),
-            (br#","raised":"#, raised),
-            (br#","cleared":"#, cleared),
-        ];
-        for (name, list) in lists {
+        for (name, list) in [(ACTIVE, active), (RAISED, raised), (CLEARED, cleared)] {
             bytes.extend_from_slice(name);
             write_names(list, bytes);
         }
-        bytes.extend_from_slice(br#"},"compliant":"#);
+        bytes.extend_from_slice(COMPLIANT);
         Value::Bool(self.compliant).write_to(bytes);
         if !self.derived.is_empty() {
-            bytes.extend_from_slice(br#","derived":"#);
+            bytes.extend_from_slice(DERIVED);
             self.derived.write_to(bytes);
         }
-        bytes.extend_from_slice(br#","state":"#);
+        bytes.extend_from_slice(STATE);
         self.state.write_to(bytes);
         bytes.push(b'}');
     }
 
     /// Reads what [`Asset::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        // `serde_json` takes three times as long, and says what is wrong.
-        match json::parse(bytes).ok().and_then(Self::of_value) {
+        // `serde_json` takes many times as long, and says what is wrong.
+        match Canonical(bytes).asset() {
             Some(asset) => Ok(asset),
             None => serde_json::from_slice(bytes),
         }
     }
+}
 
-    fn of_value(value: Value) -> Option<Self> {
-        let Value::Object(mut members) = value else { return None };
-        let Value::Object(mut alerts) = members.remove("alerts")? else { return None };
-        let mut names = |name| names(alerts.remove(name)?);
-        let alerts = Alerts {
-            active: names("active")?,
-            raised: names("raised")?,
-            cleared: names("cleared")?,
+/// The rest of an asset's canonical bytes: names that always stand there are passed, not read.
+struct Canonical<'a>(&'a [u8]);
+
+impl Canonical<'_> {
+    fn asset(mut self) -> Option<Asset> {
+        let alerts = self.alerts()?;
+        self.pass(COMPLIANT)?;
+        let compliant = match self.value()? {
+            Value::Bool(compliant) => compliant,
+            _ => return None,
         };
-        let Value::Bool(compliant) = members.remove("compliant")? else { return None };
-        let derived = members.remove("derived").unwrap_or(Value::Object(Map::new()));
-        let Value::Object(derived) = derived else { return None };
-        let Value::Object(state) = members.remove("state")? else { return None };
-        Some(Self { alerts, compliant, derived, state })
+        let derived = match self.pass(DERIVED) {
+            Some(()) => self.fields()?,
+            None => Map::new(),
+        };
+        self.pass(STATE)?;
+        let state = self.fields()?;
+        (self.0 == b"}").then_some(Asset { alerts, compliant, derived, state })
+    }
+
+    fn alerts(&mut self) -> Option<Alerts> {
+        let active = self.names(ACTIVE)?;
+        let raised = self.names(RAISED)?;
+        let cleared = self.names(CLEARED)?;
+        Some(Alerts { active, raised, cleared })
+    }
+
+    fn pass(&mut self, text: &[u8]) -> Option<()> {
+        self.0 = self.0.strip_prefix(text)?;
+        Some(())
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        let (value, rest) = json::parse_first(self.0)?;
+        self.0 = rest;
+        Some(value)
+    }
+
+    fn fields(&mut self) -> Option<Map> {
+        match self.value()? {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        }
+    }
+
+    fn names(&mut self, name: &[u8]) -> Option<Vec<String>> {
+        self.pass(name)?;
+        if self.pass(b"[]").is_some() {
+            return Some(Vec::new());
+        }
+        let Value::Array(names) = self.value()? else { return None };
+        let name = |value| match value {
+            Value::String(name) => Some(name.into()),
+            _ => None,
+        };
+        names.into_iter().map(name).collect()
     }
 }
 
-fn names(value: Value) -> Option<Vec<String>> {
-    let Value::Array(names) = value else { return None };
-    let name = |value| match value {
-        Value::String(name) => Some(name.into()),
-        _ => None,
-    };
-    names.into_iter().map(name).collect()
-}
+/// What stands in front of each part of the canonical bytes.
+const ACTIVE: &[u8] = br#"{"alerts":{"active":"#;
+const RAISED: &[u8] = br#","raised":"#;
+const CLEARED: &[u8] = br#","cleared":"#;
+const COMPLIANT: &[u8] = br#"},"compliant":"#;
+const DERIVED: &[u8] = br#","derived":"#;
+const STATE: &[u8] = br#","state":"#;
 
 /// Room for an asset of some twenty fields.
 const USUAL_BYTES: usize = 512;
@@ -127,7 +178,24 @@ mod tests {
             let bytes = asset.to_bytes();
             assert_eq!(bytes, serde_json::to_vec(&asset).unwrap());
             assert_eq!(Asset::from_bytes(&bytes).unwrap(), asset);
-            assert_eq!(json::parse(&bytes).ok().and_then(Asset::of_value), Some(asset));
+            assert_eq!(Alerts::of_asset(&bytes).as_ref(), Some(&asset.alerts));
+            assert_eq!(Canonical(&bytes).asset(), Some(asset));
+        }
+        // What is no canonical form of it is read all the same: an exponent here, the order there.
+        let canonical = r#"{"alerts":{"active":[],"raised":[],"cleared":[]},"compliant":true,"state":{"a":100000}}"#;
+        let asset = Asset::from_bytes(canonical.as_bytes()).unwrap();
+        assert_eq!(asset.to_bytes(), canonical.as_bytes());
+        let exponent = canonical.replace("100000", "1e+5");
+        assert_eq!(Canonical(exponent.as_bytes()).asset(), None);
+        assert_eq!(Asset::from_bytes(exponent.as_bytes()).unwrap().to_bytes(), exponent.as_bytes());
+        for other in [
+            r#"{"state":{"a":100000},"alerts":{"active":[],"raised":[],"cleared":[]},"compliant":true}"#,
+            &format!(" {canonical}"),
+        ] {
+            assert_eq!(Asset::from_bytes(other.as_bytes()).unwrap(), asset, "{other}");
+        }
+        for broken in [format!("{canonical} x"), canonical.replace("true", "1")] {
+            assert!(Asset::from_bytes(broken.as_bytes()).is_err(), "{broken}");
         }
         let error = Asset::from_bytes(br#"{"alerts":{},"compliant":true,"state":{}}"#).unwrap_err();
         assert!(error.to_string().contains("missing field `active`"), "{error}");

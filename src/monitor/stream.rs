@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::contract::Alerts;
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_LIFETIME};
 use crate::monitor::answer::Problem;
@@ -156,10 +157,8 @@ impl Wanted {
             let data = || json::to_text(&summary());
             add(self.kinds.transactions && is_taken, "transaction", &data);
             for write in writes {
-                let Some(changes) = write.value.as_deref().and_then(crate::state::alert_changes)
-                else {
-                    continue;
-                };
+                let changes = write.value.as_deref().and_then(Alerts::of_asset);
+                let Some(changes) = changes else { continue };
                 let lists = [("raised", &changes.raised), ("cleared", &changes.cleared)];
                 for (change, names) in lists {
                     for alert in names {

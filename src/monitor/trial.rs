@@ -133,7 +133,7 @@ impl Trial {
                     before: before.map(|before| before.asset.as_ref().clone()),
                     after: write.asset.as_deref().cloned(),
                 });
-                view.put(&transaction.contract, write.key, (version, write.asset));
+                view.put(&transaction.contract, &write.key, (version, write.asset));
             }
             if let Some(reason) = view.take_failure() {
                 return Err(QueryError::NotReady(format!("the state cannot be read: {reason}")));

@@ -9,15 +9,6 @@ use crate::codec::{DecodeError, Reader, Writer};
 use crate::contract::Alerts;
 use crate::state::store::AssetKey;
 
-/// Canonical bytes of an asset begin so: names are sorted.
-const ACTIVE: &[u8] = br#"{"alerts":{"active":["#;
-
-/// What its alerts stand behind.
-const ALERTS: &[u8] = br#"{"alerts":"#;
-
-/// And so, where no alert is active and none was before the call.
-const UNCHANGED: &[u8] = br#"{"alerts":{"active":[],"raised":[],"cleared":[]"#;
-
 /// An alert and the event time from which on it is active, in milliseconds since 1970.
 pub type Since = (Box<str>, i64);
 
@@ -32,18 +23,20 @@ pub struct ActiveAlerts {
 impl ActiveAlerts {
     /// Takes in what an event of this time wrote of an asset.
     pub fn take_in(&mut self, contract: &Arc<str>, key: &str, value: Option<&[u8]>, time_ms: i64) {
-        if value.is_some_and(|value| value.starts_with(UNCHANGED)) {
+        let alerts = value.and_then(Alerts::of_asset);
+        // As they are nearly always: then nothing needs to be looked up.
+        if alerts.as_ref().is_some_and(Alerts::are_unchanged) {
             return;
         }
-        let names = names(value);
+        let names = alerts.map(|alerts| alerts.active).unwrap_or_default();
         let before = self.of(contract, key);
-        if names.iter().eq(before.iter().map(|(name, _)| name)) {
+        if names.iter().map(String::as_str).eq(before.iter().map(|(name, _)| &**name)) {
             return;
         }
-        let since = |name: Box<str>| {
-            let known = before.iter().find(|(known, _)| *known == name);
+        let since = |name: String| {
+            let known = before.iter().find(|(known, _)| **known == name);
             let since = known.map_or(time_ms, |(_, since)| *since);
-            (name, since)
+            (name.into(), since)
         };
         let since = names.into_iter().map(since).collect();
         self.set(contract, key, since);
@@ -113,38 +106,20 @@ impl ActiveAlerts {
     /// Whether an asset has these alerts, whenever they began.
     #[must_use]
     pub fn agrees(&self, contract: &str, key: &str, value: Option<&[u8]>) -> bool {
-        let known = self.of(contract, key).iter().map(|(name, _)| name);
-        known.eq(names(value).iter())
+        let known = self.of(contract, key).iter().map(|(name, _)| &**name);
+        known.eq(active(value).iter().map(String::as_str))
     }
+}
+
+/// The active alerts in an asset's canonical bytes.
+fn active(value: Option<&[u8]>) -> Vec<String> {
+    value.and_then(Alerts::of_asset).map(|alerts| alerts.active).unwrap_or_default()
 }
 
 /// Whether an asset has an active alert, by its canonical bytes.
 #[must_use]
 pub fn any(value: Option<&[u8]>) -> bool {
-    value
-        .and_then(|value| value.strip_prefix(ACTIVE))
-        .is_some_and(|rest| rest.first() != Some(&b']'))
-}
-
-/// The names of the alerts in an asset's canonical bytes, without reading the rest.
-fn names(value: Option<&[u8]>) -> Vec<Box<str>> {
-    let Some(rest) = value.and_then(|value| value.strip_prefix(ACTIVE)) else { return Vec::new() };
-    if rest.first() == Some(&b']') {
-        return Vec::new();
-    }
-    let list = &value.unwrap_or_default()[ACTIVE.len() - 1..];
-    let mut lists = serde_json::Deserializer::from_slice(list).into_iter::<Vec<Box<str>>>();
-    lists.next().and_then(Result::ok).unwrap_or_default()
-}
-
-/// The alerts in an asset's canonical bytes, where any is active or changed, without reading the rest.
-#[must_use]
-pub fn alert_changes(value: &[u8]) -> Option<Alerts> {
-    if value.starts_with(UNCHANGED) {
-        return None;
-    }
-    let mut alerts = serde_json::Deserializer::from_slice(value.strip_prefix(ALERTS)?).into_iter();
-    alerts.next()?.ok()
+    !active(value).is_empty()
 }
 
 /// An asset's alerts as they are stored.
@@ -175,9 +150,14 @@ mod tests {
     use crate::codec::json::{Map, json};
     use crate::contract::{Alerts, Asset};
 
-    fn asset(active: &[&str]) -> Vec<u8> {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let alerts = Alerts { active: names(active), raised: vec![], cleared: vec![] };
+    /// An asset with alerts, after a call that found it with others.
+    fn asset(before: &[&str], active: &[&str]) -> Vec<u8> {
+        let behind = |names: &[&str], others: &[&str]| {
+            let names = names.iter().filter(|name| !others.contains(name));
+            names.map(|name| (*name).to_owned()).collect()
+        };
+        let (raised, cleared) = (behind(active, before), behind(before, active));
+        let alerts = Alerts { active: behind(active, &[]), raised, cleared };
         let state = json!({"assetID": "a", "active": ["X"]});
         let state = state.as_object().unwrap().clone();
         Asset { alerts, compliant: true, derived: Map::new(), state }.to_bytes()
@@ -192,23 +172,29 @@ mod tests {
     fn an_alert_keeps_its_time_until_it_is_cleared() {
         let (mut alerts, contract) = (ActiveAlerts::default(), Arc::from("c"));
         type Step<'a> = (i64, Option<&'a [&'a str]>, &'a [(&'a str, i64)]);
-        let steps: [Step<'_>; 6] = [
+        let steps: [Step<'_>; 9] = [
             (1, Some(&[]), &[]),
             (2, Some(&["HOT"]), &[("HOT", 2)]),
             (3, Some(&["DOOR", "HOT"]), &[("DOOR", 3), ("HOT", 2)]),
             (4, Some(&["DOOR"]), &[("DOOR", 3)]),
             (5, Some(&["DOOR", "HOT"]), &[("DOOR", 3), ("HOT", 5)]),
-            (6, None, &[]),
+            (6, Some(&["DOOR", "HOT"]), &[("DOOR", 3), ("HOT", 5)]),
+            (7, None, &[]),
+            (8, Some(&["HOT"]), &[("HOT", 8)]),
+            (9, Some(&[]), &[]),
         ];
+        let mut before: &[&str] = &[];
         for (time, active, expected) in steps {
-            let value = active.map(asset);
+            let value = active.map(|active| asset(before, active));
+            before = active.unwrap_or_default();
             alerts.take_in(&contract, "a", value.as_deref(), time);
             let expected: Vec<_> =
                 expected.iter().map(|(name, since)| ((*name).to_owned(), *since)).collect();
             assert_eq!(since(&alerts, "c", "a"), expected, "at {time}");
             assert_eq!(decode(&encode(alerts.of("c", "a"))).unwrap().as_ref(), alerts.of("c", "a"));
+            assert_eq!(any(value.as_deref()), !expected.is_empty());
             assert!(alerts.agrees("c", "a", value.as_deref()));
-            assert!(!alerts.agrees("c", "a", Some(&asset(&["OTHER"]))));
+            assert!(!alerts.agrees("c", "a", Some(&asset(&[], &["OTHER"]))));
             let counted: u64 = alerts.counts().values().sum();
             assert_eq!(counted, expected.len() as u64);
         }
@@ -221,9 +207,9 @@ mod tests {
         let mut alerts = ActiveAlerts::default();
         let all = [("a", "1"), ("a", "2"), ("b", "0"), ("b", "9"), ("d", "5")];
         for (contract, key) in all {
-            alerts.take_in(&Arc::from(contract), key, Some(&asset(&["HOT"])), 0);
+            alerts.take_in(&Arc::from(contract), key, Some(&asset(&[], &["HOT"])), 0);
         }
-        alerts.take_in(&Arc::from("c"), "5", Some(&asset(&[])), 0);
+        alerts.take_in(&Arc::from("c"), "5", Some(&asset(&[], &[])), 0);
         let texts = |after: Option<(&str, &str)>, count| {
             let after = after.map(|(contract, key)| (Arc::from(contract), key.to_owned()));
             let keys = alerts.behind(after.as_ref(), count);

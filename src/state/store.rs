@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use crate::codec::json::Text;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::StateError;
@@ -75,7 +76,7 @@ pub struct Change {
     /// Its contract.
     pub contract: Arc<str>,
     /// Its key.
-    pub key: Arc<str>,
+    pub key: Text,
     /// Its newest value.
     pub stored: Stored,
     /// The alerts that are active with it.

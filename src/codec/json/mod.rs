@@ -21,6 +21,7 @@ mod value;
 
 pub use digits::Number;
 pub use map::{Iter, Map};
+pub(crate) use quick::parse_first;
 pub(crate) use value::write_text;
 pub use value::{Text, Unreadable, Value};
 

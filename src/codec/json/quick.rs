@@ -15,11 +15,17 @@ const USUAL_MEMBERS: usize = 8;
 /// A text's value, where nothing about the text is out of the ordinary.
 pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
     let mut reader = Reader { text: Jiter::new(bytes) };
-    let first = reader.text.peek().ok()?;
-    let mut value = Value::Null;
-    reader.take(first, MAX_JSON_DEPTH, &mut value)?;
+    let value = reader.first()?;
     reader.text.finish().ok()?;
     Some(value)
+}
+
+/// The value that bytes begin with, and the bytes behind it, where nothing about the value is out of
+/// the ordinary.
+pub(crate) fn parse_first(bytes: &[u8]) -> Option<(Value, &[u8])> {
+    let mut reader = Reader { text: Jiter::new(bytes) };
+    let value = reader.first()?;
+    Some((value, &bytes[reader.text.current_index()..]))
 }
 
 /// A walk along the text. Each method begins where the value begins that it is about, and ends behind
@@ -29,6 +35,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn first(&mut self) -> Option<Value> {
+        let peek = self.text.peek().ok()?;
+        let mut value = Value::Null;
+        self.take(peek, MAX_JSON_DEPTH, &mut value)?;
+        Some(value)
+    }
+
     /// Puts a value into its place: handing it up through each level would copy it again and again.
     fn take(&mut self, peek: Peek, depth_left: usize, value: &mut Value) -> Option<()> {
         *value = match peek {
@@ -101,6 +114,23 @@ mod tests {
         let text = br#"{"b":[1,2.50,-3.7,true,null],"a":{"\u00e4":"x\ty","":""},"c":-0}"#;
         assert!(parse(text).is_some());
         agrees(text);
+    }
+
+    #[test]
+    fn a_first_value_ends_where_the_next_thing_begins() {
+        for (text, value, rest) in [
+            ("[1] x", "[1]", " x"),
+            ("{\"a\":2}}", "{\"a\":2}", "}"),
+            ("\"a\",", "\"a\"", ","),
+            ("true,\"b\"", "true", ",\"b\""),
+            ("12", "12", ""),
+        ] {
+            let found = parse_first(text.as_bytes()).map(|(value, rest)| (value.to_string(), rest));
+            assert_eq!(found, Some((value.to_owned(), rest.as_bytes())), "{text}");
+        }
+        for text in ["", "]", "{\"a\":1,\"a\":2}", "1e5", "tru"] {
+            assert_eq!(parse_first(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]

@@ -140,9 +140,9 @@ impl Executor {
             let contract = &transaction.contract;
             let replaced =
                 write.replaced.or_else(|| self.view.newest_version(contract, &write.key));
-            let key = write.key.clone();
-            writes.push(StoredWrite { key, value: body.stored(write.asset.as_deref()), replaced });
-            self.view.put(contract, write.key, (version, write.asset));
+            let value = body.stored(write.asset.as_deref());
+            self.view.put(contract, &write.key, (version, write.asset));
+            writes.push(StoredWrite { key: write.key, value, replaced });
         }
         if let Some(reason) = self.view.take_failure() {
             return Err(LedgerError::Halted(reason));

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::codec::json::Text;
 use crate::contract::{Asset, StateView, Versioned};
 use crate::limits::MAX_PENDING_ASSETS;
 
@@ -27,13 +28,13 @@ pub trait DurableState: Send + Sync {
 pub struct PendingView {
     durable: Arc<dyn DurableState>,
     /// By contract, of which there are few.
-    pending: BTreeMap<Arc<str>, HashMap<Arc<str>, StateOf>>,
+    pending: BTreeMap<Arc<str>, HashMap<Text, StateOf>>,
     count: usize,
     /// Above this it is looked through for what may be forgotten.
     evict_above: usize,
     /// Contract, key and version of the newest look into the durable state: a call that writes what is not
     /// there asks twice.
-    looked_up: RefCell<Option<(String, String, Option<u64>)>>,
+    looked_up: RefCell<Option<(Text, Text, Option<u64>)>>,
     /// Why the durable state could not be read.
     failure: RefCell<Option<String>>,
 }
@@ -48,12 +49,12 @@ impl PendingView {
     }
 
     /// Takes in what was decided of an asset.
-    pub fn put(&mut self, contract: &Arc<str>, key: Arc<str>, asset: StateOf) {
+    pub fn put(&mut self, contract: &Arc<str>, key: &str, asset: StateOf) {
         if !self.pending.contains_key(contract) {
             self.pending.insert(contract.clone(), HashMap::new());
         }
         let Some(assets) = self.pending.get_mut(contract) else { return };
-        if assets.insert(key, asset).is_none() {
+        if assets.insert(key.into(), asset).is_none() {
             self.count += 1;
         }
     }
@@ -109,7 +110,7 @@ impl StateView for PendingView {
             None => {
                 let found = self.durable(contract, key);
                 let version = found.as_ref().map(|(version, _)| *version);
-                self.looked_up.replace(Some((contract.to_owned(), key.to_owned(), version)));
+                self.looked_up.replace(Some((contract.into(), key.into(), version)));
                 let (version, asset) = found?;
                 Some(Versioned { version, asset: asset? })
             }

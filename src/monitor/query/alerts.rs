@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::contract::Alerts;
 use crate::ledger::{Entry, StoredWrite};
 use crate::limits::MAX_WALKED_ALERT_CHANGES;
 use crate::monitor::page::{AlertCursor, gather};
@@ -9,8 +10,8 @@ use crate::monitor::query::{Queries, QueryError};
 use crate::monitor::views::{
     AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, Page,
 };
+use crate::state::StoredAsset;
 use crate::state::history::{self, Found};
-use crate::state::{StoredAsset, alert_changes};
 
 /// Whose alerts are asked for; everybody's where nothing is said.
 #[derive(Debug, Clone, Default)]
@@ -102,7 +103,7 @@ impl Queries {
         };
         let contract = &transaction.contract;
         for write in writes.iter().filter(|write| filter.takes(contract, write)) {
-            let Some(changes) = write.value.as_deref().and_then(alert_changes) else { continue };
+            let Some(changes) = write.value.as_deref().and_then(Alerts::of_asset) else { continue };
             let event = |alert: &str, change| {
                 let severity = self.alert_catalogue().severity(contract, alert);
                 AlertEventView::new(found.index, transaction, &write.key, (alert, severity, change))
@@ -132,7 +133,7 @@ impl Queries {
             let (found, older) = history::of_asset(&*self.ledger, (contract, key), entry, 1)?;
             let Some(found) = found.first() else { break };
             let value = found.write_of(contract, key).and_then(|write| write.value.as_deref());
-            let changes = value.and_then(alert_changes);
+            let changes = value.and_then(Alerts::of_asset);
             if changes.is_some_and(|changes| changes.raised.iter().any(|name| name == alert)) {
                 return Ok(found.transaction().map(|transaction| transaction.time_ms));
             }
@@ -143,6 +144,6 @@ impl Queries {
 }
 
 fn changes_alerts(write: &StoredWrite) -> bool {
-    let changes = write.value.as_deref().and_then(alert_changes);
-    changes.is_some_and(|changes| !changes.raised.is_empty() || !changes.cleared.is_empty())
+    let changes = write.value.as_deref().and_then(Alerts::of_asset);
+    changes.is_some_and(|changes| !changes.are_unchanged())
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::{Room, World};
+use crate::codec::json::Text;
 use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS};
 use crate::state::savepoint::{Mark, Place, Savepoint};
 use crate::state::store::{Change, Stored};
@@ -71,7 +72,7 @@ impl World {
     fn still_to_write(&self) -> (Vec<Change>, Mark) {
         let layers = self.read();
         let changes = layers.resident.still_to_write(self.room.batch_assets);
-        let change = |(contract, key, stored): (&Arc<str>, &Arc<str>, &Stored)| Change {
+        let change = |(contract, key, stored): (&Arc<str>, &Text, &Stored)| Change {
             contract: contract.clone(),
             key: key.clone(),
             stored: stored.clone(),
