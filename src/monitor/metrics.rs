@@ -13,6 +13,7 @@ use crate::contract::InvalidCode;
 use crate::disk;
 use crate::event::Cause;
 use crate::ledger::{DefinitionKind, LedgerReader};
+use crate::limits::MAX_RESIDENT_BYTES;
 use crate::monitor::metrics::families::{Families, Value};
 use crate::monitor::service::{Service, seconds};
 use crate::pipeline::status::Stage;
@@ -180,8 +181,9 @@ fn state(families: &mut Families, service: &Service) {
     families
         .gauges("ledgerline_state_unsaved_assets", "Changed assets before the next savepoint.")
         .add(&[], Value::from(world.unsaved_assets() as u64));
+    let help = format!("Memory that assets take; {} MiB at most.", MAX_RESIDENT_BYTES >> 20);
     families
-        .gauges("ledgerline_state_memory_bytes", "Memory that assets take; 768 MiB at most.")
+        .gauges("ledgerline_state_memory_bytes", &help)
         .add(&[], Value::from(world.memory_bytes() as u64));
     families
         .gauges("ledgerline_state_blocks_behind", "Blocks that the state has not taken in.")

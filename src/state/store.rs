@@ -266,15 +266,12 @@ impl Store {
 
     /// Makes all that was written lasting.
     pub fn flush(&self) -> Result<(), StateError> {
-        self.flush_db().map_err(|error| self.error(&error))
-    }
-
-    /// A write of sled can fail without anybody telling a flush that waits for it. Whoever writes
-    /// next is told, and then wakes the flush; so something is written when it takes long.
-    fn flush_db(&self) -> sled::Result<()> {
-        // It must change something: sled skips a write that does not.
+        // A write of sled can fail without anybody telling a flush that waits for it. Whoever writes
+        // next is told, and then wakes the flush; so something is written when it takes long. It must
+        // change something: sled skips a write that does not.
         let write = || drop(self.db.insert(PROBE_KEY, &[]).and_then(|_| self.db.remove(PROBE_KEY)));
-        remind(FLUSH_PATIENCE, || self.db.flush(), write).map(|_| ())
+        let flushed = remind(FLUSH_PATIENCE, || self.db.flush(), write);
+        flushed.map(drop).map_err(|error| self.error(&error))
     }
 }
 

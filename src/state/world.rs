@@ -15,7 +15,7 @@ use crate::codec::Digest;
 use crate::contract::Asset;
 use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
-use crate::limits::UNSAVED_STEP;
+use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS, UNSAVED_STEP};
 use crate::state::alerts::{ActiveAlerts, Since};
 use crate::state::filter::Filter;
 use crate::state::resident::Resident;
@@ -66,6 +66,16 @@ pub struct Room {
     pub unsaved_bytes: usize,
     /// Assets that go to the store in one batch.
     pub batch_assets: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            bytes: MAX_RESIDENT_BYTES,
+            unsaved_bytes: MAX_UNSAVED_BYTES,
+            batch_assets: STATE_BATCH_ASSETS,
+        }
+    }
 }
 
 /// What opening the state found.

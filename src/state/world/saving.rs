@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Room, World};
+use super::World;
 use crate::codec::json::Text;
-use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS};
 use crate::state::savepoint::{Mark, Place, Savepoint};
 use crate::state::store::{Change, Stored};
 use crate::state::{Projection, StateError};
@@ -16,16 +15,6 @@ pub(super) struct Saving {
     pub held: Savepoint,
     /// Where the savepoint leads that is under way.
     pub aim: Option<Place>,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self {
-            bytes: MAX_RESIDENT_BYTES,
-            unsaved_bytes: MAX_UNSAVED_BYTES,
-            batch_assets: STATE_BATCH_ASSETS,
-        }
-    }
 }
 
 impl World {
