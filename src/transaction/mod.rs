@@ -5,7 +5,7 @@
 mod keys;
 mod submission;
 
-pub use keys::{KeyError, KeyId, Signer, read_key_file, write_new_key_file};
+pub use keys::{KeyError, KeyId, SignatureCheck, Signer, read_key_file, write_new_key_file};
 pub use submission::{
     Submission, SubmissionError, leaf_hash, merkle_root, node_hash, root_of, verify_root,
 };

@@ -1,7 +1,7 @@
 //! A submission: a batch of transactions under one signature.
 
 use crate::codec::{Digest, Writer};
-use crate::transaction::{Encoded, KeyId, Signer};
+use crate::transaction::{Encoded, KeyId, SignatureCheck, Signer};
 
 /// What a submission's signature is for, so that it serves nothing else.
 const DOMAIN: &[u8] = b"ledgerline/submission/v1\n";
@@ -82,7 +82,7 @@ impl Submission {
     }
 
     /// Checks size and signature.
-    pub fn verify(&self, ledger: &str) -> Result<(), SubmissionError> {
+    pub fn verify(&self, ledger: &str, check: &mut SignatureCheck) -> Result<(), SubmissionError> {
         match self.transactions.len() {
             0 => return Err(SubmissionError::Empty),
             n if n > crate::limits::MAX_SUBMISSION_TRANSACTIONS => {
@@ -90,15 +90,19 @@ impl Submission {
             }
             _ => {}
         }
-        let fits = verify_root(ledger, &self.signer, &self.root, &self.signature);
+        let fits = verify_root(ledger, (&self.signer, &self.root, &self.signature), check);
         fits.then_some(()).ok_or(SubmissionError::BadSignature(self.signer))
     }
 }
 
 /// Whether a signature covers a root of transactions for a ledger.
 #[must_use]
-pub fn verify_root(ledger: &str, signer: &KeyId, root: &Digest, signature: &[u8; 64]) -> bool {
-    signer.verifies(&message(ledger, root), signature)
+pub fn verify_root(
+    ledger: &str,
+    (signer, root, signature): (&KeyId, &Digest, &[u8; 64]),
+    check: &mut SignatureCheck,
+) -> bool {
+    check.passes(signer, &message(ledger, root), signature)
 }
 
 fn message(ledger: &str, root: &Digest) -> Vec<u8> {
@@ -168,7 +172,10 @@ mod tests {
     #[test]
     fn a_submission_has_one_transaction_at_least_and_as_many_as_the_limit_says() {
         let signer = Signer::from_seed(&[7; 32]);
-        let of = |count| Submission::sign("l", &signer, vec![transaction(); count]).verify("l");
+        let of = |count| {
+            let submission = Submission::sign("l", &signer, vec![transaction(); count]);
+            submission.verify("l", &mut SignatureCheck::default())
+        };
         let most = MAX_SUBMISSION_TRANSACTIONS;
         assert_eq!(of(0), Err(SubmissionError::Empty));
         assert_eq!((of(1), of(most)), (Ok(()), Ok(())));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
 use crate::ledger::{Block, Definition, DefinitionKind, Entry};
-use crate::transaction::{KeyId, verify_root};
+use crate::transaction::{KeyId, SignatureCheck, verify_root};
 use crate::verify::Problems;
 use crate::verify::tree::BlockHashes;
 
@@ -111,14 +111,15 @@ impl Signatures {
     }
 
     fn submissions(&self, block: &Block, hashes: &BlockHashes, problems: &mut Problems<'_>) {
-        let mut covered = 0_u64;
+        let (mut covered, mut check) = (0_u64, SignatureCheck::default());
         for (seal, root) in block.records.submissions.iter().zip(&hashes.submissions) {
             covered = covered.saturating_add(seal.count);
             let known = self.keys.allows(SUBMITTER_ROLE, seal.signer);
             problems.check(known, "a submission's key was not registered, or had ended");
             problems
                 .check(*root == Some(seal.root), "a submission's root is not of its transactions");
-            let signed = verify_root(self.name(), &seal.signer, &seal.root, &seal.signature);
+            let signed = (&seal.signer, &seal.root, &seal.signature);
+            let signed = verify_root(self.name(), signed, &mut check);
             problems.check(signed, "a submission's signature does not fit");
         }
         let all = covered == hashes.transactions as u64;

@@ -15,7 +15,7 @@ use crate::ledger::{
     Definition, Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes,
 };
 use crate::limits::MAX_BLOCK_BYTES;
-use crate::transaction::{Encoded, Signer, Submission, SubmissionError, leaf_hash};
+use crate::transaction::{Encoded, SignatureCheck, Signer, Submission, SubmissionError, leaf_hash};
 
 /// A block with all that the writer and the readers need.
 #[derive(Debug)]
@@ -219,7 +219,7 @@ impl Executor {
 
 /// Checks submissions, on all processors where there are many.
 fn check_signatures(ledger: &str, submissions: &[Submission]) -> Result<(), SubmissionError> {
-    let check = |some: &[Submission]| some.iter().try_for_each(|one| one.verify(ledger));
+    let check = |some: &[Submission]| check_each(ledger, some);
     // How many processors there are is asked only where it matters: the answer stands in files.
     if submissions.len() < 2 * MIN_SHARED_CHECKS {
         return check(submissions);
@@ -244,8 +244,13 @@ fn spawn_check<'scope>(
     ledger: &'scope str,
     some: &'scope [Submission],
 ) -> Option<ScopedJoinHandle<'scope, Result<(), SubmissionError>>> {
-    let check = || some.iter().try_for_each(|one| one.verify(ledger));
+    let check = || check_each(ledger, some);
     Builder::new().name("signatures".to_owned()).spawn_scoped(scope, check).ok()
+}
+
+fn check_each(ledger: &str, some: &[Submission]) -> Result<(), SubmissionError> {
+    let mut check = SignatureCheck::default();
+    some.iter().try_for_each(|one| one.verify(ledger, &mut check))
 }
 
 /// Signatures that are worth a thread: it takes as long to start as one of them to check.
