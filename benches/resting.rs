@@ -12,7 +12,7 @@ use ledgerline::ledger::LedgerReader;
 use ledgerline::monitor::Queries;
 use ledgerline::pipeline::catch_up;
 use ledgerline::state::{Filter, Projection, World};
-use ledgerline::transaction::{Encoded, Submission};
+use ledgerline::transaction::{Encoded, SignatureCheck, Submission};
 use ledgerline::verify::{self, Request};
 use shipped::calls::{COUNT, Calls, submit};
 use shipped::{Books, LEDGER, definitions};
@@ -52,7 +52,9 @@ fn submissions(criterion: &mut Criterion) {
         );
     });
     let signed = Submission::sign(LEDGER, &signer, transactions);
-    group.bench_function("checked", |b| b.iter(|| black_box(&signed).verify(LEDGER)));
+    group.bench_function("checked", |b| {
+        b.iter(|| black_box(&signed).verify(LEDGER, &mut SignatureCheck::default()))
+    });
     group.finish();
 }
 
