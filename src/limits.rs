@@ -142,7 +142,7 @@ pub const MAX_RESIDENT_BYTES: usize = 768 * 1024 * 1024;
 /// Of these, bytes of changed assets that make a savepoint due before its time, and then are not
 /// exceeded by many.
 pub const MAX_UNSAVED_BYTES: usize = MAX_RESIDENT_BYTES / 8 * 7;
-/// What an asset in memory takes besides its key and its value, in bytes.
+/// What an asset in memory takes besides the copies of its key and its value, in bytes.
 pub const RESIDENT_ASSET_BYTES: usize = 256;
 /// Changed assets that go to the state store at a time: meanwhile no reader is let in, and the pages
 /// that they replace stay in memory.

@@ -219,10 +219,9 @@ impl Executor {
 
 /// Checks submissions, on all processors where there are many.
 fn check_signatures(ledger: &str, submissions: &[Submission]) -> Result<(), SubmissionError> {
-    let check = |some: &[Submission]| check_each(ledger, some);
     // How many processors there are is asked only where it matters: the answer stands in files.
     if submissions.len() < 2 * MIN_SHARED_CHECKS {
-        return check(submissions);
+        return check_each(ledger, submissions);
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let share = submissions.len().div_ceil(processors).max(MIN_SHARED_CHECKS);
@@ -230,11 +229,11 @@ fn check_signatures(ledger: &str, submissions: &[Submission]) -> Result<(), Subm
         let (mine, others) = submissions.split_at(share);
         let others: Vec<_> =
             others.chunks(share).map(|some| (some, spawn_check(scope, ledger, some))).collect();
-        check(mine)?;
+        check_each(ledger, mine)?;
         others.into_iter().try_for_each(|(some, thread)| match thread.map(ScopedJoinHandle::join) {
             Some(Ok(checked)) => checked,
             // No thread was to be had, or it failed: they are checked all the same.
-            Some(Err(_)) | None => check(some),
+            Some(Err(_)) | None => check_each(ledger, some),
         })
     })
 }
@@ -244,7 +243,7 @@ fn spawn_check<'scope>(
     ledger: &'scope str,
     some: &'scope [Submission],
 ) -> Option<ScopedJoinHandle<'scope, Result<(), SubmissionError>>> {
-    let check = || check_each(ledger, some);
+    let check = move || check_each(ledger, some);
     Builder::new().name("signatures".to_owned()).spawn_scoped(scope, check).ok()
 }
 
