@@ -12,6 +12,15 @@ use super::{Text, Value};
 pub struct Number(Text);
 
 impl Number {
+    /// Takes digits over that have no exponent, for which there is more than one spelling. The caller
+    /// knows that they are a number's.
+    pub(super) fn from_plain_digits(digits: &[u8]) -> Option<Self> {
+        match digits.iter().any(|byte| matches!(byte, b'e' | b'E')) {
+            true => None,
+            false => Text::from_utf8(digits).ok().map(Self),
+        }
+    }
+
     /// Takes digits over. The caller knows that they are a number's.
     pub(super) fn from_digits(digits: &str) -> Self {
         let is_exponent = |byte: &u8| matches!(byte, b'e' | b'E');

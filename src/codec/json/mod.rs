@@ -6,8 +6,9 @@
 //! uniform: `1E5` is kept as `1e+5`). Objects are sorted by key, so that serialising a value gives
 //! its canonical bytes.
 //!
-//! What is read well is read by `jiter`, which is faster (`quick`). Where it refuses a text, or
-//! anything about it is out of the ordinary, `serde_json` decides and says why.
+//! What is read well is read by `jiter`, which is faster (`quick`), and names that stand where they
+//! stood before are not even read (`shape`). Where `jiter` refuses a text, or anything about it is out
+//! of the ordinary, `serde_json` decides and says why.
 //!
 //! With `arbitrary_precision` a number that is no 64-bit integer reaches a visitor as a map whose
 //! one name is private to `serde_json`. An object that bears this name is refused here: other
@@ -17,6 +18,7 @@ mod digits;
 mod interchange;
 mod map;
 mod quick;
+mod shape;
 mod value;
 
 pub use digits::Number;
@@ -452,6 +454,13 @@ mod tests {
                 let theirs = serde_json::from_str::<serde_json::Value>(&text).unwrap();
                 prop_assert_eq!(value.to_string(), theirs.to_string());
             }
+        }
+
+        #[test]
+        fn texts_are_written_as_serde_json_writes_them(text in "([ -~]|\\PC|[\\x00-\\x7f]){0,40}") {
+            let mut bytes = Vec::new();
+            write_text(&text, &mut bytes);
+            prop_assert_eq!(bytes, serde_json::to_vec(&text).unwrap());
         }
 
         #[test]

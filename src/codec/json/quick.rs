@@ -4,17 +4,28 @@
 //! it. A property holds the two against each other. That a text is UTF-8 the library checks when it is
 //! asked for it, so each is asked for.
 
+use std::cell::RefCell;
+
 use jiter::{Jiter, Peek};
 
+use super::shape::{Shape, Shapes, Sketch, Slot};
 use super::{Map, NUMBER_NAME, Number, Text, Value};
 use crate::limits::{MAX_JSON_DEPTH, MAX_NUMBER_BYTES};
 
 /// Room for the members of an object.
 const USUAL_MEMBERS: usize = 8;
 
+thread_local! {
+    static SHAPES: RefCell<Shapes> = const { RefCell::new(Shapes::new()) };
+}
+
 /// A text's value, where nothing about the text is out of the ordinary.
 pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
-    let mut reader = Reader { text: Jiter::new(bytes) };
+    SHAPES.with_borrow_mut(|shapes| parse_with(shapes, bytes))
+}
+
+fn parse_with(shapes: &mut Shapes, bytes: &[u8]) -> Option<Value> {
+    let mut reader = Reader::new(bytes, shapes);
     let value = reader.first()?;
     reader.text.finish().ok()?;
     Some(value)
@@ -23,18 +34,50 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
 /// The value that bytes begin with, and the bytes behind it, where nothing about the value is out of
 /// the ordinary.
 pub(crate) fn parse_first(bytes: &[u8]) -> Option<(Value, &[u8])> {
-    let mut reader = Reader { text: Jiter::new(bytes) };
-    let value = reader.first()?;
-    Some((value, &bytes[reader.text.current_index()..]))
+    SHAPES.with_borrow_mut(|shapes| {
+        let mut reader = Reader::new(bytes, shapes);
+        Some((reader.first()?, reader.left()))
+    })
 }
 
 /// A walk along the text. Each method begins where the value begins that it is about, and ends behind
 /// it.
-struct Reader<'a> {
+struct Reader<'a, 's> {
+    /// What `text` began with.
+    bytes: &'a [u8],
     text: Jiter<'a>,
+    shapes: &'s mut Shapes,
 }
 
-impl Reader<'_> {
+/// An object of which some members are read.
+struct Begun<'a> {
+    members: Vec<(Text, Value)>,
+    /// Where the last of them ends, or the object begins.
+    end: &'a [u8],
+    /// The name of the next one, if there is one.
+    name: Option<Text>,
+    /// What stood between them, where that is to be kept.
+    sketch: Option<(Slot, Sketch)>,
+}
+
+impl<'a, 's> Reader<'a, 's> {
+    fn new(bytes: &'a [u8], shapes: &'s mut Shapes) -> Self {
+        Self { bytes, text: Jiter::new(bytes), shapes }
+    }
+
+    /// The bytes that are not yet read.
+    fn left(&self) -> &'a [u8] {
+        &self.bytes[self.text.current_index()..]
+    }
+
+    /// Goes on behind these bytes, where they stand next.
+    fn pass(&mut self, expected: &[u8]) -> bool {
+        let Some(behind) = self.left().strip_prefix(expected) else { return false };
+        self.bytes = behind;
+        self.text = Jiter::new(behind);
+        true
+    }
+
     fn first(&mut self) -> Option<Value> {
         let peek = self.text.peek().ok()?;
         let mut value = Value::Null;
@@ -53,7 +96,7 @@ impl Reader<'_> {
             Peek::String => Value::String(Text::new(self.text.known_str().ok()?)),
             Peek::Array => self.array(depth_left.checked_sub(1)?)?,
             Peek::Object => Value::Object(self.object(depth_left.checked_sub(1)?)?),
-            _ => Value::Number(Number::from_digits(self.digits(peek)?)),
+            _ => Value::Number(self.number(peek)?),
         };
         Some(())
     }
@@ -70,30 +113,80 @@ impl Reader<'_> {
     }
 
     fn object(&mut self, depth_left: usize) -> Option<Map> {
-        let mut members: Vec<(Text, Value)> = Vec::new();
-        let mut next = self.text.known_object().ok()?;
-        while let Some(name) = next {
-            if name == NUMBER_NAME {
+        let slot = Slot::of(self.left());
+        if let Some(slot) = slot
+            && let Some(shape) = self.shapes.get(slot)
+        {
+            return self.like(slot, &shape, depth_left);
+        }
+        let end = self.left();
+        let name = self.name(true)?;
+        let sketch = slot.filter(|_| self.shapes.keeps()).map(|slot| (slot, Sketch::default()));
+        self.unlike(Begun { members: Vec::new(), end, name, sketch }, depth_left)
+    }
+
+    /// An object that probably has this shape.
+    fn like(&mut self, slot: Slot, shape: &Shape, depth_left: usize) -> Option<Map> {
+        let mut object = shape.nulls();
+        let mut number = 0;
+        for (before, place) in shape.values() {
+            if !self.pass(before) {
+                break;
+            }
+            let peek = self.text.peek().ok()?;
+            self.take(peek, depth_left, object.value_at(place))?;
+            number += 1;
+        }
+        let end = self.left();
+        let name = self.name(number == 0)?;
+        if name.is_none() && number == object.len() {
+            return Some(object);
+        }
+        let members = shape.first(number, object);
+        let sketch = self.shapes.keeps().then(|| (slot, shape.begun(number)));
+        self.unlike(Begun { members, end, name, sketch }, depth_left)
+    }
+
+    /// An object whose further names are not known.
+    fn unlike(&mut self, begun: Begun<'a>, depth_left: usize) -> Option<Map> {
+        let Begun { mut members, mut end, mut name, mut sketch } = begun;
+        while let Some(next) = name {
+            if next == NUMBER_NAME {
                 return None;
             }
             if members.is_empty() {
                 members.reserve(USUAL_MEMBERS);
             }
-            members.push((Text::new(name), Value::Null));
+            members.push((next, Value::Null));
             let (_, value) = members.last_mut()?;
             let peek = self.text.peek().ok()?;
+            if let Some((_, sketch)) = &mut sketch {
+                sketch.add(&end[..end.len() - self.left().len()]);
+            }
             self.take(peek, depth_left, value)?;
-            next = self.text.next_key().ok()?;
+            end = self.left();
+            name = self.name(false)?;
         }
-        Map::from_members(members).ok()
+        let Some((slot, sketch)) = sketch else { return Map::from_members(members).ok() };
+        let names: Vec<Text> = members.iter().map(|(name, _)| name.clone()).collect();
+        let object = Map::from_members(members).ok()?;
+        self.shapes.keep(slot, sketch, &names, &object);
+        Some(object)
     }
 
-    fn digits(&mut self, peek: Peek) -> Option<&str> {
+    /// The next name of an object, none at its end.
+    fn name(&mut self, is_first: bool) -> Option<Option<Text>> {
+        let name = if is_first { self.text.known_object() } else { self.text.next_key() };
+        Some(name.ok()?.map(Text::new))
+    }
+
+    /// A number without an exponent, which may lead beyond the range.
+    fn number(&mut self, peek: Peek) -> Option<Number> {
         let digits = self.text.known_number_bytes(peek).ok()?;
-        // Exponents have more than one spelling, and may lead beyond the range.
-        let ordinary = digits.len() <= MAX_NUMBER_BYTES
-            && !digits.iter().any(|byte| matches!(byte, b'e' | b'E'));
-        std::str::from_utf8(digits).ok().filter(|_| ordinary)
+        match digits.len() <= MAX_NUMBER_BYTES {
+            true => Number::from_plain_digits(digits),
+            false => None,
+        }
     }
 }
 
@@ -101,6 +194,7 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::sample::Index;
 
     fn agrees(text: &[u8]) {
         if let Some(value) = parse(text) {
@@ -114,6 +208,36 @@ mod tests {
         let text = br#"{"b":[1,2.50,-3.7,true,null],"a":{"\u00e4":"x\ty","":""},"c":-0}"#;
         assert!(parse(text).is_some());
         agrees(text);
+    }
+
+    #[test]
+    fn names_that_are_known_are_held_to_the_same_rules() {
+        let known = r#"{"b":1,"a":{"x":1,"w":2}, "c" : "d"}"#;
+        for (text, read) in [
+            (known, Some(r#"{"a":{"w":2,"x":1},"b":1,"c":"d"}"#)),
+            (
+                r#"{"b":[],"a":{"x":{},"w":""}, "c" : -0 }"#,
+                Some(r#"{"a":{"w":"","x":{}},"b":[],"c":-0}"#),
+            ),
+            (r#"{"b":1}"#, Some(r#"{"b":1}"#)),
+            (r#"{"b":1,"a":{"x":1,"w":2},"c":3}"#, Some(r#"{"a":{"w":2,"x":1},"b":1,"c":3}"#)),
+            (r#"{"b":1,"a":{"x":1,"v":2}}"#, Some(r#"{"a":{"v":2,"x":1},"b":1}"#)),
+            (r#"{"b":1,"a":2, "c" : 3,"aa":4}"#, Some(r#"{"a":2,"aa":4,"b":1,"c":3}"#)),
+            (r#"{"b":1,"a":2, "c" : 3,"a":4}"#, None),
+            (r#"{"b":1,"a":{"x":1,"w":2,"x":3}, "c" : 3}"#, None),
+            (r#"{"b":1,"a":2,"b":3}"#, None),
+            (r#"{"b":1,"a":2, "c" : }"#, None),
+            (r#"{"b":1,"a":2, "c" : 3"#, None),
+            (r#"{"b":1,"a":2, "c" : 3,}"#, None),
+            (r#"{"b":1,"$serde_json::private::Number":"2"}"#, None),
+        ] {
+            let mut shapes = Shapes::new();
+            assert!(parse_with(&mut shapes, known.as_bytes()).is_some());
+            for _ in 0..2 {
+                let found = parse_with(&mut shapes, text.as_bytes());
+                assert_eq!(found.map(|value| value.to_string()).as_deref(), read, "{text}");
+            }
+        }
     }
 
     #[test]
@@ -180,15 +304,14 @@ mod tests {
         }
     }
 
-    /// JSON texts, some with a byte changed.
-    fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+    fn json() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             Just("null".to_owned()),
             Just("true".to_owned()),
             "-?(0|[1-9][0-9]{0,20})([.][0-9]{1,9})?([eE][-+]?[0-9]{1,3})?",
             "\"([ -~&&[^\"\\\\]]|\\\\u[0-9a-fA-F]{4}|\\\\[nt\"\\\\/]|ä|😀){0,9}\"",
         ];
-        let text = leaf.prop_recursive(4, 24, 5, |inner| {
+        leaf.prop_recursive(4, 24, 5, |inner| {
             let member = ("\"[ab]{0,2}\"", inner.clone());
             prop_oneof![
                 proptest::collection::vec(inner, 0..5).prop_map(|e| format!("[{}]", e.join(" ,"))),
@@ -198,9 +321,13 @@ mod tests {
                     format!("{{{}}}", members.join(","))
                 }),
             ]
-        });
-        let change = proptest::option::of((any::<proptest::sample::Index>(), any::<u8>()));
-        (text, change).prop_map(|(text, change)| {
+        })
+    }
+
+    /// JSON texts, some with a byte changed.
+    fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+        let change = proptest::option::of((any::<Index>(), any::<u8>()));
+        (json(), change).prop_map(|(text, change)| {
             let mut bytes = text.into_bytes();
             if let Some((at, byte)) = change {
                 let at = at.index(bytes.len());
@@ -210,12 +337,42 @@ mod tests {
         })
     }
 
+    /// Texts that are much alike: some bytes of one are left out, or stand where others stood.
+    fn alike() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let change = (any::<Index>(), 0..9_usize, any::<Index>(), 0..9_usize);
+        let text = proptest::collection::vec(json(), 1..9).prop_map(|values| {
+            let members = values.into_iter().zip('a'..);
+            let members: Vec<_> =
+                members.map(|(value, name)| format!("\"{name}\":{value}")).collect();
+            format!("{{\"name\":[{{{}}}]}}", members.join(", "))
+        });
+        (text, proptest::collection::vec(change, 0..20)).prop_map(|(text, changes)| {
+            let text = text.into_bytes();
+            let changed = changes.iter().map(|(from, length, to, replaced)| {
+                let (from, to) = (from.index(text.len()), to.index(text.len()));
+                let piece = &text[from..(from + length).min(text.len())];
+                let behind = &text[(to + replaced).min(text.len())..];
+                [&text[..to], piece, behind].concat()
+            });
+            std::iter::once(text.clone()).chain(changed).chain([text.clone()]).collect()
+        })
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
         fn what_it_gives_the_strict_way_gives(bytes in nearly_json()) {
             agrees(&bytes);
+        }
+
+        #[test]
+        fn what_was_read_before_changes_nothing(texts in alike()) {
+            let mut shapes = Shapes::new();
+            for text in texts {
+                let anew = parse_with(&mut Shapes::new(), &text);
+                prop_assert_eq!(parse_with(&mut shapes, &text), anew, "{}", text.escape_ascii());
+            }
         }
 
         #[test]

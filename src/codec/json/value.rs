@@ -180,14 +180,34 @@ pub(super) fn end(separator: u8, both: &[u8; 2], bytes: &mut Vec<u8>) {
 
 /// Appends a text as JSON writes it.
 pub(crate) fn write_text(text: &str, bytes: &mut Vec<u8>) {
-    let plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
-    if text.as_bytes().iter().all(plain) {
+    if is_plain(text.as_bytes()) {
+        bytes.reserve(text.len() + 2);
         bytes.push(b'"');
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(b'"');
     } else {
         // Writing to memory does not fail.
         let _ = serde_json::to_writer(bytes, text);
+    }
+}
+
+/// Whether no byte of a text is escaped.
+fn is_plain(text: &[u8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // Eight bytes at a time. A carry only leaves a byte that is below the bound.
+    let any_below =
+        |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7);
+    let any = |word: u64, byte: u8| any_below(word ^ (ONES * u64::from(byte)), 1);
+    let escaped = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        any_below(word, b' ') | any(word, b'"') | any(word, b'\\')
+    };
+    match text.last_chunk() {
+        Some(last) => {
+            let words = text.as_chunks().0;
+            words.iter().fold(escaped(last), |all, word| all | escaped(word)) == 0
+        }
+        None => text.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\'),
     }
 }
 
