@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::codec::json::Value;
 
 use super::convert::FieldType;
+use super::descent::Descent;
 use super::document::Part;
 use super::field::{Field, Lookup, Query, Source};
 use super::form::{
@@ -80,6 +81,7 @@ impl Compiler<'_> {
             function_place: form.function.place,
             extension_target: extension.as_ref().map(|names| names.value.join(".")),
             layout: Layout::of(&fields),
+            descent: Descent::of(&fields),
             fields,
             matcher,
             for_each,

@@ -9,7 +9,7 @@ use super::jsonpath::{Step, Work, resolve};
 use crate::event::{Event, time};
 
 /// A part of the document: what follows the `$`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Payload,
     Device,
@@ -163,14 +163,6 @@ impl<'a> Scope<'a> {
             Part::Item => self.item.map(|item| item.value),
             Part::Index => self.item.map(|item| &item.index),
             part => self.document.part(part),
-        }
-    }
-
-    /// The value at the end of the steps within a part that the device sent.
-    pub fn find(self, part: Part, steps: &[Step]) -> Option<&'a Value> {
-        match part.members() {
-            [] => resolve(self.part(part)?, steps),
-            _ => None,
         }
     }
 

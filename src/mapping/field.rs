@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::codec::json::Value;
 
 use super::convert::{FieldType, shown};
+use super::descent::Descent;
 use super::document::{Part, Scope};
 use super::extension::Taken;
 use super::jsonpath::{Path, Root, Step};
@@ -65,7 +66,7 @@ pub(super) enum Selected<'a> {
 
 impl Query {
     /// Names after the part; all of a singular query.
-    fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[Step] {
         self.path.steps().get(1..).unwrap_or_default()
     }
 
@@ -105,14 +106,14 @@ impl Query {
 
 impl Field {
     /// The value of the event that the argument is as it stands there: the usual case, in which it is
-    /// copied once and to its place.
-    pub(super) fn as_it_is<'a>(&self, scope: Scope<'a>, taken: &mut Taken) -> Option<&'a Value> {
-        let Source::Query(query) = &self.source else { return None };
-        if self.lookup.is_some() || query.path.singular().is_none() {
-            return None;
-        }
-        let value = scope.find(query.part, query.steps())?;
-        let is_kept = !value.is_null() && self.declared.keeps(value);
+    /// copied once and to its place. `found` is what the [`Descent`] found.
+    pub(super) fn as_it_is<'a>(
+        &self,
+        found: Option<&'a Value>,
+        taken: &mut Taken,
+    ) -> Option<&'a Value> {
+        let value = found?;
+        let is_kept = self.lookup.is_none() && !value.is_null() && self.declared.keeps(value);
         if is_kept {
             taken.add(value);
         }
@@ -120,13 +121,17 @@ impl Field {
     }
 
     /// The argument's value; `None` where it is absent and may be.
-    pub(super) fn evaluate(
+    pub(super) fn evaluate<'a>(
         &self,
-        scope: Scope<'_>,
+        scope: Scope<'a>,
+        found: Option<&'a Value>,
         taken: &mut Taken,
     ) -> Result<Option<Value>, Rejection> {
         let found = match &self.source {
             Source::Constant(value) => return Ok(Some(value.clone())),
+            Source::Query(query) if Descent::takes(query) => {
+                found.inspect(|value| taken.add(value)).map(Cow::Borrowed)
+            }
             Source::Query(query) => self.selected(query.select(scope, taken)?, scope)?,
             Source::Expression { expression, parts } => {
                 self.computed(expression, parts, scope, taken)?.map(Cow::Owned)

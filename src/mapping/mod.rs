@@ -34,6 +34,7 @@
 
 mod compile;
 mod convert;
+mod descent;
 mod document;
 mod evaluate;
 mod extension;
@@ -82,6 +83,7 @@ pub struct Mapping {
     pub extension_target: Option<String>,
     fields: Vec<Field>,
     layout: layout::Layout,
+    descent: descent::Descent,
     matcher: matching::Matcher,
     for_each: Option<field::Query>,
     extension: Option<Vec<String>>,

@@ -3,6 +3,9 @@
 use crate::codec::json::{Value, json};
 use proptest::prelude::*;
 
+use super::descent::Descent;
+use super::document::{Document, Scope};
+use super::field::Source;
 use super::*;
 use crate::codec::{Writer, json as strict};
 use crate::event::{Device, EventInfo, SourcePartition};
@@ -672,7 +675,44 @@ fn numbers(value: &Value, found: &mut Vec<String>) {
     }
 }
 
+/// Objects of many members and of few, with names that paths lead to.
+fn document() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![Just("null".to_owned()), Just("1".to_owned())];
+    leaf.prop_recursive(5, 60, 20, |inner| {
+        let member = ("[a-d]{1,2}", inner.clone());
+        prop_oneof![
+            proptest::collection::vec(inner, 0..4).prop_map(|e| format!("[{}]", e.join(","))),
+            proptest::collection::btree_map(member.0, member.1, 0..20).prop_map(|members| {
+                let members: Vec<_> =
+                    members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            }),
+        ]
+    })
+}
+
 proptest! {
+    #[test]
+    fn each_way_leads_where_it_leads_alone(
+        document in document(),
+        paths in proptest::collection::vec("([.][a-d]{1,2}|[.][ab]|\\[(-[12]|[0-2])\\]){0,10}", 1..12),
+    ) {
+        let fields: String = (paths.iter().enumerate())
+            .map(|(number, path)| format!("  f{number}: {{path: '$.payload{path}'}}\n"))
+            .collect();
+        let set = compiled(&format!("{HEAD}match: {{}}\nfields:\n{fields}"));
+        let (event, mapping) = (event(&document), &set.mappings[0]);
+        let scope = Scope { document: &Document::new(&event), item: None };
+        let mut found = vec![None; mapping.fields.len()];
+        mapping.descent.find(scope, &mut found);
+        for (field, found) in mapping.fields.iter().zip(found) {
+            let Source::Query(query) = &field.source else { panic!("no path") };
+            let alone = jsonpath::resolve(&event.payload, query.steps());
+            let expected = alone.filter(|_| Descent::takes(query));
+            prop_assert_eq!(found, expected, "{}", query.path.text());
+        }
+    }
+
     #[test]
     fn any_body_is_judged_the_same_twice(body in bodies()) {
         let body = body.to_string();

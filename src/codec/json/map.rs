@@ -65,12 +65,9 @@ impl Map {
         self.members.binary_search_by(|(member, _)| member.as_str().cmp(name))
     }
 
-    /// Where a name is. Of few members most differ in length or in the first bytes already.
+    /// Where a name is.
     fn position(&self, name: &str) -> Option<usize> {
-        match self.members.len() <= FEW_MEMBERS {
-            true => self.members.iter().position(|(member, _)| member.as_str() == name),
-            false => self.find(name).ok(),
-        }
+        position(&self.members, name)
     }
 
     /// Number of members.
@@ -89,6 +86,13 @@ impl Map {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.position(name).map(|at| &self.members[at].1)
+    }
+
+    /// The value of a name and its place in the order of names, looked for from a place on.
+    pub(crate) fn get_from(&self, place: usize, name: &str) -> Option<(usize, &Value)> {
+        let members = self.members.get(place..)?;
+        let at = position(members, name)?;
+        Some((place + at, &members[at].1))
     }
 
     /// The value of a name, to change.
@@ -154,6 +158,14 @@ impl Map {
     #[must_use]
     pub fn as_slice(&self) -> &[(Text, Value)] {
         &self.members
+    }
+}
+
+/// Where a name is among members. Of few most differ in length or in the first bytes already.
+fn position(members: &[(Text, Value)], name: &str) -> Option<usize> {
+    match members.len() <= FEW_MEMBERS {
+        true => members.iter().position(|(member, _)| member.as_str() == name),
+        false => members.binary_search_by(|(member, _)| member.as_str().cmp(name)).ok(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::codec::json::Value;
 use super::Root;
 
 /// One step down.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Into the member of an object.
     Name(String),

@@ -1,0 +1,100 @@
+//! What many fields look for, found in one walk down: paths that begin alike go their common way once,
+//! and names are looked for in their order, in which the members of an object stand too.
+
+use crate::codec::json::Value;
+
+use super::document::{Part, Scope};
+use super::field::{Field, Query, Source};
+use super::jsonpath::Step;
+
+/// Most steps of a path that takes part; a longer one is followed by itself.
+const MAX_STEPS: usize = 8;
+
+/// The ways of a mapping's fields, in the order of their steps.
+#[derive(Debug, Default)]
+pub(super) struct Descent {
+    ways: Vec<Way>,
+}
+
+/// The way of one field.
+#[derive(Debug)]
+struct Way {
+    part: Part,
+    steps: Vec<Step>,
+    /// Steps that the way before it begins with as well; `None` where it begins in another part.
+    shared: Option<usize>,
+    /// Number of the field, in the order of the file.
+    field: usize,
+}
+
+/// A value on the way.
+#[derive(Clone, Copy, Default)]
+struct Stand<'a> {
+    value: Option<&'a Value>,
+    /// Members in front of this place have names that no further way leads to.
+    passed: usize,
+}
+
+impl<'a> Stand<'a> {
+    fn at(value: Option<&'a Value>) -> Self {
+        Self { value, passed: 0 }
+    }
+
+    fn down(&mut self, step: &Step) -> Option<&'a Value> {
+        match (step, self.value?) {
+            (Step::Name(name), Value::Object(members)) => {
+                let (place, value) = members.get_from(self.passed, name)?;
+                self.passed = place + 1;
+                Some(value)
+            }
+            (step, value) => step.down(value),
+        }
+    }
+}
+
+impl Descent {
+    /// The ways of those fields that [`Descent::takes`] in.
+    pub fn of(fields: &[Field]) -> Self {
+        let queries = fields.iter().enumerate().filter_map(|(field, Field { source, .. })| {
+            let Source::Query(query) = source else { return None };
+            Self::takes(query).then_some((field, query))
+        });
+        let way = |(field, query): (usize, &Query)| Way {
+            part: query.part,
+            steps: query.steps().to_vec(),
+            shared: None,
+            field,
+        };
+        let mut ways: Vec<Way> = queries.map(way).collect();
+        ways.sort_by(|left, right| (left.part, &left.steps).cmp(&(right.part, &right.steps)));
+        for number in 1..ways.len() {
+            let (before, way) = (&ways[number - 1], &ways[number]);
+            let alike =
+                before.steps.iter().zip(&way.steps).take_while(|(left, right)| left == right);
+            ways[number].shared = (before.part == way.part).then_some(alike.count());
+        }
+        Self { ways }
+    }
+
+    /// Whether a query is a way down a part that the device sent.
+    pub fn takes(query: &Query) -> bool {
+        query.path.singular().is_some()
+            && query.part.members().is_empty()
+            && query.steps().len() <= MAX_STEPS
+    }
+
+    /// Puts what stands at the end of each way to its field.
+    pub fn find<'a>(&self, scope: Scope<'a>, found: &mut [Option<&'a Value>]) {
+        let mut stands = [Stand::default(); MAX_STEPS + 1];
+        for way in &self.ways {
+            let shared = way.shared.unwrap_or_else(|| {
+                stands[0] = Stand::at(scope.part(way.part));
+                0
+            });
+            for (number, step) in way.steps.iter().enumerate().skip(shared) {
+                stands[number + 1] = Stand::at(stands[number].down(step));
+            }
+            found[way.field] = stands[way.steps.len()].value;
+        }
+    }
+}
