@@ -54,14 +54,29 @@ impl Frontier {
 
     /// Appends a leaf by its hash ([`crate::transaction::leaf_hash`]).
     pub fn append(&mut self, leaf_hash: Digest) {
-        let mut hash = leaf_hash;
-        for _ in 0..self.size.trailing_ones() {
+        self.push(leaf_hash);
+    }
+
+    /// The same, and notes it for the [`Tree`].
+    pub fn append_and_note(&mut self, leaf_hash: Digest, appended: &mut Appended) {
+        appended.leaves.push(leaf_hash);
+        appended.groups.extend(self.push(leaf_hash));
+    }
+
+    /// Appends a leaf; gives the hash of the full group that ends with it.
+    fn push(&mut self, leaf_hash: Digest) -> Option<Digest> {
+        let (mut hash, mut group) = (leaf_hash, None);
+        for height in 1..=self.size.trailing_ones() {
             // As many subtrees are there as bits are set, so each trailing one has its hash.
             let Some(left) = self.subtrees.pop() else { break };
             hash = node_hash(&left, &hash);
+            if height == u32::from(GROUP_HEIGHT) {
+                group = Some(hash);
+            }
         }
         self.subtrees.push(hash);
         self.size += 1;
+        group
     }
 
     /// The root: RFC 6962 section 2.1; of the empty tree the hash of nothing.
@@ -71,6 +86,16 @@ impl Frontier {
             self.subtrees.iter().rev().copied().reduce(|right, left| node_hash(&left, &right));
         joined.unwrap_or_else(|| merkle_root(Vec::new()))
     }
+}
+
+/// Leaves that were appended to a [`Frontier`] one behind the other, for the [`Tree`], with what was
+/// computed of them.
+#[derive(Debug, Default)]
+pub struct Appended {
+    /// Hash of each leaf.
+    leaves: Vec<Digest>,
+    /// Hash of each full group that ends among them.
+    groups: Vec<Digest>,
 }
 
 /// Where the leaf hashes of full tiles come from.
@@ -134,12 +159,17 @@ impl Nodes {
         self.full_groups() * GROUP_LEAVES + self.tail.len() as u64
     }
 
-    fn append(&mut self, leaf_hash: Digest) {
-        self.tail.push(leaf_hash);
-        if self.tail.len() as u64 == GROUP_LEAVES {
-            let group = merkle_root(std::mem::take(&mut self.tail));
-            self.append_group(group);
+    fn extend(&mut self, appended: &Appended) {
+        let mut leaves = appended.leaves.as_slice();
+        for group in &appended.groups {
+            let missing = usize::try_from(GROUP_LEAVES).map_or(0, |all| all - self.tail.len());
+            let (last, behind) = leaves.split_at(missing.min(leaves.len()));
+            debug_assert_eq!(*group, merkle_root([&self.tail, last].concat()));
+            leaves = behind;
+            self.tail.clear();
+            self.append_group(*group);
         }
+        self.tail.extend_from_slice(leaves);
     }
 
     /// Adds a full group's hash and joins full rows of hashes upwards.
@@ -191,10 +221,9 @@ impl Tree {
         self.nodes().size()
     }
 
-    /// Appends leaves by their hashes, in order.
-    pub fn extend(&self, leaf_hashes: impl IntoIterator<Item = Digest>) {
-        let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        leaf_hashes.into_iter().for_each(|hash| nodes.append(hash));
+    /// Appends what was appended to a [`Frontier`] that was as large as this tree.
+    pub fn extend(&self, appended: &Appended) {
+        self.nodes.write().unwrap_or_else(PoisonError::into_inner).extend(appended);
     }
 
     /// The root of the first `size` leaves.
@@ -445,8 +474,16 @@ mod tests {
     }
 
     fn tree_of(leaves: &Leaves) -> Tree {
-        let tree = Tree::new();
-        tree.extend(leaves.0.iter().copied());
+        let (tree, mut frontier) = (Tree::new(), Frontier::new());
+        // Within one group, over the ends of several, and none at all.
+        for some in leaves.0.chunks(2_500).chain([&[][..]]) {
+            let (mut appended, (first, rest)) =
+                (Appended::default(), some.split_at(some.len() / 3));
+            first.iter().for_each(|leaf| frontier.append_and_note(*leaf, &mut appended));
+            tree.extend(&std::mem::take(&mut appended));
+            rest.iter().for_each(|leaf| frontier.append_and_note(*leaf, &mut appended));
+            tree.extend(&appended);
+        }
         tree
     }
 

@@ -10,7 +10,7 @@ use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
 use crate::ledger::embedded::pending::{DurableState, PendingView};
 use crate::ledger::entry;
-use crate::ledger::tree::Frontier;
+use crate::ledger::tree::{Appended, Frontier};
 use crate::ledger::{
     Definition, Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes,
 };
@@ -26,8 +26,8 @@ pub struct BuiltBlock {
     pub block: Arc<Block>,
     /// The frame's payload.
     pub payload: Vec<u8>,
-    /// Hash of each leaf, in order.
-    pub leaf_hashes: Vec<Digest>,
+    /// Its leaves.
+    pub appended: Appended,
 }
 
 /// Where the ledger stands, durable or not.
@@ -87,7 +87,7 @@ impl Executor {
         for definition in work.definitions {
             self.position.keys.apply(&definition);
             let hash = body.push_definition(definition);
-            self.position.frontier.append(hash);
+            self.position.frontier.append_and_note(hash, &mut body.appended);
         }
         let mut seals = Vec::with_capacity(work.submissions.len());
         for submission in work.submissions {
@@ -149,7 +149,7 @@ impl Executor {
         }
         let verdict = effects.verdict;
         let hash = body.push_executed(encoded.bytes(), &verdict, &writes);
-        self.position.frontier.append(hash);
+        self.position.frontier.append_and_note(hash, &mut body.appended);
         let mut transaction = encoded.into_transaction();
         // Blocks are kept for readers and followers, who ask for it seldom.
         if let Some(transaction) = Arc::get_mut(&mut transaction) {
@@ -197,7 +197,7 @@ impl Executor {
             records: outline.records.clone(),
             entries: body.list,
         });
-        Ok(BuiltBlock { outline, block, payload, leaf_hashes: body.leaf_hashes })
+        Ok(BuiltBlock { outline, block, payload, appended: body.appended })
     }
 
     fn seal(&self, header: Header, records: Records) -> Result<BlockOutline, LedgerError> {
@@ -260,7 +260,7 @@ struct Body {
     entries: Writer,
     effects: Hasher,
     scratch: Vec<u8>,
-    leaf_hashes: Vec<Digest>,
+    appended: Appended,
     list: Vec<Entry>,
 }
 
@@ -272,7 +272,7 @@ impl Body {
             entries: Writer::onto(entries),
             effects: Hasher::default(),
             scratch,
-            leaf_hashes: Vec::new(),
+            appended: Appended::default(),
             list: Vec::new(),
         }
     }
@@ -302,7 +302,7 @@ impl Body {
         let start = self.entries.len();
         entry::encode_executed(transaction, &effects, &mut self.entries);
         self.scratch = effects;
-        self.take_leaf(start)
+        self.leaf_hash(start)
     }
 
     /// Appends a definition, which has no effects; gives the hash of its leaf.
@@ -313,13 +313,11 @@ impl Body {
         let start = self.entries.len();
         self.entries.raw(&bytes);
         self.list.push(entry);
-        self.take_leaf(start)
+        self.leaf_hash(start)
     }
 
-    /// Takes the entry that begins there as the next leaf.
-    fn take_leaf(&mut self, start: usize) -> Digest {
-        let hash = leaf_hash(&leaf_bytes(self.entries.since(start)));
-        self.leaf_hashes.push(hash);
-        hash
+    /// The hash of the leaf of the entry that begins there, the last one.
+    fn leaf_hash(&self, start: usize) -> Digest {
+        leaf_hash(&leaf_bytes(self.entries.since(start)))
     }
 }

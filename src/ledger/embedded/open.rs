@@ -14,7 +14,7 @@ use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::kept::check_copy;
 use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd, Segment};
 use crate::ledger::embedded::{Shared, WriterParts};
-use crate::ledger::tree::{Frontier, Tree};
+use crate::ledger::tree::{Appended, Frontier, Tree};
 use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, leaf_bytes};
 use crate::transaction::leaf_hash;
 
@@ -226,14 +226,16 @@ impl Read {
         let Outlined { outline, leaves, definitions } = outlined.map_err(decode)?;
         let inconsistent = |reason| LedgerError::Inconsistent { number, reason };
         self.index.check(&outline).map_err(inconsistent)?;
-        leaves.iter().for_each(|leaf| self.frontier.append(*leaf));
+        let mut appended = Appended::default();
+        let frontier = &mut self.frontier;
+        leaves.into_iter().for_each(|leaf| frontier.append_and_note(leaf, &mut appended));
         for (index, definition) in &definitions {
             self.index.push_definition(*index, definition);
         }
         if self.frontier.root() != outline.header.tree_root {
             return Err(inconsistent("its tree root does not follow from the entries".to_owned()));
         }
-        self.tree.extend(leaves);
+        self.tree.extend(&appended);
         self.index.push_outline(&outline, location);
         Ok(())
     }

@@ -98,7 +98,7 @@ impl Shared {
     }
 
     pub(super) fn publish(&self, built: BuiltBlock, location: Location) {
-        self.tree.extend(built.leaf_hashes);
+        self.tree.extend(&built.appended);
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         index.push_block(&built.outline, location, built.block);
         let height = index.height();
