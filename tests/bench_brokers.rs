@@ -56,7 +56,7 @@ fn a_named_broker_is_filled_once_and_read() {
     assert_eq!(report["brokers"], broker.bootstrap());
     assert_eq!(report["partitions"], 3);
     assert_eq!(report["receipt_at_half_rate_ms"], Value::Null);
-    for rate in ["whole_way", "consume", "consume_and_decode"] {
+    for rate in ["whole_way", "consume", "consume_and_parse", "consume_and_decode"] {
         assert!(report[rate].as_f64().unwrap() > 0.0, "{report}");
     }
     assert_sound(&folder.path().join("whole/ledger"));

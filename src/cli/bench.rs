@@ -112,6 +112,12 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     }
     let bare = Bare { args, directory: temporary.0.join("bare") };
     let consume = bare.measure(|_, _| {})?;
+    let consume_and_parse = bare.measure(|batch, _| {
+        for record in batch.records() {
+            let value = record.value.unwrap_or_default();
+            std::hint::black_box(serde_json::from_slice::<serde_json::Value>(value)).ok();
+        }
+    })?;
     let consume_and_decode = bare.measure(|batch, decoder| {
         for record in batch.records() {
             // Rubbish is refused at the same cost as in the pipeline.
@@ -134,8 +140,14 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     };
     let sign_each = sign_each(args, temporary.0.join("each"))?;
     let with_readers = with_readers(args, whole.rate, temporary.0.join("readers"))?;
-    let ratio = whole.rate / consume_and_decode;
-    let limits = report::Limits { consume, consume_and_decode, ratio, append };
+    let limits = report::Limits {
+        consume,
+        consume_and_parse,
+        parse_ratio: whole.rate / consume_and_parse,
+        consume_and_decode,
+        ratio: whole.rate / consume_and_decode,
+        append,
+    };
     let report = Report::new(args, whole, limits, half_rate, (sign_each, with_readers));
     report.give(args.json)?;
     Ok(ExitStatus::Ok)

@@ -48,7 +48,11 @@ pub(super) struct Report {
 pub(super) struct Limits {
     /// Consuming from the same broker and nothing else.
     pub(super) consume: f64,
-    /// Consuming, parsing, identifying.
+    /// Consuming and parsing by `serde_json` alone, by one thread: what a plain consumer does.
+    pub(super) consume_and_parse: f64,
+    /// The whole way over that.
+    pub(super) parse_ratio: f64,
+    /// Consuming, parsing strictly, identifying, by one thread, as the first stages here do it.
     pub(super) consume_and_decode: f64,
     /// The whole way over consuming and decoding.
     pub(super) ratio: f64,
@@ -172,10 +176,15 @@ impl Report {
             self.whole_way
         ))?;
         line(format!("consume only         {:>10.0} events/s", limits.consume))?;
+        line(format!(
+            "consume and parse    {:>10.0} events/s, serde_json",
+            limits.consume_and_parse
+        ))?;
         line(format!("consume and decode   {:>10.0} events/s", limits.consume_and_decode))?;
         line(format!("append to the log    {:>10.0} events/s, durable", limits.append))?;
         line(format!("signature per event  {:>10.0} events/s", sign_each.rate))?;
         line(format!("sign and check only  {:>10.0} a second, all processors", sign_each.raw))?;
+        line(format!("whole way over consume and parse         {:.2}", limits.parse_ratio))?;
         line(format!("whole way over consume and decode        {:.2}", limits.ratio))?;
         line(format!("signature per event over sign and check  {:.2}", sign_each.ratio))?;
         if let Some((first, last)) = self.first_and_last_million {
