@@ -26,10 +26,9 @@ impl Map {
     }
 
     /// An object of nulls under these names, which are sorted, each once.
-    pub(crate) fn of_nulls<'a>(names: impl IntoIterator<Item = &'a Text>) -> Self {
-        let members: Vec<_> = names.into_iter().map(|name| (name.clone(), Value::Null)).collect();
-        debug_assert!(members.is_sorted_by(|left, right| left.0 < right.0));
-        Self { members }
+    pub(crate) fn of_nulls(names: &[Text]) -> Self {
+        debug_assert!(names.is_sorted_by(|left, right| left < right));
+        Self { members: names.iter().map(|name| (name.clone(), Value::Null)).collect() }
     }
 
     /// The value of the member at a place in the order of names, to change.
