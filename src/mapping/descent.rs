@@ -4,11 +4,8 @@
 use crate::codec::json::Value;
 
 use super::document::{Part, Scope};
-use super::field::{Field, Query, Source};
+use super::field::{Field, MAX_WAY_STEPS, Query, Source};
 use super::jsonpath::Step;
-
-/// Most steps of a path that takes part; a longer one is followed by itself.
-const MAX_STEPS: usize = 8;
 
 /// The ways of a mapping's fields, in the order of their steps.
 #[derive(Debug, Default)]
@@ -53,11 +50,11 @@ impl<'a> Stand<'a> {
 }
 
 impl Descent {
-    /// The ways of those fields that [`Descent::takes`] in.
+    /// The ways of those fields whose query [is one](Query::is_way).
     pub fn of(fields: &[Field]) -> Self {
         let queries = fields.iter().enumerate().filter_map(|(field, Field { source, .. })| {
             let Source::Query(query) = source else { return None };
-            Self::takes(query).then_some((field, query))
+            query.is_way().then_some((field, query))
         });
         let way = |(field, query): (usize, &Query)| Way {
             part: query.part,
@@ -76,16 +73,9 @@ impl Descent {
         Self { ways }
     }
 
-    /// Whether a query is a way down a part that the device sent.
-    pub fn takes(query: &Query) -> bool {
-        query.path.singular().is_some()
-            && query.part.members().is_empty()
-            && query.steps().len() <= MAX_STEPS
-    }
-
     /// Puts what stands at the end of each way to its field.
     pub fn find<'a>(&self, scope: Scope<'a>, found: &mut [Option<&'a Value>]) {
-        let mut stands = [Stand::default(); MAX_STEPS + 1];
+        let mut stands = [Stand::default(); MAX_WAY_STEPS + 1];
         for way in &self.ways {
             let shared = way.shared.unwrap_or_else(|| {
                 stands[0] = Stand::at(scope.part(way.part));

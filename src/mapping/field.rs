@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crate::codec::json::Value;
 
 use super::convert::{FieldType, shown};
-use super::descent::Descent;
 use super::document::{Part, Scope};
 use super::extension::Taken;
 use super::jsonpath::{Path, Root, Step};
@@ -50,6 +49,9 @@ pub(super) struct Query {
     pub part: Part,
 }
 
+/// Most steps of a way; a longer path is followed by itself.
+pub(super) const MAX_WAY_STEPS: usize = 8;
+
 /// A table from texts to values of the field's type.
 #[derive(Debug)]
 pub(super) struct Lookup {
@@ -68,6 +70,14 @@ impl Query {
     /// Names after the part; all of a singular query.
     pub fn steps(&self) -> &[Step] {
         self.path.steps().get(1..).unwrap_or_default()
+    }
+
+    /// Whether it is a way down a part that the device sent. The ways of a mapping's fields are gone
+    /// together, before any field is evaluated.
+    pub fn is_way(&self) -> bool {
+        self.path.singular().is_some()
+            && self.part.members().is_empty()
+            && self.steps().len() <= MAX_WAY_STEPS
     }
 
     pub fn select<'a>(
@@ -106,7 +116,7 @@ impl Query {
 
 impl Field {
     /// The value of the event that the argument is as it stands there: the usual case, in which it is
-    /// copied once and to its place. `found` is what the [`Descent`] found.
+    /// copied once and to its place. `found` is what stands at the end of its way.
     pub(super) fn as_it_is<'a>(
         &self,
         found: Option<&'a Value>,
@@ -129,7 +139,7 @@ impl Field {
     ) -> Result<Option<Value>, Rejection> {
         let found = match &self.source {
             Source::Constant(value) => return Ok(Some(value.clone())),
-            Source::Query(query) if Descent::takes(query) => {
+            Source::Query(query) if query.is_way() => {
                 found.inspect(|value| taken.add(value)).map(Cow::Borrowed)
             }
             Source::Query(query) => self.selected(query.select(scope, taken)?, scope)?,
