@@ -8,6 +8,10 @@
 //!
 //! Nothing here reads a file or decides what a leaf is.
 
+mod frontier;
+
+pub use frontier::{Appended, Frontier};
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -19,7 +23,7 @@ use tlog_tiles::{
 
 use crate::codec::Digest;
 use crate::limits::TILE_WIDTH;
-use crate::transaction::{merkle_root, node_hash};
+use crate::transaction::merkle_root;
 
 /// Levels of the tree within one tile: 2⁸ = 256 leaves. Above the groups one level of so many is kept.
 const TILE_HEIGHT: u8 = 8;
@@ -30,73 +34,6 @@ const GROUP_HEIGHT: u8 = 11;
 const GROUP_LEAVES: u64 = 1 << GROUP_HEIGHT;
 /// Longest proof of a tree with 64-bit sizes: one hash a level, and one more for consistency.
 const MAX_PROOF_HASHES: usize = 65;
-
-/// The hashes of the full subtrees along the right edge: enough to append and to give the root.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Frontier {
-    size: u64,
-    /// One hash for each bit set in `size`, the largest subtree first.
-    subtrees: Vec<Digest>,
-}
-
-impl Frontier {
-    /// The empty tree.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Number of leaves.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Appends a leaf by its hash ([`crate::transaction::leaf_hash`]).
-    pub fn append(&mut self, leaf_hash: Digest) {
-        self.push(leaf_hash);
-    }
-
-    /// The same, and notes it for the [`Tree`].
-    pub fn append_and_note(&mut self, leaf_hash: Digest, appended: &mut Appended) {
-        appended.leaves.push(leaf_hash);
-        appended.groups.extend(self.push(leaf_hash));
-    }
-
-    /// Appends a leaf; gives the hash of the full group that ends with it.
-    fn push(&mut self, leaf_hash: Digest) -> Option<Digest> {
-        let (mut hash, mut group) = (leaf_hash, None);
-        for height in 1..=self.size.trailing_ones() {
-            // As many subtrees are there as bits are set, so each trailing one has its hash.
-            let Some(left) = self.subtrees.pop() else { break };
-            hash = node_hash(&left, &hash);
-            if height == u32::from(GROUP_HEIGHT) {
-                group = Some(hash);
-            }
-        }
-        self.subtrees.push(hash);
-        self.size += 1;
-        group
-    }
-
-    /// The root: RFC 6962 section 2.1; of the empty tree the hash of nothing.
-    #[must_use]
-    pub fn root(&self) -> Digest {
-        let joined =
-            self.subtrees.iter().rev().copied().reduce(|right, left| node_hash(&left, &right));
-        joined.unwrap_or_else(|| merkle_root(Vec::new()))
-    }
-}
-
-/// Leaves that were appended to a [`Frontier`] one behind the other, for the [`Tree`], with what was
-/// computed of them.
-#[derive(Debug, Default)]
-pub struct Appended {
-    /// Hash of each leaf.
-    leaves: Vec<Digest>,
-    /// Hash of each full group that ends among them.
-    groups: Vec<Digest>,
-}
 
 /// Where the leaf hashes of full tiles come from.
 pub trait LeafSource {
@@ -434,7 +371,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::transaction::leaf_hash;
+    use crate::transaction::{leaf_hash, node_hash};
 
     struct Leaves(Vec<Digest>);
 
