@@ -99,7 +99,7 @@ impl Nodes {
     fn extend(&mut self, appended: &Appended) {
         let mut leaves = appended.leaves.as_slice();
         for group in &appended.groups {
-            let missing = usize::try_from(GROUP_LEAVES).map_or(0, |all| all - self.tail.len());
+            let missing = (1 << GROUP_HEIGHT) - self.tail.len();
             let (last, behind) = leaves.split_at(missing.min(leaves.len()));
             debug_assert_eq!(*group, merkle_root([&self.tail, last].concat()));
             leaves = behind;

@@ -48,7 +48,8 @@ pub(super) struct Report {
 pub(super) struct Limits {
     /// Consuming from the same broker and nothing else.
     pub(super) consume: f64,
-    /// Consuming and parsing by `serde_json` alone, by one thread: what a plain consumer does.
+    /// Consuming and parsing by `serde_json` alone, numbers with their digits, by one thread: what a
+    /// plain consumer does.
     pub(super) consume_and_parse: f64,
     /// The whole way over that.
     pub(super) parse_ratio: f64,

@@ -15,6 +15,7 @@
 //! readers of the same bytes would take it for a number.
 
 mod digits;
+mod eight;
 mod interchange;
 mod map;
 mod quick;

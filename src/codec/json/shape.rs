@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use super::{Map, Text, Value};
+use super::{Map, Text, Value, eight};
 
 /// Shapes kept for each thread. A power of two.
 const MAX_SHAPES: usize = 64;
@@ -115,13 +115,10 @@ impl Slot {
     ///
     /// Up to eight bytes count, but none behind the end of the first name: there the values begin.
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        const ONES: u64 = u64::from_le_bytes([1; 8]);
         const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
         let word = u64::from_le_bytes(*bytes.first_chunk()?);
-        // The top bit of each byte that is a quotation mark, the first mark's lowest. Above a mark a
-        // carry may show one that is none, which only makes other slots of it.
-        let others = word ^ (ONES * u64::from(b'"'));
-        let marks = others.wrapping_sub(ONES) & !others & (ONES << 7);
+        // One that is none only makes other slots of it.
+        let marks = eight::equal(word, b'"');
         let behind_first = marks & marks.wrapping_sub(1);
         let second = behind_first & behind_first.wrapping_neg();
         let name = word & (second << 1).wrapping_sub(1);

@@ -7,7 +7,7 @@ use std::fmt;
 
 use compact_str::CompactString;
 
-use super::{Map, NUMBER_NAME, Number};
+use super::{Map, NUMBER_NAME, Number, eight};
 use crate::limits::MAX_JSON_DEPTH;
 
 /// A text: up to 24 bytes of it need no allocation.
@@ -193,14 +193,9 @@ pub(crate) fn write_text(text: &str, bytes: &mut Vec<u8>) {
 
 /// Whether no byte of a text is escaped.
 fn is_plain(text: &[u8]) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // Eight bytes at a time. A carry only leaves a byte that is below the bound.
-    let any_below =
-        |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word & (ONES << 7);
-    let any = |word: u64, byte: u8| any_below(word ^ (ONES * u64::from(byte)), 1);
     let escaped = |word: &[u8; 8]| {
         let word = u64::from_le_bytes(*word);
-        any_below(word, b' ') | any(word, b'"') | any(word, b'\\')
+        eight::below(word, b' ') | eight::equal(word, b'"') | eight::equal(word, b'\\')
     };
     match text.last_chunk() {
         Some(last) => {
