@@ -7,40 +7,10 @@ use super::document::{Part, Scope};
 use super::field::{Field, MAX_WAY_STEPS, Query, Source};
 use super::jsonpath::Step;
 
-/// Fields whose values are found without an allocation.
-const FEW_FIELDS: usize = 16;
-
 /// The ways of a mapping's fields, in the order of their steps.
 #[derive(Debug, Default)]
 pub(super) struct Descent {
     ways: Vec<Way>,
-    /// Number of all fields.
-    fields: usize,
-}
-
-/// What stands at the ends of the ways.
-pub(super) struct Found<'a> {
-    few: [Option<&'a Value>; FEW_FIELDS],
-    /// Of further fields.
-    many: Vec<Option<&'a Value>>,
-}
-
-impl<'a> Found<'a> {
-    fn nothing(fields: usize) -> Self {
-        Self { few: [None; FEW_FIELDS], many: vec![None; fields.saturating_sub(FEW_FIELDS)] }
-    }
-
-    fn put(&mut self, field: usize, value: Option<&'a Value>) {
-        match field.checked_sub(FEW_FIELDS) {
-            None => self.few[field] = value,
-            Some(further) => self.many[further] = value,
-        }
-    }
-
-    /// What was found for each field, in the order of the file.
-    pub fn values(&self) -> impl Iterator<Item = Option<&'a Value>> {
-        self.few.iter().chain(&self.many).copied()
-    }
 }
 
 /// The way of one field.
@@ -100,12 +70,11 @@ impl Descent {
                 before.steps.iter().zip(&way.steps).take_while(|(left, right)| left == right);
             ways[number].shared = (before.part == way.part).then_some(alike.count());
         }
-        Self { ways, fields: fields.len() }
+        Self { ways }
     }
 
-    /// What stands at the end of each way.
-    pub fn find<'a>(&self, scope: Scope<'a>) -> Found<'a> {
-        let mut found = Found::nothing(self.fields);
+    /// Puts what stands at the end of each way to its field.
+    pub fn find<'a>(&self, scope: Scope<'a>, found: &mut [Option<&'a Value>]) {
         let mut stands = [Stand::default(); MAX_WAY_STEPS + 1];
         for way in &self.ways {
             let shared = way.shared.unwrap_or_else(|| {
@@ -115,8 +84,7 @@ impl Descent {
             for (number, step) in way.steps.iter().enumerate().skip(shared) {
                 stands[number + 1] = Stand::at(stands[number].down(step));
             }
-            found.put(way.field, stands[way.steps.len()].value);
+            found[way.field] = stands[way.steps.len()].value;
         }
-        found
     }
 }

@@ -16,6 +16,9 @@ use crate::codec::json::Unreadable;
 use crate::event::{Cause, Rejection};
 use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD};
 
+/// Fields whose values are found without an allocation.
+const FEW_FIELDS: usize = 16;
+
 /// The payloads of one record so far.
 #[derive(Default)]
 pub(super) struct Outputs {
@@ -83,11 +86,19 @@ impl Mapping {
     fn payload(&self, scope: Scope<'_>, elements: &[&Value]) -> Result<Payload, Rejection> {
         let mut taken = Taken::new(self.extension.is_some());
         let mut arguments = self.layout.free();
-        let found = self.descent.find(scope);
-        for (number, (field, found)) in self.fields.iter().zip(found.values()).enumerate() {
-            if let Some(value) = field.as_it_is(found, &mut taken) {
+        let (mut few, mut many) = ([None; FEW_FIELDS], Vec::new());
+        let found = match few.get_mut(..self.fields.len()) {
+            Some(few) => few,
+            None => {
+                many.resize(self.fields.len(), None);
+                many.as_mut_slice()
+            }
+        };
+        self.descent.find(scope, found);
+        for (number, (field, found)) in self.fields.iter().zip(found).enumerate() {
+            if let Some(value) = field.as_it_is(*found, &mut taken) {
                 *self.layout.place(&mut arguments, number, field) = value.clone();
-            } else if let Some(value) = field.evaluate(scope, found, &mut taken)? {
+            } else if let Some(value) = field.evaluate(scope, *found, &mut taken)? {
                 *self.layout.place(&mut arguments, number, field) = value;
             }
         }

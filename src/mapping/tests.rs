@@ -702,8 +702,9 @@ proptest! {
         let set = compiled(&format!("{HEAD}match: {{}}\nfields:\n{fields}"));
         let (event, mapping) = (event(&document), &set.mappings[0]);
         let scope = Scope { document: &Document::new(&event), item: None };
-        let found = mapping.descent.find(scope);
-        for (field, found) in mapping.fields.iter().zip(found.values()) {
+        let mut found = vec![None; mapping.fields.len()];
+        mapping.descent.find(scope, &mut found);
+        for (field, found) in mapping.fields.iter().zip(found) {
             let Source::Query(query) = &field.source else { panic!("no path") };
             let alone = jsonpath::resolve(&event.payload, query.steps());
             let expected = alone.filter(|_| query.is_way());
