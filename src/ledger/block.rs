@@ -91,7 +91,7 @@ impl Header {
         writer.int(self.time_ms);
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let format = match reader.remaining().starts_with(&FORMAT_MARK) {
             false => BlockFormat::V1,
             true => {

@@ -18,7 +18,7 @@ const DEFINITION: u8 = 2;
 /// A transaction of format 2.
 const TRANSACTION_V2: u8 = 4;
 /// First byte of a leaf that stands for longer content by its digest.
-const BY_DIGEST: u8 = 0xff;
+pub(super) const BY_DIGEST: u8 = 0xff;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq)]

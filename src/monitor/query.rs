@@ -250,7 +250,7 @@ impl Queries {
         let size = self.ledger.head().tree_size;
         let end = path.first().and_then(|first| first.checked_add(u64::from(width)));
         if end.is_none_or(|end| end > size) {
-            return Err(not_found(format!("the tree of {size} entries has no tile {path}")));
+            return Err(not_found(format!("the tree of size {size} has no tile {path}")));
         }
         let leaves = self.ledger.leaves(path.first().unwrap_or(level), usize::from(width))?;
         encode_bundle(leaves.iter().map(Vec::as_slice))

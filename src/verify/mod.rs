@@ -56,7 +56,9 @@ pub struct Report {
     pub transactions: u64,
     /// Records that the blocks account for.
     pub records: u64,
-    /// Root of the tree over all entries.
+    /// Leaves of the tree: entries, and one for each block of format 2.
+    pub tree_size: u64,
+    /// Root of the tree over all leaves.
     pub root: Digest,
     /// What was looked at and holds, or could not be looked at, in words.
     pub notes: Vec<String>,
@@ -193,8 +195,8 @@ fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problem
 fn not_covered((blocks, tree_size): (u64, u64)) -> Option<String> {
     (blocks > 0).then(|| {
         format!(
-            "the first {blocks} blocks are in format 1: a checkpoint of up to {tree_size} entries \
-             covers their entries only. Their dead letters, filtered records, progress, times, seals \
+            "the first {blocks} blocks are in format 1: a checkpoint of up to tree size \
+             {tree_size} covers their entries only. Their dead letters, filtered records, progress, times, seals \
              and submission signatures are covered by the blocks' own seals, and by every checkpoint \
              of a later block in format 2"
         )
@@ -314,7 +316,8 @@ impl Verifier {
             self.old_format = (report.blocks, block.header.tree_size());
         }
         self.compare_state(&block, report);
-        report.entries = block.header.tree_size();
+        report.entries += block.entries.len() as u64;
+        report.tree_size = block.header.tree_size();
         report.root = self.tree.root();
         self.previous = Some(block.header);
     }
@@ -375,17 +378,17 @@ impl Verifier {
         }
         match root {
             Some(root) if root == older.root => report.notes.push(format!(
-                "the log extends the checkpoint of {} entries: the same root stands at that size",
+                "the log extends the checkpoint of tree size {}: its root at that size is the same",
                 older.size
             )),
             Some(root) => report.problem(format!(
-                "the log does not extend the checkpoint of {} entries: the root there is {root}, the \
+                "the log does not extend the checkpoint of tree size {}: the root there is {root}, the \
                  checkpoint says {}",
                 older.size, older.root
             )),
             None => report.problem(format!(
-                "the log has {} entries and cannot extend a checkpoint of {}",
-                report.entries, older.size
+                "the log ends at tree size {} and cannot extend a checkpoint of {}",
+                report.tree_size, older.size
             )),
         }
     }
