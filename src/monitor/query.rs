@@ -10,6 +10,7 @@ mod state;
 pub use alerts::AlertFilter;
 pub use state::At;
 
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -77,31 +78,73 @@ fn joined(message: String, help: &str) -> String {
     if help.is_empty() { message } else { format!("{message}; {help}") }
 }
 
+/// Answers questions about a ledger from its log alone.
+#[derive(Debug, Clone)]
+pub struct LogQueries {
+    ledger: Arc<Shared>,
+}
+
 /// Answers questions about a ledger and its state.
 #[derive(Debug, Clone)]
 pub struct Queries {
-    ledger: Arc<Shared>,
+    log: LogQueries,
     world: Arc<World>,
     alerts: Arc<OnceLock<AlertCatalogue>>,
+}
+
+/// Whoever may ask about the state may ask about the log.
+impl Deref for Queries {
+    type Target = LogQueries;
+
+    fn deref(&self) -> &LogQueries {
+        &self.log
+    }
 }
 
 impl Queries {
     /// Over a ledger and the state that was folded from it.
     #[must_use]
     pub fn new(ledger: Arc<Shared>, world: Arc<World>) -> Self {
-        Self { ledger, world, alerts: Arc::default() }
-    }
-
-    /// The ledger.
-    #[must_use]
-    pub fn ledger(&self) -> &Shared {
-        &self.ledger
+        Self { log: LogQueries::new(ledger), world, alerts: Arc::default() }
     }
 
     /// The state.
     #[must_use]
     pub fn world(&self) -> &Arc<World> {
         &self.world
+    }
+
+    /// The newest change of each asset from a place on, newest first.
+    pub fn recent(
+        &self,
+        from: Option<ChangeCursor>,
+        limit: usize,
+    ) -> Result<Page<ChangeView>, QueryError> {
+        gather(from.map(ChangePlace), limit, |from, step| {
+            let from = from.map(|ChangePlace(place)| place);
+            // What the state has not taken in yet has no version there.
+            let is_newest = |contract: &str, key: &str, entry| {
+                let newest = self.world.newest_version(contract, key)?;
+                Ok::<_, QueryError>(newest.is_none_or(|newest| newest <= entry))
+            };
+            let (found, next) = history::recent_assets(&*self.ledger, from, step, is_newest)?;
+            let items = found.iter().filter_map(|(found, key)| ChangeView::of(found, key));
+            Ok((items.collect(), next.map(ChangePlace)))
+        })
+    }
+}
+
+impl LogQueries {
+    /// Over a ledger.
+    #[must_use]
+    pub fn new(ledger: Arc<Shared>) -> Self {
+        Self { ledger }
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Shared {
+        &self.ledger
     }
 
     /// Blocks below `before`, newest first.
@@ -251,25 +294,6 @@ impl Queries {
         let leaves = self.ledger.leaves(path.first().unwrap_or(level), usize::from(width))?;
         encode_bundle(leaves.iter().map(Vec::as_slice))
             .map_err(|error| QueryError::NotReady(error.to_string()))
-    }
-
-    /// The newest change of each asset from a place on, newest first.
-    pub fn recent(
-        &self,
-        from: Option<ChangeCursor>,
-        limit: usize,
-    ) -> Result<Page<ChangeView>, QueryError> {
-        gather(from.map(ChangePlace), limit, |from, step| {
-            let from = from.map(|ChangePlace(place)| place);
-            // What the state has not taken in yet has no version there.
-            let is_newest = |contract: &str, key: &str, entry| {
-                let newest = self.world.newest_version(contract, key)?;
-                Ok::<_, QueryError>(newest.is_none_or(|newest| newest <= entry))
-            };
-            let (found, next) = history::recent_assets(&*self.ledger, from, step, is_newest)?;
-            let items = found.iter().filter_map(|(found, key)| ChangeView::of(found, key));
-            Ok((items.collect(), next.map(ChangePlace)))
-        })
     }
 
     /// Dead letters before a place, newest first: all, or those of one cause.

@@ -9,7 +9,7 @@ mod saving;
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::codec::Digest;
 use crate::contract::Asset;
@@ -52,7 +52,8 @@ struct Layers {
 pub struct World {
     path: PathBuf,
     layers: RwLock<Layers>,
-    store: Store,
+    /// Absent as long as all is in memory, which only a state has that is folded to be looked at.
+    store: OnceLock<Store>,
     room: Room,
     saving: Mutex<Saving>,
 }
@@ -126,7 +127,32 @@ impl World {
         let saved_blocks = place.mark.blocks;
         let layers = Layers { place, saved_blocks, alerts, ..Layers::default() };
         let (layers, saving) = (RwLock::new(layers), Mutex::new(Saving { held, aim: None }));
-        Ok((Self { path: path.to_owned(), layers, store, room, saving }, found))
+        let (path, store) = (path.to_owned(), OnceLock::from(store));
+        Ok((Self { path, layers, store, room, saving }, found))
+    }
+
+    /// A state in memory alone, of no block so far. Once it is full it needs a store to go on: see
+    /// [`World::spill_into`].
+    #[must_use]
+    pub fn in_memory(room: Room) -> Self {
+        let saving = Saving { held: Savepoint::default(), aim: None };
+        let (layers, saving) = (RwLock::default(), Mutex::new(saving));
+        Self { path: PathBuf::new(), layers, store: OnceLock::new(), room, saving }
+    }
+
+    /// Gives a state in memory a new store in an empty folder. Nothing of it is there before the next
+    /// savepoint.
+    pub fn spill_into(&self, path: &Path) -> Result<(), StateError> {
+        let (store, ..) = Store::open(path)?;
+        // One that has a store keeps it.
+        let _ = self.store.set(store);
+        Ok(())
+    }
+
+    /// Whether everything is in memory.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.store.get().is_none()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
@@ -160,7 +186,10 @@ impl World {
         let found = self.read().resident.get(contract, key).cloned();
         match found {
             Some(stored) => Ok(Some(stored)),
-            None => self.store.asset(contract, key),
+            None => match self.store.get() {
+                Some(store) => store.asset(contract, key),
+                None => Ok(None),
+            },
         }
     }
 
@@ -192,9 +221,10 @@ impl World {
             // at a time: while they are copied, no block is taken in.
             let (unsaved, horizon) =
                 self.read().resident.unsaved_from(contract, &from, UNSAVED_STEP);
+            let stored = self.store.get().map(|store| store.assets(contract, &from));
             let merged = Merge {
                 unsaved: unsaved.into_iter().peekable(),
-                stored: self.store.assets(contract, &from).peekable(),
+                stored: stored.into_iter().flatten().peekable(),
             };
             for pair in merged {
                 let (key, stored) = pair?;

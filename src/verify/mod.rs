@@ -10,6 +10,7 @@ mod tree;
 
 pub use one_block::{Before, Step, one_block};
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ahead::{Ahead, ahead};
@@ -141,7 +142,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
 
 fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
     let path = directory.join(crate::state::STATE_DIRECTORY);
-    if !path.exists() {
+    if std::fs::symlink_metadata(&path).is_err() {
         report.notes.push("no state store: nothing to compare with the log".to_owned());
         return None;
     }
@@ -149,6 +150,19 @@ fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
         Ok(summary) => Some(summary),
         Err(StateError::InUse(_)) => {
             report.notes.push("the state store is in use and was not compared".to_owned());
+            None
+        }
+        // Without the right to read it, or without a place for a copy, the log is verified alone.
+        Err(StateError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
+            report.notes.push("the state store cannot be read and was not compared".to_owned());
+            None
+        }
+        Err(error @ StateError::NotCopied { .. }) => {
+            report.notes.push(error.to_string());
+            None
+        }
+        Err(error @ StateError::Io { .. }) => {
+            report.problem(crate::fault::chain(&error));
             None
         }
         Err(error) => {
@@ -247,7 +261,11 @@ impl Verifier {
             }
             let scanned = log::scan(&SystemDisk, segment, is_last, |offset, payload| {
                 observe(before + offset);
-                prepared.push(payload).into_iter().for_each(|it| self.block(it, report));
+                let len = payload.len();
+                while let Some(it) = prepared.make_room(len) {
+                    self.block(it, report);
+                }
+                prepared.push_sized(payload, len).into_iter().for_each(|it| self.block(it, report));
                 Ok(())
             });
             while let Some(it) = prepared.take() {
