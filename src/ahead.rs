@@ -59,7 +59,15 @@ pub fn ahead_on<T: Send, U: Send, R>(
                 lanes.push((items_in, results));
             }
         }
-        let mut ahead = Ahead { lanes, prepare, lane_in: 0, lane_out: 0, under_way: 0, bytes: VecDeque::new(), all_bytes: 0 };
+        let mut ahead = Ahead {
+            lanes,
+            prepare,
+            lane_in: 0,
+            lane_out: 0,
+            under_way: 0,
+            bytes: VecDeque::new(),
+            all_bytes: 0,
+        };
         take_all(&mut ahead)
     })
 }

@@ -150,7 +150,9 @@ fn of_state(error: &StateError) -> ExitStatus {
         StateError::Ledger(error) => of_ledger(error),
         StateError::Store { .. } => ExitStatus::Io,
         StateError::NotCopied { .. } => ExitStatus::Io,
-        StateError::Decode(_) | StateError::NotNext { .. } => ExitStatus::Data,
+        StateError::Unreadable { .. } | StateError::Decode(_) | StateError::NotNext { .. } => {
+            ExitStatus::Data
+        }
         StateError::Destination(_) => ExitStatus::Unavailable,
     }
 }

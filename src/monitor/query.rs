@@ -5,9 +5,11 @@
 
 mod alerts;
 mod definitions;
+mod records;
 mod state;
 
 pub use alerts::AlertFilter;
+pub use records::FilteredFilter;
 pub use state::At;
 
 use std::ops::Deref;
@@ -231,13 +233,10 @@ impl LogQueries {
             return not_found(format!("there is no transaction {id}"));
         };
         let is_it = |partition: &SourcePartition| *partition == id.partition;
-        let records = &block.records;
-        let letters = &records.dead_letters;
-        let lies_in = |(first, count): &(u64, u64)| (*first..first + count).contains(&id.offset);
+        let letters = &block.records.dead_letters;
         not_found(if letters.iter().any(|l| is_it(&l.partition) && l.offset == id.offset) {
             format!("the record {record} is a dead letter: see /api/v1/deadletters/{record}")
-        } else if records.filtered.iter().any(|f| is_it(&f.partition) && f.runs.iter().any(lies_in))
-        {
+        } else if records::is_filtered(&block, &id.partition, id.offset) {
             format!("no mapping matched the record {record}, so it gave no transaction")
         } else {
             format!("the record {record} is in block {number}, but gave no transaction {id}")

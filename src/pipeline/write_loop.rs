@@ -8,9 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Pending, Progress, Work};
-use crate::limits::{
-    MAX_BLOCK_DEAD_LETTER_BYTES, MAX_BLOCK_ITEMS, MAX_SUBMISSION_TRANSACTIONS,
-};
+use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_BLOCK_ITEMS, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Written};
@@ -188,7 +186,8 @@ impl Gathering {
         self.argument_bytes += batch.argument_bytes;
         let size = |letter: &DeadLetter| letter.value.as_ref().map_or(0, Vec::len);
         self.dead_letter_bytes += batch.dead_letters.iter().map(size).sum::<usize>();
-        self.letter_items += batch.dead_letters.iter().map(|one| 1 + one.headers.len()).sum::<usize>();
+        self.letter_items +=
+            batch.dead_letters.iter().map(|one| 1 + one.headers.len()).sum::<usize>();
         self.dead_letters.extend(batch.dead_letters);
         let partition = batch.partition;
         let (progress, filtered) = self.partitions.entry(partition).or_insert_with_key(|key| {

@@ -35,13 +35,19 @@ pub fn copy(store: &Path) -> Result<ScratchFolder, StateError> {
     let folder = ScratchFolder::new();
     let no_folder = |error: io::Error| {
         let place = std::env::temp_dir();
-        not_copied(store, format!("no temporary folder can be made in {}: {error}", place.display()))
+        not_copied(
+            store,
+            format!("no temporary folder can be made in {}: {error}", place.display()),
+        )
     };
     let folder = folder.map_err(no_folder)?;
     let free = space(folder.path()).map_or(u64::MAX, |space| space.free_bytes);
     if all > MAX_STATE_COPY_BYTES.min(free.saturating_sub(MIN_STATE_SPACE_BYTES)) {
         let place = folder.path().parent().unwrap_or(folder.path()).display();
-        return Err(not_copied(store, format!("its {all} bytes are too many for a copy in {place}")));
+        return Err(not_copied(
+            store,
+            format!("its {all} bytes are too many for a copy in {place}"),
+        ));
     }
     for (name, size) in &files {
         let (from, to) = (store.join(name), folder.path().join(name));

@@ -99,6 +99,16 @@ pub enum StateError {
         #[source]
         error: std::io::Error,
     },
+    /// An asset's bytes are not those of an asset.
+    #[error("the state of `{key}` of `{contract}` is not one that this version can read: {reason}")]
+    Unreadable {
+        /// Its contract.
+        contract: String,
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A value is not what was written.
     #[error("the state store holds a value that cannot be read")]
     Decode(#[from] DecodeError),

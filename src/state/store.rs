@@ -21,8 +21,8 @@ use crate::codec::{DecodeError, Reader, Writer};
 use crate::disk::ScratchFolder;
 use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::StateError;
-use crate::state::copy::copy;
 use crate::state::alerts::{self, ActiveAlerts, Since};
+use crate::state::copy::copy;
 use crate::state::known::Known;
 use crate::state::savepoint::{Fingerprint, Mark, Member, Savepoint};
 

@@ -195,7 +195,10 @@ impl World {
 
     /// An asset; `None` where it was never written or is deleted.
     pub fn get(&self, contract: &str, key: &str) -> Result<Option<StoredAsset>, StateError> {
-        Ok(self.stored(contract, key)?.and_then(|stored| stored_asset(contract, key, &stored)))
+        match self.stored(contract, key)? {
+            Some(stored) => stored_asset(contract, key, &stored),
+            None => Ok(None),
+        }
     }
 
     /// Index of the entry that last wrote or deleted an asset.
@@ -237,7 +240,7 @@ impl World {
                 if page.len() == limit || scanned == max_scanned {
                     return Ok((page, last));
                 }
-                let asset = stored_asset(contract, &key, &stored);
+                let asset = stored_asset(contract, &key, &stored)?;
                 page.extend(asset.filter(|asset| filter.holds(&key, &asset.asset)));
                 last = Some(key);
                 scanned += 1;
@@ -326,10 +329,20 @@ impl<I: Iterator<Item = Result<(String, Stored), StateError>>> Iterator for Merg
     }
 }
 
-fn stored_asset(contract: &str, key: &str, stored: &Stored) -> Option<StoredAsset> {
-    let asset = Asset::from_bytes(stored.value.as_deref()?).ok()?;
+/// An asset that is stored; `None` where it is deleted.
+fn stored_asset(
+    contract: &str,
+    key: &str,
+    stored: &Stored,
+) -> Result<Option<StoredAsset>, StateError> {
+    let Some(bytes) = stored.value.as_deref() else { return Ok(None) };
+    let asset = Asset::from_bytes(bytes).map_err(|error| StateError::Unreadable {
+        contract: contract.to_owned(),
+        key: key.escape_debug().to_string(),
+        reason: error.to_string(),
+    })?;
     let version = stored.version;
-    Some(StoredAsset { contract: contract.into(), key: key.to_owned(), version, asset })
+    Ok(Some(StoredAsset { contract: contract.into(), key: key.to_owned(), version, asset }))
 }
 
 /// A savepoint must name blocks of this very log.

@@ -20,6 +20,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::block::{self, Block};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::log::{self, Segment};
+use crate::ledger::embedded::read_kept;
 use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
 use crate::transaction::KeyId;
 use crate::verify::accounting::Accounting;
@@ -36,6 +37,8 @@ pub struct Request {
     pub directory: PathBuf,
     /// An older signed checkpoint that the log must extend.
     pub from_checkpoint: Option<Vec<u8>>,
+    /// Where the newest checkpoint is kept outside the directory, which the log must hold as well.
+    pub kept_checkpoint: Option<PathBuf>,
     /// The key that must have sealed the first block, where the auditor knows it from elsewhere.
     pub expected_key: Option<KeyId>,
     /// The name that the ledger must have, where the auditor knows it from elsewhere.
@@ -104,6 +107,8 @@ impl Problems<'_> {
 /// could not be read; what they say wrongly stands in the report.
 pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Report, LedgerError> {
     let mut report = Report::default();
+    // Before the log, which may be growing.
+    let kept = request.kept_checkpoint.as_deref().and_then(|path| kept(path, &mut report));
     let state = read_state(&request.directory, &mut report);
     let mut verifier = Verifier {
         previous: None,
@@ -113,7 +118,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         accounting: Accounting::default(),
         state: None,
         rest: None,
-        checkpoint: None,
+        checkpoints: Vec::new(),
     };
     match state {
         // Not even the first savepoint was completed.
@@ -122,10 +127,12 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         }
         state => verifier.state = state,
     }
-    if let Some(note) = &request.from_checkpoint {
-        match Checkpoint::unverified(note) {
-            Ok(checkpoint) => verifier.checkpoint = Some((checkpoint, note.clone(), None)),
-            Err(error) => report.problem(format!("the older checkpoint: {error}")),
+    let older =
+        request.from_checkpoint.clone().map(|note| ("the older checkpoint".to_owned(), note));
+    for (name, note) in older.into_iter().chain(kept) {
+        match Checkpoint::unverified(&note) {
+            Ok(head) => verifier.checkpoints.push(Promised { name, head, note, root: None }),
+            Err(error) => report.problem(format!("{name}: {error}")),
         }
     }
     verifier.read(&request.directory, &mut report, observe)?;
@@ -138,6 +145,23 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         report.problem("the log holds no block, so nothing is verified".to_owned());
     }
     Ok(report)
+}
+
+/// Reads the checkpoint that is kept in a file.
+fn kept(path: &Path, report: &mut Report) -> Option<(String, Vec<u8>)> {
+    let place = path.display();
+    match read_kept(&SystemDisk, path) {
+        Ok(Some(kept)) => return Some((format!("the checkpoint kept in {place}"), kept.note)),
+        Ok(None) => report.notes.push(format!(
+            "no checkpoint is kept in {place}: whether the end of the log was cut off, or an older copy \
+             put in its place, cannot be told"
+        )),
+        Err(LedgerError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
+            report.notes.push(format!("the checkpoint kept in {place} may not be read"));
+        }
+        Err(error) => report.problem(crate::fault::chain(&error)),
+    }
+    None
 }
 
 fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
@@ -209,7 +233,41 @@ fn differs(blocks: u64, report: &mut Report) {
     ));
 }
 
-type OlderCheckpoint = (Checkpoint, Vec<u8>, Option<Digest>);
+/// A checkpoint that the log must extend.
+struct Promised {
+    /// What it is, in words.
+    name: String,
+    head: Checkpoint,
+    note: Vec<u8>,
+    /// Root of the log at its size, once the log is read up to there.
+    root: Option<Digest>,
+}
+
+impl Promised {
+    fn finish(self, signatures: &Signatures, report: &mut Report) {
+        let Self { name, head, note, root } = self;
+        let keys = signatures.ever_ledger_keys();
+        if let Err(error) = Checkpoint::open(&note, signatures.name(), &keys) {
+            return report.problem(format!("{name}: {error}"));
+        }
+        match root {
+            Some(root) if root == head.root => report.notes.push(format!(
+                "the log extends {name}, of {} entries: it has the same root at that size",
+                head.size
+            )),
+            Some(root) => report.problem(format!(
+                "the log does not extend {name}, of {} entries: the root there is {root}, the \
+                 checkpoint says {}",
+                head.size, head.root
+            )),
+            None => report.problem(format!(
+                "the log has {} entries and cannot extend {name}, of {}: its end was cut off or \
+                 damaged, or this is an older copy",
+                report.entries, head.size
+            )),
+        }
+    }
+}
 
 struct Verifier {
     previous: Option<block::Header>,
@@ -220,7 +278,7 @@ struct Verifier {
     state: Option<StoreSummary>,
     /// What is left to compare of a savepoint that was cut short.
     rest: Option<Rest>,
-    checkpoint: Option<OlderCheckpoint>,
+    checkpoints: Vec<Promised>,
 }
 
 impl Verifier {
@@ -307,11 +365,10 @@ impl Verifier {
         self.effects = block.header.effects;
         self.signatures.block(&block, &hashes, &mut problems);
         self.accounting.block(&block, members, &mut problems);
-        if let Some((older, _, root)) = &mut self.checkpoint
-            && root.is_none()
-            && older.size <= block.header.tree_size
-        {
-            *root = self.tree.root_at(older.size, &block);
+        for Promised { head, root, .. } in &mut self.checkpoints {
+            if root.is_none() && head.size <= block.header.tree_size {
+                *root = self.tree.root_at(head.size, &block);
+            }
         }
         self.compare_state(&block, report);
         report.entries = block.header.tree_size;
@@ -367,25 +424,8 @@ impl Verifier {
                 "the state store has taken in {blocks} blocks, the log has {has}"
             ));
         }
-        let Some((older, note, root)) = self.checkpoint else { return };
-        let keys = self.signatures.ever_ledger_keys();
-        if let Err(error) = Checkpoint::open(&note, self.signatures.name(), &keys) {
-            return report.problem(format!("the older checkpoint: {error}"));
-        }
-        match root {
-            Some(root) if root == older.root => report.notes.push(format!(
-                "the log extends the checkpoint of {} entries: the same root stands at that size",
-                older.size
-            )),
-            Some(root) => report.problem(format!(
-                "the log does not extend the checkpoint of {} entries: the root there is {root}, the \
-                 checkpoint says {}",
-                older.size, older.root
-            )),
-            None => report.problem(format!(
-                "the log has {} entries and cannot extend a checkpoint of {}",
-                report.entries, older.size
-            )),
+        for promised in self.checkpoints {
+            promised.finish(&self.signatures, report);
         }
     }
 }

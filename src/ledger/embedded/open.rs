@@ -235,7 +235,9 @@ impl Read {
                 let location = Location { segment: number, offset };
                 let len = payload.len();
                 let mut taken = Ok(());
-                while taken.is_ok() && let Some(it) = outlined.make_room(len) {
+                while taken.is_ok()
+                    && let Some(it) = outlined.make_room(len)
+                {
                     taken = self.take(it);
                 }
                 let next = outlined.push_sized((payload, location), len);
