@@ -19,7 +19,7 @@ use crate::app::demo::{
     Brokers, Consumed, FLEET, Feeding, Load, NamedBrokers, STEADY, Senders, Setting, Stage,
     set_stage,
 };
-use crate::app::offline::TemporaryFolder;
+use crate::app::offline::temporary_folder;
 use crate::cli::ExitStatus;
 use crate::cli::bench::bare::{Bare, append_only, sign_and_check};
 use crate::cli::bench::profile::Profile;
@@ -100,17 +100,17 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     if args.profile.is_some() {
         Profile::check()?;
     }
-    let temporary = TemporaryFolder::new()?;
-    let directory = args.directory.clone().unwrap_or_else(|| temporary.0.clone());
+    let temporary = temporary_folder()?;
+    let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
     if args.brokers.is_some() {
         if directory.join("whole/ledger").exists() {
             let reason = "holds a ledger of an earlier run, which has read the topic already: give \
                           another --directory, or none";
             return Err(UsageError(format!("{} {reason}", directory.display())).into());
         }
-        fill(args, temporary.0.join("fill"))?;
+        fill(args, temporary.path().join("fill"))?;
     }
-    let bare = Bare { args, directory: temporary.0.join("bare") };
+    let bare = Bare { args, directory: temporary.path().join("bare") };
     let consume = bare.measure(|_, _| {})?;
     let consume_and_parse = bare.measure(|batch, _| {
         for record in batch.records() {
@@ -124,22 +124,23 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
             std::hint::black_box(decoder.decode(&record)).ok();
         }
     })?;
-    let profile = args.profile.is_some().then(|| Profile::start(temporary.0.join("perf.data")));
+    let profile =
+        args.profile.is_some().then(|| Profile::start(temporary.path().join("perf.data")));
     let profile = profile.transpose()?;
     let whole = whole_way(args, directory.join("whole"), full(args))?;
     if let (Some(profile), Some(out)) = (profile, &args.profile) {
         profile.draw(out)?;
     }
     let ledger = directory.join("whole/ledger");
-    let append = append_only(&ledger, &temporary.0.join("append"), whole.blocks_per_commit)?;
+    let append = append_only(&ledger, &temporary.path().join("append"), whole.blocks_per_commit)?;
     let append = append / whole.log_bytes_per_event;
     // What a topic holds already comes at no rate.
     let half_rate = match args.brokers {
-        None => Some(half_rate(args, whole.rate, temporary.0.join("half"))?),
+        None => Some(half_rate(args, whole.rate, temporary.path().join("half"))?),
         Some(_) => None,
     };
-    let sign_each = sign_each(args, temporary.0.join("each"))?;
-    let with_readers = with_readers(args, whole.rate, temporary.0.join("readers"))?;
+    let sign_each = sign_each(args, temporary.path().join("each"))?;
+    let with_readers = with_readers(args, whole.rate, temporary.path().join("readers"))?;
     let limits = report::Limits {
         consume,
         consume_and_parse,
