@@ -27,6 +27,8 @@ pub struct Parameter {
 pub enum Role {
     /// Asks for something.
     Asks,
+    /// Names what is asked for: it must be given.
+    Required,
     /// Takes the `next` of a page and gives the page behind.
     Cursor,
     /// Stands for all parameters whose names begin so.
@@ -57,7 +59,7 @@ const fn cursor(
 }
 
 fn text() -> Value {
-    json!({"type": "string"})
+    json!({"type": "string", "minLength": 1})
 }
 
 fn index() -> Value {
@@ -106,16 +108,22 @@ fn number() -> Value {
     json!({"type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX})
 }
 
+fn topic() -> Value {
+    let pattern = "^([a-zA-Z0-9._-]{1,249}(@[1-9][0-9]{0,8})?|~calls)$";
+    json!({"type": "string", "pattern": pattern, "not": {"enum": [".", ".."]}})
+}
+
 fn pair() -> Value {
     json!({"type": "string", "pattern": "/"})
 }
 
+/// Numbers of so many digits are always below 2⁶⁴.
 fn two_numbers() -> Value {
-    json!({"type": "string", "pattern": "^[0-9]+/[0-9]+$"})
+    json!({"type": "string", "pattern": "^[0-9]{1,19}/[0-9]{1,19}$"})
 }
 
 fn event_place() -> Value {
-    json!({"type": "string", "pattern": "^[0-9]+\\.[0-9]+$"})
+    json!({"type": "string", "pattern": "^[0-9]{1,19}\\.[0-9]{1,19}$"})
 }
 
 fn event_names() -> Value {
@@ -293,7 +301,7 @@ pub const NUMBER: Parameter = asks("number", "Number of the block, from 0.", (in
 pub const TOPIC: Parameter = asks(
     "topic",
     "Topic of the record, with its epoch where it has one, as ids show it.",
-    (text, "telemetry"),
+    (topic, "telemetry"),
 );
 /// Partition of a record.
 pub const PARTITION: Parameter = asks("partition", "Partition of the record.", (number, "3"));
@@ -309,6 +317,8 @@ pub const CONTRACT_IN_PATH: Parameter =
     asks("contract", "Name of the contract.", (text, "cold_chain"));
 /// Key of an asset.
 pub const KEY: Parameter = asks("key", "Key of the asset.", (key, "C-001"));
+/// Key of an asset, behind the `?`: there it can be any text, also one that is a path.
+pub const KEY_TO_FIND: Parameter = Parameter { role: Role::Required, ..KEY };
 /// Name of a mapping.
 pub const MAPPING_NAME: Parameter = asks("name", "Name of the mapping.", (text, "reefers"));
 /// Name of a contract, among definitions.
