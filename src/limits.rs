@@ -51,6 +51,11 @@ pub const MAX_OUTSTANDING_RECORDS: u64 = 5_000;
 /// Most bytes of the same; the embedded broker keeps 5 MiB of a partition.
 pub const MAX_OUTSTANDING_BYTES: usize = 3 * 1024 * 1024;
 
+/// Threads that the service needs besides its mapping threads: the pipeline's, the endpoint's, the
+/// Kafka client's and the state store's, and some to spare.
+pub const SERVICE_THREADS: usize = 32;
+/// Threads that a command needs which reads a ledger, some to spare.
+pub const COMMAND_THREADS: usize = 8;
 /// Most mapping threads: a typing error must not ask for thousands.
 pub const MAX_MAPPER_THREADS: usize = 64;
 

@@ -62,6 +62,10 @@ fn text() -> Value {
     json!({"type": "string", "minLength": 1})
 }
 
+fn any_text() -> Value {
+    json!({"type": "string"})
+}
+
 fn index() -> Value {
     json!({"type": "integer", "format": "uint64", "minimum": 0, "maximum": u64::MAX})
 }
@@ -273,7 +277,7 @@ pub const BACK_FROM: Parameter = asks(
 
 /// Whether a client reads what stands behind a body.
 pub const TRAILERS: Parameter =
-    asks("TE", "`trailers` gets the headers that stand behind the file.", (text, "trailers"));
+    asks("TE", "`trailers` gets the headers that stand behind the file.", (any_text, "trailers"));
 
 // The stream.
 

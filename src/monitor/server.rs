@@ -27,6 +27,7 @@ use crate::limits::{
 };
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::{Access, AccessError, Connected, Peer};
+use crate::threads::{self, TooFewThreads};
 
 /// How long accepting pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -34,6 +35,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const OTHER_FILES: u64 = 1_024;
 /// Threads that move bytes; what reads the ledger runs beside them.
 const WORKERS: usize = 2;
+/// Threads beside them that must be there: the one that accepts, and one that reads the ledger.
+const SPARE_THREADS: usize = 2;
 
 /// Why the endpoint does not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +57,10 @@ pub enum EndpointError {
     Access(#[from] AccessError),
     /// No thread for it.
     #[error("the endpoint cannot start its threads")]
-    Threads(#[source] std::io::Error),
+    Threads(#[source] TooFewThreads),
+    /// The system gives it no means to wait for connections.
+    #[error("the endpoint cannot be started")]
+    System(#[source] std::io::Error),
 }
 
 /// A running endpoint. Dropping it stops it.
@@ -76,13 +82,15 @@ impl Endpoint {
         beside: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, EndpointError> {
         let bind = |error| EndpointError::Bind { address, error };
+        // The runtime panics where there are too few.
+        threads::check(WORKERS + SPARE_THREADS).map_err(EndpointError::Threads)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .max_blocking_threads(crate::limits::MAX_REQUESTS)
             .thread_name("endpoint")
             .enable_all()
             .build()
-            .map_err(EndpointError::Threads)?;
+            .map_err(EndpointError::System)?;
         raise_file_limit();
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
@@ -100,7 +108,7 @@ impl Endpoint {
             runtime.shutdown_timeout(ENDPOINT_STOP);
         };
         let thread = std::thread::Builder::new().name("endpoint".to_owned()).spawn(serve);
-        Ok(Self { address, is_secure, stop, thread: Some(thread.map_err(EndpointError::Threads)?) })
+        Ok(Self { address, is_secure, stop, thread: Some(thread.map_err(EndpointError::System)?) })
     }
 
     /// Where it listens.

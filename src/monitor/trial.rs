@@ -42,6 +42,17 @@ fn not_both(text: &str, base64: &str) -> serde_json::Value {
     json!({"not": {"required": [text, base64], "properties": {text: given, base64: given}}})
 }
 
+/// Reads a whole number in any way of writing it: for JSON Schema `80.0` is an integer too.
+fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let value = number.as_f64().filter(|value| value.fract() == 0.0);
+    let value = value.filter(|value| (0.0..=f64::from(u32::MAX)).contains(value));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked above
+    let whole = value.map(|value| value as u32);
+    let reason = || format!("{number} is not a whole number from 0 to {}", u32::MAX);
+    whole.ok_or_else(|| serde::de::Error::custom(reason()))
+}
+
 /// A record to be tried.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,7 +62,7 @@ pub struct TrialRequest {
     #[schemars(extend("pattern" = "^[a-zA-Z0-9._-]{1,249}$", "not" = json!({"enum": [".", ".."]})))]
     pub topic: String,
     /// Partition of the topic, from 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_number")]
     pub partition: u32,
     /// Record key as text.
     #[serde(default)]
