@@ -5,9 +5,6 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread::Builder;
 
-/// The stack of a thread that only waits, in bytes.
-const STACK_BYTES: usize = 64 * 1024;
-
 /// The system gives fewer threads than are needed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -25,10 +22,8 @@ pub fn check(needed: usize) -> Result<(), TooFewThreads> {
     let found = std::thread::scope(|scope| {
         let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = || drop(gate.lock());
-        let start = |_| {
-            let thread = Builder::new().name("probe".to_owned()).stack_size(STACK_BYTES);
-            thread.spawn_scoped(scope, wait).is_ok()
-        };
+        // With the usual stack: the allocator sets itself up on it too.
+        let start = |_| Builder::new().name("probe".to_owned()).spawn_scoped(scope, wait).is_ok();
         let found = (0..needed).map(start).take_while(|is_started| *is_started).count();
         drop(closed);
         found

@@ -113,7 +113,8 @@ impl Package {
     /// Names of its own files with texts of licences.
     fn texts(&self) -> Vec<String> {
         let names = std::fs::read_dir(&self.folder).unwrap();
-        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let files = names.map(Result::unwrap).filter(|entry| entry.path().is_file());
+        let names = files.map(|entry| entry.file_name().into_string().unwrap());
         let is_text = |name: &String| {
             let name = name.to_ascii_uppercase();
             let begins = ["LICENSE", "LICENCE", "COPYING", "UNLICENSE", "COPYRIGHT"];
