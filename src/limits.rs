@@ -94,6 +94,11 @@ pub const MAX_EXPRESSION_NODES: usize = 5_000;
 /// Longest text that an expression may build, in bytes: as long as a whole state.
 pub const MAX_EXPRESSION_TEXT_BYTES: usize = MAX_STATE_BYTES;
 
+/// Longest proof that `verify-proof` reads, in bytes: a leaf in base64, a path and a signed note.
+pub const MAX_PROOF_BYTES: u64 = 256 * 1024;
+/// Bytes of a file that are read and hashed at a time.
+pub const READ_CHUNK_BYTES: usize = 64 * 1024;
+
 /// Longest key of an asset in bytes.
 pub const MAX_ASSET_KEY_BYTES: usize = 512;
 /// Largest arguments of one transaction in bytes of JSON.

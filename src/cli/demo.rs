@@ -214,6 +214,6 @@ fn summarise(world: &World, reader: &Shared) -> anyhow::Result<()> {
     if more.is_some() {
         line("alert         and more")?;
     }
-    line(format!("checkpoint    {} entries", grouped(reader.head().tree_size)))?;
+    line(format!("checkpoint    tree size {}", grouped(reader.head().tree_size)))?;
     line("")
 }

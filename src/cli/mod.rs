@@ -11,6 +11,7 @@ mod simulate;
 mod token;
 mod top;
 mod verify;
+mod verify_proof;
 
 pub use exit::{ExitStatus, exit_status};
 
@@ -77,6 +78,8 @@ pub enum Command {
     Test(check::TestArgs),
     /// Verify a ledger offline, from its files alone.
     Verify(verify::VerifyArgs),
+    /// Check one proof of a transaction, without the ledger.
+    VerifyProof(verify_proof::ProofArgs),
     /// Build the state again from the log.
     Rebuild(LedgerArgs),
     /// Write every entry as a JSON line, or the tree as C2SP tiles.
@@ -164,6 +167,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Check(args) => check::check(&args.config),
         Command::Test(args) => check::test(&args),
         Command::Verify(args) => verify::verify(&args),
+        Command::VerifyProof(args) => verify_proof::verify_proof(&args),
         Command::Rebuild(args) => verify::rebuild(&args.ledger),
         Command::Export(args) => verify::export(&args),
         Command::Keygen(args) => verify::keygen(&args),

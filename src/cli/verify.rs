@@ -136,7 +136,7 @@ pub fn print_report(report: &Report) -> anyhow::Result<()> {
         grouped(report.transactions)
     ))?;
     line(format!("records       {}, each with one disposition", grouped(report.records)))?;
-    line(format!("tree root     {}", report.root))?;
+    line(format!("tree          {} leaves, root {}", grouped(report.tree_size), report.root))?;
     if let Some(key) = &report.first_key {
         line(format!("begun with    {}", verifier_key(&report.name, key)))?;
     }
@@ -232,7 +232,7 @@ fn export_tiles(
     }
     write_file(directory, "checkpoint", queries.checkpoint()?.as_bytes())?;
     progress.finish();
-    line(format!("{} tiles and the checkpoint of {} entries", grouped(count), grouped(size)))?;
+    line(format!("{} tiles and the checkpoint of tree size {}", grouped(count), grouped(size)))?;
     Ok(ExitStatus::Ok)
 }
 

@@ -138,8 +138,11 @@ impl Queries {
         let first = block.header.first_entry;
         let definitions = self.ledger.definitions();
         let earlier = definitions.iter().filter(|(entry, _)| *entry < first);
+        let head = previous.as_ref().map(|previous| previous.tree_head()).transpose();
+        let head = head.map_err(|error| QueryError::NotReady(error.to_string()))?;
         let before = Before {
             header: previous.as_ref().map(|previous| &previous.header),
+            tree_root: head.map(|head| head.root),
             frontier: self.ledger.frontier_at(first)?,
             definitions: earlier.map(|(_, definition)| definition).collect(),
         };
@@ -210,7 +213,8 @@ impl Queries {
         let unreadable = |error: CheckpointError| QueryError::NotReady(error.to_string());
         let head = Checkpoint::unverified(checkpoint.as_bytes()).map_err(unreadable)?;
         let hashes = self.ledger.inclusion_proof(found.index, head.size)?;
-        let proof = EntryProof { index: found.index, hashes, checkpoint };
+        let leaf = Some(leaf_bytes(&entry).into_owned());
+        let proof = EntryProof { leaf, index: found.index, hashes, checkpoint };
         let name = self.ledger.name();
         let keys = self.ledger.keys_of(LEDGER_ROLE);
         Ok(ProofView {
@@ -246,7 +250,7 @@ impl Queries {
         let size = self.ledger.head().tree_size;
         let end = path.first().and_then(|first| first.checked_add(u64::from(width)));
         if end.is_none_or(|end| end > size) {
-            return Err(not_found(format!("the tree of {size} entries has no tile {path}")));
+            return Err(not_found(format!("the tree of size {size} has no tile {path}")));
         }
         let leaves = self.ledger.leaves(path.first().unwrap_or(level), usize::from(width))?;
         encode_bundle(leaves.iter().map(Vec::as_slice))
