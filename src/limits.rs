@@ -51,6 +51,11 @@ pub const MAX_OUTSTANDING_RECORDS: u64 = 5_000;
 /// Most bytes of the same; the embedded broker keeps 5 MiB of a partition.
 pub const MAX_OUTSTANDING_BYTES: usize = 3 * 1024 * 1024;
 
+/// Threads that the service needs besides its mapping threads: the pipeline's, the endpoint's, the
+/// Kafka client's and the state store's, and some to spare.
+pub const SERVICE_THREADS: usize = 32;
+/// Threads that a command needs which reads a ledger, some to spare.
+pub const COMMAND_THREADS: usize = 8;
 /// Most mapping threads: a typing error must not ask for thousands.
 pub const MAX_MAPPER_THREADS: usize = 64;
 
@@ -198,7 +203,7 @@ pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 pub const PAGE_STEP: usize = 25;
 /// Items of a page where the caller does not say how many.
 pub const DEFAULT_PAGE: usize = 20;
-/// Connections that the endpoint holds at a time; more wait in the system's queue.
+/// Connections that the endpoint holds at a time; for one more, one that proved least is closed.
 pub const MAX_CONNECTIONS: usize = 1_100;
 /// Requests that the endpoint works on at a time; more are answered with 503.
 pub const MAX_REQUESTS: usize = 16;
@@ -208,10 +213,33 @@ pub const PLACE_WAIT: Duration = Duration::from_secs(5);
 pub const READ_SHARE_PER_MILLE: u32 = 40;
 /// Processor time that readers may take at once.
 pub const READ_SHARE_BURST: Duration = Duration::from_millis(50);
+/// Requests that are worked on at a time for one client: the rest is for others.
+pub const MAX_CLIENT_REQUESTS: usize = MAX_REQUESTS / 2;
+/// Of [`MAX_REQUESTS`], places for callers who are known by name.
+pub const KEPT_REQUESTS: usize = 4;
 /// Bytes of a request's body: a record to be tried, written as JSON or as a form.
 pub const MAX_BODY_BYTES: usize = 4 * MAX_RECORD_BYTES;
 /// Requests of the endpoint whose bodies are read at a time.
 pub const MAX_BODIES: usize = 8;
+/// The same for one client.
+pub const MAX_CLIENT_BODIES: usize = MAX_BODIES / 2;
+/// Of [`MAX_BODIES`], places for callers who are known by name.
+pub const KEPT_BODIES: usize = 4;
+/// Bytes of a form for logging in, which anyone may send: a token and an address to go on to. They
+/// need no place: all connections together send some megabytes.
+pub const MAX_LOGIN_BODY_BYTES: usize = 4 * MAX_TOKEN_BYTES;
+/// How long a form for logging in may take to come.
+pub const LOGIN_BODY_TIMEOUT: Duration = Duration::from_secs(3);
+/// Answers of more bytes wait for their reader in one of [`MAX_LARGE_ANSWERS`] places.
+pub const LARGE_ANSWER_BYTES: u64 = 64 * 1024;
+/// Bytes of a large answer that are handed to its connection at a time.
+pub const ANSWER_SLICE_BYTES: usize = 64 * 1024;
+/// Large answers that are sent at a time.
+pub const MAX_LARGE_ANSWERS: usize = 32;
+/// The same to one client.
+pub const MAX_CLIENT_LARGE_ANSWERS: usize = MAX_LARGE_ANSWERS / 2;
+/// Of [`MAX_LARGE_ANSWERS`], places for callers who are known by name.
+pub const KEPT_LARGE_ANSWERS: usize = 8;
 /// Fields of a state that a form for a call by hand has.
 pub const MAX_INPUTS: usize = 256;
 /// Names that lead to such a field.
@@ -273,6 +301,10 @@ pub const MAX_MAPPED_FIELDS: usize = 64;
 pub const MAX_SAMPLES: usize = 300;
 /// Streams of events that are open at a time; more are answered with 503.
 pub const MAX_STREAMS: usize = 64;
+/// Streams of one client, such as an office behind one address.
+pub const MAX_CLIENT_STREAMS: usize = MAX_STREAMS / 2;
+/// Of [`MAX_STREAMS`], places for callers who are known by name.
+pub const KEPT_STREAMS: usize = 16;
 /// Streams that read a block at the same time: a part of [`MAX_REQUESTS`].
 pub const MAX_STREAM_READS: usize = 4;
 /// Events of a stream that wait for a slow reader. Full: the stream reads no further block.
@@ -281,6 +313,10 @@ pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
 /// Exports that are sent at a time; more are answered with 503.
 pub const MAX_EXPORTS: usize = 4;
+/// Exports to one client.
+pub const MAX_CLIENT_EXPORTS: usize = MAX_EXPORTS / 2;
+/// Of [`MAX_EXPORTS`], places for callers who are known by name.
+pub const KEPT_EXPORTS: usize = 1;
 /// Exports that read the state at the same time: however many are sent, they leave the other
 /// processors to ingestion.
 pub const MAX_EXPORT_READS: usize = 1;

@@ -54,6 +54,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["src/monitor/access/tls.rs"]),
     ("subtle", &["src/monitor/access/"]),
     ("tokio_rustls", &["src/monitor/access/"]),
+    ("webpki", &["src/monitor/access/tls.rs"]),
     ("base64", &["src/event/", "src/ledger/", "src/monitor/"]),
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),

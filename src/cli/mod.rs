@@ -21,6 +21,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::limits::{COMMAND_THREADS, SERVICE_THREADS};
+
 /// Device events from Kafka to a ledger that anyone can verify, exactly once.
 ///
 /// Ledgerline reads device events from Kafka (or a file), maps them by declarative JSONPath mappings
@@ -28,8 +30,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// a tamper-evident ledger. Try `ledgerline demo` first: it needs nothing but this program.
 ///
 /// Exit status: 0 success; 64 wrong usage; 65 data that does not verify or tests that fail; 66 a file
-/// that is not there; 69 a service that is not there; 70 an internal error; 73 a file that cannot be
-/// made; 74 a failed read or write; 75 try again later; 77 not permitted; 78 a wrong configuration.
+/// that is not there; 69 a service that is not there; 70 an internal error; 71 too few threads, by a
+/// limit of the system; 73 a file that cannot be made; 74 a failed read or write; 75 try again later;
+/// 77 not permitted; 78 a wrong configuration.
 #[derive(Debug, Parser)]
 #[command(name = "ledgerline", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -118,6 +121,35 @@ pub enum Command {
     Schema(check::SchemaArgs),
 }
 
+impl Command {
+    /// Threads that it needs besides the first one.
+    fn threads(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        match self {
+            Self::Demo(_) | Self::Run(_) | Self::Bench(_) => SERVICE_THREADS + processors,
+            Self::Check(_)
+            | Self::Test(_)
+            | Self::Keygen(_)
+            | Self::Token(_)
+            | Self::Simulate(_)
+            | Self::VerifyProof(_)
+            | Self::Schema(_) => 0,
+            Self::Verify(_)
+            | Self::Rebuild(_)
+            | Self::Export(_)
+            | Self::State(_)
+            | Self::History(_)
+            | Self::Tx(_)
+            | Self::Transactions(_)
+            | Self::Record(_)
+            | Self::Filtered(_)
+            | Self::Block(_)
+            | Self::Deadletters(_)
+            | Self::Top(_) => COMMAND_THREADS,
+        }
+    }
+}
+
 /// A configuration file.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
@@ -140,6 +172,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
     let is_quiet = matches!(cli.command, Command::Simulate(_) | Command::Top(_));
     let log = if is_quiet { "off" } else { &cli.log };
     output::start_log(log, cli.log_format)?;
+    crate::threads::check(cli.command.threads())?;
     match cli.command {
         Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args.config),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::codec::Digest;
 use crate::codec::yaml::Located;
 use crate::fault::{Fault, Place};
-use crate::monitor::access::tls::Tls;
+use crate::monitor::access::tls::{Tls, check_san};
 use crate::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
     Settings, TlsSettings, is_name, tokens,
@@ -105,7 +105,7 @@ pub struct CertificateForm {
     pub name: Located<String>,
     /// What it may do.
     pub role: Role,
-    /// A DNS name or address among its subject alternative names.
+    /// A DNS name, IP address or URI among its subject alternative names; wildcards match nothing.
     pub san: Option<String>,
     /// SHA-256 of the certificate, in hexadecimal digits, with colons or without.
     pub sha256: Option<String>,
@@ -277,12 +277,12 @@ fn check_certificate(
         faults.push(Fault::error(path, name.place, message));
     }
     let which = match (san, sha256) {
-        (Some(san), None) => Ok(CertificateMatch::Name(san.clone())),
+        (Some(san), None) => check_san(san).map(|()| CertificateMatch::Name(san.clone())),
         (None, Some(digits)) => match Digest::from_hex(&digits.replace(':', "").to_lowercase()) {
             Some(digest) => Ok(CertificateMatch::Sha256(digest)),
-            None => Err("`sha256` is no SHA-256 in 64 hexadecimal digits"),
+            None => Err("`sha256` is not a SHA-256 in 64 hexadecimal digits".to_owned()),
         },
-        _ => Err("a certificate is named by exactly one of `san` and `sha256`"),
+        _ => Err("a certificate is named by exactly one of `san` and `sha256`".to_owned()),
     };
     let which =
         which.map_err(|message| faults.push(Fault::error(path, form.place, message))).ok()?;

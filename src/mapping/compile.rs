@@ -96,9 +96,13 @@ impl Compiler<'_> {
     fn check_name(&mut self, what: &str, name: &Located<String>) {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let text = &name.value;
-        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.chars().all(allowed) {
+        // A name stands in addresses, where dots alone are steps of a path.
+        let is_path = text.chars().all(|c| c == '.');
+        if is_path || text.len() > MAX_NAME_BYTES || !text.chars().all(allowed) {
             let message = format!("{text:?} cannot be the name of {what}");
-            let help = format!("letters, digits, `_`, `-` and `.`, at most {MAX_NAME_BYTES}");
+            let help = format!(
+                "letters, digits, `_`, `-` and `.`, not dots alone, at most {MAX_NAME_BYTES}"
+            );
             self.fault(name.place, message, help);
         }
     }

@@ -81,12 +81,14 @@ impl FromStr for Cursor {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
+        let is_known = |letter: u8| letter.is_ascii_digit() || letter == b'.';
         let parse = |(block, events): (&str, &str)| {
             Some(Self { block: block.parse().ok()?, events: events.parse().ok()? })
         };
-        text.split_once('.').and_then(parse).ok_or_else(|| {
+        let numbers = text.split_once('.').filter(|_| text.bytes().all(is_known));
+        numbers.and_then(parse).ok_or_else(|| {
             let shown = crate::limits::truncated(text, 40);
-            QueryError::Malformed(format!("`{shown}` is no id of an event of this stream"))
+            QueryError::Malformed(format!("`{shown}` is not an id of an event of this stream"))
         })
     }
 }
@@ -205,7 +207,7 @@ pub async fn stream(app: App, headers: HeaderMap, wanted: Wanted) -> Answer {
         (None, Some(block)) => Cursor { block, events: 0 },
         (None, None) => Cursor { block: height, events: 0 },
     };
-    let place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+    let place = app.places.streams.try_take(app.asker).ok_or_else(|| {
         let detail = "too many streams are open; try again, or ask /api/v1/status instead";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
@@ -271,7 +273,7 @@ impl Feed {
     async fn block(&mut self) -> Result<(), Ended> {
         let (wanted, Cursor { block, events }) = (Arc::clone(&self.wanted), self.cursor);
         // Streams wait for one another, so that together they leave room for questions.
-        let turn = self.app.stream_reads.acquire().await.map_err(|_| Ended)?;
+        let turn = self.app.places.stream_reads.acquire().await.map_err(|_| Ended)?;
         let read = ask(self.app.clone(), move |service| {
             let block = service.queries.ledger().block(block)?;
             Ok(wanted.events(&block, events))
@@ -305,7 +307,9 @@ mod tests {
     #[test]
     fn ids_and_kinds_are_read_or_refused() {
         assert_eq!("7.3".parse::<Cursor>().unwrap(), Cursor { block: 7, events: 3 });
-        for text in ["", "7", "7.", ".3", "a.b", "7.3.1", "-1.0", "99999999999999999999.0"] {
+        for text in
+            ["", "7", "7.", ".3", "a.b", "7.3.1", "-1.0", "+1.0", "1.+0", "99999999999999999999.0"]
+        {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
         let kinds: Kinds = "block, alert".parse().unwrap();

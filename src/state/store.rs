@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::Builder;
 use std::time::Duration;
 
 use crate::codec::json::Text;
@@ -275,22 +276,31 @@ impl Store {
         // change something: sled skips a write that does not.
         let write = || drop(self.db.insert(PROBE_KEY, &[]).and_then(|_| self.db.remove(PROBE_KEY)));
         let flushed = remind(FLUSH_PATIENCE, || self.db.flush(), write);
-        flushed.map(drop).map_err(|error| self.error(&error))
+        let no_thread = |error| {
+            let path = self.path.clone();
+            StateError::Io { doing: "starting a thread to flush", path, error }
+        };
+        flushed.map_err(no_thread)?.map(drop).map_err(|error| self.error(&error))
     }
 }
 
-/// Works on a thread of its own, and calls `reminder` whenever that takes so long again.
-fn remind<T: Send>(patience: Duration, work: impl FnOnce() -> T + Send, reminder: impl Fn()) -> T {
+/// Works on a thread of its own, and calls `reminder` whenever that takes so long again. An error
+/// where there is no thread to be had.
+fn remind<T: Send>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send,
+    reminder: impl Fn(),
+) -> std::io::Result<T> {
     std::thread::scope(|scope| {
         let (done, wait) = channel::<()>();
-        let working = scope.spawn(move || {
+        let working = Builder::new().name("flush".to_owned()).spawn_scoped(scope, move || {
             let _ends_with_the_work = done;
             work()
-        });
+        })?;
         while wait.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             reminder();
         }
-        working.join().unwrap_or_else(|panic| resume_unwind(panic))
+        Ok(working.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 
@@ -384,7 +394,8 @@ mod tests {
     fn work_that_waits_for_a_reminder_gets_one() {
         let (reminder, reminded) = channel();
         let work = move || (reminded.recv(), reminded.recv());
-        let result = remind(Duration::from_millis(1), work, || reminder.send(7).unwrap_or(()));
+        let result =
+            remind(Duration::from_millis(1), work, || reminder.send(7).unwrap_or(())).unwrap();
         assert_eq!(result, (Ok(7), Ok(7)));
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of whoever sends a request, before it says who it is.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::{COOKIE, HeaderValue};
@@ -8,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName};
 
 use crate::limits::SESSION_LIFETIME;
 use crate::monitor::access::caller::Caller;
+use crate::monitor::access::connections::{Connected, Standing};
 
 /// Cookie of a login where it cannot be read or set on the way (RFC 6265bis, 4.1.3.2: only by this
 /// host, only over TLS).
@@ -27,6 +29,8 @@ pub struct Peer {
     pub is_secure: bool,
     /// Whose certificate it showed.
     pub certified: Option<Caller>,
+    /// The connection itself, where it is counted.
+    pub connected: Option<Arc<Connected>>,
 }
 
 /// Who sends a request, as far as its way tells.
@@ -38,13 +42,18 @@ pub struct Client {
     is_secure: bool,
     /// Whose certificate it showed.
     pub certified: Option<Caller>,
+    connected: Option<Arc<Connected>>,
 }
 
 impl Client {
     /// Of a request. A proxy's word counts only where there is one, and only its own: the last.
     pub fn of(request: &Request, behind_proxy: bool) -> Self {
-        let unknown =
-            Peer { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_secure: false, certified: None };
+        let unknown = Peer {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            is_secure: false,
+            certified: None,
+            connected: None,
+        };
         let peer = request.extensions().get::<Peer>().unwrap_or(&unknown);
         let said = |name| request.headers().get_all(name).iter().next_back()?.to_str().ok();
         let last = |name| said(name).and_then(|text: &str| text.rsplit(',').next()).map(str::trim);
@@ -53,7 +62,15 @@ impl Client {
             address = last(FORWARDED_FOR).and_then(|last| last.parse().ok()).unwrap_or(address);
             is_secure |= last(FORWARDED_PROTO).is_some_and(|last| last == "https");
         }
-        Self { address, is_secure, certified: peer.certified.clone() }
+        let (certified, connected) = (peer.certified.clone(), peer.connected.clone());
+        Self { address, is_secure, certified, connected }
+    }
+
+    /// Notes for its connection what a request has proved.
+    pub fn prove(&self, standing: Standing) {
+        if let Some(connected) = &self.connected {
+            connected.prove(standing);
+        }
     }
 
     fn cookie_name(&self) -> &'static str {
@@ -88,7 +105,12 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             request.headers_mut().append(name, value.parse().unwrap());
         }
-        let peer = Peer { address: [192, 0, 2, 1].into(), is_secure: false, certified: None };
+        let peer = Peer {
+            address: [192, 0, 2, 1].into(),
+            is_secure: false,
+            certified: None,
+            connected: None,
+        };
         request.extensions_mut().insert(peer);
         request
     }

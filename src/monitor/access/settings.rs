@@ -96,8 +96,8 @@ pub struct CertificateRule {
 /// Which certificate is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateMatch {
-    /// One with this DNS name or address among its subject alternative names (RFC 6125: a common
-    /// name alone is none).
+    /// One with exactly this DNS name, IP address or URI among its subject alternative names. A
+    /// common name is none (RFC 9525), and a wildcard matches nothing.
     Name(String),
     /// The one with this SHA-256 over its DER form.
     Sha256(Digest),

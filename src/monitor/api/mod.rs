@@ -8,11 +8,10 @@ mod state;
 
 use std::sync::OnceLock;
 
-use axum::Router;
 use serde_json::Value;
 
-use crate::monitor::asking::App;
 use crate::monitor::json;
+use crate::monitor::route::Route;
 
 use operation::Operation;
 
@@ -25,11 +24,12 @@ fn operations() -> Vec<Operation> {
 }
 
 /// Routes of all operations.
-pub fn routes() -> Router<App> {
-    let add = |router: Router<App>, operation: Operation| {
-        router.route(operation.about.path, operation.route)
+pub fn routes() -> Vec<Route> {
+    let route = |operation: Operation| {
+        let Operation { about, method, needs, route, .. } = operation;
+        Route::new(about.path, (method, needs), route)
     };
-    operations().into_iter().fold(Router::new(), add)
+    operations().into_iter().map(route).collect()
 }
 
 /// The document as JSON.

@@ -1,6 +1,6 @@
 //! The page for saying who one is. It works without script: a token goes in, a cookie comes out.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -16,7 +16,7 @@ use crate::monitor::ui::shell::{self, Content, Visitor};
 use crate::monitor::ui::{HTML, turned_away};
 
 /// Asks for a token.
-pub async fn page(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
+pub async fn page(app: App, caller: Option<Caller>, uri: Uri) -> Response {
     let given = Parameters::of(&uri).and_then(|mut given| {
         let next = given.filled("next")?;
         given.finish().map(|()| next)
@@ -31,9 +31,9 @@ pub async fn page(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> R
 }
 
 /// Takes a token, and leads to where its sender was going.
-pub async fn enter(State(app): State<App>, request: Request) -> Response {
+pub async fn enter(app: App, request: Request) -> Response {
     let client = app.access.client(&request);
-    let given = body::form(&app, request).await.and_then(|mut given| {
+    let given = body::login_form(request).await.and_then(|mut given| {
         let (token, next) = (given.filled("token")?, given.filled("next")?);
         given.finish()?;
         Ok((token.unwrap_or_default(), local(next)))
@@ -54,7 +54,7 @@ pub async fn enter(State(app): State<App>, request: Request) -> Response {
 }
 
 /// Forgets who a browser is of.
-pub async fn leave(State(app): State<App>, request: Request) -> Response {
+pub async fn leave(app: App, request: Request) -> Response {
     let client = app.access.client(&request);
     let cookie = app.access.log_out(&client, request.headers());
     let mut response = Redirect::to("/login").into_response();

@@ -14,8 +14,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// Hexadecimal digits of a digest that tell it from others at a glance.
 const DIGEST_SHOWN: usize = 12;
 
-/// An address of these names, each encoded.
+/// An address of these names, each encoded. A key at its end that is a step in a path (`.` or `..`)
+/// would be taken out of it by browsers and proxies: it goes into the parameter `key` instead.
 pub fn address(parts: &[&str]) -> String {
+    if let [names @ .., key @ ("." | "..")] = parts {
+        return with_parameters(&address(names), &[("key", key)]);
+    }
     let encoded = parts.iter().map(|part| format!("/{}", utf8_percent_encode(part, ENCODED)));
     encoded.collect()
 }
@@ -29,7 +33,7 @@ pub fn address_of_id(page: &str, id: &str) -> String {
 /// An address with parameters; those without a value are left out.
 pub fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
     let mut address = path.to_owned();
-    let mut separator = '?';
+    let mut separator = if path.contains('?') { '&' } else { '?' };
     for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
         let encode = |text| utf8_percent_encode(text, ENCODED);
         address.push_str(&format!("{separator}{}={}", encode(name), encode(value)));
@@ -174,6 +178,10 @@ mod tests {
     #[test]
     fn addresses_hold_any_name() {
         assert_eq!(address(&["state", "a/b", "ü?&\""]), "/state/a%2Fb/%C3%BC%3F%26%22");
+        assert_eq!(address(&["state", "a", "..."]), "/state/a/...");
+        assert_eq!(address(&["state", "a", "."]), "/state/a?key=.");
+        let dots = address(&["state", "a", ".."]);
+        assert_eq!(with_parameters(&dots, &[("before", "7")]), "/state/a?key=..&before=7");
         assert_eq!(address_of_id("transactions", "t/3/9/0"), "/transactions/t/3/9/0");
         let parameters = [("a", "1&2"), ("b", ""), ("c", "x y")];
         assert_eq!(with_parameters("/p", &parameters), "/p?a=1%262&c=x%20y");

@@ -55,6 +55,10 @@ pub fn contracts(service: &Service, given: Parameters) -> Made {
 
 /// The assets of a contract, in order of keys.
 pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Made {
+    // A key that cannot stand in a path.
+    if let Some(key) = given.filled("key")? {
+        return asset(service, &(contract.clone(), key), given);
+    }
     let prefix = given.filled("prefix")?.unwrap_or_default();
     let condition = given.filled("where")?.unwrap_or_default();
     let alerts_only = given.filled("alerts_only")?.is_some();
@@ -180,7 +184,7 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
             (paging(before.map(|_: u64| path.as_str()), next.as_deref()))
         }
         (export_links(&address(&["api", "v1", "export", "history", contract, key]), &[]))
-        (travel_form(service, &path))
+        (travel_form(service, (contract, key)))
     };
     Ok(Content { title, section: Some(Section::State), is_live, body })
 }
@@ -334,12 +338,17 @@ fn raised(change: &ChangeView) -> Markup {
 }
 
 /// The form that leads to the past.
-fn travel_form(service: &Service, path: &str) -> Markup {
+fn travel_form(service: &Service, (contract, key): (&str, &str)) -> Markup {
     let newest = service.queries.ledger().head().height.saturating_sub(1);
+    let path = address(&["state", contract, key]);
+    // A form replaces the parameters of its address.
+    let (path, has_key) =
+        path.split_once('?').map_or((path.as_str(), false), |(path, _)| (path, true));
     html! {
         section aria-labelledby="travel" {
             h2 #travel { "Time travel" }
             form.search action=(path) method="get" {
+                @if has_key { input type="hidden" name="key" value=(key); }
                 label { "As block" input name="at_block" inputmode="numeric" placeholder=(newest) autocomplete="off"; }
                 label { "or as of (UTC)" input name="at_time" placeholder="2026-01-31T12:00:00Z" autocomplete="off"; }
                 button type="submit" { "Show" }
@@ -356,7 +365,8 @@ fn past(
 ) -> Result<Markup, QueryError> {
     let past = service.queries.asset_at((contract, key), at, from)?;
     let block = service.queries.block(past.block, 0, 0)?;
-    let age = time::parse(&block.summary.time).map(|made| service.clock.now_ms() - made);
+    let age =
+        time::parse(&block.summary.time).map(|made| service.clock.now_ms().saturating_sub(made));
     let path = address(&["state", contract, key]);
     Ok(html! {
         p.lead {
@@ -370,6 +380,6 @@ fn past(
             None => p.problem { "It did not exist then." },
         }
         p { a href=(path) { "The asset as it is now" } }
-        (travel_form(service, &path))
+        (travel_form(service, (contract, key)))
     })
 }
