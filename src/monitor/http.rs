@@ -49,6 +49,7 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
             Err(refused) => refused.answer(&request, |problem| ui::turned_away(&service, problem)),
         },
     };
+    response = access.base_path().answer(response).await;
     access.protect(&mut response);
     service.answers.add(response.status());
     response

@@ -3,7 +3,7 @@
 // page is asked for again and the parts that say so are replaced. Where the reader's focus, pointer or an
 // open detail is, nothing moves.
 
-const stream = new EventSource("/api/v1/stream?events=status");
+const stream = new EventSource(new URL("api/v1/stream?events=status", document.currentScript.src));
 const HAND_RESTS_MS = 3000;
 const SILENCE_MS = 8000;
 let heard = performance.now();
