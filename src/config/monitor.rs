@@ -11,11 +11,11 @@ use crate::codec::Digest;
 use crate::codec::yaml::Located;
 use crate::fault::{Fault, Place};
 use crate::monitor::access::tls::Tls;
-use crate::monitor::base_path::BasePath;
 use crate::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
     Settings, TlsSettings, is_name, tokens,
 };
+use crate::monitor::base_path::BasePath;
 
 /// The endpoint.
 #[derive(Debug, Deserialize, JsonSchema)]

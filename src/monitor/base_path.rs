@@ -147,7 +147,8 @@ impl BasePath {
         }
         let location = response.headers().get(header::LOCATION).and_then(|text| text.to_str().ok());
         let location = location.filter(|text| text.starts_with('/'));
-        let location = location.and_then(|text| HeaderValue::from_str(&format!("{self}{text}")).ok());
+        let location =
+            location.and_then(|text| HeaderValue::from_str(&format!("{self}{text}")).ok());
         if let Some(location) = location {
             response.headers_mut().insert(header::LOCATION, location);
         }

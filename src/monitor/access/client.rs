@@ -141,10 +141,9 @@ mod tests {
     fn below_a_path_a_cookie_is_for_that_path_alone() {
         let cookies = [("cookie", "__Host-ledgerline=x; __Secure-ledgerline=z; ledgerline=y")];
         let base_path: BasePath = "/tools/ledger".parse().unwrap();
-        for (proto, name, value, secure) in [
-            ("http", "ledgerline", "y", ""),
-            ("https", "__Secure-ledgerline", "z", "; Secure"),
-        ] {
+        for (proto, name, value, secure) in
+            [("http", "ledgerline", "y", ""), ("https", "__Secure-ledgerline", "z", "; Secure")]
+        {
             let mut request = request(&cookies);
             request.headers_mut().insert(FORWARDED_PROTO, proto.parse().unwrap());
             let client = Client::of(&request, true);

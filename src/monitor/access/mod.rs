@@ -297,10 +297,12 @@ impl Access {
     pub fn log_in(&self, client: &Client, token: &str) -> Result<header::HeaderValue, Refusal> {
         let (caller, proof) = self.prove(token).map_err(|refused| self.count(&refused, client))?;
         let session = self.sessions.begin(proof, self.clock.now_ms()).ok();
-        let cookie = session.and_then(|text| client.set_cookie(&text, &self.base_path)).ok_or_else(|| {
-            let detail = "this machine gives no random bytes; no login can begin";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        })?;
+        let cookie = session
+            .and_then(|text| client.set_cookie(&text, &self.base_path))
+            .ok_or_else(|| {
+                let detail = "this machine gives no random bytes; no login can begin";
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            })?;
         let (name, role) = (caller.name(), caller.role());
         tracing::info!(client = %client.address, name, %role, "logged in");
         Ok(cookie)
