@@ -107,7 +107,7 @@ fn header(block: &BlockView, now: i64) -> Markup {
     let summary = &block.summary;
     let entries = summary.tree_size - summary.first_entry;
     facts(&[
-        ("Created", html! { (ago(&summary.time, now)) " (" (summary.time) ")" }),
+        ("Created", html! { (ago(&summary.time, now)) " " (name(&format!("({})", summary.time))) }),
         ("Entries", html! { (count(entries)) ", from " (count(summary.first_entry)) }),
         (
             "Valid, invalid",

@@ -132,7 +132,7 @@ fn charts(samples: &[Sample]) -> Markup {
     let x = |at: f64| match newest - at {
         ..5.0 => "now".to_owned(),
         ago @ ..90.0 => format!("−{ago:.0} s"),
-        ago => format!("−{:.0} min", ago / 60.0),
+        ago => format!("−{:.1} min", ago / 60.0),
     };
     let frame = |title, y| Frame { title, x: &x, y, from_zero: true };
     let line = |name: &str, points| Line { name: name.to_owned(), points };
@@ -271,7 +271,8 @@ fn partitions(status: &StatusView) -> Markup {
             cell(name(&of.partition)),
             cell(html! { (if of.assigned { "yes" } else { "no" }) }),
             count_cell(of.durable),
-            number_cell(html! { (perhaps(of.end)) }),
+            // The end was asked for a while ago: more may have been taken in since.
+            number_cell(html! { (perhaps(of.end.map(|end| end.max(of.durable)))) }),
             number_cell(html! { (perhaps(of.lag)) }),
         ]
     };

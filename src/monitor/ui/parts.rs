@@ -165,9 +165,10 @@ pub fn json_block(value: &impl Serialize) -> Markup {
 /// the first has its heading as a label.
 pub fn table(caption: &str, headings: &[&str], rows: &[Row], empty: &str) -> Markup {
     let is_number = |heading: &str| heading.starts_with('#');
-    let width = match headings.len() {
-        0..=2 => "pair",
-        3..=5 => "cards",
+    let weight = |heading: &&str| if is_number(heading) { 1 } else { 2 };
+    let width = match headings.iter().map(weight).sum() {
+        ..=4 => "pair",
+        ..=10 => "cards",
         _ => "cards many",
     };
     html! {

@@ -172,7 +172,7 @@ fn provenance(
     let mapping =
         service.queries.definition_named(DefinitionKind::Mapping, &transaction.mapping_digest);
     let contract = service.queries.contract_before(&summary.contract, summary.entry);
-    let time = html! { (ago(&summary.time, now)) " (" (summary.time) ")" };
+    let time = html! { (ago(&summary.time, now)) " " (name(&format!("({})", summary.time))) };
     let record = summary.id.rsplit_once('/').map_or(summary.id.as_str(), |(record, _)| record);
     let record_digest = digest(&transaction.record_digest);
     let first = match &transaction.caller {
