@@ -299,6 +299,8 @@ pub const MAX_SHOWN_CHANGES: usize = 200;
 pub const MAX_MAPPED_FIELDS: usize = 64;
 /// Samples for charts that are kept: ten minutes.
 pub const MAX_SAMPLES: usize = 300;
+/// Longest `monitor.base_path` in bytes: it stands in front of every address of a page.
+pub const MAX_BASE_PATH_BYTES: usize = 256;
 /// Streams of events that are open at a time; more are answered with 503.
 pub const MAX_STREAMS: usize = 64;
 /// Streams of one client, such as an office behind one address.
@@ -311,6 +313,9 @@ pub const MAX_STREAM_READS: usize = 4;
 pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 /// How long a stream is kept; its reader then comes back and goes on where it was.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
+/// Silence after which a stream sends a comment: well below the minute after which proxies close a
+/// connection that says nothing.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(10);
 /// Exports that are sent at a time; more are answered with 503.
 pub const MAX_EXPORTS: usize = 4;
 /// Exports to one client.
