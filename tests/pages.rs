@@ -123,7 +123,7 @@ fn a_page_shows_what_the_api_says() {
         ("/blocks?before=3", vec!["href=\"/blocks/0\"", "← newest"]),
         (
             "/blocks/5",
-            vec![block["hash"].as_str().unwrap(), block["tree_root"].as_str().unwrap(), LEDGER],
+            vec![block["hash"].as_str().unwrap(), block["entries_root"].as_str().unwrap(), LEDGER],
         ),
         (
             "/transactions?verdict=unknown_contract",
