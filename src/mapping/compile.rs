@@ -1,7 +1,6 @@
 //! From the YAML form to a checked mapping. Every fault of a document is found, not only the first.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -9,20 +8,23 @@ use crate::codec::json::Value;
 
 use super::convert::FieldType;
 use super::descent::Descent;
-use super::document::Part;
-use super::field::{Field, Lookup, Query, Source};
+use super::document::{PARENTS_NAME, Part};
+use super::field::{Field, Query, Source};
 use super::form::{
-    Entries, ExtensionForm, FieldForm, FullFieldForm, MappingForm, MatchForm, OneOrMany,
+    Entries, ExtensionForm, FieldForm, ForEachForm, FullFieldForm, FullForEachForm, MappingForm,
+    MatchForm, OneOrMany,
 };
 use super::jsonpath::{Path, Step};
 use super::layout::Layout;
+use super::lookup::Lookup;
 use super::matching::{Condition, Glob, Matcher};
-use super::{Mapping, testing};
+use super::{Each, Mapping, testing};
 use crate::codec::yaml::{Document, Exact, Located};
 use crate::codec::{Digest, json};
+use crate::event::time::{TimeOptions, TimeReader};
 use crate::expression::Expression;
 use crate::fault::{Fault, Place, Severity, did_you_mean};
-use crate::limits::MAX_MAPPING_FIELDS;
+use crate::limits::{MAX_MAPPING_FIELDS, MAX_PARENTS};
 
 /// Longest name of a mapping, contract or argument, in bytes.
 const MAX_NAME_BYTES: usize = 128;
@@ -35,7 +37,8 @@ pub(super) fn compile(file: &FilePath, document: &Document<'_>) -> (Option<Mappi
         Ok(form) => form,
         Err(fault) => return (None, vec![fault]),
     };
-    let mut compiler = Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT };
+    let mut compiler =
+        Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT, asks_origin: false };
     let mapping = compiler.mapping(form, document.text);
     let has_errors = compiler.faults.iter().any(|fault| fault.severity == Severity::Error);
     (Some(mapping).filter(|_| !has_errors), compiler.faults)
@@ -46,6 +49,8 @@ struct Compiler<'a> {
     faults: Vec<Fault>,
     /// What paths may begin with.
     parts: &'static [Part],
+    /// Whether fields ask where the elements of `for_each` stand.
+    asks_origin: bool,
 }
 
 impl Compiler<'_> {
@@ -57,10 +62,12 @@ impl Compiler<'_> {
         self.check_name("a mapping", &form.mapping);
         self.check_name("a contract", &form.contract);
         let matcher = self.matcher(&form.matching);
-        let for_each = form.for_each.as_ref().and_then(|path| self.for_each(path));
-        if form.for_each.is_some() {
-            self.parts = &Part::OF_ITEM;
-        }
+        let for_each = form.for_each.as_ref().and_then(|form| self.for_each(form));
+        self.parts = match (&form.for_each, &for_each) {
+            (None, _) => &Part::OF_EVENT,
+            (Some(_), Some(Each::Expression { .. })) => &Part::OF_LISTED,
+            (Some(_), _) => &Part::OF_ITEM,
+        };
         let extension = form.extension.as_ref().and_then(|form| self.extension(form));
         let fields = self.fields(&form.fields);
         self.check_targets(&fields, extension.as_ref());
@@ -85,6 +92,7 @@ impl Compiler<'_> {
             fields,
             matcher,
             for_each,
+            asks_origin: self.asks_origin,
             extension: extension.map(|names| names.value),
             tests: form.tests.into(),
             topics: exact_text(form.matching.topic.as_ref()),
@@ -142,7 +150,8 @@ impl Compiler<'_> {
             }
         }
         let reads = |part: &&Part| paths.iter().any(|path| path[0] == part.name());
-        let parts = self.parts.iter().filter(reads).copied().collect();
+        let parts: Vec<Part> = self.parts.iter().filter(reads).copied().collect();
+        self.asks_origin |= parts.iter().any(|part| part.is_origin());
         Some((expression, parts))
     }
 
@@ -171,7 +180,12 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let known: Vec<&str> = self.parts.iter().map(|part| part.name()).collect();
+        let names = self.parts.iter().map(|part| match part {
+            Part::Parent(_) => PARENTS_NAME,
+            part => part.name(),
+        });
+        let mut known: Vec<&str> = names.collect();
+        known.dedup();
         for name in path.names() {
             if name.is_some_and(|name| known.contains(&name)) {
                 continue;
@@ -188,17 +202,45 @@ impl Compiler<'_> {
         if let [Step::Name(part), Step::Name(member), ..] = path.steps() {
             self.check_member(text.place, part, member);
         }
-        let part = path.names().first().copied().flatten().and_then(Part::named)?;
+        let of_origin = |name: Option<&str>| {
+            name.is_some_and(|name| {
+                name == PARENTS_NAME || Part::named(name).is_some_and(Part::is_origin)
+            })
+        };
+        self.asks_origin |= path.names().into_iter().any(of_origin);
+        let Some(part) = Part::of_steps(path.steps()) else {
+            let message = format!("`{}`: a number must follow `$.{PARENTS_NAME}`", text.value);
+            let last = MAX_PARENTS - 1;
+            let help =
+                format!("`$.parents[0]` is the nearest object, `$.parents[{last}]` the last");
+            self.fault(text.place, message, help);
+            return None;
+        };
         Some(Query { path, part })
     }
 
-    fn for_each(&mut self, text: &Located<String>) -> Option<Query> {
-        let query = self.query(text)?;
+    fn for_each(&mut self, form: &Located<ForEachForm>) -> Option<Each> {
+        let path = match &form.value {
+            ForEachForm::Path(path) => Located { value: path.clone(), place: form.place },
+            ForEachForm::Full(FullForEachForm { path: Some(path), expression: None }) => {
+                path.clone()
+            }
+            ForEachForm::Full(FullForEachForm { path: None, expression: Some(text) }) => {
+                let (expression, parts) = self.expression(text)?;
+                return Some(Each::Expression { expression, parts });
+            }
+            ForEachForm::Full(_) => {
+                let help = "give exactly one of `path` and `expression`";
+                self.fault(form.place, "`for_each` needs to know its elements", help);
+                return None;
+            }
+        };
+        let query = self.query(&path)?;
         if query.part != Part::Payload {
-            let message = format!("`{}`: `for_each` selects within `$.payload`", text.value);
-            self.fault(text.place, message, "");
+            let message = format!("`{}`: `for_each` selects within `$.payload`", path.value);
+            self.fault(path.place, message, "");
         }
-        Some(query)
+        Some(Each::Query(query))
     }
 
     fn extension(&mut self, form: &Located<ExtensionForm>) -> Option<Located<Vec<String>>> {
@@ -247,9 +289,16 @@ impl Compiler<'_> {
                 return Some(Field::required(name, names?, source));
             }
         };
-        let lookup = self.lookup(full);
-        let default = self.fixed("the default", full.default.as_ref(), full.declared);
-        let source = self.source(name, full)?;
+        let mut times = self.times(full);
+        let lookup = self.lookup(full, &times);
+        let default = self.fixed("the default", full.default.as_ref(), (full.declared, &times));
+        let source = self.source(name, full, &times)?;
+        if let Source::Query(query) = &source
+            && query.is_broker_time()
+            && Self::time_options(full).is_empty()
+        {
+            times = TimeReader::of_milliseconds();
+        }
         self.check_options(full, &source);
         let is_constant = matches!(source, Source::Constant(_));
         let required =
@@ -260,15 +309,46 @@ impl Compiler<'_> {
             required,
             default,
             lookup,
+            times,
             ..Field::required(name, names?, source)
         })
     }
 
-    fn source(&mut self, name: &Located<String>, full: &FullFieldForm) -> Option<Source> {
+    fn time_options(full: &FullFieldForm) -> TimeOptions<'_> {
+        TimeOptions {
+            unit: full.unit.as_ref(),
+            zone: full.zone.as_ref(),
+            format: full.format.as_ref(),
+            ambiguous: full.ambiguous.as_ref(),
+        }
+    }
+
+    /// How a timestamp is read.
+    fn times(&mut self, full: &FullFieldForm) -> TimeReader {
+        let options = Self::time_options(full);
+        if let Some(place) = options.first_place()
+            && full.declared != FieldType::Timestamp
+        {
+            let message = "`unit`, `zone`, `format` and `ambiguous` belong to `type: timestamp`";
+            self.fault(place, message, "add `type: timestamp`, or take them out");
+        }
+        options.reader(self.file).unwrap_or_else(|faults| {
+            self.faults.extend(faults);
+            TimeReader::default()
+        })
+    }
+
+    fn source(
+        &mut self,
+        name: &Located<String>,
+        full: &FullFieldForm,
+        times: &TimeReader,
+    ) -> Option<Source> {
         match (&full.path, &full.constant, &full.expression) {
             (Some(path), None, None) => self.query(path).map(Source::Query),
             (None, Some(constant), None) => {
-                self.fixed("the constant", Some(constant), full.declared).map(Source::Constant)
+                let kind = (full.declared, times);
+                self.fixed("the constant", Some(constant), kind).map(Source::Constant)
             }
             (None, None, Some(text)) => self
                 .expression(text)
@@ -307,22 +387,22 @@ impl Compiler<'_> {
         }
     }
 
-    fn lookup(&mut self, full: &FullFieldForm) -> Option<Lookup> {
+    fn lookup(&mut self, full: &FullFieldForm, times: &TimeReader) -> Option<Lookup> {
         let entries = full.lookup.as_ref()?;
         if entries.value.0.is_empty() {
             self.fault(entries.place, "the lookup table is empty", "");
         }
-        let table: BTreeMap<String, Value> = entries
-            .value
-            .0
-            .iter()
-            .filter_map(|(key, value)| {
-                let value = self.fixed("the value", Some(value), full.declared)?;
-                Some((key.value.clone(), value))
-            })
-            .collect();
-        let otherwise = self.fixed("the value", full.otherwise.as_ref(), full.declared);
-        Some(Lookup { table, otherwise })
+        let kind = (full.declared, times);
+        let mut lookup = Lookup::new(self.fixed("the value", full.otherwise.as_ref(), kind));
+        for (name, value) in &entries.value.0 {
+            let Some(value) = self.fixed("the value", Some(value), kind) else { continue };
+            if !lookup.add(&name.value, value) {
+                let message =
+                    format!("duplicate key: `{}` is a number that the table has", name.value);
+                self.fault(name.place, message, "numbers are compared by value: 1 is 1.0");
+            }
+        }
+        Some(lookup)
     }
 
     /// A value of the file in the field's type.
@@ -330,7 +410,7 @@ impl Compiler<'_> {
         &mut self,
         what: &str,
         value: Option<&Located<Exact>>,
-        declared: FieldType,
+        (declared, times): (FieldType, &TimeReader),
     ) -> Option<Value> {
         let value = value?;
         if value.value.0.is_null() {
@@ -341,7 +421,7 @@ impl Compiler<'_> {
             self.fault(value.place, format!("{what} cannot be kept: {}", error.message), "");
             return None;
         }
-        match declared.convert(Cow::Borrowed(&value.value.0)) {
+        match declared.convert(Cow::Borrowed(&value.value.0), times, None) {
             Ok(value) => Some(value),
             Err(message) => {
                 let help = "the field's `type` says what it must be";
@@ -384,6 +464,7 @@ impl Field {
             required: true,
             default: None,
             lookup: None,
+            times: TimeReader::default(),
         }
     }
 }

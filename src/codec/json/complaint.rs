@@ -45,7 +45,7 @@ pub(super) fn explained(text: &str, offset: usize, message: &str) -> String {
 fn hint_of(word: &str) -> Option<&'static str> {
     let word = word.trim_start_matches(['-', '+']);
     let is = |name: &&str| word.eq_ignore_ascii_case(name);
-    if ["nan", "inf", "infinity"].iter().any(|name| is(name)) {
+    if ["nan", "inf", "infinity"].iter().any(is) {
         return Some("; leave the value out, or send null");
     }
     match word {

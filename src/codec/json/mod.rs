@@ -218,7 +218,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
                 return Err(self.reserved());
             }
             if !seen.insert(name.clone()) {
-                let message = format!("the name `{name}` stands twice in one object");
+                let message = format!("duplicate key: `{name}` occurs twice in one object");
                 return Err(self.refuse(JsonErrorKind::DuplicateKey, message));
             }
             object.push((name.into(), members.next_value_seed(inner)?));
