@@ -408,6 +408,7 @@ mod tests {
         let paths = |time: &str| format!("[paths: {{type: t, id: x, time: {time}}}]");
         for (time, at, expected) in [
             ("$.payload.at", "1767225600000", "2026-01-01T00:00:00.000Z"),
+            ("$.kafka.timestamp", "null", "1970-01-01T00:00:00.007Z"),
             ("$.payload.at", "\"1767225600000\"", "2026-01-01T00:00:00.000Z"),
             (
                 "$.payload.at",

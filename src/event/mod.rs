@@ -16,7 +16,10 @@ mod ways;
 
 pub use body::{BodyForm, Compression, Framing};
 pub use decoder::Decoder;
-pub use identity::{ExpressionsForm, IdentityForm, PathsForm, TimeForm, TopicForm, WayForm};
+pub use identity::{
+    ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
+    WayForm,
+};
 pub(crate) use kafka::Surroundings;
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
 
@@ -112,7 +115,7 @@ impl EventInfo {
     /// When it happened, as text; `None` where that is not known, or outside the years -9999 to 9999.
     #[must_use]
     pub fn time_text(&self) -> Option<String> {
-        SentTime::new(self.time_ms?, self.time_below_ms_ns).map(|time| time.to_string())
+        SentTime::new(self.time_ms?, self.time_below_ms_ns).map(SentTime::text)
     }
 
     /// The same with the time that the sender wrote, if any.

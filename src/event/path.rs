@@ -62,6 +62,11 @@ impl SingularPath {
         &self.text
     }
 
+    /// Whether it is the broker's timestamp, which is in milliseconds.
+    pub(super) fn is_broker_time(&self) -> bool {
+        self.root == Root::Timestamp
+    }
+
     /// The value, where there is one and it is not null.
     pub(super) fn select<'a>(&self, record: &Record<'a>, body: &'a Value) -> Option<Selected<'a>> {
         let integer = |number: String| Some(Selected::Integer(Cow::Owned(number)));

@@ -41,6 +41,18 @@ impl SentTime {
         Timestamp::from_nanosecond(nanoseconds).ok().map(Self)
     }
 
+    /// RFC 3339 in UTC with 3, 6 or 9 digits of a second, as many as the instant needs:
+    /// `2017-01-04T11:11:33.601Z`.
+    #[must_use]
+    pub fn text(self) -> String {
+        let digits = match self.below_ms_ns() {
+            0 => 3,
+            rest if rest.is_multiple_of(1_000) => 6,
+            _ => 9,
+        };
+        DateTimePrinter::new().precision(Some(digits)).timestamp_to_string(&self.0)
+    }
+
     /// Milliseconds since 1970, of the millisecond that the instant is in.
     #[must_use]
     pub fn ms(self) -> i64 {
@@ -58,16 +70,8 @@ impl SentTime {
 }
 
 impl fmt::Display for SentTime {
-    /// RFC 3339 in UTC with 3, 6 or 9 digits of a second, as many as the instant needs:
-    /// `2017-01-04T11:11:33.601Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = match self.below_ms_ns() {
-            0 => 3,
-            rest if rest % 1_000 == 0 => 6,
-            _ => 9,
-        };
-        let printer = DateTimePrinter::new().precision(Some(digits));
-        f.write_str(&printer.timestamp_to_string(&self.0))
+        f.write_str(&self.text())
     }
 }
 
@@ -228,7 +232,7 @@ pub fn parse(text: &str) -> Result<i64, TimeError> {
 /// `2017-01-04T11:11:33.601Z`. `None` outside the years -9999 to 9999.
 #[must_use]
 pub fn format(ms: i64) -> Option<String> {
-    SentTime::new(ms, 0).map(|time| time.to_string())
+    SentTime::new(ms, 0).map(SentTime::text)
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl FieldType {
         }
         if self == Self::Timestamp {
             let time = times.value(&value, record_ms).map_err(|error| error.to_string())?;
-            return Ok(Value::from(time.to_string()));
+            return Ok(Value::from(time.text()));
         }
         let converted = match (self, value.as_ref()) {
             (Self::String, Value::Number(number)) => Some(number.as_str().into()),
