@@ -259,7 +259,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/transactions/%2e%2e/3/1/0", 400, "is no transaction id"),
         ("/api/v1/blocks/32/verification", 404, "the ledger has 32"),
         ("/api/v1/state/cold_chain/C-001?at_block=32", 404, "the ledger has 32"),
-        ("/api/v1/state/cold_chain/C-001?at_time=yesterday", 400, "is no timestamp"),
+        ("/api/v1/state/cold_chain/C-001?at_time=yesterday", 400, "is not a time"),
         ("/api/v1/state/cold_chain/C-001?at_time=1999-01-01T00:00:00Z", 404, "no block at that"),
         (
             "/api/v1/state/cold_chain/C-001?at_block=1&at_time=2026-01-01T00:00Z",
@@ -267,7 +267,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
             "leave one out",
         ),
         ("/api/v1/state/cold_chain/C-999?at_block=3", 404, "never had an asset"),
-        ("/api/v1/transactions?since=now", 400, "is no timestamp"),
+        ("/api/v1/transactions?since=now", 400, "is not a time"),
         ("/api/v1/deadletters?cause=not_jsn", 400, "did you mean `not_json`?"),
         ("/api/v1/stream?events=blocks", 400, "there is no event `blocks`"),
         ("/api/v1/alerts?after=x", 400, "the `next` of a page"),

@@ -171,7 +171,7 @@ fn help(cause: &str) -> &'static str {
     let cause = Cause::ALL.into_iter().find(|known| known.name() == cause);
     match cause {
         Some(Cause::Empty) => {
-            "A tombstone or an empty record carries no event. If the topic is compacted, this is expected."
+            "A value of no bytes is not JSON. A null value (a tombstone) is another thing: mappings see it as `payload == null`."
         }
         Some(Cause::TooLarge) => {
             "The record is over a limit of `limits.rs`. Send less at a time, or split it at the source."
