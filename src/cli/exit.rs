@@ -113,6 +113,8 @@ fn of_io(error: &std::io::Error) -> ExitStatus {
         ErrorKind::NotFound => ExitStatus::NoInput,
         ErrorKind::PermissionDenied => ExitStatus::NoPermission,
         ErrorKind::AlreadyExists => ExitStatus::CannotCreate,
+        // A link or a special file in the place of a file, or more than is read.
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => ExitStatus::Data,
         _ => ExitStatus::Io,
     }
 }
