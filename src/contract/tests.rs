@@ -224,6 +224,32 @@ fn functions_must_be_on_offer() {
 }
 
 #[test]
+fn a_refusal_says_when_the_state_had_the_fault_before_the_call() {
+    let mut bench = Bench::new(ZERO);
+    bench.call(Function::Create, &json!({"assetID": "A", "temperature": 1, "carrier": "C"}));
+    // What an earlier version took, a later one refuses.
+    let short = ZERO.replace("carrier: {type: string}", "carrier: {type: string, maxLength: 0}");
+    let cold = ZERO.replace("state.temperature > 1000", "state.temperature == 1");
+    let before = " (the state had this before the call)";
+    for (text, sends, is_of_before) in [
+        (short.as_str(), json!({"assetID": "A", "temperature": 5}), true),
+        (&short, json!({"assetID": "A", "carrier": "D"}), false),
+        (&cold, json!({"assetID": "A", "carrier": "D"}), true),
+        (ZERO, json!({"assetID": "A", "temperature": 2000}), false),
+        (ZERO, json!({"assetID": "A", "carrier": 5}), false),
+    ] {
+        let contract = contract(text);
+        let call = Call { function: Function::Update, arguments: &sends, time_ms: 0 };
+        match contract.execute(call, &bench.state).verdict {
+            Verdict::Valid => panic!("{sends} is taken"),
+            Verdict::Invalid { detail, .. } => {
+                assert_eq!(detail.ends_with(before), is_of_before, "{sends}: {detail}");
+            }
+        }
+    }
+}
+
+#[test]
 fn update_creates_unless_told_otherwise() {
     let text = "contract: c\nversion: 1\nkey: id\nstate: {}\nfunctions:\n  create:\n  update: {create_when_absent: false}\n";
     let mut bench = Bench::new(text);

@@ -307,3 +307,63 @@ impl DiskFile for SystemFile {
         self.0.sync_all()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn only_regular_files_are_opened_and_only_directories_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "bytes").unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("directory"), at("directory link")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, mode, 0)
+            .unwrap();
+        let cases = [
+            ("file", "", "it is a file, not a directory"),
+            ("directory", "it is a directory, not a regular file", ""),
+            ("link", "it is a symbolic link, not a regular file", "it is a symbolic link"),
+            ("directory link", "it is a symbolic link", "it is a symbolic link, not a directory"),
+            ("socket", "it is a socket, not a regular file", "it is a socket"),
+            ("pipe", "it is a named pipe, not a regular file", "it is a named pipe"),
+        ];
+        let check = |name: &str, result: Option<io::Error>, says: &str| match result {
+            None => assert_eq!(says, "", "{name}"),
+            Some(error) => {
+                assert!(!says.is_empty() && error.to_string().contains(says), "{name}: {error}");
+            }
+        };
+        for (name, opening, listing) in cases {
+            check(name, SystemDisk.open(&at(name)).err(), opening);
+            check(name, SystemDisk.open_to_write(&at(name)).err(), opening);
+            check(name, SystemDisk.list(&at(name)).err(), listing);
+        }
+        let absent = SystemDisk.open(&at("absent")).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn holes_are_told_and_a_small_file_is_read_up_to_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 30).unwrap();
+        file.write_all_at(b"data", 1 << 29).unwrap();
+        let open = SystemDisk.open(&path).unwrap();
+        let data = open.next_data(0).unwrap().unwrap();
+        assert!(data <= 1 << 29, "never behind data");
+        assert_eq!(open.next_data(1 << 29).unwrap(), Some(1 << 29));
+        let error = read_whole(&SystemDisk, &path, 1_000).unwrap_err();
+        assert!(error.to_string().contains("more than the 1000"), "{error}");
+        fs::write(&path, "a note").unwrap();
+        assert_eq!(read_whole(&SystemDisk, &path, 6).unwrap(), b"a note");
+        assert!(read_whole(&SystemDisk, &path, 5).is_err());
+    }
+}
