@@ -543,8 +543,8 @@ fn every_key_has_an_address_that_nobody_rewrites() {
             mapping: Digest::of(b"mapping"),
         };
         let id = SourcePosition { partition: partition(), offset, output: 0 };
-        let event = (1_700_000_000_000, "reefer:x".to_owned());
-        Transaction::new(id, event, Digest::of(b"record"), payload)
+        let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
+        Transaction::new(id, (1_700_000_000_000, DeviceName::new("reefer", "x")), digests, payload)
     });
     let signer = Signer::from_seed(&[7; 32]);
     let count = keys.len() as u64;
@@ -555,6 +555,7 @@ fn every_key_has_an_address_that_nobody_rewrites() {
             from,
             next: from + count,
             records: count,
+            last: None,
         }],
         ..Work::default()
     };

@@ -125,15 +125,8 @@ impl Command {
             | Self::Token(_)
             | Self::Simulate(_)
             | Self::Schema(_) => 0,
-            Self::Verify(_)
-            | Self::Rebuild(_)
-            | Self::Export(_)
-            | Self::State(_)
-            | Self::History(_)
-            | Self::Tx(_)
-            | Self::Block(_)
-            | Self::Deadletters(_)
-            | Self::Top(_) => COMMAND_THREADS,
+            // The others read a ledger.
+            _ => COMMAND_THREADS,
         }
     }
 }
