@@ -124,6 +124,23 @@ pub const MAX_BLOCK_BYTES: usize = 512 * 1024 * 1024;
 /// A segment of the block log is closed when it has grown past this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Files of the log that are listed: 64 TiB of full segments.
+pub const MAX_LISTED_FILES: usize = 1_000_000;
+/// Frames behind the last whole block that may claim to have been written after it. An interrupted
+/// write leaves none; with more of them nothing is cut off.
+pub const MAX_TAIL_FRAMES: usize = 65_536;
+/// Bytes of a segment that are read at once where no block is read.
+pub const LOG_CHUNK_BYTES: usize = 1024 * 1024;
+/// Bytes of blocks that are decoded ahead of the one that is taken in. One block may have more.
+pub const MAX_AHEAD_BYTES: usize = 256 * 1024 * 1024;
+/// Most entries of one block, and runs of filtered records, dead letters, partitions and submissions:
+/// a few bytes of a packed block must not ask for gigabytes.
+pub const MAX_BLOCK_ITEMS: usize = 4 * 1024 * 1024;
+/// Bytes of mappings, contracts and keys that a ledger may hold: each stays in memory.
+pub const MAX_DEFINITIONS_BYTES: usize = 1024 * MAX_DEFINITION_BYTES;
+/// Largest checkpoint that is read, in bytes. A note with two signatures has some 500.
+pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
+
 /// Assets that the executor keeps parsed. Above this it forgets those that the projections have.
 pub const MAX_PENDING_ASSETS: usize = 100_000;
 /// Blocks that may wait for the log's writer. Full: the executor waits.
@@ -145,6 +162,10 @@ pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 /// Free bytes of the disk below which the state is not saved: the store cannot be used on after a
 /// write that found no space. The log goes on until the disk is full.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
+/// Largest state store in bytes that is copied to be compared with the log.
+pub const MAX_STATE_COPY_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Most files of a state store that is copied. One of long values has a file for each.
+pub const MAX_STATE_COPY_FILES: usize = 1_000_000;
 /// Memory in bytes that the state store may use for its pages.
 pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Memory in bytes for assets: with more of them, those that the state store holds are read from it.

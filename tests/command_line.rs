@@ -87,6 +87,9 @@ fn help_tells_of_every_command_and_every_status() {
         "state",
         "history",
         "tx",
+        "transactions",
+        "record",
+        "filtered",
         "block",
         "deadletters",
         "bench",
@@ -256,7 +259,7 @@ fn verify_proves_that_a_log_extends_an_older_checkpoint() {
     let since = |name| ["verify", "ledger", "--from-checkpoint", name];
     let sound = project.run(&since("older.checkpoint")).exits(0);
     let size = older.lines().nth(1).unwrap();
-    let note = format!("the log extends the checkpoint of tree size {size}:");
+    let note = format!("the log extends the older checkpoint, of tree size {size}:");
     assert!(sound.out.contains(&note), "{}", sound.out);
     project.write("no.checkpoint", older.replacen(size, "17", 1));
     let wrong = project.run(&since("no.checkpoint")).exits(65);

@@ -18,7 +18,7 @@ use common::endpoint::*;
 use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
-use ledgerline::event::SourcePosition;
+use ledgerline::event::{DeviceName, RecordDigests, SourcePosition};
 use ledgerline::ledger::checkpoint::{Checkpoint, parse_verifier_key};
 use ledgerline::ledger::embedded::Shared;
 use ledgerline::ledger::proof::EntryProof;

@@ -528,7 +528,7 @@ fn a_log_extends_each_checkpoint_that_it_ever_gave_out() {
     for block in &blocks {
         let report = since(folder.path(), &block.checkpoint);
         assert!(report.is_sound(), "{:#?}", report.problems);
-        assert!(report.notes.iter().any(|note| note.contains("extends the checkpoint")));
+        assert!(report.notes.iter().any(|note| note.contains("extends the older checkpoint")));
     }
     // Also one in the middle of a block, which an auditor may have from elsewhere.
     let mut frontier = Frontier::new();
@@ -594,7 +594,7 @@ fn a_checkpoint_covers_all_that_blocks_hold_not_their_entries_alone() {
         forge(&mut blocks);
         finish(&mut blocks, Forger::Sealing);
         write_blocks(folder.path(), &blocks);
-        assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+        assert_finds(&since(folder.path(), &honest), "does not extend the older checkpoint");
         println!("found: {what}");
     }
 }
@@ -612,7 +612,7 @@ fn a_seal_made_anew_is_found_by_an_older_checkpoint() {
     )));
     reseal(&mut blocks, &ledger_key());
     write_blocks(folder.path(), &blocks);
-    assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+    assert_finds(&since(folder.path(), &honest), "does not extend the older checkpoint");
 }
 
 #[test]
@@ -636,7 +636,7 @@ fn history_that_was_rewritten_with_every_key_is_found_by_an_older_checkpoint() {
         forge(&mut blocks);
         finish(&mut blocks, Forger::Signing);
         write_blocks(folder.path(), &blocks);
-        assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+        assert_finds(&since(folder.path(), &honest), "does not extend the older checkpoint");
     }
 }
 
@@ -647,7 +647,7 @@ fn a_log_that_lost_its_end_is_found_by_an_older_checkpoint() {
     let mut blocks = blocks(folder.path());
     blocks.truncate(TARGET);
     write_blocks(folder.path(), &blocks);
-    assert_finds(&since(folder.path(), &honest), "cannot extend a checkpoint of");
+    assert_finds(&since(folder.path(), &honest), "cannot extend the older checkpoint");
     // The state beside it knows more than the log, too.
     assert_finds(&report(folder.path()), "the state store has taken in 10 blocks, the log has 5");
     std::fs::remove_dir_all(folder.path().join(STATE_DIRECTORY)).unwrap();

@@ -160,7 +160,10 @@ fn of_state(error: &StateError) -> ExitStatus {
         StateError::Io { error, .. } => of_io(error),
         StateError::Ledger(error) => of_ledger(error),
         StateError::Store { .. } => ExitStatus::Io,
-        StateError::Decode(_) | StateError::NotNext { .. } => ExitStatus::Data,
+        StateError::NotCopied { .. } => ExitStatus::Io,
+        StateError::Unreadable { .. } | StateError::Decode(_) | StateError::NotNext { .. } => {
+            ExitStatus::Data
+        }
         StateError::Destination(_) => ExitStatus::Unavailable,
     }
 }

@@ -4,8 +4,10 @@ mod bench;
 mod check;
 mod demo;
 mod exit;
+mod export;
 mod look;
 mod output;
+mod records;
 mod run;
 mod simulate;
 mod token;
@@ -82,8 +84,8 @@ pub enum Command {
     VerifyProof(verify_proof::ProofArgs),
     /// Build the state again from the log.
     Rebuild(LedgerArgs),
-    /// Write every entry as a JSON line, or the tree as C2SP tiles.
-    Export(verify::ExportArgs),
+    /// Write what the ledger holds as JSON lines, or the tree as C2SP tiles.
+    Export(export::ExportArgs),
     /// Make a new signing key file (Ed25519, PKCS#8 PEM, mode 0600).
     Keygen(verify::KeygenArgs),
     /// Make a token for the endpoint: prints it once, keeps its SHA-256 in a file.
@@ -94,6 +96,12 @@ pub enum Command {
     History(look::HistoryArgs),
     /// Show a transaction by its id, such as telemetry/3/4812311/0.
     Tx(look::TransactionArgs),
+    /// List transactions, newest first: those of a device, or those that were refused and why.
+    Transactions(records::TransactionsArgs),
+    /// Show what became of a record, such as telemetry/3/4812311.
+    Record(records::RecordArgs),
+    /// List records that no mapping matched.
+    Filtered(records::FilteredArgs),
     /// Show a block, the newest where no number is given.
     Block(look::BlockArgs),
     /// Show records that could not become a transaction.
@@ -124,6 +132,7 @@ impl Command {
             | Self::Keygen(_)
             | Self::Token(_)
             | Self::Simulate(_)
+            | Self::VerifyProof(_)
             | Self::Schema(_) => 0,
             // The others read a ledger.
             _ => COMMAND_THREADS,
@@ -162,12 +171,15 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Verify(args) => verify::verify(&args),
         Command::VerifyProof(args) => verify_proof::verify_proof(&args),
         Command::Rebuild(args) => verify::rebuild(&args.ledger),
-        Command::Export(args) => verify::export(&args),
+        Command::Export(args) => export::export(&args),
         Command::Keygen(args) => verify::keygen(&args),
         Command::Token(args) => token::token(&args),
         Command::State(args) => look::state(&args),
         Command::History(args) => look::history(&args),
         Command::Tx(args) => look::transaction(&args),
+        Command::Transactions(args) => records::transactions(&args),
+        Command::Record(args) => records::record(&args),
+        Command::Filtered(args) => records::filtered(&args),
         Command::Block(args) => look::block(&args),
         Command::Deadletters(args) => look::dead_letters(&args),
         Command::Top(args) => top::top(&args),

@@ -7,15 +7,22 @@
 mod fault;
 mod faulty;
 mod model;
+mod scratch;
 
 pub use fault::{Call, Failure, Fault, Operation};
 pub use faulty::FaultyDisk;
+pub use scratch::ScratchFolder;
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, SeekFrom};
+use rustix::io::Errno;
+
+use crate::limits::MAX_LISTED_FILES;
 
 /// Names of files and directories.
 ///
@@ -25,16 +32,18 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes one directory; the one above it must be there.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// What is in a directory, in no order.
+    /// What is in a directory, in no order; at most [`MAX_LISTED_FILES`]. A symbolic link to a
+    /// directory is refused.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
 
     /// Makes a file, which must be absent, and opens it for writing.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file for reading.
+    /// Opens a regular file for reading. Symbolic links and special files are refused, without
+    /// waiting for whoever may be at their other end.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file for reading and writing.
+    /// Opens a regular file for reading and writing; refuses what [`Disk::open`] refuses.
     fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Removes a file.
@@ -51,6 +60,11 @@ pub trait Disk: Debug + Send + Sync {
 pub trait DiskFile: Debug + Send {
     /// Bytes of the file.
     fn size(&self) -> io::Result<u64>;
+
+    /// The first place from `at` on that may hold anything but zeros; `None` where only zeros follow.
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        Ok(Some(at))
+    }
 
     /// Reads so many bytes from a place on; fewer are an error.
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()>;
@@ -119,10 +133,15 @@ pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     disk.sync_directory(directory_of(path))
 }
 
-/// Reads a whole file, one of few bytes.
-pub fn read_whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a whole file that has at most so many bytes.
+pub fn read_whole(disk: &dyn Disk, path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;
-    let mut bytes = vec![0; usize::try_from(file.size()?).map_err(io::Error::other)?];
+    let size = usize::try_from(file.size()?).unwrap_or(usize::MAX);
+    if size > max_bytes {
+        let reason = format!("it has {size} bytes, more than the {max_bytes} that are read");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
@@ -162,13 +181,66 @@ fn opened(file: File) -> Box<dyn DiskFile> {
     Box::new(SystemFile(file))
 }
 
+/// What a path names, in words.
+fn kind_name(kind: FileType) -> &'static str {
+    match kind {
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a named pipe",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_block_device() || kind.is_char_device() => "a device",
+        kind if kind.is_file() => "a file",
+        _ => "a special file",
+    }
+}
+
+fn wrong_kind(kind: FileType, expected: &str) -> io::Error {
+    let kind = kind_name(kind);
+    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not {expected}"))
+}
+
+/// Refuses a path that is not a directory itself: one reached over a symbolic link may belong to
+/// anyone.
+pub fn require_directory(path: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    kind.is_dir().then_some(()).ok_or_else(|| wrong_kind(kind, "a directory"))
+}
+
+/// Opens a regular file, and nothing else: neither what a symbolic link leads to nor a pipe, which
+/// could wait without end, nor a device.
+pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // Before it is opened, as opening a device can already do something.
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if !kind.is_file() {
+        return Err(wrong_kind(kind, "a regular file"));
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = options.custom_flags(flags).open(path)?;
+    // It may have become another one since.
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() {
+        return Err(wrong_kind(kind, "a regular file"));
+    }
+    Ok(file)
+}
+
 impl Disk for SystemDisk {
     fn make_directory(&self, path: &Path) -> io::Result<()> {
         fs::create_dir(path)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+        require_directory(directory)?;
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            if paths.len() == MAX_LISTED_FILES {
+                let reason = format!("it holds more than {MAX_LISTED_FILES} files");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
+            paths.push(entry?.path());
+        }
+        Ok(paths)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -177,11 +249,11 @@ impl Disk for SystemDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        File::open(path).map(opened)
+        open_regular(path, OpenOptions::new().read(true)).map(opened)
     }
 
     fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        OpenOptions::new().read(true).write(true).open(path).map(opened)
+        open_regular(path, OpenOptions::new().read(true).write(true)).map(opened)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -203,6 +275,16 @@ struct SystemFile(File);
 impl DiskFile for SystemFile {
     fn size(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.0, SeekFrom::Data(at)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            // A file system that does not know its holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(at)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {

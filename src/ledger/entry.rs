@@ -61,6 +61,12 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.text.len()
+    }
+
     /// SHA-256 of the text.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::ahead::ahead;
 use crate::clock::Clock;
+use crate::contract::Verdict;
 use crate::ledger::{Block, Entry, LedgerError, LedgerReader};
 use crate::limits::{MAX_GATHERED_BLOCKS, MAX_UNSAVED_ENTRIES};
 use crate::pipeline::status::{Stage, Status};
@@ -261,27 +262,32 @@ pub fn catch_up(
 struct Summary {
     since: Duration,
     counts: BTreeMap<&'static str, u64>,
-    example: Option<String>,
+    dead_letter: Option<String>,
+    refused: Option<String>,
 }
 
 impl Summary {
     fn new(now: Duration) -> Self {
-        Self { since: now, counts: BTreeMap::new(), example: None }
+        Self { since: now, counts: BTreeMap::new(), dead_letter: None, refused: None }
     }
 
     fn add(&mut self, block: &Block) {
         for letter in &block.records.dead_letters {
             *self.counts.entry(letter.rejection.cause.name()).or_default() += 1;
-            self.example.get_or_insert_with(|| {
+            self.dead_letter.get_or_insert_with(|| {
                 let position = format!("{}/{}", letter.partition, letter.offset);
                 format!("{position}: {}", letter.rejection).escape_debug().to_string()
             });
         }
         for entry in &block.entries {
-            if let Entry::Transaction { verdict, .. } = entry
-                && !verdict.is_valid()
+            if let Entry::Transaction { transaction, verdict, .. } = entry
+                && let Verdict::Invalid { detail, .. } = verdict
             {
                 *self.counts.entry(verdict.name()).or_default() += 1;
+                self.refused.get_or_insert_with(|| {
+                    let refused = format!("{}: {}: {detail}", transaction.id, verdict.name());
+                    refused.escape_debug().to_string()
+                });
             }
         }
     }
@@ -293,11 +299,12 @@ impl Summary {
         }
         let counts: Vec<_> =
             self.counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        let example = self.example.as_deref().unwrap_or("none");
         tracing::warn!(
             counts = counts.join(", "),
-            first = example,
-            "records rejected or transactions invalid; `ledgerline deadletters list` shows letters"
+            first_dead_letter = self.dead_letter,
+            first_refused = self.refused,
+            "records rejected or transactions refused; `ledgerline deadletters list` and \
+             `ledgerline transactions --verdict invalid` list them"
         );
         *self = Self::new(now);
     }

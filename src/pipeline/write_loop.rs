@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Pending, Progress, Work};
-use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
+use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_BLOCK_ITEMS, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Written};
@@ -80,6 +80,7 @@ impl WriteLoop {
         gathering.count() >= self.limits.max_transactions
             || gathering.argument_bytes >= self.limits.max_bytes
             || gathering.dead_letter_bytes >= MAX_BLOCK_DEAD_LETTER_BYTES
+            || gathering.items() >= MAX_BLOCK_ITEMS / 2
             || gathering
                 .since
                 .is_some_and(|since| self.clock.monotonic() >= since + self.limits.max_wait)
@@ -164,6 +165,7 @@ struct Gathering {
     submissions: Vec<Submission>,
     argument_bytes: usize,
     dead_letter_bytes: usize,
+    letter_items: usize,
     partitions: BTreeMap<SourcePartition, (Progress, Filtered)>,
     dead_letters: Vec<DeadLetter>,
     noted: Vec<Noted>,
@@ -184,6 +186,8 @@ impl Gathering {
         self.argument_bytes += batch.argument_bytes;
         let size = |letter: &DeadLetter| letter.value.as_ref().map_or(0, Vec::len);
         self.dead_letter_bytes += batch.dead_letters.iter().map(size).sum::<usize>();
+        self.letter_items +=
+            batch.dead_letters.iter().map(|one| 1 + one.headers.len()).sum::<usize>();
         self.dead_letters.extend(batch.dead_letters);
         let partition = batch.partition;
         let (progress, filtered) = self.partitions.entry(partition).or_insert_with_key(|key| {
@@ -200,6 +204,12 @@ impl Gathering {
     /// Transactions, signed or not.
     fn count(&self) -> usize {
         self.transactions.len() + self.submissions.len()
+    }
+
+    /// Dead letters with their headers, and runs of filtered records.
+    fn items(&self) -> usize {
+        let runs = self.partitions.values().map(|(_, filtered)| filtered.runs.len());
+        self.letter_items + runs.sum::<usize>()
     }
 
     fn records(&self) -> usize {

@@ -19,9 +19,11 @@ use std::time::Duration;
 
 use crate::codec::json::Text;
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::disk::ScratchFolder;
 use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::StateError;
 use crate::state::alerts::{self, ActiveAlerts, Since};
+use crate::state::copy::copy;
 use crate::state::known::Known;
 use crate::state::savepoint::{Fingerprint, Mark, Member, Savepoint};
 
@@ -93,6 +95,8 @@ pub struct Store {
     path: PathBuf,
     db: sled::Db,
     known: Known,
+    /// The folder of a copy, which goes after the store is closed.
+    _copy: Option<ScratchFolder>,
 }
 
 fn stored_key(prefix: &[u8], contract: &str, key: &str) -> Vec<u8> {
@@ -133,7 +137,7 @@ impl Store {
             }
             reason => broken(reason),
         })?;
-        let store = Self { path: path.to_owned(), db, known: Known::default() };
+        let store = Self { path: path.to_owned(), db, known: Known::default(), _copy: None };
         let savepoint = match store.get(SAVEPOINT_KEY)? {
             Some(bytes) => Savepoint::decode(&bytes)?,
             None if store.db.is_empty() => Savepoint::default(),
@@ -368,9 +372,15 @@ impl Rest {
     }
 }
 
-/// Opens a store only to look at it.
+/// Looks at a store that nobody uses. Its files stay as they are: a copy is opened.
 pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
-    let (store, savepoint, alerts) = Store::open(path)?;
+    let copy = copy(path)?;
+    let of_the_copy = |error| match error {
+        StateError::Store { reason, .. } => StateError::Store { path: path.to_owned(), reason },
+        other => other,
+    };
+    let (mut store, savepoint, alerts) = Store::open(copy.path()).map_err(of_the_copy)?;
+    store._copy = Some(copy);
     let (entries, fingerprint) = (savepoint.place.entries, savepoint.fingerprint);
     let rest = savepoint.begun.map(|mark| Rest { mark, entries, fingerprint, store });
     Ok(StoreSummary { savepoint, alerts, rest })

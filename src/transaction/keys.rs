@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 /// Largest key file that is read, in bytes; a real one has about 120.
@@ -134,7 +134,9 @@ impl Signer {
 pub fn write_new_key_file(path: &Path) -> Result<Signer, KeyError> {
     let io = |error| KeyError::Io { doing: "creating", path: path.to_owned(), error };
     let signer = Signer::generate()?;
-    let pem = signer.key.to_pkcs8_pem(LineEnding::LF);
+    // Without the public key (PKCS#8 version 1): OpenSSL 3.0 and others refuse a file that has it.
+    let keypair = KeypairBytes { secret_key: signer.key.to_bytes(), public_key: None };
+    let pem = keypair.to_pkcs8_pem(LineEnding::LF);
     let pem = pem.map_err(|_| KeyError::NotAKey { path: path.to_owned() })?;
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(io)?;

@@ -15,11 +15,12 @@ pub use alerts::{
 };
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
 pub use records::{
-    BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, TestView, record_id,
+    BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, FilteredView, HeaderView,
+    RecordOutcome, RecordView, TestView, record_id,
 };
 pub use transactions::{
     AssetAnswer, AssetView, ChangeView, PastView, ProofView, TransactionSummary, TransactionView,
-    WriteView,
+    WriteView, asset_value,
 };
 
 pub use trial::{
