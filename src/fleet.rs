@@ -252,6 +252,7 @@ mod tests {
             key: Some(&message.key),
             value: message.value.as_deref(),
             headers: Headers::default(),
+            damage: None,
         })
     }
 
@@ -286,12 +287,12 @@ mod tests {
                 Rubbish::NotJson | Rubbish::Cut | Rubbish::NotANumber => Cause::NotJson.name(),
                 Rubbish::DuplicateKey => Cause::DuplicateKey.name(),
                 Rubbish::NotUtf8 => Cause::NotUtf8.name(),
-                Rubbish::Tombstone => Cause::Empty.name(),
                 Rubbish::BadKey => "nameless",
                 Rubbish::WrongType
                 | Rubbish::MissingField
                 | Rubbish::BadLocation
-                | Rubbish::SelfTest => "event",
+                | Rubbish::SelfTest
+                | Rubbish::Tombstone => "event",
             };
             (Some(rubbish), end.to_owned())
         });

@@ -6,6 +6,8 @@ use std::time::Duration;
 /// Largest record value in bytes that is taken in. The platform's own events end at 131,072 bytes;
 /// eight times that leaves room for other sources.
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Largest record value in bytes after decompression: a value may not grow past what it may be as it is.
+pub const MAX_DECOMPRESSED_BYTES: usize = MAX_RECORD_BYTES;
 /// Largest record key in bytes.
 pub const MAX_KEY_BYTES: usize = 16 * 1024;
 /// Most headers of a record that are looked at; more reject the record.
@@ -15,6 +17,16 @@ pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Longest organisation, device type, device id, event type or format in bytes. The platform's own
 /// end at 36; other sources use URIs.
 pub const MAX_IDENTITY_BYTES: usize = 512;
+/// Longest text that is read as a time, in bytes: RFC 9557 with the longest zone's name takes 70.
+pub const MAX_TIME_BYTES: usize = 96;
+/// A number without a unit is not taken as a time before this, 1990 in milliseconds: it is in seconds,
+/// or no time at all.
+pub const EARLIEST_PLAUSIBLE_TIME_MS: i64 = 631_152_000_000;
+/// A number without a unit is not taken as a time after this, 2100 in milliseconds, where the record
+/// has no timestamp that says better.
+pub const LATEST_PLAUSIBLE_TIME_MS: i64 = 4_102_444_800_000;
+/// How far behind its record a time may lie that is a number without a unit: a year, in milliseconds.
+pub const MAX_PLAUSIBLE_AHEAD_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
 /// Original bytes that a dead letter keeps. Of a longer record the digest and this prefix are kept.
 pub const MAX_DEAD_LETTER_BYTES: usize = 64 * 1024;
 /// Deepest nesting of arrays and objects in a body. `serde_json` itself stops at 128.
@@ -68,6 +80,8 @@ pub const MAX_OUTPUTS_PER_RECORD: usize = 1_000;
 /// Most bytes of JSON that the arguments of all payloads of one record take. `for_each` may copy a
 /// part of the record into each of them.
 pub const MAX_OUTPUT_BYTES_PER_RECORD: usize = 4 * MAX_RECORD_BYTES;
+/// Objects around an element of `for_each` that fields can ask for.
+pub const MAX_PARENTS: usize = 8;
 /// Longest JSONPath query in bytes.
 pub const MAX_PATH_BYTES: usize = 1_024;
 /// Most nodes that one query may select.
@@ -299,6 +313,8 @@ pub const MAX_SHOWN_CHANGES: usize = 200;
 pub const MAX_MAPPED_FIELDS: usize = 64;
 /// Samples for charts that are kept: ten minutes.
 pub const MAX_SAMPLES: usize = 300;
+/// Longest `monitor.base_path` in bytes: it stands in front of every address of a page.
+pub const MAX_BASE_PATH_BYTES: usize = 256;
 /// Streams of events that are open at a time; more are answered with 503.
 pub const MAX_STREAMS: usize = 64;
 /// Streams of one client, such as an office behind one address.
@@ -311,6 +327,9 @@ pub const MAX_STREAM_READS: usize = 4;
 pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 /// How long a stream is kept; its reader then comes back and goes on where it was.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
+/// Silence after which a stream sends a comment: well below the minute after which proxies close a
+/// connection that says nothing.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(10);
 /// Exports that are sent at a time; more are answered with 503.
 pub const MAX_EXPORTS: usize = 4;
 /// Exports to one client.

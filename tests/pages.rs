@@ -108,12 +108,22 @@ fn a_page_shows_what_the_api_says() {
     let hostile = format!("/state/cold_chain/{}", encoded(HOSTILE));
     let hostile_shown = "A/1 &lt;b&gt;&amp;\\u202e";
     for (path, parts) in [
-        ("/", vec!["All is well.", "660</strong> records read", "OVERTEMP", LEDGER, "telemetry/3"]),
+        (
+            "/",
+            vec![
+                "Healthy:</strong> ingesting",
+                "4 assets critical",
+                "660</strong> records read",
+                "OVERTEMP",
+                LEDGER,
+                "telemetry/3",
+            ],
+        ),
         ("/blocks", vec!["href=\"/blocks/31\"", "rel=\"next\""]),
         ("/blocks?before=3", vec!["href=\"/blocks/0\"", "← newest"]),
         (
             "/blocks/5",
-            vec![block["hash"].as_str().unwrap(), block["tree_root"].as_str().unwrap(), LEDGER],
+            vec![block["hash"].as_str().unwrap(), block["entries_root"].as_str().unwrap(), LEDGER],
         ),
         (
             "/transactions?verdict=unknown_contract",
@@ -148,7 +158,7 @@ fn a_page_shows_what_the_api_says() {
             vec!["{<mark>&lt;</mark>script&gt;\\u001b", "base64", "Repair the sender"],
         ),
         ("/definitions", vec!["href=\"/contracts/cold_chain\"", "href=\"/mappings/reefers\""]),
-        ("/contracts/cold_chain", vec!["Too warm.", "The text has none."]),
+        ("/contracts/cold_chain", vec!["Too warm.", "The definition has no tests."]),
     ] {
         let text = page(address, path);
         for part in parts {
@@ -166,7 +176,7 @@ fn an_error_is_a_page_too() {
         ("/nothing", 404, "there is nothing at /nothing"),
         ("/%3Cscript%3E", 404, "there is nothing at"),
         ("/blocks/32", 404, "the ledger has 32"),
-        ("/blocks/x", 400, "`x` is no block number"),
+        ("/blocks/x", 400, "`x` is not a block number"),
         ("/blocks?limit=0", 400, "1 to 500 items"),
         ("/transactions?id=x", 400, "is no transaction id"),
         ("/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
@@ -211,7 +221,7 @@ fn the_past_is_shown_as_it_was() {
             assert!(at_time["block"].as_u64().unwrap() >= number);
         }
         let past = page(address, &format!("/state/cold_chain/{}?at_block=0", encoded(key)));
-        assert!(past.contains("It did not exist then."), "{past}");
+        assert!(past.contains("The asset did not exist at that time."), "{past}");
     }
 }
 

@@ -246,6 +246,7 @@ fn end(
         key: Some(&message.key),
         value: message.value.as_deref(),
         headers: Headers::default(),
+        damage: None,
     };
     let event = match Decoder::default().decode(&record) {
         Ok(event) => event,

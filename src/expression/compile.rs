@@ -140,6 +140,11 @@ impl Compiler<'_> {
                 }
                 Expr::Call(call) if call.func_name == operators::INDEX => {
                     let [operand, index] = call.args.as_slice() else { return None };
+                    if let Some(name) = self.numbered(operand, index) {
+                        names.push(name);
+                        names.reverse();
+                        return Some(names);
+                    }
                     let Expr::Literal(LiteralValue::String(name)) = &index.expr else {
                         return None;
                     };
@@ -149,6 +154,18 @@ impl Compiler<'_> {
                 _ => return None,
             }
         }
+    }
+
+    /// A variable that is one of a numbered series: `parents[0]`.
+    fn numbered(&self, operand: &IdedExpr, index: &IdedExpr) -> Option<String> {
+        let (Expr::Ident(name), Expr::Literal(LiteralValue::Int(number))) =
+            (&operand.expr, &index.expr)
+        else {
+            return None;
+        };
+        let numbered = format!("{name}[{}]", number.inner());
+        let is_known = self.variables.contains(&numbered.as_str()) && !self.locals.contains(name);
+        is_known.then_some(numbered)
     }
 
     fn select(&mut self, id: u64, select: SelectExpr, depth: usize) -> Outcome<Expr> {

@@ -64,6 +64,7 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
         },
     };
     response = paced(&app, asker, response).await;
+    response = access.base_path().answer(response).await;
     access.protect(&mut response);
     service.answers.add(response.status());
     response

@@ -10,6 +10,7 @@ mod answer;
 mod answer_counts;
 mod api;
 mod asking;
+pub mod base_path;
 mod body;
 mod conditional;
 mod export;

@@ -232,10 +232,11 @@ async fn serve<S>(stream: S, peer: Peer, answering: Answering)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Answering { routes, mut stopped, .. } = answering;
+    let Answering { routes, access, mut stopped } = answering;
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
+        access.base_path().strip(request.uri_mut());
         routes.call(request)
     });
     let connection = http1::Builder::new()

@@ -13,7 +13,7 @@ use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::mapping::Mapping;
-use crate::monitor::views::{AlertCountView, time_text};
+use crate::monitor::views::{AlertCountView, FleetView, time_text};
 use crate::monitor::watch::Sample;
 use crate::monitor::{AnswerCounts, Queries, Trial};
 use crate::pipeline::status::Status;
@@ -75,6 +75,8 @@ pub struct StatusView {
     pub state: StateView,
     /// How many assets have an active alert.
     pub assets_with_alerts: usize,
+    /// The same by the worst alert of each asset.
+    pub fleet: FleetView,
     /// How many assets have each alert.
     pub alerts: Vec<AlertCountView>,
     /// How far the copies of dead letters are; absent where no topic takes them.
@@ -295,6 +297,7 @@ impl Service {
                 unsaved_assets: world.unsaved_assets(),
             },
             assets_with_alerts: world.assets_with_alerts(),
+            fleet: self.queries.fleet(),
             alerts: self.queries.alert_counts(),
             dead_letter_topic: self
                 .copies_behind()

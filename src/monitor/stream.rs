@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::contract::Alerts;
 use crate::ledger::{Block, Entry, LedgerReader};
-use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_LIFETIME};
+use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_HEARTBEAT, STREAM_LIFETIME};
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::filter::TransactionFilter;
@@ -37,6 +37,13 @@ use crate::monitor::views::{BlockSummary, DeadLetterSummary, TransactionSummary}
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// And the least often: readiness and lag change without blocks as well.
 const STATUS_AT_LEAST_EVERY: Duration = Duration::from_secs(4);
+
+/// Headers that keep proxies from holding events back: nginx buffers answers unless the first one
+/// says otherwise, and a proxy that compresses would wait for enough to compress.
+const UNBUFFERED: [(HeaderName, &str); 2] = [
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+    (header::CACHE_CONTROL, "no-cache, no-transform"),
+];
 
 /// The events that a client may ask for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -218,8 +225,9 @@ pub async fn stream(app: App, headers: HeaderMap, wanted: Wanted) -> Answer {
         let _ = timeout(STREAM_LIFETIME, feed.run()).await;
         drop(place);
     });
-    let events = ReceiverStream::new(receiver);
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    let heartbeat = KeepAlive::new().interval(STREAM_HEARTBEAT).text("heartbeat");
+    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat);
+    Ok((UNBUFFERED, events).into_response())
 }
 
 /// Feeds one stream.

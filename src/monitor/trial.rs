@@ -214,6 +214,7 @@ impl OwnRecord {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: Headers::from_encoded(&self.headers),
+            damage: None,
         }
     }
 }

@@ -22,7 +22,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 
 use crate::clock::Clock;
-use crate::event::{BAD_ENVELOPE_HEADER, SourcePartition};
+use crate::event::SourcePartition;
 use crate::source::collector::Parts;
 use crate::source::{Assignments, Polled, Source, SourceError, SourceHealth};
 use context::Context;
@@ -152,6 +152,7 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
         timestamp_ms: message.timestamp().to_millis(),
         key: message.key(),
         value: message.payload(),
+        damage: None,
     };
     let mut shared = context.shared();
     // A message of an assignment that has ended: its next owner reads it.
@@ -164,10 +165,13 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
     let read = catch_unwind(AssertUnwindSafe(|| {
         headers.iter().map(|header| (header.key, header.value)).collect::<Vec<_>>()
     }));
-    let headers = read.unwrap_or_else(|_| {
-        vec![(BAD_ENVELOPE_HEADER, Some(b"a header's name is not UTF-8".as_slice()))]
-    });
-    shared.collector.push(lane, record, headers.into_iter())?;
+    match read {
+        Ok(headers) => shared.collector.push(lane, record, headers.into_iter())?,
+        Err(_) => {
+            let record = Parts { damage: Some("a header's name is not UTF-8"), ..record };
+            shared.collector.push(lane, record, std::iter::empty())?;
+        }
+    }
     Ok(shared.collector.is_full())
 }
 

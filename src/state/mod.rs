@@ -13,7 +13,7 @@ mod totals;
 pub mod history;
 pub mod world;
 
-pub use alerts::{ActiveAlerts, Since};
+pub use alerts::{ActiveAlerts, AlertNames, Since};
 pub use filter::Filter;
 pub use savepoint::{Fingerprint, Mark, Member, Place, Savepoint};
 pub use store::{Rest, StoreSummary, member, summary};

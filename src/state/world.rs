@@ -16,7 +16,7 @@ use crate::contract::Asset;
 use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS, UNSAVED_STEP};
-use crate::state::alerts::{ActiveAlerts, Since};
+use crate::state::alerts::{ActiveAlerts, AlertNames, Since};
 use crate::state::filter::Filter;
 use crate::state::resident::Resident;
 use crate::state::savepoint::{Mark, Place, Savepoint};
@@ -301,6 +301,12 @@ impl World {
     #[must_use]
     pub fn alert_counts(&self) -> BTreeMap<(Arc<str>, Box<str>), u64> {
         self.read().alerts.counts().clone()
+    }
+
+    /// Assets with alerts, by contract and the alerts that they have together: each asset once.
+    #[must_use]
+    pub fn assets_by_alerts(&self) -> BTreeMap<(Arc<str>, AlertNames), u64> {
+        self.read().alerts.together().clone()
     }
 }
 

@@ -161,6 +161,7 @@ pub fn work(number: u64, signer: &Signer) -> Work {
         key: Some(b"key \xff"),
         value: Some(b"{<script>\x1b"),
         headers: Headers::default(),
+        damage: None,
     };
     let rejection = Rejection::new(Cause::NotJson, "line 1, column 2", "expected a name");
     Work {

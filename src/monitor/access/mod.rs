@@ -52,11 +52,13 @@ use crate::monitor::access::limit::Limits;
 use crate::monitor::access::sessions::{Proof, Sessions};
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::tokens::{BadToken, Tokens};
+use crate::monitor::base_path::BasePath;
 
 /// Decides on every request.
 pub struct Access {
     settings: AccessSettings,
     behind_proxy: bool,
+    base_path: BasePath,
     tls: Option<Tls>,
     tokens: Option<Kept<Tokens>>,
     key_set: Option<KeySet>,
@@ -121,7 +123,7 @@ enum Found {
 impl Access {
     /// As settings say; reads the files that they name.
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
-        let Settings { behind_proxy, tls, access, .. } = settings.clone();
+        let Settings { behind_proxy, base_path, tls, access, .. } = settings.clone();
         let tls = tls.as_ref().map(Tls::open).transpose().map_err(AccessError)?;
         let tokens = access.tokens.as_deref().map(keep_tokens).transpose().map_err(AccessError)?;
         let key_set = access.jwt.as_ref();
@@ -131,6 +133,7 @@ impl Access {
         Ok(Self {
             settings: access,
             behind_proxy,
+            base_path,
             tls,
             tokens,
             key_set,
@@ -152,6 +155,12 @@ impl Access {
     /// Closes the connection that proved least; whether there was one.
     pub fn close_one(&self) -> bool {
         self.connections.close_one()
+    }
+
+    /// Path under which a proxy serves the endpoint.
+    #[must_use]
+    pub fn base_path(&self) -> &BasePath {
+        &self.base_path
     }
 
     /// TLS, where it is spoken here.
@@ -239,7 +248,7 @@ impl Access {
 
     fn logged_in(&self, headers: &HeaderMap, client: &Client) -> Option<Caller> {
         let now_ms = self.clock.now_ms();
-        match self.sessions.find(client.cookie(headers)?, now_ms)? {
+        match self.sessions.find(client.cookie(headers, &self.base_path)?, now_ms)? {
             Proof::Token(digest) => self.tokens.as_ref()?.get().of_digest(&digest, now_ms),
             Proof::Signed { caller, .. } => Some(caller),
         }
@@ -307,10 +316,12 @@ impl Access {
     pub fn log_in(&self, client: &Client, token: &str) -> Result<header::HeaderValue, Refusal> {
         let (caller, proof) = self.prove(token).map_err(|refused| self.count(&refused, client))?;
         let session = self.sessions.begin(proof, self.clock.now_ms()).ok();
-        let cookie = session.and_then(|text| client.set_cookie(&text)).ok_or_else(|| {
-            let detail = "this machine gives no random bytes; no login can begin";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        })?;
+        let cookie = session
+            .and_then(|text| client.set_cookie(&text, &self.base_path))
+            .ok_or_else(|| {
+                let detail = "this machine gives no random bytes; no login can begin";
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            })?;
         let (name, role) = (caller.name(), caller.role());
         tracing::info!(client = %client.address, name, %role, "logged in");
         Ok(cookie)
@@ -318,10 +329,10 @@ impl Access {
 
     /// Logs a browser out; the cookie that says so.
     pub fn log_out(&self, client: &Client, headers: &HeaderMap) -> Option<header::HeaderValue> {
-        if let Some(cookie) = client.cookie(headers) {
+        if let Some(cookie) = client.cookie(headers, &self.base_path) {
             self.sessions.end(cookie);
         }
-        client.set_cookie("")
+        client.set_cookie("", &self.base_path)
     }
 
     /// Says on an answer what a browser and what stands between may do with it.

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::monitor::base_path::BasePath;
 use crate::monitor::json;
 use crate::monitor::route::Route;
 
@@ -38,8 +39,13 @@ pub fn document() -> &'static Value {
     DOCUMENT.get_or_init(|| document::document(&operations()))
 }
 
-/// The document as text.
-pub fn text() -> &'static str {
+/// The document as text, for an endpoint below a path.
+pub fn text(base_path: &BasePath) -> String {
     static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| json::to_text(document()))
+    if base_path.is_root() {
+        return TEXT.get_or_init(|| json::to_text(document())).clone();
+    }
+    let mut document = document().clone();
+    document["servers"][0]["url"] = base_path.as_path().into();
+    json::to_text(&document)
 }

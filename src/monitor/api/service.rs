@@ -17,7 +17,7 @@ use crate::monitor::route::Needs;
 use crate::monitor::service::Service;
 use crate::monitor::trial::TrialRequest;
 use crate::monitor::views::{TransactionView, TrialTransactionView, TrialView};
-use crate::monitor::{findings, json, metrics, parameter, stream};
+use crate::monitor::{api, findings, json, metrics, parameter, stream};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -286,8 +286,9 @@ fn openapi() -> Operation {
         example: "",
     };
     let forms = vec![Form { schema: |_| json_schema!({"type": "object"}), ..Form::text(JSON) }];
-    let handle =
-        |_: Asked<(), ()>| async { Ok(changing(JSON, crate::monitor::api::text().to_owned())) };
+    let handle = |request: Asked<(), ()>| async move {
+        Ok(changing(JSON, api::text(request.app.access.base_path())))
+    };
     handled(about, nothing, forms, handle).tagged()
 }
 

@@ -1,4 +1,4 @@
-//! The page for saying who one is. It works without script: a token goes in, a cookie comes out.
+//! The login page. It works without script: a token goes in, a cookie comes out.
 
 use axum::extract::Request;
 use axum::http::{Uri, header};
@@ -84,12 +84,12 @@ fn form(app: &App, caller: Option<Caller>, next: &str, problem: Option<&Problem>
         @match app.access.takes_tokens() {
             true => (token_form(next)),
             false => p {
-                "No tokens are taken here: what you may do is what everyone may, or what your "
-                "client certificate says."
+                "Token login is not configured: your role is that of everyone, or that of your "
+                "client certificate."
             },
         }
         // A browser keeps its login back from a link that another site has led here by.
-        p { a href=(next) { "Go on without a token, or with the login that this browser has" } }
+        p { a href=(next) { "Continue without a token, or with this browser's existing login" } }
     };
     let content = Content { title: "Log in".to_owned(), section: None, is_live: false, body };
     let visitor = Visitor { is_stranger: caller.is_none(), caller, can_log_in: false };
@@ -108,7 +108,7 @@ fn token_form(next: &str) -> Markup {
             }
             button type="submit" { "Log in" }
         }
-        p { "Whoever runs this service makes tokens, with " code { "ledgerline token" } "." }
+        p { "Tokens are created by the operator of this service, with " code { "ledgerline token" } "." }
     }
 }
 

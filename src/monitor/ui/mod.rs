@@ -1,5 +1,6 @@
-//! The pages: HTML made on the server, of the same views as the API's answers. Nothing is loaded from
-//! elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
+//! The pages: HTML rendered on the server from the same views as the API's answers. Nothing is loaded
+//! from elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
+//! Addresses are written as if the endpoint had a host to itself, see [`crate::monitor::base_path`].
 
 mod alerts;
 mod api;

@@ -1,4 +1,6 @@
-//! What every page is made of: numbers, times, digests, tables, links to the next page.
+//! Building blocks of the pages: numbers, times, digests, tables, links to the next page.
+
+use std::fmt::Display;
 
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -47,9 +49,19 @@ pub fn text(text: &str) -> Markup {
     html! { bdi { (json::visible(text)) } }
 }
 
-/// A link to what a text of a device names.
+/// A name or id from a device, kept on one line where it fits on one.
+pub fn name(name: &str) -> Markup {
+    html! { bdi.name { (json::visible(name)) } }
+}
+
+/// A link with a device's text, such as a key or an id, kept on one line where it fits on one.
 pub fn link(address: &str, shown: &str) -> Markup {
-    html! { a href=(address) { (text(shown)) } }
+    html! { a.name href=(address) { (text(shown)) } }
+}
+
+/// Contract and function of a call.
+pub fn call(contract: &str, function: impl Display) -> Markup {
+    html! { span.name { (text(contract)) "." (function.to_string()) } }
 }
 
 /// A count with groups of three digits.
@@ -57,9 +69,34 @@ pub fn count(number: impl TryInto<u64>) -> Markup {
     html! { (grouped(number.try_into().unwrap_or(u64::MAX))) }
 }
 
+/// A cell of a table.
+pub struct Cell {
+    content: Markup,
+    is_number: bool,
+    columns: usize,
+}
+
+/// A row of a table.
+pub type Row = Vec<Cell>;
+
+/// A cell with text.
+pub fn cell(content: Markup) -> Cell {
+    Cell { content, is_number: false, columns: 1 }
+}
+
+/// A cell with text across several columns.
+pub fn wide_cell(columns: usize, content: Markup) -> Cell {
+    Cell { columns, ..cell(content) }
+}
+
+/// A cell with a number, aligned with those above and below it.
+pub fn number_cell(content: Markup) -> Cell {
+    Cell { is_number: true, ..cell(content) }
+}
+
 /// A cell with a count.
-pub fn count_cell(number: impl TryInto<u64>) -> Markup {
-    html! { td.number { (count(number)) } }
+pub fn count_cell(number: impl TryInto<u64>) -> Cell {
+    number_cell(count(number))
 }
 
 /// The beginning of a digest or key; the whole on demand.
@@ -127,12 +164,20 @@ pub fn json_block(value: &impl Serialize) -> Markup {
     html! { pre tabindex="0" { code { (json::visible(&json::to_plain_pretty_text(value))) } } }
 }
 
-/// A table with these headings; where there are no rows, what that means.
-pub fn table(caption: &str, headings: &[&str], rows: &[Markup], empty: &str) -> Markup {
+/// A table with these headings, of which those of numbers begin with `#`; where there are no rows,
+/// the reason. Where it is too narrow for a table, each row becomes a card in which every cell but
+/// the first has its heading as a label.
+pub fn table(caption: &str, headings: &[&str], rows: &[Row], empty: &str) -> Markup {
     let is_number = |heading: &str| heading.starts_with('#');
+    let weight = |heading: &&str| if is_number(heading) { 1 } else { 2 };
+    let width = match headings.iter().map(weight).sum() {
+        ..=4 => "pair",
+        ..=10 => "cards",
+        _ => "cards many",
+    };
     html! {
         div.scroll role="region" aria-label=(json::visible(caption)) tabindex="0" {
-            table {
+            table class=(width) {
                 caption.hidden { (text(caption)) }
                 thead { tr {
                     @for heading in headings {
@@ -142,9 +187,21 @@ pub fn table(caption: &str, headings: &[&str], rows: &[Markup], empty: &str) -> 
                     }
                 } }
                 tbody {
-                    @for row in rows { tr { (row) } }
+                    @for row in rows { tr { (cells(row, headings)) } }
                     @if rows.is_empty() { tr { td.empty colspan=(headings.len()) { (empty) } } }
                 }
+            }
+        }
+    }
+}
+
+fn cells(row: &[Cell], headings: &[&str]) -> Markup {
+    html! {
+        @for (at, cell) in row.iter().enumerate() {
+            @let label = headings.get(at).map(|heading| heading.trim_start_matches('#'));
+            @let columns = (cell.columns > 1).then_some(cell.columns);
+            td class=[cell.is_number.then_some("number")] colspan=[columns] data-label=[label.filter(|_| at > 0)] {
+                (cell.content)
             }
         }
     }

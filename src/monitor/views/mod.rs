@@ -11,7 +11,7 @@ mod transactions;
 mod trial;
 
 pub use alerts::{
-    AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView,
+    AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, FleetView,
 };
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
 pub use records::{
