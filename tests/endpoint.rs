@@ -543,9 +543,8 @@ fn every_key_has_an_address_that_nobody_rewrites() {
             mapping: Digest::of(b"mapping"),
         };
         let id = SourcePosition { partition: partition(), offset, output: 0 };
-        let event = (1_700_000_000_000, DeviceName::new("reefer", "x"));
         let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
-        Transaction::new(id, event, digests, payload)
+        Transaction::new(id, (1_700_000_000_000, DeviceName::new("reefer", "x")), digests, payload)
     });
     let signer = Signer::from_seed(&[7; 32]);
     let count = keys.len() as u64;

@@ -134,18 +134,8 @@ impl Command {
             | Self::Simulate(_)
             | Self::VerifyProof(_)
             | Self::Schema(_) => 0,
-            Self::Verify(_)
-            | Self::Rebuild(_)
-            | Self::Export(_)
-            | Self::State(_)
-            | Self::History(_)
-            | Self::Tx(_)
-            | Self::Transactions(_)
-            | Self::Record(_)
-            | Self::Filtered(_)
-            | Self::Block(_)
-            | Self::Deadletters(_)
-            | Self::Top(_) => COMMAND_THREADS,
+            // The others read a ledger.
+            _ => COMMAND_THREADS,
         }
     }
 }

@@ -63,8 +63,8 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
             Err(refused) => refused.answer(&request, |problem| ui::turned_away(service, problem)),
         },
     };
-    response = paced(&app, asker, response).await;
     response = access.base_path().answer(response).await;
+    response = paced(&app, asker, response).await;
     access.protect(&mut response);
     service.answers.add(response.status());
     response

@@ -119,3 +119,33 @@ pub fn router(routes: Vec<Route>) -> (Router<App>, Table) {
     }
     (router, table)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_are_those_of_the_table_and_no_other() {
+        let table = [
+            (vec![(Method::GET, Needs::VIEWER)], "GET, HEAD, OPTIONS"),
+            (vec![(Method::POST, Needs::OPERATOR)], "POST, OPTIONS"),
+            (
+                vec![(Method::GET, Needs::Nothing), (Method::POST, Needs::VIEWER)],
+                "GET, HEAD, POST, OPTIONS",
+            ),
+        ];
+        for (given, allowed) in table {
+            let methods = Methods(given.clone());
+            assert_eq!(methods.allowed(), allowed);
+            let needed = |method| given.iter().find(|one| one.0 == method).map(|one| one.1);
+            assert_eq!(methods.needs(&Method::GET), needed(Method::GET));
+            assert_eq!(methods.needs(&Method::HEAD), needed(Method::GET));
+            assert_eq!(methods.needs(&Method::POST), needed(Method::POST));
+            for other in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::TRACE] {
+                assert_eq!(methods.needs(&other), None, "{other}");
+            }
+        }
+        assert_eq!(Needs::Nothing.role(), None);
+        assert_eq!(Needs::OPERATOR.role(), Some(Role::Operator));
+    }
+}
