@@ -169,10 +169,11 @@ pub fn json_block(value: &impl Serialize) -> Markup {
 /// the first has its heading as a label.
 pub fn table(caption: &str, headings: &[&str], rows: &[Row], empty: &str) -> Markup {
     let is_number = |heading: &str| heading.starts_with('#');
-    let weight = |heading: &&str| if is_number(heading) { 1 } else { 2 };
+    // Room that a table needs, in fifths of that of a column of texts.
+    let weight = |heading: &&str| if is_number(heading) { 3 } else { 5 };
     let width = match headings.iter().map(weight).sum() {
-        ..=4 => "pair",
-        ..=10 => "cards",
+        ..=10 => "pair",
+        ..=25 => "cards",
         _ => "cards many",
     };
     html! {
