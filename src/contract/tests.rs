@@ -374,11 +374,11 @@ fn a_wrong_type_is_a_failed_rule_and_changes_nothing() {
     check_alerts(&bench, "x", "HOT", "HOT", "");
     let text = "contract: c\nversion: 1\nkey: id\nstate: {}\nrules:\n  - {alert: HOT, raise_when: state.t > 5}\n  - {reject: r, when: state.t}\n";
     let mut bench = Bench::new(text);
-    let expected = "rule_failed: reject `r`: a condition is true or false, this is an integer";
+    let expected = "rule_failed: reject `r`: a condition is true or false, this is a number";
     assert_eq!(bench.verdict(Function::Update, &json!({"id": "x", "t": 6})), expected);
     let beyond: Value = serde_json::from_str(r#"{"id": "x", "t": 99999999999999999999}"#).unwrap();
-    let expected =
-        "rule_failed: reject `r`: `state.t` is 99999999999999999999, which no 64-bit integer holds";
+    let expected = "rule_failed: reject `r`: `state.t` is 99999999999999999999, which neither 64 \
+                    bits nor a double can hold exactly";
     assert_eq!(bench.verdict(Function::Update, &beyond), expected);
     assert!(bench.asset("x").is_none());
 }

@@ -143,7 +143,7 @@ fn types_and_lookups() {
         ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2}", r#"{"t":"y"}"#, r#"{"a":2}"#),
         ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2, required: false}", "{}", "{}"),
         ("{path: $.payload.t, lookup: {x: '1'}, type: integer}", r#"{"t":"x"}"#, r#"{"a":1}"#),
-        ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50.0}"#),
+        ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50}"#),
         ("{expression: payload.t * 1.8, type: integer}", r#"{"t":10}"#, r#"{"a":18}"#),
         ("{expression: payload.t + payload.u}", r#"{"t":1,"u":"x"}"#, "expression $.payload.t"),
         ("{expression: 'device.id + \"/\" + event.type'}", "{}", r#"{"a":"CON123/status"}"#),
