@@ -5,6 +5,7 @@ use cel::common::types::{CelBool, CelString};
 use cel::common::value::{CowVal, Val};
 
 use crate::codec::json::Number;
+use crate::codec::number::integer_text;
 use crate::expression::arguments::{Outcome, bounded_text, calculated, failure};
 use crate::expression::decimal::Digits;
 use crate::expression::number::{NumberError, Numeric};
@@ -43,25 +44,23 @@ pub(super) fn uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     }
 }
 
-/// The whole part of a number, or the number of a text without a fraction.
+/// The whole part of a number, or the number of a text that has no fraction.
 fn whole(value: &dyn Val, what: &str) -> Result<Result<Numeric, NumberError>, cel::ExecutionError> {
-    let truncated = match value.downcast_ref::<CelString>() {
-        Some(text) => match number_of(text.inner()) {
-            Some(number @ Numeric::Whole(_)) => number,
-            _ => return Err(failure(unread(text.inner(), "a whole number of 64 bits", what))),
-        },
-        None => match Numeric::of(value) {
-            Some(number) => match number.truncate() {
-                Ok(number) => number,
-                Err(error) => return Ok(Err(error)),
-            },
-            None => return Err(unsuited(value, what, "numbers and texts")),
-        },
+    if let Some(text) = value.downcast_ref::<CelString>().map(CelString::inner) {
+        return match is_number(text).then(|| integer_text(text)).flatten() {
+            Some(digits) => Ok(Numeric::whole_of_64_bits(digits.parse().ok())),
+            None => Err(failure(unread(text, "a whole number", what))),
+        };
+    }
+    let Some(number) = Numeric::of(value) else {
+        let takes =
+            if what == "`int`" { "numbers, texts and timestamps" } else { "numbers and texts" };
+        return Err(unsuited(value, what, takes));
     };
-    Ok(match truncated {
-        Numeric::Whole(_) => Ok(truncated),
+    Ok(number.truncate().and_then(|number| match number {
+        Numeric::Whole(_) => Ok(number),
         Numeric::Decimal(_) => Err(NumberError::Overflow),
-    })
+    }))
 }
 
 pub(super) fn double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
@@ -148,14 +147,20 @@ pub(super) fn duration<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     duration.map(CowVal::owned).map_err(failure)
 }
 
-/// The number that a text is: digits, with a sign, a fraction and an exponent where it has them.
 fn number_of(text: &str) -> Option<Numeric> {
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    let begins = text.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
-    if !plain || !begins || text.len() > MAX_NUMBER_BYTES || text.ends_with('.') {
-        return None;
-    }
-    Numeric::parse(text)
+    is_number(text).then(|| Numeric::parse(text)).flatten()
+}
+
+/// Whether a text is digits, with a sign, a fraction and an exponent where it has them.
+fn is_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let magnitude = text.strip_prefix('-').unwrap_or(text);
+    let (significand, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
+    let (whole, fraction) = significand.split_once('.').unwrap_or((significand, "0"));
+    text.len() <= MAX_NUMBER_BYTES
+        && digits(whole)
+        && digits(fraction)
+        && digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))
 }
 
 fn unread(text: &str, needed: &str, what: &str) -> String {

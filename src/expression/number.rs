@@ -101,7 +101,7 @@ impl Numeric {
         }
         // From 2^53 on a double may be another whole number than the text.
         match integer_text(text) {
-            Some(digits) => match digits.parse().ok().and_then(|whole| Self::within(whole)) {
+            Some(digits) => match digits.parse().ok().and_then(Self::within) {
                 Some(whole) => Some(whole),
                 None => Self::kept(text, double),
             },
@@ -120,6 +120,11 @@ impl Numeric {
     fn within(whole: i128) -> Option<Self> {
         let fits = i64::try_from(whole).is_ok() || u64::try_from(whole).is_ok();
         fits.then_some(Self::Whole(whole))
+    }
+
+    /// A whole number of at most 64 bits.
+    pub(super) fn whole_of_64_bits(whole: Option<i128>) -> Outcome {
+        whole.and_then(Self::within).ok_or(NumberError::Overflow)
     }
 
     /// A whole result, exact or refused.
@@ -278,7 +283,7 @@ fn nearest_quotient(left: i128, right: i128) -> f64 {
     let shift = left.unsigned_abs().leading_zeros();
     let shifted = left.unsigned_abs() << shift;
     let divisor = right.unsigned_abs();
-    let sticky = u128::from(shifted % divisor != 0);
+    let sticky = u128::from(!shifted.is_multiple_of(divisor));
     let magnitude = ((shifted / divisor) | sticky) as f64 * libm::exp2(-f64::from(shift));
     if (left < 0) == (right < 0) { magnitude } else { -magnitude }
 }

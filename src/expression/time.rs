@@ -71,12 +71,16 @@ impl Timestamp {
             Err(format!("{text:?} is not a timestamp: {why}"))
         };
         let example = "it is written like 2024-05-28T12:30:00Z or 2024-05-28T12:30:00.5+02:00";
+        // The library reads more forms of ISO 8601, where digits are easily mistaken.
+        if !has_separators(text) {
+            return bad(example);
+        }
         let Ok(pieces) = Pieces::parse(text) else { return bad(example) };
         let Some(time) = pieces.time() else { return bad("the time of day is missing") };
         let Some(offset) = pieces.to_numeric_offset() else {
             return bad("the offset is missing (Z or +01:00)");
         };
-        if text.contains(":60") {
+        if text.as_bytes().get(17..19) == Some(b"60") {
             return bad("a leap second is not supported");
         }
         let nanos = since_epoch(pieces.date().to_datetime(time));
@@ -215,6 +219,15 @@ impl fmt::Display for Duration {
         let nanos = u32::try_from(magnitude % NANOS_PER_SECOND).unwrap_or_default();
         write!(f, "{sign}{}{}s", magnitude / NANOS_PER_SECOND, fraction(nanos))
     }
+}
+
+/// Whether date and time have the separators of RFC 3339, each at its place.
+fn has_separators(text: &str) -> bool {
+    let places = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")];
+    let bytes = text.as_bytes();
+    places
+        .iter()
+        .all(|(at, allowed)| bytes.get(*at).is_some_and(|byte| allowed.as_bytes().contains(byte)))
 }
 
 fn since_epoch(time: DateTime) -> i128 {

@@ -211,6 +211,28 @@ fn extension_keeps_what_no_field_takes() {
 }
 
 #[test]
+fn expressions_see_the_value_of_a_number_and_not_its_spelling() {
+    let rest = r#"
+match: {where: 'payload.mv / 1000 > 3.5 && payload.n in [1, 2] && [10, 20, 30][payload.n] == 30'}
+fields:
+  volts: {expression: payload.mv / 1000}
+  celsius: {expression: '(payload.f - 32) * 5 / 9'}
+  below: {expression: -payload.n / 2000}
+  text: {expression: 'string(payload.n) + "/" + string(payload.f)'}
+  kept: {expression: payload.f}
+  rounded: {expression: 'round(payload.r, 2)'}
+"#;
+    let expected = r#"{"below":-0.001,"celsius":21.11111111111111,"kept":70,"rounded":1.01,"text":"2/70","volts":3.999}"#;
+    for (mv, f, n, r) in [
+        ("3999", "70", "2", "1.005"),
+        ("3999.0", "70.00", "2.0", "1.00500"),
+        ("3.999e3", "7e1", "20E-1", "1005e-3"),
+    ] {
+        check(rest, &format!(r#"{{"mv":{mv},"f":{f},"n":{n},"r":{r}}}"#), expected);
+    }
+}
+
+#[test]
 fn for_each_gives_a_payload_an_element() {
     let fields = "fields: {id: $.device.id, n: $.index, t: $.item.t}\n";
     for (rest, payload, expected) in [
