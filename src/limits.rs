@@ -92,6 +92,8 @@ pub const MAX_PATH_WORK: usize = 32 * 1024 * 1024;
 /// Most calls of functions within one another in a query. The parser's time grows with the power of
 /// this.
 pub const MAX_PATH_CALLS: usize = 4;
+/// Most memory of a compiled regular expression, of `match`, `search` and `matches`, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 256 * 1024;
 /// Longest CEL expression in bytes.
 pub const MAX_EXPRESSION_BYTES: usize = 4_096;
 /// Deepest nesting of a CEL expression.
