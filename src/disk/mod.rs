@@ -231,3 +231,17 @@ impl DiskFile for SystemFile {
         self.0.sync_all()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_a_size_is_unknown_and_not_full() {
+        let error = space(Path::new("/proc")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let space = space(folder.path()).unwrap();
+        assert!(space.size_bytes >= space.free_bytes && space.free_bytes > 0, "{space:?}");
+    }
+}

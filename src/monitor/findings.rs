@@ -267,7 +267,13 @@ fn clock_jumped(samples: &[Sample]) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
+    use crate::codec::Digest;
+    use crate::monitor::service::{
+        CopiesView, FutureEventView, FutureView, PartitionView, RecordsView, StateView,
+    };
     use crate::pipeline::DefinitionCounts;
 
     fn sample(records: u64, dead_lettered: u64, lag: Option<u64>) -> Sample {
@@ -289,6 +295,181 @@ mod tests {
             written_records: 0,
             future_events: 0,
             by_definition: DefinitionCounts::default(),
+        }
+    }
+
+    /// The status of a service where all is well.
+    fn status() -> StatusView {
+        StatusView {
+            ledger: "l".to_owned(),
+            version: "1",
+            ready: true,
+            obstacles: Vec::new(),
+            height: 1,
+            tree_size: 1,
+            tree_root: Digest::default(),
+            block_hash: Digest::default(),
+            block_time: Some("2026-01-31T12:00:00.000Z".to_owned()),
+            block_age_seconds: None,
+            verifier_keys: Vec::new(),
+            records: RecordsView {
+                read: 0,
+                filtered: 0,
+                dead_lettered: 0,
+                dead_letters: BTreeMap::new(),
+                valid: 0,
+                invalid: 0,
+                invalid_reasons: BTreeMap::new(),
+            },
+            state: StateView { blocks_behind: 0, unsaved_assets: 0, held: None },
+            assets_with_alerts: 0,
+            alerts: Vec::new(),
+            dead_letter_topic: Some(CopiesView { blocks_behind: 0, held: None }),
+            source: None,
+            partitions: Vec::new(),
+            in_flight_records: 0,
+            freshness_seconds: None,
+            future_events: FutureView { count: 0, last: None },
+            signs: Signs::default(),
+        }
+    }
+
+    /// Asserts the only finding of a status: its code, and what its text holds.
+    #[track_caller]
+    fn check(status: &StatusView, samples: &[Sample], expected: Option<(Code, &[&str])>) {
+        let found = findings(status, samples);
+        let codes: Vec<_> = found.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, expected.iter().map(|(code, _)| *code).collect::<Vec<_>>(), "{found:?}");
+        for part in expected.iter().flat_map(|(_, parts)| *parts) {
+            assert!(found[0].what.contains(part), "`{part}` is missing: {}", found[0].what);
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_where_all_is_well() {
+        check(&status(), &vec![sample(0, 0, Some(0)); 30], None);
+    }
+
+    #[test]
+    fn records_that_do_not_come_through_are_found() {
+        let stuck = |at: usize| Sample {
+            in_flight: 7,
+            written_records: 5,
+            time: format!("time {at}"),
+            ..sample(0, 0, Some(9))
+        };
+        let mut samples: Vec<_> = (0..STALL_SAMPLES).map(stuck).collect();
+        let mut status = status();
+        status.partitions.push(PartitionView {
+            partition: "t/3".to_owned(),
+            topic: "t".into(),
+            assigned: true,
+            durable: 17,
+            end: Some(26),
+            lag: Some(9),
+        });
+        check(&status, &samples, Some((Code::Stalled, &["time 0", "7 are on", "t/3/17"])));
+        check(&status, &samples[1..], None);
+        let full = Problem {
+            code: Code::DiskFull,
+            what: "full".to_owned(),
+            since_ms: None,
+            is_blocking: true,
+        };
+        status.signs.problems.push(full);
+        check(&status, &samples, Some((Code::DiskFull, &["full"])));
+        status.signs.problems.clear();
+        samples[9].in_flight = 0;
+        check(&status, &samples, None);
+        (samples[9].in_flight, samples[9].written_records) = (7, 4);
+        check(&status, &samples, None);
+    }
+
+    #[test]
+    fn a_follower_that_lags_is_found() {
+        let mut of_state = status();
+        of_state.state.blocks_behind = MOST_BLOCKS_BEHIND;
+        check(&of_state, &[], None);
+        of_state.state.blocks_behind += 1;
+        check(&of_state, &[], Some((Code::StateBehind, &["501 blocks behind"])));
+        of_state.state = StateView { blocks_behind: 1, unsaved_assets: 0, held: Some("x".into()) };
+        check(&of_state, &[], Some((Code::StateBehind, &["1 blocks behind the ledger: x"])));
+        let mut of_copies = status();
+        let copies = |blocks_behind, held| Some(CopiesView { blocks_behind, held });
+        of_copies.dead_letter_topic = copies(MOST_BLOCKS_BEHIND, None);
+        check(&of_copies, &[], None);
+        of_copies.dead_letter_topic = copies(MOST_BLOCKS_BEHIND + 1, None);
+        check(&of_copies, &[], Some((Code::DeadLetterTopicBehind, &["501 blocks"])));
+        of_copies.dead_letter_topic = copies(1, Some("no right".to_owned()));
+        check(&of_copies, &[], Some((Code::DeadLetterTopicBehind, &["1 blocks", "no right"])));
+    }
+
+    #[test]
+    fn records_without_a_mapping_and_mappings_without_records_are_found() {
+        let mut filtered = status();
+        filtered.signs.filtered_topics = vec![("t".into(), 99), ("u".into(), 1_100)];
+        check(&filtered, &[], Some((Code::EverythingFiltered, &["1,100 of `u`"])));
+        filtered.signs.filtered_topics.pop();
+        check(&filtered, &[], None);
+        let mut idle = status();
+        idle.signs.idle_mappings = vec![("m".into(), 100), ("n".into(), 99)];
+        check(&idle, &[], Some((Code::MappingIdle, &["`m` (100 records)"])));
+        let mut lost = status();
+        let (topics, help) = (vec!["pump".to_owned()], "did you mean `pumps`?".to_owned());
+        lost.signs.mappings_without_topic = vec![("m".into(), topics, help)];
+        let parts = &["`m` names pump (did you mean `pumps`?)"];
+        check(&lost, &[], Some((Code::MappingWithoutTopic, parts)));
+    }
+
+    #[test]
+    fn events_from_the_future_are_found_while_they_come() {
+        let mut status = status();
+        let last = FutureEventView {
+            id: "t/0/5/0".to_owned(),
+            device: "x:c1".to_owned(),
+            time: "2099-01-01T00:00:00.000Z".to_owned(),
+        };
+        status.future_events = FutureView { count: 3, last: Some(last) };
+        let parts: &[&str] = &["2 of", "more than 60 s", "t/0/5/0", "`x:c1`", "2099-01-01"];
+        let before = Sample { future_events: 1, ..sample(0, 0, None) };
+        check(&status, &[before], Some((Code::EventsInFuture, parts)));
+        let since = Sample { future_events: 3, ..sample(0, 0, None) };
+        check(&status, &[since], None);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_or_jumps_is_found() {
+        let mut behind = status();
+        behind.signs.clock_behind_ms = CLOCK_BEHIND_MS;
+        check(&behind, &[], None);
+        behind.signs.clock_behind_ms = 3_600_500;
+        check(&behind, &[], Some((Code::ClockBehind, &["3600.5 s behind", "2026-01-31"])));
+        let samples = |times: &[i64]| -> Vec<_> {
+            let sample = |(at, time_ms): (u64, &i64)| Sample {
+                time_ms: *time_ms,
+                time: time_text(*time_ms),
+                monotonic: std::time::Duration::from_secs(2 * at),
+                ..sample(0, 0, None)
+            };
+            (0..).zip(times).map(sample).collect()
+        };
+        check(&status(), &samples(&[1_000, 3_000, 5_000, 7_100]), None);
+        let there = samples(&[1_000, 3_000, 3_605_000]);
+        let parts: &[&str] = &["forward by 3600 s", "1970-01-01T01:00:05"];
+        check(&status(), &there, Some((Code::ClockJumped, parts)));
+        let and_back = samples(&[1_000, 3_000, 3_605_000, 7_000]);
+        check(&status(), &and_back, Some((Code::ClockJumped, &["back by 3600 s", "2 jumps"])));
+        let wild = samples(&[i64::MIN, i64::MAX, i64::MIN]);
+        check(&status(), &wild, Some((Code::ClockJumped, &["2 jumps"])));
+    }
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_that_answers_bear_too() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+            assert!(!code.help().is_empty());
         }
     }
 

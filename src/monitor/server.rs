@@ -3,6 +3,7 @@
 //! The endpoint runs on threads of its own and reads only what is durable, so a slow client holds up
 //! neither ingestion nor another client.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,10 +12,12 @@ use std::time::Duration;
 use axum::Router;
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{DATE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -208,18 +211,34 @@ async fn welcome(stream: TcpStream, address: IpAddr, answering: Answering) {
     }
 }
 
+/// A time as the header `Date` writes it (RFC 9110, section 5.6.7); `None` where no calendar has it.
+fn http_date(time_ms: i64) -> Option<HeaderValue> {
+    let time = jiff::Timestamp::from_millisecond(time_ms).ok()?;
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
 /// Serves one connection until it ends, grows too old or the endpoint stops.
 async fn serve<S>(stream: S, peer: Peer, answering: Answering)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Answering { routes, mut stopped, .. } = answering;
+    let Answering { routes, access, mut stopped } = answering;
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        routes.call(request)
+        let (answer, access) = (routes.call(request), Arc::clone(&access));
+        async move {
+            let mut answer = answer.await?;
+            if let Some(date) = http_date(access.now_ms()) {
+                answer.headers_mut().insert(DATE, date);
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
+        // The library's own date panics where the clock is before 1970 or beyond the year 9999.
+        .auto_date_header(false)
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_HEAD_TIMEOUT)
         .max_buf_size(MAX_REQUEST_HEAD_BYTES)
@@ -234,4 +253,26 @@ where
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(ENDPOINT_STOP, connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_written_or_left_out() {
+        let table = [
+            (0, Some("Thu, 01 Jan 1970 00:00:00 GMT")),
+            (1_798_761_599_999, Some("Thu, 31 Dec 2026 23:59:59 GMT")),
+            (-1, Some("Wed, 31 Dec 1969 23:59:59 GMT")),
+            (253_402_300_800_000, None), // the year 10000
+            (i64::MAX, None),
+            (i64::MIN, None),
+        ];
+        for (time_ms, expected) in table {
+            let date = http_date(time_ms);
+            let date = date.as_ref().map(|date| date.to_str().unwrap());
+            assert_eq!(date, expected, "{time_ms}");
+        }
+    }
 }

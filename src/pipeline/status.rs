@@ -155,10 +155,11 @@ impl Status {
         let count = block.entries.iter().filter_map(Entry::transaction).count();
         self.applied_transactions.fetch_add(count as u64, Relaxed);
         lock(&self.by_definition).add(block);
-        topic_counts::add(&mut lock(&self.topics), block);
+        topic_counts::add(&mut lock(&self.topics), &block.records);
         let tolerance = i64::try_from(FUTURE_TOLERANCE.as_millis()).unwrap_or(0);
         let latest_ms = now_ms.saturating_add(tolerance);
-        let newest = topic_counts::newest_event(block, latest_ms, |count, last| {
+        let transactions = block.entries.iter().filter_map(Entry::transaction).map(Arc::as_ref);
+        let newest = topic_counts::newest_event(transactions, latest_ms, |count, last| {
             let mut future = lock(&self.future);
             future.count += count;
             future.last = Some(last);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::{SourcePartition, SourcePosition};
-use crate::ledger::{Block, Entry};
+use crate::ledger::Records;
+use crate::transaction::Transaction;
 
 /// Records of one topic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,10 +37,9 @@ pub struct FutureEvent {
 }
 
 /// Adds the records of a block. Topics are few: those that the source was ever told to read.
-pub(super) fn add(counts: &mut BTreeMap<Arc<str>, TopicCounts>, block: &Block) {
+pub(super) fn add(counts: &mut BTreeMap<Arc<str>, TopicCounts>, records: &Records) {
     let mut read: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     let is_read = |partition: &SourcePartition| !partition.is_calls();
-    let records = &block.records;
     for progress in records.progress.iter().filter(|progress| is_read(&progress.partition)) {
         read.entry(&progress.partition.topic).or_default().0 += progress.records;
     }
@@ -59,14 +59,14 @@ pub(super) fn add(counts: &mut BTreeMap<Arc<str>, TopicCounts>, block: &Block) {
     }
 }
 
-/// The newest time of a block's events up to `latest_ms`; those behind it are counted.
-pub(super) fn newest_event(
-    block: &Block,
+/// The newest time of events up to `latest_ms`; those after it are counted.
+pub(super) fn newest_event<'a>(
+    transactions: impl Iterator<Item = &'a Transaction>,
     latest_ms: i64,
     future: impl Fn(u64, FutureEvent),
 ) -> Option<i64> {
     let (mut newest, mut count, mut last) = (None, 0, None);
-    for transaction in block.entries.iter().filter_map(Entry::transaction) {
+    for transaction in transactions {
         // A person may tell of any time.
         if transaction.id.partition.is_calls() {
             continue;
@@ -82,4 +82,82 @@ pub(super) fn newest_event(
         future(count, FutureEvent { time_ms, device, id });
     }
     newest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::call::{Arguments, Function, Payload};
+    use crate::codec::Digest;
+    use crate::codec::json::json;
+    use crate::ledger::{Filtered, Progress};
+
+    /// Records of a topic that a block read, and how many of them no mapping matched.
+    fn records(topic: &str, count: u64, filtered: u64) -> Records {
+        let partition = SourcePartition::new(topic, 0);
+        let progress =
+            Progress { partition: partition.clone(), from: 0, next: count, records: count };
+        let filtered = Filtered { partition, runs: vec![(0, filtered)] };
+        Records { progress: vec![progress], filtered: vec![filtered], ..Records::default() }
+    }
+
+    #[test]
+    fn records_that_are_filtered_in_a_row_are_counted_by_topic() {
+        let mut counts = BTreeMap::new();
+        for (topic, count, filtered, in_a_row) in [
+            ("t", 10, 10, 10),
+            ("u", 5, 4, 0),
+            ("t", 1, 1, 11),
+            ("u", 7, 7, 7),
+            ("t", 9, 8, 0),
+            ("t", 2, 2, 2),
+        ] {
+            add(&mut counts, &records(topic, count, filtered));
+            assert_eq!(counts[topic].filtered_in_a_row, in_a_row, "{topic}");
+        }
+        assert_eq!((counts["t"].records, counts["u"].records), (22, 12));
+        add(&mut counts, &records(&SourcePartition::calls().topic, 1, 0));
+        assert_eq!(counts.len(), 2, "calls by hand are of no topic");
+    }
+
+    fn transaction(partition: SourcePartition, time_ms: i64) -> Transaction {
+        let payload = Payload {
+            contract: "c".into(),
+            function: Function::Update,
+            arguments: Arguments::from_value(json!({})).unwrap(),
+            mapping: Digest::default(),
+        };
+        let id = SourcePosition { partition, offset: 7, output: 0 };
+        Transaction::new(id, (time_ms, "x:1".to_owned()), Digest::default(), payload)
+    }
+
+    #[test]
+    fn events_from_the_future_are_counted_and_say_nothing_of_freshness() {
+        let event = |time_ms| transaction(SourcePartition::new("t", 0), time_ms);
+        let call = transaction(SourcePartition::calls(), i64::MAX);
+        let table: [(&[i64], Option<i64>, Option<i64>); 6] = [
+            (&[], None, None),
+            (&[1, 3, 2], Some(3), None),
+            (&[100], Some(100), None),
+            (&[101, 5], Some(5), Some(101)),
+            (&[i64::MAX, 101, 5, i64::MIN], Some(5), Some(101)),
+            (&[200], None, Some(200)),
+        ];
+        for (times, newest, last) in table {
+            let events: Vec<_> = times.iter().map(|time_ms| event(*time_ms)).collect();
+            let told = Cell::new(None);
+            let found = newest_event(events.iter().chain([&call]), 100, |count, last| {
+                assert_eq!(
+                    (last.device.as_str(), last.id.to_string().as_str()),
+                    ("x:1", "t/0/7/0")
+                );
+                told.set(Some((count, last.time_ms)));
+            });
+            assert_eq!(found, newest, "{times:?}");
+            let count = times.iter().filter(|time_ms| **time_ms > 100).count() as u64;
+            assert_eq!(told.get(), last.map(|last| (count, last)), "{times:?}");
+        }
+    }
 }

@@ -137,6 +137,11 @@ impl Access {
         })
     }
 
+    /// The time that answers bear, in milliseconds since 1970.
+    pub(in crate::monitor) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Takes a place for a connection of a client; `None` where it holds too many. All that come by
     /// a proxy are one client, and its own affair.
     #[must_use]
