@@ -259,21 +259,6 @@ fn a_login_that_is_refused_is_told_from_a_broker_that_is_away() {
 }
 
 #[test]
-fn a_partition_without_a_leader_is_told() {
-    let (broker, site) = (broker(), Site::new());
-    broker.create_topic(TOPIC, 2).unwrap();
-    let (mut service, _) = start(&site, &broker);
-    until_ready(&mut service);
-    broker.set_leader(TOPIC, 1, None).unwrap();
-    until_found(&mut service, "partition_without_leader", &["`telemetry`", "partition 1"]);
-    broker.set_leader(TOPIC, 1, Some(1)).unwrap();
-    service.until("a leader", |service| {
-        finding(service, "partition_without_leader").is_none().then_some(())
-    });
-    service.end();
-}
-
-#[test]
 fn a_broker_that_stops_answering_is_told() {
     let (broker, site) = (broker(), Site::new());
     broker.create_topic(TOPIC, 1).unwrap();
