@@ -107,9 +107,15 @@ pub struct Space {
     pub size_bytes: u64,
 }
 
-/// Room on the disk that holds a path. A local file system answers from memory.
+/// Room on the disk that holds a path. A local file system answers from memory. One that reports no
+/// size (some network and user-space file systems) does not know its room either: that is an error,
+/// not a full disk.
 pub fn space(path: &Path) -> io::Result<Space> {
     let disk = rustix::fs::statvfs(path)?;
+    if disk.f_blocks == 0 || disk.f_frsize == 0 {
+        let message = format!("the file system of {} reports no size", path.display());
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
     Ok(Space {
         free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
         size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
@@ -365,5 +371,14 @@ mod tests {
         fs::write(&path, "a note").unwrap();
         assert_eq!(read_whole(&SystemDisk, &path, 6).unwrap(), b"a note");
         assert!(read_whole(&SystemDisk, &path, 5).is_err());
+    }
+
+    #[test]
+    fn a_file_system_without_a_size_is_unknown_and_not_full() {
+        let error = space(Path::new("/proc")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let space = space(folder.path()).unwrap();
+        assert!(space.size_bytes >= space.free_bytes && space.free_bytes > 0, "{space:?}");
     }
 }

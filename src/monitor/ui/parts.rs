@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::contract::AlertSeverity;
 use crate::event::time;
+use crate::limits::FUTURE_TOLERANCE;
 use crate::monitor::json;
 use crate::monitor::views::grouped;
 
@@ -108,7 +109,9 @@ pub fn digest(whole: &impl ToString) -> Markup {
 
 /// How long ago a time was, with the time itself on demand.
 pub fn ago(time: &str, now_ms: i64) -> Markup {
+    let tolerance = i64::try_from(FUTURE_TOLERANCE.as_millis()).unwrap_or(0);
     let shown = match time::parse(time) {
+        Ok(time_ms) if time_ms.saturating_sub(now_ms) > tolerance => "in the future".to_owned(),
         Ok(time_ms) => format!("{} ago", duration(now_ms.saturating_sub(time_ms))),
         Err(_) => time.to_owned(),
     };
