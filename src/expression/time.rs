@@ -10,7 +10,7 @@ use cel::common::value::{StaticVal, Val};
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
-use jiff::{SignedDuration, Timestamp as Instant};
+use jiff::{SignedDuration, Timestamp as Moment};
 
 use crate::expression::decimal::Digits;
 use crate::limits::truncated;
@@ -139,10 +139,10 @@ impl Timestamp {
     }
 
     /// For the rules of zones, which end a few hours before the year 9999 does.
-    fn nearest(self) -> Instant {
-        let bounds = Instant::MIN.as_nanosecond()..=Instant::MAX.as_nanosecond();
+    fn nearest(self) -> Moment {
+        let bounds = Moment::MIN.as_nanosecond()..=Moment::MAX.as_nanosecond();
         let nanos = self.nanos.clamp(*bounds.start(), *bounds.end());
-        Instant::from_nanosecond(nanos).unwrap_or(Instant::UNIX_EPOCH)
+        Moment::from_nanosecond(nanos).unwrap_or(Moment::UNIX_EPOCH)
     }
 }
 
