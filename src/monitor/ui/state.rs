@@ -356,7 +356,8 @@ fn past(
 ) -> Result<Markup, QueryError> {
     let past = service.queries.asset_at((contract, key), at, from)?;
     let block = service.queries.block(past.block, 0, 0)?;
-    let age = time::parse(&block.summary.time).map(|made| service.clock.now_ms() - made);
+    let now = service.clock.now_ms();
+    let age = time::parse(&block.summary.time).map(|made| now.saturating_sub(made));
     let path = address(&["state", contract, key]);
     Ok(html! {
         p.lead {
