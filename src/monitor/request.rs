@@ -296,7 +296,7 @@ mod tests {
             let taken = given.at().map(drop).and_then(|()| given.limit().map(drop));
             assert!(taken.is_err(), "{query}");
         }
-        for query in ["device=", "contract=", "verdict=", "since=", "until="] {
+        for query in ["device_id=", "contract=", "verdict=", "since=", "until="] {
             let error = exact(query).transaction_filter().unwrap_err().to_string();
             assert!(error.contains("is empty"), "{query}: {error}");
             assert!(parameters(query).transaction_filter().is_ok(), "a form sends empty fields");
