@@ -69,7 +69,7 @@
 //! | `"temperature":NaN` | dead letter `not_json` |
 //! | `"temperature":4.1` twice in `d` | dead letter `duplicate_key` |
 //! | bytes that are not UTF-8 | dead letter `not_utf8` |
-//! | no value at all | dead letter `empty` |
+//! | no value at all | dead letter `missing_field` of the mapping |
 //! | key is `?` | dead letter `identity`, or an event without a device where plain records are allowed |
 //! | `"temperature":"warm"` | dead letter `field_type` of the mapping |
 //! | no `assetID`, `kitID` or `temperature` | dead letter `missing_field` of the mapping |

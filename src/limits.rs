@@ -50,6 +50,25 @@ pub const FILE_QUEUE_CHUNKS: usize = 4;
 pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between such requests while the broker does not answer.
 pub const KAFKA_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often topics and the group are asked about while something is missing.
+pub const KAFKA_WATCH_EVERY: Duration = Duration::from_secs(2);
+/// How often they are asked about while every topic is read.
+pub const KAFKA_WATCH_CALM: Duration = Duration::from_secs(10);
+/// How long joining the group may take before the absence of partitions is a finding, counted from
+/// the connection. With the pauses above, a finding comes within 30 seconds.
+pub const KAFKA_START_GRACE: Duration = Duration::from_secs(20);
+/// How long a topic or its partitions may be gone before the service is no longer ready: a
+/// rebalance takes some seconds.
+pub const KAFKA_LOST_GRACE: Duration = Duration::from_secs(15);
+/// How long a connected broker may leave every request unanswered before it counts as unreachable.
+pub const KAFKA_SILENCE_GRACE: Duration = Duration::from_secs(20);
+/// Partitions of other members whose offsets one look asks for, so that it stays short.
+pub const MAX_WATCHED_OFFSETS: usize = 32;
+/// Other members of the group that a message names.
+pub const MAX_NAMED_MEMBERS: usize = 5;
+/// How far ahead of this machine's clock an event's time may be. Beyond it the event counts as one
+/// from the future and says nothing about freshness.
+pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// A source's trouble that lasts is told again after this long: often enough to be found near the
 /// end of a log, not so often as to fill it.
@@ -92,6 +111,8 @@ pub const MAX_PATH_WORK: usize = 32 * 1024 * 1024;
 /// Most calls of functions within one another in a query. The parser's time grows with the power of
 /// this.
 pub const MAX_PATH_CALLS: usize = 4;
+/// Most memory of a compiled regular expression, of `match`, `search` and `matches`, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 256 * 1024;
 /// Longest CEL expression in bytes.
 pub const MAX_EXPRESSION_BYTES: usize = 4_096;
 /// Deepest nesting of a CEL expression.

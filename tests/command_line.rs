@@ -4,6 +4,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "common/filled.rs"]
+mod filled;
 #[path = "common/project.rs"]
 mod project;
 
@@ -15,58 +17,10 @@ use std::process::{Child, Stdio};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
+use filled::*;
 use project::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-
-/// Readings: enough for full tiles and one that is not.
-const READINGS: u64 = 600;
-const DEVICES: u64 = 7;
-/// Readings of a contract's `reject`.
-const REJECTED: u64 = 6;
-/// Entries: the ledger, two keys, mapping and contract, and the readings.
-const ENTRIES: u64 = 5 + READINGS;
-/// What a terminal must never get: colours, a bell, a line's start, the other direction.
-const HOSTILE: &str = "\u{1b}[31mred\u{7}\rover\u{9b}2J\u{202e}";
-
-fn temperature(offset: u64) -> u64 {
-    match offset % 100 {
-        5 => 950,
-        50 => 150,
-        rest => rest,
-    }
-}
-
-/// Readings of partition 0; in partition 1 a filtered record and two that are no readings; and a line
-/// that is no record.
-fn records() -> String {
-    let mut lines = String::new();
-    for offset in 0..READINGS {
-        let data = json!({ "temperature": temperature(offset), "note": HOSTILE });
-        lines += &reading(0, offset, &format!("M{}", offset % DEVICES), &data);
-    }
-    let key = |kind: &str| {
-        let time = "2024-05-01T12:00:00Z";
-        json!({
-            "orgId": "acme", "deviceType": "press", "deviceId": "M1", "eventType": kind,
-            "format": "json", "timestamp": time
-        })
-        .to_string()
-    };
-    lines += &line(1, 0, &key("other"), "{}");
-    lines += &line(1, 1, &key("reading"), &format!("{{{HOSTILE}"));
-    lines += &line(1, 2, &key("reading"), &json!({ "d": { "temperature": HOSTILE } }).to_string());
-    lines += &format!("no record {HOSTILE}\n");
-    lines
-}
-
-/// A project whose records are in its ledger.
-fn filled() -> Project {
-    let project = Project::new();
-    project.write("records.jsonl", records());
-    project.run(&["run"]).exits(0);
-    project
-}
 
 #[test]
 fn help_tells_of_every_command_and_every_status() {
@@ -117,7 +71,7 @@ fn help_tells_of_every_command_and_every_status() {
 #[test]
 fn wrong_usage_is_64_and_what_is_not_there_66() {
     let project = filled();
-    let wrong: [&[&str]; 13] = [
+    let wrong: [&[&str]; 18] = [
         &[],
         &["simulate", "--seeds", "7..7"],
         &["nonsense"],
@@ -131,13 +85,18 @@ fn wrong_usage_is_64_and_what_is_not_there_66() {
         &["verify", "ledger", "--key", "no-key"],
         &["keygen", "new.pem", "--name", "a b"],
         &["schema", "nonsense"],
+        &["record", "ledger", "telemetry"],
+        &["transactions", "ledger", "--verdict", "reject"],
+        &["transactions", "ledger", "--device-id", "M1"],
+        &["history", "ledger", "machine", "M1", "--all", "--limit", "1"],
+        &["export", "ledger", "--kinds", "everything"],
     ];
     for arguments in wrong {
         let ended = project.run(arguments).exits(64);
         assert!(!ended.err.is_empty() && ended.out.is_empty(), "{arguments:?}");
     }
     assert!(!project.path("new.pem").exists());
-    let absent: [&[&str]; 12] = [
+    let absent: [&[&str]; 17] = [
         &["verify", "absent"],
         &["rebuild", "absent"],
         &["export", "absent"],
@@ -150,6 +109,11 @@ fn wrong_usage_is_64_and_what_is_not_there_66() {
         &["block", "ledger", "99999"],
         &["deadletters", "show", "ledger", "telemetry/0/1"],
         &["verify", "ledger", "--from-checkpoint", "absent"],
+        &["verify", "ledger", "--kept-checkpoint", "absent"],
+        &["block", "ledger", "--kept-checkpoint", "absent"],
+        &["transactions", "absent"],
+        &["filtered", "absent"],
+        &["record", "ledger", "telemetry/0/99999"],
     ];
     for arguments in absent {
         let ended = project.run(arguments).exits(66);
@@ -209,6 +173,8 @@ fn logs_are_for_people_when_asked_and_hold_no_control_characters() {
     let ended = project.run(&["--log-format", "text", "--log", "debug", "run"]).exits(0);
     assert!(ended.err.lines().any(|line| line.contains("INFO running")), "{}", ended.err);
     assert!(ended.err.contains("records rejected"), "{}", ended.err);
+    let refused = "telemetry/0/5/0: rejected: impossible: no machine is that hot";
+    assert!(ended.err.contains(refused), "the first refused call with its reason: {}", ended.err);
     assert_clean(&ended.err);
     let mut command = project.command(&["run"]);
     command.env("LEDGERLINE_LOG", "error");
@@ -259,7 +225,7 @@ fn verify_proves_that_a_log_extends_an_older_checkpoint() {
     let since = |name| ["verify", "ledger", "--from-checkpoint", name];
     let sound = project.run(&since("older.checkpoint")).exits(0);
     let size = older.lines().nth(1).unwrap();
-    let note = format!("the log extends the older checkpoint, of tree size {size}:");
+    let note = format!("the log extends the older checkpoint of tree size {size}:");
     assert!(sound.out.contains(&note), "{}", sound.out);
     project.write("no.checkpoint", older.replacen(size, "17", 1));
     let wrong = project.run(&since("no.checkpoint")).exits(65);
@@ -510,17 +476,6 @@ fn value_of(text: &str, name: &str) -> String {
     line.trim().to_owned()
 }
 
-/// No control character but the ends of lines, and nothing that turns the direction of a text.
-#[track_caller]
-fn assert_clean(text: &str) {
-    let is_bad = |c: &char| {
-        (c.is_control() && *c != '\n')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let bad = text.chars().find(is_bad);
-    assert!(bad.is_none(), "{bad:?} in {text:?}");
-}
-
 #[test]
 fn looking_shows_everything_to_people_and_machines() {
     let project = filled();
@@ -548,7 +503,7 @@ fn looking_shows_everything_to_people_and_machines() {
     let (text, json) = look(&["history", "ledger", "machine", "M3", "--limit", "5"]);
     assert_eq!((text.out.lines().count(), json.json_lines().len()), (5, 5));
     assert_eq!(json.json_lines()[0]["id"], format!("telemetry/0/{newest}/0"));
-    assert!(text.err.contains("there is more: raise `--limit`"), "{}", text.err);
+    assert!(text.err.contains("there is more: raise `--limit`, or give `--all`"), "{}", text.err);
 
     let (text, json) = look(&["tx", "ledger", "telemetry/0/105/0"]);
     assert!(text.out.contains("impossible"), "{}", text.out);
@@ -641,8 +596,11 @@ fn spawn(project: &Project, arguments: &[&str]) -> Child {
 #[test]
 fn a_reader_that_has_seen_enough_ends_the_program_quietly() {
     let project = filled();
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 11] = [
         &["export", "ledger"],
+        &["export", "ledger", "--kinds", "all"],
+        &["transactions", "ledger"],
+        &["filtered", "ledger"],
         &["state", "ledger", "machine"],
         &["history", "ledger", "machine", "M1"],
         &["block", "ledger"],

@@ -28,7 +28,7 @@ use ledgerline::limits::{MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
 use ledgerline::monitor::{self, AnswerCounts, Queries, Service, Trial};
 use ledgerline::pipeline::Calls;
 use ledgerline::pipeline::status::Status;
-use ledgerline::source::Assignments;
+use ledgerline::source::{Assignments, HealthReport};
 use ledgerline::state::World;
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash, merkle_root};
 use proptest::prelude::*;
@@ -707,10 +707,10 @@ fn too_many_questions_at_a_time_are_turned_away() {
         queries: Queries::new(reader, Arc::new(world)),
         status: Arc::new(Status::default()),
         assignments: Arc::new(Assignments::new([])),
-        obstacles: Box::new(move || {
+        source: Box::new(move || {
             inside.fetch_add(1, Ordering::SeqCst);
             drop(at_gate.lock());
-            Vec::new()
+            HealthReport::default()
         }),
         copies: None,
         calls: Arc::new(Calls::new(Arc::default(), Arc::new(SystemClock::new()))),

@@ -82,7 +82,7 @@ fn a_ledger_of_format_1_goes_on_in_format_2() {
         .exits(0)
         .out;
     assert!(report.contains("the first 4 blocks are in format 1"), "{report}");
-    assert!(report.contains("the log extends the older checkpoint, of tree size 12"), "{report}");
+    assert!(report.contains("the log extends the older checkpoint of tree size 12"), "{report}");
     let transaction = project.run(&["tx", "ledger", "pumps/1/4/0", "--json"]).exits(0).json();
     assert!(transaction["record_digest"].is_string(), "{transaction}");
     let block = |number: u64| {

@@ -131,7 +131,7 @@ fn a_key_is_changed_and_the_old_one_ends() {
     succeed(&["verify", directory, "--key", first]);
     let from = before.to_str().unwrap();
     let report = succeed(&["verify", directory, "--from-checkpoint", from]);
-    assert!(report.contains("the log extends the checkpoint"), "{report}");
+    assert!(report.contains("the log extends the older checkpoint"), "{report}");
     assert_eq!(program(&["verify", directory, "--key", &second]).status.code(), Some(65));
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use common::endpoint::*;
+use ledgerline::monitor::base_path::{BasePath, BasePathError};
 use regex::Regex;
 use serde_json::json;
 
@@ -88,6 +89,15 @@ fn every_link_leads_to_something() {
         }
     }
     assert!(pages > 100, "only {pages} pages were found");
+    // Below a path that begins like one of these, an address would mean two things.
+    let document = get(address, "/api/v1/openapi.json").json();
+    let operations = document["paths"].as_object().unwrap().keys();
+    let others = ["/login", "/logout", "/tile/0/000"].map(str::to_owned);
+    for path in seen.iter().chain(operations).chain(&others).filter(|path| *path != "/") {
+        let first = path.split(['/', '?']).nth(1).unwrap();
+        let refused = format!("/{first}/x").parse::<BasePath>();
+        assert_eq!(refused, Err(BasePathError::Own), "{path} is not known to be ours");
+    }
     for kind in [
         "/blocks/",
         "/transactions/",
@@ -150,6 +160,17 @@ fn a_page_shows_what_the_api_says() {
         (&hostile, vec![hostile_shown, "History", "cargo.kind"]),
         ("/alerts", vec!["Too warm.", "badge critical"]),
         (
+            "/state/cold_chain?alerts_only=true",
+            vec!["<span class=\"badge critical\" title=\"critical\">"],
+        ),
+        (
+            "/state/cold_chain/C-009",
+            vec![
+                "<p class=\"alert critical\">",
+                "raised <span class=\"badge critical\" title=\"critical\"><bdi>OVERTEMP",
+            ],
+        ),
+        (
             "/deadletters?cause=not_json",
             vec!["expected a name", "href=\"/deadletters/telemetry/3/659\""],
         ),
@@ -173,8 +194,8 @@ fn an_error_is_a_page_too() {
     let running = run();
     let address = running.endpoint.address();
     for (path, status, hint) in [
-        ("/nothing", 404, "there is nothing at /nothing"),
-        ("/%3Cscript%3E", 404, "there is nothing at"),
+        ("/nothing", 404, "not found: /nothing"),
+        ("/%3Cscript%3E", 404, "not found: /"),
         ("/blocks/32", 404, "the ledger has 32"),
         ("/blocks/x", 400, "`x` is not a block number"),
         ("/blocks?limit=0", 400, "1 to 500 items"),

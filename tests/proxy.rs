@@ -32,14 +32,15 @@ struct Below {
 
 impl Below {
     fn start(base_path: &str) -> Self {
+        Self::start_for(base_path, Some(Role::Viewer))
+    }
+
+    /// The same with what anyone may do.
+    fn start_for(base_path: &str, anonymous: Option<Role>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.yaml");
         let token = tokens::add(&path, ("ada", Role::Operator), 0, None).unwrap();
-        let access = AccessSettings {
-            anonymous: Some(Role::Viewer),
-            tokens: Some(path),
-            ..AccessSettings::default()
-        };
+        let access = AccessSettings { anonymous, tokens: Some(path), ..AccessSettings::default() };
         let settings = Settings {
             access,
             base_path: base_path.parse().unwrap(),
@@ -145,12 +146,6 @@ fn below_a_path_logins_redirects_and_the_api_stay_there() {
     let Some(proxies) = below.proxies("/ledger") else { return };
     for nginx in proxies {
         let address = nginx.address;
-        // Whoever must say who they are is led to the login, and from there to where they were going.
-        let reply = send(
-            address,
-            "GET /ledger/operations?x=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
-        );
-        assert_eq!(reply.status, 400, "the parameter is unknown: {}", reply.text());
         let body = format!("token={}&next=%2Fstate%2Fcold_chain", below.token);
         let reply = post(address, "/ledger/login", FORM, &body);
         assert_eq!(
@@ -192,6 +187,30 @@ fn below_a_path_logins_redirects_and_the_api_stay_there() {
     let head = "HEAD /ledger/blocks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let reply = send(below.address(), head);
     assert_eq!((reply.status, reply.body.len()), (200, 0));
+}
+
+#[test]
+fn below_a_path_strangers_are_led_to_the_login_and_back() {
+    let below = Below::start_for("/ledger", None);
+    let Some(proxies) = below.proxies("/ledger") else { return };
+    for nginx in proxies {
+        let address = nginx.address;
+        let reply = get(address, "/ledger/state/cold_chain?prefix=C");
+        let login = reply.headers["location"].clone();
+        assert_eq!(reply.status, 303);
+        assert_eq!(login, "/ledger/login?next=%2Fstate%2Fcold%5Fchain%3Fprefix%3DC");
+        let page = get(address, &login).text();
+        assert!(page.contains("action=\"/ledger/login\""), "{page}");
+        let next = "name=\"next\" value=\"/state/cold_chain?prefix=C\"";
+        assert!(page.contains(next), "{page}");
+        let body = format!("token={}&next=/state/cold_chain?prefix=C", below.token);
+        let reply = post(address, "/ledger/login", FORM, &body);
+        let back = &reply.headers["location"];
+        assert_eq!((reply.status, back.as_str()), (303, "/ledger/state/cold_chain?prefix=C"));
+        let cookie = reply.headers["set-cookie"].split(';').next().unwrap();
+        let page = get_with(address, back, &format!("Cookie: {cookie}\r\n"));
+        assert_eq!(page.status, 200, "{}", page.text());
+    }
 }
 
 #[test]

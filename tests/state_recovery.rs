@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ledger::*;
 use ledgerline::app::offline;
+use ledgerline::app::offline::look_within;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::pipeline::catch_up;
@@ -152,6 +153,21 @@ const CASES: [(&str, Break, Holds); 13] = [
         ANY,
     ),
 ];
+
+#[test]
+fn a_look_folds_the_same_state_in_memory_and_in_a_temporary_folder() {
+    let folder = folder();
+    make(folder.path(), 40, "a note");
+    let expected = fresh_listing(folder.path());
+    let few = Room { bytes: 4_000, unsaved_bytes: 3_000, batch_assets: 3 };
+    for (room, is_in_memory) in [(Room::default(), true), (few, false)] {
+        let looking = look_within(folder.path(), None, (room, &mut |_, _, _| {}))
+            .unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(looking.queries.world().is_in_memory(), is_in_memory);
+        assert_eq!(listing(looking.queries.world()), expected);
+        assert_eq!(looking.log.notes.len(), usize::from(!is_in_memory), "{:?}", looking.log.notes);
+    }
+}
 
 #[test]
 fn whatever_is_in_its_place_the_state_is_the_same_after_a_start() {

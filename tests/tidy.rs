@@ -63,7 +63,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("csv", &["src/monitor/export/"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
-    ("jiff", &["src/event/", "src/monitor/"]),
+    ("jiff", &["src/event/", "src/expression/", "src/monitor/"]),
     ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
     ("maud", &["src/monitor/ui/"]),
@@ -72,7 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("opentelemetry_proto", &["src/monitor/traces/"]),
     ("opentelemetry_sdk", &["src/monitor/traces/"]),
     ("plotters", &["src/monitor/ui/chart.rs"]),
-    ("regex", &["src/mapping/"]),
+    ("regex", &["src/expression/pattern.rs", "src/mapping/"]),
     (
         "rustix",
         &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],

@@ -41,8 +41,17 @@ pub fn look(
     kept_checkpoint: Option<&Path>,
     observe: Observe<'_>,
 ) -> Result<Looking, AppError> {
+    look_within(directory, kept_checkpoint, (Room::default(), observe))
+}
+
+/// The same with another bound on memory.
+pub fn look_within(
+    directory: &Path,
+    kept_checkpoint: Option<&Path>,
+    (room, observe): (Room, Observe<'_>),
+) -> Result<Looking, AppError> {
     let mut log = open_log(directory, kept_checkpoint, observe)?;
-    let scratch = Scratch { world: World::in_memory(Room::default()), folder: OnceLock::new() };
+    let scratch = Scratch { world: World::in_memory(room), folder: OnceLock::new() };
     let reader = log.reader.clone();
     catch_up(&*reader, &scratch, &mut |done, all| observe("building the state", done, all))?;
     let Scratch { world, folder } = scratch;

@@ -123,6 +123,8 @@ fn of_io(error: &std::io::Error) -> ExitStatus {
         ErrorKind::AlreadyExists => ExitStatus::CannotCreate,
         // A thread that could not be started.
         ErrorKind::WouldBlock => ExitStatus::System,
+        // A link or a special file in the place of a file, or more than is read.
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => ExitStatus::Data,
         _ => ExitStatus::Io,
     }
 }

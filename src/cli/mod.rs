@@ -29,10 +29,10 @@ use crate::limits::{COMMAND_THREADS, SERVICE_THREADS};
 /// to calls of smart contracts, signs these, executes the contracts' rules, and appends everything to
 /// a tamper-evident ledger. Try `ledgerline demo` first: it needs nothing but this program.
 ///
-/// Exit status: 0 success; 64 wrong usage; 65 data that does not verify or tests that fail; 66 a file
-/// that is not there; 69 a service that is not there; 70 an internal error; 71 too few threads, by a
-/// limit of the system; 73 a file that cannot be made; 74 a failed read or write; 75 try again later;
-/// 77 not permitted; 78 a wrong configuration.
+/// Exit status: 0 success; 64 wrong usage; 65 data that does not verify, a log that a kept checkpoint
+/// goes beyond, or tests that fail; 66 a file or record that is not there; 69 a service that is not
+/// there; 70 an internal error; 71 too few threads, by a limit of the system; 73 a file that cannot
+/// be made; 74 a failed read or write; 75 try again later; 77 not permitted; 78 a wrong configuration.
 #[derive(Debug, Parser)]
 #[command(name = "ledgerline", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {

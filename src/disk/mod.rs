@@ -107,9 +107,15 @@ pub struct Space {
     pub size_bytes: u64,
 }
 
-/// Room on the disk that holds a path. A local file system answers from memory.
+/// Room on the disk that holds a path. A local file system answers from memory. One that reports no
+/// size (some network and user-space file systems) does not know its room either: that is an error,
+/// not a full disk.
 pub fn space(path: &Path) -> io::Result<Space> {
     let disk = rustix::fs::statvfs(path)?;
+    if disk.f_blocks == 0 || disk.f_frsize == 0 {
+        let message = format!("the file system of {} reports no size", path.display());
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
     Ok(Space {
         free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
         size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
@@ -305,5 +311,74 @@ impl DiskFile for SystemFile {
 
     fn sync_all(&mut self) -> io::Result<()> {
         self.0.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn only_regular_files_are_opened_and_only_directories_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "bytes").unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("directory"), at("directory link")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, mode, 0)
+            .unwrap();
+        let cases = [
+            ("file", "", "it is a file, not a directory"),
+            ("directory", "it is a directory, not a regular file", ""),
+            ("link", "it is a symbolic link, not a regular file", "it is a symbolic link"),
+            ("directory link", "it is a symbolic link", "it is a symbolic link, not a directory"),
+            ("socket", "it is a socket, not a regular file", "it is a socket"),
+            ("pipe", "it is a named pipe, not a regular file", "it is a named pipe"),
+        ];
+        let check = |name: &str, result: Option<io::Error>, says: &str| match result {
+            None => assert_eq!(says, "", "{name}"),
+            Some(error) => {
+                assert!(!says.is_empty() && error.to_string().contains(says), "{name}: {error}");
+            }
+        };
+        for (name, opening, listing) in cases {
+            check(name, SystemDisk.open(&at(name)).err(), opening);
+            check(name, SystemDisk.open_to_write(&at(name)).err(), opening);
+            check(name, SystemDisk.list(&at(name)).err(), listing);
+        }
+        let absent = SystemDisk.open(&at("absent")).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn holes_are_told_and_a_small_file_is_read_up_to_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 30).unwrap();
+        file.write_all_at(b"data", 1 << 29).unwrap();
+        let open = SystemDisk.open(&path).unwrap();
+        let data = open.next_data(0).unwrap().unwrap();
+        assert!(data <= 1 << 29, "never behind data");
+        assert_eq!(open.next_data(1 << 29).unwrap(), Some(1 << 29));
+        let error = read_whole(&SystemDisk, &path, 1_000).unwrap_err();
+        assert!(error.to_string().contains("more than the 1000"), "{error}");
+        fs::write(&path, "a note").unwrap();
+        assert_eq!(read_whole(&SystemDisk, &path, 6).unwrap(), b"a note");
+        assert!(read_whole(&SystemDisk, &path, 5).is_err());
+    }
+
+    #[test]
+    fn a_file_system_without_a_size_is_unknown_and_not_full() {
+        let error = space(Path::new("/proc")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let space = space(folder.path()).unwrap();
+        assert!(space.size_bytes >= space.free_bytes && space.free_bytes > 0, "{space:?}");
     }
 }

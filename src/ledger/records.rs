@@ -303,3 +303,52 @@ fn decode_dead_letter(
         })?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Headers;
+
+    fn decoded(records: &Records) -> Result<Records, DecodeError> {
+        let mut writer = Writer::new();
+        records.encode(BlockFormat::NEWEST, &mut writer);
+        Records::decode(BlockFormat::NEWEST, &mut Reader::new(&writer.into_bytes()))
+    }
+
+    #[test]
+    fn a_block_has_no_more_items_than_a_writer_gives() {
+        let partition = SourcePartition::new("telemetry", 0);
+        let with_runs = |count: usize| {
+            let filtered = Filtered { partition: partition.clone(), runs: vec![(0, 0); count] };
+            Records { filtered: vec![filtered], ..Records::default() }
+        };
+        // The list of filtered records is an item itself.
+        let most = with_runs(MAX_BLOCK_ITEMS - 1);
+        assert!(decoded(&most).is_ok_and(|records| records == most));
+        let more = decoded(&with_runs(MAX_BLOCK_ITEMS)).unwrap_err();
+        assert_eq!(more, DecodeError::Malformed("runs"));
+    }
+
+    #[test]
+    fn very_many_empty_headers_are_cut_like_long_ones() {
+        let partition = SourcePartition::new("telemetry", 0);
+        let mut writer = Writer::new();
+        for _ in 0..10_000 {
+            writer.text("");
+            writer.option(None::<&[u8]>, Writer::bytes);
+        }
+        let headers = writer.into_bytes();
+        let headers = Headers::from_encoded(&headers);
+        let record = Record {
+            partition: &partition,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers,
+            damage: None,
+        };
+        let letter = DeadLetter::new(&record, Rejection::new(Cause::NotJson, "", ""));
+        assert_eq!(letter.headers.len(), MAX_DEAD_LETTER_BYTES / HEADER_BYTES);
+    }
+}

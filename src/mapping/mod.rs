@@ -144,6 +144,19 @@ impl Mapping {
         &self.fields
     }
 
+    /// Whether it may take events of a topic: it names none, or this one.
+    #[must_use]
+    pub fn may_take(&self, topic: &str) -> bool {
+        let globs = self.matcher.topic.as_ref();
+        globs.is_none_or(|globs| globs.iter().any(|glob| glob.fits(topic)))
+    }
+
+    /// The topics that it names, as they are written; empty where it takes any.
+    #[must_use]
+    pub fn named_topics(&self) -> Vec<String> {
+        self.matcher.topic.iter().flatten().map(ToString::to_string).collect()
+    }
+
     /// The events of its own tests as records, in the order of the file.
     pub fn examples(&self) -> impl Iterator<Item = Example> {
         testing::examples(self)

@@ -147,7 +147,7 @@ fn types_and_lookups() {
         ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2}", r#"{"t":"y"}"#, r#"{"a":2}"#),
         ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2, required: false}", "{}", "{}"),
         ("{path: $.payload.t, lookup: {x: '1'}, type: integer}", r#"{"t":"x"}"#, r#"{"a":1}"#),
-        ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50.0}"#),
+        ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50}"#),
         ("{expression: payload.t * 1.8, type: integer}", r#"{"t":10}"#, r#"{"a":18}"#),
         ("{expression: payload.t + payload.u}", r#"{"t":1,"u":"x"}"#, "expression $.payload.t"),
         ("{expression: 'device.id + \"/\" + event.type'}", "{}", r#"{"a":"CON123/status"}"#),
@@ -212,6 +212,28 @@ fn extension_keeps_what_no_field_takes() {
     }
     check("extension: true", r#"{"a":1.0}"#, r#"{"extension":{"a":1.0}}"#);
     check("extension: raw", "[1]", r#"{"raw":[1]}"#);
+}
+
+#[test]
+fn expressions_see_the_value_of_a_number_and_not_its_spelling() {
+    let rest = r#"
+match: {where: 'payload.mv / 1000 > 3.5 && payload.n in [1, 2] && [10, 20, 30][payload.n] == 30'}
+fields:
+  volts: {expression: payload.mv / 1000}
+  celsius: {expression: '(payload.f - 32) * 5 / 9'}
+  below: {expression: -payload.n / 2000}
+  text: {expression: 'string(payload.n) + "/" + string(payload.f)'}
+  kept: {expression: payload.f}
+  rounded: {expression: 'round(payload.r, 2)'}
+"#;
+    let expected = r#"{"below":-0.001,"celsius":21.11111111111111,"kept":70,"rounded":1.01,"text":"2/70","volts":3.999}"#;
+    for (mv, f, n, r) in [
+        ("3999", "70", "2", "1.005"),
+        ("3999.0", "70.00", "2.0", "1.00500"),
+        ("3.999e3", "7e1", "20E-1", "1005e-3"),
+    ] {
+        check(rest, &format!(r#"{{"mv":{mv},"f":{f},"n":{n},"r":{r}}}"#), expected);
+    }
 }
 
 #[test]

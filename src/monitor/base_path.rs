@@ -239,6 +239,32 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_leads_below_the_prefix() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for (base_path, location, expected) in [
+            ("/l", "/api/v1/transactions/t/0/1/0", "/l/api/v1/transactions/t/0/1/0"),
+            ("/l", "https://id.example/", "https://id.example/"),
+            ("/", "/blocks", "/blocks"),
+        ] {
+            for (kind, body, shown) in [
+                ("text/html; charset=utf-8", "<a href=\"/\">", "<a href=\"/l/\">"),
+                ("application/json", "\" href=\"/", "\" href=\"/"),
+            ] {
+                let response = Response::builder()
+                    .header(header::LOCATION, location)
+                    .header(header::CONTENT_TYPE, kind)
+                    .body(Body::from(body))
+                    .unwrap();
+                let answer = runtime.block_on(base(base_path).answer(response));
+                assert_eq!(answer.headers()[header::LOCATION], expected);
+                let bytes = runtime.block_on(to_bytes(answer.into_body(), usize::MAX)).unwrap();
+                let shown = if base_path == "/" { body } else { shown };
+                assert_eq!(bytes, shown.as_bytes());
+            }
+        }
+    }
+
+    #[test]
     fn a_page_leads_below_the_prefix() {
         let page = "<a href=\"/\"><img src=\"/icon.svg\"><form action=\"/try\"><a href=\"#main\">\
                     <p title=\"&quot; href=&quot;/\"> href=&quot;/</p>";

@@ -109,7 +109,7 @@ fn has_body(request: &Request) -> bool {
 }
 
 async fn no_route(State(app): State<App>, uri: Uri) -> Response {
-    let detail = format!("there is nothing at {}; the API is described at /api", uri.path());
+    let detail = format!("not found: {}; the API is described at /api", uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, detail);
     match uri.path().starts_with("/api/") {
         true => problem.into_response(),

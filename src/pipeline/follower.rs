@@ -42,6 +42,8 @@ pub struct Follower {
     pub clock: Arc<dyn Clock>,
     /// Where the pipeline's own follower tells what it saw.
     pub status: Option<Arc<Status>>,
+    /// Where every follower tells that it is held up.
+    pub holds: Arc<Status>,
     /// Where it notes what became of batches.
     pub traces: Traces,
     /// Keeps the newest checkpoint: called once a second while blocks come.
@@ -147,6 +149,7 @@ impl Follower {
 
     /// Waits after a refusal, longer each time, and tells what is new of it.
     fn hold(&self, run: &mut Run, (reason, longest): (String, Duration), drained: &AtomicBool) {
+        self.holds.hold(self.projection.name(), &reason, self.clock.now_ms());
         if run.held.as_ref() != Some(&reason) {
             tracing::error!(reason, "the {} is held up", self.projection.name());
             run.held = Some(reason);
@@ -203,6 +206,7 @@ impl Follower {
         }
         if run.held.take().is_some() {
             run.pause = FIRST_PAUSE;
+            self.holds.release(self.projection.name());
             tracing::info!("the {} goes on", self.projection.name());
         }
         Ok(())

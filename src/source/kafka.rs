@@ -8,8 +8,10 @@
 
 mod context;
 mod log;
+mod members;
 mod settings;
 mod start;
+mod watch;
 
 pub use settings::{KafkaForm, KafkaSettings, Property, Start};
 
@@ -24,13 +26,17 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::source::collector::Parts;
+use crate::source::health::Refusal;
 use crate::source::{Assignments, Polled, Source, SourceError, SourceHealth};
 use context::Context;
+use watch::Watch;
 
 /// A member of a consumer group.
 pub struct KafkaSource {
+    /// Ends before the consumer does.
+    watch: Option<Watch>,
     /// Gone once closed.
-    consumer: Option<BaseConsumer<Context>>,
+    consumer: Option<Arc<BaseConsumer<Context>>>,
     health: Arc<SourceHealth>,
 }
 
@@ -47,14 +53,17 @@ impl KafkaSource {
         assignments: Arc<Assignments>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        let health = Arc::new(SourceHealth::new(clock.now_ms()));
+        let group = settings.config.get("group.id").unwrap_or_default();
+        let health = Arc::new(SourceHealth::new(group, &settings.topics, clock.clone()));
         let context = Context::new(settings, assignments, Arc::clone(&health), clock);
         let redacted = |error: KafkaError| settings.redacted(&error);
         let consumer: BaseConsumer<Context> =
             settings.config.create_with_context(context).map_err(redacted)?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(redacted)?;
-        Ok(Self { consumer: Some(consumer), health })
+        let consumer = Arc::new(consumer);
+        let watch = Watch::start(&consumer)?;
+        Ok(Self { watch: Some(watch), consumer: Some(consumer), health })
     }
 
     /// Whether brokers are reached, for readiness.
@@ -117,6 +126,7 @@ impl Source for KafkaSource {
     }
 
     fn close(&mut self) -> Result<(), SourceError> {
+        self.watch = None;
         // Dropping the consumer gives its partitions back, commits what was stored and leaves.
         self.consumer = None;
         Ok(())
@@ -155,6 +165,9 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
         damage: None,
     };
     let mut shared = context.shared();
+    if std::mem::take(&mut shared.fetch_is_refused) {
+        context.health().accept(&Refusal::Fetch);
+    }
     // A message of an assignment that has ended: its next owner reads it.
     let Some(lane) = shared.collector.find(message.topic(), partition) else { return Ok(false) };
     let Some(headers) = message.headers() else {

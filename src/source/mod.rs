@@ -16,7 +16,7 @@ mod writer;
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
 pub use file::{FileForm, FileSource};
-pub use health::{HealthReport, LastError, SourceHealth};
+pub use health::{HealthReport, LastError, ProblemCode, SourceHealth, SourceProblem, TopicReport};
 pub use kafka::{KafkaForm, KafkaSettings, KafkaSource, Property, Start};
 pub use writer::{KafkaWriter, TopicRecord};
 

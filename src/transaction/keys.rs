@@ -165,6 +165,7 @@ pub fn read_key_file(path: &Path) -> Result<Signer, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ed25519_dalek::pkcs8::PublicKeyBytes;
 
     #[test]
     fn a_key_file_is_private_and_comes_back() {
@@ -174,6 +175,22 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read_key_file(&path).unwrap().id(), signer.id());
         assert!(write_new_key_file(&path).is_err(), "an existing key is never overwritten");
+    }
+
+    #[test]
+    fn a_key_file_with_its_public_key_is_read_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.pem");
+        let signer = Signer::from_seed(&[7; 32]);
+        for public_key in [None, Some(PublicKeyBytes(signer.id().0))] {
+            let version = u8::from(public_key.is_some());
+            let keypair = KeypairBytes { secret_key: [7; 32], public_key };
+            let pem = keypair.to_pkcs8_pem(LineEnding::LF).unwrap();
+            assert_eq!(keypair.to_pkcs8_der().unwrap().as_bytes()[4], version);
+            fs::write(&path, pem.as_bytes()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            assert_eq!(read_key_file(&path).unwrap().id(), signer.id());
+        }
     }
 
     #[test]

@@ -30,6 +30,10 @@ use crate::verify::tree::{BlockHashes, TreeCheck};
 /// Problems that are listed; of more only the number is given.
 pub const MAX_LISTED_PROBLEMS: usize = 50;
 
+/// The two checkpoints that a log may have to extend, in words.
+const OLDER: &str = "older checkpoint";
+const KEPT: &str = "kept checkpoint";
+
 /// What to verify.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -130,12 +134,11 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         }
         state => verifier.state = state,
     }
-    let older =
-        request.from_checkpoint.clone().map(|note| ("the older checkpoint".to_owned(), note));
-    for (name, note) in older.into_iter().chain(kept) {
+    let older = request.from_checkpoint.clone().map(|note| (OLDER, note));
+    for (name, note) in older.into_iter().chain(kept.map(|note| (KEPT, note))) {
         match Checkpoint::unverified(&note) {
             Ok(head) => verifier.checkpoints.push(Promised { name, head, note, root: None }),
-            Err(error) => report.problem(format!("{name}: {error}")),
+            Err(error) => report.problem(format!("the {name}: {error}")),
         }
     }
     verifier.read(&request.directory, &mut report, observe)?;
@@ -151,10 +154,10 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
 }
 
 /// Reads the checkpoint that is kept in a file.
-fn kept(path: &Path, report: &mut Report) -> Option<(String, Vec<u8>)> {
+fn kept(path: &Path, report: &mut Report) -> Option<Vec<u8>> {
     let place = path.display();
     match read_kept(&SystemDisk, path) {
-        Ok(Some(kept)) => return Some((format!("the checkpoint kept in {place}"), kept.note)),
+        Ok(Some(kept)) => return Some(kept.note),
         Ok(None) => report.notes.push(format!(
             "no checkpoint is kept in {place}: whether the end of the log was cut off, or an older copy \
              put in its place, cannot be told"
@@ -251,7 +254,7 @@ fn differs(blocks: u64, report: &mut Report) {
 /// A checkpoint that the log must extend.
 struct Promised {
     /// What it is, in words.
-    name: String,
+    name: &'static str,
     head: Checkpoint,
     note: Vec<u8>,
     /// Root of the log at its size, once the log is read up to there.
@@ -263,22 +266,22 @@ impl Promised {
         let Self { name, head, note, root } = self;
         let keys = signatures.ever_ledger_keys();
         if let Err(error) = Checkpoint::open(&note, signatures.name(), &keys) {
-            return report.problem(format!("{name}: {error}"));
+            return report.problem(format!("the {name}: {error}"));
         }
+        let size = head.size;
         match root {
             Some(root) if root == head.root => report.notes.push(format!(
-                "the log extends {name}, of tree size {}: it has the same root at that size",
-                head.size
+                "the log extends the {name} of tree size {size}: it has the same root at that size"
             )),
             Some(root) => report.problem(format!(
-                "the log does not extend {name}, of tree size {}: the root there is {root}, the \
+                "the log does not extend the {name} of tree size {size}: the root there is {root}, the \
                  checkpoint says {}",
-                head.size, head.root
+                head.root
             )),
             None => report.problem(format!(
-                "the log ends at tree size {} and cannot extend {name}, of tree size {}: its end was cut off or \
-                 damaged, or this is an older copy",
-                report.tree_size, head.size
+                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was cut off or \
+                 is damaged, or this is an older copy",
+                report.tree_size
             )),
         }
     }

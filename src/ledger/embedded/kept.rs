@@ -85,3 +85,22 @@ pub fn check_kept(kept: &KeptCheckpoint, shared: &Shared) -> Result<u64, LedgerE
         ),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checkpoint_is_kept_beside_the_directory() {
+        for directory in ["/var/ledger", "/var/ledger/", "/var/./ledger//"] {
+            let kept = default_checkpoint_copy(Path::new(directory));
+            assert_eq!(kept, Path::new("/var/ledger.checkpoint"), "{directory}");
+        }
+        assert_eq!(default_checkpoint_copy(Path::new("ledger")), Path::new("ledger.checkpoint"));
+        let here = Path::new(".").canonicalize().unwrap();
+        for here_too in [".", "./", "src/.."] {
+            let kept = default_checkpoint_copy(Path::new(here_too));
+            assert_eq!(kept, default_checkpoint_copy(&here), "{here_too}");
+        }
+    }
+}

@@ -265,7 +265,7 @@ fn metrics() -> Operation {
 
 /// Answers also when all places are taken: that is when someone looks.
 async fn answer_metrics(app: App) -> Answer {
-    match metrics::to_text(&app.service) {
+    match metrics::to_text(&app.service, &app.watched.samples().samples) {
         Ok(text) => Ok(live(metrics::CONTENT_TYPE, text)),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");

@@ -61,7 +61,7 @@ pub fn table_of(id: &str, (before, after): (Option<&Value>, Option<&Value>)) -> 
     let value_cell = |value: Option<&Value>| {
         let shown = value.map(Value::to_string);
         cell(html! {
-            @match shown { Some(value) => code { (text(&value)) }, None => span.empty { "–" } }
+            @match shown { Some(value) => code.value { (text(&value)) }, None => span.empty { "–" } }
         })
     };
     let row = |change: &Change<'_>| {

@@ -7,7 +7,7 @@ use crate::monitor::request::Parameters;
 use crate::monitor::service::{Service, ThroughputView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
-    Row, address, ago, cell, count, count_cell, digest, link, number_cell, table, text,
+    Row, address, ago, cell, count, count_cell, digest, facts, link, number_cell, table, text,
     with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
@@ -92,9 +92,12 @@ pub fn one(
     let path = address(&[folder(kind), name]);
     let source = definition.text.as_deref().unwrap_or_default();
     let body = html! {
-        p.lead {
-            "SHA-256 " code { (definition.digest) } ", recorded at entry " (count(definition.entry))
-            @if kind == DefinitionKind::Contract { ", " a href=(address(&["state", name])) { "assets" } }
+        (facts(&[
+            ("SHA-256", html! { code { (definition.digest) } }),
+            ("Recorded at entry", count(definition.entry)),
+        ]))
+        @if kind == DefinitionKind::Contract {
+            p { a href=(address(&["state", name])) { "Assets of this contract" } }
         }
         h2 { "Text" }
         pre tabindex="0" { code { (crate::monitor::json::visible(source)) } }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::contract::AlertSeverity;
 use crate::event::time;
+use crate::limits::FUTURE_TOLERANCE;
 use crate::monitor::json;
 use crate::monitor::views::grouped;
 
@@ -108,7 +109,9 @@ pub fn digest(whole: &impl ToString) -> Markup {
 
 /// How long ago a time was, with the time itself on demand.
 pub fn ago(time: &str, now_ms: i64) -> Markup {
+    let tolerance = i64::try_from(FUTURE_TOLERANCE.as_millis()).unwrap_or(0);
     let shown = match time::parse(time) {
+        Ok(time_ms) if time_ms.saturating_sub(now_ms) > tolerance => "in the future".to_owned(),
         Ok(time_ms) => format!("{} ago", duration(now_ms.saturating_sub(time_ms))),
         Err(_) => time.to_owned(),
     };
@@ -169,10 +172,11 @@ pub fn json_block(value: &impl Serialize) -> Markup {
 /// the first has its heading as a label.
 pub fn table(caption: &str, headings: &[&str], rows: &[Row], empty: &str) -> Markup {
     let is_number = |heading: &str| heading.starts_with('#');
-    let weight = |heading: &&str| if is_number(heading) { 1 } else { 2 };
+    // Room that a table needs, in fifths of that of a column of texts.
+    let weight = |heading: &&str| if is_number(heading) { 3 } else { 5 };
     let width = match headings.iter().map(weight).sum() {
-        ..=4 => "pair",
-        ..=10 => "cards",
+        ..=10 => "pair",
+        ..=25 => "cards",
         _ => "cards many",
     };
     html! {

@@ -243,7 +243,7 @@ fn fields(caption: &str, map: &Map) -> Markup {
     let changes = changes::between(None, Some(&whole));
     let row = |change: &changes::Change<'_>| {
         let value = change.after.map(Value::to_string).unwrap_or_default();
-        vec![cell(parts::name(&change.field)), cell(html! { code { (text(&value)) } })]
+        vec![cell(parts::name(&change.field)), cell(html! { code.value { (text(&value)) } })]
     };
     let rows: Vec<_> = changes.iter().take(crate::limits::MAX_SHOWN_CHANGES).map(row).collect();
     table(caption, &["Field", "Value"], &rows, "No fields.")
@@ -386,7 +386,7 @@ fn past(
     Ok(html! {
         p.lead {
             "State at block " a href={ "/blocks/" (past.block) } { (count(past.block)) }
-            ", created " (block.summary.time)
+            ", created " (parts::name(&block.summary.time))
             @if let Ok(age) = age { " (" (duration(age)) " ago)" }
             @if let Some(version) = past.version { ", written by entry " (count(version)) }
         }
