@@ -1,5 +1,5 @@
 //! A calendar that jumps to a year before 1970, or to one that no header can write, does not bring the
-//! program down: it goes on answering, with TLS and without, and ends as it should.
+//! program down: it says so with 503 while that lasts, with TLS and without, then goes on answering.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 mod common;
