@@ -75,6 +75,8 @@ fn no_date_ends_an_answer() {
             "/blocks",
             "/transactions",
             "/state/cold_chain",
+            "/state/cold_chain/C-001",
+            "/state/cold_chain/C-001?at_block=5",
             "/deadletters",
             "/api/v1/status",
             "/api/v1/findings",

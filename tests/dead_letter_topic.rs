@@ -311,8 +311,15 @@ fn an_absent_topic_holds_up_nothing_and_may_come_later() {
     scene.until_durable(&mut service);
     service.until_logged("the dead letter topic is held up");
     assert_eq!(service.get("/readyz").unwrap().0, 200, "records are taken in all the same");
+    service.until("a finding", |service| {
+        let (_, findings) = service.get("/api/v1/findings")?;
+        let codes = findings.as_array()?.iter().map(|finding| &finding["code"]);
+        codes.into_iter().any(|code| code == "dead_letter_topic_behind").then_some(())
+    });
     scene.broker.set_absent(REPAIR, false).unwrap();
     service.until_logged("the dead letter topic goes on");
+    let status = service.status().unwrap();
+    assert!(status["dead_letter_topic"]["held"].is_null(), "{status}");
     service.end();
     scene.assert_whole();
 }

@@ -119,6 +119,9 @@ impl Scene {
         assert!(service.log().contains("the disk is full; intake waits for space"));
         assert_eq!(metric(service, "disk_full"), "1");
         assert_eq!(metric(service, "halted"), "0");
+        service.until("records on their way", |service| {
+            (metric(service, "in_flight_records") != "0").then_some(())
+        });
         assert!(metric(service, "disk_free_bytes").parse::<f64>().unwrap() <= 65_536.0);
         assert!(metric(service, "savepoint_blocks_behind").parse::<u64>().unwrap() > 0);
 

@@ -14,9 +14,9 @@ use std::process::{Command, Stdio};
 
 use common::records::produce;
 use common::service::{Service, get};
-use common::{Deployment, Site, TOPIC, outside, program};
+use common::{Deployment, Site, TOPIC, kafka, outside, program};
 use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::source::producer::{GatedProducer, Outgoing};
 use regex::Regex;
 use serde::Deserialize;
 use serde_json::Value;
@@ -328,6 +328,60 @@ fn ask(address: SocketAddr, path: &str) -> Option<Value> {
     }
     assert_eq!(answer["status"], "success", "{path}: {answer}");
     Some(answer["data"].clone())
+}
+
+/// Waits until the shipped rules raise an alert over a service.
+fn until_alarmed(service: &mut Service, alert: &str) {
+    let Some(command) = outside("prometheus") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    service.until_running();
+    let endpoint = service.endpoint().unwrap();
+    let mut prometheus = Prometheus::start(command, endpoint, folder.path());
+    let is_set = |state| format!("ALERTS{{alertname=\"{alert}\", alertstate=\"{state}\"}}");
+    // Some minutes must pass before most of them fire; that is for promtool.
+    prometheus.until_some(&format!("{} or {}", is_set("pending"), is_set("firing")));
+}
+
+#[test]
+fn a_real_prometheus_is_alarmed_by_work_that_cannot_be_done() {
+    let broker = EmbeddedBroker::start(1).unwrap();
+    let site = Site::new();
+    let deployment = site.configure_kafka("ledger", &broker, "ledger");
+    let mut service = Service::start(&deployment);
+    until_alarmed(&mut service, "LedgerlineTopicMissing");
+    service.end();
+
+    broker.create_topic(TOPIC, 1).unwrap();
+    let rival = kafka::rival(&broker, "ledger");
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let member = std::thread::spawn(move || {
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            rival.poll(std::time::Duration::from_millis(50));
+        }
+    });
+    let mut service = Service::start(&deployment);
+    until_alarmed(&mut service, "LedgerlineNotAssigned");
+    drop(stop);
+    member.join().unwrap();
+
+    // Records of a kind that no mapping takes.
+    let mut producer = GatedProducer::new(broker.bootstrap()).unwrap();
+    let key = br#"{"deviceType":"press","deviceId":"c1","eventType":"heartbeat"}"#;
+    let heartbeat = Outgoing {
+        topic: TOPIC,
+        partition: 0,
+        key: Some(key),
+        value: Some(b"{}"),
+        headers: &[],
+        timestamp_ms: 1_769_860_800_000,
+    };
+    for _ in 0..100 {
+        producer.offer(&heartbeat, |_, _| u64::MAX).unwrap();
+    }
+    producer.flush(std::time::Duration::from_secs(60)).unwrap();
+    service.until_durable(1, 100);
+    until_alarmed(&mut service, "LedgerlineEverythingFiltered");
+    service.end();
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub fn figures(status: &StatusView, samples: &[Sample]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(stalled(status, samples));
     findings.extend(state_behind(status));
-    findings.extend(copies_behind(status));
+    findings.extend(copies_behind(status, samples));
     findings.extend(growing_lag(samples));
     findings.extend(dead_letters(samples));
     findings.extend(filtered(status));
@@ -161,15 +161,26 @@ fn state_behind(status: &StatusView) -> Option<Finding> {
     })
 }
 
-fn copies_behind(status: &StatusView) -> Option<Finding> {
+fn copies_behind(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
     let copies = status.dead_letter_topic.as_ref()?;
     let behind = copies.blocks_behind;
-    (behind > MOST_BLOCKS_BEHIND || copies.held.is_some()).then(|| {
-        let reason = copies.held.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        let blocks = grouped(behind);
-        let what = format!("dead letters of {blocks} blocks have not reached their topic{reason}");
-        Finding::new(Code::DeadLetterTopicBehind, what)
-    })
+    let reason = match (&copies.held, unacknowledged_since(samples)) {
+        (Some(reason), _) => format!(": {reason}"),
+        (None, Some(first)) => format!(": no acknowledgement since {}", first.time),
+        (None, None) if behind > MOST_BLOCKS_BEHIND => String::new(),
+        (None, None) => return None,
+    };
+    let blocks = grouped(behind);
+    let what = format!("dead letters do not reach their topic, {blocks} blocks behind{reason}");
+    Some(Finding::new(Code::DeadLetterTopicBehind, what))
+}
+
+/// The first of the samples in which copies wait and none more is acknowledged.
+fn unacknowledged_since(samples: &[Sample]) -> Option<&Sample> {
+    let newest = &samples[samples.len().checked_sub(STALL_SAMPLES)?..];
+    let first = newest.first()?;
+    let acknowledged = first.waiting_copies?;
+    newest.iter().all(|sample| sample.waiting_copies == Some(acknowledged)).then_some(first)
 }
 
 fn growing_lag(samples: &[Sample]) -> Option<Finding> {
@@ -294,6 +305,7 @@ mod tests {
             commits: 0,
             in_flight: 0,
             written_records: 0,
+            waiting_copies: None,
             future_events: 0,
             by_definition: DefinitionCounts::default(),
         }
@@ -404,6 +416,16 @@ mod tests {
         check(&of_copies, &[], Some((Code::DeadLetterTopicBehind, &["501 blocks"])));
         of_copies.dead_letter_topic = copies(1, Some("no right".to_owned()));
         check(&of_copies, &[], Some((Code::DeadLetterTopicBehind, &["1 blocks", "no right"])));
+        of_copies.dead_letter_topic = copies(0, None);
+        let waiting =
+            |blocks| Sample { waiting_copies: blocks, time: "then".into(), ..sample(0, 0, None) };
+        let mut samples = vec![waiting(Some(4)); STALL_SAMPLES];
+        check(&of_copies, &samples, Some((Code::DeadLetterTopicBehind, &["since then"])));
+        check(&of_copies, &samples[1..], None);
+        for other in [None, Some(3)] {
+            samples[0] = waiting(other);
+            check(&of_copies, &samples, None);
+        }
     }
 
     #[test]

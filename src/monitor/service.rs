@@ -316,6 +316,12 @@ impl Service {
         self.copies.as_ref().map(|copies| self.behind(&**copies))
     }
 
+    /// Blocks whose dead letters the topic has acknowledged, where there are others.
+    pub(super) fn waiting_copies(&self) -> Option<u64> {
+        let acknowledged = self.copies.as_ref()?.lasting_block()?;
+        (acknowledged < self.queries.ledger().head().height).then_some(acknowledged)
+    }
+
     fn behind(&self, projection: &dyn Projection) -> u64 {
         self.queries.ledger().head().height.saturating_sub(projection.next_block())
     }

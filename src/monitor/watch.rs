@@ -58,6 +58,10 @@ pub struct Sample {
     /// Records of the source that this process handed to the ledger so far.
     #[serde(skip)]
     pub written_records: u64,
+    /// Blocks whose dead letters the topic has acknowledged, where there are others; `None` where
+    /// nothing waits.
+    #[serde(skip)]
+    pub waiting_copies: Option<u64>,
     /// Events dated in the future so far in this process.
     pub future_events: u64,
     /// What came of each mapping and contract so far in this process.
@@ -189,6 +193,7 @@ fn sample(service: &Service) -> Sample {
         commits: counts.commits,
         in_flight: service.status.in_flight(),
         written_records: service.status.written_records(),
+        waiting_copies: service.waiting_copies(),
         future_events: service.status.future_events().count,
         by_definition: service.status.by_definition(),
     }

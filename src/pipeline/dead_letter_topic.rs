@@ -28,6 +28,8 @@ pub struct DeadLetterTopic {
     topic: String,
     place: PathBuf,
     next: AtomicU64,
+    /// The same as in `sending`, for those who must not wait for it.
+    acknowledged: AtomicU64,
     sending: Mutex<Sending>,
     stop: Stop,
 }
@@ -64,6 +66,7 @@ impl DeadLetterTopic {
             topic: topic.to_owned(),
             place: place.to_owned(),
             next: AtomicU64::new(next),
+            acknowledged: AtomicU64::new(next),
             sending: Mutex::new(Sending { writer, acknowledged: next, newest }),
             stop,
         })
@@ -205,6 +208,10 @@ impl Projection for DeadLetterTopic {
         self.next.load(Ordering::Relaxed)
     }
 
+    fn lasting_block(&self) -> Option<u64> {
+        Some(self.acknowledged.load(Ordering::Relaxed))
+    }
+
     fn apply(&self, block: &Block) -> Result<(), StateError> {
         let mut sending = self.sending();
         for letter in &block.records.dead_letters {
@@ -230,6 +237,7 @@ impl Projection for DeadLetterTopic {
         }
         let next = self.next_block();
         sending.acknowledged = next;
+        self.acknowledged.store(next, Ordering::Relaxed);
         self.keep_place(next, &sending.newest).map_err(|error| {
             let file = self.place.display();
             StateError::Destination(format!("the place of the dead letters, {file}: {error}"))

@@ -40,6 +40,12 @@ pub trait Projection: Send + Sync {
     /// Number of the block that it needs next.
     fn next_block(&self) -> u64;
 
+    /// Number of the block that it would need next after a crash, where it tells: what came before is
+    /// where it belongs, for good.
+    fn lasting_block(&self) -> Option<u64> {
+        None
+    }
+
     /// Takes in the next block.
     fn apply(&self, block: &Block) -> Result<(), StateError>;
 

@@ -122,85 +122,104 @@ impl Code {
     /// What helps.
     #[must_use]
     pub fn help(self) -> &'static str {
-        match self {
-            Self::LedgerHalted => {
-                "Start the process again; it continues where the ledger ends. If it halts again, look \
-                 at its log and run `ledgerline verify` on the ledger."
-            }
-            Self::DiskFull => {
-                "Free space on the ledger's disk. Ingestion goes on by itself, nothing is lost."
-            }
-            Self::BrokerRefused => {
-                "Check user, password, certificates and `security.protocol` under `properties`, and \
-                 that the user has Read on the topics and the group. Ingestion goes on by itself \
-                 once the broker agrees; a changed configuration needs a restart."
-            }
-            Self::BrokerUnreachable => {
-                "Records wait in Kafka and none is lost. Check that the brokers of the configuration \
-                 run and can be reached from here."
-            }
-            Self::TopicMissing => {
-                "Check the spelling in `source.kafka.topics`, or create the topic: ingestion begins \
-                 by itself then."
-            }
-            Self::NoPartition => {
-                "One ledger owns one consumer group. Stop the other member, or give it a group of its \
-                 own; ingestion goes on by itself then. `kafka-consumer-groups.sh --describe` lists \
-                 the members."
-            }
-            Self::Stalled => {
-                "One record may hold up the pipeline. Look at it (the positions are above), then \
-                 restart: ingestion continues after the last durable block. If it stalls again at \
-                 the same record, report it with that record."
-            }
-            Self::PartitionWithoutLeader => {
-                "Records of these partitions wait until a broker leads them. Start the brokers that \
-                 hold their replicas."
-            }
-            Self::PartitionsElsewhere => {
-                "Records of these partitions do not come into this ledger. One ledger owns one \
-                 consumer group: stop the other member, or give it a group of its own."
-            }
-            Self::EverythingFiltered => {
-                "Compare `match` of the mappings with the records: `ledgerline test`, or Try on these \
-                 pages, says why a record is not matched. Filtered records are not read again."
-            }
-            Self::MappingIdle => {
-                "Compare its `match` with the records of its topics, or remove the mapping."
-            }
-            Self::MappingWithoutTopic => {
-                "Correct `match.topic`, or add the topic to `source.kafka.topics`."
-            }
-            Self::DeadLetters => {
-                "Look at the dead letters by cause: a sender or a mapping has changed."
-            }
-            Self::LagGrowing => {
-                "More records arrive than are ingested. Look for a processor or disk at its limit, at \
-                 partitions that nobody reads, or use a faster machine."
-            }
-            Self::StateBehind => {
-                "States and alerts shown here are old. The disk of the ledger may be slow or full: look \
-                 at `ledgerline_stage_seconds_total{stage=\"savepoint\"}`."
-            }
-            Self::DeadLetterTopicBehind => {
-                "The dead letters are safe in the ledger. Create the topic or grant Write on it; they \
-                 are sent then."
-            }
-            Self::EventsInFuture => {
-                "Correct the clock of the device, or the unit or time zone in which its time is read. \
-                 These events are kept out of the freshness figure."
-            }
-            Self::ClockBehind => {
-                "Correct this machine's clock (NTP). Blocks keep the time of the newest one until the \
-                 clock has passed it."
-            }
-            Self::ClockJumped => {
-                "Check this machine's time synchronisation (NTP). A suspended machine shows the same."
-            }
-            Self::Starting => "Nothing to do: joining the group takes some seconds.",
-        }
+        HELP.iter().find(|(code, _)| *code == self).map_or("", |(_, help)| help)
     }
 }
+
+/// What helps with each kind.
+const HELP: [(Code, &str); Code::ALL.len()] = [
+    (
+        Code::LedgerHalted,
+        "Start the process again; it continues where the ledger ends. If it halts again, look \
+                 at its log and run `ledgerline verify` on the ledger.",
+    ),
+    (
+        Code::DiskFull,
+        "Free space on the ledger's disk. Ingestion goes on by itself, nothing is lost.",
+    ),
+    (
+        Code::BrokerRefused,
+        "Check user, password, certificates and `security.protocol` under `properties`, and \
+                 that the user has Read on the topics and the group. Ingestion goes on by itself \
+                 once the broker agrees; a changed configuration needs a restart.",
+    ),
+    (
+        Code::BrokerUnreachable,
+        "Records wait in Kafka and none is lost. Check that the brokers of the configuration \
+                 run and can be reached from here.",
+    ),
+    (
+        Code::TopicMissing,
+        "Check the spelling in `source.kafka.topics`, or create the topic: ingestion begins \
+                 by itself then.",
+    ),
+    (
+        Code::NoPartition,
+        "One ledger owns one consumer group. Stop the other member, or give it a group of its \
+                 own; ingestion goes on by itself then. `kafka-consumer-groups.sh --describe` lists \
+                 the members.",
+    ),
+    (
+        Code::Stalled,
+        "One record may hold up the pipeline. Look at it (the positions are above), then \
+                 restart: ingestion continues after the last durable block. If it stalls again at \
+                 the same record, report it with that record.",
+    ),
+    (
+        Code::PartitionWithoutLeader,
+        "Records of these partitions wait until a broker leads them. Start the brokers that \
+                 hold their replicas.",
+    ),
+    (
+        Code::PartitionsElsewhere,
+        "Records of these partitions do not come into this ledger. One ledger owns one \
+                 consumer group: stop the other member, or give it a group of its own.",
+    ),
+    (
+        Code::EverythingFiltered,
+        "Compare `match` of the mappings with the records: `ledgerline test`, or Try on these \
+                 pages, says why a record is not matched. Filtered records are not read again.",
+    ),
+    (
+        Code::MappingIdle,
+        "Compare its `match` with the records of its topics, or remove the mapping.",
+    ),
+    (
+        Code::MappingWithoutTopic,
+        "Correct `match.topic`, or add the topic to `source.kafka.topics`.",
+    ),
+    (Code::DeadLetters, "Look at the dead letters by cause: a sender or a mapping has changed."),
+    (
+        Code::LagGrowing,
+        "More records arrive than are ingested. Look for a processor or disk at its limit, at \
+                 partitions that nobody reads, or use a faster machine.",
+    ),
+    (
+        Code::StateBehind,
+        "States and alerts shown here are old. The disk of the ledger may be slow or full: look \
+                 at `ledgerline_stage_seconds_total{stage=\"savepoint\"}`.",
+    ),
+    (
+        Code::DeadLetterTopicBehind,
+        "The dead letters are safe in the ledger. Create the topic or grant Write on it; they \
+                 are sent then.",
+    ),
+    (
+        Code::EventsInFuture,
+        "Correct the clock of the device, or the unit or time zone in which its time is read. \
+                 These events are kept out of the freshness figure.",
+    ),
+    (
+        Code::ClockBehind,
+        "Correct this machine's clock (NTP). Blocks keep the time of the newest one until the \
+                 clock has passed it.",
+    ),
+    (
+        Code::ClockJumped,
+        "Check this machine's time synchronisation (NTP). A suspended machine shows the same.",
+    ),
+    (Code::Starting, "Nothing to do: joining the group takes some seconds."),
+];
 
 impl From<ProblemCode> for Code {
     fn from(code: ProblemCode) -> Self {

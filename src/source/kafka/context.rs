@@ -1,6 +1,10 @@
 //! What librdkafka calls back: assignments, errors, statistics, log lines. All of it runs inside
 //! the poll of the source's own thread, so errors are kept here until that poll returns.
 
+mod health;
+
+pub(super) use health::refuses;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,7 +25,7 @@ use crate::source::health::Refusal;
 use crate::source::kafka::log;
 use crate::source::kafka::settings::{KafkaSettings, Start};
 use crate::source::kafka::start::{Known, first_offset};
-use crate::source::{Assignments, PartitionStatus, SourceError, SourceHealth};
+use crate::source::{Assignments, SourceError, SourceHealth};
 
 pub(super) struct Context {
     assignments: Arc<Assignments>,
@@ -56,25 +60,6 @@ pub(super) struct Shared {
 const WRONG_LISTENER: &str = "security.protocol";
 /// The beginning of the library's messages about reading records.
 const FETCH_FAILED: &str = "Fetch ";
-
-/// Whether a broker says by this code that it understood and will not serve this client.
-pub(super) fn refuses(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::SaslAuthenticationFailed
-            | Code::UnsupportedVersion
-            | Code::UnsupportedFeature
-            | Code::InconsistentGroupProtocol
-            | Code::InvalidGroupId
-            | Code::InvalidSessionTimeout
-            | Code::GroupMaxSizeReached
-            | Code::PolicyViolation
-    )
-}
 
 /// Why partitions do not begin.
 enum Trouble {
@@ -135,60 +120,6 @@ impl Context {
         if self.health.set_error(&message) {
             tracing::warn!("Kafka: {message}");
         }
-    }
-
-    /// Notes that the broker refuses this client.
-    pub(super) fn refuse(&self, refusal: Refusal, message: &str) {
-        if refusal == Refusal::Fetch {
-            self.shared().fetch_is_refused = true;
-        }
-        self.health.refuse(refusal, &self.redacted(message));
-    }
-
-    /// Notes that no connection comes about. With another broker connected, work goes on.
-    fn refuse_connection(&self, message: &str) {
-        if !self.health.connected() {
-            self.refuse(Refusal::Connection, message);
-        }
-    }
-
-    /// Partitions of a topic that this process reads.
-    pub(super) fn partitions_read(&self, topic: &str) -> Vec<u32> {
-        self.assignments.assigned(topic, self.epoch(topic))
-    }
-
-    /// Partitions of a topic that exist and that this process does not read.
-    pub(super) fn unassigned(&self, topic: &str) -> Vec<i32> {
-        let epoch = self.epoch(topic);
-        let is_wanted = |status: &PartitionStatus| {
-            let partition = &status.partition;
-            !status.assigned && &*partition.topic == topic && partition.epoch == epoch
-        };
-        let wanted = self.assignments.status().into_iter().filter(is_wanted);
-        wanted.filter_map(|status| i32::try_from(status.partition.partition).ok()).collect()
-    }
-
-    /// Notes a partition that exists, whoever reads it, and its watermarks where they are known.
-    pub(super) fn discover(&self, topic: &str, number: i32, watermarks: Option<(i64, i64)>) {
-        let Some(partition) = self.partition(topic, number) else { return };
-        let Some((low, high)) = watermarks else {
-            return self.assignments.discover(&partition, None);
-        };
-        let first = if self.start == Start::Earliest { low } else { high };
-        self.assignments.discover(&partition, u64::try_from(first).ok());
-        if let Ok(end) = u64::try_from(high) {
-            self.assignments.set_end(&partition, end);
-        }
-    }
-
-    /// Tells the health which partitions are read and which could not begin.
-    fn tell_assigned(&self) {
-        let pending = self.shared().pending.clone();
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        self.health.set_assigned(|topic| {
-            let waiting = pending.iter().filter(|(wanted, _)| wanted == topic).count();
-            (number(self.partitions_read(topic).len()), number(waiting))
-        });
     }
 
     fn halt(&self, error: SourceError) {
