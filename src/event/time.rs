@@ -211,21 +211,27 @@ fn is_plausible(time: SentTime, record_ms: Option<i64>) -> bool {
 ///
 /// Any other text, and digits below a millisecond, which would be lost.
 pub fn parse(text: &str) -> Result<i64, TimeError> {
+    let time = instant(text)?;
+    if time.below_ms_ns() > 0 {
+        return Err(TimeError::BelowMilliseconds(truncated(text, MAX_TIME_BYTES).to_owned()));
+    }
+    Ok(time.ms())
+}
+
+/// Reads the same with all its digits.
+///
+/// # Errors
+///
+/// Any other text.
+pub fn instant(text: &str) -> Result<SentTime, TimeError> {
     let cut = || truncated(text, MAX_TIME_BYTES).to_owned();
     if text.len() > MAX_TIME_BYTES || text.contains('[') {
         return Err(TimeError::NotATime(cut()));
     }
-    let Ok(timestamp) = PARSER.parse_timestamp(text) else {
-        return Err(match zone::is_local(text) {
-            true => TimeError::NoOffset { text: cut(), hint: "" },
-            false => TimeError::NotATime(cut()),
-        });
-    };
-    let time = SentTime(timestamp);
-    if time.below_ms_ns() > 0 {
-        return Err(TimeError::BelowMilliseconds(cut()));
-    }
-    Ok(time.ms())
+    PARSER.parse_timestamp(text).map(SentTime).map_err(|_| match zone::is_local(text) {
+        true => TimeError::NoOffset { text: cut(), hint: "" },
+        false => TimeError::NotATime(cut()),
+    })
 }
 
 /// Writes milliseconds since 1970 as RFC 3339 in UTC, always with three digits of a second:

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use serde::de::DeserializeOwned;
 
-use crate::event::time;
+use crate::event::time::{self, SentTime};
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE_ITEMS};
 use crate::monitor::answer::Problem;
 use crate::monitor::filter::TransactionFilter;
@@ -159,28 +159,34 @@ impl Parameters {
         text.parse().map_err(|error: T::Err| refused(error.to_string()))
     }
 
-    /// Takes a time by name, RFC 3339, in milliseconds since 1970. What a browser's field for times
-    /// gives has no offset: it counts as UTC.
-    pub fn time_ms(&mut self, parameter: impl Into<Parameter>) -> Result<Option<i64>, QueryError> {
-        let parameter = parameter.into();
+    /// Takes a time by name, RFC 3339. What a browser's field for times gives has no offset: it counts
+    /// as UTC.
+    fn instant(&mut self, parameter: Parameter) -> Result<Option<SentTime>, QueryError> {
         let name = parameter.name;
         let Some(text) = self.filled(parameter)? else { return Ok(None) };
-        let read = time::parse(&text).or_else(|error| {
+        let read = time::instant(&text).or_else(|error| {
             let in_utc = [format!("{text}Z"), format!("{text}:00Z")];
-            in_utc.iter().find_map(|text| time::parse(text).ok()).ok_or(error)
+            in_utc.iter().find_map(|text| time::instant(text).ok()).ok_or(error)
         });
         read.map(Some)
             .map_err(|error| QueryError::Malformed(format!("the parameter `{name}`: {error}")))
+    }
+
+    /// Takes a time by name, as the first whole millisecond since 1970 that is not before it: blocks
+    /// are made at whole ones.
+    pub fn time_ms(&mut self, parameter: Parameter) -> Result<Option<i64>, QueryError> {
+        let first = |time: SentTime| time.ms() + i64::from(time.below_ms_ns() > 0);
+        Ok(self.instant(parameter)?.map(first))
     }
 
     /// Takes when a question about the past is meant for: `at_block` or `at_time`.
     pub fn at(&mut self) -> Result<Option<At>, QueryError> {
         let number = self.filled(parameter::AT_BLOCK)?;
         let number = number.map(|text| Self::read("at_block", &text)).transpose()?;
-        match (number, self.time_ms(parameter::AT_TIME)?) {
+        match (number, self.instant(parameter::AT_TIME)?) {
             (None, None) => Ok(None),
             (Some(number), None) => Ok(Some(At::Block(number))),
-            (None, Some(time_ms)) => Ok(Some(At::Time(time_ms))),
+            (None, Some(time)) => Ok(Some(At::Time(time.ms()))),
             (Some(_), Some(_)) => {
                 let message = "`at_block` and `at_time` cannot both be given; leave one out";
                 Err(QueryError::Malformed(message.to_owned()))
@@ -296,13 +302,31 @@ mod tests {
             let taken = given.at().map(drop).and_then(|()| given.limit().map(drop));
             assert!(taken.is_err(), "{query}");
         }
-        for query in ["device_id=", "contract=", "verdict=", "since=", "until="] {
+        for query in ["device_type=", "device_id=", "contract=", "verdict=", "since=", "until="] {
             let error = exact(query).transaction_filter().unwrap_err().to_string();
             assert!(error.contains("is empty"), "{query}: {error}");
             assert!(parameters(query).transaction_filter().is_ok(), "a form sends empty fields");
         }
         let mut given = exact("where.name=");
         assert_eq!(given.with_prefix("where."), [("name".to_owned(), String::new())]);
+    }
+
+    #[test]
+    fn digits_below_a_millisecond_count() {
+        let second = 1_767_225_600_000;
+        for (text, first, last) in [
+            ("2026-01-01T00:00:00Z", second, second),
+            ("2026-01-01T00:00:00.001Z", second + 1, second + 1),
+            ("2026-01-01T00:00:00.0010000Z", second + 1, second + 1),
+            ("2026-01-01T00:00:00.0015Z", second + 2, second + 1),
+            ("2026-01-01T00:00:00.000000001Z", second + 1, second),
+            ("2026-01-01T00:00", second, second),
+        ] {
+            let query = format!("since={text}&at_time={text}");
+            let mut given = parameters(&query);
+            assert_eq!(given.time_ms(parameter::SINCE).unwrap(), Some(first), "{text}");
+            assert_eq!(given.at().unwrap(), Some(At::Time(last)), "{text}");
+        }
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! The endpoint runs on threads of its own and reads only what is durable, so a slow client holds up
 //! neither ingestion nor another client.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -16,17 +21,20 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::limits::{
     CONNECTION_LIFETIME, ENDPOINT_STOP, HANDSHAKE_TIMEOUT, MAX_CONNECTIONS, MAX_REQUEST_HEAD_BYTES,
     MAX_REQUEST_HEADERS, REQUEST_HEAD_TIMEOUT,
 };
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::{Access, AccessError, Connected, Peer};
+use crate::monitor::answer::Problem;
+use crate::monitor::json;
 use crate::threads::{self, TooFewThreads};
 
 /// How long accepting pauses when the system has no more sockets to give.
@@ -35,6 +43,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const OTHER_FILES: u64 = 1_024;
 /// Threads that move bytes; what reads the ledger runs beside them.
 const WORKERS: usize = 2;
+/// Times that HTTP can write as a date, in milliseconds since 1970: to the end of the year 9999.
+const HTTP_DATES_MS: Range<i64> = 1..253_402_300_800_000;
 /// Threads beside them that must be there: the one that accepts, and one that reads the ledger.
 const SPARE_THREADS: usize = 2;
 
@@ -227,11 +237,49 @@ async fn begin(stream: TcpStream, peer: Peer, answering: Answering) {
     }
 }
 
+/// Whether HTTP can write the machine's date. The library panics at one that it cannot write, also
+/// where no such header is wanted.
+fn is_date_writable() -> bool {
+    HTTP_DATES_MS.contains(&SystemClock::new().now_ms())
+}
+
+/// Works on a connection until it ends or the date cannot be written any more.
+async fn work_on<F: Future>(mut connection: Pin<&mut F>) {
+    let step = |context: &mut Context<'_>| match is_date_writable() {
+        // An error is a client that went away or sent no HTTP: its own affair.
+        true => connection.as_mut().poll(context).map(drop),
+        false => Poll::Ready(()),
+    };
+    poll_fn(step).await;
+}
+
+/// Answers a connection without the library: the machine's clock was never set, or is set wrong.
+async fn answer_without_date<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    let detail = "the clock of this machine is set to a date that HTTP cannot write; set it";
+    let problem = json::to_text(&Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
+         Connection: close\r\nRetry-After: 60\r\nContent-Length: {}\r\n\r\n{problem}",
+        problem.len()
+    );
+    let exchange = async {
+        // A request that nobody reads would take the answer with it.
+        stream.read(&mut [0; 4_096]).await?;
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    // Whoever sends nothing or does not read hears nothing.
+    let _ = timeout(REQUEST_HEAD_TIMEOUT, exchange).await;
+}
+
 /// Serves one connection until it ends, grows too old or the endpoint stops.
 async fn serve<S>(stream: S, peer: Peer, answering: Answering)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if !is_date_writable() {
+        return answer_without_date(stream).await;
+    }
     let Answering { routes, access, mut stopped } = answering;
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -241,7 +289,7 @@ where
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // It panics at a date that HTTP cannot write; ours is added with the other headers.
+        // Ours is of the service's clock, and is added with the other headers.
         .auto_date_header(false)
         .header_read_timeout(REQUEST_HEAD_TIMEOUT)
         .max_buf_size(MAX_REQUEST_HEAD_BYTES)
@@ -249,11 +297,10 @@ where
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
-        // An error here is a client that went away or sent no HTTP: its own affair.
-        _ = &mut connection => return,
+        () = work_on(connection.as_mut()) => return,
         () = sleep(CONNECTION_LIFETIME) => {}
         _ = stopped.wait_for(|stopped| *stopped) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(ENDPOINT_STOP, connection).await;
+    let _ = timeout(ENDPOINT_STOP, work_on(connection)).await;
 }
