@@ -503,7 +503,7 @@ fn a_state_in_use_is_not_touched() {
     assert!(matches!(error, StateError::InUse(_)), "{error}");
     assert_eq!(listing(&world), fresh_listing(ledger.path()));
     // Looking folds the log in a place of its own instead, and verifying says what it left out.
-    let looking = offline::look(ledger.path(), &mut |_, _, _| {}).unwrap();
+    let looking = offline::look(ledger.path(), None, &mut |_, _, _| {}).unwrap();
     assert_eq!(looking.queries.ledger().head(), reader.head());
     let report = report(ledger.path());
     assert!(report.is_sound());
