@@ -134,6 +134,11 @@ pub const MAX_PROOF_BYTES: u64 = 256 * 1024;
 /// Bytes of a file that are read and hashed at a time.
 pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 
+/// Blocks whose signatures `verify` checks together: with more, a signature takes hardly less.
+pub const MAX_VERIFY_GROUP_BLOCKS: usize = 64;
+/// Bytes of blocks after which such a group is closed.
+pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
+
 /// Longest key of an asset in bytes.
 pub const MAX_ASSET_KEY_BYTES: usize = 512;
 /// Largest arguments of one transaction in bytes of JSON.

@@ -9,7 +9,7 @@ use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::{Entry, Records};
 use crate::limits::MAX_BLOCK_ITEMS;
-use crate::transaction::{KeyId, Signer};
+use crate::transaction::{KeyId, Signed, Signer};
 
 /// What a block's hash is for, so that it serves nothing else.
 const HASH_DOMAIN_V1: &[u8] = b"ledgerline/block/v1\n";
@@ -171,7 +171,14 @@ impl Seal {
     /// Whether it covers the hash.
     #[must_use]
     pub fn verifies(&self, ledger: &str, hash: &Digest) -> bool {
-        self.signer.verifies(&message(ledger, hash), &self.signature)
+        let Signed { key, message, signature } = self.signed(ledger, hash);
+        key.verifies(&message, &signature)
+    }
+
+    /// The seal as the signature of a message.
+    #[must_use]
+    pub fn signed(&self, ledger: &str, hash: &Digest) -> Signed {
+        Signed { key: self.signer, message: message(ledger, hash), signature: self.signature }
     }
 }
 

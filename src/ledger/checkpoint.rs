@@ -9,7 +9,7 @@ use signed_note::{Note, NoteError, Signature, Verifier, VerifierList, is_key_nam
 use tlog_tiles::Hash;
 
 use crate::codec::Digest;
-use crate::transaction::{KeyId, Signer};
+use crate::transaction::{KeyId, Signed, Signer};
 
 /// Signed-note's number for Ed25519.
 const ALGORITHM_ED25519: u8 = 1;
@@ -117,6 +117,21 @@ impl Checkpoint {
             }
             Err(_) => Err(CheckpointError::Malformed),
         }
+    }
+
+    /// The one signature of a note, where it has no other and this key made it; not checked.
+    #[must_use]
+    pub fn only_signature(note: &[u8], key: KeyId) -> Option<Signed> {
+        let parsed = Note::from_bytes(note).ok()?;
+        let text = parsed.text();
+        // A note is its text, a line feed and its signatures, each a line.
+        let lines = note.strip_prefix(text)?.strip_prefix(b"\n")?.strip_suffix(b"\n")?;
+        let line = (!lines.contains(&b'\n')).then_some(lines)?;
+        let signature = Signature::from_bytes(line).ok()?;
+        let origin = Self::of_text(text).ok()?.origin;
+        let is_its = signature.name() == origin && signature.id() == number_of(&origin, &key);
+        let bytes = signature.signature().try_into().ok()?;
+        is_its.then(|| Signed { key, message: text.to_vec(), signature: bytes })
     }
 
     /// The tree head of a signed note whose signatures nobody checks: for showing it only.

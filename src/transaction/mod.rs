@@ -5,9 +5,12 @@
 mod keys;
 mod submission;
 
-pub use keys::{KeyError, KeyId, SignatureCheck, Signer, read_key_file, write_new_key_file};
+pub use keys::{
+    KeyError, KeyId, SignatureCheck, Signed, Signer, all_pass, read_key_file, write_new_key_file,
+};
 pub use submission::{
-    Submission, SubmissionError, leaf_hash, merkle_root, node_hash, root_of, verify_root,
+    Submission, SubmissionError, leaf_hash, merkle_root, node_hash, root_message, root_of,
+    verify_root,
 };
 
 use std::sync::Arc;

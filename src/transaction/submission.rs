@@ -41,7 +41,7 @@ impl Submission {
     ) -> Self {
         let transactions: Vec<_> = transactions.into_iter().map(Into::into).collect();
         let root = root_of(&transactions);
-        let signature = signer.sign(&message(ledger, &root));
+        let signature = signer.sign(&root_message(ledger, &root));
         Self { signer: signer.id(), root, signature, transactions }
     }
 
@@ -102,10 +102,12 @@ pub fn verify_root(
     (signer, root, signature): (&KeyId, &Digest, &[u8; 64]),
     check: &mut SignatureCheck,
 ) -> bool {
-    check.passes(signer, &message(ledger, root), signature)
+    check.passes(signer, &root_message(ledger, root), signature)
 }
 
-fn message(ledger: &str, root: &Digest) -> Vec<u8> {
+/// What a submission's signature is made over.
+#[must_use]
+pub fn root_message(ledger: &str, root: &Digest) -> Vec<u8> {
     let mut writer = Writer::onto(DOMAIN.to_vec());
     writer.text(ledger);
     writer.digest(root);

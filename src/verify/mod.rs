@@ -4,6 +4,7 @@
 //! the disposition of every record, and the state store against the log. Changes nothing in the log.
 
 mod accounting;
+mod groups;
 mod one_block;
 mod signatures;
 mod tree;
@@ -12,8 +13,9 @@ pub use one_block::{Before, Step, one_block};
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use crate::ahead::{Ahead, ahead};
+use crate::ahead::ahead;
 use crate::codec::{DecodeError, Digest};
 use crate::disk::SystemDisk;
 use crate::ledger::block::{self, Block};
@@ -22,9 +24,10 @@ use crate::ledger::embedded::log::{self, Segment};
 use crate::ledger::embedded::read_kept;
 use crate::ledger::{BlockFormat, LedgerError};
 use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
-use crate::transaction::KeyId;
+use crate::transaction::{KeyId, all_pass};
 use crate::verify::accounting::Accounting;
-use crate::verify::signatures::Signatures;
+use crate::verify::groups::Groups;
+use crate::verify::signatures::{Computed, Signatures};
 use crate::verify::tree::{BlockHashes, TreeCheck};
 
 /// Problems that are listed; of more only the number is given.
@@ -204,15 +207,38 @@ fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
 }
 
 /// A block with all that can be said of it without the one before.
-struct Prepared(Result<(Block, BlockHashes, Vec<Member>), DecodeError>);
+struct Prepared {
+    block: Block,
+    hashes: BlockHashes,
+    members: Vec<Member>,
+    /// Whether its signatures hold: seal, submissions and the checkpoint's, which is by the seal's
+    /// key. Whether the keys may sign is another question.
+    is_signed: bool,
+}
 
 impl Prepared {
-    fn of(payload: Vec<u8>) -> Self {
-        Self(Block::decode(&payload).map(|block| {
-            let (hashes, members) = (BlockHashes::of(&block), accounting::members(&block));
-            (block, hashes, members)
-        }))
+    fn of(payload: &[u8]) -> Result<Self, DecodeError> {
+        let block = Block::decode(payload)?;
+        let (hashes, members) = (BlockHashes::of(&block), accounting::members(&block));
+        Ok(Self { block, hashes, members, is_signed: false })
     }
+}
+
+/// Blocks that follow one another.
+type Group<T> = Vec<T>;
+
+/// Prepares blocks, and checks their signatures together where the ledger's name is known. Those of a
+/// group with a signature that does not hold are checked one by one later, each the strict way.
+fn prepare(payloads: Group<Vec<u8>>, name: Option<&str>) -> Group<Result<Prepared, DecodeError>> {
+    let of = |payload: Vec<u8>| Prepared::of(&payload);
+    let mut prepared: Group<_> = payloads.into_iter().map(of).collect();
+    let Some(name) = name else { return prepared };
+    let blocks = || prepared.iter().flatten().map(|prepared| &prepared.block);
+    let signed: Option<Vec<_>> = blocks().map(|block| signatures::of_block(name, block)).collect();
+    if signed.is_some_and(|signed| all_pass(&signed.concat())) {
+        prepared.iter_mut().flatten().for_each(|prepared| prepared.is_signed = true);
+    }
+    prepared
 }
 
 /// Holds a block against the one before it.
@@ -311,8 +337,11 @@ impl Verifier {
         let segments = log::segments(&SystemDisk, directory)?;
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let total = segments.iter().map(|segment| size(&segment.path)).sum();
-        ahead(Prepared::of, |prepared| {
-            self.segments(&segments, prepared, report, &mut |at| observe(at, total))
+        let name = OnceLock::new();
+        let prepare = |group| prepare(group, name.get().map(String::as_str));
+        ahead(prepare, |prepared| {
+            let mut groups = Groups { ahead: prepared, next: Vec::new(), bytes: 0, name: &name };
+            self.segments(&segments, &mut groups, report, &mut |at| observe(at, total))
         })?;
         observe(total, total);
         Ok(())
@@ -321,7 +350,7 @@ impl Verifier {
     fn segments(
         &mut self,
         segments: &[Segment],
-        prepared: &mut Ahead<'_, Vec<u8>, Prepared>,
+        groups: &mut Groups<'_, '_>,
         report: &mut Report,
         observe: &mut dyn FnMut(u64),
     ) -> Result<(), LedgerError> {
@@ -339,16 +368,13 @@ impl Verifier {
             }
             let scanned = log::scan(&SystemDisk, segment, is_last, |offset, payload| {
                 observe(before + offset);
-                let len = payload.len();
-                while let Some(it) = prepared.make_room(len) {
-                    self.block(it, report);
+                groups.push(payload, &mut |it| self.block(it, report));
+                if report.blocks > 0 {
+                    groups.name.get_or_init(|| self.signatures.name().to_owned());
                 }
-                prepared.push_sized(payload, len).into_iter().for_each(|it| self.block(it, report));
                 Ok(())
             });
-            while let Some(it) = prepared.take() {
-                self.block(it, report);
-            }
+            groups.finish(&mut |it| self.block(it, report));
             match scanned {
                 Ok(end) if end.good_len < end.file_len => report.notes.push(format!(
                     "{}: {} bytes of an interrupted write follow the last whole block; the next \
@@ -368,12 +394,11 @@ impl Verifier {
         Ok(())
     }
 
-    fn block(&mut self, prepared: Prepared, report: &mut Report) {
+    fn block(&mut self, prepared: Result<Prepared, DecodeError>, report: &mut Report) {
         let number = report.blocks;
         report.blocks += 1;
-        let Prepared(read) = prepared;
-        let (block, mut hashes, members) = match read {
-            Ok(read) => read,
+        let Prepared { block, mut hashes, members, is_signed } = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => return report.problem(format!("block {number}: {error}")),
         };
         let mut problems = Problems { number, report };
@@ -383,7 +408,8 @@ impl Verifier {
         let effects = block::chain_effects(&self.effects, &hashes.effects);
         problems.check(effects == block.header.effects, "its effects hash does not follow");
         self.effects = block.header.effects;
-        self.signatures.block(&block, &hashes, self.tree.root(), &mut problems);
+        let found = Computed { hashes: &hashes, tree_root: self.tree.root(), is_signed };
+        self.signatures.block(&block, found, &mut problems);
         self.accounting.block(&block, members, &mut problems);
         for Promised { head, root, .. } in &mut self.checkpoints {
             if root.is_none() && head.size <= block.header.tree_size() {

@@ -3,7 +3,7 @@
 use crate::codec::Digest;
 use crate::ledger::tree::Frontier;
 use crate::ledger::{Block, Definition, Header, block};
-use crate::verify::signatures::Signatures;
+use crate::verify::signatures::{Computed, Signatures};
 use crate::verify::tree::{BlockHashes, TreeCheck};
 use crate::verify::{Problems, Report, chain};
 
@@ -85,7 +85,8 @@ pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
             tree_root = tree.root();
         }),
         step("It is signed", signed, &mut |problems| {
-            signatures.block(block, &hashes, tree_root, problems);
+            let computed = Computed { hashes: &hashes, tree_root, is_signed: false };
+            signatures.block(block, computed, problems);
         }),
     ]
 }

@@ -3,12 +3,36 @@
 use std::collections::BTreeSet;
 
 use crate::codec::Digest;
-use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
 use crate::ledger::{Block, BlockFormat, Definition, DefinitionKind, Entry};
-use crate::transaction::{KeyId, SignatureCheck, verify_root};
+use crate::transaction::{KeyId, SignatureCheck, Signed, root_message, verify_root};
 use crate::verify::Problems;
 use crate::verify::tree::BlockHashes;
+
+/// What was computed from a block's bytes.
+#[derive(Clone, Copy)]
+pub struct Computed<'a> {
+    /// Hashes of its entries.
+    pub hashes: &'a BlockHashes,
+    /// Root of the tree with it.
+    pub tree_root: Digest,
+    /// Whether all signatures that [`of_block`] gives hold.
+    pub is_signed: bool,
+}
+
+/// Every signature of a block: seal, checkpoint and submissions. `None` where the checkpoint has
+/// another signature than the one of the key that sealed the block.
+pub fn of_block(name: &str, block: &Block) -> Option<Vec<Signed>> {
+    let checkpoint = Checkpoint::only_signature(block.checkpoint.as_bytes(), block.seal.signer)?;
+    let submissions = block.records.submissions.iter().map(|seal| Signed {
+        key: seal.signer,
+        message: root_message(name, &seal.root),
+        signature: seal.signature,
+    });
+    let seal = block.seal.signed(name, &block.header.hash());
+    Some([seal, checkpoint].into_iter().chain(submissions).collect())
+}
 
 /// Checks signatures block by block.
 pub struct Signatures {
@@ -59,13 +83,7 @@ impl Signatures {
     }
 
     /// Takes in a block.
-    pub fn block(
-        &mut self,
-        block: &Block,
-        hashes: &BlockHashes,
-        tree_root: Digest,
-        problems: &mut Problems<'_>,
-    ) {
+    pub fn block(&mut self, block: &Block, computed: Computed<'_>, problems: &mut Problems<'_>) {
         let before = self.keys.clone();
         self.definitions(block, problems);
         let signer = block.seal.signer;
@@ -75,15 +93,15 @@ impl Signatures {
             Some(_) => before.allows(LEDGER_ROLE, signer),
         };
         problems.check(allowed, "it is sealed with a key that was not registered, or had ended");
-        let fits = block.seal.verifies(self.name(), &block.header.hash());
+        let fits = computed.is_signed || block.seal.verifies(self.name(), &block.header.hash());
         problems.check(fits, "its seal does not fit");
         if self.first_key.is_none() {
             self.first_key = Some(signer);
             let expected = self.expected.is_none_or(|expected| expected == signer);
             problems.check(expected, "it is not sealed with the key that was asked for");
         }
-        self.checkpoint(block, tree_root, problems);
-        self.submissions(block, hashes, problems);
+        self.checkpoint(block, computed, problems);
+        self.submissions(block, computed, problems);
     }
 
     fn definitions(&mut self, block: &Block, problems: &mut Problems<'_>) {
@@ -115,19 +133,31 @@ impl Signatures {
         may_stand
     }
 
-    fn checkpoint(&self, block: &Block, tree_root: Digest, problems: &mut Problems<'_>) {
-        let keys = self.ever_ledger_keys();
-        match Checkpoint::open(block.checkpoint.as_bytes(), self.name(), &keys) {
+    fn checkpoint(&self, block: &Block, computed: Computed<'_>, problems: &mut Problems<'_>) {
+        match self.opened(block, computed.is_signed) {
             Ok(checkpoint) => {
-                let fits =
-                    checkpoint.size == block.header.tree_size() && checkpoint.root == tree_root;
+                let fits = checkpoint.size == block.header.tree_size()
+                    && checkpoint.root == computed.tree_root;
                 problems.check(fits, "its checkpoint is not of its own tree");
             }
             Err(error) => problems.add(format!("its checkpoint: {error}")),
         }
     }
 
-    fn submissions(&self, block: &Block, hashes: &BlockHashes, problems: &mut Problems<'_>) {
+    /// The block's checkpoint, signed by a key of the ledger.
+    fn opened(&self, block: &Block, is_signed: bool) -> Result<Checkpoint, CheckpointError> {
+        let note = block.checkpoint.as_bytes();
+        if is_signed && self.ever.contains(&block.seal.signer) {
+            let checkpoint = Checkpoint::unverified(note)?;
+            if checkpoint.origin == self.name() {
+                return Ok(checkpoint);
+            }
+        }
+        Checkpoint::open(note, self.name(), &self.ever_ledger_keys())
+    }
+
+    fn submissions(&self, block: &Block, computed: Computed<'_>, problems: &mut Problems<'_>) {
+        let Computed { hashes, is_signed, .. } = computed;
         let (mut covered, mut check) = (0_u64, SignatureCheck::default());
         for (seal, root) in block.records.submissions.iter().zip(&hashes.submissions) {
             covered = covered.saturating_add(seal.count);
@@ -136,7 +166,7 @@ impl Signatures {
             problems
                 .check(*root == Some(seal.root), "a submission's root is not of its transactions");
             let signed = (&seal.signer, &seal.root, &seal.signature);
-            let signed = verify_root(self.name(), signed, &mut check);
+            let signed = is_signed || verify_root(self.name(), signed, &mut check);
             problems.check(signed, "a submission's signature does not fit");
         }
         let all = covered == hashes.transactions as u64;
