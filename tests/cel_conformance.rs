@@ -68,6 +68,8 @@ fn every_published_case_passes_or_is_a_listed_deviation() {
     println!("{passed} of {} conformance cases pass, the others are deviations", cases.len());
     assert_eq!(faults, Vec::<String>::new());
     assert_eq!(cases.len(), CASES);
+    let told = format!("{passed} of them pass");
+    assert!(DOCUMENTATION.contains(&told), "the documentation does not say {told}");
 }
 
 #[test]
