@@ -18,7 +18,7 @@ pub use body::{BodyForm, Compression, Framing};
 pub use decoder::Decoder;
 pub use identity::{
     ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
-    WayForm,
+    TopicKey, WayForm,
 };
 pub(crate) use kafka::Surroundings;
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
