@@ -554,6 +554,30 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_describes_the_identity() {
+        let schema = schemars::schema_for!(IdentityForm).to_value();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let file = Path::new("c.yaml");
+        for (identity, valid) in [
+            ("[auto]", true),
+            ("[platform_key, mqtt_topic: key, plain]", true),
+            ("[mqtt_topic: {header: topic}]", true),
+            ("[mqtt_topic: {template: '{id}', path: $.payload.t}]", true),
+            ("[paths: {type: t, id: i, time: $.payload.t}]", true),
+            ("[paths: {type: t, id: i, time: {path: $.payload.t, unit: s, zone: UTC}}]", true),
+            ("[expression: {type: a, id: b, time: {expression: c, ambiguous: later}}]", true),
+            ("[mqtt_topic: header]", false),
+            ("[mqtt_topic: null]", false),
+            ("[paths: {type: t}]", false),
+            ("[expression: {type: t, id: i, time: {unit: h}}]", false),
+        ] {
+            let value = yaml::parse::<serde_json::Value>(file, identity).unwrap().remove(0);
+            assert_eq!(validator.is_valid(&value), valid, "{identity}");
+            assert_eq!(yaml::parse::<IdentityForm>(file, identity).is_ok(), valid, "{identity}");
+        }
+    }
+
+    #[test]
     fn an_unknown_record_says_why_of_each_way() {
         let rejection =
             decode("[platform_key, mqtt_topic: key]", Some("?"), &[], "{}").unwrap_err();

@@ -4,7 +4,7 @@ mod form;
 
 pub use form::{
     ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
-    WayForm,
+    TopicKey, WayForm,
 };
 
 use std::path::Path;
@@ -201,7 +201,9 @@ fn path_at(text: &Located<String>, file: &Path) -> Result<SingularPath, Fault> {
 
 fn check_topic(form: &TopicForm, place: Place, file: &Path) -> Result<Topic, Vec<Fault>> {
     let form = match form {
-        TopicForm::Key => return Ok(Topic { place: TopicPlace::Key, template: None }),
+        TopicForm::Short(TopicKey::Key) => {
+            return Ok(Topic { place: TopicPlace::Key, template: None });
+        }
         TopicForm::Full(form) => form,
     };
     let topic_place = match (&form.header, &form.path) {

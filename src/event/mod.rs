@@ -20,7 +20,7 @@ pub use decoder::Decoder;
 pub use digest::RecordDigests;
 pub use identity::{
     ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
-    WayForm,
+    TopicKey, WayForm,
 };
 pub(crate) use kafka::Surroundings;
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};

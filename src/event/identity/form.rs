@@ -61,14 +61,21 @@ pub enum WayForm {
 
 /// Where a bridge put the MQTT topic, and what its levels mean. `mqtt_topic: key` is the short form for a
 /// topic of the platform in the record's key.
-#[derive(Debug, Clone, Default, JsonSchema)]
+#[derive(Debug, Clone, JsonSchema)]
 #[schemars(untagged)]
 pub enum TopicForm {
-    /// `key`: the platform's topic in the record's key.
-    #[default]
-    Key,
+    /// The short form.
+    Short(TopicKey),
     /// The long form.
     Full(FullTopicForm),
+}
+
+/// The short form of a topic's place.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TopicKey {
+    /// The record's key, with a topic of the platform.
+    Key,
 }
 
 /// Where a bridge put the MQTT topic: in the record's key, where neither `header` nor `path` is given.

@@ -85,8 +85,10 @@ pub enum TimeError {
         "the number {0} is no plausible time in seconds, milliseconds, microseconds or nanoseconds"
     )]
     NoUnitFits(String),
-    /// A number beyond the calendar.
-    #[error("the number {0} is a time outside the years -9999 to 9999")]
+    /// A text or a number beyond the calendar.
+    #[error(
+        "`{0}` is a time outside the years -9999 to 9999, which end on December 30 at 22:00 UTC"
+    )]
     OutOfRange(String),
     /// A number with digits below a nanosecond.
     #[error("the number {0} has digits below a nanosecond, which cannot be kept")]

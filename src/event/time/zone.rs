@@ -115,7 +115,7 @@ fn in_zone(
 
 fn instant(text: &str, local: DateTime, offset: Offset) -> Result<SentTime, TimeError> {
     let timestamp = offset.to_timestamp(local);
-    timestamp.map(SentTime).map_err(|_| TimeError::NotATime(text.to_owned()))
+    timestamp.map(SentTime).map_err(|_| TimeError::OutOfRange(text.to_owned()))
 }
 
 fn name(zone: &TimeZone) -> String {

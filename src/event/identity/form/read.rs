@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::{FullTimeForm, FullTopicForm, TimeForm, TopicForm};
+use super::{FullTimeForm, FullTopicForm, TimeForm, TopicForm, TopicKey};
 
 impl<'de> Deserialize<'de> for TimeForm {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -45,7 +45,7 @@ impl<'de> Deserialize<'de> for TopicForm {
 
             fn visit_str<E: Error>(self, text: &str) -> Result<TopicForm, E> {
                 match text {
-                    "key" => Ok(TopicForm::Key),
+                    "key" => Ok(TopicForm::Short(TopicKey::Key)),
                     _ => Err(E::custom(format!("`{text}` is not a place of a topic; `key` is"))),
                 }
             }
