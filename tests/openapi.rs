@@ -231,6 +231,9 @@ fn more_requests() -> Vec<(&'static str, String)> {
         ("listRecent", "/api/v1/recent?limit=500".to_owned()),
         ("listDeadLetters", "/api/v1/deadletters?limit=500".to_owned()),
         ("getHistory", format!("/api/v1/state/cold_chain/{hostile}/history?limit=500")),
+        ("getRecord", "/api/v1/records/telemetry/3/20".to_owned()),
+        ("getRecord", "/api/v1/records/telemetry/3/21".to_owned()),
+        ("getRecord", "/api/v1/records/telemetry/3/99999".to_owned()),
     ];
     for number in 0..BLOCKS + 2 {
         requests.push(("getBlock", format!("/api/v1/blocks/{number}?limit=500")));

@@ -112,7 +112,7 @@ pub enum Command {
     Top(top::TopArgs),
     /// Measure the whole way beside the bare limits, on an embedded broker.
     Bench(bench::BenchArgs),
-    /// Try the promises: lives of the program with faults and power losses, each from a seed.
+    /// Try the promises: lives of a service with faults and power losses, each from a seed.
     ///
     /// Records, scheduling, rebalances, faults of the disk, deaths and power losses follow from the
     /// seed alone, so a seed that breaks a promise repeats it.

@@ -21,6 +21,7 @@ const ID: &[Parameter] =
 /// All of them.
 pub fn operations() -> Vec<Operation> {
     let mut all = vec![blocks(), block(), verification(), transactions(), transaction(), proof()];
+    all.push(record());
     all.extend(definitions(
         DefinitionKind::Mapping,
         ["/api/v1/mappings", "/api/v1/mappings/{name}", "/api/v1/mappings/{name}/tests"],
@@ -120,6 +121,24 @@ fn transaction() -> Operation {
     };
     question(about, nothing, |app: &App, id: IdParts, ()| {
         app.service.queries.transaction(&transaction_id(&id)?)
+    })
+}
+
+fn record() -> Operation {
+    let about = About {
+        id: "getRecord",
+        tag: Tag::Ledger,
+        path: "/api/v1/records/{topic}/{partition}/{offset}",
+        names: &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET],
+        summary: "What became of a record: committed, filtered, dead letter, or not read.",
+        more: "",
+        example: "",
+    };
+    type Parts = (String, String, String);
+    question(about, nothing, |app: &App, (topic, partition, offset): Parts, ()| {
+        // A record is a position without an output.
+        let id = transaction_id(&(topic, partition, offset, "0".to_owned()))?;
+        app.service.queries.record(&id.partition, id.offset)
     })
 }
 
