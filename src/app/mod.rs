@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod offline;
+pub mod preflight;
 mod service;
 
 pub use service::{Opened, Running, open};

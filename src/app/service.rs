@@ -7,7 +7,7 @@ use std::thread::Builder;
 use crate::app::{AppError, Observe};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LedgerConfig, SourceConfig};
-use crate::contract::ContractSet;
+use crate::contract::{Contract, ContractSet};
 use crate::disk::SystemDisk;
 use crate::ledger::embedded::{
     self, EmbeddedLedger, LedgerKeys, OpenLedger, Opening, Shared, keep_checkpoint,
@@ -205,19 +205,23 @@ pub(super) fn open_world(
 }
 
 fn definitions(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Definition> {
-    let contract = |contract: &crate::contract::Contract| Definition {
-        kind: DefinitionKind::Contract,
-        name: contract.name.to_string(),
-        version: contract.version,
-        text: contract.text.clone(),
-    };
     let mapping = |mapping: &crate::mapping::Mapping| Definition {
         kind: DefinitionKind::Mapping,
         name: mapping.name.to_string(),
         version: 0,
         text: mapping.text.clone(),
     };
-    contracts.iter().map(contract).chain(mappings.mappings.iter().map(mapping)).collect()
+    contracts.iter().map(contract_definition).chain(mappings.mappings.iter().map(mapping)).collect()
+}
+
+/// A contract as the ledger records it.
+pub(super) fn contract_definition(contract: &Contract) -> Definition {
+    Definition {
+        kind: DefinitionKind::Contract,
+        name: contract.name.to_string(),
+        version: contract.version,
+        text: contract.text.clone(),
+    }
 }
 
 fn define(ledger: &mut EmbeddedLedger, definitions: Vec<Definition>) -> Result<(), AppError> {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use crate::app::preflight::preflight;
 use crate::cli::ExitStatus;
-use crate::cli::output::{line, note};
+use crate::cli::output::{Progress, line, note};
 use crate::config::{texts, yaml_files};
 use crate::contract::ContractSet;
 use crate::fault::{Fault, Place, Severity, TestResult};
@@ -63,7 +64,21 @@ fn counted(count: usize, what: &str) -> String {
 
 /// Checks a configuration and all that it names.
 pub fn check(config: &Path) -> anyhow::Result<ExitStatus> {
-    let checked = crate::config::load(config);
+    let mut checked = crate::config::load(config);
+    if let Some(found) = checked.config.as_ref().or(checked.refused.as_ref()) {
+        let mut progress = Progress::new();
+        let observe = &mut |doing, done, all| progress.show(doing, done, all);
+        let more = preflight(config, found, observe);
+        // What is named and absent was told already.
+        let told = |fault: &Fault| {
+            checked.faults.iter().any(|told| (&told.file, told.place) == (&fault.file, fault.place))
+        };
+        let more: Vec<_> = more.into_iter().filter(|fault| !told(fault)).collect();
+        if !more.is_empty() {
+            checked.config = None;
+        }
+        checked.faults.extend(more);
+    }
     print_faults(&checked.faults);
     let count = |severity| checked.faults.iter().filter(|fault| fault.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

@@ -84,7 +84,7 @@ pub enum Command {
     VerifyProof(verify_proof::ProofArgs),
     /// Build the state again from the log.
     Rebuild(LedgerArgs),
-    /// Write what the ledger holds as JSON lines, or the tree as C2SP tiles.
+    /// Write the ledger as JSON lines, or its tree as C2SP tiles.
     Export(export::ExportArgs),
     /// Make a new signing key file (Ed25519, PKCS#8 PEM, mode 0600).
     Keygen(verify::KeygenArgs),
@@ -96,7 +96,7 @@ pub enum Command {
     History(look::HistoryArgs),
     /// Show a transaction by its id, such as telemetry/3/4812311/0.
     Tx(look::TransactionArgs),
-    /// List transactions, newest first: those of a device, or those that were refused and why.
+    /// List transactions, such as those that were refused and why.
     Transactions(records::TransactionsArgs),
     /// Show what became of a record, such as telemetry/3/4812311.
     Record(records::RecordArgs),

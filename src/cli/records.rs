@@ -6,7 +6,7 @@ use clap::Args;
 use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::look::{LookArgs, Most, item, more, one, paged, record_of, text_of};
-use crate::cli::output::safe;
+use crate::cli::output::{note, safe};
 use crate::monitor::views::RecordOutcome;
 use crate::monitor::{FilteredFilter, TransactionFilter, VerdictFilter};
 
@@ -69,13 +69,11 @@ pub fn record(args: &RecordArgs) -> anyhow::Result<ExitStatus> {
     let (queries, status) = args.look.log()?;
     let view = queries.record(&position.partition, position.offset)?;
     one(&view, args.look.json)?;
-    // Who asks for a record that was never read wants to know by the exit status, too.
-    Ok(match view.outcome {
-        RecordOutcome::NotReached | RecordOutcome::Skipped if status == ExitStatus::Ok => {
-            ExitStatus::NoInput
-        }
-        _ => status,
-    })
+    if !matches!(view.outcome, RecordOutcome::NotReached | RecordOutcome::Skipped) {
+        return Ok(status);
+    }
+    note(format!("the ledger has not read the record {}", safe(&view.id)));
+    Ok(if status == ExitStatus::Ok { ExitStatus::NoInput } else { status })
 }
 
 /// Lists records that no mapping matched, oldest first.

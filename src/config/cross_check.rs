@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::call::Function;
+use crate::codec::json::Value;
+use crate::codec::number;
 use crate::contract::{Contract, ContractSet, FieldType, JsonType};
 use crate::fault::{Fault, did_you_mean};
 use crate::mapping::{self, Field, Mapping, MappingSet};
@@ -12,9 +14,30 @@ use crate::mapping::{self, Field, Mapping, MappingSet};
 /// faults (`is_whole` is false), a mapping that calls one which is not there is passed over.
 #[must_use]
 pub fn cross_check(mappings: &MappingSet, contracts: &ContractSet, is_whole: bool) -> Vec<Fault> {
-    let mappings = mappings.mappings.iter();
-    let known = mappings.filter(|m| is_whole || contracts.get(&m.contract).is_some());
-    known.flat_map(|mapping| of_mapping(mapping, contracts)).collect()
+    let all = mappings;
+    let known =
+        mappings.mappings.iter().filter(|m| is_whole || contracts.get(&m.contract).is_some());
+    let of_mappings = known.flat_map(|mapping| of_mapping(mapping, contracts));
+    of_mappings.chain(contracts.iter().filter_map(|contract| required(all, contract))).collect()
+}
+
+/// Warns of mappings whose `match` names no topic that is read.
+#[must_use]
+pub fn topics(mappings: &MappingSet, read: &[String]) -> Vec<Fault> {
+    let is_idle = |mapping: &&Mapping| !read.iter().any(|topic| mapping.may_take(topic));
+    let fault = |mapping: &Mapping| {
+        let named = mapping.named_topics();
+        let message = format!(
+            "mapping `{}` matches the topic `{}`, which the source does not read; it reads `{}`",
+            mapping.name,
+            named.join("`, `"),
+            read.join("`, `")
+        );
+        let first = named.first().map_or("", String::as_str);
+        let help = did_you_mean(first, read.iter().map(String::as_str));
+        Fault::warning(&mapping.file, mapping.place, message).help(help)
+    };
+    mappings.mappings.iter().filter(is_idle).map(fault).collect()
 }
 
 fn of_mapping(mapping: &Mapping, contracts: &ContractSet) -> Vec<Fault> {
@@ -34,6 +57,7 @@ fn of_mapping(mapping: &Mapping, contracts: &ContractSet) -> Vec<Fault> {
     faults.extend(key(mapping, contract));
     if mapping.function != Function::DeleteProperties && mapping.function != Function::Delete {
         faults.extend(mapping.fields().iter().filter_map(|made| field(mapping, contract, made)));
+        faults.extend(mapping.fields().iter().flat_map(|made| values(mapping, contract, made)));
         faults.extend(extension(mapping, contract));
     }
     faults
@@ -84,6 +108,64 @@ fn field(mapping: &Mapping, contract: &Contract, field: &Field) -> Option<Fault>
             Some(error(message).help(did_you_mean(last, contract.fields_beside(&field.target))))
         }
     }
+}
+
+/// Values of a field that are written in the mapping and that the state's schema does not list.
+fn values(mapping: &Mapping, contract: &Contract, field: &Field) -> Vec<Fault> {
+    let Some(allowed) = contract.allowed_values(&field.target) else { return Vec::new() };
+    let fits = |value: &Value| allowed.iter().any(|allowed| same_value(value, allowed));
+    let listed: Vec<_> = allowed.iter().map(ToString::to_string).collect();
+    let texts = || allowed.iter().filter_map(serde_json::Value::as_str);
+    let fault = |value: &Value| {
+        let message = format!(
+            "`{}` can become {value}, the state of `{}` allows {}",
+            field.target,
+            contract.name,
+            listed.join(", ")
+        );
+        let help = value.as_str().map(|text| did_you_mean(text, texts())).unwrap_or_default();
+        Fault::error(&mapping.file, field.place, message).help(help)
+    };
+    field.written_values().into_iter().filter(|value| !fits(value)).map(fault).collect()
+}
+
+/// Whether a value of a mapping is one of a schema; numbers are compared by value.
+fn same_value(value: &Value, allowed: &serde_json::Value) -> bool {
+    match (value, allowed) {
+        (Value::Number(value), serde_json::Value::Number(allowed)) => {
+            number::canonical(value.as_str()) == number::canonical(&allowed.to_string())
+        }
+        (value, allowed) => value.to_string() == allowed.to_string(),
+    }
+}
+
+/// Fields that every state must have and that no mapping of the contract gives: no call of a mapping
+/// can make an asset then.
+fn required(mappings: &MappingSet, contract: &Contract) -> Option<Fault> {
+    let makes = |mapping: &&Mapping| {
+        mapping.contract == contract.name
+            && matches!(mapping.function, Function::Create | Function::Update | Function::Replace)
+    };
+    let makers: Vec<_> = mappings.mappings.iter().filter(makes).collect();
+    let first = makers.first()?;
+    let gives = |name: &str| {
+        makers.iter().flat_map(|mapping| mapping.fields()).any(|field| {
+            field.target == name
+                || field.target.strip_prefix(name).is_some_and(|r| r.starts_with('.'))
+        }) || makers.iter().any(|mapping| mapping.extension_target.as_deref() == Some(name))
+    };
+    let missing: Vec<_> =
+        contract.required_fields().into_iter().filter(|name| !gives(name)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "no mapping gives `{}`, which the state of `{}` requires: no asset can be created",
+        missing.join("`, `"),
+        contract.name
+    );
+    let help = "give it in `fields`, or take it out of `required`";
+    Some(Fault::warning(&first.file, first.place, message).help(help))
 }
 
 fn extension(mapping: &Mapping, contract: &Contract) -> Option<Fault> {

@@ -45,13 +45,13 @@ pub struct LedgerForm {
     /// Name of the ledger: it stands in every signature and checkpoint and can never be changed.
     pub name: Located<String>,
     /// Its directory.
-    pub directory: PathBuf,
+    pub directory: Located<PathBuf>,
     /// Key file (Ed25519, PKCS#8 PEM, mode 0600) that seals blocks and signs checkpoints.
     pub key: Located<PathBuf>,
     /// The key file before, during a rotation.
-    pub previous_key: Option<PathBuf>,
+    pub previous_key: Option<Located<PathBuf>>,
     /// Key file that signs submissions; the ledger's own where not named.
-    pub submitter_key: Option<PathBuf>,
+    pub submitter_key: Option<Located<PathBuf>>,
     /// Where the newest checkpoint is kept outside the directory, so that an old copy of the ledger
     /// is noticed; `DIRECTORY.checkpoint` where not named.
     pub checkpoint_copy: Option<PathBuf>,

@@ -72,6 +72,23 @@ pub struct LedgerConfig {
     pub checkpoint_copy: PathBuf,
     /// A segment is closed when it has grown past this many bytes.
     pub max_segment_bytes: u64,
+    /// Places of the above in the configuration file.
+    pub places: LedgerPlaces,
+}
+
+/// Places of a ledger's settings in the configuration file.
+#[derive(Debug, Clone, Copy)]
+pub struct LedgerPlaces {
+    /// Of `name`.
+    pub name: Place,
+    /// Of `directory`.
+    pub directory: Place,
+    /// Of `key`.
+    pub key: Place,
+    /// Of `previous_key`; of `key` where it is not named.
+    pub previous_key: Place,
+    /// Of `submitter_key`; of `key` where it is not named.
+    pub submitter_key: Place,
 }
 
 /// A checked source.
@@ -88,6 +105,8 @@ pub enum SourceConfig {
 pub struct Checked {
     /// The configuration, where nothing stands against it.
     pub config: Option<Config>,
+    /// The configuration that was refused, as far as it could be read.
+    pub refused: Option<Config>,
     /// Everything that was found, in the order of files and places.
     pub faults: Vec<Fault>,
 }
@@ -99,7 +118,8 @@ pub fn load(path: &Path) -> Checked {
     let config = read_form(path, &mut faults).and_then(|form| check(path, form, &mut faults));
     faults.sort_by_key(|fault| (fault.file.clone(), fault.place));
     let is_refused = faults.iter().any(|fault| fault.severity == Severity::Error);
-    Checked { config: config.filter(|_| !is_refused), faults }
+    let (config, refused) = if is_refused { (None, config) } else { (config, None) };
+    Checked { config, refused, faults }
 }
 
 fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<ConfigForm> {
@@ -154,6 +174,9 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     let submission = check_submission(path, &form.submission, faults);
     let monitor = monitor::check_monitor(path, &form.monitor, &at, faults);
     let traces = form.traces.map(|form| traces::check_traces(path, form, &at, faults));
+    if let Some(SourceConfig::Kafka(kafka)) = &source {
+        faults.extend(cross_check::topics(&mappings, kafka.topics()));
+    }
     let mapper_threads = check_mapper_threads(path, form.mapper_threads.as_ref(), faults);
     let dead_letter_topic = check_dead_letters(path, &form.dead_letters, source.as_ref(), faults);
     Some(Config {
@@ -259,22 +282,35 @@ fn check_ledger(
                 .help("a host name and a path are a good name: example.com/cold-chain"),
         );
     }
-    let directory = at(&form.directory);
+    let directory = at(&form.directory.value);
     let key = at(&form.key.value);
-    if !key.exists() {
-        let message = format!("there is no key file {}", key.display());
-        let help = format!("`ledgerline keygen {}` makes one", key.display());
-        faults.push(Fault::error(path, form.key.place, message).help(help));
+    let named = [Some(&form.key), form.previous_key.as_ref(), form.submitter_key.as_ref()];
+    for key in named.into_iter().flatten() {
+        let file = at(&key.value);
+        if !file.exists() {
+            let message = format!("there is no key file {}", file.display());
+            let help = format!("`ledgerline keygen {}` makes one", file.display());
+            faults.push(Fault::error(path, key.place, message).help(help));
+        }
     }
+    let place =
+        |key: &Option<Located<PathBuf>>| key.as_ref().map_or(form.key.place, |key| key.place);
     let mut default_copy = directory.clone().into_os_string();
     default_copy.push(".checkpoint");
     LedgerConfig {
         name: form.name.value.clone(),
         key: key.clone(),
-        previous_key: form.previous_key.as_deref().map(at),
-        submitter_key: form.submitter_key.as_deref().map_or(key, at),
+        previous_key: form.previous_key.as_ref().map(|key| at(&key.value)),
+        submitter_key: form.submitter_key.as_ref().map_or(key, |key| at(&key.value)),
         checkpoint_copy: form.checkpoint_copy.as_deref().map_or(default_copy.into(), at),
         max_segment_bytes: form.segment_bytes.unwrap_or(SEGMENT_BYTES),
+        places: LedgerPlaces {
+            name: form.name.place,
+            directory: form.directory.place,
+            key: form.key.place,
+            previous_key: place(&form.previous_key),
+            submitter_key: place(&form.submitter_key),
+        },
         directory,
     }
 }

@@ -97,6 +97,7 @@ impl Compiler<'_> {
             digest: Digest::of(document.text.as_bytes()),
             description: form.description,
             file: self.file.to_owned(),
+            version_place: form.version.place,
             key,
             functions,
             schema,

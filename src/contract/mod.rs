@@ -52,7 +52,7 @@ pub use schema::{FieldType, JsonType};
 pub use set::ContractSet;
 pub use verdict::{InvalidCode, Verdict};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::codec::json::Value;
@@ -62,6 +62,7 @@ use crate::codec::Digest;
 use crate::contract::rules::{AlertRule, DeriveRule, RejectRule};
 use crate::contract::schema::StateSchema;
 use crate::contract::state::{Fields, Nulls};
+use crate::fault::Place;
 
 /// One compiled contract.
 #[derive(Debug)]
@@ -77,6 +78,7 @@ pub struct Contract {
     /// What it is for.
     pub description: String,
     file: PathBuf,
+    version_place: Place,
     key: Vec<String>,
     functions: Functions,
     schema: StateSchema,
@@ -197,6 +199,25 @@ impl Contract {
     pub fn field_type(&self, dotted: &str) -> FieldType {
         let path: Vec<String> = dotted.split('.').map(str::to_owned).collect();
         self.schema.field(&path)
+    }
+
+    /// File of the contract and the place of its version in it, for messages.
+    #[must_use]
+    pub fn version_place(&self) -> (&Path, Place) {
+        (&self.file, self.version_place)
+    }
+
+    /// Values that the state schema allows for a field, where it lists them (`enum` or `const`).
+    #[must_use]
+    pub fn allowed_values(&self, dotted: &str) -> Option<Vec<serde_json::Value>> {
+        let path: Vec<String> = dotted.split('.').map(str::to_owned).collect();
+        self.schema.allowed_values(&path)
+    }
+
+    /// Names of the fields that every state must have.
+    #[must_use]
+    pub fn required_fields(&self) -> Vec<&str> {
+        self.schema.required()
     }
 
     /// Names that the state schema declares beside a field, for hints: those below `a.b` for

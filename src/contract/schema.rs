@@ -148,6 +148,28 @@ impl StateSchema {
         self.walk(&self.document, path, 0)
     }
 
+    /// The schema of a field, where the properties declare it.
+    fn declared(&self, path: &[String]) -> Option<&Value> {
+        let mut schema = self.resolved(&self.document);
+        for name in path {
+            schema = self.resolved(schema.get("properties")?.get(name)?);
+        }
+        Some(schema)
+    }
+
+    /// Values that a field may have, where its schema lists them.
+    pub(super) fn allowed_values(&self, path: &[String]) -> Option<Vec<Value>> {
+        let schema = self.declared(path)?;
+        let one = schema.get("const").map(|value| vec![value.clone()]);
+        one.or_else(|| schema.get("enum").and_then(Value::as_array).cloned())
+    }
+
+    /// Names of the fields that the schema requires at its top.
+    pub(super) fn required(&self) -> Vec<&str> {
+        let required = self.resolved(&self.document).get("required").and_then(Value::as_array);
+        required.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     /// Names declared below a path, for hints.
     pub(super) fn names(&self, path: &[String]) -> Vec<&str> {
         let mut found = BTreeSet::new();

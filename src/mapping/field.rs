@@ -61,6 +61,20 @@ pub(super) enum Selected<'a> {
     Many(Vec<&'a Value>),
 }
 
+impl Field {
+    /// Values that are written in the mapping and that the field may get.
+    #[must_use]
+    pub fn written_values(&self) -> Vec<&Value> {
+        let constant = match &self.source {
+            // The table says what becomes of it.
+            Source::Constant(value) if self.lookup.is_none() => Some(value),
+            _ => None,
+        };
+        let table = self.lookup.iter().flat_map(Lookup::values);
+        constant.into_iter().chain(&self.default).chain(table).collect()
+    }
+}
+
 impl Query {
     /// Names after the part; all of a singular query.
     pub fn steps(&self) -> &[Step] {

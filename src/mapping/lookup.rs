@@ -24,6 +24,11 @@ impl Lookup {
         Self { otherwise, ..Self::default() }
     }
 
+    /// Every value that it gives.
+    pub fn values(&self) -> impl Iterator<Item = &Value> {
+        self.texts.values().chain(&self.otherwise)
+    }
+
     /// Adds an entry. `false` where the table has a number of the same value.
     pub fn add(&mut self, name: &str, value: Value) -> bool {
         let number = name.parse::<Number>().ok();

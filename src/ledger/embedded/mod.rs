@@ -140,14 +140,19 @@ fn sealing_key(keys: &LedgerKeys, position: &Position, is_new: bool) -> Result<K
     if let Some(previous) = keys.previous.as_ref().filter(|signer| allowed(signer)) {
         return Ok(previous.id());
     }
-    let registered: Vec<_> =
-        position.keys.of_role(LEDGER_ROLE).map(|key| key.to_string()).collect();
-    Err(LedgerError::Key(format!(
-        "the key {} may not seal this ledger, which registered {}; configure that key's file, or, to \
+    let registered: Vec<_> = position.keys.of_role(LEDGER_ROLE).collect();
+    Err(LedgerError::Key(unregistered_key(keys.signer.id(), &registered)))
+}
+
+/// Says that a key may not seal a ledger, and what helps.
+#[must_use]
+pub fn unregistered_key(key: KeyId, registered: &[KeyId]) -> String {
+    let registered: Vec<_> = registered.iter().map(KeyId::to_string).collect();
+    format!(
+        "the key {key} may not seal this ledger, which registered {}; configure that key's file, or, to \
          change the key, name the old file as `ledger.previous_key`",
-        keys.signer.id(),
         registered.join(", ")
-    )))
+    )
 }
 
 /// What names the ledger and the format of its blocks: in a new ledger, and where one that was
@@ -193,15 +198,9 @@ impl EmbeddedLedger {
         let known = self.shared.definitions();
         let mut definitions = Vec::new();
         for definition in wanted {
-            let same_name = |(_, other): &&(u64, Definition)| {
-                other.kind == definition.kind && other.name == definition.name
-            };
-            let newest = known.iter().rev().find(same_name).map(|(_, newest)| newest);
-            if newest.is_some_and(|newest| newest.text == definition.text) {
-                continue;
+            if is_new(&definition, &known)? {
+                definitions.push(definition);
             }
-            refuse_second_text(&definition, &known)?;
-            definitions.push(definition);
         }
         let all = known.iter().map(|(_, definition)| definition).chain(&definitions);
         if all.map(Definition::memory_bytes).sum::<usize>() > MAX_DEFINITIONS_BYTES / 2 {
@@ -217,6 +216,18 @@ impl EmbeddedLedger {
         }
         Ok(count)
     }
+}
+
+/// Whether a ledger with these definitions has yet to record one; refused where it knows the version
+/// with another text.
+pub fn is_new(wanted: &Definition, known: &[(u64, Definition)]) -> Result<bool, LedgerError> {
+    let same_name =
+        |(_, other): &&(u64, Definition)| other.kind == wanted.kind && other.name == wanted.name;
+    let newest = known.iter().rev().find(same_name).map(|(_, newest)| newest);
+    if newest.is_some_and(|newest| newest.text == wanted.text) {
+        return Ok(false);
+    }
+    refuse_second_text(wanted, known).map(|()| true)
 }
 
 fn refuse_second_text(

@@ -1,0 +1,102 @@
+//! Views of the source's connection, its topics, and the times of its events.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::PartitionView;
+use crate::monitor::views::time_text;
+use crate::pipeline::FutureEvents;
+use crate::source::{HealthReport, TopicReport};
+
+/// The connection of a source.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SourceView {
+    /// The kind of source: `kafka`.
+    pub kind: &'static str,
+    /// The consumer group.
+    pub group: String,
+    /// Whether at least one broker is reached.
+    pub connected: bool,
+    /// Since when `connected` has its value.
+    pub since: String,
+    /// The reasons why the broker refuses this client; empty where it does not.
+    pub refused: Vec<String>,
+    /// Each configured topic.
+    pub topics: Vec<TopicView>,
+}
+
+/// One configured topic.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TopicView {
+    /// Its name.
+    pub topic: String,
+    /// Whether the cluster knows it; absent before it has answered.
+    pub known: Option<bool>,
+    /// Number of its partitions; absent before the cluster has answered.
+    pub partitions: Option<u32>,
+    /// Partitions that this process reads.
+    pub assigned: u32,
+    /// Since when `assigned` is zero, or is not.
+    pub since: String,
+    /// Records of all its partitions that are not durable yet, where known.
+    pub lag: Option<u64>,
+}
+
+/// Events that were dated ahead of the clock.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FutureView {
+    /// How many.
+    pub count: u64,
+    /// The last one; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<FutureEventView>,
+}
+
+/// An event that was dated ahead of the clock.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FutureEventView {
+    /// Its transaction.
+    pub id: String,
+    /// Its device.
+    pub device: String,
+    /// Its time.
+    pub time: String,
+}
+
+impl SourceView {
+    pub(super) fn new(source: &HealthReport, partitions: &[PartitionView]) -> Option<Self> {
+        let topic = |topic: &TopicReport| TopicView {
+            topic: topic.name.clone(),
+            known: topic.known,
+            partitions: topic.partitions,
+            assigned: topic.assigned,
+            since: time_text(topic.since_ms),
+            lag: lag_of(&topic.name, partitions),
+        };
+        Some(Self {
+            kind: "kafka",
+            group: source.group.clone()?,
+            connected: source.connected,
+            since: time_text(source.since_ms),
+            refused: source.refusals.iter().map(|refused| refused.message.clone()).collect(),
+            topics: source.topics.iter().map(topic).collect(),
+        })
+    }
+}
+
+impl FutureView {
+    pub(super) fn new(events: FutureEvents) -> Self {
+        let last = events.last.map(|event| FutureEventView {
+            id: event.id.to_string(),
+            device: event.device,
+            time: time_text(event.time_ms),
+        });
+        Self { count: events.count, last }
+    }
+}
+
+/// Records of a topic that are not durable; `None` where no end of its partitions is known.
+fn lag_of(topic: &str, partitions: &[PartitionView]) -> Option<u64> {
+    let of_topic = partitions.iter().filter(|partition| &*partition.topic == topic);
+    of_topic.filter_map(|partition| partition.lag).reduce(u64::saturating_add)
+}
