@@ -264,7 +264,7 @@ async fn answer_without_date<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     );
     let exchange = async {
         // A request that nobody reads would take the answer with it.
-        stream.read(&mut [0; 4_096]).await?;
+        let _length = stream.read(&mut [0; 4_096]).await?;
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     };
