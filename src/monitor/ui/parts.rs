@@ -176,7 +176,7 @@ pub fn table(caption: &str, headings: &[&str], rows: &[Row], empty: &str) -> Mar
     let weight = |heading: &&str| if is_number(heading) { 3 } else { 5 };
     let width = match headings.iter().map(weight).sum() {
         ..=10 => "pair",
-        ..=25 => "cards",
+        11..=25 => "cards",
         _ => "cards many",
     };
     html! {
