@@ -34,6 +34,18 @@ pub const FILE_CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks of a source file that are read ahead.
 pub const FILE_QUEUE_CHUNKS: usize = 4;
 
+/// Shortest secret in bytes that is looked for anywhere in a message. A shorter one is a part of
+/// ordinary words.
+pub const MIN_HIDDEN_BYTES: usize = 4;
+/// Shortest and longest time in milliseconds between two polls before Kafka takes the partitions
+/// away. A request about offsets, during which nothing is polled, may take
+/// [`KAFKA_REQUEST_TIMEOUT`].
+pub const POLL_INTERVALS_MS: (u64, u64) = (6_000, 3_600_000);
+/// Shortest and longest time in milliseconds between two commits of the group's offsets.
+pub const COMMIT_INTERVALS_MS: (u64, u64) = (1, 60_000);
+/// Shortest and longest time in milliseconds between two statistics of the client: the state of the
+/// connection is at most that old.
+pub const STATISTICS_INTERVALS_MS: (u64, u64) = (1, 10_000);
 /// How long one request to Kafka about offsets may take before it is asked again later.
 pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between such requests while the broker does not answer.

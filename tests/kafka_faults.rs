@@ -31,7 +31,7 @@ fn write(broker: &EmbeddedBroker, numbers: std::ops::Range<u64>) {
 /// A deployment whose client may stall for as short a time as the broker lets it.
 fn impatient(site: &Site, broker: &EmbeddedBroker) -> Deployment {
     let properties = "{ session.timeout.ms: 4000, heartbeat.interval.ms: 400, \
-                      max.poll.interval.ms: 4000, socket.timeout.ms: 10000 }";
+                      max.poll.interval.ms: 6000, socket.timeout.ms: 10000 }";
     let brokers = broker.bootstrap();
     let source = format!(
         "kafka: {{ brokers: '{brokers}', group: {GROUP}, topics: [{TOPIC}], properties: {properties} }}"

@@ -45,7 +45,7 @@ impl Member {
             broker.bootstrap()
         );
         let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), &text).unwrap();
-        let settings = form[0].check(Path::new("ledgerline.yaml")).unwrap();
+        let settings = form[0].check(Path::new("ledgerline.yaml"), &mut Vec::new()).unwrap();
         let clock = Arc::new(SystemClock::new());
         let source = KafkaSource::new(&settings, Arc::clone(assignments), clock).unwrap();
         Self { source, assignments: Arc::clone(assignments) }

@@ -6,12 +6,20 @@
 //! to the broker takes. A broker that is away is no error: polls come back idle and
 //! [`SourceHealth`] says so.
 
+mod brokers;
 mod context;
+mod form;
 mod log;
+mod properties;
+mod redaction;
 mod settings;
 mod start;
 
-pub use settings::{KafkaForm, KafkaSettings, Property, Start};
+pub use form::{Epoch, KafkaForm, Start, Topics};
+pub use properties::Property;
+pub use settings::KafkaSettings;
+
+pub(in crate::source) use redaction::Redaction;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -17,7 +17,7 @@ pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
 pub use file::{FileForm, FileSource};
 pub use health::{HealthReport, LastError, SourceHealth};
-pub use kafka::{KafkaForm, KafkaSettings, KafkaSource, Property, Start};
+pub use kafka::{Epoch, KafkaForm, KafkaSettings, KafkaSource, Property, Start, Topics};
 pub use writer::{KafkaWriter, TopicRecord};
 
 use std::time::Duration;

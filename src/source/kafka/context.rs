@@ -17,8 +17,10 @@ use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::limits::{KAFKA_REQUEST_TIMEOUT, KAFKA_RETRY_PAUSE};
 use crate::source::collector::Collector;
+use crate::source::kafka::form::{Epoch, Start};
 use crate::source::kafka::log;
-use crate::source::kafka::settings::{KafkaSettings, Start};
+use crate::source::kafka::redaction::Redaction;
+use crate::source::kafka::settings::KafkaSettings;
 use crate::source::kafka::start::{Known, first_offset};
 use crate::source::{Assignments, SourceError, SourceHealth};
 
@@ -27,8 +29,8 @@ pub(super) struct Context {
     health: Arc<SourceHealth>,
     clock: Arc<dyn Clock>,
     start: Start,
-    epochs: BTreeMap<String, u32>,
-    hidden: Vec<String>,
+    epochs: BTreeMap<String, Epoch>,
+    redaction: Redaction,
     shared: Mutex<Shared>,
 }
 
@@ -71,7 +73,7 @@ impl Context {
             clock,
             start: settings.start,
             epochs: settings.epochs.clone(),
-            hidden: settings.hidden.clone(),
+            redaction: settings.redaction.clone(),
             shared: Mutex::default(),
         }
     }
@@ -89,8 +91,7 @@ impl Context {
 
     /// A message without anything that must not show.
     pub(super) fn redacted(&self, message: &str) -> String {
-        let redact = |message: String, hidden: &String| message.replace(hidden.as_str(), "…");
-        self.hidden.iter().fold(message.to_owned(), redact)
+        self.redaction.apply(message)
     }
 
     fn note(&self, message: &str) {
@@ -110,7 +111,7 @@ impl Context {
 
     fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {
         let partition = u32::try_from(partition).ok()?;
-        let epoch = self.epochs.get(topic).copied().unwrap_or_default();
+        let epoch = self.epochs.get(topic).map_or(0, |epoch| epoch.number);
         Some(SourcePartition { topic: topic.into(), epoch, partition })
     }
 

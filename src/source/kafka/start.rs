@@ -2,7 +2,7 @@
 
 use crate::event::SourcePartition;
 use crate::source::SourceError;
-use crate::source::kafka::settings::Start;
+use crate::source::kafka::form::Start;
 
 /// What is known of a partition when it becomes ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
