@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jsonpath_rust::JsonPath as _;
 use ledgerline::codec::{Digest, json};
-use ledgerline::event::{Device, Event, EventInfo, SourcePartition};
+use ledgerline::event::{Device, Event, EventInfo, RecordDigests, SourcePartition};
 use ledgerline::mapping::{MappingSet, Outcome};
 use serde_json::{Map, Value};
 use tikv_jemallocator::Jemalloc;
@@ -54,7 +54,10 @@ fn event() -> Event {
         device: Device::default(),
         info: EventInfo::default(),
         payload: json::parse(BODY.as_bytes()).unwrap(),
-        record_digest: Digest::of(BODY.as_bytes()),
+        digests: RecordDigests {
+            record: Digest::of(b"record"),
+            value: Digest::of(BODY.as_bytes()),
+        },
     }
 }
 

@@ -270,7 +270,7 @@ fn the_same_event_twice_is_two_records() {
     let batch = builder.build();
     let events: Vec<Event> =
         batch.records().map(|record| Decoder::default().decode(&record).unwrap()).collect();
-    assert_eq!(events[0].record_digest, Digest::of(value));
-    assert_eq!(events[0].record_digest, events[1].record_digest);
+    assert_eq!(events[0].digests.value, Digest::of(value));
+    assert_eq!(events[0].digests.value, events[1].digests.value);
     assert_ne!(events[0].offset, events[1].offset);
 }

@@ -259,11 +259,13 @@ fn whoever_looks_for_something_finds_it() {
     // A device's transactions, page by page.
     browser.go(&format!("{}/transactions?verdict=valid", demo.page));
     let device = browser.run("return document.querySelector('tbody td:nth-child(3)').textContent;");
-    browser.type_into("input[name=device]", device.as_str().unwrap());
+    let (device_type, id) = device.as_str().unwrap().split_once(':').unwrap();
+    browser.type_into("input[name=device_type]", device_type);
+    browser.type_into("input[name=device_id]", id);
     browser.click("form:nth-of-type(2) button");
     let all =
         "[...document.querySelectorAll('tbody td:nth-child(3)')].map((cell) => cell.textContent)";
-    browser.until(&format!("location.search.includes('device=') && {all}.length > 0"));
+    browser.until(&format!("location.search.includes('device_id=') && {all}.length > 0"));
     let devices = browser.run(&format!("return {all};"));
     assert!(devices.as_array().unwrap().iter().all(|found| *found == device), "{devices}");
     until("an older page", || {

@@ -13,7 +13,7 @@ use std::net::{SocketAddr, TcpStream};
 use common::endpoint::*;
 use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::codec::Digest;
-use ledgerline::event::SourcePosition;
+use ledgerline::event::{DeviceName, RecordDigests, SourcePosition};
 use ledgerline::ledger::{LedgerReader, LedgerWriter, Progress, Work};
 use ledgerline::limits::MAX_EXPORTS;
 use ledgerline::transaction::{Signer, Submission, Transaction};
@@ -50,12 +50,14 @@ fn update(running: &mut Running, arguments: impl Iterator<Item = Value>) {
         let (contract, function) = ("cold_chain".into(), Function::Update);
         let payload = Payload { contract, function, arguments, mapping: Digest::of(b"mapping") };
         let id = SourcePosition { partition: partition(), offset, output: 0 };
-        let device = (1_700_000_000_000, "reefer:x".to_owned());
-        Transaction::new(id, device, Digest::of(b"record"), payload)
+        let device = (1_700_000_000_000, DeviceName::new("reefer", "x"));
+        let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
+        Transaction::new(id, device, digests, payload)
     };
     let transactions: Vec<_> = (from..).zip(arguments).map(transaction).collect();
     let next = from + transactions.len() as u64;
-    let progress = Progress { partition: partition(), from, next, records: next - from };
+    let progress =
+        Progress { partition: partition(), from, next, records: next - from, last: None };
     let work = Work {
         submissions: vec![Submission::sign(LEDGER, &signer, transactions)],
         progress: vec![progress],

@@ -686,7 +686,7 @@ fn pages_of_any_size_hold_the_same() {
     let mut random = Random::new();
     for operation in lists {
         let queries = match operation.id.as_str() {
-            "listTransactions" => vec!["", "verdict=invalid", "device=reefer:C-001"],
+            "listTransactions" => vec!["", "verdict=invalid", "device_type=reefer&device_id=C-001"],
             "listAssets" => vec!["", "prefix=C-0", "alerts_only=true", "where.temperature=4"],
             "listDeadLetters" => vec!["", "cause=not_json"],
             "listAlertHistory" => vec!["", "contract=cold_chain&key=C-009"],

@@ -198,8 +198,8 @@ fn every_call_is_in_the_chain_once_and_says_who_made_it() {
                 let made = reply.json();
                 assert_eq!(made["arguments"], asked["arguments"]);
                 assert_eq!(
-                    (&made["caller"], &made["device"]),
-                    (&json!("anonymous"), &json!("operator:anonymous"))
+                    (&made["caller"], &made["device_type"], &made["device_id"]),
+                    (&json!("anonymous"), &json!("operator"), &json!("anonymous"))
                 );
                 assert_eq!(made["verdict"], "valid");
                 let found = get(running.address(), &reply.headers["location"]);
@@ -432,7 +432,8 @@ fn whose_token_it_was_stands_in_the_ledger() {
         let id = reply.json()["id"].as_str().unwrap().to_owned();
         let stored = get(running.address(), &format!("/api/v1/transactions/{id}")).json();
         assert_eq!(stored["caller"], json!(name));
-        assert_eq!(stored["device"], json!(format!("operator:{name}")));
+        assert_eq!(stored["device_type"], json!("operator"));
+        assert_eq!(stored["device_id"], json!(name));
     }
     assert_eq!(call(&viewer, "of-eve").status, 403);
     assert_eq!(call("x", "of-x").status, 401);

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use common::endpoint::*;
 use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::codec::Digest;
-use ledgerline::event::SourcePosition;
+use ledgerline::event::{DeviceName, RecordDigests, SourcePosition};
 use ledgerline::ledger::{LedgerReader, LedgerWriter, Progress, Work};
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use serde_json::{Value, json};
@@ -100,7 +100,8 @@ fn transaction(offset: u64, arguments: &Value) -> Transaction {
         arguments: Arguments::from_value(arguments.clone().into()).unwrap(),
         mapping: Digest::of(MAPPING.as_bytes()),
     };
-    Transaction::new(id, (0, "reefer-40:C1".to_owned()), Digest::of(b"record"), payload)
+    let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
+    Transaction::new(id, (0, DeviceName::new("reefer-40", "C1")), digests, payload)
 }
 
 #[test]
@@ -130,6 +131,7 @@ fn what_is_tried_is_what_the_ledger_then_decides() {
                 from: offset,
                 next: offset + 1,
                 records: 1,
+                last: None,
             }],
             ..Work::default()
         };

@@ -16,14 +16,15 @@ use ledger::*;
 use ledgerline::call::Arguments;
 use ledgerline::codec::{Digest, Writer};
 use ledgerline::contract::{InvalidCode, Verdict};
-use ledgerline::event::SourcePartition;
+use ledgerline::event::{Cause, SourcePartition};
 use ledgerline::ledger::block::{self, Block, Seal};
 use ledgerline::ledger::checkpoint::Checkpoint;
 use ledgerline::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE, definition};
 use ledgerline::ledger::embedded::{LedgerKeys, frame, open};
 use ledgerline::ledger::tree::Frontier;
 use ledgerline::ledger::{
-    Definition, DefinitionKind, Entry, LedgerWriter, StoredWrite, SubmissionSeal, leaf_bytes,
+    BlockFormat, Definition, DefinitionKind, Entry, LedgerWriter, Records, StoredWrite,
+    SubmissionSeal, leaf_bytes,
 };
 use ledgerline::state::STATE_DIRECTORY;
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash};
@@ -71,10 +72,11 @@ fn reseal(blocks: &mut [Block], signer: &Signer) {
         }
         effects = block::chain_effects(&effects, &Digest::of(&of_block.into_bytes()));
         header.effects = effects;
-        (header.tree_size, header.tree_root) = (frontier.size(), frontier.root());
-        header.records = block::records_digest(&block.records);
+        (header.entries_end, header.entries_root) = (frontier.size(), frontier.root());
+        header.records = block::records_digest(&block.records, header.format);
         previous = header.hash();
         block.seal = Seal::sign(NAME, signer, &previous);
+        block.own_leaf().iter().for_each(|leaf| frontier.append(leaf_hash(leaf)));
         block.checkpoint = signed(NAME, frontier.size(), frontier.root(), signer);
     }
 }
@@ -179,7 +181,7 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
     ),
     ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not fit"),
     ("the header's time", |b| b[TARGET].header.time_ms += 1, "its seal does not fit"),
-    ("the header's root", |b| b[TARGET].header.tree_root.0[7] ^= 1, "its seal does not fit"),
+    ("the header's root", |b| b[TARGET].header.entries_root.0[7] ^= 1, "its seal does not fit"),
     ("the header's effects", |b| b[TARGET].header.effects.0[7] ^= 1, "its effects hash"),
     ("the seal", |b| b[TARGET].seal.signature[3] ^= 1, "its seal does not fit"),
     (
@@ -208,16 +210,16 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
     (
         "the checkpoint's signature",
         |b| {
-            let header = &b[TARGET].header;
-            b[TARGET].checkpoint = signed(NAME, header.tree_size, header.tree_root, &stranger());
+            let head = b[TARGET].tree_head().unwrap();
+            b[TARGET].checkpoint = signed(NAME, head.size, head.root, &stranger());
         },
         "its checkpoint: none of the 1 known keys signed",
     ),
     (
         "the checkpoint's ledger",
         |b| {
-            let (size, root) = (b[TARGET].header.tree_size, b[TARGET].header.tree_root);
-            b[TARGET].checkpoint = signed("example.com/other", size, root, &ledger_key());
+            let head = b[TARGET].tree_head().unwrap();
+            b[TARGET].checkpoint = signed("example.com/other", head.size, head.root, &ledger_key());
         },
         "its checkpoint: the checkpoint is of the ledger",
     ),
@@ -414,12 +416,17 @@ fn the_forger_of_these_tests_leaves_an_honest_ledger_sound() {
 /// Whether a block holds by itself, behind these.
 fn holds_behind(front: &[Block], block: &Block) -> bool {
     let mut frontier = Frontier::new();
-    for entry in front.iter().flat_map(|block| &block.entries) {
-        frontier.append(leaf_hash(&leaf_bytes(&entry.to_bytes())));
+    for block in front {
+        for entry in &block.entries {
+            frontier.append(leaf_hash(&leaf_bytes(&entry.to_bytes())));
+        }
+        block.own_leaf().iter().for_each(|leaf| frontier.append(leaf_hash(leaf)));
     }
     let definitions = front.iter().flat_map(|block| &block.entries).filter_map(Entry::definition);
     let header = front.last().map(|block| &block.header);
-    let steps = one_block(block, Before { header, frontier, definitions: definitions.collect() });
+    let tree_root = front.last().map(|block| block.tree_head().unwrap().root);
+    let definitions = definitions.collect();
+    let steps = one_block(block, Before { header, tree_root, frontier, definitions });
     steps.iter().all(|step| step.holds)
 }
 
@@ -525,12 +532,99 @@ fn a_log_extends_each_checkpoint_that_it_ever_gave_out() {
     }
     // Also one in the middle of a block, which an auditor may have from elsewhere.
     let mut frontier = Frontier::new();
-    let leaves = blocks.iter().flat_map(|block| &block.entries);
-    for entry in leaves {
-        frontier.append(leaf_hash(&leaf_bytes(&entry.to_bytes())));
+    let leaves = blocks.iter().flat_map(|block| {
+        let entries = block.entries.iter().map(|entry| leaf_bytes(&entry.to_bytes()).into_owned());
+        entries.chain(block.own_leaf()).collect::<Vec<_>>()
+    });
+    for leaf in leaves {
+        frontier.append(leaf_hash(&leaf));
         let older = signed(NAME, frontier.size(), frontier.root(), &ledger_key());
         assert!(since(folder.path(), &older).is_sound());
     }
+}
+
+/// What a block holds besides its entries, and a forger with every key may change.
+const BESIDES_ENTRIES: &[(&str, Forge)] = &[
+    ("a dead letter's bytes", |b| {
+        b[TARGET].records.dead_letters[0].value = Some(b"{}".to_vec());
+    }),
+    ("a dead letter's cause", |b| {
+        b[TARGET].records.dead_letters[0].rejection.cause = Cause::Number;
+    }),
+    ("a dead letter's digest", |b| {
+        b[TARGET].records.dead_letters[0].record_digest = Some(Digest::of(b"another"));
+    }),
+    ("a dead letter that becomes a filtered record", |b| {
+        drop_dead_letter(b);
+        b[TARGET].records.filtered[0].runs[0].1 += 1;
+    }),
+    ("a filtered record that vanishes", |b| {
+        let records = &mut b[TARGET].records;
+        records.filtered.clear();
+        records.progress[0].records -= 1;
+    }),
+    ("an epoch of the topic", |b| {
+        for block in b.iter_mut().skip(TARGET) {
+            let records = &mut block.records;
+            let letters = records.dead_letters.iter_mut().map(|letter| &mut letter.partition);
+            let filtered = records.filtered.iter_mut().map(|filtered| &mut filtered.partition);
+            let progress = records.progress.iter_mut().map(|progress| &mut progress.partition);
+            letters.chain(filtered).chain(progress).for_each(|partition| partition.epoch += 1);
+        }
+    }),
+    ("the digest of the last record", |b| {
+        b[TARGET].records.progress[0].last.as_mut().unwrap().digest = Digest::of(b"another");
+    }),
+    ("the block's time", |b| b[TARGET].header.time_ms += 1),
+    ("two blocks that were one", |b| {
+        let mut second = b[TARGET].clone();
+        b[TARGET].entries.clear();
+        b[TARGET].records = Records::default();
+        second.header.time_ms = b[TARGET].header.time_ms;
+        b.insert(TARGET + 1, second);
+    }),
+];
+
+#[test]
+fn a_checkpoint_covers_all_that_blocks_hold_not_their_entries_alone() {
+    for (what, forge) in BESIDES_ENTRIES {
+        let folder = made();
+        let honest = blocks(folder.path())[TARGET].checkpoint.clone();
+        let mut blocks = blocks(folder.path());
+        forge(&mut blocks);
+        finish(&mut blocks, Forger::Sealing);
+        write_blocks(folder.path(), &blocks);
+        assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+        println!("found: {what}");
+    }
+}
+
+#[test]
+fn a_seal_made_anew_is_found_by_an_older_checkpoint() {
+    let folder = made();
+    let honest = blocks(folder.path())[TARGET].checkpoint.clone();
+    let mut blocks = blocks(folder.path());
+    // The submitter's key may be made a key of the ledger, and then seals as well as the first.
+    blocks[1].entries.push(Entry::Definition(definition(
+        DefinitionKind::Key,
+        LEDGER_ROLE,
+        submitter_key().id(),
+    )));
+    reseal(&mut blocks, &ledger_key());
+    write_blocks(folder.path(), &blocks);
+    assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+}
+
+#[test]
+fn a_ledger_cannot_go_back_to_an_older_format() {
+    let folder = made();
+    let mut blocks = blocks(folder.path());
+    blocks[TARGET].header.format = BlockFormat::V1;
+    reseal(&mut blocks, &ledger_key());
+    write_blocks(folder.path(), &blocks);
+    let problem = "it is in another format than the ledger has named";
+    assert_finds(&report(folder.path()), problem);
+    assert!(open(&opening(folder.path()), &mut |_, _| {}).is_err());
 }
 
 #[test]
@@ -563,8 +657,8 @@ fn a_log_that_lost_its_end_is_found_by_an_older_checkpoint() {
 #[test]
 fn a_checkpoint_that_is_not_the_ledgers_own_proves_nothing() {
     let folder = made();
-    let head = blocks(folder.path()).pop().unwrap().header;
-    let (size, root) = (head.tree_size, head.tree_root);
+    let head = blocks(folder.path()).pop().unwrap().tree_head().unwrap();
+    let (size, root) = (head.size, head.root);
     let cases = [
         (signed(NAME, size, root, &stranger()), "none of the 1 known keys"),
         (signed(NAME, size, root, &submitter_key()), "none of the 1 known keys"),

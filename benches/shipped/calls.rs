@@ -1,8 +1,7 @@
 //! Calls of a shipped contract, as many as are wanted.
 
 use ledgerline::call::Payload;
-use ledgerline::codec::Digest;
-use ledgerline::event::{Decoder, SourcePartition, SourcePosition};
+use ledgerline::event::{Decoder, DeviceName, RecordDigests, SourcePartition, SourcePosition};
 use ledgerline::fleet::{FleetSize, TELEMETRY};
 use ledgerline::ledger::{LedgerWriter, Progress, Work};
 use ledgerline::mapping::Outcome;
@@ -15,7 +14,7 @@ pub const COUNT: usize = 500;
 
 /// Calls of the shipped cold chain contract with what a transaction says of each.
 pub struct Calls {
-    calls: Vec<((i64, String), Digest, Payload)>,
+    calls: Vec<((i64, DeviceName), RecordDigests, Payload)>,
     next: usize,
 }
 
@@ -27,10 +26,8 @@ impl Calls {
         for message in messages(FleetSize { containers: 40, kits: 0, machines: 0 }, 10_000) {
             let Ok(event) = decoder.decode(&record(&message, &partition, 0)) else { continue };
             let Outcome::Mapped(payloads) = mappings.evaluate(&event) else { continue };
-            let device = format!("{}:{}", event.device.device_type, event.device.id);
-            let from = (message.timestamp_ms, device);
-            calls
-                .extend(payloads.into_iter().map(|call| (from.clone(), event.record_digest, call)));
+            let from = (message.timestamp_ms, event.device.name());
+            calls.extend(payloads.into_iter().map(|call| (from.clone(), event.digests, call)));
         }
         assert!(calls.len() > 9_000, "only {} calls", calls.len());
         Self { calls, next: 0 }
@@ -42,10 +39,10 @@ impl Calls {
         let (from, next) = (self.next, self.next + COUNT);
         self.next = next;
         let transaction = |number: usize| {
-            let (from, digest, call) = self.calls[number % self.calls.len()].clone();
+            let (from, digests, call) = self.calls[number % self.calls.len()].clone();
             let offset = number as u64;
             let id = SourcePosition { partition: partition.clone(), offset, output: 0 };
-            Transaction::new(id, from, digest, call)
+            Transaction::new(id, from, digests, call)
         };
         let transactions = (from..next).map(transaction).collect();
         let progress = Progress {
@@ -53,6 +50,7 @@ impl Calls {
             from: from as u64,
             next: next as u64,
             records: COUNT as u64,
+            last: None,
         };
         (transactions, progress)
     }

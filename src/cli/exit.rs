@@ -131,9 +131,10 @@ fn of_ledger(error: &LedgerError) -> ExitStatus {
         LedgerError::Io { error, .. } => of_io(error),
         LedgerError::Locked(_) => ExitStatus::Temporary,
         LedgerError::Absent(_) | LedgerError::NoBlock { .. } => ExitStatus::NoInput,
-        LedgerError::Name { .. } | LedgerError::Key(_) | LedgerError::Definition(_) => {
-            ExitStatus::Config
-        }
+        LedgerError::Name { .. }
+        | LedgerError::Key(_)
+        | LedgerError::Definition(_)
+        | LedgerError::Format(_) => ExitStatus::Config,
         LedgerError::Damaged { .. }
         | LedgerError::Inconsistent { .. }
         | LedgerError::RolledBack { .. }

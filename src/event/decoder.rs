@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use crate::codec::Digest;
 use crate::codec::json::{self, JsonErrorKind, Value};
 use crate::event::identity::{self, IdentityForm, Way};
 use crate::event::ways::{self, Found, Identity, refused};
-use crate::event::{Cause, Device, Event, EventInfo, Record, Rejection, cloudevents};
+use crate::event::{
+    Cause, Device, Event, EventInfo, Record, RecordDigests, Rejection, cloudevents,
+};
 use crate::fault::Fault;
 use crate::limits::{
     MAX_HEADER_BYTES, MAX_HEADERS, MAX_IDENTITY_BYTES, MAX_KEY_BYTES, MAX_RECORD_BYTES,
@@ -56,7 +57,7 @@ impl Decoder {
             device,
             info,
             payload: payload.unwrap_or(body),
-            record_digest: Digest::of(value),
+            digests: RecordDigests::of(record),
         })
     }
 
@@ -242,7 +243,7 @@ mod tests {
             assert_eq!(identity, "9zdck8|nrsim_device|dev1|myevent|json|2017-01-04T11:11:33.601Z");
             assert_eq!(payload, json!({"d": {"temp": 21.5, "humidity": 40}}));
             assert_eq!(event.key.as_deref(), Some(PLATFORM_KEY.as_bytes()));
-            assert_eq!(event.record_digest, Digest::of(value.as_bytes()));
+            assert_eq!(event.digests.value, crate::codec::Digest::of(value.as_bytes()));
             assert_eq!((event.offset, event.timestamp_ms), (5, Some(7)));
         }
     }

@@ -4,6 +4,7 @@
 
 mod cloudevents;
 mod decoder;
+mod digest;
 mod identity;
 mod path;
 mod position;
@@ -11,6 +12,7 @@ pub mod time;
 mod ways;
 
 pub use decoder::{BAD_ENVELOPE_HEADER, Decoder};
+pub use digest::RecordDigests;
 pub use identity::{IdentityForm, PathsForm, TopicPlaceForm, WayForm};
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
 
@@ -78,6 +80,47 @@ pub struct Device {
     pub device_type: Text,
     /// Device id within its type.
     pub id: Text,
+}
+
+impl Device {
+    /// Its name in transactions.
+    #[must_use]
+    pub fn name(&self) -> DeviceName {
+        DeviceName { device_type: self.device_type.clone(), id: self.id.clone() }
+    }
+}
+
+/// A device as a transaction names it; both parts are empty where the source knows no device.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeviceName {
+    /// Device type.
+    pub device_type: Text,
+    /// Device id within its type.
+    pub id: Text,
+}
+
+impl DeviceName {
+    /// A device of a type.
+    pub fn new(device_type: impl Into<Text>, id: impl Into<Text>) -> Self {
+        Self { device_type: device_type.into(), id: id.into() }
+    }
+
+    /// Whether no device is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.device_type.is_empty() && self.id.is_empty()
+    }
+}
+
+/// For people to read, `type:id`. Not for comparing: `a:b` of type `machine` reads like `b` of type
+/// `machine:a`.
+impl std::fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.is_unknown() {
+            true => Ok(()),
+            false => write!(f, "{}:{}", self.device_type, self.id),
+        }
+    }
 }
 
 /// What an event is about, besides its body.
@@ -248,8 +291,8 @@ pub struct Event {
     pub info: EventInfo,
     /// The body.
     pub payload: Value,
-    /// SHA-256 over the record's value as received.
-    pub record_digest: crate::codec::Digest,
+    /// Digests of the record it was made from.
+    pub digests: RecordDigests,
 }
 
 impl Event {

@@ -1,30 +1,72 @@
 //! Blocks: what is made durable in one step.
 //!
 //! A block's header covers everything in it: the entries by the tree's root, all else by the digest
-//! of the records. The seal is the ledger's signature over the header's hash.
+//! of the records. The seal is the ledger's signature over the header's hash. Header and seal are
+//! themselves a leaf of the tree, the last one of the block, so that a signed tree head covers all
+//! that the blocks hold and not their entries alone.
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::{Entry, Records};
 use crate::transaction::{KeyId, Signer};
 
 /// What a block's hash is for, so that it serves nothing else.
-const HASH_DOMAIN: &[u8] = b"ledgerline/block/v1\n";
+const HASH_DOMAIN_V1: &[u8] = b"ledgerline/block/v1\n";
+/// The same for blocks of format 2.
+const HASH_DOMAIN_V2: &[u8] = b"ledgerline/block/v2\n";
 /// What a seal is for.
 const SEAL_DOMAIN: &[u8] = b"ledgerline/seal/v1\n";
+
+/// First bytes of a block whose format is named: no canonical integer begins so, and a block of
+/// format 1 begins with its number.
+const FORMAT_MARK: [u8; 2] = [0x80, 0x00];
+/// First byte of a block's leaf, where an entry's leaf has the kind of the entry.
+pub const BLOCK_LEAF: u8 = 3;
+
+/// Formats of blocks, as the ledger's definition names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BlockFormat {
+    /// The tree holds entries only: header, seal and records are under the block's seal alone.
+    V1 = 1,
+    /// The tree also holds a leaf for each block, over its header and seal.
+    V2 = 2,
+}
+
+impl BlockFormat {
+    /// The format in which blocks are written.
+    pub const NEWEST: Self = Self::V2;
+
+    /// The format that a ledger's definition names.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::V1, Self::V2].into_iter().find(|format| format.text() == text)
+    }
+
+    /// Its text in a ledger's definition.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::V1 => "1",
+            Self::V2 => "2",
+        }
+    }
+}
 
 /// A block's header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
+    /// Format of the block.
+    pub format: BlockFormat,
     /// Number, from 0.
     pub number: u64,
     /// Hash of the block before; zeros for the first.
     pub previous: Digest,
     /// Index of its first entry.
     pub first_entry: u64,
-    /// Entries in the tree with this block.
-    pub tree_size: u64,
-    /// Root of the RFC 6962 tree with this block.
-    pub tree_root: Digest,
+    /// Leaves of the tree with this block's entries, without its own leaf.
+    pub entries_end: u64,
+    /// Root of the RFC 6962 tree of these leaves.
+    pub entries_root: Digest,
     /// Chained digest over all verdicts and writes so far.
     pub effects: Digest,
     /// Digest over the block's [`Records`].
@@ -35,23 +77,38 @@ pub struct Header {
 
 impl Header {
     fn encode(&self, writer: &mut Writer) {
+        if self.format >= BlockFormat::V2 {
+            writer.raw(&FORMAT_MARK);
+            writer.uint(self.format as u64);
+        }
         writer.uint(self.number);
         writer.digest(&self.previous);
         writer.uint(self.first_entry);
-        writer.uint(self.tree_size);
-        writer.digest(&self.tree_root);
+        writer.uint(self.entries_end);
+        writer.digest(&self.entries_root);
         writer.digest(&self.effects);
         writer.digest(&self.records);
         writer.int(self.time_ms);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let format = match reader.remaining().starts_with(&FORMAT_MARK) {
+            false => BlockFormat::V1,
+            true => {
+                reader.raw(FORMAT_MARK.len(), "block format")?;
+                match reader.uint("block format")? {
+                    2 => BlockFormat::V2,
+                    _ => return Err(DecodeError::Malformed("block format")),
+                }
+            }
+        };
         Ok(Self {
+            format,
             number: reader.uint("block number")?,
             previous: reader.digest("previous hash")?,
             first_entry: reader.uint("first entry")?,
-            tree_size: reader.uint("tree size")?,
-            tree_root: reader.digest("tree root")?,
+            entries_end: reader.uint("tree size")?,
+            entries_root: reader.digest("tree root")?,
             effects: reader.digest("effects hash")?,
             records: reader.digest("records hash")?,
             time_ms: reader.int("block time")?,
@@ -61,10 +118,37 @@ impl Header {
     /// The block's hash.
     #[must_use]
     pub fn hash(&self) -> Digest {
-        let mut writer = Writer::onto(HASH_DOMAIN.to_vec());
+        let domain = match self.format {
+            BlockFormat::V1 => HASH_DOMAIN_V1,
+            BlockFormat::V2 => HASH_DOMAIN_V2,
+        };
+        let mut writer = Writer::onto(domain.to_vec());
         self.encode(&mut writer);
         Digest::of(&writer.into_bytes())
     }
+
+    /// Leaves of the tree with this block, its own leaf included: the size that its checkpoint names.
+    #[must_use]
+    pub fn tree_size(&self) -> u64 {
+        match self.format {
+            BlockFormat::V1 => self.entries_end,
+            // A size that no ledger reaches; the checkpoint then does not fit.
+            BlockFormat::V2 => self.entries_end.saturating_add(1),
+        }
+    }
+}
+
+/// The block's own leaf, the last of its leaves; `None` in format 1, whose tree holds entries only.
+#[must_use]
+pub fn own_leaf(header: &Header, seal: &Seal) -> Option<Vec<u8>> {
+    (header.format >= BlockFormat::V2).then(|| {
+        let mut writer = Writer::new();
+        writer.byte(BLOCK_LEAF);
+        header.encode(&mut writer);
+        writer.raw(&seal.signer.0);
+        writer.raw(&seal.signature);
+        writer.into_bytes()
+    })
 }
 
 /// The ledger's signature over a block.
@@ -108,7 +192,7 @@ pub struct Block {
     pub checkpoint: Box<str>,
     /// Progress, dispositions and submissions' signatures.
     pub records: Records,
-    /// Entries in order.
+    /// Entries in order, without the block's own leaf.
     pub entries: Vec<Entry>,
 }
 
@@ -127,9 +211,9 @@ pub struct BlockOutline {
 
 /// Digest over a block's records.
 #[must_use]
-pub fn records_digest(records: &Records) -> Digest {
+pub fn records_digest(records: &Records, format: BlockFormat) -> Digest {
     let mut writer = Writer::new();
-    records.encode(&mut writer);
+    records.encode(format, &mut writer);
     Digest::of(&writer.into_bytes())
 }
 
@@ -147,7 +231,7 @@ pub fn encode(outline: &BlockOutline, entry_count: usize, entries: &[u8]) -> Vec
     writer.raw(&outline.seal.signer.0);
     writer.raw(&outline.seal.signature);
     writer.text(&outline.checkpoint);
-    outline.records.encode(&mut writer);
+    outline.records.encode(outline.header.format, &mut writer);
     writer.uint(entry_count as u64);
     writer.raw(entries);
     writer.into_bytes()
@@ -160,9 +244,9 @@ impl BlockOutline {
         let header = Header::decode(&mut reader)?;
         let seal = Seal { signer: KeyId(reader.array("seal")?), signature: reader.array("seal")? };
         let checkpoint = reader.text("checkpoint")?.into();
-        let records = Records::decode(&mut reader)?;
+        let records = Records::decode(header.format, &mut reader)?;
         let count = reader.count("entries")?;
-        if header.first_entry.checked_add(count as u64) != Some(header.tree_size) {
+        if header.first_entry.checked_add(count as u64) != Some(header.entries_end) {
             return Err(DecodeError::Malformed("tree size"));
         }
         let outline = Self { header, seal, checkpoint, records };
@@ -203,9 +287,20 @@ impl Block {
         Ok(Self { header, seal, checkpoint, records, entries })
     }
 
+    /// The block's own leaf, see [`own_leaf`].
+    #[must_use]
+    pub fn own_leaf(&self) -> Option<Vec<u8>> {
+        own_leaf(&self.header, &self.seal)
+    }
+
+    /// The tree head that the block's checkpoint signs.
+    pub fn tree_head(&self) -> Result<Checkpoint, CheckpointError> {
+        Checkpoint::unverified(self.checkpoint.as_bytes())
+    }
+
     /// Index and entry, in order.
     pub fn indexed_entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        (self.header.first_entry..self.header.tree_size).zip(&self.entries)
+        (self.header.first_entry..self.header.entries_end).zip(&self.entries)
     }
 
     /// The entry with this index in the tree.

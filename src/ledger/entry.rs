@@ -9,10 +9,14 @@ use std::sync::Arc;
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::contract::{InvalidCode, Verdict};
 use crate::limits::MAX_LEAF_BYTES;
-use crate::transaction::Transaction;
+use crate::transaction::{Transaction, TransactionForm};
 
-const TRANSACTION: u8 = 1;
+/// A transaction of format 1.
+const TRANSACTION_V1: u8 = 1;
 const DEFINITION: u8 = 2;
+// 3 is the leaf of a block, which is not an entry: `block::BLOCK_LEAF`.
+/// A transaction of format 2.
+const TRANSACTION_V2: u8 = 4;
 /// First byte of a leaf that stands for longer content by its digest.
 const BY_DIGEST: u8 = 0xff;
 
@@ -106,7 +110,7 @@ impl Entry {
     pub fn encode(&self, writer: &mut Writer) -> usize {
         match self {
             Self::Transaction { transaction, verdict, writes } => {
-                writer.byte(TRANSACTION);
+                writer.byte(kind_of(transaction.form()));
                 transaction.encode(writer);
                 encode_effects(verdict, writes, writer)
             }
@@ -133,11 +137,8 @@ impl Entry {
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let entry = match reader.byte("entry kind")? {
-            TRANSACTION => Self::Transaction {
-                transaction: Arc::new(Transaction::decode(&mut reader)?),
-                verdict: decode_verdict(&mut reader)?,
-                writes: decode_writes(&mut reader)?,
-            },
+            TRANSACTION_V1 => decode_executed(&mut reader, TransactionForm::V1)?,
+            TRANSACTION_V2 => decode_executed(&mut reader, TransactionForm::V2)?,
             DEFINITION => Self::Definition(Definition {
                 kind: DefinitionKind::from_code(reader.byte("definition kind")?)
                     .ok_or(DecodeError::Malformed("definition kind"))?,
@@ -176,9 +177,29 @@ impl Entry {
     }
 }
 
+fn kind_of(form: TransactionForm) -> u8 {
+    match form {
+        TransactionForm::V1 => TRANSACTION_V1,
+        TransactionForm::V2 => TRANSACTION_V2,
+    }
+}
+
+fn decode_executed(reader: &mut Reader<'_>, form: TransactionForm) -> Result<Entry, DecodeError> {
+    Ok(Entry::Transaction {
+        transaction: Arc::new(Transaction::decode(reader, form)?),
+        verdict: decode_verdict(reader)?,
+        writes: decode_writes(reader)?,
+    })
+}
+
 /// Appends the bytes of a transaction's entry: its own canonical bytes and those of its effects.
-pub fn encode_executed(transaction: &[u8], effects: &[u8], writer: &mut Writer) {
-    writer.byte(TRANSACTION);
+pub fn encode_executed(
+    form: TransactionForm,
+    transaction: &[u8],
+    effects: &[u8],
+    writer: &mut Writer,
+) {
+    writer.byte(kind_of(form));
     writer.raw(transaction);
     writer.raw(effects);
 }
@@ -257,21 +278,25 @@ pub fn leaf_bytes(entry: &[u8]) -> Cow<'_, [u8]> {
 pub(crate) mod tests {
     use super::*;
     use crate::call::{Arguments, Function};
-    use crate::event::{SourcePartition, SourcePosition};
+    use crate::event::{DeviceName, SourcePartition, SourcePosition};
     use proptest::prelude::*;
 
     /// Any transaction.
     pub(crate) fn any_transaction() -> impl Strategy<Value = Transaction> {
-        (any::<u32>(), any::<u64>(), any::<i64>(), "[a-z:]{0,12}", any::<[u8; 32]>()).prop_map(
-            |(partition, offset, time_ms, device, digest)| Transaction {
+        let device =
+            prop_oneof![Just((String::new(), String::new())), ("[a-z]{1,6}", "[a-z:]{0,12}"),];
+        (any::<u32>(), any::<u64>(), any::<i64>(), device, any::<[u8; 32]>()).prop_map(
+            |(partition, offset, time_ms, (device_type, id), digest)| Transaction {
                 id: SourcePosition {
                     partition: SourcePartition::new("telemetry", partition),
                     offset,
                     output: partition % 7,
                 },
                 time_ms,
-                device: device.into(),
-                record_digest: Digest(digest),
+                device: DeviceName::new(device_type, id),
+                // One in three is of format 1.
+                record_digest: (offset % 3 != 0).then_some(Digest(digest)),
+                value_digest: Digest::of(&digest[1..]),
                 mapping_digest: Digest::of(&digest),
                 contract: "cold_chain".into(),
                 function: Function::ALL[usize::try_from(offset % 5).unwrap()],

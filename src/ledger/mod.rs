@@ -16,9 +16,9 @@ pub mod block;
 
 pub mod embedded;
 
-pub use block::{Block, Header};
+pub use block::{Block, BlockFormat, Header};
 pub use entry::{Definition, DefinitionKind, Entry, StoredWrite, leaf_bytes};
-pub use records::{DeadLetter, Filtered, Progress, Records, SubmissionSeal};
+pub use records::{DeadLetter, Filtered, LastRecord, Progress, Records, SubmissionSeal};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub struct Receipt {
 pub struct Head {
     /// Number of blocks; the newest has the number `height - 1`.
     pub height: u64,
-    /// Entries in the tree.
+    /// Leaves of the tree: entries, and one for each block.
     pub tree_size: u64,
     /// Root of the tree.
     pub tree_root: Digest,
@@ -155,6 +155,12 @@ pub enum LedgerError {
         /// The configured name.
         expected: String,
     },
+    /// The ledger is in a format that this program does not know.
+    #[error(
+        "the ledger is in format `{0}`, this program knows formats up to {newest}; use a newer version of Ledgerline",
+        newest = BlockFormat::NEWEST.text()
+    )]
+    Format(String),
     /// Bytes in the middle of the log are damaged.
     #[error(
         "{path} is damaged at byte {offset} ({reason}), and whole blocks follow; nothing was changed. Restore this file from a copy, then run `ledgerline verify` on the ledger"

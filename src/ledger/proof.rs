@@ -15,6 +15,9 @@ const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
 /// An inclusion proof with the checkpoint it leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryProof {
+    /// The leaf itself, in the proof's `extra` line: nothing signs that line, but the leaf's hash is
+    /// where the path begins.
+    pub leaf: Option<Vec<u8>>,
     /// Index of the entry in the tree.
     pub index: u64,
     /// RFC 6962 section 2.1.1, the lowest level first.
@@ -46,20 +49,27 @@ impl EntryProof {
     pub fn to_text(&self) -> String {
         let hashes: String =
             self.hashes.iter().map(|hash| BASE64_STANDARD.encode(hash.0) + "\n").collect();
-        format!("{FIRST_LINE}\nindex {}\n{hashes}\n{}", self.index, self.checkpoint)
+        let extra = self
+            .leaf
+            .as_ref()
+            .map_or_else(String::new, |leaf| format!("extra {}\n", BASE64_STANDARD.encode(leaf)));
+        format!("{FIRST_LINE}\n{extra}index {}\n{hashes}\n{}", self.index, self.checkpoint)
     }
 
-    /// Reads the text form. An `extra` line is passed over: no signature covers it.
+    /// Reads the text form.
     pub fn parse(text: &str) -> Result<Self, ProofError> {
         let (head, checkpoint) = text.split_once("\n\n").ok_or(ProofError::Malformed)?;
         let parse = || {
             let mut lines = head.split('\n').peekable();
             lines.next().filter(|line| *line == FIRST_LINE)?;
-            lines.next_if(|line| line.starts_with("extra "));
+            let extra = lines.next_if(|line| line.starts_with("extra "));
+            let extra = extra.and_then(|line| line.strip_prefix("extra "));
+            let leaf = extra.map(|text| BASE64_STANDARD.decode(text)).transpose().ok()?;
             let digits = lines.next()?.strip_prefix("index ")?;
             let index = digits.parse::<u64>().ok().filter(|index| index.to_string() == digits)?;
             let hash = |line| BASE64_STANDARD.decode(line).ok()?.try_into().ok().map(Digest);
             Some(Self {
+                leaf,
                 index,
                 hashes: lines.map(hash).collect::<Option<_>>()?,
                 checkpoint: checkpoint.to_owned(),
@@ -99,7 +109,7 @@ mod tests {
         let root = node_hash(&first, &second);
         let head = Checkpoint { origin: "test".to_owned(), size: 2, root };
         let checkpoint = head.sign(&[&Signer::from_seed(&[1; 32])]).unwrap();
-        EntryProof { index: 1, hashes: vec![first], checkpoint }
+        EntryProof { leaf: None, index: 1, hashes: vec![first], checkpoint }
     }
 
     fn keys() -> [KeyId; 1] {
@@ -112,7 +122,9 @@ mod tests {
         assert!(text.starts_with("c2sp.org/tlog-proof@v1\nindex 1\n"), "{text}");
         assert_eq!(EntryProof::parse(&text), Ok(proof()));
         let with_extra = text.replacen("\nindex", "\nextra QQ==\nindex", 1);
-        assert_eq!(EntryProof::parse(&with_extra), Ok(proof()));
+        let with_leaf = EntryProof { leaf: Some(b"A".to_vec()), ..proof() };
+        assert_eq!(EntryProof::parse(&with_extra), Ok(with_leaf.clone()));
+        assert_eq!(EntryProof::parse(&with_leaf.to_text()), Ok(with_leaf));
         let single = EntryProof { index: 0, hashes: Vec::new(), ..proof() };
         assert_eq!(EntryProof::parse(&single.to_text()), Ok(single));
     }

@@ -2,7 +2,8 @@
 //! transaction. Together with the entries it accounts for every record.
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
-use crate::event::{Cause, Record, Rejection, SourcePartition};
+use crate::event::{Cause, Record, RecordDigests, Rejection, SourcePartition};
+use crate::ledger::block::BlockFormat;
 use crate::limits::MAX_DEAD_LETTER_BYTES;
 use crate::transaction::{KeyId, decode_partition, encode_partition};
 
@@ -17,6 +18,26 @@ pub struct Progress {
     pub next: u64,
     /// Records in between; fewer than `next - from` where offsets have gaps.
     pub records: u64,
+    /// The last of these records; `None` where there is none, and in blocks of format 1.
+    pub last: Option<LastRecord>,
+}
+
+/// The last record that a block read of a partition: by its digest a later start can tell whether
+/// the partition is still the one that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastRecord {
+    /// Kafka offset.
+    pub offset: u64,
+    /// Digest of the whole record, see [`RecordDigests::record`].
+    pub digest: Digest,
+}
+
+impl LastRecord {
+    /// Notes a record.
+    #[must_use]
+    pub fn of(record: &Record<'_>) -> Self {
+        Self { offset: record.offset, digest: RecordDigests::of(record).record }
+    }
 }
 
 /// Records of one partition that no mapping matched.
@@ -63,6 +84,8 @@ pub struct DeadLetter {
     pub value_len: u64,
     /// SHA-256 of the whole value.
     pub digest: Digest,
+    /// Digest of the whole record, see [`RecordDigests::record`]; `None` in blocks of format 1.
+    pub record_digest: Option<Digest>,
     /// Headers in order, each value cut like the record's.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
@@ -73,6 +96,7 @@ impl DeadLetter {
     pub fn new(record: &Record<'_>, rejection: Rejection) -> Self {
         let cut = |bytes: &[u8]| bytes[..bytes.len().min(MAX_DEAD_LETTER_BYTES)].to_vec();
         let value = record.value.unwrap_or_default();
+        let digests = RecordDigests::of(record);
         let mut budget = MAX_DEAD_LETTER_BYTES;
         let mut headers = Vec::new();
         for (name, value) in record.headers.iter() {
@@ -91,7 +115,8 @@ impl DeadLetter {
             key: record.key.map(cut),
             value: record.value.map(cut),
             value_len: value.len() as u64,
-            digest: Digest::of(value),
+            digest: digests.value,
+            record_digest: Some(digests.record),
             headers,
         }
     }
@@ -125,7 +150,7 @@ pub struct Records {
 
 impl Records {
     /// Appends the canonical bytes.
-    pub fn encode(&self, writer: &mut Writer) {
+    pub fn encode(&self, format: BlockFormat, writer: &mut Writer) {
         writer.uint(self.submissions.len() as u64);
         for seal in &self.submissions {
             writer.raw(&seal.signer.0);
@@ -139,6 +164,9 @@ impl Records {
             writer.uint(progress.from);
             writer.uint(progress.next);
             writer.uint(progress.records);
+            if format >= BlockFormat::V2 {
+                writer.option(progress.last.as_ref(), encode_last_record);
+            }
         }
         writer.uint(self.filtered.len() as u64);
         for filtered in &self.filtered {
@@ -151,17 +179,17 @@ impl Records {
         }
         writer.uint(self.dead_letters.len() as u64);
         for letter in &self.dead_letters {
-            encode_dead_letter(letter, writer);
+            encode_dead_letter(letter, format, writer);
         }
     }
 
     /// Reads what [`Records::encode`] wrote.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub fn decode(format: BlockFormat, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             submissions: list(reader, "submissions", decode_seal)?,
-            progress: list(reader, "progress", decode_progress)?,
+            progress: list(reader, "progress", |r| decode_progress(format, r))?,
             filtered: list(reader, "filtered records", decode_filtered)?,
-            dead_letters: list(reader, "dead letters", decode_dead_letter)?,
+            dead_letters: list(reader, "dead letters", |r| decode_dead_letter(format, r))?,
         })
     }
 }
@@ -184,12 +212,26 @@ fn decode_seal(reader: &mut Reader<'_>) -> Result<SubmissionSeal, DecodeError> {
     })
 }
 
-fn decode_progress(reader: &mut Reader<'_>) -> Result<Progress, DecodeError> {
+fn encode_last_record(writer: &mut Writer, last: &LastRecord) {
+    writer.uint(last.offset);
+    writer.digest(&last.digest);
+}
+
+fn decode_last_record(reader: &mut Reader<'_>) -> Result<LastRecord, DecodeError> {
+    let offset = reader.uint("last record")?;
+    Ok(LastRecord { offset, digest: reader.digest("last record")? })
+}
+
+fn decode_progress(format: BlockFormat, reader: &mut Reader<'_>) -> Result<Progress, DecodeError> {
     Ok(Progress {
         partition: decode_partition(reader)?,
         from: reader.uint("progress")?,
         next: reader.uint("progress")?,
         records: reader.uint("progress")?,
+        last: match format {
+            BlockFormat::V1 => None,
+            BlockFormat::V2 => reader.option("last record", decode_last_record)?,
+        },
     })
 }
 
@@ -199,7 +241,7 @@ fn decode_filtered(reader: &mut Reader<'_>) -> Result<Filtered, DecodeError> {
     Ok(Filtered { partition, runs })
 }
 
-fn encode_dead_letter(letter: &DeadLetter, writer: &mut Writer) {
+fn encode_dead_letter(letter: &DeadLetter, format: BlockFormat, writer: &mut Writer) {
     encode_partition(&letter.partition, writer);
     writer.uint(letter.offset);
     writer.uint(u64::from(letter.rejection.cause.code()));
@@ -210,6 +252,9 @@ fn encode_dead_letter(letter: &DeadLetter, writer: &mut Writer) {
     writer.option(letter.value.as_deref(), Writer::bytes);
     writer.uint(letter.value_len);
     writer.digest(&letter.digest);
+    if format >= BlockFormat::V2 {
+        writer.option(letter.record_digest.as_ref(), Writer::digest);
+    }
     writer.uint(letter.headers.len() as u64);
     for (name, value) in &letter.headers {
         writer.text(name);
@@ -217,7 +262,10 @@ fn encode_dead_letter(letter: &DeadLetter, writer: &mut Writer) {
     }
 }
 
-fn decode_dead_letter(reader: &mut Reader<'_>) -> Result<DeadLetter, DecodeError> {
+fn decode_dead_letter(
+    format: BlockFormat,
+    reader: &mut Reader<'_>,
+) -> Result<DeadLetter, DecodeError> {
     let bytes = |r: &mut Reader<'_>| r.bytes("dead letter").map(<[u8]>::to_vec);
     let partition = decode_partition(reader)?;
     let offset = reader.uint("dead letter")?;
@@ -233,6 +281,10 @@ fn decode_dead_letter(reader: &mut Reader<'_>) -> Result<DeadLetter, DecodeError
         value: reader.option("dead letter", bytes)?,
         value_len: reader.uint("dead letter")?,
         digest: reader.digest("dead letter")?,
+        record_digest: match format {
+            BlockFormat::V1 => None,
+            BlockFormat::V2 => reader.option("dead letter", |r| r.digest("dead letter"))?,
+        },
         headers: list(reader, "headers", |r| {
             let name = r.text("header")?.to_owned();
             Ok((name, r.option("header", bytes)?))

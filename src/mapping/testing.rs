@@ -8,9 +8,10 @@ use similar::TextDiff;
 use super::form::{EventForm, ExpectForm, KafkaForm, RecordForm, RejectedForm, TestForm};
 use super::{Mapping, Outcome, evaluate_all};
 use crate::codec::yaml::{Exact, Located};
-use crate::codec::{Digest, Writer, json, number};
+use crate::codec::{Writer, json, number};
 use crate::event::{
-    Cause, Decoder, Device, Event, EventInfo, Headers, Record, Rejection, SourcePartition, time,
+    Cause, Decoder, Device, Event, EventInfo, Headers, Record, RecordDigests, Rejection,
+    SourcePartition, time,
 };
 use crate::fault::{Fault, TestResult, did_you_mean};
 
@@ -147,12 +148,22 @@ fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
     let or = |given: &Option<String>, fallback: Option<&str>| {
         given.as_deref().or(fallback).unwrap_or_default().into()
     };
+    let (partition, headers) = (partition(mapping, &form.kafka), headers(&form.kafka));
+    let record = Record {
+        partition: &partition,
+        offset: form.kafka.offset,
+        timestamp_ms: form.kafka.timestamp,
+        key: form.kafka.key.as_ref().map(String::as_bytes),
+        value: Some(&bytes),
+        headers: Headers::from_encoded(&headers),
+    };
+    let digests = RecordDigests::of(&record);
     Ok(Event {
-        partition: partition(mapping, &form.kafka),
+        partition,
         offset: form.kafka.offset,
         timestamp_ms: form.kafka.timestamp,
         key: form.kafka.key.as_ref().map(|key| key.clone().into_bytes()),
-        header_bytes: headers(&form.kafka),
+        header_bytes: headers,
         device: Device {
             org: or(&form.device.org, None),
             device_type: or(&form.device.device_type, mapping.device_type.as_deref()),
@@ -164,7 +175,7 @@ fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
             time_ms,
         },
         payload,
-        record_digest: Digest::of(&bytes),
+        digests,
     })
 }
 

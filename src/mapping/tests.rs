@@ -7,7 +7,7 @@ use super::document::{Document, Scope};
 use super::field::Source;
 use super::*;
 use crate::codec::{Writer, json as strict};
-use crate::event::{Device, EventInfo, SourcePartition};
+use crate::event::{Device, EventInfo, RecordDigests, SourcePartition};
 use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_MAPPING_FIELDS, MAX_OUTPUTS_PER_RECORD};
 
 /// The head of a mapping that takes every event.
@@ -43,7 +43,10 @@ fn event(payload: &str) -> Event {
             time_ms: Some(1_483_528_293_601),
         },
         payload: strict::parse(payload.as_bytes()).unwrap(),
-        record_digest: Digest::of(payload.as_bytes()),
+        digests: RecordDigests {
+            record: Digest::of(b"record"),
+            value: Digest::of(payload.as_bytes()),
+        },
     }
 }
 

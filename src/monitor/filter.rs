@@ -7,8 +7,10 @@ use crate::ledger::Entry;
 /// Which transactions a search gives.
 #[derive(Debug, Clone, Default)]
 pub struct TransactionFilter {
-    /// Device type and id, `type:id`.
-    pub device: Option<String>,
+    /// Type of the device.
+    pub device_type: Option<String>,
+    /// Id of the device.
+    pub device_id: Option<String>,
     /// Name of the contract.
     pub contract: Option<String>,
     /// `valid`, `invalid` or the name of a reason.
@@ -58,7 +60,9 @@ impl TransactionFilter {
             (VerdictFilter::Code(wanted), Verdict::Invalid { code, .. }) => *code == wanted,
             (VerdictFilter::Code(_), Verdict::Valid) => false,
         };
-        self.device.as_ref().is_none_or(|device| *device == transaction.device)
+        let device = &transaction.device;
+        self.device_type.as_ref().is_none_or(|wanted| *wanted == *device.device_type)
+            && self.device_id.as_ref().is_none_or(|wanted| *wanted == *device.id)
             && self.contract.as_ref().is_none_or(|contract| **contract == *transaction.contract)
             && self.verdict.is_none_or(has_verdict)
     }

@@ -182,9 +182,10 @@ pub const FROM_CHANGE: Parameter =
 
 // Searches.
 
-/// Transactions of a device.
-pub const DEVICE: Parameter =
-    asks("device", "Device type and id, `type:id`.", (text, "reefer:C-001"));
+/// Transactions of devices of a type.
+pub const DEVICE_TYPE: Parameter = asks("device_type", "Type of the device.", (text, "reefer"));
+/// Transactions of devices with an id.
+pub const DEVICE_ID: Parameter = asks("device_id", "Id of the device.", (text, "C-001"));
 /// Transactions of a contract.
 pub const CONTRACT: Parameter = asks("contract", "Name of the contract.", (text, "cold_chain"));
 /// Transactions with a verdict.

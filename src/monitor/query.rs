@@ -138,8 +138,11 @@ impl Queries {
         let first = block.header.first_entry;
         let definitions = self.ledger.definitions();
         let earlier = definitions.iter().filter(|(entry, _)| *entry < first);
+        let head = previous.as_ref().map(|previous| previous.tree_head()).transpose();
+        let head = head.map_err(|error| QueryError::NotReady(error.to_string()))?;
         let before = Before {
             header: previous.as_ref().map(|previous| &previous.header),
+            tree_root: head.map(|head| head.root),
             frontier: self.ledger.frontier_at(first)?,
             definitions: earlier.map(|(_, definition)| definition).collect(),
         };
@@ -210,7 +213,8 @@ impl Queries {
         let unreadable = |error: CheckpointError| QueryError::NotReady(error.to_string());
         let head = Checkpoint::unverified(checkpoint.as_bytes()).map_err(unreadable)?;
         let hashes = self.ledger.inclusion_proof(found.index, head.size)?;
-        let proof = EntryProof { index: found.index, hashes, checkpoint };
+        let leaf = Some(leaf_bytes(&entry).into_owned());
+        let proof = EntryProof { leaf, index: found.index, hashes, checkpoint };
         let name = self.ledger.name();
         let keys = self.ledger.keys_of(LEDGER_ROLE);
         Ok(ProofView {

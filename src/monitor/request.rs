@@ -148,7 +148,8 @@ impl Parameters {
     /// Takes what a search for transactions asks for.
     pub fn transaction_filter(&mut self) -> Result<TransactionFilter, QueryError> {
         Ok(TransactionFilter {
-            device: self.filled(parameter::DEVICE)?,
+            device_type: self.filled(parameter::DEVICE_TYPE)?,
+            device_id: self.filled(parameter::DEVICE_ID)?,
             contract: self.filled(parameter::CONTRACT)?,
             verdict: self
                 .filled(parameter::VERDICT)?

@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::call::{Arguments, Function};
 use crate::clock::Clock;
 use crate::codec::{Digest, Writer};
-use crate::event::{SourcePartition, SourcePosition};
-use crate::ledger::LedgerReader;
+use crate::event::{DeviceName, SourcePartition, SourcePosition};
+use crate::ledger::{LastRecord, LedgerReader};
 use crate::pipeline::MappedBatch;
 use crate::pipeline::mapper::EachSigner;
 use crate::pipeline::traces::Noted;
@@ -42,18 +42,20 @@ impl CallByHand {
     #[must_use]
     pub fn transaction(&self, id: SourcePosition, now_ms: i64) -> Transaction {
         let time_ms = self.time_ms.unwrap_or(now_ms);
-        let device = format!("{OPERATOR_TYPE}:{}", self.caller);
         let mut asked = Writer::new();
-        asked.text(&device);
+        asked.text(OPERATOR_TYPE);
+        asked.text(&self.caller);
         asked.int(time_ms);
         asked.text(&self.contract);
         asked.byte(self.function.code());
         asked.bytes(self.arguments.bytes());
+        let asked = Digest::of(&asked.into_bytes());
         Transaction {
             id,
             time_ms,
-            device: device.into(),
-            record_digest: Digest::of(&asked.into_bytes()),
+            device: DeviceName::new(OPERATOR_TYPE, self.caller.as_str()),
+            record_digest: Some(asked),
+            value_digest: asked,
             mapping_digest: Digest::default(),
             contract: self.contract.clone(),
             function: self.function,
@@ -170,6 +172,8 @@ impl Way {
     /// One call as what became of one record.
     fn batch(&self, call: Encoded, polled: Duration) -> MappedBatch {
         let argument_bytes = call.transaction().arguments.bytes().len();
+        let last =
+            call.transaction().record_digest.map(|digest| LastRecord { offset: self.next, digest });
         let (transactions, submissions) = match &self.sign_each {
             None => (vec![call], Vec::new()),
             Some(EachSigner { ledger, signer }) => {
@@ -187,6 +191,7 @@ impl Way {
             argument_bytes,
             filtered: Vec::new(),
             dead_letters: Vec::new(),
+            last,
             polled,
             noted: Noted::default(),
         }

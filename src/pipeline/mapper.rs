@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::call::Payload;
 use crate::clock::Clock;
-use crate::codec::json::Text;
 use crate::event::{Decoder, Event, Record, Rejection, SourcePartition, SourcePosition};
-use crate::ledger::DeadLetter;
+use crate::ledger::{DeadLetter, LastRecord};
 use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
 use crate::mapping::{MappingSet, Outcome};
 use crate::pipeline::status::{Stage, Status};
@@ -39,6 +38,8 @@ pub struct MappedBatch {
     pub filtered: Vec<u64>,
     /// Records that were rejected.
     pub dead_letters: Vec<DeadLetter>,
+    /// The last record, where there is one.
+    pub last: Option<LastRecord>,
     /// When the batch was polled, on the monotonic clock.
     pub polled: Duration,
     /// What is noted of it; with the last of several that one batch gave.
@@ -77,18 +78,22 @@ impl MapStage {
             let started = self.clock.monotonic();
             let mut noted = self.traces.begin(&batch, &*self.clock);
             let mut mapped = self.empty(&batch, batch.from);
+            let mut last = None;
             for record in batch.records() {
                 let result = self.map_record(&record);
                 let outputs = result.as_ref().map_or(0, |made| made.as_ref().map_or(0, Vec::len));
                 if mapped.transactions.len() + outputs > MAX_SUBMISSION_TRANSACTIONS {
                     noted.count(&mapped);
+                    mapped.last = last.as_ref().map(LastRecord::of);
                     let full = self.empty(&batch, mapped.next);
                     if !self.hand_on(std::mem::replace(&mut mapped, full), out) {
                         return;
                     }
                 }
                 mapped.take(&record, result);
+                last = Some(record);
             }
+            mapped.last = last.as_ref().map(LastRecord::of);
             // Offsets behind the last record (a transaction's mark, a compacted record) belong to it.
             mapped.next = batch.next;
             noted.count(&mapped);
@@ -124,6 +129,7 @@ impl MapStage {
             argument_bytes: 0,
             filtered: Vec::new(),
             dead_letters: Vec::new(),
+            last: None,
             polled: batch.polled,
             noted: Noted::default(),
         }
@@ -164,15 +170,12 @@ impl MappedBatch {
 
 /// The transactions of an event: each payload at its position.
 pub(crate) fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Encoded> {
-    let device = match (event.device.device_type.as_str(), event.device.id.as_str()) {
-        ("", "") => Text::default(),
-        (device_type, id) => [device_type, ":", id].into_iter().collect(),
-    };
+    let device = event.device.name();
     let time_ms = event.info.time_ms.or(event.timestamp_ms).unwrap_or(0);
     let transaction = |(output, payload)| {
         let partition = event.partition.clone();
         let id = SourcePosition { partition, offset: event.offset, output };
-        Transaction::new(id, (time_ms, device.clone()), event.record_digest, payload).into()
+        Transaction::new(id, (time_ms, device.clone()), event.digests, payload).into()
     };
     (0..).zip(payloads).map(transaction).collect()
 }

@@ -187,11 +187,12 @@ impl Gathering {
         self.dead_letters.extend(batch.dead_letters);
         let partition = batch.partition;
         let (progress, filtered) = self.partitions.entry(partition).or_insert_with_key(|key| {
-            let progress =
-                Progress { partition: key.clone(), from: batch.from, next: batch.from, records: 0 };
+            let (partition, from) = (key.clone(), batch.from);
+            let progress = Progress { partition, from, next: from, records: 0, last: None };
             (progress, Filtered { partition: key.clone(), runs: Vec::new() })
         });
         progress.next = batch.next;
+        progress.last = batch.last.or(progress.last);
         progress.records += batch.records;
         batch.filtered.into_iter().for_each(|offset| filtered.push(offset));
     }

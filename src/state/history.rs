@@ -115,11 +115,11 @@ pub fn search(
     let mut number = end.checked_sub(1).and_then(|entry| ledger.block_of_entry(entry));
     while let Some(at) = number {
         let block = ledger.block(at)?;
-        if block.header.tree_size <= range.start {
+        if block.header.tree_size() <= range.start {
             break;
         }
         if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
-            return Ok((found, Some(block.header.tree_size)));
+            return Ok((found, Some(block.header.tree_size())));
         }
         scanned += 1;
         entries += block.entries.len();
@@ -164,7 +164,7 @@ pub fn recent_assets<E: From<LedgerError>>(
     while let Some(at) = number {
         let block = ledger.block(at)?;
         if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
-            return Ok((recent, block.header.tree_size.checked_sub(1).map(|last| (last, 0))));
+            return Ok((recent, block.header.tree_size().checked_sub(1).map(|last| (last, 0))));
         }
         scanned += 1;
         entries += block.entries.len();

@@ -347,7 +347,7 @@ impl Projection for World {
             }
         }
         layers.place.totals.add(block);
-        layers.place.entries = block.header.tree_size;
+        layers.place.entries = block.header.tree_size();
         layers.place.mark = Mark { blocks: blocks + 1, block_hash: block.header.hash() };
         Ok(())
     }

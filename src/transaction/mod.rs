@@ -13,9 +13,8 @@ pub use submission::{
 use std::sync::Arc;
 
 use crate::call::{Arguments, Function, Payload};
-use crate::codec::json::Text;
 use crate::codec::{DecodeError, Digest, Reader, Writer};
-use crate::event::{SourcePartition, SourcePosition};
+use crate::event::{DeviceName, RecordDigests, SourcePartition, SourcePosition};
 
 /// Stands as the device type of people in their calls by hand.
 pub const OPERATOR_TYPE: &str = "operator";
@@ -28,11 +27,13 @@ pub struct Transaction {
     /// When the event happened, in milliseconds since 1970; the broker's time where the event has
     /// none, 0 where there is no time at all.
     pub time_ms: i64,
-    /// Device type and id, `type:id`; empty where the source knows none. `operator:NAME` of a call
-    /// by hand.
-    pub device: Text,
-    /// SHA-256 of the record's value as received; of a call by hand, of what was asked for.
-    pub record_digest: Digest,
+    /// The device; of a call by hand the type [`OPERATOR_TYPE`] and the caller's name.
+    pub device: DeviceName,
+    /// SHA-256 over the whole record (see [`RecordDigests::record`]); of a call by hand, over what
+    /// was asked for. `None` in transactions of format 1, which covered the value alone.
+    pub record_digest: Option<Digest>,
+    /// SHA-256 of the record's value as received; of a call by hand the same as the record's.
+    pub value_digest: Digest,
     /// SHA-256 of the mapping's text; zero of a call by hand.
     pub mapping_digest: Digest,
     /// Name of the contract.
@@ -48,15 +49,16 @@ impl Transaction {
     #[must_use]
     pub fn new(
         id: SourcePosition,
-        (time_ms, device): (i64, impl Into<Text>),
-        record_digest: Digest,
+        (time_ms, device): (i64, DeviceName),
+        digests: RecordDigests,
         payload: Payload,
     ) -> Self {
         Self {
             id,
             time_ms,
-            device: device.into(),
-            record_digest,
+            device,
+            record_digest: Some(digests.record),
+            value_digest: digests.value,
             mapping_digest: payload.mapping,
             contract: payload.contract,
             function: payload.function,
@@ -68,8 +70,16 @@ impl Transaction {
     #[must_use]
     pub fn caller(&self) -> Option<&str> {
         let is_by_hand = self.id.partition.is_calls() && self.mapping_digest == Digest::default();
-        let (kind, name) = self.device.split_once(':').filter(|_| is_by_hand)?;
-        (kind == OPERATOR_TYPE).then_some(name)
+        (is_by_hand && self.device.device_type == OPERATOR_TYPE).then_some(&self.device.id)
+    }
+
+    /// The format that its canonical bytes are in.
+    #[must_use]
+    pub fn form(&self) -> TransactionForm {
+        match self.record_digest {
+            None => TransactionForm::V1,
+            Some(_) => TransactionForm::V2,
+        }
     }
 
     /// Appends the canonical bytes.
@@ -78,8 +88,15 @@ impl Transaction {
         writer.uint(self.id.offset);
         writer.uint(u64::from(self.id.output));
         writer.int(self.time_ms);
-        writer.text(&self.device);
-        writer.digest(&self.record_digest);
+        match &self.record_digest {
+            None => writer.text(&self.device.to_string()),
+            Some(record_digest) => {
+                writer.text(&self.device.device_type);
+                writer.text(&self.device.id);
+                writer.digest(record_digest);
+            }
+        }
+        writer.digest(&self.value_digest);
         writer.digest(&self.mapping_digest);
         writer.text(&self.contract);
         writer.byte(self.function.code());
@@ -87,21 +104,52 @@ impl Transaction {
     }
 
     /// Reads what [`Transaction::encode`] wrote.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub fn decode(reader: &mut Reader<'_>, form: TransactionForm) -> Result<Self, DecodeError> {
         let partition = decode_partition(reader)?;
         let offset = reader.uint("offset")?;
         let output = reader.small("output index")?;
+        let time_ms = reader.int("event time")?;
+        let (device, record_digest) = match form {
+            TransactionForm::V1 => (decode_joined_device(reader)?, None),
+            TransactionForm::V2 => {
+                let device =
+                    DeviceName::new(reader.text("device type")?, reader.text("device id")?);
+                (device, Some(reader.digest("record digest")?))
+            }
+        };
         Ok(Self {
             id: SourcePosition { partition, offset, output },
-            time_ms: reader.int("event time")?,
-            device: reader.text("device")?.into(),
-            record_digest: reader.digest("record digest")?,
+            time_ms,
+            device,
+            record_digest,
+            value_digest: reader.digest("value digest")?,
             mapping_digest: reader.digest("mapping digest")?,
             contract: reader.text("contract")?.into(),
             function: Function::from_code(reader.byte("function")?)
                 .ok_or(DecodeError::Malformed("function"))?,
             arguments: Arguments::from_bytes(reader.bytes("arguments")?),
         })
+    }
+}
+
+/// Formats of a transaction's canonical bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionForm {
+    /// Device type and id joined by a colon, and the digest of the record's value only.
+    V1,
+    /// Device type and id apart, and a digest of the whole record too.
+    V2,
+}
+
+/// The device of format 1, `type:id`; a type had no colon of its own in practice, and where one had,
+/// nothing tells any more where it ended.
+fn decode_joined_device(reader: &mut Reader<'_>) -> Result<DeviceName, DecodeError> {
+    let joined = reader.text("device")?;
+    match joined.split_once(':') {
+        Some(("", "")) => Err(DecodeError::Malformed("device")),
+        Some((device_type, id)) => Ok(DeviceName::new(device_type, id)),
+        None if joined.is_empty() => Ok(DeviceName::default()),
+        None => Err(DecodeError::Malformed("device")),
     }
 }
 
@@ -152,7 +200,7 @@ impl From<Transaction> for Encoded {
 }
 
 /// Room for what a transaction has around its arguments.
-const USUAL_ENVELOPE_BYTES: usize = 192;
+const USUAL_ENVELOPE_BYTES: usize = 224;
 
 /// Appends a partition.
 pub fn encode_partition(partition: &SourcePartition, writer: &mut Writer) {

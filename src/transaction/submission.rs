@@ -153,8 +153,8 @@ pub fn merkle_root(mut level: Vec<Digest>) -> Digest {
 mod tests {
     use super::*;
     use crate::call::{Arguments, Function, Payload};
-    use crate::codec::json::{Text, json};
-    use crate::event::{SourcePartition, SourcePosition};
+    use crate::codec::json::json;
+    use crate::event::{DeviceName, RecordDigests, SourcePartition, SourcePosition};
     use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
     use crate::transaction::Transaction;
 
@@ -166,7 +166,8 @@ mod tests {
             mapping: Digest::default(),
         };
         let id = SourcePosition { partition: SourcePartition::new("t", 0), offset: 1, output: 0 };
-        Transaction::new(id, (0, Text::default()), Digest::default(), payload).into()
+        let digests = RecordDigests { record: Digest::default(), value: Digest::default() };
+        Transaction::new(id, (0, DeviceName::default()), digests, payload).into()
     }
 
     #[test]

@@ -49,6 +49,12 @@ impl Accounted {
         lengths.fold(self.offsets.len() as u64, u64::saturating_add)
     }
 
+    /// Offset of the last record.
+    fn greatest(&self) -> Option<u64> {
+        let of_runs = self.runs.iter().filter_map(|(first, end)| (first < end).then(|| end - 1));
+        of_runs.chain(self.offsets.last().copied()).max()
+    }
+
     fn is_within(&self, from: u64, next: u64) -> bool {
         self.offsets.iter().all(|offset| (from..next).contains(offset))
             && self.runs.iter().all(|(first, end)| from <= *first && *end <= next)
@@ -128,7 +134,7 @@ impl Accounting {
     }
 
     fn progress(&mut self, progress: &Progress, found: &Accounted, problems: &mut Problems<'_>) {
-        let Progress { partition, from, next, records } = progress;
+        let Progress { partition, from, next, records, last } = progress;
         if let Some(expected) = self.next.insert(partition.clone(), *next)
             && expected != *from
         {
@@ -138,6 +144,8 @@ impl Accounting {
         }
         problems.check(from <= next, "its progress goes back");
         problems.check(found.is_within(*from, *next), "it holds a record outside its progress");
+        let is_last = last.is_none_or(|last| found.greatest() == Some(last.offset));
+        problems.check(is_last, "its progress names a last record that it does not hold");
         let count = found.count();
         if count != *records {
             problems

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use crate::ahead::{Ahead, ahead};
 use crate::codec::{DecodeError, Digest};
 use crate::disk::SystemDisk;
-use crate::ledger::LedgerError;
 use crate::ledger::block::{self, Block};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::log::{self, Segment};
+use crate::ledger::{BlockFormat, LedgerError};
 use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
 use crate::transaction::KeyId;
 use crate::verify::accounting::Accounting;
@@ -113,6 +113,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         state: None,
         rest: None,
         checkpoint: None,
+        old_format: (0, 0),
     };
     match state {
         // Not even the first savepoint was completed.
@@ -177,15 +178,27 @@ fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problem
     let (number, hash, first, time) = match previous {
         None => (0, Digest::default(), 0, i64::MIN),
         Some(previous) => {
-            (previous.number + 1, previous.hash(), previous.tree_size, previous.time_ms)
+            (previous.number + 1, previous.hash(), previous.tree_size(), previous.time_ms)
         }
     };
     problems.check(header.number == number, "its number is not the next one");
     problems.check(header.previous == hash, "its previous hash is not the block's before");
     problems.check(header.first_entry == first, "its first entry is not the next one");
     problems.check(header.time_ms >= time, "its time lies before the block in front");
-    let records = block::records_digest(&block.records);
+    let records = block::records_digest(&block.records, header.format);
     problems.check(header.records == records, "its records are not those that it was sealed with");
+}
+
+/// Says what the checkpoints of blocks of format 1 do not cover.
+fn not_covered((blocks, tree_size): (u64, u64)) -> Option<String> {
+    (blocks > 0).then(|| {
+        format!(
+            "the first {blocks} blocks are in format 1: a checkpoint of up to {tree_size} entries \
+             covers their entries only. Their dead letters, filtered records, progress, times, seals \
+             and submission signatures are covered by the blocks' own seals, and by every checkpoint \
+             of a later block in format 2"
+        )
+    })
 }
 
 fn differs(blocks: u64, report: &mut Report) {
@@ -207,6 +220,8 @@ struct Verifier {
     /// What is left to compare of a savepoint that was cut short.
     rest: Option<Rest>,
     checkpoint: Option<OlderCheckpoint>,
+    /// Blocks of format 1, and the size of the tree behind them.
+    old_format: (u64, u64),
 }
 
 impl Verifier {
@@ -287,16 +302,19 @@ impl Verifier {
         let effects = block::chain_effects(&self.effects, &hashes.effects);
         problems.check(effects == block.header.effects, "its effects hash does not follow");
         self.effects = block.header.effects;
-        self.signatures.block(&block, &hashes, &mut problems);
+        self.signatures.block(&block, &hashes, self.tree.root(), &mut problems);
         self.accounting.block(&block, members, &mut problems);
         if let Some((older, _, root)) = &mut self.checkpoint
             && root.is_none()
-            && older.size <= block.header.tree_size
+            && older.size <= block.header.tree_size()
         {
             *root = self.tree.root_at(older.size, &block);
         }
+        if block.header.format == BlockFormat::V1 {
+            self.old_format = (report.blocks, block.header.tree_size());
+        }
         self.compare_state(&block, report);
-        report.entries = block.header.tree_size;
+        report.entries = block.header.tree_size();
         report.root = self.tree.root();
         self.previous = Some(block.header);
     }
@@ -339,6 +357,7 @@ impl Verifier {
 
     fn finish(self, report: &mut Report) {
         report.name = self.signatures.name().to_owned();
+        report.notes.extend(not_covered(self.old_format));
         report.first_key = self.signatures.first_key();
         report.transactions = self.accounting.transactions;
         report.records = self.accounting.records;

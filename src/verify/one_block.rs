@@ -1,5 +1,6 @@
 //! One block by itself, checked by the same means as the whole ledger, against what stands before it.
 
+use crate::codec::Digest;
 use crate::ledger::tree::Frontier;
 use crate::ledger::{Block, Definition, Header, block};
 use crate::verify::signatures::Signatures;
@@ -11,6 +12,8 @@ use crate::verify::{Problems, Report, chain};
 pub struct Before<'a> {
     /// Header of the block before; `None` for the first.
     pub header: Option<&'a Header>,
+    /// Root of the tree that the checkpoint of the block before signs; `None` for the first.
+    pub tree_root: Option<Digest>,
     /// The tree's right edge before its entries.
     pub frontier: Frontier,
     /// Definitions recorded before its entries.
@@ -49,17 +52,18 @@ pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
     let previous = before.header.map(Header::hash).unwrap_or_default();
     let effects = before.header.map(|header| header.effects).unwrap_or_default();
     let effects = block::chain_effects(&effects, &hashes.effects);
-    let leaves = format!("{} leaves lead to {}", hashes.leaves.len(), header.tree_root);
+    let leaves = format!("{} entries lead to {}", hashes.leaves.len(), header.entries_root);
     let signed = format!(
-        "seal by {}, checkpoint of {} entries, {} signed submissions",
+        "seal by {}, checkpoint of {} leaves, {} signed submissions",
         block.seal.signer,
-        header.tree_size,
+        header.tree_size(),
         block.records.submissions.len()
     );
     let mut tree = TreeCheck::behind(before.frontier);
     let mut signatures = Signatures::behind(before.definitions.into_iter());
     let before_root = tree.root();
-    let expected = before.header.map_or(before_root, |header| header.tree_root);
+    let mut tree_root = before_root;
+    let expected = before.tree_root.unwrap_or(before_root);
     vec![
         step(
             "It follows the block before",
@@ -78,9 +82,10 @@ pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
         step("Its entries continue the tree", leaves, &mut |problems| {
             problems.check(before_root == expected, "the tree before it is another one");
             tree.block(block, hashes.leaves.clone(), problems);
+            tree_root = tree.root();
         }),
         step("It is signed", signed, &mut |problems| {
-            signatures.block(block, &hashes, problems);
+            signatures.block(block, &hashes, tree_root, problems);
         }),
     ]
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::codec::Digest;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
-use crate::ledger::{Block, Definition, DefinitionKind, Entry};
+use crate::ledger::{Block, BlockFormat, Definition, DefinitionKind, Entry};
 use crate::transaction::{KeyId, SignatureCheck, verify_root};
 use crate::verify::Problems;
 use crate::verify::tree::BlockHashes;
@@ -12,6 +13,8 @@ use crate::verify::tree::BlockHashes;
 /// Checks signatures block by block.
 pub struct Signatures {
     name: Option<String>,
+    /// The format that the ledger has named last.
+    format: Option<BlockFormat>,
     keys: KeyRegistry,
     ever: BTreeSet<KeyId>,
     first_key: Option<KeyId>,
@@ -23,7 +26,7 @@ impl Signatures {
     #[must_use]
     pub fn new(expected: Option<KeyId>) -> Self {
         let (keys, ever) = (KeyRegistry::default(), BTreeSet::new());
-        Self { name: None, keys, ever, first_key: None, expected }
+        Self { name: None, format: None, keys, ever, first_key: None, expected }
     }
 
     /// Goes on behind blocks with these definitions, the first of which was sealed with a key.
@@ -56,7 +59,13 @@ impl Signatures {
     }
 
     /// Takes in a block.
-    pub fn block(&mut self, block: &Block, hashes: &BlockHashes, problems: &mut Problems<'_>) {
+    pub fn block(
+        &mut self,
+        block: &Block,
+        hashes: &BlockHashes,
+        tree_root: Digest,
+        problems: &mut Problems<'_>,
+    ) {
         let before = self.keys.clone();
         self.definitions(block, problems);
         let signer = block.seal.signer;
@@ -73,15 +82,19 @@ impl Signatures {
             let expected = self.expected.is_none_or(|expected| expected == signer);
             problems.check(expected, "it is not sealed with the key that was asked for");
         }
-        self.checkpoint(block, problems);
+        self.checkpoint(block, tree_root, problems);
         self.submissions(block, hashes, problems);
     }
 
     fn definitions(&mut self, block: &Block, problems: &mut Problems<'_>) {
         for definition in block.entries.iter().filter_map(Entry::definition) {
-            problems.check(self.take_in(definition), "it names the ledger a second time");
+            let may_stand = self.take_in(definition);
+            problems
+                .check(may_stand, "it names the ledger a second time, or a format it cannot have");
         }
         problems.check(self.name.is_some(), "no block has named the ledger");
+        let fits = self.format == Some(block.header.format);
+        problems.check(fits, "it is in another format than the ledger has named");
     }
 
     /// Takes in a definition; whether it may stand where it stands.
@@ -90,20 +103,24 @@ impl Signatures {
         if definition.name == LEDGER_ROLE {
             self.ever.extend(key_of(definition));
         }
-        let is_name = definition.kind == DefinitionKind::Ledger;
-        let is_second = is_name && self.name.is_some();
-        if is_name {
-            self.name.get_or_insert_with(|| definition.name.clone());
+        if definition.kind != DefinitionKind::Ledger {
+            return true;
         }
-        !is_second
+        // A ledger is named once, and again only where it goes on in a newer format.
+        let format = BlockFormat::from_text(&definition.text);
+        let same_name = self.name.as_ref().is_none_or(|name| *name == definition.name);
+        let may_stand = same_name && format > self.format;
+        self.name.get_or_insert_with(|| definition.name.clone());
+        self.format = format;
+        may_stand
     }
 
-    fn checkpoint(&self, block: &Block, problems: &mut Problems<'_>) {
+    fn checkpoint(&self, block: &Block, tree_root: Digest, problems: &mut Problems<'_>) {
         let keys = self.ever_ledger_keys();
         match Checkpoint::open(block.checkpoint.as_bytes(), self.name(), &keys) {
             Ok(checkpoint) => {
-                let fits = checkpoint.size == block.header.tree_size
-                    && checkpoint.root == block.header.tree_root;
+                let fits =
+                    checkpoint.size == block.header.tree_size() && checkpoint.root == tree_root;
                 problems.check(fits, "its checkpoint is not of its own tree");
             }
             Err(error) => problems.add(format!("its checkpoint: {error}")),

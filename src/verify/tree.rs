@@ -73,16 +73,20 @@ impl TreeCheck {
         self.now.root()
     }
 
-    /// Takes in a block.
+    /// Takes in a block with the leaf hashes of its entries.
     pub fn block(&mut self, block: &Block, leaves: Vec<Digest>, problems: &mut Problems<'_>) {
         self.before = self.now.clone();
         leaves.iter().for_each(|leaf| self.now.append(*leaf));
         self.leaves = leaves;
         let root = self.now.root();
         problems.check(
-            root == block.header.tree_root,
+            root == block.header.entries_root,
             "its tree root does not follow from the entries",
         );
+        if let Some(leaf) = block.own_leaf().map(|leaf| leaf_hash(&leaf)) {
+            self.now.append(leaf);
+            self.leaves.push(leaf);
+        }
     }
 
     /// Root at a size that the newest block has reached or passed.

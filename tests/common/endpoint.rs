@@ -11,10 +11,13 @@ use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::codec::Digest;
 use ledgerline::contract::ContractSet;
-use ledgerline::event::{Cause, Headers, Record, Rejection, SourcePartition, SourcePosition};
+use ledgerline::event::{
+    Cause, DeviceName, Headers, Record, RecordDigests, Rejection, SourcePartition, SourcePosition,
+};
 use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, open};
 use ledgerline::ledger::{
-    DeadLetter, Definition, DefinitionKind, Filtered, LedgerReader, LedgerWriter, Progress, Work,
+    DeadLetter, Definition, DefinitionKind, Filtered, LastRecord, LedgerReader, LedgerWriter,
+    Progress, Work,
 };
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
@@ -141,7 +144,8 @@ pub fn transaction(offset: u64) -> Transaction {
         Payload { contract: contract.into(), function: Function::Update, arguments, mapping };
     let id = SourcePosition { partition: partition(), offset, output: 0 };
     let time_ms = 1_700_000_000_000 + i64::try_from(offset).unwrap() * 1_000;
-    Transaction::new(id, (time_ms, format!("reefer:{key}")), Digest::of(b"record"), payload)
+    let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
+    Transaction::new(id, (time_ms, DeviceName::new("reefer", key.as_str())), digests, payload)
 }
 
 /// A block's work: transactions, then one filtered record and one dead letter.
@@ -166,6 +170,7 @@ pub fn work(number: u64, signer: &Signer) -> Work {
             from,
             next: dead + 1,
             records: PER_BLOCK + 2,
+            last: Some(LastRecord::of(&record)),
         }],
         filtered: vec![Filtered { partition: partition.clone(), runs: vec![(filtered, 1)] }],
         dead_letters: vec![DeadLetter::new(&record, rejection)],

@@ -13,14 +13,17 @@ use ledgerline::clock::Clock;
 use ledgerline::codec::{Digest, Writer};
 use ledgerline::contract::ContractSet;
 use ledgerline::disk::SystemDisk;
-use ledgerline::event::{Cause, Headers, Record, Rejection, SourcePartition, SourcePosition};
+use ledgerline::event::{
+    Cause, DeviceName, Headers, Record, RecordDigests, Rejection, SourcePartition, SourcePosition,
+};
 use ledgerline::ledger::block::{self, Block, BlockOutline};
 use ledgerline::ledger::embedded::frame::{self, SEGMENT_MAGIC};
 use ledgerline::ledger::embedded::{
     EmbeddedLedger, LedgerKeys, Opening, Shared, log, open, open_read_only,
 };
 use ledgerline::ledger::{
-    DeadLetter, Definition, DefinitionKind, Filtered, LedgerError, LedgerWriter, Progress, Work,
+    DeadLetter, Definition, DefinitionKind, Filtered, LastRecord, LedgerError, LedgerWriter,
+    Progress, Work,
 };
 use ledgerline::pipeline::catch_up;
 use ledgerline::state::{Filter, STATE_DIRECTORY, World};
@@ -170,7 +173,8 @@ pub fn transaction(offset: u64, note: &str) -> Transaction {
     let payload = Payload { contract: contract.into(), function, arguments, mapping };
     let id = SourcePosition { partition: partition(), offset, output: 0 };
     let time_ms = 1_700_000_000_000 + i64::try_from(offset).unwrap() * 1_000;
-    Transaction::new(id, (time_ms, format!("reefer:{key}")), Digest::of(b"record"), payload)
+    let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
+    Transaction::new(id, (time_ms, DeviceName::new("reefer", key.as_str())), digests, payload)
 }
 
 /// The work of one block: the records from `number * RECORDS` on.
@@ -195,6 +199,7 @@ pub fn work(number: u64, note: &str) -> Work {
             from,
             next: dead + 1,
             records: RECORDS,
+            last: Some(LastRecord::of(&record)),
         }],
         filtered: vec![Filtered { partition: partition.clone(), runs: vec![(filtered, 1)] }],
         dead_letters: vec![DeadLetter::new(&record, rejection)],

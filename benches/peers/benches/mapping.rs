@@ -7,7 +7,9 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ledgerline::codec::Digest;
 use ledgerline::codec::json;
-use ledgerline::event::{Decoder, Device, Event, EventInfo, Headers, Record, SourcePartition};
+use ledgerline::event::{
+    Decoder, Device, Event, EventInfo, Headers, Record, RecordDigests, SourcePartition,
+};
 use ledgerline::mapping::{MappingSet, Outcome};
 use tikv_jemallocator::Jemalloc;
 use vrl::compiler::{Program, TargetValue, TimeZone, runtime::Runtime};
@@ -64,7 +66,7 @@ fn mapping_alone() -> impl Fn(&[u8]) -> Vec<u8> {
             device: Device::default(),
             info: EventInfo::default(),
             payload: json::parse(body).expect("JSON"),
-            record_digest: Digest::default(),
+            digests: RecordDigests { record: Digest::default(), value: Digest::default() },
         };
         arguments(&set, &event)
     }

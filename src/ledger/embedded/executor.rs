@@ -12,7 +12,8 @@ use crate::ledger::embedded::pending::{DurableState, PendingView};
 use crate::ledger::entry;
 use crate::ledger::tree::{Appended, Frontier};
 use crate::ledger::{
-    Definition, Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work, leaf_bytes,
+    BlockFormat, Definition, Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work,
+    leaf_bytes,
 };
 use crate::limits::MAX_BLOCK_BYTES;
 use crate::transaction::{Encoded, SignatureCheck, Signer, Submission, SubmissionError, leaf_hash};
@@ -28,6 +29,8 @@ pub struct BuiltBlock {
     pub payload: Vec<u8>,
     /// Its leaves.
     pub appended: Appended,
+    /// Root of the tree with all of them.
+    pub tree_root: Digest,
 }
 
 /// Where the ledger stands, durable or not.
@@ -148,7 +151,7 @@ impl Executor {
             return Err(LedgerError::Halted(reason));
         }
         let verdict = effects.verdict;
-        let hash = body.push_executed(encoded.bytes(), &verdict, &writes);
+        let hash = body.push_executed(&encoded, &verdict, &writes);
         self.position.frontier.append_and_note(hash, &mut body.appended);
         let mut transaction = encoded.into_transaction();
         // Blocks are kept for readers and followers, who ask for it seldom.
@@ -161,28 +164,31 @@ impl Executor {
 
     fn finish(
         &mut self,
-        body: Body,
+        mut body: Body,
         records: Records,
         now_ms: i64,
     ) -> Result<BuiltBlock, LedgerError> {
         let position = &mut self.position;
-        let tree_size = position.frontier.size();
+        let entries_end = position.frontier.size();
         let effects = body.effects.finish();
+        let format = BlockFormat::NEWEST;
         let header = Header {
+            format,
             number: position.number,
             previous: position.previous,
-            first_entry: tree_size - body.list.len() as u64,
-            tree_size,
-            tree_root: position.frontier.root(),
+            first_entry: entries_end - body.list.len() as u64,
+            entries_end,
+            entries_root: position.frontier.root(),
             effects: block::chain_effects(&position.effects, &effects),
-            records: block::records_digest(&records),
+            records: block::records_digest(&records, format),
             time_ms: now_ms.max(position.time_ms),
         };
         position.number += 1;
         position.previous = header.hash();
         position.effects = header.effects;
         position.time_ms = header.time_ms;
-        let outline = self.seal(header, records)?;
+        let outline = self.seal(header, records, &mut body.appended)?;
+        let tree_root = self.position.frontier.root();
         let entries = body.entries.into_bytes();
         let payload = block::encode(&outline, body.list.len(), &entries);
         self.buffers = (entries, body.scratch);
@@ -197,22 +203,29 @@ impl Executor {
             records: outline.records.clone(),
             entries: body.list,
         });
-        Ok(BuiltBlock { outline, block, payload, appended: body.appended })
+        Ok(BuiltBlock { outline, block, payload, appended: body.appended, tree_root })
     }
 
-    fn seal(&self, header: Header, records: Records) -> Result<BlockOutline, LedgerError> {
+    /// Seals a block, appends its own leaf to the tree and signs the tree's head.
+    fn seal(
+        &mut self,
+        header: Header,
+        records: Records,
+        appended: &mut Appended,
+    ) -> Result<BlockOutline, LedgerError> {
         let no_key = || LedgerError::Key("the ledger has no key to seal with".to_owned());
         let signer = self.signers.first().ok_or_else(no_key)?;
-        let checkpoint = Checkpoint {
-            origin: self.name.to_string(),
-            size: header.tree_size,
-            root: header.tree_root,
-        };
+        let seal = Seal::sign(&self.name, signer, &header.hash());
+        let frontier = &mut self.position.frontier;
+        if let Some(leaf) = block::own_leaf(&header, &seal) {
+            frontier.append_and_note(leaf_hash(&leaf), appended);
+        }
+        let (origin, size, root) = (self.name.to_string(), frontier.size(), frontier.root());
+        let checkpoint = Checkpoint { origin, size, root };
         let signers: Vec<_> = self.signers.iter().collect();
         let checkpoint = checkpoint
             .sign(&signers)
             .map_err(|error| LedgerError::Key(format!("signing the checkpoint: {error}")))?;
-        let seal = Seal::sign(&self.name, signer, &header.hash());
         Ok(BlockOutline { header, seal, checkpoint: checkpoint.into(), records })
     }
 }
@@ -288,7 +301,7 @@ impl Body {
     /// Appends the bytes of an executed transaction; gives the hash of its leaf.
     fn push_executed(
         &mut self,
-        transaction: &[u8],
+        encoded: &Encoded,
         verdict: &Verdict,
         writes: &[StoredWrite],
     ) -> Digest {
@@ -297,10 +310,12 @@ impl Body {
         entry::encode_effects(verdict, writes, &mut effects);
         let effects = effects.into_bytes();
         self.effects.update(&effects);
+        let transaction = encoded.bytes();
         let len = entry::executed_len(transaction, &effects);
         self.entries.uint(len as u64);
         let start = self.entries.len();
-        entry::encode_executed(transaction, &effects, &mut self.entries);
+        let form = encoded.transaction().form();
+        entry::encode_executed(form, transaction, &effects, &mut self.entries);
         self.scratch = effects;
         self.leaf_hash(start)
     }

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use crate::codec::Digest;
 use crate::event::SourcePartition;
 use crate::ledger::block::BlockOutline;
+use crate::ledger::embedded::executor::BuiltBlock;
 use crate::ledger::embedded::keys::KeyRegistry;
 use crate::ledger::embedded::log::{Location, Segment};
 use crate::ledger::embedded::rising::Rising;
-use crate::ledger::{Block, Definition, Entry, Head, Progress};
+use crate::ledger::{
+    Block, BlockFormat, Definition, DefinitionKind, Entry, Head, LastRecord, Progress,
+};
 
 /// Newest blocks kept decoded: followers and pages ask for them again and again.
 const RECENT_BLOCKS: usize = 32;
@@ -39,6 +42,8 @@ pub struct Index {
 #[derive(Debug, Default)]
 struct PartitionIndex {
     next: u64,
+    /// The last record that was read, where blocks say.
+    last: Option<LastRecord>,
     /// Next offset before a block, and the block.
     blocks: Rising<2>,
 }
@@ -51,6 +56,15 @@ impl Index {
     #[must_use]
     pub fn over(segments: Vec<Segment>) -> Self {
         Self { segments, ..Self::default() }
+    }
+
+    /// The format that the ledger's newest definition of itself names; `None` before the first one,
+    /// and where this program does not know it.
+    #[must_use]
+    pub fn format(&self) -> Option<BlockFormat> {
+        let mut newest = self.definitions.iter().rev().map(|(_, definition)| definition);
+        let ledger = newest.find(|definition| definition.kind == DefinitionKind::Ledger)?;
+        BlockFormat::from_text(&ledger.text)
     }
 
     /// The newest block.
@@ -98,7 +112,7 @@ impl Index {
         if entry >= self.head?.tree_size {
             return None;
         }
-        // Blocks without entries share their first entry with the block behind them.
+        // In format 1, blocks without entries share their first entry with the block behind them.
         self.blocks.last_up_to(entry).map(|(number, _)| number as u64)
     }
 
@@ -119,6 +133,12 @@ impl Index {
     #[must_use]
     pub fn next_offset(&self, partition: &SourcePartition) -> Option<u64> {
         self.partitions.get(partition).map(|index| index.next)
+    }
+
+    /// The last record that was read of a partition, where blocks say.
+    #[must_use]
+    pub fn last_record(&self, partition: &SourcePartition) -> Option<LastRecord> {
+        self.partitions.get(partition)?.last
     }
 
     /// Next offset of each partition.
@@ -156,7 +176,7 @@ impl Index {
     }
 
     fn check_progress(&self, progress: &Progress) -> Result<(), Misfit> {
-        let Progress { partition, from, next, records } = progress;
+        let Progress { partition, from, next, records, .. } = progress;
         let expected = self.partitions.get(partition).map(|index| index.next);
         if expected.is_some_and(|expected| expected != *from) || next < from {
             let expected = expected.unwrap_or(*from);
@@ -171,7 +191,7 @@ impl Index {
     }
 
     /// Takes in a block that [`Index::check`] let pass.
-    pub fn push_outline(&mut self, outline: &BlockOutline, location: Location) {
+    pub fn push_outline(&mut self, outline: &BlockOutline, location: Location, tree_root: Digest) {
         let header = &outline.header;
         self.blocks.push([header.first_entry, u64::from(location.segment), location.offset]);
         for progress in &outline.records.progress {
@@ -180,6 +200,7 @@ impl Index {
                 index.blocks.push([progress.from, header.number]);
             }
             index.next = progress.next;
+            index.last = progress.last.or(index.last);
         }
         if !outline.records.dead_letters.is_empty() {
             self.dead_letter_blocks.push([header.number]);
@@ -188,8 +209,8 @@ impl Index {
         self.checkpoint = outline.checkpoint.clone();
         self.head = Some(Head {
             height: header.number + 1,
-            tree_size: header.tree_size,
-            tree_root: header.tree_root,
+            tree_size: header.tree_size(),
+            tree_root,
             block_hash: header.hash(),
             time_ms: header.time_ms,
         });
@@ -202,8 +223,9 @@ impl Index {
     }
 
     /// Takes in a block that has just become durable.
-    pub fn push_block(&mut self, outline: &BlockOutline, location: Location, block: Arc<Block>) {
-        self.push_outline(outline, location);
+    pub fn push_block(&mut self, built: BuiltBlock, location: Location) {
+        let BuiltBlock { outline, block, tree_root, .. } = built;
+        self.push_outline(&outline, location, tree_root);
         for (index, entry) in block.indexed_entries() {
             if let Entry::Definition(definition) = entry {
                 self.push_definition(index, definition);

@@ -34,12 +34,9 @@ use crate::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE};
 use crate::ledger::embedded::log::LogWriter;
 use crate::ledger::embedded::writer::WriterQueue;
 use crate::ledger::{
-    Definition, DefinitionKind, LedgerError, LedgerReader, LedgerWriter, Pending, Work,
+    BlockFormat, Definition, DefinitionKind, LedgerError, LedgerReader, LedgerWriter, Pending, Work,
 };
 use crate::transaction::{KeyId, Signer};
-
-/// Version of the log's format, as the first entry of a ledger says it.
-pub const FORMAT: &str = "1";
 
 /// The keys that a ledger is opened with.
 #[derive(Debug, Clone)]
@@ -69,7 +66,8 @@ pub struct WriterParts {
     log: LogWriter,
     position: Position,
     lock: File,
-    is_new: bool,
+    /// The format that the ledger was last written in; `None` for a new one.
+    format: Option<BlockFormat>,
 }
 
 impl OpenLedger {
@@ -112,9 +110,10 @@ impl OpenLedger {
         start: impl FnOnce(LogWriter, Arc<Shared>, Arc<dyn Clock>) -> Result<WriterQueue, LedgerError>,
     ) -> Result<EmbeddedLedger, LedgerError> {
         let Self { name, shared, parts, .. } = self;
-        let WriterParts { log, position, lock, is_new } = parts;
-        let first_seal = sealing_key(keys, &position, is_new)?;
-        let definitions = key_definitions(&name, keys, &position, is_new);
+        let WriterParts { log, position, lock, format } = parts;
+        let first_seal = sealing_key(keys, &position, format.is_none())?;
+        let mut definitions: Vec<_> = format_definition(&name, format).into_iter().collect();
+        definitions.extend(key_definitions(keys, &position));
         let signers: Vec<_> =
             std::iter::once(keys.signer.clone()).chain(keys.previous.clone()).collect();
         let mut first_signers = signers.clone();
@@ -149,18 +148,20 @@ fn sealing_key(keys: &LedgerKeys, position: &Position, is_new: bool) -> Result<K
     )))
 }
 
-fn key_definitions(
-    name: &str,
-    keys: &LedgerKeys,
-    position: &Position,
-    is_new: bool,
-) -> Vec<Definition> {
+/// What names the ledger and the format of its blocks: in a new ledger, and where one that was
+/// written in an older format goes on in the newest.
+fn format_definition(name: &str, format: Option<BlockFormat>) -> Option<Definition> {
+    let text = BlockFormat::NEWEST.text();
+    (format != Some(BlockFormat::NEWEST)).then(|| Definition {
+        kind: DefinitionKind::Ledger,
+        name: name.to_owned(),
+        version: 0,
+        text: text.into(),
+    })
+}
+
+fn key_definitions(keys: &LedgerKeys, position: &Position) -> Vec<Definition> {
     let mut definitions = Vec::new();
-    if is_new {
-        let text = FORMAT.into();
-        let kind = DefinitionKind::Ledger;
-        definitions.push(Definition { kind, name: name.to_owned(), version: 0, text });
-    }
     for (role, wanted) in [(LEDGER_ROLE, keys.signer.id()), (SUBMITTER_ROLE, keys.submitter)] {
         if !position.keys.allows(role, wanted) {
             definitions.push(keys::definition(DefinitionKind::Key, role, wanted));
@@ -330,7 +331,8 @@ mod tests {
         assert_eq!(opened.reader().root_at(before.tree_size).unwrap(), before.tree_root);
         for entry in 0..before.tree_size {
             let number = opened.reader().block_of_entry(entry).unwrap();
-            assert!(opened.reader().block(number).unwrap().entry(entry).is_some());
+            let block = opened.reader().block(number).unwrap();
+            assert!(block.entry(entry).is_some() || entry == block.header.entries_end);
         }
     }
 
@@ -378,7 +380,9 @@ mod tests {
             assert!(matches!(ledger.append(work), Err(LedgerError::Submission(_))));
         }
         append(&mut ledger, &keys, transactions(1));
-        assert_eq!(head(&ledger).tree_size, before.tree_size + 1, "nothing of them went in");
+        let (entry, block) = (1, 1);
+        let expected = before.tree_size + entry + block;
+        assert_eq!(head(&ledger).tree_size, expected, "nothing of them went in");
     }
 
     #[test]

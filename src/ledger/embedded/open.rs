@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::ahead::{Ahead, ahead};
 use crate::codec::{DecodeError, Digest};
 use crate::disk::{Disk, SystemDisk, make_directories};
-use crate::ledger::block::BlockOutline;
+use crate::ledger::block::{self, BlockFormat, BlockOutline};
 use crate::ledger::checkpoint::check_origin;
 use crate::ledger::embedded::executor::Position;
 use crate::ledger::embedded::index::Index;
@@ -69,7 +69,6 @@ pub fn open_on(
     let name: Arc<str> = opening.name.as_str().into();
     check_name(&read.index, opening)?;
     let last = last_segment(&read.index, directory)?;
-    let is_new = read.index.height() == 0;
     let repaired_bytes = read.end.file_len - read.end.good_len;
     let position = Position {
         number: read.index.height(),
@@ -79,6 +78,7 @@ pub fn open_on(
         time_ms: read.index.head().map_or(i64::MIN, |head| head.time_ms),
         keys: read.index.keys.clone(),
     };
+    let format = read.index.format();
     let shared =
         Arc::new(Shared::new((disk.clone(), directory), name.clone(), read.index, read.tree));
     if let Some(path) = &opening.checkpoint_copy {
@@ -88,7 +88,7 @@ pub fn open_on(
     // was acknowledged, and must not be cut off.
     let place = (last.0, &last.1);
     let log = LogWriter::open(disk.clone(), directory, place, read.end, opening.max_segment_bytes)?;
-    let parts = WriterParts { log, position, lock, is_new };
+    let parts = WriterParts { log, position, lock, format };
     Ok(OpenLedger { name, shared, parts, repaired_bytes })
 }
 
@@ -161,7 +161,10 @@ fn read(
 /// A block's outline with all of its entries that opening needs: nothing of the block before.
 struct Outlined {
     outline: BlockOutline,
+    /// Leaf hashes of its entries.
     leaves: Vec<Digest>,
+    /// Hash of its own leaf.
+    own_leaf: Option<Digest>,
     definitions: Vec<(u64, Definition)>,
 }
 
@@ -178,7 +181,9 @@ impl Outlined {
                 definitions.push((index, definition));
             }
         }
-        Ok(Self { outline, leaves, definitions })
+        let own_leaf = block::own_leaf(&outline.header, &outline.seal);
+        let own_leaf = own_leaf.map(|leaf| leaf_hash(&leaf));
+        Ok(Self { outline, leaves, own_leaf, definitions })
     }
 }
 
@@ -223,21 +228,37 @@ impl Read {
     fn take(&mut self, (outlined, location): ReadFrame) -> Result<(), LedgerError> {
         let number = self.index.height();
         let decode = |error| LedgerError::Decode { number, error };
-        let Outlined { outline, leaves, definitions } = outlined.map_err(decode)?;
+        let Outlined { outline, leaves, own_leaf, definitions } = outlined.map_err(decode)?;
         let inconsistent = |reason| LedgerError::Inconsistent { number, reason };
         self.index.check(&outline).map_err(inconsistent)?;
         let mut appended = Appended::default();
         let frontier = &mut self.frontier;
         leaves.into_iter().for_each(|leaf| frontier.append_and_note(leaf, &mut appended));
         for (index, definition) in &definitions {
+            check_format(definition)?;
             self.index.push_definition(*index, definition);
         }
-        if self.frontier.root() != outline.header.tree_root {
+        if self.index.format().is_some_and(|format| format != outline.header.format) {
+            return Err(inconsistent("it is in another format than the ledger".to_owned()));
+        }
+        if self.frontier.root() != outline.header.entries_root {
             return Err(inconsistent("its tree root does not follow from the entries".to_owned()));
         }
+        if let Some(leaf) = own_leaf {
+            self.frontier.append_and_note(leaf, &mut appended);
+        }
         self.tree.extend(&appended);
-        self.index.push_outline(&outline, location);
+        self.index.push_outline(&outline, location, self.frontier.root());
         Ok(())
+    }
+}
+
+/// Refuses a ledger of a format that is not known here.
+fn check_format(definition: &Definition) -> Result<(), LedgerError> {
+    let names_format = definition.kind == DefinitionKind::Ledger;
+    match names_format && BlockFormat::from_text(&definition.text).is_none() {
+        true => Err(LedgerError::Format(definition.text.escape_debug().to_string())),
+        false => Ok(()),
     }
 }
 

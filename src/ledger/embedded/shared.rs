@@ -7,12 +7,12 @@ use std::time::Duration;
 use crate::codec::Digest;
 use crate::disk::Disk;
 use crate::event::SourcePartition;
-use crate::ledger::block::BlockOutline;
+use crate::ledger::block::{self, BlockOutline};
 use crate::ledger::embedded::executor::BuiltBlock;
 use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::log::{self, Location, Segment};
 use crate::ledger::tree::{Frontier, LeafSource, Tree, TreeError};
-use crate::ledger::{Block, Definition, Head, LedgerError, LedgerReader, leaf_bytes};
+use crate::ledger::{Block, Definition, Head, LastRecord, LedgerError, LedgerReader, leaf_bytes};
 use crate::timing::TimeCounts;
 use crate::transaction::{KeyId, leaf_hash};
 
@@ -100,7 +100,7 @@ impl Shared {
     pub(super) fn publish(&self, built: BuiltBlock, location: Location) {
         self.tree.extend(&built.appended);
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        index.push_block(&built.outline, location, built.block);
+        index.push_block(built, location);
         let height = index.height();
         drop(index);
         *unpoisoned(self.height.lock()) = height;
@@ -138,6 +138,13 @@ impl Shared {
     #[must_use]
     pub fn next_offset(&self, partition: &SourcePartition) -> Option<u64> {
         self.index().next_offset(partition)
+    }
+
+    /// The last record that was read of a partition; `None` where none was, or where all blocks that
+    /// read it are of format 1.
+    #[must_use]
+    pub fn last_record(&self, partition: &SourcePartition) -> Option<LastRecord> {
+        self.index().last_record(partition)
     }
 
     /// What the writer did so far.
@@ -221,6 +228,12 @@ impl Shared {
                 if index >= first && leaves.len() < count {
                     leaves.push(leaf_bytes(entry).into_owned());
                 }
+            }
+            if let Some(leaf) = block::own_leaf(&outline.header, &outline.seal)
+                && outline.header.entries_end >= first
+                && leaves.len() < count
+            {
+                leaves.push(leaf);
             }
             number = (outline.header.number + 1 < self.head().height).then_some(at + 1);
         }

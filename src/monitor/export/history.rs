@@ -14,12 +14,13 @@ use crate::monitor::service::Service;
 use crate::monitor::views::ChangeView;
 use crate::state::history::of_asset;
 
-const HEADINGS: [&str; 9] = [
+const HEADINGS: [&str; 10] = [
     "entry",
     "block",
     "time",
     "transaction",
-    "device",
+    "device_type",
+    "device_id",
     "function",
     "replaced",
     "deleted",
@@ -113,7 +114,8 @@ impl Changes {
             change.block.to_string(),
             transaction.time.clone(),
             text_cell(&transaction.id),
-            text_cell(&transaction.device),
+            text_cell(&transaction.device_type),
+            text_cell(&transaction.device_id),
             transaction.function.to_owned(),
             change.write.replaced.map(|entry| entry.to_string()).unwrap_or_default(),
             asset.is_none().to_string(),

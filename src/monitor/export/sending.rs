@@ -142,7 +142,7 @@ pub fn standing(service: &Service) -> (u64, u64) {
     use crate::state::Projection as _;
     let (ledger, height) = (service.queries.ledger(), service.queries.world().next_block());
     let newest = height.checked_sub(1).and_then(|newest| ledger.block(newest).ok());
-    (height, newest.map_or(0, |block| block.header.tree_size))
+    (height, newest.map_or(0, |block| block.header.tree_size()))
 }
 
 /// The body of the answer: an error where it ends before all was sent.

@@ -110,7 +110,7 @@ impl Queries {
         if number >= height {
             return Err(not_found(format!("there is no block {number}; the ledger has {height}")));
         }
-        let end = self.ledger.block(number)?.header.tree_size;
+        let end = self.ledger.block(number)?.header.tree_size();
         let newest = self.newest_change((contract, key))?;
         let mut next = Some(from.map_or(newest, |from| from.min(newest)));
         for _ in 0..MAX_WALKED_CHANGES {

@@ -97,10 +97,12 @@ pub fn one(service: &Service, number: &String, mut given: Parameters) -> Made {
 
 fn header(block: &BlockView, now: i64) -> Markup {
     let summary = &block.summary;
-    let entries = summary.tree_size - summary.first_entry;
     facts(&[
         ("Made", html! { (ago(&summary.time, now)) " (" (summary.time) ")" }),
-        ("Entries", html! { (count(entries)) ", from " (count(summary.first_entry)) }),
+        (
+            "Entries",
+            html! { (count(summary.entry_count as u64)) ", from " (count(summary.first_entry)) },
+        ),
         (
             "Valid, invalid",
             html! { (count(summary.valid as u64)) ", " (count(summary.invalid as u64)) },
@@ -111,7 +113,7 @@ fn header(block: &BlockView, now: i64) -> Markup {
         ),
         ("Hash", html! { code { (summary.hash) } }),
         ("Hash of the block before", html! { code { (block.previous) } }),
-        ("Root of the tree", html! { code { (block.tree_root) } }),
+        ("Root over its entries", html! { code { (block.entries_root) } }),
         ("Effects so far", html! { code { (block.effects) } }),
         ("Records", html! { code { (block.records) } }),
         ("Sealed by", html! { code { (block.signer) } }),
@@ -171,7 +173,7 @@ fn entry(entry: &EntryView) -> Markup {
         EntryView::Transaction(transaction) => html! {
             (count_cell(transaction.entry))
             td.id { (link(&address_of_id("transactions", &transaction.id), &transaction.id)) }
-            td { (text(&transaction.device)) }
+            td { (text(&transaction.device())) }
             td { (text(&transaction.contract)) "." (transaction.function) }
             td {
                 @for key in &transaction.keys {

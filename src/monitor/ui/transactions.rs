@@ -19,7 +19,7 @@ use crate::monitor::views::{TransactionSummary, TransactionView, WriteView};
 const HEADINGS: [&str; 7] =
     ["Transaction", "Time", "Device", "Call", "Assets", "Verdict", "#Entry"];
 /// The fields of the search, as a form sends them.
-const FIELDS: [&str; 5] = ["device", "contract", "verdict", "since", "until"];
+const FIELDS: [&str; 6] = ["device_type", "device_id", "contract", "verdict", "since", "until"];
 
 /// Newest transactions first, and the search among them.
 pub fn list(service: &Service, mut given: Parameters) -> Made {
@@ -70,7 +70,8 @@ fn search_form(service: &Service, asked: &[(&str, &str)]) -> Markup {
             button type="submit" { "Show" }
         }
         form.search action="/transactions" method="get" role="search" aria-label="Transactions" {
-            label { "Device" input name="device" value=(value("device")) placeholder="reefer-40:CON123" autocomplete="off"; }
+            label { "Device type" input name="device_type" value=(value("device_type")) placeholder="reefer-40" autocomplete="off"; }
+            label { "Device id" input name="device_id" value=(value("device_id")) placeholder="CON123" autocomplete="off"; }
             label { "Contract"
                 select name="contract" {
                     option value="" { "all" }
@@ -99,7 +100,7 @@ pub fn row(transaction: &TransactionSummary, now: i64) -> Markup {
     html! {
         td.id { (link(&address_of_id("transactions", &transaction.id), &transaction.id)) }
         td { (ago(&transaction.time, now)) }
-        td { (text(&transaction.device)) }
+        td { (text(&transaction.device())) }
         td { (text(&transaction.contract)) "." (transaction.function) }
         td { (keys(transaction)) }
         td { (verdict(transaction.verdict)) @if let Some(detail) = &transaction.detail { " " (text(detail)) } }
@@ -165,17 +166,17 @@ fn way(service: &Service, transaction: &TransactionView, now: i64) -> Result<Mar
     let contract = service.queries.contract_before(&summary.contract, summary.entry);
     let time = html! { (ago(&summary.time, now)) " (" (summary.time) ")" };
     let record = summary.id.rsplit_once('/').map_or(summary.id.as_str(), |(record, _)| record);
-    let record_digest = digest(&transaction.record_digest);
+    let digests = html! {
+        @if let Some(record) = &transaction.record_digest { "digest " (digest(record)) ", " }
+        "digest of the value " (digest(&transaction.value_digest))
+    };
     let first = match &transaction.caller {
         Some(caller) => {
-            vec![(
-                "By hand",
-                html! { "of " (text(caller)) ", " (time) ", digest " (record_digest) },
-            )]
+            vec![("By hand", html! { "of " (text(caller)) ", " (time) ", " (digests) })]
         }
         None => vec![
-            ("Kafka record", html! { (text(record)) ", digest " (record_digest) }),
-            ("Event", html! { "of " (text(&summary.device)) ", " (time) }),
+            ("Kafka record", html! { (text(record)) ", " (digests) }),
+            ("Event", html! { "of " (text(&summary.device())) ", " (time) }),
             ("Mapping", mapping_of(mapping.as_deref(), transaction)),
         ],
     };

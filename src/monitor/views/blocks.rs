@@ -20,7 +20,9 @@ pub struct BlockSummary {
     pub time: String,
     /// Index of its first entry.
     pub first_entry: u64,
-    /// Entries in the tree with it.
+    /// Number of its entries.
+    pub entry_count: usize,
+    /// Leaves of the tree with it: all entries so far, and one for each block of format 2.
     pub tree_size: u64,
     /// Its transactions that are valid.
     pub valid: usize,
@@ -48,7 +50,8 @@ impl BlockSummary {
             hash: block.header.hash(),
             time: time_text(block.header.time_ms),
             first_entry: block.header.first_entry,
-            tree_size: block.header.tree_size,
+            entry_count: block.entries.len(),
+            tree_size: block.header.tree_size(),
             valid: count(true),
             invalid: count(false),
             definitions: block.entries.iter().filter_map(Entry::definition).count(),
@@ -66,8 +69,10 @@ pub struct BlockView {
     pub summary: BlockSummary,
     /// Hash of the block before.
     pub previous: Digest,
-    /// Root of the tree with it.
-    pub tree_root: Digest,
+    /// Format of the block: from 2 on, the tree has a leaf over header and seal of each block.
+    pub format: &'static str,
+    /// Root of the tree with its entries, without its own leaf.
+    pub entries_root: Digest,
     /// Chained digest over all verdicts and writes so far.
     pub effects: Digest,
     /// Digest over its records.
@@ -99,7 +104,8 @@ impl BlockView {
         Self {
             summary: BlockSummary::new(block),
             previous: header.previous,
-            tree_root: header.tree_root,
+            format: header.format.text(),
+            entries_root: header.entries_root,
             effects: header.effects,
             records: header.records,
             signer: block.seal.signer.to_string(),
@@ -124,6 +130,12 @@ pub struct ProgressView {
     pub next: u64,
     /// Records in between.
     pub records: u64,
+    /// Offset of the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_offset: Option<u64>,
+    /// SHA-256 over key, headers, timestamp and value of the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_digest: Option<Digest>,
 }
 
 impl ProgressView {
@@ -133,6 +145,8 @@ impl ProgressView {
             from: progress.from,
             next: progress.next,
             records: progress.records,
+            last_offset: progress.last.map(|last| last.offset),
+            last_digest: progress.last.map(|last| last.digest),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::codec::Digest;
 use crate::contract::{Asset, Verdict};
+use crate::event::DeviceName;
 use crate::ledger::{Entry, StoredWrite};
 use crate::monitor::views::time_text;
 use crate::state::StoredAsset;
@@ -21,8 +22,10 @@ pub struct TransactionSummary {
     pub entry: u64,
     /// When the event happened.
     pub time: String,
-    /// Device type and id, `type:id`; empty where the source knows none.
-    pub device: String,
+    /// Device type; empty where the source knows none.
+    pub device_type: String,
+    /// Device id within its type.
+    pub device_id: String,
     /// Contract.
     pub contract: String,
     /// Function.
@@ -37,6 +40,12 @@ pub struct TransactionSummary {
 }
 
 impl TransactionSummary {
+    /// The device for people to read, `type:id`.
+    #[must_use]
+    pub fn device(&self) -> String {
+        DeviceName::new(self.device_type.as_str(), self.device_id.as_str()).to_string()
+    }
+
     /// Of a transaction and what came of it.
     #[must_use]
     pub fn new(
@@ -52,7 +61,8 @@ impl TransactionSummary {
             id: transaction.id.to_string(),
             entry: index,
             time: time_text(transaction.time_ms),
-            device: transaction.device.to_string(),
+            device_type: transaction.device.device_type.to_string(),
+            device_id: transaction.device.id.to_string(),
             contract: transaction.contract.to_string(),
             function: transaction.function.name(),
             keys: writes.iter().map(|write| write.key.to_string()).collect(),
@@ -86,8 +96,12 @@ pub struct TransactionView {
     pub block: u64,
     /// When the block was made.
     pub block_time: String,
+    /// SHA-256 over the record's key, headers, timestamp and value; absent in transactions of
+    /// format 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record_digest: Option<Digest>,
     /// SHA-256 of the record's value as received.
-    pub record_digest: Digest,
+    pub value_digest: Digest,
     /// SHA-256 of the mapping's text.
     pub mapping_digest: Digest,
     /// Its arguments.
@@ -107,6 +121,7 @@ impl TransactionView {
             block: found.block.header.number,
             block_time: time_text(found.block.header.time_ms),
             record_digest: transaction.record_digest,
+            value_digest: transaction.value_digest,
             mapping_digest: transaction.mapping_digest,
             arguments: transaction.arguments.value().clone(),
             writes: writes.iter().map(WriteView::new).collect(),
