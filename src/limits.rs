@@ -51,6 +51,15 @@ pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between such requests while the broker does not answer.
 pub const KAFKA_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a topic may end before the ledger's position until that is taken for good: after the
+/// restart of a broker its end is behind until the replicas have answered.
+pub const KAFKA_BEHIND_WAIT: Duration = Duration::from_secs(10);
+/// How often in a row partitions are read again from their position after Kafka called an offset out
+/// of range that is not.
+pub const KAFKA_MOST_RESTARTS: u32 = 3;
+/// How long a partition must have had the same end behind its last record until the ledger goes on
+/// from that end, in a block of its own: a busy partition has no such end for long.
+pub const KAFKA_TAIL_WAIT: Duration = Duration::from_secs(10);
 /// A source's trouble that lasts is told again after this long: often enough to be found near the
 /// end of a log, not so often as to fill it.
 pub const SAME_TROUBLE_QUIET: Duration = Duration::from_secs(60);

@@ -6,17 +6,21 @@
 //! to the broker takes. A broker that is away is no error: polls come back idle and
 //! [`SourceHealth`] says so.
 
+mod begin;
 mod brokers;
 mod context;
+mod dry_run;
 mod form;
 mod log;
 mod properties;
+mod property;
 mod redaction;
 mod settings;
 mod start;
+mod tail;
 
 pub use form::{Epoch, KafkaForm, Start, Topics};
-pub use properties::Property;
+pub use property::Property;
 pub use settings::KafkaSettings;
 
 pub(in crate::source) use redaction::Redaction;
@@ -32,7 +36,7 @@ use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use crate::clock::Clock;
 use crate::event::{BAD_ENVELOPE_HEADER, SourcePartition};
 use crate::source::collector::Parts;
-use crate::source::{Assignments, Polled, Source, SourceError, SourceHealth};
+use crate::source::{Assignments, LastTakenOf, Polled, Source, SourceError, SourceHealth};
 use context::Context;
 
 /// A member of a consumer group.
@@ -53,10 +57,12 @@ impl KafkaSource {
     pub fn new(
         settings: &KafkaSettings,
         assignments: Arc<Assignments>,
+        last_taken: LastTakenOf,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
         let health = Arc::new(SourceHealth::new(clock.now_ms()));
-        let context = Context::new(settings, assignments, Arc::clone(&health), clock);
+        let ledger = (assignments, last_taken);
+        let context = Context::new(settings, ledger, Arc::clone(&health), clock);
         let redacted = |error: KafkaError| settings.redacted(&error);
         let consumer: BaseConsumer<Context> =
             settings.config.create_with_context(context).map_err(redacted)?;
@@ -140,7 +146,11 @@ fn next(context: &Context) -> Result<Option<Polled>, SourceError> {
     if shared.paused {
         return Ok(None);
     }
-    Ok(shared.collector.take().map(Polled::Batch))
+    let batch = shared.collector.take();
+    if batch.is_some() {
+        shared.restarts = 0;
+    }
+    Ok(batch.map(Polled::Batch))
 }
 
 /// Takes one message in. Returns whether the round has gathered enough.

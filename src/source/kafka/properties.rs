@@ -1,79 +1,17 @@
-//! The properties of librdkafka: our defaults, the values that would undo a promise, and a dry run of
-//! the whole configuration that connects to nothing.
+//! The properties of librdkafka: our defaults, and the values that would undo a promise.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
 
 use crate::codec::yaml::Located;
 use crate::event::is_topic;
-use crate::fault::{Fault, Place};
+use crate::fault::Fault;
 use crate::limits::{COMMIT_INTERVALS_MS, POLL_INTERVALS_MS, STATISTICS_INTERVALS_MS};
+use crate::source::kafka::property::Property;
 use crate::source::kafka::redaction::{Redaction, hide, tidy};
-
-/// A property's value. It may be a secret and never shows.
-#[derive(Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(transparent)]
-pub struct Property(#[schemars(with = "serde_json::Value")] String);
-
-impl Property {
-    /// A value with its references to secrets resolved.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The value, for resolving references in it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Property {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
-impl<'de> Deserialize<'de> for Property {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Property;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a number, true or false")
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Property, E> {
-                Ok(Property::new(value))
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Property, E> {
-                Ok(Property::new(value.to_string()))
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Property, E> {
-                Ok(Property::new(value.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Property, E> {
-                Ok(Property::new(value.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
 
 /// Properties of a source as they are written, by name.
 pub(super) type Properties = BTreeMap<String, Located<Property>>;
@@ -197,7 +135,7 @@ fn value<'a>(properties: &'a Properties, name: &str) -> Option<&'a str> {
 }
 
 /// Whether the group works by the protocol of KIP-848, in which the brokers assign partitions.
-fn is_assigned_by_brokers(properties: &Properties) -> bool {
+pub(super) fn is_assigned_by_brokers(properties: &Properties) -> bool {
     value(properties, "group.protocol").is_some_and(|name| name.eq_ignore_ascii_case("consumer"))
 }
 
@@ -309,7 +247,8 @@ fn check_alone(name: &str, property: &Located<Property>, file: &Path) -> Option<
     Some(Fault::error(file, property.place, message).help(KNOWN_PROPERTIES))
 }
 
-const KNOWN_PROPERTIES: &str =
+/// Help for a property that the library refuses.
+pub(super) const KNOWN_PROPERTIES: &str =
     "the properties are those of librdkafka (CONFIGURATION.md in its repository)";
 
 fn check_member(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
@@ -319,6 +258,12 @@ fn check_member(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
         let message = format!("`{MEMBER}` is not an id that Kafka takes");
         let help = "letters, digits, `.`, `_` and `-`, at most 249; empty for a member without one";
         faults.push(Fault::error(file, property.place, message).help(help));
+    }
+    if !text.is_empty() && is_assigned_by_brokers(properties) {
+        let message = format!("`{MEMBER}` with `group.protocol: consumer`");
+        let help = "after a kill the brokers refuse the next start with the same id until the \
+                    session is over (45 s by default); without the id it only waits that long";
+        faults.push(Fault::warning(file, property.place, message).help(help));
     }
 }
 
@@ -373,92 +318,6 @@ fn check_login(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
                 certificates (`security.protocol: SSL`)";
     faults.push(Fault::error(file, place, message).help(help));
 }
-
-/// Where a fault of the whole configuration is shown: the place of the property that it names, else
-/// this one.
-#[derive(Clone, Copy)]
-pub(super) struct Whole<'a> {
-    pub(super) properties: &'a Properties,
-    pub(super) file: &'a Path,
-    pub(super) place: Place,
-}
-
-/// Makes a client that knows no broker, and so connects to nothing: whatever the library refuses or
-/// warns of in the configuration as a whole is a fault.
-pub(super) fn check_client(
-    config: &ClientConfig,
-    redaction: &Redaction,
-    whole: Whole<'_>,
-    faults: &mut Vec<Fault>,
-) {
-    let mut config = config.clone();
-    config.remove("bootstrap.servers");
-    let client = config.create_with_context::<_, BaseConsumer<Warnings>>(Warnings::default());
-    let consumer = match client {
-        Ok(consumer) => consumer,
-        Err(error) => {
-            let message = match &error {
-                // The error's own text would show the value.
-                KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}"),
-                KafkaError::ClientCreation(reason) => reason.clone(),
-                other => other.to_string(),
-            };
-            return faults.push(whole.error(&redaction.apply(&message)));
-        }
-    };
-    for _ in 0..MOST_WARNINGS {
-        // Hands one line of the library's log to the context, where there is one.
-        let _ = consumer.poll(Duration::ZERO);
-    }
-    let warnings = consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    faults.extend(warnings.iter().filter_map(|text| whole.warning(&redaction.apply(text))));
-}
-
-/// Lines of the library's log that are looked at: a line for each property, and some more.
-const MOST_WARNINGS: usize = 100;
-
-impl Whole<'_> {
-    /// The longest name of a property that a text holds, and its place.
-    fn named(&self, text: &str) -> Option<(&str, Place)> {
-        let named = self.properties.iter().filter(|(name, _)| text.contains(name.as_str()));
-        let (name, property) = named.max_by_key(|(name, _)| name.len())?;
-        Some((name, property.place))
-    }
-
-    fn error(&self, text: &str) -> Fault {
-        let place = self.named(text).map_or(self.place, |(_, place)| place);
-        let message = format!("no Kafka client can be made: {text}");
-        Fault::error(self.file, place, message).help(KNOWN_PROPERTIES)
-    }
-
-    fn warning(&self, text: &str) -> Option<Fault> {
-        let (name, place) = self.named(text)?;
-        if text.contains("is a producer property") {
-            let message = format!("`{name}` is a property of producers and has no effect");
-            let help = "copies of dead letters are written with settings of their own, so that \
-                        each is acknowledged by every replica in sync; leave it out";
-            return Some(Fault::error(self.file, place, message).help(help));
-        }
-        Some(Fault::warning(self.file, place, text))
-    }
-}
-
-/// Collects the library's warnings about a configuration.
-#[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
-
-impl ClientContext for Warnings {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == "CONFWARN" {
-            let message = message.rsplit("]: ").next().unwrap_or(message);
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
-        }
-    }
-
-    fn error(&self, _error: KafkaError, _reason: &str) {}
-}
-
-impl ConsumerContext for Warnings {}
 
 /// The values that must not appear in any message.
 pub(super) fn secrets(properties: &Properties) -> Redaction {

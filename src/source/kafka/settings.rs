@@ -11,8 +11,9 @@ use crate::event::is_topic;
 use crate::fault::{Fault, Severity};
 use crate::source::SourceError;
 use crate::source::kafka::brokers;
+use crate::source::kafka::dry_run::{Whole, check_client};
 use crate::source::kafka::form::{Epoch, KafkaForm, Start};
-use crate::source::kafka::properties::{self, MEMBER, Whole};
+use crate::source::kafka::properties::{self, MEMBER};
 use crate::source::kafka::redaction::Redaction;
 
 /// Checked settings of the Kafka source.
@@ -26,6 +27,8 @@ pub struct KafkaSettings {
     pub(in crate::source) redaction: Redaction,
     /// Whether the user named the group's member, or wants one without a name.
     is_member_named: bool,
+    /// Whether the group works by the protocol of KIP-848.
+    is_assigned_by_brokers: bool,
 }
 
 impl fmt::Debug for KafkaSettings {
@@ -58,9 +61,11 @@ impl KafkaSettings {
     }
 
     /// Whether the member of the group still needs an id: the user neither named one nor wants none.
+    /// By the protocol of KIP-848 it gets none, because the brokers refuse an id until the session of
+    /// a member that was killed is over.
     #[must_use]
     pub fn needs_member_id(&self) -> bool {
-        !self.is_member_named
+        !self.is_member_named && !self.is_assigned_by_brokers
     }
 
     /// Joins the group as a static member with this id (letters, digits, `.`, `_`, `-`), unless the
@@ -93,7 +98,7 @@ impl KafkaForm {
         if !found.iter().any(is_error) {
             let (properties, place) = (&self.properties, self.brokers.place);
             let whole = Whole { properties, file, place };
-            properties::check_client(&config, &redaction, whole, &mut found);
+            check_client(&config, &redaction, whole, &mut found);
         }
         let is_refused = found.iter().any(is_error);
         faults.extend(found);
@@ -105,6 +110,7 @@ impl KafkaForm {
             epochs: self.epochs.iter().map(|(t, e)| epoch((t, &e.value))).collect(),
             redaction,
             is_member_named: self.properties.contains_key(MEMBER),
+            is_assigned_by_brokers: properties::is_assigned_by_brokers(&self.properties),
         })
     }
 
@@ -331,6 +337,10 @@ mod tests {
         }
         let warned = [
             ("enable.ssl.certificate.verification: false", "warning: `enable.ssl.certificate"),
+            (
+                "group.protocol: consumer, group.instance.id: a",
+                "c.yaml:4:59: warning: `group.instance.id` with `group.protocol: consumer`",
+            ),
             ("sasl.mechanism: PLAIN", "4:30: warning: Configuration property `sasl.mechanism` set"),
         ];
         for (properties, expected) in warned {
@@ -358,6 +368,8 @@ mod tests {
             ("client.id: x", Some("ours")),
             ("group.instance.id: theirs", Some("theirs")),
             ("group.instance.id: ''", None),
+            ("group.protocol: consumer", None),
+            ("group.protocol: classic", Some("ours")),
         ];
         for (properties, expected) in table {
             let mut settings = with(properties).0.unwrap();
