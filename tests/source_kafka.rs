@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ledgerline::clock::SystemClock;
@@ -13,8 +14,8 @@ use ledgerline::event::{RecordDigests, SourcePartition};
 use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
 use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
 use ledgerline::source::{
-    Accepted, Assignments, BatchBuilder, Generation, KafkaForm, KafkaSource, LastTaken, Polled,
-    Source, SourceError,
+    Accepted, Assignments, BatchBuilder, Generation, KafkaForm, KafkaSource, LastTaken,
+    LastTakenOf, Polled, Source, SourceError,
 };
 
 /// Polls that a condition may take: with [`WAIT`] each, two minutes.
@@ -42,14 +43,14 @@ impl Member {
         properties: &str,
     ) -> Self {
         let properties = format!("session.timeout.ms: 3000, {properties}");
-        Self::join_after(broker, assignments, None, (more, &properties))
+        Self::join_after(broker, assignments, always(None), (more, &properties))
     }
 
-    /// A member whose ledger has taken this record last of each partition.
+    /// A member whose ledger says what it has taken last of each partition.
     fn join_after(
         broker: &EmbeddedBroker,
         assignments: &Arc<Assignments>,
-        last: Option<LastTaken>,
+        last_taken: LastTakenOf,
         (more, properties): (&str, &str),
     ) -> Self {
         let text = format!(
@@ -57,7 +58,6 @@ impl Member {
             broker.bootstrap()
         );
         let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), &text).unwrap();
-        let last_taken = Arc::new(move |_: &SourcePartition| last);
         let settings = form[0].check(Path::new("ledgerline.yaml"), &mut Vec::new()).unwrap();
         let clock = Arc::new(SystemClock::new());
         let source =
@@ -341,6 +341,11 @@ fn a_shrunk_topic_is_refused() {
     }
 }
 
+/// A ledger that says the same of every partition.
+fn always(last: Option<LastTaken>) -> LastTakenOf {
+    Arc::new(move |_| last)
+}
+
 /// What a ledger keeps of the nth record of partition 0.
 fn taken(n: u64) -> LastTaken {
     let mut builder =
@@ -363,7 +368,8 @@ fn the_last_record_is_compared_before_reading_on() {
         let (broker, mut producer) = broker(1, 1);
         produce(&mut producer, 1, 0..100);
         let mut seen = Seen::new();
-        let mut member = Member::join_after(&broker, &at(position), Some(last), ("", QUICK));
+        let mut member =
+            Member::join_after(&broker, &at(position), always(Some(last)), ("", QUICK));
         let expected = usize::try_from(100 - position).unwrap();
         member.until(&mut seen, |_, seen| count(seen) == expected);
         assert_whole(&seen, 1, position..100);
@@ -376,7 +382,7 @@ fn a_topic_that_was_made_again_and_grew_past_the_position_is_refused() {
     produce(&mut producer, 1, 0..100);
     // The ledger has taken another record at offset 39.
     let last = LastTaken { offset: 39, ..taken(38) };
-    match Member::join_after(&broker, &at(40), Some(last), ("", QUICK)).error() {
+    match Member::join_after(&broker, &at(40), always(Some(last)), ("", QUICK)).error() {
         SourceError::RecordChanged { offset, found, taken: of_ledger, .. } => {
             assert_eq!(offset, 39);
             assert_eq!(found, taken(39).digest);
@@ -384,6 +390,36 @@ fn a_topic_that_was_made_again_and_grew_past_the_position_is_refused() {
         }
         other => panic!("{other}"),
     }
+}
+
+#[test]
+fn the_last_record_is_compared_again_after_an_outage() {
+    let (broker, mut producer) = broker(1, 2);
+    produce(&mut producer, 2, 0..40);
+    let assignments = Arc::new(Assignments::default());
+    let is_changed = Arc::new(AtomicBool::new(false));
+    let (changed, other) = (is_changed.clone(), LastTaken { offset: 39, ..taken(38) });
+    let last_taken: LastTakenOf = Arc::new(move |partition| {
+        let last = if changed.load(Ordering::SeqCst) { other } else { taken(39) };
+        (partition.partition == 0).then_some(last)
+    });
+    let mut member = Member::join_after(&broker, &assignments, last_taken, ("", QUICK));
+    let mut seen = Seen::new();
+    member.until(&mut seen, |m, seen| count(seen) == 80 && m.source.health().connected());
+    // An outage without a change goes on, one with another record at the same offset does not.
+    broker.down().unwrap();
+    member.until(&mut seen, |m, _| !m.source.health().connected());
+    broker.up().unwrap();
+    member.until(&mut seen, |m, _| m.source.health().connected());
+    produce(&mut producer, 2, 40..50);
+    member.until(&mut seen, |_, seen| count(seen) == 100);
+    broker.down().unwrap();
+    member.until(&mut seen, |m, _| !m.source.health().connected());
+    is_changed.store(true, Ordering::SeqCst);
+    broker.up().unwrap();
+    let error = member.error();
+    assert!(matches!(error, SourceError::RecordChanged { offset: 39, .. }), "{error}");
+    assert_whole(&seen, 2, 0..50);
 }
 
 #[test]
@@ -422,7 +458,7 @@ fn a_topic_that_is_behind_for_a_moment_is_waited_for() {
     let (broker, mut producer) = broker(1, 1);
     produce(&mut producer, 1, 0..10);
     let mut seen = Seen::new();
-    let mut member = Member::join_after(&broker, &at(50), Some(taken(49)), ("", QUICK));
+    let mut member = Member::join_after(&broker, &at(50), always(Some(taken(49))), ("", QUICK));
     member.until(&mut seen, |m, _| {
         let told = m.source.health().report().last_error;
         told.is_some_and(|told| told.message.contains("the topic ends at offset 10"))
@@ -440,7 +476,7 @@ fn an_offset_out_of_range_for_a_moment_is_read_again() {
         let assignments = Arc::new(Assignments::default());
         let mut seen = Seen::new();
         let properties = format!("{QUICK}, partition.assignment.strategy: {strategy}");
-        let mut member = Member::join_after(&broker, &assignments, None, ("", &properties));
+        let mut member = Member::join_after(&broker, &assignments, always(None), ("", &properties));
         member.until(&mut seen, |_, seen| count(seen) == 20);
         broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 1).unwrap();
         member.until(&mut seen, |m, _| {
@@ -463,7 +499,7 @@ fn an_offset_out_of_range_at_the_start_is_read_again() {
         broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 1).unwrap();
         let mut seen = Seen::new();
         let properties = format!("{QUICK}, partition.assignment.strategy: {strategy}");
-        let mut member = Member::join_after(&broker, &assignments, None, ("", &properties));
+        let mut member = Member::join_after(&broker, &assignments, always(None), ("", &properties));
         member.until(&mut seen, |m, _| m.source.health().connected());
         produce(&mut producer, 2, 20..30);
         member.until(&mut seen, |_, seen| count(seen) == 20);
@@ -478,9 +514,9 @@ fn the_group_protocol_of_kip_848_works() {
     let assignments = Arc::new(Assignments::default());
     let mut seen = Seen::new();
     let properties = "group.protocol: consumer";
-    let mut first = Member::join_after(&broker, &assignments, None, ("", properties));
+    let mut first = Member::join_after(&broker, &assignments, always(None), ("", properties));
     first.until(&mut seen, |_, seen| count(seen) == 200);
-    let mut second = Member::join_after(&broker, &assignments, None, ("", properties));
+    let mut second = Member::join_after(&broker, &assignments, always(None), ("", properties));
     let (mut by_second, mut number) = (0, 50);
     for _ in 0..MOST_POLLS {
         if by_second > 0 {

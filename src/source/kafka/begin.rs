@@ -21,6 +21,12 @@ pub(super) enum Trouble {
     Refused(SourceError),
 }
 
+/// Topic and number of a partition.
+type Name = (String, i32);
+
+/// Where partitions begin, or why they do not.
+type Found = Result<Vec<Beginning>, Trouble>;
+
 impl Context {
     /// Where partitions begin, from what the ledger needs next, the group's offsets and the
     /// broker's watermarks.
@@ -29,7 +35,7 @@ impl Context {
         consumer: &BaseConsumer<Self>,
         wanted: &[(String, i32)],
         next: impl Fn(&Self, &SourcePartition) -> Option<u64>,
-    ) -> Result<Vec<Beginning>, Trouble> {
+    ) -> Found {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
@@ -129,15 +135,8 @@ impl Context {
     /// read again from their position (the record to compare may have been removed, a broker may
     /// have restarted); when that does not help either, what the broker said ends the source.
     pub(super) fn explain(&self, consumer: &BaseConsumer<Self>, reason: String) {
-        let positions = self.shared().collector.positions();
-        let wanted: Vec<(String, i32)> = positions
-            .iter()
-            .filter_map(|(p, _)| Some((p.topic.to_string(), i32::try_from(p.partition).ok()?)))
-            .collect();
-        let position = |_: &Self, partition: &SourcePartition| {
-            positions.iter().find(|(p, _)| p == partition).map(|(_, next)| *next)
-        };
-        match self.look_up(consumer, &wanted, position) {
+        let (wanted, found) = self.look_up_again(consumer);
+        match found {
             Err(Trouble::Later(_)) => self.shared().out_of_range = Some(reason),
             Err(Trouble::Refused(error)) => self.halt(error),
             Ok(beginnings) => {
@@ -150,11 +149,44 @@ impl Context {
                     return self.halt_with(&reason);
                 }
                 self.note(&reason);
-                if let Err(error) = unassign(consumer, &wanted) {
-                    return self.halt_with(&error.to_string());
-                }
-                self.begin(consumer, &beginnings);
+                self.begin_again(consumer, &wanted, &beginnings);
             }
+        }
+    }
+
+    /// Brokers are reached again after they were not: each partition is read again from its position,
+    /// so that its last record is compared. A topic may have been made again meanwhile.
+    pub(super) fn compare_again(&self, consumer: &BaseConsumer<Self>) {
+        if !std::mem::take(&mut self.shared().compares_again) {
+            return;
+        }
+        let (wanted, found) = self.look_up_again(consumer);
+        match found {
+            Err(Trouble::Later(_)) => self.shared().compares_again = true,
+            Err(Trouble::Refused(error)) => self.halt(error),
+            Ok(beginnings) => self.begin_again(consumer, &wanted, &beginnings),
+        }
+    }
+
+    /// Looks up the partitions that are ours, as if they began at their position.
+    fn look_up_again(&self, consumer: &BaseConsumer<Self>) -> (Vec<Name>, Found) {
+        let positions = self.shared().collector.positions();
+        let name = |p: &SourcePartition| Some((p.topic.to_string(), p.partition.try_into().ok()?));
+        let wanted: Vec<_> = positions.iter().filter_map(|(p, _)| name(p)).collect();
+        let position = |_: &Self, partition: &SourcePartition| {
+            positions.iter().find(|(p, _)| p == partition).map(|(_, next)| *next)
+        };
+        let found = self.look_up(consumer, &wanted, position);
+        (wanted, found)
+    }
+
+    fn begin_again(&self, consumer: &BaseConsumer<Self>, wanted: &[Name], found: &[Beginning]) {
+        if wanted.is_empty() {
+            return;
+        }
+        match unassign(consumer, wanted) {
+            Ok(()) => self.begin(consumer, found),
+            Err(error) => self.halt_with(&error.to_string()),
         }
     }
 

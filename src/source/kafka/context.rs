@@ -55,6 +55,10 @@ pub(super) struct Shared {
     /// Restarts in a row after an offset was called out of range.
     pub(super) restarts: u32,
     pub(super) tails: Tails,
+    /// Whether brokers were ever reached.
+    was_connected: bool,
+    /// Brokers are reached again: topics may have been made again meanwhile.
+    pub(super) compares_again: bool,
 }
 
 impl Context {
@@ -82,7 +86,9 @@ impl Context {
 
     pub(super) fn connected(&self) {
         if self.health.set_connected(true, self.clock.now_ms()) {
-            self.shared().connection = None;
+            let mut shared = self.shared();
+            shared.connection = None;
+            shared.compares_again = std::mem::replace(&mut shared.was_connected, true);
             tracing::info!("connected to Kafka");
         }
     }
@@ -127,8 +133,9 @@ impl Context {
         if !wanted.is_empty() {
             self.try_begin(consumer, wanted, false);
         }
-        if let Some(reason) = out_of_range {
-            self.explain(consumer, reason);
+        match out_of_range {
+            Some(reason) => self.explain(consumer, reason),
+            None => self.compare_again(consumer),
         }
     }
 
