@@ -75,8 +75,7 @@ fn resting(criterion: &mut Criterion) {
         });
     });
     let directory = books.directory.path().join("ledger");
-    let request =
-        Request { directory, from_checkpoint: None, expected_key: None, expected_name: None };
+    let request = Request { directory, ..Request::default() };
     group.bench_function("verified", |b| {
         b.iter(|| assert!(verify::verify(&request, &mut |_, _| {}).unwrap().is_sound()));
     });

@@ -3,8 +3,11 @@
 //! Reading a log is mostly hashing and decoding, block by block; only a small part of it needs the
 //! block before. Nothing here knows what the work is.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Builder;
+
+use crate::limits::MAX_AHEAD_BYTES;
 
 /// Items that one thread may have waiting: enough that it need not wait for the next.
 const WAITING: usize = 4;
@@ -17,6 +20,9 @@ pub struct Ahead<'p, T, U> {
     lane_in: usize,
     lane_out: usize,
     under_way: usize,
+    /// Bytes of each item under way, and of all of them.
+    bytes: VecDeque<usize>,
+    all_bytes: usize,
 }
 
 /// Runs `take_all` with as many threads as there are processors, each of which does `prepare`.
@@ -53,14 +59,34 @@ pub fn ahead_on<T: Send, U: Send, R>(
                 lanes.push((items_in, results));
             }
         }
-        let mut ahead = Ahead { lanes, prepare, lane_in: 0, lane_out: 0, under_way: 0 };
+        let mut ahead = Ahead {
+            lanes,
+            prepare,
+            lane_in: 0,
+            lane_out: 0,
+            under_way: 0,
+            bytes: VecDeque::new(),
+            all_bytes: 0,
+        };
         take_all(&mut ahead)
     })
 }
 
 impl<T, U> Ahead<'_, T, U> {
+    /// The oldest result, as long as another item of so many bytes would be too much at a time. To be
+    /// asked until there is none, before an item is handed on that may be large.
+    pub fn make_room(&mut self, bytes: usize) -> Option<U> {
+        let is_full = self.all_bytes.saturating_add(bytes) > MAX_AHEAD_BYTES;
+        is_full.then(|| self.take()).flatten()
+    }
+
     /// Hands an item on. Gives the oldest result once enough are under way.
     pub fn push(&mut self, item: T) -> Option<U> {
+        self.push_sized(item, 0)
+    }
+
+    /// The same for an item of so many bytes; see [`Ahead::make_room`].
+    pub fn push_sized(&mut self, item: T, bytes: usize) -> Option<U> {
         if self.lanes.is_empty() {
             return Some((self.prepare)(item));
         }
@@ -68,6 +94,8 @@ impl<T, U> Ahead<'_, T, U> {
         // A lane ends early only by a panic, which the scope passes on.
         if self.lanes[self.lane_in].0.send(item).is_ok() {
             self.under_way += 1;
+            self.bytes.push_back(bytes);
+            self.all_bytes += bytes;
         }
         self.lane_in = (self.lane_in + 1) % self.lanes.len();
         oldest
@@ -76,6 +104,7 @@ impl<T, U> Ahead<'_, T, U> {
     /// The oldest result under way; `None` where there is none.
     pub fn take(&mut self) -> Option<U> {
         self.under_way = self.under_way.checked_sub(1)?;
+        self.all_bytes -= self.bytes.pop_front().unwrap_or_default();
         let result = self.lanes[self.lane_out].1.recv().ok();
         self.lane_out = (self.lane_out + 1) % self.lanes.len();
         result
@@ -100,6 +129,23 @@ mod tests {
                 results
             });
             prop_assert_eq!(results, items.into_iter().map(twice).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn large_items_go_few_at_a_time(sizes in proptest::collection::vec(0_usize..4, 0..60)) {
+            let third = MAX_AHEAD_BYTES / 3;
+            let taken = ahead(|size: usize| size, |ahead| {
+                let mut taken = Vec::new();
+                for size in &sizes {
+                    taken.extend(std::iter::from_fn(|| ahead.make_room(size * third)));
+                    assert!(ahead.all_bytes == 0 || ahead.all_bytes + size * third <= MAX_AHEAD_BYTES);
+                    taken.extend(ahead.push_sized(*size, size * third));
+                }
+                taken.extend(std::iter::from_fn(|| ahead.take()));
+                assert_eq!(ahead.all_bytes, 0);
+                taken
+            });
+            prop_assert_eq!(taken, sizes);
         }
 
         #[test]

@@ -69,7 +69,7 @@
 //! | `"temperature":NaN` | dead letter `not_json` |
 //! | `"temperature":4.1` twice in `d` | dead letter `duplicate_key` |
 //! | bytes that are not UTF-8 | dead letter `not_utf8` |
-//! | no value at all | dead letter `empty` |
+//! | no value at all | dead letter `missing_field` of the mapping |
 //! | key is `?` | dead letter `identity`, or an event without a device where plain records are allowed |
 //! | `"temperature":"warm"` | dead letter `field_type` of the mapping |
 //! | no `assetID`, `kitID` or `temperature` | dead letter `missing_field` of the mapping |
@@ -252,6 +252,7 @@ mod tests {
             key: Some(&message.key),
             value: message.value.as_deref(),
             headers: Headers::default(),
+            damage: None,
         })
     }
 
@@ -286,12 +287,12 @@ mod tests {
                 Rubbish::NotJson | Rubbish::Cut | Rubbish::NotANumber => Cause::NotJson.name(),
                 Rubbish::DuplicateKey => Cause::DuplicateKey.name(),
                 Rubbish::NotUtf8 => Cause::NotUtf8.name(),
-                Rubbish::Tombstone => Cause::Empty.name(),
                 Rubbish::BadKey => "nameless",
                 Rubbish::WrongType
                 | Rubbish::MissingField
                 | Rubbish::BadLocation
-                | Rubbish::SelfTest => "event",
+                | Rubbish::SelfTest
+                | Rubbish::Tombstone => "event",
             };
             (Some(rubbish), end.to_owned())
         });

@@ -15,13 +15,13 @@
 //!
 //! | module | is for | must never |
 //! |---|---|---|
-//! | [`limits`], [`fault`], [`codec`], [`clock`], [`timing`], [`ahead`] | bounds and their reasons, places in files, canonical bytes, time, work on other threads | know anything of the product |
+//! | [`limits`], [`fault`], [`codec`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons, places in files, canonical bytes, time, work on other threads, whether there are any | know anything of the product |
 //! | [`disk`] | the file operations under the log, and a disk that fails on demand | try anything again |
+//! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`event`] | a record's position, metadata and body | read the network |
 //! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
 //! | [`fleet`] | a simulated fleet for demonstrations and benchmarks | know Kafka |
 //! | [`call`] | the words of a contract call: function, payload | execute anything |
-//! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`mapping`] | event → payloads, declared in YAML | do IO, ask the time |
 //! | [`transaction`] | transactions, submissions, signatures | execute anything |
 //! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
@@ -55,7 +55,11 @@ pub mod timing;
 
 pub mod ahead;
 
+pub mod threads;
+
 pub mod disk;
+
+pub mod expression;
 
 pub mod event;
 
@@ -64,8 +68,6 @@ pub mod source;
 pub mod fleet;
 
 pub mod call;
-
-pub mod expression;
 
 pub mod mapping;
 

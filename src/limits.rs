@@ -6,6 +6,8 @@ use std::time::Duration;
 /// Largest record value in bytes that is taken in. The platform's own events end at 131,072 bytes;
 /// eight times that leaves room for other sources.
 pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Largest record value in bytes after decompression: a value may not grow past what it may be as it is.
+pub const MAX_DECOMPRESSED_BYTES: usize = MAX_RECORD_BYTES;
 /// Largest record key in bytes.
 pub const MAX_KEY_BYTES: usize = 16 * 1024;
 /// Most headers of a record that are looked at; more reject the record.
@@ -15,6 +17,16 @@ pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Longest organisation, device type, device id, event type or format in bytes. The platform's own
 /// end at 36; other sources use URIs.
 pub const MAX_IDENTITY_BYTES: usize = 512;
+/// Longest text that is read as a time, in bytes: RFC 9557 with the longest zone's name takes 70.
+pub const MAX_TIME_BYTES: usize = 96;
+/// A number without a unit is not taken as a time before this, 1990 in milliseconds: it is in seconds,
+/// or no time at all.
+pub const EARLIEST_PLAUSIBLE_TIME_MS: i64 = 631_152_000_000;
+/// A number without a unit is not taken as a time after this, 2100 in milliseconds, where the record
+/// has no timestamp that says better.
+pub const LATEST_PLAUSIBLE_TIME_MS: i64 = 4_102_444_800_000;
+/// How far behind its record a time may lie that is a number without a unit: a year, in milliseconds.
+pub const MAX_PLAUSIBLE_AHEAD_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
 /// Original bytes that a dead letter keeps. Of a longer record the digest and this prefix are kept.
 pub const MAX_DEAD_LETTER_BYTES: usize = 64 * 1024;
 /// Deepest nesting of arrays and objects in a body. `serde_json` itself stops at 128.
@@ -50,6 +62,25 @@ pub const STATISTICS_INTERVALS_MS: (u64, u64) = (1, 10_000);
 pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between such requests while the broker does not answer.
 pub const KAFKA_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often topics and the group are asked about while something is missing.
+pub const KAFKA_WATCH_EVERY: Duration = Duration::from_secs(2);
+/// How often they are asked about while every topic is read.
+pub const KAFKA_WATCH_CALM: Duration = Duration::from_secs(10);
+/// How long joining the group may take before the absence of partitions is a finding, counted from
+/// the connection. With the pauses above, a finding comes within 30 seconds.
+pub const KAFKA_START_GRACE: Duration = Duration::from_secs(20);
+/// How long a topic or its partitions may be gone before the service is no longer ready: a
+/// rebalance takes some seconds.
+pub const KAFKA_LOST_GRACE: Duration = Duration::from_secs(15);
+/// How long a connected broker may leave every request unanswered before it counts as unreachable.
+pub const KAFKA_SILENCE_GRACE: Duration = Duration::from_secs(20);
+/// Partitions of other members whose offsets one look asks for, so that it stays short.
+pub const MAX_WATCHED_OFFSETS: usize = 32;
+/// Other members of the group that a message names.
+pub const MAX_NAMED_MEMBERS: usize = 5;
+/// How far ahead of this machine's clock an event's time may be. Beyond it the event counts as one
+/// from the future and says nothing about freshness.
+pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// How long a topic may end before the ledger's position until that is taken for good: after the
 /// restart of a broker its end is behind until the replicas have answered.
@@ -72,6 +103,11 @@ pub const MAX_OUTSTANDING_RECORDS: u64 = 5_000;
 /// Most bytes of the same; the embedded broker keeps 5 MiB of a partition.
 pub const MAX_OUTSTANDING_BYTES: usize = 3 * 1024 * 1024;
 
+/// Threads that the service needs besides its mapping threads: the pipeline's, the endpoint's, the
+/// Kafka client's and the state store's, and some to spare.
+pub const SERVICE_THREADS: usize = 32;
+/// Threads that a command needs which reads a ledger, some to spare.
+pub const COMMAND_THREADS: usize = 8;
 /// Most mapping threads: a typing error must not ask for thousands.
 pub const MAX_MAPPER_THREADS: usize = 64;
 
@@ -84,6 +120,8 @@ pub const MAX_OUTPUTS_PER_RECORD: usize = 1_000;
 /// Most bytes of JSON that the arguments of all payloads of one record take. `for_each` may copy a
 /// part of the record into each of them.
 pub const MAX_OUTPUT_BYTES_PER_RECORD: usize = 4 * MAX_RECORD_BYTES;
+/// Objects around an element of `for_each` that fields can ask for.
+pub const MAX_PARENTS: usize = 8;
 /// Longest JSONPath query in bytes.
 pub const MAX_PATH_BYTES: usize = 1_024;
 /// Most nodes that one query may select.
@@ -94,6 +132,8 @@ pub const MAX_PATH_WORK: usize = 32 * 1024 * 1024;
 /// Most calls of functions within one another in a query. The parser's time grows with the power of
 /// this.
 pub const MAX_PATH_CALLS: usize = 4;
+/// Most memory of a compiled regular expression, of `match`, `search` and `matches`, in bytes.
+pub const MAX_PATTERN_BYTES: usize = 256 * 1024;
 /// Longest CEL expression in bytes.
 pub const MAX_EXPRESSION_BYTES: usize = 4_096;
 /// Deepest nesting of a CEL expression.
@@ -109,6 +149,11 @@ pub const MAX_EXPRESSION_LITERAL_ITEMS: usize = 100;
 pub const MAX_EXPRESSION_NODES: usize = 5_000;
 /// Longest text that an expression may build, in bytes: as long as a whole state.
 pub const MAX_EXPRESSION_TEXT_BYTES: usize = MAX_STATE_BYTES;
+
+/// Longest proof that `verify-proof` reads, in bytes: a leaf in base64, a path and a signed note.
+pub const MAX_PROOF_BYTES: u64 = 256 * 1024;
+/// Bytes of a file that are read and hashed at a time.
+pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Longest key of an asset in bytes.
 pub const MAX_ASSET_KEY_BYTES: usize = 512;
@@ -135,6 +180,23 @@ pub const MAX_BLOCK_BYTES: usize = 512 * 1024 * 1024;
 /// A segment of the block log is closed when it has grown past this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Files of the log that are listed: 64 TiB of full segments.
+pub const MAX_LISTED_FILES: usize = 1_000_000;
+/// Frames behind the last whole block that may claim to have been written after it. An interrupted
+/// write leaves none; with more of them nothing is cut off.
+pub const MAX_TAIL_FRAMES: usize = 65_536;
+/// Bytes of a segment that are read at once where no block is read.
+pub const LOG_CHUNK_BYTES: usize = 1024 * 1024;
+/// Bytes of blocks that are decoded ahead of the one that is taken in. One block may have more.
+pub const MAX_AHEAD_BYTES: usize = 256 * 1024 * 1024;
+/// Most entries of one block, and runs of filtered records, dead letters, partitions and submissions:
+/// a few bytes of a packed block must not ask for gigabytes.
+pub const MAX_BLOCK_ITEMS: usize = 4 * 1024 * 1024;
+/// Bytes of mappings, contracts and keys that a ledger may hold: each stays in memory.
+pub const MAX_DEFINITIONS_BYTES: usize = 1024 * MAX_DEFINITION_BYTES;
+/// Largest checkpoint that is read, in bytes. A note with two signatures has some 500.
+pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
+
 /// Assets that the executor keeps parsed. Above this it forgets those that the projections have.
 pub const MAX_PENDING_ASSETS: usize = 100_000;
 /// Blocks that may wait for the log's writer. Full: the executor waits.
@@ -156,6 +218,10 @@ pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 /// Free bytes of the disk below which the state is not saved: the store cannot be used on after a
 /// write that found no space. The log goes on until the disk is full.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
+/// Largest state store in bytes that is copied to be compared with the log.
+pub const MAX_STATE_COPY_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Most files of a state store that is copied. One of long values has a file for each.
+pub const MAX_STATE_COPY_FILES: usize = 1_000_000;
 /// Memory in bytes that the state store may use for its pages.
 pub const STATE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Memory in bytes for assets: with more of them, those that the state store holds are read from it.
@@ -193,7 +259,7 @@ pub const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 pub const PAGE_STEP: usize = 25;
 /// Items of a page where the caller does not say how many.
 pub const DEFAULT_PAGE: usize = 20;
-/// Connections that the endpoint holds at a time; more wait in the system's queue.
+/// Connections that the endpoint holds at a time; for one more, one that proved least is closed.
 pub const MAX_CONNECTIONS: usize = 1_100;
 /// Requests that the endpoint works on at a time; more are answered with 503.
 pub const MAX_REQUESTS: usize = 16;
@@ -203,10 +269,33 @@ pub const PLACE_WAIT: Duration = Duration::from_secs(5);
 pub const READ_SHARE_PER_MILLE: u32 = 40;
 /// Processor time that readers may take at once.
 pub const READ_SHARE_BURST: Duration = Duration::from_millis(50);
+/// Requests that are worked on at a time for one client: the rest is for others.
+pub const MAX_CLIENT_REQUESTS: usize = MAX_REQUESTS / 2;
+/// Of [`MAX_REQUESTS`], places for callers who are known by name.
+pub const KEPT_REQUESTS: usize = 4;
 /// Bytes of a request's body: a record to be tried, written as JSON or as a form.
 pub const MAX_BODY_BYTES: usize = 4 * MAX_RECORD_BYTES;
 /// Requests of the endpoint whose bodies are read at a time.
 pub const MAX_BODIES: usize = 8;
+/// The same for one client.
+pub const MAX_CLIENT_BODIES: usize = MAX_BODIES / 2;
+/// Of [`MAX_BODIES`], places for callers who are known by name.
+pub const KEPT_BODIES: usize = 4;
+/// Bytes of a form for logging in, which anyone may send: a token and an address to go on to. They
+/// need no place: all connections together send some megabytes.
+pub const MAX_LOGIN_BODY_BYTES: usize = 4 * MAX_TOKEN_BYTES;
+/// How long a form for logging in may take to come.
+pub const LOGIN_BODY_TIMEOUT: Duration = Duration::from_secs(3);
+/// Answers of more bytes wait for their reader in one of [`MAX_LARGE_ANSWERS`] places.
+pub const LARGE_ANSWER_BYTES: u64 = 64 * 1024;
+/// Bytes of a large answer that are handed to its connection at a time.
+pub const ANSWER_SLICE_BYTES: usize = 64 * 1024;
+/// Large answers that are sent at a time.
+pub const MAX_LARGE_ANSWERS: usize = 32;
+/// The same to one client.
+pub const MAX_CLIENT_LARGE_ANSWERS: usize = MAX_LARGE_ANSWERS / 2;
+/// Of [`MAX_LARGE_ANSWERS`], places for callers who are known by name.
+pub const KEPT_LARGE_ANSWERS: usize = 8;
 /// Fields of a state that a form for a call by hand has.
 pub const MAX_INPUTS: usize = 256;
 /// Names that lead to such a field.
@@ -266,16 +355,29 @@ pub const MAX_SHOWN_CHANGES: usize = 200;
 pub const MAX_MAPPED_FIELDS: usize = 64;
 /// Samples for charts that are kept: ten minutes.
 pub const MAX_SAMPLES: usize = 300;
+/// Longest `monitor.base_path` in bytes: it stands in front of every address of a page.
+pub const MAX_BASE_PATH_BYTES: usize = 256;
 /// Streams of events that are open at a time; more are answered with 503.
 pub const MAX_STREAMS: usize = 64;
+/// Streams of one client, such as an office behind one address.
+pub const MAX_CLIENT_STREAMS: usize = MAX_STREAMS / 2;
+/// Of [`MAX_STREAMS`], places for callers who are known by name.
+pub const KEPT_STREAMS: usize = 16;
 /// Streams that read a block at the same time: a part of [`MAX_REQUESTS`].
 pub const MAX_STREAM_READS: usize = 4;
 /// Events of a stream that wait for a slow reader. Full: the stream reads no further block.
 pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 /// How long a stream is kept; its reader then comes back and goes on where it was.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
+/// Silence after which a stream sends a comment: well below the minute after which proxies close a
+/// connection that says nothing.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(10);
 /// Exports that are sent at a time; more are answered with 503.
 pub const MAX_EXPORTS: usize = 4;
+/// Exports to one client.
+pub const MAX_CLIENT_EXPORTS: usize = MAX_EXPORTS / 2;
+/// Of [`MAX_EXPORTS`], places for callers who are known by name.
+pub const KEPT_EXPORTS: usize = 1;
 /// Exports that read the state at the same time: however many are sent, they leave the other
 /// processors to ingestion.
 pub const MAX_EXPORT_READS: usize = 1;

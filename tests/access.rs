@@ -18,8 +18,9 @@ use common::endpoint::*;
 use common::{program, succeed, until};
 use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::limits::{
-    FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, MAX_CLIENT_CONNECTIONS, MAX_TOKEN_BYTES, REQUEST_BURST,
-    REQUEST_EVERY, SESSION_LIFETIME,
+    FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, KEPT_STREAMS, MAX_BODIES, MAX_CLIENT_CONNECTIONS,
+    MAX_LOGIN_BODY_BYTES, MAX_STREAMS, MAX_TOKEN_BYTES, REQUEST_BURST, REQUEST_EVERY,
+    SESSION_LIFETIME,
 };
 use ledgerline::monitor::access::tokens::{self, PREFIX};
 use ledgerline::monitor::access::{AccessSettings, JwtSettings, KeySource, Role, Settings};
@@ -415,12 +416,139 @@ fn one_client_cannot_take_every_connection() {
         let is_in = stream.read(&mut [0; 1_024]).is_ok_and(|length| length > 0);
         is_in.then_some(stream)
     };
-    let held: Vec<_> = (0..MAX_CLIENT_CONNECTIONS).map(|_| connect().unwrap()).collect();
-    assert!(connect().is_none());
+    let mut held: Vec<_> = (0..MAX_CLIENT_CONNECTIONS).map(|_| connect().unwrap()).collect();
+    let is_closed = |stream: &mut TcpStream| matches!(stream.read(&mut [0; 1_024]), Ok(0) | Err(_));
+    held.push(connect().unwrap());
+    assert!(is_closed(&mut held[0]), "the oldest makes room for the newest");
     let here = SocketAddr::from(([127, 0, 0, 1], port));
     assert_eq!(get(here, "/healthz").status, 200, "others are not held up");
-    drop(held);
-    until("there is room again", connect);
+    // One that has been let in stays.
+    held[1].write_all(b"GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(!is_closed(&mut held[1]));
+    held.push(connect().unwrap());
+    assert!(is_closed(&mut held[2]));
+    held[1].write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert!(!is_closed(&mut held[1]));
+}
+
+/// A connection that has begun to send a body and goes no further.
+fn begin_body(address: SocketAddr, path: &str, (kind, headers): (&str, &str)) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\
+         Content-Type: {kind}\r\nContent-Length: 1000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(b"token=").unwrap();
+    stream
+}
+
+#[test]
+fn slow_bodies_lock_nobody_out() {
+    let tokens = Tokens::new();
+    let known = bearer(&tokens.of_role[1]);
+    let call = |address| {
+        let body = "{}";
+        let length = body.len();
+        let request = format!(
+            "POST /api/v1/calls HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{known}\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        send(address, &request)
+    };
+    let running = run_with(&tokens.settings(None), Still::new());
+    let address = running.endpoint.address();
+    let slow: Vec<_> =
+        (0..20 * MAX_BODIES).map(|_| begin_body(address, "/login", (FORM, ""))).collect();
+    for token in &tokens.of_role {
+        log_in(address, token);
+        assert_eq!(call(address).status, 400, "an empty call is read and refused");
+    }
+    let first = slow.into_iter().next().unwrap();
+    let late = exchange(first, "");
+    assert_eq!(late.status, 408, "{}", late.text());
+    // Who may do nothing but look has no more than its share.
+    let running = run_with(&tokens.settings(Some(Role::Viewer)), Still::new());
+    let address = running.endpoint.address();
+    let kind = ("application/json", "");
+    let _slow: Vec<_> = (0..MAX_BODIES).map(|_| begin_body(address, "/api/v1/try", kind)).collect();
+    let is_full = || {
+        let reply = post(address, "/api/v1/try", "application/json", "{}");
+        (reply.status == 503).then_some(reply)
+    };
+    let reply = until("the places of strangers are taken", is_full);
+    assert_eq!(reply.headers["retry-after"], "1");
+    assert_eq!(call(address).status, 400, "a known caller still has a place");
+    log_in(address, &tokens.of_role[1]);
+}
+
+#[test]
+fn a_form_for_logging_in_is_short() {
+    let tokens = Tokens::new();
+    let running = run_with(&tokens.settings(None), Still::new());
+    let address = running.endpoint.address();
+    let token = &tokens.of_role[0];
+    let long = "%2Fx".repeat(MAX_LOGIN_BODY_BYTES / 4);
+    let reply = post(address, "/login", FORM, &format!("token={token}&next={long}"));
+    assert_eq!(reply.status, 413, "{}", reply.text());
+    let long = "x".repeat(MAX_TOKEN_BYTES);
+    assert_eq!(post(address, "/login", FORM, &format!("token={long}")).status, 401);
+}
+
+#[test]
+fn known_callers_have_places_when_all_others_are_taken() {
+    let tokens = Tokens::new();
+    let running = run_with(&tokens.settings(Some(Role::Viewer)), Still::new());
+    let address = running.endpoint.address();
+    let open = |headers: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let head = format!("GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).unwrap();
+        (begin == *b"HTTP/1.1 200").then_some(stream)
+    };
+    let strangers: Vec<_> = (0..MAX_STREAMS).map_while(|_| open("")).collect();
+    assert_eq!(strangers.len(), MAX_STREAMS - KEPT_STREAMS);
+    let known = bearer(&tokens.of_role[0]);
+    let callers: Vec<_> = (0..MAX_STREAMS).map_while(|_| open(&known)).collect();
+    assert_eq!(callers.len(), KEPT_STREAMS);
+}
+
+/// A clock that was never set, or is set to a date that nothing can write.
+#[derive(Debug)]
+struct Odd(i64);
+
+impl Clock for Odd {
+    fn now_ms(&self) -> i64 {
+        self.0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+#[test]
+fn no_date_brings_it_down() {
+    let tokens = Tokens::new();
+    // The last moment that a timestamp can be of, in any offset.
+    let last = 253_402_207_200_000;
+    for now_ms in [0, -1, 1_000, last, last + 86_400_000, i64::MAX, i64::MIN] {
+        let running = run_with(&tokens.settings(None), Arc::new(Odd(now_ms)));
+        let address = running.endpoint.address();
+        let known = bearer(&tokens.of_role[0]);
+        for path in ["/", "/api/v1/status", "/metrics", "/blocks", "/state/cold_chain/C-001"] {
+            let reply = get_with(address, path, &known);
+            assert_eq!(reply.status, 200, "{now_ms} {path}: {}", reply.text());
+            let has_date = reply.headers.contains_key("date");
+            assert_eq!(has_date, (1_000..=last).contains(&now_ms), "{now_ms}");
+        }
+        let login = post(address, "/login", FORM, &format!("token={}", tokens.of_role[0]));
+        assert_eq!(login.status, 303, "{now_ms}: {}", login.text());
+    }
 }
 
 #[test]

@@ -35,6 +35,22 @@ const CONFIGS: &[Case] = &[
     (C, "[mappings]", "[absent]", "7:12", &["absent", "relative to the configuration"]),
     (C, "{ listen: null }", "{ listen: localhost }", "9:20", &["`localhost`", "127.0.0.1:8780"]),
     (C, "{ listen: null }", "{ listen: null", "9:10", &["unclosed bracket"]),
+    (
+        C,
+        "listen: null",
+        "base_path: ledger",
+        "9:23",
+        &["`base_path` cannot be `ledger`", "does not begin with `/`", "such as `/ledger`"],
+    ),
+    (C, "listen: null", "base_path: /ledger/", "9:23", &["ends with `/`"]),
+    (C, "listen: null", "base_path: '/a b'", "9:23", &["may only hold letters"]),
+    (
+        C,
+        "listen: null",
+        "base_path: /state",
+        "9:23",
+        &["begins like an address of the endpoint itself"],
+    ),
     (C, "listen: null", "listen: '0.0.0.0:1'", "9:20", &["nothing encrypts", "behind_proxy: true"]),
     (
         C,

@@ -1,5 +1,6 @@
 //! The pages do in a real browser what they promise: they follow the ledger, lead through it, work by
-//! keyboard and without script, in light and dark and on a phone, and ask nobody else for anything.
+//! keyboard and without script, in light and dark and on a phone, say when the service is gone, and ask
+//! nobody else for anything.
 //!
 //! The pictures that are taken lie in `target/tmp`. Where `LEDGERLINE_AXE` names axe-core's script its
 //! rules are checked on every page as well.
@@ -8,11 +9,17 @@
 mod common;
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use common::browser::Browser;
+use common::endpoint::{BLOCKS, Running, run_with};
+use common::nginx::{Nginx, free_address};
 use common::{PROGRAM, until};
+use ledgerline::clock::SystemClock;
+use ledgerline::monitor::access::Settings;
 use serde_json::{Value, json};
 
 /// A running demonstration. It ends when its value goes.
@@ -170,6 +177,54 @@ while (walker.nextNode()) {
 return wrong;
 ";
 
+/// What does not fit the window: a page or an element wider than it, an identifier in two pieces, a
+/// word that breaks elsewhere than behind a hyphen or a slash, an active tab out of view.
+const FITS: &str = r"
+const wrong = [];
+if (document.documentElement.scrollWidth > innerWidth) {
+  wrong.push(`the page is ${document.documentElement.scrollWidth} wide`);
+}
+const scrolls = (element) => {
+  for (let at = element.parentElement; at !== document.body; at = at.parentElement) {
+    if (at instanceof SVGElement || /auto|scroll/.test(getComputedStyle(at).overflowX)) return true;
+  }
+  return false;
+};
+for (const element of document.body.querySelectorAll('*')) {
+  const box = element.getBoundingClientRect();
+  if (box.width > 0 && box.right > innerWidth + 0.5 && !scrolls(element)) {
+    wrong.push(`${Math.round(box.right)}: ` + element.outerHTML.slice(0, 100));
+  }
+}
+const active = document.querySelector('nav [aria-current=page]')?.getBoundingClientRect();
+if (active && (active.left < 0 || active.right > innerWidth || active.top < 0)) wrong.push('the active tab');
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+const range = document.createRange();
+const lines = (node, from, to) => {
+  range.setStart(node, from);
+  range.setEnd(node, to);
+  return new Set([...range.getClientRects()].filter((box) => box.width > 0).map((box) => Math.round(box.top)));
+};
+while (walker.nextNode()) {
+  const node = walker.currentNode;
+  const parent = node.parentElement;
+  if (parent.closest('pre, textarea, select, svg, noscript, .hidden') || !parent.checkVisibility()) continue;
+  for (const word of node.data.matchAll(/\S+/g)) {
+    const end = word.index + word[0].length;
+    // What is longer than a line must break somewhere: digests, long keys.
+    if (word[0].length > 32 || lines(node, word.index, end).size < 2) continue;
+    const isWhole = parent.closest('.name, .badge, .digest, time') !== null;
+    for (let at = word.index + 1; at < end; at += 1) {
+      const breaks = lines(node, at - 1, at + 1).size > 1;
+      if (breaks && (isWhole || !/[-/\u2026]/.test(node.data[at - 1]))) {
+        wrong.push('broken: ' + word[0] + ' in ' + parent.outerHTML.slice(0, 100));
+      }
+    }
+  }
+}
+return wrong;
+";
+
 fn keep(browser: &Browser, name: &str) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("page-{name}.png"));
     std::fs::write(path, browser.picture()).unwrap();
@@ -188,17 +243,20 @@ fn pages_are_seen_by_everyone_everywhere() {
     let demo = Demo::start();
     grown(&browser, &demo);
     let pages = pages(&browser, &demo);
-    for (scheme, width, height) in
-        [("light", 1280, 1500), ("dark", 1280, 1500), ("light", 390, 844)]
-    {
+    for (scheme, width, height) in [
+        ("light", 1280, 1500),
+        ("dark", 1280, 1500),
+        ("light", 768, 1024),
+        ("dark", 390, 844),
+        ("light", 390, 844),
+    ] {
         let feature = json!({"name": "prefers-color-scheme", "value": scheme});
         browser.devtools("Emulation.setEmulatedMedia", &json!({"features": [feature]}));
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500});
         browser.devtools("Emulation.setDeviceMetricsOverride", &size);
         for (name, path) in &pages {
             browser.go(&format!("{}{path}", demo.page));
-            let wide = browser.run("return document.documentElement.scrollWidth - innerWidth;");
-            assert!(wide.as_f64().unwrap() <= 0.0, "{name} is {wide} too wide for {width}");
+            assert_eq!(browser.run(FITS), json!([]), "{name} on {width} pixels");
             let wrong = browser.run(OWN_RULES);
             assert_eq!(wrong, json!([]), "{name} in {scheme}, {width} wide");
             // Markup is the same in all of them, and our own rules see the colours.
@@ -225,7 +283,7 @@ fn a_page_follows_the_ledger() {
         browser
             .run("window.same = true; window.before = document.querySelector('main').textContent;");
         browser.until("document.querySelector('main').textContent !== window.before");
-        browser.until("/[1-9][0-9]* blocks/.test(document.getElementById('health').textContent)");
+        browser.until("document.getElementById('service').textContent === 'Service healthy'");
         assert_eq!(browser.run("return window.same;"), json!(true), "{path} was not loaded again");
     }
     // What is open or has the focus stays as it is while the rest goes on.
@@ -234,21 +292,99 @@ fn a_page_follows_the_ledger() {
     browser.until("document.querySelector('.timeline details')");
     browser.click(".timeline summary");
     browser.run("window.open_one = document.querySelector('.timeline details');");
-    browser.run("window.health = document.getElementById('health').textContent;");
-    browser.until("document.getElementById('health').textContent !== window.health");
+    let fetched = "performance.getEntriesByName(location.href, 'resource').length";
+    browser.run(&format!("window.fetched = {fetched};"));
+    browser.until(&format!("{fetched} > window.fetched + 1"));
     assert_eq!(
         browser.run("return window.open_one.isConnected && window.open_one.open;"),
         json!(true)
     );
     check_logs(&browser, &demo);
-    // A stopped service is told, by a page that was there whole: a busy one gives a refusal instead.
-    until("a page that follows", || {
-        browser.go(&demo.page);
-        let follows = "document.getElementById('live') !== null && typeof stream === 'object'";
-        (browser.run(&format!("return {follows};")) == json!(true)).then_some(())
-    });
-    drop(demo);
-    browser.until("!document.getElementById('live').hidden");
+}
+
+/// An endpoint that listens there, where anyone may look.
+fn endpoint_at(listen: SocketAddr, base_path: &str) -> Running {
+    let base_path = base_path.parse().unwrap();
+    let settings = Settings { base_path, ..Settings::open(listen) };
+    run_with(&settings, Arc::new(SystemClock::new()))
+}
+
+#[test]
+fn a_page_says_when_the_service_is_gone_and_comes_back_by_itself() {
+    let Some(browser) = Browser::open() else { return };
+    let listen = free_address();
+    let location = format!("location / {{ proxy_pass http://{listen}; }}");
+    let mut running = endpoint_at(listen, "/");
+    let Some(nginx) = Nginx::start(&location) else { return };
+    let service = "document.getElementById('service').textContent";
+    let fleet = "document.getElementById('fleet').textContent";
+    // A page that follows the ledger, and one that does not; directly, and through a proxy that goes
+    // on answering in the service's name.
+    for (address, path) in
+        [(listen, "/"), (listen, "/api"), (nginx.address, "/"), (nginx.address, "/api")]
+    {
+        browser.go(&format!("http://{address}{path}"));
+        browser.run("window.same = true;");
+        browser.until(&format!("{service} === 'Service healthy'"));
+        browser.until(&format!("{fleet} === '4 assets critical'"));
+        running.obstacles.lock().unwrap().push("no broker is reached".to_owned());
+        browser.until(&format!("{service} === 'Service not ready: no broker is reached'"));
+        browser.until("document.getElementById('service').className === 'bad'");
+        running.obstacles.lock().unwrap().clear();
+        browser.until(&format!("{service} === 'Service healthy'"));
+        drop(running);
+        browser.until(&format!(
+            "/^No connection since [0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}$/.test({service})"
+        ));
+        let shown = browser.run("return document.body.innerText;");
+        let shown = shown.as_str().unwrap().to_lowercase();
+        assert!(!shown.contains("healthy") && !shown.contains("critical,"), "{path}: {shown}");
+        let color =
+            browser.run("return getComputedStyle(document.getElementById('service')).color;");
+        let [red, green, blue] = rgb(color.as_str().unwrap());
+        assert!(red.abs_diff(green) < 24 && green.abs_diff(blue) < 24, "grey: {color}");
+        running = endpoint_at(listen, "/");
+        browser.until(&format!("{service} === 'Service healthy'"));
+        browser.until(&format!("{fleet} === '4 assets critical'"));
+        browser.until("!document.documentElement.classList.contains('away')");
+        if path == "/" {
+            browser.until("document.body.innerText.includes('Healthy: ingesting')");
+        }
+        assert_eq!(browser.run("return window.same;"), json!(true), "{path} was not loaded again");
+    }
+}
+
+/// The parts of a colour such as `rgb(90, 98, 107)`.
+fn rgb(color: &str) -> [u8; 3] {
+    let digits = |c: char| !c.is_ascii_digit();
+    let parts: Vec<_> = color.split(digits).filter_map(|part| part.parse().ok()).collect();
+    parts[..3].try_into().unwrap()
+}
+
+#[test]
+fn below_a_path_of_a_proxy_the_pages_work() {
+    let Some(browser) = Browser::open() else { return };
+    for rest in ["/", ""] {
+        let mut running = endpoint_at(([127, 0, 0, 1], 0).into(), "/ledger");
+        let address = running.endpoint.address();
+        let location = format!("location /ledger/ {{ proxy_pass http://{address}{rest}; }}");
+        let Some(nginx) = Nginx::start(&location) else { return };
+        browser.go(&format!("http://{}/ledger/", nginx.address));
+        browser.until("document.getElementById('service').className === 'good'");
+        let margin = "return getComputedStyle(document.body).marginTop;";
+        assert_eq!(browser.run(margin), json!("0px"), "the style sheet is there");
+        browser.click("nav a[href='/ledger/blocks']");
+        browser.until("document.querySelector('h1').textContent === 'Blocks'");
+        browser.until("stream.readyState === EventSource.OPEN");
+        running.append(BLOCKS);
+        browser.until("document.querySelector('tbody a').textContent === '32'");
+        browser.click("tbody a");
+        browser.until("location.pathname === '/ledger/blocks/32'");
+        browser.go(&format!("http://{}/ledger/try", nginx.address));
+        browser.click("form.fill button");
+        browser.until("document.querySelector('#result .finding.good, #result .badge.valid')");
+        assert_eq!(browser.run("return location.pathname;"), json!("/ledger/try"));
+    }
 }
 
 #[test]
@@ -289,7 +425,7 @@ fn whoever_looks_for_something_finds_it() {
     browser.click("tbody a");
     browser.type_into("input[name=at_block]", "40");
     browser.click("form button");
-    browser.until("document.querySelector('.lead').textContent.startsWith('As block 40 left it')");
+    browser.until("document.querySelector('.lead').textContent.startsWith('State at block 40')");
     // A dead letter, with the place that is wrong.
     browser.go(&format!("{}/deadletters", demo.page));
     browser.click("a[href='/deadletters?cause=not_json']");
@@ -317,7 +453,8 @@ fn an_operator_tries_and_calls_and_sees_what_came_of_it() {
     browser.until("document.querySelector('#result mark')");
     // Without a name nobody submits anything.
     browser.go(&format!("{}/operations/cold_chain/update", demo.page));
-    browser.until("document.querySelector('main').textContent.includes('takes the role operator')");
+    browser
+        .until("document.querySelector('main').textContent.includes('requires the operator role')");
     browser.until("document.querySelector('form.fill button') === null");
     browser.go(&format!("{}/login", demo.page));
     browser.type_into("input[type=password]", &demo.token);
@@ -335,7 +472,7 @@ fn an_operator_tries_and_calls_and_sees_what_came_of_it() {
     browser.click("button[value=submit]");
     browser
         .until("document.querySelector('h1').textContent.startsWith('Transaction ~calls/0/0/0')");
-    browser.until("document.querySelector('main').textContent.includes('By hand')");
+    browser.until("document.querySelector('main').textContent.includes('Manual call')");
     browser.click("h3 a");
     browser.until("document.querySelector('.alert')");
     browser.until("document.querySelector('main').textContent.includes('55.50')");

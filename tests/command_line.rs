@@ -4,6 +4,8 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "common/filled.rs"]
+mod filled;
 #[path = "common/project.rs"]
 mod project;
 
@@ -15,58 +17,10 @@ use std::process::{Child, Stdio};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
+use filled::*;
 use project::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-
-/// Readings: enough for full tiles and one that is not.
-const READINGS: u64 = 600;
-const DEVICES: u64 = 7;
-/// Readings of a contract's `reject`.
-const REJECTED: u64 = 6;
-/// Entries: the ledger, two keys, mapping and contract, and the readings.
-const ENTRIES: u64 = 5 + READINGS;
-/// What a terminal must never get: colours, a bell, a line's start, the other direction.
-const HOSTILE: &str = "\u{1b}[31mred\u{7}\rover\u{9b}2J\u{202e}";
-
-fn temperature(offset: u64) -> u64 {
-    match offset % 100 {
-        5 => 950,
-        50 => 150,
-        rest => rest,
-    }
-}
-
-/// Readings of partition 0; in partition 1 a filtered record and two that are no readings; and a line
-/// that is no record.
-fn records() -> String {
-    let mut lines = String::new();
-    for offset in 0..READINGS {
-        let data = json!({ "temperature": temperature(offset), "note": HOSTILE });
-        lines += &reading(0, offset, &format!("M{}", offset % DEVICES), &data);
-    }
-    let key = |kind: &str| {
-        let time = "2024-05-01T12:00:00Z";
-        json!({
-            "orgId": "acme", "deviceType": "press", "deviceId": "M1", "eventType": kind,
-            "format": "json", "timestamp": time
-        })
-        .to_string()
-    };
-    lines += &line(1, 0, &key("other"), "{}");
-    lines += &line(1, 1, &key("reading"), &format!("{{{HOSTILE}"));
-    lines += &line(1, 2, &key("reading"), &json!({ "d": { "temperature": HOSTILE } }).to_string());
-    lines += &format!("no record {HOSTILE}\n");
-    lines
-}
-
-/// A project whose records are in its ledger.
-fn filled() -> Project {
-    let project = Project::new();
-    project.write("records.jsonl", records());
-    project.run(&["run"]).exits(0);
-    project
-}
 
 #[test]
 fn help_tells_of_every_command_and_every_status() {
@@ -78,6 +32,7 @@ fn help_tells_of_every_command_and_every_status() {
         "check",
         "test",
         "verify",
+        "verify-proof",
         "top",
         "rebuild",
         "export",
@@ -86,6 +41,9 @@ fn help_tells_of_every_command_and_every_status() {
         "state",
         "history",
         "tx",
+        "transactions",
+        "record",
+        "filtered",
         "block",
         "deadletters",
         "bench",
@@ -99,7 +57,9 @@ fn help_tells_of_every_command_and_every_status() {
         assert_eq!(own.err, "");
     }
     let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let listed = listed.take_while(|line| !line.is_empty()).count();
+    let listed = listed.take_while(|line| !line.is_empty());
+    // A longer description goes on in lines that begin further in.
+    let listed = listed.filter(|line| !line.starts_with("   ")).count();
     assert_eq!(listed, commands.len() + 1, "with `help` itself");
     for status in [0, 64, 65, 66, 69, 70, 73, 74, 75, 77, 78] {
         assert!(help.contains(&format!("{status} ")), "{status}");
@@ -111,7 +71,7 @@ fn help_tells_of_every_command_and_every_status() {
 #[test]
 fn wrong_usage_is_64_and_what_is_not_there_66() {
     let project = filled();
-    let wrong: [&[&str]; 13] = [
+    let wrong: [&[&str]; 18] = [
         &[],
         &["simulate", "--seeds", "7..7"],
         &["nonsense"],
@@ -125,13 +85,18 @@ fn wrong_usage_is_64_and_what_is_not_there_66() {
         &["verify", "ledger", "--key", "no-key"],
         &["keygen", "new.pem", "--name", "a b"],
         &["schema", "nonsense"],
+        &["record", "ledger", "telemetry"],
+        &["transactions", "ledger", "--verdict", "reject"],
+        &["transactions", "ledger", "--device-id", "M1"],
+        &["history", "ledger", "machine", "M1", "--all", "--limit", "1"],
+        &["export", "ledger", "--kinds", "everything"],
     ];
     for arguments in wrong {
         let ended = project.run(arguments).exits(64);
         assert!(!ended.err.is_empty() && ended.out.is_empty(), "{arguments:?}");
     }
     assert!(!project.path("new.pem").exists());
-    let absent: [&[&str]; 12] = [
+    let absent: [&[&str]; 17] = [
         &["verify", "absent"],
         &["rebuild", "absent"],
         &["export", "absent"],
@@ -144,6 +109,11 @@ fn wrong_usage_is_64_and_what_is_not_there_66() {
         &["block", "ledger", "99999"],
         &["deadletters", "show", "ledger", "telemetry/0/1"],
         &["verify", "ledger", "--from-checkpoint", "absent"],
+        &["verify", "ledger", "--kept-checkpoint", "absent"],
+        &["block", "ledger", "--kept-checkpoint", "absent"],
+        &["transactions", "absent"],
+        &["filtered", "absent"],
+        &["record", "ledger", "telemetry/0/99999"],
     ];
     for arguments in absent {
         let ended = project.run(arguments).exits(66);
@@ -153,18 +123,23 @@ fn wrong_usage_is_64_and_what_is_not_there_66() {
     assert!(!project.path("absent").exists(), "looking makes nothing");
 }
 
+/// Entries in the tree behind a block: each block has a leaf of its own there.
+fn entries_up_to(block: &Value) -> u64 {
+    block["tree_size"].as_u64().unwrap() - (block["number"].as_u64().unwrap() + 1)
+}
+
 #[test]
 fn a_run_takes_a_file_once_and_what_is_new_in_it() {
     let project = filled();
     let blocks = |project: &Project| project.run(&["block", "ledger", "--json"]).exits(0).json();
     let before = blocks(&project);
-    assert_eq!(before["tree_size"], ENTRIES);
+    assert_eq!(entries_up_to(&before), ENTRIES);
     project.run(&["run"]).exits(0);
     assert_eq!(blocks(&project), before, "nothing was new");
     let more = records() + &reading(0, READINGS, "M1", &json!({ "temperature": 1 }));
     project.write("records.jsonl", more);
     project.run(&["run"]).exits(0);
-    assert_eq!(blocks(&project)["tree_size"], ENTRIES + 1);
+    assert_eq!(entries_up_to(&blocks(&project)), ENTRIES + 1);
     project.run(&["verify", "ledger"]).exits(0);
 }
 
@@ -183,7 +158,10 @@ fn a_run_takes_standard_input_and_logs_one_json_line_each() {
         assert!(line["level"].is_string() && line["message"].is_string(), "{line}");
     }
     let ended: Vec<_> = log.lines().filter(|line| line.contains("\"ended\"")).collect();
-    assert!(ended.len() == 1 && ended[0].contains(&format!("\"entries\":{ENTRIES}")), "{log}");
+    assert!(ended.len() == 1, "{log}");
+    let ended: Value = serde_json::from_str(ended[0]).unwrap();
+    let leaves = ENTRIES + ended["blocks"].as_u64().unwrap();
+    assert_eq!(ended["tree_size"], leaves, "{log}");
     let verified = project.run(&["verify", "ledger"]).exits(0);
     assert!(verified.out.contains("604, each with one disposition"), "{}", verified.out);
 }
@@ -195,6 +173,8 @@ fn logs_are_for_people_when_asked_and_hold_no_control_characters() {
     let ended = project.run(&["--log-format", "text", "--log", "debug", "run"]).exits(0);
     assert!(ended.err.lines().any(|line| line.contains("INFO running")), "{}", ended.err);
     assert!(ended.err.contains("records rejected"), "{}", ended.err);
+    let refused = "telemetry/0/5/0: rejected: impossible: no machine is that hot";
+    assert!(ended.err.contains(refused), "the first refused call with its reason: {}", ended.err);
     assert_clean(&ended.err);
     let mut command = project.command(&["run"]);
     command.env("LEDGERLINE_LOG", "error");
@@ -244,9 +224,10 @@ fn verify_proves_that_a_log_extends_an_older_checkpoint() {
     project.run(&["run"]).exits(0);
     let since = |name| ["verify", "ledger", "--from-checkpoint", name];
     let sound = project.run(&since("older.checkpoint")).exits(0);
-    let note = format!("the log extends the checkpoint of {ENTRIES} entries");
+    let size = older.lines().nth(1).unwrap();
+    let note = format!("the log extends the older checkpoint of tree size {size}:");
     assert!(sound.out.contains(&note), "{}", sound.out);
-    project.write("no.checkpoint", older.replacen(&ENTRIES.to_string(), "17", 1));
+    project.write("no.checkpoint", older.replacen(size, "17", 1));
     let wrong = project.run(&since("no.checkpoint")).exits(65);
     assert!(wrong.out.contains("WRONG         the older checkpoint: "), "{}", wrong.out);
 }
@@ -378,8 +359,10 @@ fn export_writes_every_entry_as_a_line() {
     let project = filled();
     let entries = project.run(&["export", "ledger"]).exits(0).json_lines();
     assert_eq!(entries.len() as u64, ENTRIES);
-    for (index, entry) in (0_u64..).zip(&entries) {
-        assert_eq!(entry["entry"], index);
+    // Indices rise; where a block ended, its own leaf stands in between.
+    for pair in entries.windows(2) {
+        let [before, entry] = [&pair[0], &pair[1]].map(|entry| entry["entry"].as_u64().unwrap());
+        assert!(before < entry, "{before} and {entry}");
     }
     let kinds: Vec<_> = entries.iter().filter_map(|entry| entry["definition"].as_str()).collect();
     assert_eq!(kinds, ["ledger", "key", "key", "contract", "mapping"]);
@@ -439,27 +422,33 @@ fn bundle(mut bytes: &[u8]) -> Vec<&[u8]> {
 fn exported_tiles_verify_with_nothing_of_ours() {
     let project = filled();
     let exported = project.run(&["export", "ledger", "--tiles", "tiles"]).exits(0);
-    assert!(exported.out.contains(&format!("checkpoint of {ENTRIES} entries")), "{}", exported.out);
     let mut tiles = BTreeMap::new();
     files(&project.path("tiles"), "", &mut tiles);
+    let size: u64 =
+        String::from_utf8_lossy(&tiles["checkpoint"]).lines().nth(1).unwrap().parse().unwrap();
+    assert!(exported.out.contains(&format!("checkpoint of tree size {size}")), "{}", exported.out);
     let names: Vec<_> = tiles.keys().map(String::as_str).collect();
+    assert!((512..768).contains(&size), "two full tiles and one that is not: {size}");
+    let rest = size - 512;
+    let (hashes, bundle_of_rest) =
+        (format!("tile/0/002.p/{rest}"), format!("tile/entries/002.p/{rest}"));
     let expected = [
         "checkpoint",
         "tile/0/000",
         "tile/0/001",
-        "tile/0/002.p/93",
+        &hashes,
         "tile/1/000.p/2",
         "tile/entries/000",
         "tile/entries/001",
-        "tile/entries/002.p/93",
+        &bundle_of_rest,
     ];
     assert_eq!(names, expected);
 
     let part = |name: &str| tiles[name].as_slice();
     let entries: Vec<_> = expected[5..].iter().flat_map(|name| bundle(part(name))).collect();
     let leaves: Vec<_> = entries.iter().map(|entry| sha256(&[&[0], entry])).collect();
-    assert_eq!(leaves.len() as u64, ENTRIES);
-    let hashes = [part("tile/0/000"), part("tile/0/001"), part("tile/0/002.p/93")].concat();
+    assert_eq!(leaves.len() as u64, size);
+    let hashes = [part("tile/0/000"), part("tile/0/001"), part(&hashes)].concat();
     assert_eq!(hashes, leaves.concat());
     let above = [tree_hash(&leaves[..256]), tree_hash(&leaves[256..512])].concat();
     assert_eq!(part("tile/1/000.p/2"), above);
@@ -468,7 +457,7 @@ fn exported_tiles_verify_with_nothing_of_ours() {
     let note = String::from_utf8(tiles["checkpoint"].clone()).unwrap();
     let (text, signatures) = note.split_once("\n\n").unwrap();
     let root = BASE64_STANDARD.encode(tree_hash(&leaves));
-    assert_eq!(text, format!("example.com/test\n{ENTRIES}\n{root}"));
+    assert_eq!(text, format!("example.com/test\n{size}\n{root}"));
     let verified = project.run(&["verify", "ledger"]).exits(0).out;
     let key = value_of(&verified, "begun with");
     let encoded = BASE64_STANDARD.decode(key.splitn(3, '+').nth(2).unwrap()).unwrap();
@@ -485,17 +474,6 @@ fn exported_tiles_verify_with_nothing_of_ours() {
 fn value_of(text: &str, name: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().to_owned()
-}
-
-/// No control character but the ends of lines, and nothing that turns the direction of a text.
-#[track_caller]
-fn assert_clean(text: &str) {
-    let is_bad = |c: &char| {
-        (c.is_control() && *c != '\n')
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let bad = text.chars().find(is_bad);
-    assert!(bad.is_none(), "{bad:?} in {text:?}");
 }
 
 #[test]
@@ -525,7 +503,7 @@ fn looking_shows_everything_to_people_and_machines() {
     let (text, json) = look(&["history", "ledger", "machine", "M3", "--limit", "5"]);
     assert_eq!((text.out.lines().count(), json.json_lines().len()), (5, 5));
     assert_eq!(json.json_lines()[0]["id"], format!("telemetry/0/{newest}/0"));
-    assert!(text.err.contains("there is more: raise `--limit`"), "{}", text.err);
+    assert!(text.err.contains("there is more: raise `--limit`, or give `--all`"), "{}", text.err);
 
     let (text, json) = look(&["tx", "ledger", "telemetry/0/105/0"]);
     assert!(text.out.contains("impossible"), "{}", text.out);
@@ -539,7 +517,7 @@ fn looking_shows_everything_to_people_and_machines() {
     let (_, named) = look(&["block", "ledger", &number.to_string()]);
     assert_eq!(named.json(), newest.json());
     let (text, json) = look(&["block", "ledger", "0"]);
-    assert_eq!(json.json()["tree_size"], 3);
+    assert_eq!(json.json()["tree_size"], 4, "three entries and the block itself");
     assert!(text.out.contains("number: 0"), "{}", text.out);
 }
 
@@ -618,8 +596,11 @@ fn spawn(project: &Project, arguments: &[&str]) -> Child {
 #[test]
 fn a_reader_that_has_seen_enough_ends_the_program_quietly() {
     let project = filled();
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 11] = [
         &["export", "ledger"],
+        &["export", "ledger", "--kinds", "all"],
+        &["transactions", "ledger"],
+        &["filtered", "ledger"],
         &["state", "ledger", "machine"],
         &["history", "ledger", "machine", "M1"],
         &["block", "ledger"],
@@ -691,7 +672,7 @@ fn service(project: &Project) -> Child {
     child.stdin = Some(input);
     until(|| {
         let block = project.run(&["block", "ledger", "--json"]);
-        (block.code == 0 && block.json()["tree_size"] == ENTRIES).then_some(())
+        (block.code == 0 && entries_up_to(&block.json()) == ENTRIES).then_some(())
     });
     child
 }
@@ -761,7 +742,7 @@ fn the_demonstration_shows_the_whole_way_and_verifies_it() {
     assert_eq!(ended.out.lines().last(), Some("verified"), "{}", ended.out);
     assert!(ended.out.contains("records       200, each with one disposition"), "{}", ended.out);
     let again = project.run(&["verify", "demo/ledger"]).exits(0);
-    assert_eq!(value_of(&again.out, "tree root"), value_of(&ended.out, "tree root"));
+    assert_eq!(value_of(&again.out, "tree"), value_of(&ended.out, "tree"));
     project.run(&["check", "-c", "demo/ledgerline.yaml"]).exits(0);
     project.run(&["test", "demo/mappings", "demo/contracts"]).exits(0);
 }

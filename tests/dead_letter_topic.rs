@@ -201,7 +201,7 @@ fn offer(producer: &mut GatedProducer, partition: u16, n: u64) {
         1 => (Some(key.as_bytes()), Some(b"rubbish"), &headers),
         2 => (Some(key.as_bytes()), None, &headers[..1]),
         4 => (None, Some(b"{]"), &headers),
-        5 => (Some(b"?"), Some(b"\xff\xfe"), &[]),
+        5 => (Some(b"?"), Some(b"\xff\xff"), &[]),
         7 => (Some(key.as_bytes()), Some(br#"{"d":{"temperature":"warm"}}"#), &[]),
         8 => (Some(key.as_bytes()), Some(long.as_bytes()), &headers),
         10 | 11 => (Some(key.as_bytes()), Some(b"[1"), &headers[1..]),

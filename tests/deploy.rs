@@ -54,6 +54,7 @@ fn it_starts_again_where_that_may_help() {
         (ExitStatus::NoInput, false),
         (ExitStatus::Unavailable, true),
         (ExitStatus::Software, true),
+        (ExitStatus::System, true),
         (ExitStatus::CannotCreate, false),
         (ExitStatus::Io, true),
         (ExitStatus::Temporary, true),
@@ -61,6 +62,14 @@ fn it_starts_again_where_that_may_help() {
         (ExitStatus::Config, false),
     ] {
         assert_eq!(!never.contains(&(status as u8)), helps, "{status:?}");
+    }
+}
+
+/// Keys are in its memory: nothing of that may come into a file.
+#[test]
+fn nothing_of_its_memory_is_left_behind() {
+    for name in ["ledgerline.service", "ledgerline-verify.service"] {
+        assert_eq!(setting(&unit(name), "LimitCORE"), "0", "{name}");
     }
 }
 

@@ -15,21 +15,25 @@ use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use common::endpoint::*;
+use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
+use ledgerline::event::{DeviceName, RecordDigests, SourcePosition};
 use ledgerline::ledger::checkpoint::{Checkpoint, parse_verifier_key};
 use ledgerline::ledger::embedded::Shared;
 use ledgerline::ledger::proof::EntryProof;
 use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
+use ledgerline::ledger::{LedgerWriter as _, Progress, Work};
 use ledgerline::limits::{MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
 use ledgerline::monitor::{self, AnswerCounts, Queries, Service, Trial};
 use ledgerline::pipeline::Calls;
 use ledgerline::pipeline::status::Status;
-use ledgerline::source::Assignments;
+use ledgerline::source::{Assignments, HealthReport};
 use ledgerline::state::World;
-use ledgerline::transaction::{leaf_hash, merkle_root};
+use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash, merkle_root};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use regex::Regex;
 use serde_json::{Value, json};
 
 #[test]
@@ -229,7 +233,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/blocks?limit=1000000000", 400, "1 to 500 items"),
         ("/api/v1/blocks?limit=0", 400, "1 to 500 items"),
         ("/api/v1/blocks?lmit=3", 400, "known here: before, limit"),
-        ("/api/v1/blocks?limit=3&limit=4", 400, "stands twice"),
+        ("/api/v1/blocks?limit=3&limit=4", 400, "is given twice"),
         ("/api/v1/status?x=1", 400, "there are none here"),
         ("/api/v1/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
         ("/api/v1/transactions?before=-1", 400, "`before` cannot be `-1`"),
@@ -243,10 +247,19 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/state/cold_chian", 404, "did you mean `cold_chain`?"),
         ("/api/v1/state/cold_chain/C-999", 404, "has no asset `C-999`"),
         ("/api/v1/state/cold_chain/C-999/history", 404, "never had an asset"),
-        ("/api/v1/state/cold_chain/%ff", 400, "the path cannot be read"),
+        ("/api/v1/state/cold_chain/%ff", 400, "cannot be decoded"),
+        ("/api/v1/transactions?device_id=", 400, "is empty"),
+        ("/api/v1/transactions?since=", 400, "is empty"),
+        ("/api/v1/blocks?limit=", 400, "is empty"),
+        ("/api/v1/blocks?limit=%2B5", 400, "begins with `+`"),
+        ("/api/v1/blocks?before=18446744073709551616", 400, "too large"),
+        ("/api/v1/blocks?before=-1", 400, "`before` cannot be `-1`"),
+        ("/api/v1/state/cold_chain/C-001?from=3", 400, "goes with `at_block`"),
+        ("/api/v1/deadletters?before=1/%2B2", 400, "the `next` of a page"),
+        ("/api/v1/transactions/%2e%2e/3/1/0", 400, "is no transaction id"),
         ("/api/v1/blocks/32/verification", 404, "the ledger has 32"),
         ("/api/v1/state/cold_chain/C-001?at_block=32", 404, "the ledger has 32"),
-        ("/api/v1/state/cold_chain/C-001?at_time=yesterday", 400, "is no timestamp"),
+        ("/api/v1/state/cold_chain/C-001?at_time=yesterday", 400, "is not a time"),
         ("/api/v1/state/cold_chain/C-001?at_time=1999-01-01T00:00:00Z", 404, "no block at that"),
         (
             "/api/v1/state/cold_chain/C-001?at_block=1&at_time=2026-01-01T00:00Z",
@@ -254,7 +267,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
             "leave one out",
         ),
         ("/api/v1/state/cold_chain/C-999?at_block=3", 404, "never had an asset"),
-        ("/api/v1/transactions?since=now", 400, "is no timestamp"),
+        ("/api/v1/transactions?since=now", 400, "is not a time"),
         ("/api/v1/deadletters?cause=not_jsn", 400, "did you mean `not_json`?"),
         ("/api/v1/stream?events=blocks", 400, "there is no event `blocks`"),
         ("/api/v1/alerts?after=x", 400, "the `next` of a page"),
@@ -335,27 +348,79 @@ fn any_question_is_answered_or_refused() {
     runner.run(&targets(), asked).unwrap();
 }
 
+/// A request of any method and path, with more behind the first headers.
+fn request(method: &str, path: &str, more: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n")
+}
+
 #[test]
-fn only_reading_is_answered_and_no_body_is_taken() {
+fn each_address_answers_its_methods_and_names_them() {
     let running = run();
     let address = running.endpoint.address();
-    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
-        let request = format!(
-            "{method} /api/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    let reading = "GET, HEAD, OPTIONS";
+    for (path, allowed) in [
+        ("/api/v1/status", reading),
+        ("/api/v1/state/cold_chain/C-001", reading),
+        ("/api/v1/stream", reading),
+        ("/tile/0/000", reading),
+        ("/checkpoint", reading),
+        ("/metrics", reading),
+        ("/healthz", reading),
+        ("/", reading),
+        ("/style.css", reading),
+        ("/operations", reading),
+        ("/api/v1/try", "POST, OPTIONS"),
+        ("/api/v1/calls", "POST, OPTIONS"),
+        ("/logout", "POST, OPTIONS"),
+        ("/login", "GET, HEAD, POST, OPTIONS"),
+        ("/try", "GET, HEAD, POST, OPTIONS"),
+        ("/operations/cold_chain/update", "GET, HEAD, POST, OPTIONS"),
+    ] {
+        let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"];
+        for method in methods.into_iter().filter(|method| !allowed.contains(method)) {
+            for body in ["", "Content-Length: 2\r\n", "Transfer-Encoding: chunked\r\n"] {
+                let reply = send(address, &request(method, path, body));
+                assert_eq!(reply.status, 405, "{method} {path} {body}: {}", reply.text());
+                assert_eq!(reply.headers["allow"], allowed, "{method} {path}");
+                if method != "HEAD" {
+                    assert_eq!(reply.kind(), "application/problem+json", "{method} {path}");
+                }
+            }
+        }
+        let reply = send(address, &request("OPTIONS", path, ""));
+        assert_eq!((reply.status, &*reply.headers["allow"]), (204, allowed), "{path}");
+        assert!(
+            reply.body.is_empty() && !reply.headers.contains_key("access-control-allow-origin")
         );
-        let reply = send(address, &request);
-        assert_eq!((reply.status, reply.kind()), (405, "application/problem+json"), "{method}");
-        assert_eq!(reply.headers["allow"], "GET, HEAD");
+        if allowed.contains("HEAD") && path != "/api/v1/stream" {
+            let [get, head] =
+                ["GET", "HEAD"].map(|method| send(address, &request(method, path, "")));
+            assert_eq!((head.status, head.body.len()), (get.status, 0), "{path}");
+            assert_eq!(head.headers.get("content-type"), get.headers.get("content-type"));
+        }
     }
+    let reply = send(address, &request("OPTIONS", "*", ""));
+    assert_eq!((reply.status, &*reply.headers["allow"]), (204, "GET, HEAD, POST, OPTIONS"));
+    for method in ["GET", "POST", "PUT", "OPTIONS", "BREW"] {
+        for path in ["/absent", "/api/v1/absent", "/api/v1/blocks/1/2/3", "/operationsx"] {
+            assert_eq!(send(address, &request(method, path, "")).status, 404, "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn no_body_is_taken_where_none_is_asked_for() {
+    let running = run();
+    let address = running.endpoint.address();
     for body in [
         "Content-Length: 10000000\r\n\r\n{}",
         "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     ] {
-        let request = format!(
-            "GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{body}"
-        );
-        let reply = send(address, &request);
+        let reply = send(address, &request("GET", "/api/v1/status", body));
         assert_eq!((reply.status, reply.kind()), (413, "application/problem+json"), "{body}");
+    }
+    for empty in ["Content-Length: 0\r\n", "Content-Length: 00\r\n"] {
+        assert_eq!(send(address, &request("GET", "/api/v1/status", empty)).status, 200, "{empty}");
     }
     let long = "x".repeat(2 * MAX_REQUEST_HEAD_BYTES);
     let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n");
@@ -368,36 +433,176 @@ fn only_reading_is_answered_and_no_body_is_taken() {
 }
 
 #[test]
+fn addresses_that_cannot_be_decoded_are_refused() {
+    let running = run();
+    let address = running.endpoint.address();
+    for path in [
+        "/api/v1/state/cold_chain/%",
+        "/api/v1/state/cold_chain/%zz",
+        "/api/v1/state/cold_chain/%ff",
+        "/api/v1/transactions?device_id=%ff",
+        "/api/v1/transactions?device_id=%",
+        "/api/v1/transactions?%c3=1",
+        "/transactions?device_id=%ff",
+        "/state/%ff",
+        "/%ff",
+    ] {
+        let reply = get(address, path);
+        assert_eq!((reply.status, reply.kind()), (400, "application/problem+json"), "{path}");
+        assert!(reply.text().contains("cannot be decoded"), "{path}: {}", reply.text());
+    }
+}
+
+#[test]
 fn a_page_of_another_name_cannot_read_a_local_endpoint() {
     let running = run();
     let address = running.endpoint.address();
     let port = address.port();
-    let ask = |host: &str| {
-        send(address, &format!("GET /healthz HTTP/1.1\r\n{host}Connection: close\r\n\r\n"))
+    let ask = |version: &str, host: &str| {
+        send(address, &format!("GET /healthz HTTP/{version}\r\n{host}Connection: close\r\n\r\n"))
     };
     for host in ["localhost", "LocalHost", "localhost.", "127.0.0.1", "127.1.2.3", "[::1]"] {
-        assert_eq!(ask(&format!("Host: {host}\r\n")).status, 200, "{host}");
-        assert_eq!(ask(&format!("Host: {host}:{port}\r\n")).status, 200, "{host}");
+        assert_eq!(ask("1.1", &format!("Host: {host}\r\n")).status, 200, "{host}");
+        assert_eq!(ask("1.1", &format!("Host: {host}:{port}\r\n")).status, 200, "{host}");
     }
-    assert_eq!(ask("").status, 200, "no browser leaves it out");
-    for host in [
-        "evil.example",
-        "localhost.evil.example",
-        "127.0.0.1.evil.example",
-        "localhost@evil.example",
-        "10.0.0.1",
-        "[::2]",
-        "[::1",
-        "",
-        "\u{fffd}",
-        "localhost\r\nHost: evil.example",
+    assert_eq!(ask("1.0", "").status, 200, "no browser leaves it out");
+    for (host, status) in [
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("10.0.0.1", 421),
+        ("[::2]", 421),
+        ("localhost@evil.example", 400),
+        ("localhost:80@evil.example", 400),
+        ("[::1].evil.example", 400),
+        ("[::1", 400),
+        ("[::1%25lo]", 400),
+        ("localhost:65536", 400),
+        ("localhost:x", 400),
+        ("", 400),
+        ("\u{fffd}", 400),
+        ("localhost\r\nHost: evil.example", 400),
+        ("localhost\r\nHost: localhost", 400),
     ] {
-        let reply = ask(&format!("Host: {host}\r\n"));
-        assert_eq!((reply.status, reply.kind()), (421, "application/problem+json"), "{host}");
-        assert!(reply.text().contains("127.0.0.1"), "{}", reply.text());
+        for version in ["1.0", "1.1"] {
+            let reply = ask(version, &format!("Host: {host}\r\n"));
+            assert_eq!(
+                (reply.status, reply.kind()),
+                (status, "application/problem+json"),
+                "{host}"
+            );
+            let hint = if status == 421 { "127.0.0.1" } else { "`Host`" };
+            assert!(reply.text().contains(hint), "{host}: {}", reply.text());
+        }
     }
-    let request = "GET http://evil.example/healthz HTTP/1.1\r\nConnection: close\r\n\r\n";
-    assert_eq!(send(address, request).status, 421);
+    assert_eq!(ask("1.1", "").status, 400, "without a host");
+    for (target, host, status) in [
+        ("http://localhost/healthz", "localhost", 200),
+        ("http://evil.example/healthz", "localhost", 421),
+        // What the target names counts in place of the header.
+        ("http://localhost/healthz", "evil.example", 200),
+        ("http://localhost:80@evil.example/healthz", "localhost", 400),
+        ("http://user@localhost/healthz", "localhost", 400),
+        ("http://[::1].evil.example/healthz", "localhost", 400),
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        assert_eq!(send(address, &request).status, status, "{target} {host}");
+    }
+}
+
+/// A path as browsers and proxies write it anew (WHATWG URL, 4.4): without its steps.
+fn without_steps(target: &str) -> String {
+    let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
+    let mut kept = Vec::new();
+    for part in path.split('/').skip(1) {
+        match part.to_ascii_lowercase().replace("%2e", ".").as_str() {
+            "." => {}
+            ".." => drop(kept.pop()),
+            _ => kept.push(part),
+        }
+    }
+    let path = format!("/{}", kept.join("/"));
+    query.map_or(path.clone(), |query| format!("{path}?{query}"))
+}
+
+#[test]
+fn every_key_has_an_address_that_nobody_rewrites() {
+    let mut running = run();
+    let address = running.endpoint.address();
+    let keys = [
+        ".", "..", "...", "a/b", "/", "//", "a/../b", "./x", "100%", "%2e", "%2F", "a?b=c", "a#b",
+        "a&b=c", "a+b", "a b", " ", "\\", "\"", "é", "🦀", "key", "history", "<b>",
+    ];
+    let from = BLOCKS * (PER_BLOCK + 2);
+    let transactions = keys.iter().zip(from..).map(|(key, offset)| {
+        let arguments = json!({"assetID": key, "temperature": 9});
+        let payload = Payload {
+            contract: "cold_chain".into(),
+            function: Function::Update,
+            arguments: Arguments::from_value(arguments.into()).unwrap(),
+            mapping: Digest::of(b"mapping"),
+        };
+        let id = SourcePosition { partition: partition(), offset, output: 0 };
+        let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
+        Transaction::new(id, (1_700_000_000_000, DeviceName::new("reefer", "x")), digests, payload)
+    });
+    let signer = Signer::from_seed(&[7; 32]);
+    let count = keys.len() as u64;
+    let work = Work {
+        submissions: vec![Submission::sign(LEDGER, &signer, transactions.collect::<Vec<_>>())],
+        progress: vec![Progress {
+            partition: partition(),
+            from,
+            next: from + count,
+            records: count,
+            last: None,
+        }],
+        ..Work::default()
+    };
+    running.ledger.append(work).unwrap().wait().unwrap();
+    running.follow();
+    let links = Regex::new("href=\"([^\"]+)\"").unwrap();
+    let list = get(address, "/state/cold_chain?limit=500").text();
+    let links: Vec<_> = links
+        .captures_iter(&list)
+        .map(|found| found[1].replace("&amp;", "&"))
+        .filter(|link| link.starts_with("/state/cold_chain"))
+        .collect();
+    for key in keys {
+        let asked = format!("key={}", encoded(key));
+        let asset = get(address, &format!("/api/v1/asset/cold_chain?{asked}")).json();
+        assert_eq!((&asset["key"], &asset["state"]["assetID"]), (&json!(key), &json!(key)));
+        let history = get(address, &format!("/api/v1/asset/cold_chain/history?{asked}")).json();
+        assert_eq!(history["items"][0]["write"]["key"], json!(key), "{history}");
+        let export = get(address, &format!("/api/v1/export/history/cold_chain?{asked}"));
+        assert_eq!((export.status, export.text().lines().count()), (200, 1), "{key}");
+        let then = get(address, &format!("/api/v1/asset/cold_chain?{asked}&at_block=32")).json();
+        assert_eq!(then["asset"]["state"]["assetID"], json!(key), "{then}");
+        let path = format!("/api/v1/state/cold_chain/{}", encoded(key));
+        assert_eq!(get(address, &path).json()["key"], json!(key), "and in the path, as it is sent");
+        // The page that a list leads to is the asset's, whoever rewrites the address.
+        let title = format!("<bdi>{} of cold_chain</bdi></h1>", escaped(key));
+        let leads = |link: &&String| {
+            let page = get(address, &without_steps(link));
+            page.status == 200 && page.text().contains(&title)
+        };
+        let link = links.iter().find(leads).unwrap_or_else(|| panic!("no link leads to {key}"));
+        assert_eq!(&without_steps(link), link);
+        let older = format!("{link}{}at_block=32", if link.contains('?') { '&' } else { '?' });
+        assert_eq!(get(address, &older).status, 200, "{older}");
+    }
+    let reply = get(address, "/api/v1/asset/cold_chain");
+    assert_eq!((reply.status, reply.text().contains("`key` is missing")), (400, true));
+    assert_eq!(get(address, "/api/v1/asset/cold_chain?key=absent").status, 404);
+}
+
+/// A text as a page shows it.
+fn escaped(text: &str) -> String {
+    let entities = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;")];
+    let entity = |letter: char| entities.iter().find(|(from, _)| *from == letter);
+    text.chars()
+        .map(|letter| entity(letter).map_or(letter.to_string(), |(_, to)| (*to).to_owned()))
+        .collect()
 }
 
 #[test]
@@ -464,7 +669,7 @@ fn metrics_follow_the_rules() {
     for line in text.lines() {
         if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
-            assert!(kinds.insert(name, kind).is_none(), "{name} stands twice");
+            assert!(kinds.insert(name, kind).is_none(), "{name} is given twice");
             assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
             assert!(!name.contains("_ms") && !name.contains("_us"), "base units: {name}");
         }
@@ -502,10 +707,10 @@ fn too_many_questions_at_a_time_are_turned_away() {
         queries: Queries::new(reader, Arc::new(world)),
         status: Arc::new(Status::default()),
         assignments: Arc::new(Assignments::new([])),
-        obstacles: Box::new(move || {
+        source: Box::new(move || {
             inside.fetch_add(1, Ordering::SeqCst);
             drop(at_gate.lock());
-            Vec::new()
+            HealthReport::default()
         }),
         copies: None,
         calls: Arc::new(Calls::new(Arc::default(), Arc::new(SystemClock::new()))),

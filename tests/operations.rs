@@ -23,7 +23,7 @@ use ledgerline::monitor::access::{Role, Settings, tokens};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, Pipeline, PipelineError, Stop, SubmissionLimits, Traces};
-use ledgerline::source::{Assignments, Polled, Source, SourceError};
+use ledgerline::source::{Assignments, HealthReport, Polled, Source, SourceError};
 use ledgerline::state::World;
 use ledgerline::transaction::Signer;
 use ledgerline::verify::{Request, verify};
@@ -117,7 +117,7 @@ impl Running {
             queries: Queries::new(reader.clone(), world.clone()),
             status: status.clone(),
             assignments: assignments.clone(),
-            obstacles: Box::new(Vec::new),
+            source: Box::new(HealthReport::default),
             copies: None,
             calls: calls.clone(),
             trial: trial.clone(),

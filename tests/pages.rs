@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use common::endpoint::*;
+use ledgerline::monitor::base_path::{BasePath, BasePathError};
 use regex::Regex;
 use serde_json::json;
 
@@ -88,6 +89,15 @@ fn every_link_leads_to_something() {
         }
     }
     assert!(pages > 100, "only {pages} pages were found");
+    // Below a path that begins like one of these, an address would mean two things.
+    let document = get(address, "/api/v1/openapi.json").json();
+    let operations = document["paths"].as_object().unwrap().keys();
+    let others = ["/login", "/logout", "/tile/0/000"].map(str::to_owned);
+    for path in seen.iter().chain(operations).chain(&others).filter(|path| *path != "/") {
+        let first = path.split(['/', '?']).nth(1).unwrap();
+        let refused = format!("/{first}/x").parse::<BasePath>();
+        assert_eq!(refused, Err(BasePathError::Own), "{path} is not known to be ours");
+    }
     for kind in [
         "/blocks/",
         "/transactions/",
@@ -108,12 +118,22 @@ fn a_page_shows_what_the_api_says() {
     let hostile = format!("/state/cold_chain/{}", encoded(HOSTILE));
     let hostile_shown = "A/1 &lt;b&gt;&amp;\\u202e";
     for (path, parts) in [
-        ("/", vec!["All is well.", "660</strong> records read", "OVERTEMP", LEDGER, "telemetry/3"]),
+        (
+            "/",
+            vec![
+                "Healthy:</strong> ingesting",
+                "4 assets critical",
+                "660</strong> records read",
+                "OVERTEMP",
+                LEDGER,
+                "telemetry/3",
+            ],
+        ),
         ("/blocks", vec!["href=\"/blocks/31\"", "rel=\"next\""]),
         ("/blocks?before=3", vec!["href=\"/blocks/0\"", "← newest"]),
         (
             "/blocks/5",
-            vec![block["hash"].as_str().unwrap(), block["tree_root"].as_str().unwrap(), LEDGER],
+            vec![block["hash"].as_str().unwrap(), block["entries_root"].as_str().unwrap(), LEDGER],
         ),
         (
             "/transactions?verdict=unknown_contract",
@@ -140,6 +160,17 @@ fn a_page_shows_what_the_api_says() {
         (&hostile, vec![hostile_shown, "History", "cargo.kind"]),
         ("/alerts", vec!["Too warm.", "badge critical"]),
         (
+            "/state/cold_chain?alerts_only=true",
+            vec!["<span class=\"badge critical\" title=\"critical\">"],
+        ),
+        (
+            "/state/cold_chain/C-009",
+            vec![
+                "<p class=\"alert critical\">",
+                "raised <span class=\"badge critical\" title=\"critical\"><bdi>OVERTEMP",
+            ],
+        ),
+        (
             "/deadletters?cause=not_json",
             vec!["expected a name", "href=\"/deadletters/telemetry/3/659\""],
         ),
@@ -148,7 +179,7 @@ fn a_page_shows_what_the_api_says() {
             vec!["{<mark>&lt;</mark>script&gt;\\u001b", "base64", "Repair the sender"],
         ),
         ("/definitions", vec!["href=\"/contracts/cold_chain\"", "href=\"/mappings/reefers\""]),
-        ("/contracts/cold_chain", vec!["Too warm.", "The text has none."]),
+        ("/contracts/cold_chain", vec!["Too warm.", "The definition has no tests."]),
     ] {
         let text = page(address, path);
         for part in parts {
@@ -163,10 +194,10 @@ fn an_error_is_a_page_too() {
     let running = run();
     let address = running.endpoint.address();
     for (path, status, hint) in [
-        ("/nothing", 404, "there is nothing at /nothing"),
-        ("/%3Cscript%3E", 404, "there is nothing at"),
+        ("/nothing", 404, "not found: /nothing"),
+        ("/%3Cscript%3E", 404, "not found: /"),
         ("/blocks/32", 404, "the ledger has 32"),
-        ("/blocks/x", 400, "`x` is no block number"),
+        ("/blocks/x", 400, "`x` is not a block number"),
         ("/blocks?limit=0", 400, "1 to 500 items"),
         ("/transactions?id=x", 400, "is no transaction id"),
         ("/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
@@ -211,7 +242,7 @@ fn the_past_is_shown_as_it_was() {
             assert!(at_time["block"].as_u64().unwrap() >= number);
         }
         let past = page(address, &format!("/state/cold_chain/{}?at_block=0", encoded(key)));
-        assert!(past.contains("It did not exist then."), "{past}");
+        assert!(past.contains("The asset did not exist at that time."), "{past}");
     }
 }
 

@@ -246,6 +246,7 @@ fn end(
         key: Some(&message.key),
         value: message.value.as_deref(),
         headers: Headers::default(),
+        damage: None,
     };
     let event = match Decoder::default().decode(&record) {
         Ok(event) => event,
@@ -305,10 +306,9 @@ fn every_record_of_the_fleet_ends_as_its_documentation_says() {
             Rubbish::NotJson | Rubbish::Cut | Rubbish::NotANumber => &["not_json"],
             Rubbish::DuplicateKey => &["duplicate_key"],
             Rubbish::NotUtf8 => &["not_utf8"],
-            Rubbish::Tombstone => &["empty"],
+            Rubbish::Tombstone | Rubbish::MissingField => &["missing_field"],
             Rubbish::BadKey | Rubbish::SelfTest => &["filtered"],
             Rubbish::WrongType => &["field_type"],
-            Rubbish::MissingField => &["missing_field"],
             // Machines send no location.
             Rubbish::BadLocation => &["schema_violation", "valid"],
         };

@@ -88,7 +88,7 @@ fn every_line_becomes_a_record_or_a_dead_letter() {
         ("readings.lines/0", 5, "envelope"),
         ("readings.lines/0", 6, "envelope"),
         ("t/0", 3, r#"{"n":3}"#),
-        ("t/0", 4, "empty"),
+        ("t/0", 4, "null"),
         ("t/0", 9, r#"{"n":9}"#),
         ("t/1", 0, r#"{"n":0}"#),
     ];

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ledger::*;
 use ledgerline::app::offline;
+use ledgerline::app::offline::look_within;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::pipeline::catch_up;
@@ -152,6 +153,21 @@ const CASES: [(&str, Break, Holds); 13] = [
         ANY,
     ),
 ];
+
+#[test]
+fn a_look_folds_the_same_state_in_memory_and_in_a_temporary_folder() {
+    let folder = folder();
+    make(folder.path(), 40, "a note");
+    let expected = fresh_listing(folder.path());
+    let few = Room { bytes: 4_000, unsaved_bytes: 3_000, batch_assets: 3 };
+    for (room, is_in_memory) in [(Room::default(), true), (few, false)] {
+        let looking = look_within(folder.path(), None, (room, &mut |_, _, _| {}))
+            .unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(looking.queries.world().is_in_memory(), is_in_memory);
+        assert_eq!(listing(looking.queries.world()), expected);
+        assert_eq!(looking.log.notes.len(), usize::from(!is_in_memory), "{:?}", looking.log.notes);
+    }
+}
 
 #[test]
 fn whatever_is_in_its_place_the_state_is_the_same_after_a_start() {
@@ -487,7 +503,7 @@ fn a_state_in_use_is_not_touched() {
     assert!(matches!(error, StateError::InUse(_)), "{error}");
     assert_eq!(listing(&world), fresh_listing(ledger.path()));
     // Looking folds the log in a place of its own instead, and verifying says what it left out.
-    let looking = offline::look(ledger.path(), &mut |_, _, _| {}).unwrap();
+    let looking = offline::look(ledger.path(), None, &mut |_, _, _| {}).unwrap();
     assert_eq!(looking.queries.ledger().head(), reader.head());
     let report = report(ledger.path());
     assert!(report.is_sound());

@@ -20,14 +20,14 @@ use common::endpoint::*;
 use common::{PROGRAM, until};
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
-use ledgerline::monitor::access::tls::Tls;
+use ledgerline::monitor::access::tls::{self, Tls};
 use ledgerline::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Role, Settings,
     TlsSettings, tokens,
 };
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair,
+    BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, SanType,
 };
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -279,7 +279,7 @@ fn a_client_certificate_says_who_it_is() {
         let address = running.endpoint.address();
         for (what, shown, expected, name) in [
             ("the right one", Some(&right), Some(200), "<bdi>scraper</bdi> (viewer)"),
-            ("a wildcard that covers it", Some(&wild), Some(200), "<bdi>scraper</bdi> (viewer)"),
+            ("a wildcard that covers it", Some(&wild), Some(401), ""),
             ("a pinned one", Some(&pinned), Some(200), "<bdi>machine</bdi> (operator)"),
             ("one that nobody named", Some(&unnamed), Some(401), ""),
             ("of another authority", Some(&forged), None, ""),
@@ -294,6 +294,62 @@ fn a_client_certificate_says_who_it_is() {
                 assert!(page.contains(name) && !page.contains("Log out"), "{what}");
             }
         }
+    }
+}
+
+#[test]
+fn names_of_client_certificates_match_exactly() {
+    let uri = |text: &str| SanType::URI(text.try_into().unwrap());
+    let dns = |text: &str| SanType::DnsName(text.try_into().unwrap());
+    let address = |text: &str| SanType::IpAddress(text.parse().unwrap());
+    let spiffe = "spiffe://example.com/scraper";
+    for (names, wanted, is_it) in [
+        (vec![dns("scraper.example.com")], "scraper.example.com", true),
+        (vec![dns("scraper.example.com")], "SCRAPER.Example.com", true),
+        (vec![dns("SCRAPER.Example.com")], "scraper.example.com", true),
+        (vec![dns("scraper.example.com")], "scraper.example.com.", true),
+        (vec![dns("scraper.example.com")], "example.com", false),
+        (vec![dns("scraper.example.com")], "a.scraper.example.com", false),
+        (vec![dns("*.example.com")], "scraper.example.com", false),
+        (vec![dns("*.example.com")], "*.example.com", false),
+        (vec![dns("scraper.example.com")], "*.example.com", false),
+        (vec![dns("other.example.com"), dns("scraper.example.com")], "scraper.example.com", true),
+        (vec![uri(spiffe), dns("a"), address("192.0.2.1")], "192.0.2.1", true),
+        (vec![uri(spiffe), dns("a"), address("192.0.2.1")], spiffe, true),
+        (vec![uri(spiffe)], "spiffe://example.com/Scraper", false),
+        (vec![uri(spiffe)], "spiffe://example.com/", false),
+        (vec![uri(spiffe)], "example.com", false),
+        (vec![address("192.0.2.1")], "::ffff:192.0.2.1", true),
+        (vec![address("192.0.2.1")], "192.0.2.2", false),
+        (vec![address("2001:db8::1")], "2001:DB8:0::1", true),
+        (vec![dns("192.0.2.1")], "192.0.2.1", false),
+        (vec![], "scraper.example.com", false),
+    ] {
+        let mut params = CertificateParams::default();
+        // A common name counts nowhere.
+        params.distinguished_name.push(DnType::CommonName, "scraper.example.com");
+        let shown = format!("{names:?} as {wanted}");
+        params.subject_alt_names = names;
+        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        let rule = CertificateRule {
+            name: "scraper".to_owned(),
+            role: Role::Viewer,
+            which: CertificateMatch::Name(wanted.to_owned()),
+        };
+        assert_eq!(tls::caller(&[rule], &der).is_some(), is_it, "{shown}");
+    }
+    for (text, is_fine) in [
+        ("scraper.example.com", true),
+        ("192.0.2.1", true),
+        ("2001:db8::1", true),
+        (spiffe, true),
+        ("urn:uuid:1", true),
+        ("*.example.com", false),
+        ("", false),
+        ("a b", false),
+        (":x", false),
+    ] {
+        assert_eq!(tls::check_san(text).is_ok(), is_fine, "{text}");
     }
 }
 

@@ -82,7 +82,8 @@ fn every_outcome_says_why() {
             "/rejection/place",
             json!("$.payload.d.temperature"),
         ),
-        (no_value, "dead_lettered", "/rejection/cause", json!("empty")),
+        (no_value, "filtered", "/mappings/0/matches", json!(false)),
+        (reefer(""), "dead_lettered", "/rejection/cause", json!("empty")),
         (base64, "dead_lettered", "/rejection/cause", json!("not_utf8")),
     ] {
         let view = attempt(address, &record);

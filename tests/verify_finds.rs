@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledger::*;
+use ledgerline::app::offline::look;
 use ledgerline::call::Arguments;
 use ledgerline::codec::{Digest, Writer};
 use ledgerline::contract::{InvalidCode, Verdict};
@@ -26,7 +27,9 @@ use ledgerline::ledger::{
     BlockFormat, Definition, DefinitionKind, Entry, LedgerWriter, Records, StoredWrite,
     SubmissionSeal, leaf_bytes,
 };
-use ledgerline::state::STATE_DIRECTORY;
+use ledgerline::monitor::json;
+use ledgerline::monitor::query::At;
+use ledgerline::state::{Filter, STATE_DIRECTORY};
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash};
 use ledgerline::verify::{Before, Report, Request, one_block, verify};
 
@@ -373,6 +376,39 @@ const SIGNING: &[(&str, Forge, &str)] = &[
 ];
 
 #[test]
+fn an_asset_that_cannot_be_read_is_never_shown_as_deleted() {
+    let folder = made();
+    let mut blocks = blocks(folder.path());
+    let (transaction, _, writes) = parts(&mut blocks);
+    let (id, key) = (transaction.id.clone(), writes[0].key.to_string());
+    writes[0].value = Some(b"\xffrubbish".as_slice().into());
+    // What came later of this asset would hide it.
+    blocks.truncate(TARGET + 1);
+    finish(&mut blocks, Forger::Sealing);
+    let forged = ledger::folder();
+    write_blocks(forged.path(), &blocks);
+    let looking = look(forged.path(), None, &mut |_, _, _| {}).unwrap_or_else(|e| panic!("{e}"));
+    let transaction = || json::to_text(&looking.queries.transaction(&id).unwrap());
+    let history =
+        || json::to_text(&looking.queries.history(("cold_chain", &key), None, 10).unwrap());
+    let past = || {
+        let at = At::Block(TARGET as u64);
+        json::to_text(&looking.queries.asset_at(("cold_chain", &key), at, None).unwrap())
+    };
+    for view in [&transaction as &dyn Fn() -> String, &history, &past] {
+        assert!(view().contains(r#"{"unreadable":"/3J1YmJpc2g="}"#), "{}", view());
+    }
+    let error = looking.queries.asset("cold_chain", &key).unwrap_err();
+    let error = ledgerline::fault::chain(&error);
+    assert!(error.contains(&format!("the state of `{key}` of `cold_chain`")), "{error}");
+    let filter = Filter::default();
+    assert!(
+        looking.queries.assets("cold_chain", None, &filter, 100).is_err(),
+        "it is not left out"
+    );
+}
+
+#[test]
 fn whatever_was_changed_is_found_in_its_block() {
     let original = blocks(made().path());
     let tables =
@@ -528,7 +564,7 @@ fn a_log_extends_each_checkpoint_that_it_ever_gave_out() {
     for block in &blocks {
         let report = since(folder.path(), &block.checkpoint);
         assert!(report.is_sound(), "{:#?}", report.problems);
-        assert!(report.notes.iter().any(|note| note.contains("extends the checkpoint")));
+        assert!(report.notes.iter().any(|note| note.contains("extends the older checkpoint")));
     }
     // Also one in the middle of a block, which an auditor may have from elsewhere.
     let mut frontier = Frontier::new();
@@ -594,7 +630,7 @@ fn a_checkpoint_covers_all_that_blocks_hold_not_their_entries_alone() {
         forge(&mut blocks);
         finish(&mut blocks, Forger::Sealing);
         write_blocks(folder.path(), &blocks);
-        assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+        assert_finds(&since(folder.path(), &honest), "does not extend the older checkpoint");
         println!("found: {what}");
     }
 }
@@ -612,7 +648,7 @@ fn a_seal_made_anew_is_found_by_an_older_checkpoint() {
     )));
     reseal(&mut blocks, &ledger_key());
     write_blocks(folder.path(), &blocks);
-    assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+    assert_finds(&since(folder.path(), &honest), "does not extend the older checkpoint");
 }
 
 #[test]
@@ -636,7 +672,7 @@ fn history_that_was_rewritten_with_every_key_is_found_by_an_older_checkpoint() {
         forge(&mut blocks);
         finish(&mut blocks, Forger::Signing);
         write_blocks(folder.path(), &blocks);
-        assert_finds(&since(folder.path(), &honest), "does not extend the checkpoint");
+        assert_finds(&since(folder.path(), &honest), "does not extend the older checkpoint");
     }
 }
 
@@ -647,7 +683,7 @@ fn a_log_that_lost_its_end_is_found_by_an_older_checkpoint() {
     let mut blocks = blocks(folder.path());
     blocks.truncate(TARGET);
     write_blocks(folder.path(), &blocks);
-    assert_finds(&since(folder.path(), &honest), "cannot extend a checkpoint of");
+    assert_finds(&since(folder.path(), &honest), "cannot extend the older checkpoint");
     // The state beside it knows more than the log, too.
     assert_finds(&report(folder.path()), "the state store has taken in 10 blocks, the log has 5");
     std::fs::remove_dir_all(folder.path().join(STATE_DIRECTORY)).unwrap();

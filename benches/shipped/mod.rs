@@ -58,6 +58,7 @@ pub fn record<'a>(message: &'a Message, partition: &'a SourcePartition, offset: 
         key: Some(&message.key),
         value: message.value.as_deref(),
         headers: Headers::default(),
+        damage: None,
     }
 }
 

@@ -55,6 +55,7 @@ fuzz_target!(|input: Input| {
         key: key.as_deref(),
         value: value.as_deref(),
         headers: Headers::from_encoded(&headers),
+        damage: None,
     };
     let Ok(event) = decoder.decode(&record) else { return };
     let Outcome::Mapped(payloads) = mappings.evaluate(&event) else { return };

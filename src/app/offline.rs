@@ -1,49 +1,176 @@
-//! Looking at a ledger that may be at rest or in use: no lock, no change to the log.
+//! Looking at a ledger that may be at rest or in use: no lock, and nothing is written in its folder.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::app::{AppError, Observe};
-use crate::ledger::embedded::{self, Shared};
+use crate::disk::{ScratchFolder, SystemDisk};
+use crate::fault::chain;
+use crate::ledger::embedded::{
+    self, KeptCheckpoint, Shared, check_kept, default_checkpoint_copy, read_kept,
+};
+use crate::ledger::{Block, LedgerError};
 use crate::monitor::Queries;
 use crate::pipeline::catch_up;
-use crate::state::{STATE_DIRECTORY, StateError, World};
+use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
+
+/// A log, opened to be looked at.
+pub struct OpenedLog {
+    /// Reads it.
+    pub reader: Arc<Shared>,
+    /// What whoever looks should know of it.
+    pub notes: Vec<String>,
+    /// A checkpoint that was kept outside the folder covers what the log does not have.
+    pub is_cut_short: bool,
+}
 
 /// A ledger and its state, opened to be looked at.
 pub struct Looking {
     /// Answers questions.
     pub queries: Queries,
-    /// Holds a state that was folded for this look only.
-    _folder: Option<TemporaryFolder>,
+    /// The log.
+    pub log: OpenedLog,
+    /// Holds what of the state does not fit into memory.
+    _folder: Option<ScratchFolder>,
 }
 
-/// Opens a ledger to look at it. Where a running service has the state open, it is folded from the
-/// log into a temporary folder.
-pub fn look(directory: &Path, observe: Observe<'_>) -> Result<Looking, AppError> {
-    let reader = open_log(directory, observe)?;
-    let (world, folder) = match World::open(&directory.join(STATE_DIRECTORY), &*reader) {
-        Ok((world, _)) => (world, None),
-        Err(StateError::InUse(_)) => {
-            let folder = TemporaryFolder::new()?;
-            let (world, _) = World::open(&folder.0, &*reader)?;
-            (world, Some(folder))
-        }
-        Err(error) => return Err(error.into()),
-    };
-    catch_up(&*reader, &world, &mut |done, all| observe("building the state", done, all))?;
-    Ok(Looking { queries: Queries::new(reader, Arc::new(world)), _folder: folder })
+/// Opens a ledger to look at it. The state is folded from the log: the store beside it may be of any
+/// time, belong to a running service, or say what the log does not.
+pub fn look(
+    directory: &Path,
+    kept_checkpoint: Option<&Path>,
+    observe: Observe<'_>,
+) -> Result<Looking, AppError> {
+    look_within(directory, kept_checkpoint, (Room::default(), observe))
 }
 
-/// Opens the log only.
-pub fn open_log(directory: &Path, observe: Observe<'_>) -> Result<Arc<Shared>, AppError> {
+/// The same with another bound on memory.
+pub fn look_within(
+    directory: &Path,
+    kept_checkpoint: Option<&Path>,
+    (room, observe): (Room, Observe<'_>),
+) -> Result<Looking, AppError> {
+    let mut log = open_log(directory, kept_checkpoint, observe)?;
+    let scratch = Scratch { world: World::in_memory(room), folder: OnceLock::new() };
+    let reader = log.reader.clone();
+    catch_up(&*reader, &scratch, &mut |done, all| observe("building the state", done, all))?;
+    let Scratch { world, folder } = scratch;
+    let folder = folder.into_inner();
+    if let Some(folder) = &folder {
+        let place = folder.path().display();
+        log.notes.push(format!("the state does not fit into memory; a part of it is in {place}"));
+    }
+    Ok(Looking { queries: Queries::new(reader, Arc::new(world)), log, _folder: folder })
+}
+
+/// Opens the log only, and compares it with the checkpoint that is kept outside its folder, by default
+/// in `DIRECTORY.checkpoint`.
+pub fn open_log(
+    directory: &Path,
+    kept_checkpoint: Option<&Path>,
+    observe: Observe<'_>,
+) -> Result<OpenedLog, AppError> {
+    let mut notes = Vec::new();
+    // Before the log, which may be growing.
+    let kept = kept(directory, kept_checkpoint, &mut notes)?;
     let read = &mut |done, all| observe("reading the log", done, all);
-    Ok(embedded::open_read_only(directory, read)?)
+    let (reader, torn) = embedded::open_to_look(directory, read)?;
+    if let Some(torn) = torn {
+        notes.push(format!(
+            "{}: {} bytes follow the last whole block and are not shown: an interrupted write, or one \
+             that is going on",
+            torn.path.display(),
+            torn.bytes
+        ));
+    }
+    let checked = kept.map_or(Ok(0), |kept| check_kept(&kept, &reader));
+    let is_cut_short = checked.is_err();
+    notes.extend(checked.err().map(|error| chain(&error)));
+    Ok(OpenedLog { reader, notes, is_cut_short })
+}
+
+fn kept(
+    directory: &Path,
+    path: Option<&Path>,
+    notes: &mut Vec<String>,
+) -> Result<Option<KeptCheckpoint>, AppError> {
+    let by_default = || read_kept(&SystemDisk, &default_checkpoint_copy(directory));
+    match path.map_or_else(by_default, |path| require_kept(path).map(Some)) {
+        Ok(kept) => Ok(kept),
+        Err(error) if path.is_some() => Err(error.into()),
+        Err(error) => {
+            notes.push(format!("the kept checkpoint was not compared: {}", chain(&error)));
+            Ok(None)
+        }
+    }
+}
+
+/// Reads a checkpoint that was asked for.
+pub fn require_kept(path: &Path) -> Result<KeptCheckpoint, LedgerError> {
+    let absent = || LedgerError::Io {
+        doing: "reading the checkpoint kept in",
+        path: path.to_owned(),
+        error: std::io::ErrorKind::NotFound.into(),
+    };
+    read_kept(&SystemDisk, path)?.ok_or_else(absent)
+}
+
+/// A state that is folded for one look: in memory, and in a temporary folder once it is too large.
+struct Scratch {
+    world: World,
+    folder: OnceLock<ScratchFolder>,
+}
+
+impl Projection for Scratch {
+    fn name(&self) -> &'static str {
+        self.world.name()
+    }
+
+    fn next_block(&self) -> u64 {
+        self.world.next_block()
+    }
+
+    fn apply(&self, block: &Block) -> Result<(), StateError> {
+        self.world.apply(block)
+    }
+
+    fn is_full(&self) -> bool {
+        self.world.is_full()
+    }
+
+    fn save_some(&self) -> Result<bool, StateError> {
+        self.world.save_some()
+    }
+
+    /// Nothing needs to last, so only what is too much for the memory is written.
+    fn savepoint(&self) -> Result<(), StateError> {
+        if !self.is_full() {
+            return Ok(());
+        }
+        if self.world.is_in_memory() {
+            let doing = "making a folder for the state in";
+            let io = |error| StateError::Io { doing, path: std::env::temp_dir(), error };
+            let folder = ScratchFolder::new().map_err(io)?;
+            self.world.spill_into(folder.path())?;
+            // There is none yet.
+            let _ = self.folder.set(folder);
+        }
+        self.world.savepoint()
+    }
+}
+
+/// A folder under the system's temporary one, which goes with its value.
+pub fn temporary_folder() -> Result<ScratchFolder, AppError> {
+    let path = std::env::temp_dir();
+    let doing = "making a folder in";
+    ScratchFolder::new().map_err(|error| AppError::Io { doing, path, error })
 }
 
 /// Deletes the state and builds it again from the log; the number of blocks taken in.
 pub fn rebuild(directory: &Path, observe: Observe<'_>) -> Result<u64, AppError> {
     let _lock = embedded::lock(directory)?;
-    let reader = open_log(directory, observe)?;
+    let read = &mut |done, all| observe("reading the log", done, all);
+    let reader = embedded::open_read_only(directory, read)?;
     let path = directory.join(STATE_DIRECTORY);
     let removing = |error| AppError::Io { doing: "removing", path: path.clone(), error };
     if path.exists() {
@@ -52,27 +179,4 @@ pub fn rebuild(directory: &Path, observe: Observe<'_>) -> Result<u64, AppError> 
     let (world, _) = World::open(&path, &*reader)?;
     catch_up(&*reader, &world, &mut |done, all| observe("building the state", done, all))?;
     Ok(crate::state::Projection::next_block(&world))
-}
-
-/// A folder that goes with its value.
-pub struct TemporaryFolder(pub std::path::PathBuf);
-
-impl TemporaryFolder {
-    /// Makes a folder of its own under the system's temporary one.
-    pub fn new() -> Result<Self, AppError> {
-        let mut random = [0; 8];
-        let no_randomness = |error: getrandom::Error| AppError::Demo(error.to_string());
-        getrandom::fill(&mut random).map_err(no_randomness)?;
-        let path = std::env::temp_dir().join(format!("ledgerline-{}", hex::encode(random)));
-        let made = std::fs::create_dir(&path);
-        made.map_err(|error| AppError::Io { doing: "making", path: path.clone(), error })?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        // What is left in the system's temporary folder harms nobody.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -20,7 +20,8 @@ use crate::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
 use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
 use crate::source::{
-    Assignments, FileSource, KafkaSource, LastTaken, LastTakenOf, Source, SourceHealth,
+    Assignments, FileSource, HealthReport, KafkaSource, LastTaken, LastTakenOf, Source,
+    SourceHealth,
 };
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, World};
@@ -108,7 +109,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         queries: Queries::new(reader.clone(), world.clone()),
         status: status.clone(),
         assignments: assignments.clone(),
-        obstacles: obstacles(health.clone()),
+        source: health_of(health.clone()),
         copies: letters,
         calls,
         trial: Trial { decoder, mappings, contracts },
@@ -300,17 +301,7 @@ fn keep_newest(config: &LedgerConfig, reader: &Arc<Shared>) -> Keep {
     })
 }
 
-fn obstacles(health: Option<Arc<SourceHealth>>) -> Box<dyn Fn() -> Vec<String> + Send + Sync> {
-    Box::new(move || {
-        let Some(report) = health.as_ref().map(|health| health.report()) else {
-            return Vec::new();
-        };
-        if report.connected {
-            return Vec::new();
-        }
-        let message = report.last_error.map(|error| error.message).unwrap_or_default();
-        // It may begin with the same words.
-        let reason = message.trim_start_matches("no broker is reached: ");
-        vec![format!("no Kafka broker is reached: {reason}").trim_end_matches(": ").to_owned()]
-    })
+/// The health of the source. One without a connection has nothing to tell.
+fn health_of(health: Option<Arc<SourceHealth>>) -> Box<dyn Fn() -> HealthReport + Send + Sync> {
+    Box::new(move || health.as_ref().map(|health| health.report()).unwrap_or_default())
 }

@@ -2,6 +2,7 @@
 
 mod bare;
 mod process;
+#[cfg(feature = "profile")]
 mod profile;
 mod readers;
 mod reads;
@@ -19,9 +20,10 @@ use crate::app::demo::{
     Brokers, Consumed, FLEET, Feeding, Load, NamedBrokers, STEADY, Senders, Setting, Stage,
     set_stage,
 };
-use crate::app::offline::TemporaryFolder;
+use crate::app::offline::temporary_folder;
 use crate::cli::ExitStatus;
 use crate::cli::bench::bare::{Bare, append_only, sign_and_check};
+#[cfg(feature = "profile")]
 use crate::cli::bench::profile::Profile;
 use crate::cli::bench::report::{Report, SignEach, WithReaders};
 use crate::cli::bench::whole::{Way, whole_way};
@@ -30,6 +32,7 @@ use crate::cli::exit::UsageError;
 use crate::cli::output::note;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::disk::ScratchFolder;
 use crate::fleet::{FleetSize, READINGS};
 use crate::source::producer::GatedProducer;
 
@@ -67,6 +70,7 @@ pub struct BenchArgs {
     directory: Option<PathBuf>,
     /// Write a flame graph (SVG) of the whole way to this file. It needs Linux's `perf`, and costs some
     /// of the speed.
+    #[cfg(feature = "profile")]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
     /// Measure the whole way once more with so many readers of the pages and the API at a time.
@@ -95,22 +99,47 @@ fn property(text: &str) -> Result<(String, String), String> {
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
+/// Does some work, and draws where its time went where that is asked for.
+#[cfg(feature = "profile")]
+fn profiled<T>(
+    args: &BenchArgs,
+    temporary: &ScratchFolder,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let Some(out) = &args.profile else { return work() };
+    let profile = Profile::start(temporary.path().join("perf.data"))?;
+    let done = work()?;
+    profile.draw(out)?;
+    Ok(done)
+}
+
+/// Does some work: this program was built without its profiler.
+#[cfg(not(feature = "profile"))]
+fn profiled<T>(
+    _: &BenchArgs,
+    _: &ScratchFolder,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    work()
+}
+
 /// Measures.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
+    #[cfg(feature = "profile")]
     if args.profile.is_some() {
         Profile::check()?;
     }
-    let temporary = TemporaryFolder::new()?;
-    let directory = args.directory.clone().unwrap_or_else(|| temporary.0.clone());
+    let temporary = temporary_folder()?;
+    let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
     if args.brokers.is_some() {
         if directory.join("whole/ledger").exists() {
             let reason = "holds a ledger of an earlier run, which has read the topic already: give \
                           another --directory, or none";
             return Err(UsageError(format!("{} {reason}", directory.display())).into());
         }
-        fill(args, temporary.0.join("fill"))?;
+        fill(args, temporary.path().join("fill"))?;
     }
-    let bare = Bare { args, directory: temporary.0.join("bare") };
+    let bare = Bare { args, directory: temporary.path().join("bare") };
     let consume = bare.measure(|_, _| {})?;
     let consume_and_parse = bare.measure(|batch, _| {
         for record in batch.records() {
@@ -124,22 +153,18 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
             std::hint::black_box(decoder.decode(&record)).ok();
         }
     })?;
-    let profile = args.profile.is_some().then(|| Profile::start(temporary.0.join("perf.data")));
-    let profile = profile.transpose()?;
-    let whole = whole_way(args, directory.join("whole"), full(args))?;
-    if let (Some(profile), Some(out)) = (profile, &args.profile) {
-        profile.draw(out)?;
-    }
+    let whole =
+        profiled(args, &temporary, || whole_way(args, directory.join("whole"), full(args)))?;
     let ledger = directory.join("whole/ledger");
-    let append = append_only(&ledger, &temporary.0.join("append"), whole.blocks_per_commit)?;
+    let append = append_only(&ledger, &temporary.path().join("append"), whole.blocks_per_commit)?;
     let append = append / whole.log_bytes_per_event;
     // What a topic holds already comes at no rate.
     let half_rate = match args.brokers {
-        None => Some(half_rate(args, whole.rate, temporary.0.join("half"))?),
+        None => Some(half_rate(args, whole.rate, temporary.path().join("half"))?),
         Some(_) => None,
     };
-    let sign_each = sign_each(args, temporary.0.join("each"))?;
-    let with_readers = with_readers(args, whole.rate, temporary.0.join("readers"))?;
+    let sign_each = sign_each(args, temporary.path().join("each"))?;
+    let with_readers = with_readers(args, whole.rate, temporary.path().join("readers"))?;
     let limits = report::Limits {
         consume,
         consume_and_parse,

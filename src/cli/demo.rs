@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::demo::{Brokers, FLEET, Feeding, Load, Senders, Setting, consumed_by, set_stage};
-use crate::app::offline::TemporaryFolder;
+use crate::app::offline::temporary_folder;
 use crate::app::{self, AppError, Opened};
 use crate::cli::check::print_faults;
 use crate::cli::output::line;
@@ -62,11 +62,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     let temporary = match args.directory {
         Some(_) => None,
-        None => Some(TemporaryFolder::new()?),
+        None => Some(temporary_folder()?),
     };
     let directory = match (&args.directory, &temporary) {
         (Some(directory), _) => directory.clone(),
-        (None, Some(temporary)) => temporary.0.clone(),
+        (None, Some(temporary)) => temporary.path().to_owned(),
         (None, None) => PathBuf::from("."),
     };
     let listen = Some(args.listen);
@@ -214,6 +214,6 @@ fn summarise(world: &World, reader: &Shared) -> anyhow::Result<()> {
     if more.is_some() {
         line("alert         and more")?;
     }
-    line(format!("checkpoint    {} entries", grouped(reader.head().tree_size)))?;
+    line(format!("checkpoint    tree size {}", grouped(reader.head().tree_size)))?;
     line("")
 }

@@ -5,11 +5,12 @@ use std::io::ErrorKind;
 use crate::app::AppError;
 use crate::cli::top::AwayError;
 use crate::ledger::LedgerError;
-use crate::monitor::QueryError;
 use crate::monitor::access::tokens::TokenError;
+use crate::monitor::{EndpointError, QueryError};
 use crate::pipeline::PipelineError;
 use crate::source::SourceError;
 use crate::state::StateError;
+use crate::threads::TooFewThreads;
 use crate::transaction::KeyError;
 
 /// How the program ended.
@@ -28,6 +29,8 @@ pub enum ExitStatus {
     Unavailable = 69,
     /// An internal error.
     Software = 70,
+    /// The system gives no more threads.
+    System = 71,
     /// A file that cannot be made.
     CannotCreate = 73,
     /// A failed read or write.
@@ -59,6 +62,9 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     }
     if let Some(error) = error.downcast_ref::<TokenError>() {
         return of_token(error);
+    }
+    if error.is::<TooFewThreads>() {
+        return ExitStatus::System;
     }
     if error.is::<UsageError>() {
         return ExitStatus::Usage;
@@ -100,7 +106,9 @@ fn of_app(error: &AppError) -> ExitStatus {
             of_source(error)
         }
         AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
-        AppError::Pipeline(PipelineError::Thread(_)) | AppError::Demo(_) => ExitStatus::Software,
+        AppError::Pipeline(PipelineError::Thread(_))
+        | AppError::Endpoint(EndpointError::Threads(_)) => ExitStatus::System,
+        AppError::Demo(_) => ExitStatus::Software,
         AppError::Traces(_) => ExitStatus::Config,
         AppError::Endpoint(_) => ExitStatus::Unavailable,
         AppError::NotDrained(_) => ExitStatus::Temporary,
@@ -113,6 +121,10 @@ fn of_io(error: &std::io::Error) -> ExitStatus {
         ErrorKind::NotFound => ExitStatus::NoInput,
         ErrorKind::PermissionDenied => ExitStatus::NoPermission,
         ErrorKind::AlreadyExists => ExitStatus::CannotCreate,
+        // A thread that could not be started.
+        ErrorKind::WouldBlock => ExitStatus::System,
+        // A link or a special file in the place of a file, or more than is read.
+        ErrorKind::InvalidInput | ErrorKind::InvalidData => ExitStatus::Data,
         _ => ExitStatus::Io,
     }
 }
@@ -150,7 +162,10 @@ fn of_state(error: &StateError) -> ExitStatus {
         StateError::Io { error, .. } => of_io(error),
         StateError::Ledger(error) => of_ledger(error),
         StateError::Store { .. } => ExitStatus::Io,
-        StateError::Decode(_) | StateError::NotNext { .. } => ExitStatus::Data,
+        StateError::NotCopied { .. } => ExitStatus::Io,
+        StateError::Unreadable { .. } | StateError::Decode(_) | StateError::NotNext { .. } => {
+            ExitStatus::Data
+        }
         StateError::Destination(_) => ExitStatus::Unavailable,
     }
 }

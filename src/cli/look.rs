@@ -1,13 +1,13 @@
 //! `ledgerline state`, `history`, `tx`, `block` and `deadletters`: the endpoint's own views, in a
 //! shell.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::app::offline::{self, Looking};
+use crate::app::offline::{self, Looking, OpenedLog};
 use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::output::{Progress, line, note, safe};
@@ -16,6 +16,7 @@ use crate::ledger::LedgerReader;
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::monitor::json::{to_pretty_text, to_text};
 use crate::monitor::views::Page;
+use crate::monitor::{LogQueries, QueryError, letter_cursor};
 use crate::state::Filter;
 
 /// What every look has in common.
@@ -27,6 +28,56 @@ pub struct LookArgs {
     /// Print JSON, the same shapes as the endpoint's; lists as one object a line.
     #[arg(long)]
     pub json: bool,
+    /// Where the newest checkpoint is kept outside the directory (`ledger.checkpoint_copy`): the end is
+    /// 65 where it covers more than the log has. Without it `DIR.checkpoint`, where it is there.
+    #[arg(long, value_name = "FILE")]
+    pub kept_checkpoint: Option<PathBuf>,
+}
+
+impl LookArgs {
+    /// Opens the log, and says on standard error what is wrong with it.
+    pub fn log(&self) -> anyhow::Result<(LogQueries, ExitStatus)> {
+        let mut progress = Progress::new();
+        let observe = &mut |doing, done, all| progress.show(doing, done, all);
+        let log = offline::open_log(&self.ledger, self.kept_checkpoint.as_deref(), observe)?;
+        drop(progress);
+        let status = told(&log);
+        Ok((LogQueries::new(log.reader), status))
+    }
+
+    /// The same with the state.
+    fn state(&self) -> anyhow::Result<(Looking, ExitStatus)> {
+        let mut progress = Progress::new();
+        let observe = &mut |doing, done, all| progress.show(doing, done, all);
+        let looking = offline::look(&self.ledger, self.kept_checkpoint.as_deref(), observe)?;
+        drop(progress);
+        let status = told(&looking.log);
+        Ok((looking, status))
+    }
+}
+
+/// Prints what is to be known of a log; how a command ends that shows it.
+pub fn told(log: &OpenedLog) -> ExitStatus {
+    log.notes.iter().for_each(|text| note(format!("note: {}", safe(text))));
+    if log.is_cut_short { ExitStatus::Data } else { ExitStatus::Ok }
+}
+
+/// How many are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Most(usize);
+
+impl Most {
+    /// As many as the options say.
+    pub fn of(limit: usize, all: bool) -> Self {
+        Self(if all { usize::MAX } else { limit })
+    }
+
+    /// Takes one; whether there was one left.
+    pub fn take(&mut self) -> bool {
+        let left = self.0 > 0;
+        self.0 = self.0.saturating_sub(1);
+        left
+    }
 }
 
 /// Arguments of `state`.
@@ -50,6 +101,9 @@ pub struct StateArgs {
     /// Most assets that are shown.
     #[arg(long, default_value_t = 100)]
     limit: usize,
+    /// Show all of them.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
 }
 
 /// Arguments of `history`.
@@ -64,6 +118,9 @@ pub struct HistoryArgs {
     /// Most changes that are shown.
     #[arg(long, default_value_t = 20)]
     limit: usize,
+    /// Show all of them.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
 }
 
 /// Arguments of `tx`.
@@ -88,6 +145,9 @@ pub struct BlockArgs {
     /// Most entries that are shown.
     #[arg(long, default_value_t = 20)]
     limit: usize,
+    /// Show all of them.
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
 }
 
 /// Arguments of `deadletters`.
@@ -103,9 +163,15 @@ enum DeadLetterCommand {
     List {
         #[command(flatten)]
         look: LookArgs,
+        /// Only those with this cause, such as `not_json`.
+        #[arg(long)]
+        cause: Option<String>,
         /// Most that are shown.
         #[arg(long, default_value_t = 50)]
         limit: usize,
+        /// Show all of them.
+        #[arg(long, conflicts_with = "limit")]
+        all: bool,
     },
     /// Show one with its original bytes.
     Show {
@@ -116,39 +182,26 @@ enum DeadLetterCommand {
     },
 }
 
-fn look(ledger: &Path) -> anyhow::Result<Looking> {
-    let mut progress = Progress::new();
-    Ok(offline::look(ledger, &mut |doing, done, all| progress.show(doing, done, all))?)
-}
-
 /// Shows assets.
 pub fn state(args: &StateArgs) -> anyhow::Result<ExitStatus> {
-    let looking = look(&args.look.ledger)?;
+    let (looking, status) = args.look.state()?;
     if let Some(key) = &args.key {
-        return one(&looking.queries.asset(&args.contract, key)?, args.look.json);
+        one(&looking.queries.asset(&args.contract, key)?, args.look.json)?;
+        return Ok(status);
     }
     let filter = Filter {
         prefix: args.prefix.clone(),
         fields: args.fields.iter().map(|text| field(text)).collect::<Result<_, _>>()?,
         alerts_only: args.alerts,
     };
-    let mut left = args.limit;
-    let mut after: Option<String> = None;
-    loop {
-        let limit = left.min(MAX_PAGE_ITEMS);
-        let page = looking.queries.assets(&args.contract, after.as_deref(), &filter, limit)?;
-        left -= page.items.len();
-        for asset in &page.items {
-            item(asset, args.look.json, |view| {
-                let alerts = text_of(&view["alerts"]["active"]);
-                format!("{}  {alerts}  {}", text_of(&view["key"]), text_of(&view["state"]))
-            })?;
-        }
-        after = page.next;
-        if after.is_none() || left == 0 {
-            return more(after.is_some());
-        }
-    }
+    let ask = |after: Option<String>, limit| {
+        looking.queries.assets(&args.contract, after.as_deref(), &filter, limit)
+    };
+    paged(Most::of(args.limit, args.all), args.look.json, ask, |view| {
+        let alerts = text_of(&view["alerts"]["active"]);
+        format!("{}  {alerts}  {}", text_of(&view["key"]), text_of(&view["state"]))
+    })?;
+    Ok(status)
 }
 
 fn field(text: &str) -> anyhow::Result<(String, String)> {
@@ -160,11 +213,12 @@ fn field(text: &str) -> anyhow::Result<(String, String)> {
 
 /// Shows an asset's changes.
 pub fn history(args: &HistoryArgs) -> anyhow::Result<ExitStatus> {
-    let looking = look(&args.look.ledger)?;
+    let (looking, status) = args.look.state()?;
     let place = (args.contract.as_str(), args.key.as_str());
-    let limit = args.limit.min(MAX_PAGE_ITEMS);
-    let page = looking.queries.history(place, None, limit)?;
-    list(&page, args.look.json, |view| {
+    let ask = |from: Option<String>, limit| {
+        looking.queries.history(place, from.and_then(|entry| entry.parse().ok()), limit)
+    };
+    paged(Most::of(args.limit, args.all), args.look.json, ask, |view| {
         let asset = &view["write"]["asset"];
         format!(
             "{}  {}  {}  {}",
@@ -173,69 +227,96 @@ pub fn history(args: &HistoryArgs) -> anyhow::Result<ExitStatus> {
             text_of(&view["function"]),
             if asset.is_null() { "deleted".to_owned() } else { text_of(asset) }
         )
-    })
+    })?;
+    Ok(status)
 }
 
 /// Shows a transaction or its proof.
 pub fn transaction(args: &TransactionArgs) -> anyhow::Result<ExitStatus> {
-    let looking = look(&args.look.ledger)?;
+    let (queries, status) = args.look.log()?;
     if !args.proof {
-        return one(&looking.queries.transaction(&args.id)?, args.look.json);
+        one(&queries.transaction(&args.id)?, args.look.json)?;
+        return Ok(status);
     }
-    let proof = looking.queries.proof(&args.id)?;
+    let proof = queries.proof(&args.id)?;
     match args.look.json {
         true => line(to_pretty_text(&proof))?,
         false => line(proof.tlog_proof.trim_end())?,
     }
-    Ok(ExitStatus::Ok)
+    Ok(status)
 }
 
 /// Shows a block.
 pub fn block(args: &BlockArgs) -> anyhow::Result<ExitStatus> {
-    let looking = look(&args.look.ledger)?;
-    let height = looking.queries.ledger().head().height;
+    let (queries, status) = args.look.log()?;
+    let height = queries.ledger().head().height;
     let number = args.number.unwrap_or(height.saturating_sub(1));
-    let limit = args.limit.min(MAX_PAGE_ITEMS);
-    one(&looking.queries.block(number, 0, limit)?, args.look.json)
+    let Most(limit) = Most::of(args.limit, args.all);
+    let block = queries.block(number, 0, limit)?;
+    one(&block, args.look.json)?;
+    more(block.next.is_some());
+    Ok(status)
 }
 
 /// Shows dead letters.
 pub fn dead_letters(args: &DeadLetterArgs) -> anyhow::Result<ExitStatus> {
     match &args.command {
-        DeadLetterCommand::List { look: args, limit } => {
-            let looking = look(&args.ledger)?;
-            let page = looking.queries.dead_letters(None, None, (*limit).min(MAX_PAGE_ITEMS))?;
-            list(&page, args.json, |view| {
+        DeadLetterCommand::List { look: args, cause, limit, all } => {
+            let (queries, status) = args.log()?;
+            let ask = |before: Option<String>, limit| {
+                let before = before.as_deref().map(letter_cursor).transpose()?;
+                queries.dead_letters(before, cause.as_deref(), limit)
+            };
+            paged(Most::of(*limit, *all), args.json, ask, |view| {
                 let fields = ["time", "id", "cause", "place", "message"];
                 fields.map(|field| text_of(&view[field])).join("  ")
-            })
+            })?;
+            Ok(status)
         }
         DeadLetterCommand::Show { look: args, record } => {
-            // A record is named like a transaction without its output.
-            let Ok(position) = format!("{record}/0").parse::<SourcePosition>() else {
-                let record = safe(record);
-                let message = format!("`{record}` names no record, such as telemetry/3/4812311");
-                return Err(UsageError(message).into());
-            };
-            let looking = look(&args.ledger)?;
-            let letter = looking.queries.dead_letter(&position.partition, position.offset)?;
-            one(&letter, args.json)
+            let position = record_of(record)?;
+            let (queries, status) = args.log()?;
+            one(&queries.dead_letter(&position.partition, position.offset)?, args.json)?;
+            Ok(status)
         }
     }
 }
 
-fn list<T: Serialize>(
-    page: &Page<T>,
-    json: bool,
-    summary: impl Fn(&Value) -> String,
-) -> anyhow::Result<ExitStatus> {
-    for view in &page.items {
-        item(view, json, &summary)?;
-    }
-    more(page.next.is_some())
+/// A record is named like a transaction without its output.
+pub fn record_of(record: &str) -> Result<SourcePosition, UsageError> {
+    format!("{record}/0").parse().map_err(|_| {
+        let record = safe(record);
+        UsageError(format!("`{record}` is not a record's name, such as telemetry/3/4812311"))
+    })
 }
 
-fn item<T: Serialize>(
+/// Prints items page by page, at most so many. `ask` is given where to go on and how many to find.
+pub fn paged<T: Serialize>(
+    most: Most,
+    json: bool,
+    mut ask: impl FnMut(Option<String>, usize) -> Result<Page<T>, QueryError>,
+    summary: impl Fn(&Value) -> String,
+) -> anyhow::Result<()> {
+    let Most(mut left) = most;
+    let mut from = None;
+    loop {
+        // One is asked for even where none is wanted: an asset that never was is told all the same.
+        let page = ask(from, left.clamp(1, MAX_PAGE_ITEMS))?;
+        for view in page.items.iter().take(left) {
+            item(view, json, &summary)?;
+        }
+        let is_more = page.items.len() > left || page.next.is_some();
+        left = left.saturating_sub(page.items.len());
+        from = page.next;
+        if left == 0 || from.is_none() {
+            more(is_more);
+            return Ok(());
+        }
+    }
+}
+
+/// Prints one item of a list on a line.
+pub fn item<T: Serialize>(
     view: &T,
     json: bool,
     summary: impl Fn(&Value) -> String,
@@ -246,19 +327,19 @@ fn item<T: Serialize>(
     }
 }
 
-fn more(is_more: bool) -> anyhow::Result<ExitStatus> {
+/// Says whether a list was cut.
+pub fn more(is_more: bool) {
     if is_more {
-        note("there is more: raise `--limit`");
+        note("there is more: raise `--limit`, or give `--all`");
     }
-    Ok(ExitStatus::Ok)
 }
 
-fn one<T: Serialize>(view: &T, json: bool) -> anyhow::Result<ExitStatus> {
+/// Prints one thing.
+pub fn one<T: Serialize>(view: &T, json: bool) -> anyhow::Result<()> {
     match json {
-        true => line(to_pretty_text(view))?,
-        false => outline(&serde_json::to_value(view)?, 0)?,
+        true => line(to_pretty_text(view)),
+        false => outline(&serde_json::to_value(view)?, 0),
     }
-    Ok(ExitStatus::Ok)
 }
 
 /// Prints a view as indented lines of names and values.
@@ -289,7 +370,8 @@ fn outline(value: &Value, depth: usize) -> anyhow::Result<()> {
     }
 }
 
-fn text_of(value: &Value) -> String {
+/// A value in one line.
+pub fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(text_of).collect::<Vec<_>>().join(","),

@@ -4,13 +4,16 @@ mod bench;
 mod check;
 mod demo;
 mod exit;
+mod export;
 mod look;
 mod output;
+mod records;
 mod run;
 mod simulate;
 mod token;
 mod top;
 mod verify;
+mod verify_proof;
 
 pub use exit::{ExitStatus, exit_status};
 
@@ -18,15 +21,18 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::limits::{COMMAND_THREADS, SERVICE_THREADS};
+
 /// Device events from Kafka to a ledger that anyone can verify, exactly once.
 ///
 /// Ledgerline reads device events from Kafka (or a file), maps them by declarative JSONPath mappings
 /// to calls of smart contracts, signs these, executes the contracts' rules, and appends everything to
 /// a tamper-evident ledger. Try `ledgerline demo` first: it needs nothing but this program.
 ///
-/// Exit status: 0 success; 64 wrong usage; 65 data that does not verify or tests that fail; 66 a file
-/// that is not there; 69 a service that is not there; 70 an internal error; 73 a file that cannot be
-/// made; 74 a failed read or write; 75 try again later; 77 not permitted; 78 a wrong configuration.
+/// Exit status: 0 success; 64 wrong usage; 65 data that does not verify, a log that a kept checkpoint
+/// goes beyond, or tests that fail; 66 a file or record that is not there; 69 a service that is not
+/// there; 70 an internal error; 71 too few threads, by a limit of the system; 73 a file that cannot
+/// be made; 74 a failed read or write; 75 try again later; 77 not permitted; 78 a wrong configuration.
 #[derive(Debug, Parser)]
 #[command(name = "ledgerline", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
@@ -74,10 +80,12 @@ pub enum Command {
     Test(check::TestArgs),
     /// Verify a ledger offline, from its files alone.
     Verify(verify::VerifyArgs),
+    /// Check one proof of a transaction, without the ledger.
+    VerifyProof(verify_proof::ProofArgs),
     /// Build the state again from the log.
     Rebuild(LedgerArgs),
-    /// Write every entry as a JSON line, or the tree as C2SP tiles.
-    Export(verify::ExportArgs),
+    /// Write what the ledger holds as JSON lines, or the tree as C2SP tiles.
+    Export(export::ExportArgs),
     /// Make a new signing key file (Ed25519, PKCS#8 PEM, mode 0600).
     Keygen(verify::KeygenArgs),
     /// Make a token for the endpoint: prints it once, keeps its SHA-256 in a file.
@@ -88,6 +96,12 @@ pub enum Command {
     History(look::HistoryArgs),
     /// Show a transaction by its id, such as telemetry/3/4812311/0.
     Tx(look::TransactionArgs),
+    /// List transactions, newest first: those of a device, or those that were refused and why.
+    Transactions(records::TransactionsArgs),
+    /// Show what became of a record, such as telemetry/3/4812311.
+    Record(records::RecordArgs),
+    /// List records that no mapping matched.
+    Filtered(records::FilteredArgs),
     /// Show a block, the newest where no number is given.
     Block(look::BlockArgs),
     /// Show records that could not become a transaction.
@@ -105,6 +119,25 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     /// Print the JSON Schema of a file's form, for editors.
     Schema(check::SchemaArgs),
+}
+
+impl Command {
+    /// Threads that it needs besides the first one.
+    fn threads(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        match self {
+            Self::Demo(_) | Self::Run(_) | Self::Bench(_) => SERVICE_THREADS + processors,
+            Self::Check(_)
+            | Self::Test(_)
+            | Self::Keygen(_)
+            | Self::Token(_)
+            | Self::Simulate(_)
+            | Self::VerifyProof(_)
+            | Self::Schema(_) => 0,
+            // The others read a ledger.
+            _ => COMMAND_THREADS,
+        }
+    }
 }
 
 /// A configuration file.
@@ -129,19 +162,24 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
     let is_quiet = matches!(cli.command, Command::Simulate(_) | Command::Top(_));
     let log = if is_quiet { "off" } else { &cli.log };
     output::start_log(log, cli.log_format)?;
+    crate::threads::check(cli.command.threads())?;
     match cli.command {
         Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args.config),
         Command::Check(args) => check::check(&args.config),
         Command::Test(args) => check::test(&args),
         Command::Verify(args) => verify::verify(&args),
+        Command::VerifyProof(args) => verify_proof::verify_proof(&args),
         Command::Rebuild(args) => verify::rebuild(&args.ledger),
-        Command::Export(args) => verify::export(&args),
+        Command::Export(args) => export::export(&args),
         Command::Keygen(args) => verify::keygen(&args),
         Command::Token(args) => token::token(&args),
         Command::State(args) => look::state(&args),
         Command::History(args) => look::history(&args),
         Command::Tx(args) => look::transaction(&args),
+        Command::Transactions(args) => records::transactions(&args),
+        Command::Record(args) => records::record(&args),
+        Command::Filtered(args) => records::filtered(&args),
         Command::Block(args) => look::block(&args),
         Command::Deadletters(args) => look::dead_letters(&args),
         Command::Top(args) => top::top(&args),

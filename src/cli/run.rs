@@ -32,7 +32,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
     let started = opened.start()?;
     wait(started, &stop, &signals)?;
     let head = reader.head();
-    tracing::info!(blocks = head.height, entries = head.tree_size, root = %head.tree_root, "ended");
+    tracing::info!(blocks = head.height, tree_size = head.tree_size, root = %head.tree_root, "ended");
     Ok(ExitStatus::Ok)
 }
 
@@ -43,7 +43,7 @@ fn announce(opened: &Opened) {
         ledger = opened.reader.name(),
         directory = %opened.reader.directory().display(),
         blocks = head.height,
-        entries = head.tree_size,
+        tree_size = head.tree_size,
         endpoint = endpoint.as_deref().unwrap_or("none"),
         "running"
     );

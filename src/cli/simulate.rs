@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::app::offline::TemporaryFolder;
+use crate::app::offline::temporary_folder;
 use crate::cli::ExitStatus;
 use crate::cli::output::{Progress, line};
 use crate::monitor::views::grouped;
@@ -40,9 +40,9 @@ pub fn simulate(args: SimulateArgs) -> anyhow::Result<ExitStatus> {
     let SimulateArgs { seeds, lying_disk, directory } = args;
     let temporary = match &directory {
         Some(_) => None,
-        None => Some(TemporaryFolder::new()?),
+        None => Some(temporary_folder()?),
     };
-    let within = directory.or_else(|| temporary.as_ref().map(|folder| folder.0.clone()));
+    let within = directory.or_else(|| temporary.as_ref().map(|folder| folder.path().to_owned()));
     let count = seeds.end - seeds.start;
     let mut progress = Progress::new();
     let mut go_on = |hunted: &Hunted| {

@@ -1,6 +1,5 @@
-//! `ledgerline verify`, `rebuild`, `export` and `keygen`.
+//! `ledgerline verify`, `rebuild` and `keygen`.
 
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,14 +11,10 @@ use crate::cli::exit::UsageError;
 use crate::cli::output::{Progress, line, note, safe};
 use crate::clock::{Clock, SystemClock};
 use crate::disk::{SystemDisk, replace};
-use crate::ledger::LedgerReader;
 use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
-use crate::ledger::embedded::Shared;
-use crate::ledger::tiles::TilePath;
-use crate::limits::TILE_WIDTH;
-use crate::monitor::views::{DefinitionView, TransactionView, grouped};
-use crate::monitor::{Queries, Verification, json};
-use crate::state::history::Found;
+use crate::ledger::embedded::default_checkpoint_copy;
+use crate::monitor::Verification;
+use crate::monitor::views::grouped;
 use crate::verify::{Report, Request};
 
 /// Arguments of `verify`.
@@ -31,6 +26,10 @@ pub struct VerifyArgs {
     /// An older signed checkpoint that the log must extend.
     #[arg(long, value_name = "FILE")]
     pub from_checkpoint: Option<PathBuf>,
+    /// Where the newest checkpoint is kept outside the directory (`ledger.checkpoint_copy`); the log
+    /// must hold all that it covers. Without it `DIR.checkpoint` is compared, where it is there.
+    #[arg(long, value_name = "FILE")]
+    pub kept_checkpoint: Option<PathBuf>,
     /// The key that the ledger must have begun with, as `ledgerline keygen` or another auditor gave
     /// it (`name+number+key`). Without it the first block's own key is taken and printed.
     #[arg(long, value_name = "KEY")]
@@ -39,17 +38,6 @@ pub struct VerifyArgs {
     /// exporter, also where the verification fails.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
-}
-
-/// Arguments of `export`.
-#[derive(Debug, Args)]
-pub struct ExportArgs {
-    /// The ledger's directory.
-    #[arg(value_name = "DIR")]
-    pub ledger: PathBuf,
-    /// Write the checkpoint and the tiles of the tree into this directory instead (C2SP tlog-tiles).
-    #[arg(long, value_name = "DIR")]
-    pub tiles: Option<PathBuf>,
 }
 
 /// Arguments of `keygen`.
@@ -101,7 +89,13 @@ fn verified(args: &VerifyArgs) -> anyhow::Result<Report> {
         None => (None, None),
     };
     let directory = args.ledger.clone();
-    let request = Request { directory, from_checkpoint, expected_key, expected_name };
+    let kept_checkpoint = match &args.kept_checkpoint {
+        Some(path) => offline::require_kept(path).map_err(AppError::from)?.path,
+        None => default_checkpoint_copy(&directory),
+    };
+    let kept_checkpoint = Some(kept_checkpoint);
+    let request =
+        Request { directory, from_checkpoint, kept_checkpoint, expected_key, expected_name };
     let mut progress = Progress::new();
     let observe = &mut |done, all| progress.show("verifying", done, all);
     Ok(crate::verify::verify(&request, observe).map_err(AppError::from)?)
@@ -136,7 +130,7 @@ pub fn print_report(report: &Report) -> anyhow::Result<()> {
         grouped(report.transactions)
     ))?;
     line(format!("records       {}, each with one disposition", grouped(report.records)))?;
-    line(format!("tree root     {}", report.root))?;
+    line(format!("tree          {} leaves, root {}", grouped(report.tree_size), report.root))?;
     if let Some(key) = &report.first_key {
         line(format!("begun with    {}", verifier_key(&report.name, key)))?;
     }
@@ -174,73 +168,4 @@ pub fn keygen(args: &KeygenArgs) -> anyhow::Result<ExitStatus> {
         None => line(signer.id())?,
     }
     Ok(ExitStatus::Ok)
-}
-
-/// Writes entries or tiles.
-pub fn export(args: &ExportArgs) -> anyhow::Result<ExitStatus> {
-    let mut progress = Progress::new();
-    let observe = &mut |doing, done, all| progress.show(doing, done, all);
-    match &args.tiles {
-        Some(directory) => {
-            let looking = offline::look(&args.ledger, observe)?;
-            export_tiles(&looking.queries, directory, &mut progress)
-        }
-        None => {
-            let reader = offline::open_log(&args.ledger, observe)?;
-            export_entries(&reader, &mut progress)
-        }
-    }
-}
-
-fn export_entries(reader: &Shared, progress: &mut Progress) -> anyhow::Result<ExitStatus> {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let height = reader.head().height;
-    for number in 0..height {
-        let block = reader.block(number).map_err(AppError::from)?;
-        for (index, entry) in block.indexed_entries() {
-            let text = match entry.definition() {
-                Some(definition) => json::to_text(&DefinitionView::new(index, definition, true)),
-                None => {
-                    let found = Found { block: block.clone(), index };
-                    TransactionView::of(&found).map(|view| json::to_text(&view)).unwrap_or_default()
-                }
-            };
-            match writeln!(out, "{text}") {
-                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-                    return Ok(ExitStatus::Ok);
-                }
-                result => result.context("writing to standard output")?,
-            }
-        }
-        progress.show("writing entries", number + 1, height);
-    }
-    out.flush().context("writing to standard output")?;
-    Ok(ExitStatus::Ok)
-}
-
-fn export_tiles(
-    queries: &Queries,
-    directory: &Path,
-    progress: &mut Progress,
-) -> anyhow::Result<ExitStatus> {
-    let size = queries.ledger().head().tree_size;
-    let mut count = 0;
-    for path in TilePath::all(size) {
-        write_file(directory, &path.to_string(), &queries.tile(path)?)?;
-        count += 1;
-        progress.show("writing tiles", count, size.div_ceil(TILE_WIDTH) * 2 + 2);
-    }
-    write_file(directory, "checkpoint", queries.checkpoint()?.as_bytes())?;
-    progress.finish();
-    line(format!("{} tiles and the checkpoint of {} entries", grouped(count), grouped(size)))?;
-    Ok(ExitStatus::Ok)
-}
-
-fn write_file(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), AppError> {
-    let path = directory.join(name.trim_start_matches('/'));
-    let io = |error| AppError::Io { doing: "writing", path: path.clone(), error };
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(io)?;
-    }
-    std::fs::write(&path, bytes).map_err(io)
 }

@@ -1,5 +1,6 @@
 //! Numbers by value, from the digits they were sent in. Nothing here goes through a float.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::codec::json::Number;
@@ -112,6 +113,22 @@ pub fn integer_text(text: &str) -> Option<String> {
     Some(if number.negative { format!("-{digits}") } else { digits })
 }
 
+/// A text that is the same for all spellings of a number, and differs for different numbers.
+#[must_use]
+pub fn canonical(text: &str) -> Cow<'_, str> {
+    let plain = text.strip_prefix('-').unwrap_or(text);
+    if text == "0" || !plain.starts_with('0') && plain.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Cow::Borrowed(text);
+    }
+    if let Some(integer) = integer_text(text) {
+        return Cow::Owned(integer);
+    }
+    let number = Decimal::of(text);
+    let sign = if number.negative { "-" } else { "" };
+    let digits: String = number.significant().map(char::from).collect();
+    Cow::Owned(format!("{sign}0.{digits}e{}", number.point))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +182,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn equal_numbers_have_one_canonical_text(
+            left in "-?(0|[1-9][0-9]{0,3})([.][0-9]{1,4})?(e[-+]?[0-9]{1,2})?",
+            right in "-?(0|[1-9][0-9]{0,3})([.][0-9]{1,4})?(e[-+]?[0-9]{1,2})?",
+            zeros in 1_usize..4,
+        ) {
+            let same = compare_texts(&left, &right).is_eq();
+            prop_assert_eq!(canonical(&left) == canonical(&right), same);
+            let (significand, exponent) = left.split_once('e').unwrap_or((&left, "0"));
+            let point = if significand.contains('.') { "" } else { "." };
+            let longer = format!("{significand}{point}{}e{exponent}", "0".repeat(zeros));
+            prop_assert_eq!(canonical(&longer), canonical(&left));
+        }
+
         #[test]
         fn it_agrees_with_integers(left: i64, right: i64, zeros in 0_usize..4) {
             let point = |number: i64| format!("{number}.{}", "0".repeat(zeros + 1));

@@ -98,6 +98,10 @@ fn explained(file: &Path, place: Place, message: &str) -> Fault {
     if message.starts_with("invalid u") {
         return Fault::error(file, place, "a whole number is expected, 0 or more");
     }
+    if message.starts_with("cannot deserialize null into string") {
+        return Fault::error(file, place, "`null` where a text is expected")
+            .help("write `'null'` for the word; an absent value has no name of its own");
+    }
     let Some((unknown, known)) = message.split_once(", expected one of ") else {
         return Fault::error(file, place, message);
     };
@@ -250,6 +254,12 @@ mod tests {
             ("naem: a\n", 1, "unknown field `naem`", "did you mean `name`?"),
             ("name: a\nsize: b\n", 2, "unknown field `size`", "known are: colour, name"),
             ("name: a\n", 1, "missing field `colour`", ""),
+            (
+                "name: null\ncolour: b\n",
+                1,
+                "`null` where a text is expected",
+                "write `'null'` for the word; an absent value has no name of its own",
+            ),
             ("name: a\nname: b\n", 2, "duplicate mapping key: name", ""),
         ] {
             let file = Path::new("file.yaml");

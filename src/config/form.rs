@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::codec::yaml::Located;
 use crate::config::monitor::MonitorForm;
 use crate::config::traces::TracesForm;
-use crate::event::IdentityForm;
+use crate::event::{BodyForm, IdentityForm};
 use crate::source::{FileForm, KafkaForm};
 
 /// A Ledgerline configuration. Paths are relative to the file.
@@ -70,6 +70,9 @@ pub struct SourceForm {
     /// How device and event are identified.
     #[serde(default)]
     pub identity: IdentityForm,
+    /// How a record's value holds the body, where it is not JSON as it stands.
+    #[serde(default)]
+    pub body: BodyForm,
 }
 
 /// A submission is due as soon as one of these is reached.

@@ -143,7 +143,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
         faults.push(Fault::warning(path, Place::START, message));
     }
     let decoder = match Decoder::new(&form.source.value.identity, path) {
-        Ok(decoder) => Some(decoder),
+        Ok(decoder) => Some(decoder.with_body(form.source.value.body)),
         Err(found) => {
             faults.extend(found);
             None

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use crate::codec::Digest;
 use crate::codec::yaml::Located;
 use crate::fault::{Fault, Place};
-use crate::monitor::access::tls::Tls;
+use crate::monitor::access::tls::{Tls, check_san};
 use crate::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
     Settings, TlsSettings, is_name, tokens,
 };
+use crate::monitor::base_path::BasePath;
 
 /// The endpoint.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -26,6 +27,9 @@ pub struct MonitorForm {
     /// Says that only a proxy reaches it, which speaks TLS and asks who is there; its
     /// `X-Forwarded-For` and `X-Forwarded-Proto` count.
     pub behind_proxy: bool,
+    /// Path under which a proxy serves it, such as `/ledger`: links, forms, redirects and the cookie
+    /// of a login begin with it. Requests are taken with it and without it, so the proxy may strip it.
+    pub base_path: Option<Located<String>>,
     /// TLS.
     pub tls: Option<Located<TlsForm>>,
     /// Who may do what. Without it everyone who reaches it may look.
@@ -105,7 +109,7 @@ pub struct CertificateForm {
     pub name: Located<String>,
     /// What it may do.
     pub role: Role,
-    /// A DNS name or address among its subject alternative names.
+    /// A DNS name, IP address or URI among its subject alternative names; wildcards match nothing.
     pub san: Option<String>,
     /// SHA-256 of the certificate, in hexadecimal digits, with colons or without.
     pub sha256: Option<String>,
@@ -115,7 +119,7 @@ impl Default for MonitorForm {
     fn default() -> Self {
         let place = Place::START;
         let listen = Some(Located { value: "127.0.0.1:8780".to_owned(), place });
-        Self { listen, behind_proxy: false, tls: None, access: None }
+        Self { listen, behind_proxy: false, base_path: None, tls: None, access: None }
     }
 }
 
@@ -162,7 +166,22 @@ pub fn check_monitor(
              or `jwt`, or `certificates`; `access: { anonymous: viewer }` lets everyone look",
         );
     }
-    Some(Settings { listen: address, behind_proxy: form.behind_proxy, tls, access })
+    let base_path = check_base_path(path, form.base_path.as_ref(), faults);
+    Some(Settings { listen: address, behind_proxy: form.behind_proxy, base_path, tls, access })
+}
+
+fn check_base_path(
+    path: &Path,
+    form: Option<&Located<String>>,
+    faults: &mut Vec<Fault>,
+) -> BasePath {
+    let Some(given) = form else { return BasePath::default() };
+    given.value.parse().unwrap_or_else(|error| {
+        let message = format!("`base_path` cannot be `{}`: it {error}", given.value);
+        let help = "a path such as `/ledger`; leave it out where the endpoint has a host to itself";
+        faults.push(Fault::error(path, given.place, message).help(help));
+        BasePath::default()
+    })
 }
 
 fn check_tls(
@@ -277,12 +296,12 @@ fn check_certificate(
         faults.push(Fault::error(path, name.place, message));
     }
     let which = match (san, sha256) {
-        (Some(san), None) => Ok(CertificateMatch::Name(san.clone())),
+        (Some(san), None) => check_san(san).map(|()| CertificateMatch::Name(san.clone())),
         (None, Some(digits)) => match Digest::from_hex(&digits.replace(':', "").to_lowercase()) {
             Some(digest) => Ok(CertificateMatch::Sha256(digest)),
-            None => Err("`sha256` is no SHA-256 in 64 hexadecimal digits"),
+            None => Err("`sha256` is not a SHA-256 in 64 hexadecimal digits".to_owned()),
         },
-        _ => Err("a certificate is named by exactly one of `san` and `sha256`"),
+        _ => Err("a certificate is named by exactly one of `san` and `sha256`".to_owned()),
     };
     let which =
         which.map_err(|message| faults.push(Fault::error(path, form.place, message))).ok()?;

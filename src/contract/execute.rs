@@ -169,9 +169,15 @@ impl Contract {
         if !state::fits(&[&state], MAX_STATE_BYTES) {
             return Err(too_large());
         }
-        let state = self.matching_schema(state)?;
+        let state = self.matching_schema(state).map_err(|verdict| {
+            let before = old.map(|old| self.matching_schema(old.asset.state.clone()));
+            with_blame(verdict, before.and_then(Result::err))
+        })?;
         scope.state = &state;
-        rules::reject(&self.rejects, &scope)?;
+        rules::reject(&self.rejects, &scope).map_err(|verdict| {
+            let before = old.map(|old| rules::reject(&self.rejects, &scope.of(&old.asset.state)));
+            with_blame(verdict, before.and_then(Result::err))
+        })?;
         let derived = rules::derive(&self.derives, &scope)?;
         if !state::fits(&[&state, &derived], MAX_STATE_BYTES) {
             return Err(too_large());
@@ -191,6 +197,19 @@ impl Contract {
             Value::Object(state) => Ok(state),
             _ => invalid(InvalidCode::SchemaViolation, "the state is not an object"),
         }
+    }
+}
+
+/// A verdict that says so where the state had the same fault before the call: what the device sent is
+/// then not what is wrong.
+fn with_blame(verdict: Verdict, before: Option<Verdict>) -> Verdict {
+    match (verdict, before) {
+        (Verdict::Invalid { code, detail }, Some(Verdict::Invalid { detail: same, .. }))
+            if detail == same =>
+        {
+            Verdict::invalid(code, format!("{detail} (the state had this before the call)"))
+        }
+        (verdict, _) => verdict,
     }
 }
 

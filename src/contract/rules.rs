@@ -56,6 +56,11 @@ pub(super) struct Scope<'a> {
 type Variables<'a> = [(&'static str, Bound<'a>); VARIABLES.len()];
 
 impl<'a> Scope<'a> {
+    /// The same call, had it left this state.
+    pub(super) fn of(&self, state: &'a Fields) -> Self {
+        Self { state, ..*self }
+    }
+
     /// In the order of [`VARIABLES`], so that each is found where it is expected.
     fn with(&self, derived: &'a Fields) -> Variables<'a> {
         [

@@ -155,6 +155,39 @@ fn acceptance_chain_over_zero() {
 }
 
 #[test]
+fn rules_see_the_value_of_a_number_and_not_its_spelling() {
+    let text = r#"
+contract: c
+version: 1
+key: id
+state: {}
+rules:
+  - {reject: odd, when: 'div(state.count, 2) * 2 != state.count', message: odd}
+  - {derive: mean, value: (state.a + state.b) / 2}
+  - {derive: label, value: 'string(state.count) + " of " + string(state.a)'}
+  - {alert: LOW, raise_when: state.mv / 1000 < 3.3}
+"#;
+    for (state, low) in [
+        (r#"{"id": "x", "count": 4, "a": 20, "b": 21, "mv": 3999}"#, ""),
+        (r#"{"id": "x", "count": 4.0, "a": 20.0, "b": 21.0, "mv": 3999.0}"#, ""),
+        (r#"{"id": "x", "count": 4e0, "a": 2e1, "b": 21, "mv": 3.299e3}"#, "LOW"),
+        (r#"{"id": "x", "count": 4, "a": 20.00, "b": 2.1e1, "mv": 3299}"#, "LOW"),
+    ] {
+        let mut bench = Bench::new(text);
+        let state: Value = serde_json::from_str(state).unwrap();
+        assert_eq!(bench.verdict(Function::Update, &state), "valid");
+        check_alerts(&bench, "x", low, low, "");
+        let derived = Value::Object(bench.asset("x").unwrap().derived.clone());
+        assert_eq!(derived.to_string(), r#"{"label":"4 of 20","mean":20.5}"#);
+    }
+    let state = json!({"id": "x", "count": 4, "a": 1, "b": 2, "mv": 5});
+    let text = text.replace("state.mv / 1000", "state.mv / state.count % 0.0");
+    let mut bench = Bench::new(&text);
+    let failed = "rule_failed: alert `LOW`: division by zero";
+    assert_eq!(bench.verdict(Function::Update, &state), failed);
+}
+
+#[test]
 fn functions_say_what_they_cannot_do() {
     let cases = [
         (ZERO, Function::Update, json!({"assetID": "A"}), "valid"),
@@ -220,6 +253,32 @@ fn functions_must_be_on_offer() {
             other => format!("unknown_function: contract `c` does not offer `{other}`"),
         };
         assert_eq!(verdict, expected);
+    }
+}
+
+#[test]
+fn a_refusal_says_when_the_state_had_the_fault_before_the_call() {
+    let mut bench = Bench::new(ZERO);
+    bench.call(Function::Create, &json!({"assetID": "A", "temperature": 1, "carrier": "C"}));
+    // What an earlier version took, a later one refuses.
+    let short = ZERO.replace("carrier: {type: string}", "carrier: {type: string, maxLength: 0}");
+    let cold = ZERO.replace("state.temperature > 1000", "state.temperature == 1");
+    let before = " (the state had this before the call)";
+    for (text, sends, is_of_before) in [
+        (short.as_str(), json!({"assetID": "A", "temperature": 5}), true),
+        (&short, json!({"assetID": "A", "carrier": "D"}), false),
+        (&cold, json!({"assetID": "A", "carrier": "D"}), true),
+        (ZERO, json!({"assetID": "A", "temperature": 2000}), false),
+        (ZERO, json!({"assetID": "A", "carrier": 5}), false),
+    ] {
+        let contract = contract(text);
+        let call = Call { function: Function::Update, arguments: &sends, time_ms: 0 };
+        match contract.execute(call, &bench.state).verdict {
+            Verdict::Valid => panic!("{sends} is taken"),
+            Verdict::Invalid { detail, .. } => {
+                assert_eq!(detail.ends_with(before), is_of_before, "{sends}: {detail}");
+            }
+        }
     }
 }
 
@@ -374,11 +433,11 @@ fn a_wrong_type_is_a_failed_rule_and_changes_nothing() {
     check_alerts(&bench, "x", "HOT", "HOT", "");
     let text = "contract: c\nversion: 1\nkey: id\nstate: {}\nrules:\n  - {alert: HOT, raise_when: state.t > 5}\n  - {reject: r, when: state.t}\n";
     let mut bench = Bench::new(text);
-    let expected = "rule_failed: reject `r`: a condition is true or false, this is an integer";
+    let expected = "rule_failed: reject `r`: a condition is true or false, this is a number";
     assert_eq!(bench.verdict(Function::Update, &json!({"id": "x", "t": 6})), expected);
     let beyond: Value = serde_json::from_str(r#"{"id": "x", "t": 99999999999999999999}"#).unwrap();
-    let expected =
-        "rule_failed: reject `r`: `state.t` is 99999999999999999999, which no 64-bit integer holds";
+    let expected = "rule_failed: reject `r`: `state.t` is 99999999999999999999, which neither 64 \
+                    bits nor a double can hold exactly";
     assert_eq!(bench.verdict(Function::Update, &beyond), expected);
     assert!(bench.asset("x").is_none());
 }

@@ -7,15 +7,22 @@
 mod fault;
 mod faulty;
 mod model;
+mod scratch;
 
 pub use fault::{Call, Failure, Fault, Operation};
 pub use faulty::FaultyDisk;
+pub use scratch::ScratchFolder;
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileType, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, SeekFrom};
+use rustix::io::Errno;
+
+use crate::limits::MAX_LISTED_FILES;
 
 /// Names of files and directories.
 ///
@@ -25,16 +32,18 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes one directory; the one above it must be there.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// What is in a directory, in no order.
+    /// What is in a directory, in no order; at most [`MAX_LISTED_FILES`]. A symbolic link to a
+    /// directory is refused.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
 
     /// Makes a file, which must be absent, and opens it for writing.
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file for reading.
+    /// Opens a regular file for reading. Symbolic links and special files are refused, without
+    /// waiting for whoever may be at their other end.
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file for reading and writing.
+    /// Opens a regular file for reading and writing; refuses what [`Disk::open`] refuses.
     fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
     /// Removes a file.
@@ -51,6 +60,11 @@ pub trait Disk: Debug + Send + Sync {
 pub trait DiskFile: Debug + Send {
     /// Bytes of the file.
     fn size(&self) -> io::Result<u64>;
+
+    /// The first place from `at` on that may hold anything but zeros; `None` where only zeros follow.
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        Ok(Some(at))
+    }
 
     /// Reads so many bytes from a place on; fewer are an error.
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()>;
@@ -93,9 +107,15 @@ pub struct Space {
     pub size_bytes: u64,
 }
 
-/// Room on the disk that holds a path. A local file system answers from memory.
+/// Room on the disk that holds a path. A local file system answers from memory. One that reports no
+/// size (some network and user-space file systems) does not know its room either: that is an error,
+/// not a full disk.
 pub fn space(path: &Path) -> io::Result<Space> {
     let disk = rustix::fs::statvfs(path)?;
+    if disk.f_blocks == 0 || disk.f_frsize == 0 {
+        let message = format!("the file system of {} reports no size", path.display());
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
     Ok(Space {
         free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
         size_bytes: disk.f_blocks.saturating_mul(disk.f_frsize),
@@ -119,10 +139,15 @@ pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     disk.sync_directory(directory_of(path))
 }
 
-/// Reads a whole file, one of few bytes.
-pub fn read_whole(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a whole file that has at most so many bytes.
+pub fn read_whole(disk: &dyn Disk, path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let file = disk.open(path)?;
-    let mut bytes = vec![0; usize::try_from(file.size()?).map_err(io::Error::other)?];
+    let size = usize::try_from(file.size()?).unwrap_or(usize::MAX);
+    if size > max_bytes {
+        let reason = format!("it has {size} bytes, more than the {max_bytes} that are read");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
@@ -162,13 +187,66 @@ fn opened(file: File) -> Box<dyn DiskFile> {
     Box::new(SystemFile(file))
 }
 
+/// What a path names, in words.
+fn kind_name(kind: FileType) -> &'static str {
+    match kind {
+        kind if kind.is_symlink() => "a symbolic link",
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a named pipe",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_block_device() || kind.is_char_device() => "a device",
+        kind if kind.is_file() => "a file",
+        _ => "a special file",
+    }
+}
+
+fn wrong_kind(kind: FileType, expected: &str) -> io::Error {
+    let kind = kind_name(kind);
+    io::Error::new(io::ErrorKind::InvalidInput, format!("it is {kind}, not {expected}"))
+}
+
+/// Refuses a path that is not a directory itself: one reached over a symbolic link may belong to
+/// anyone.
+pub fn require_directory(path: &Path) -> io::Result<()> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    kind.is_dir().then_some(()).ok_or_else(|| wrong_kind(kind, "a directory"))
+}
+
+/// Opens a regular file, and nothing else: neither what a symbolic link leads to nor a pipe, which
+/// could wait without end, nor a device.
+pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // Before it is opened, as opening a device can already do something.
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if !kind.is_file() {
+        return Err(wrong_kind(kind, "a regular file"));
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = options.custom_flags(flags).open(path)?;
+    // It may have become another one since.
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() {
+        return Err(wrong_kind(kind, "a regular file"));
+    }
+    Ok(file)
+}
+
 impl Disk for SystemDisk {
     fn make_directory(&self, path: &Path) -> io::Result<()> {
         fs::create_dir(path)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+        require_directory(directory)?;
+        let mut paths = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            if paths.len() == MAX_LISTED_FILES {
+                let reason = format!("it holds more than {MAX_LISTED_FILES} files");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+            }
+            paths.push(entry?.path());
+        }
+        Ok(paths)
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -177,11 +255,11 @@ impl Disk for SystemDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        File::open(path).map(opened)
+        open_regular(path, OpenOptions::new().read(true)).map(opened)
     }
 
     fn open_to_write(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        OpenOptions::new().read(true).write(true).open(path).map(opened)
+        open_regular(path, OpenOptions::new().read(true).write(true)).map(opened)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -205,6 +283,16 @@ impl DiskFile for SystemFile {
         Ok(self.0.metadata()?.len())
     }
 
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.0, SeekFrom::Data(at)) {
+            Ok(data) => Ok(Some(data)),
+            Err(Errno::NXIO) => Ok(None),
+            // A file system that does not know its holes.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(at)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
         self.0.read_exact_at(buffer, at)
     }
@@ -223,5 +311,74 @@ impl DiskFile for SystemFile {
 
     fn sync_all(&mut self) -> io::Result<()> {
         self.0.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn only_regular_files_are_opened_and_only_directories_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "bytes").unwrap();
+        fs::create_dir(at("directory")).unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("directory"), at("directory link")).unwrap();
+        let _socket = UnixListener::bind(at("socket")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), rustix::fs::FileType::Fifo, mode, 0)
+            .unwrap();
+        let cases = [
+            ("file", "", "it is a file, not a directory"),
+            ("directory", "it is a directory, not a regular file", ""),
+            ("link", "it is a symbolic link, not a regular file", "it is a symbolic link"),
+            ("directory link", "it is a symbolic link", "it is a symbolic link, not a directory"),
+            ("socket", "it is a socket, not a regular file", "it is a socket"),
+            ("pipe", "it is a named pipe, not a regular file", "it is a named pipe"),
+        ];
+        let check = |name: &str, result: Option<io::Error>, says: &str| match result {
+            None => assert_eq!(says, "", "{name}"),
+            Some(error) => {
+                assert!(!says.is_empty() && error.to_string().contains(says), "{name}: {error}");
+            }
+        };
+        for (name, opening, listing) in cases {
+            check(name, SystemDisk.open(&at(name)).err(), opening);
+            check(name, SystemDisk.open_to_write(&at(name)).err(), opening);
+            check(name, SystemDisk.list(&at(name)).err(), listing);
+        }
+        let absent = SystemDisk.open(&at("absent")).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn holes_are_told_and_a_small_file_is_read_up_to_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 30).unwrap();
+        file.write_all_at(b"data", 1 << 29).unwrap();
+        let open = SystemDisk.open(&path).unwrap();
+        let data = open.next_data(0).unwrap().unwrap();
+        assert!(data <= 1 << 29, "never behind data");
+        assert_eq!(open.next_data(1 << 29).unwrap(), Some(1 << 29));
+        let error = read_whole(&SystemDisk, &path, 1_000).unwrap_err();
+        assert!(error.to_string().contains("more than the 1000"), "{error}");
+        fs::write(&path, "a note").unwrap();
+        assert_eq!(read_whole(&SystemDisk, &path, 6).unwrap(), b"a note");
+        assert!(read_whole(&SystemDisk, &path, 5).is_err());
+    }
+
+    #[test]
+    fn a_file_system_without_a_size_is_unknown_and_not_full() {
+        let error = space(Path::new("/proc")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+        let folder = tempfile::tempdir().unwrap();
+        let space = space(folder.path()).unwrap();
+        assert!(space.size_bytes >= space.free_bytes && space.free_bytes > 0, "{space:?}");
     }
 }

@@ -5,8 +5,8 @@ use crate::codec::json::{Text, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::event::ways::{Found, Identity, JSON, refused, sent_time};
-use crate::event::{Cause, Device, EventInfo, Record, Rejection, decoder};
+use crate::event::ways::{Found, Identity, refused, sent_time};
+use crate::event::{Cause, Device, EventInfo, JSON, Record, Rejection, body as value_body};
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const FAMILY: &str = "application/cloudevents";
@@ -16,7 +16,7 @@ pub(super) fn cloudevent(record: &Record<'_>, body: &mut Value) -> Result<Found,
     let content_type = header(record, "content-type")?.unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if media_type.eq_ignore_ascii_case(STRUCTURED) {
-        return structured(body);
+        return structured(record, body);
     }
     if starts_with_ignoring_case(media_type, FAMILY) {
         let message = format!(
@@ -28,7 +28,7 @@ pub(super) fn cloudevent(record: &Record<'_>, body: &mut Value) -> Result<Found,
     if marked("ce_specversion") || marked("ce_id") || marked("ce_type") {
         return binary(record, media_type);
     }
-    Ok(Found::Not("neither `ce_` headers nor content type `application/cloudevents+json`"))
+    Ok(Found::not("neither `ce_` headers nor content type `application/cloudevents+json`"))
 }
 
 fn binary(record: &Record<'_>, media_type: &str) -> Result<Found, Rejection> {
@@ -43,13 +43,14 @@ fn binary(record: &Record<'_>, media_type: &str) -> Result<Found, Rejection> {
     let info = EventInfo {
         event_type: event_type.into(),
         format: format_of(media_type)?,
-        time_ms: sent_time(header(record, "ce_time")?, "$.kafka.headers.ce_time")?,
+        ..EventInfo::default()
     };
+    let info = info.at(sent_time(record, header(record, "ce_time")?, "$.kafka.headers.ce_time")?);
     let device = device_of(source, header(record, "ce_subject")?);
     Ok(Found::Known(Identity { device, info, payload: None }))
 }
 
-fn structured(body: &mut Value) -> Result<Found, Rejection> {
+fn structured(record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection> {
     let Value::Object(event) = body else {
         return Err(refused("", "a structured CloudEvent is a JSON object"));
     };
@@ -70,8 +71,9 @@ fn structured(body: &mut Value) -> Result<Found, Rejection> {
     let info = EventInfo {
         event_type: event_type.into(),
         format: format_of(content_type.split(';').next().unwrap_or_default().trim())?,
-        time_ms: sent_time(text("time")?, "")?,
+        ..EventInfo::default()
     };
+    let info = info.at(sent_time(record, text("time")?, "")?);
     let device = device_of(source, text("subject")?);
     let payload = match (event.contains_key("data"), text("data_base64")?) {
         (true, Some(_)) => return Err(refused("", "`data` and `data_base64` exclude each other")),
@@ -85,7 +87,7 @@ fn decoded(encoded: &str) -> Result<Value, Rejection> {
     let bytes = BASE64
         .decode(encoded)
         .map_err(|error| refused("", format!("`data_base64` is no base64: {error}")))?;
-    decoder::parse_body(&bytes, " of `data_base64`")
+    value_body::parse(&bytes, " of `data_base64`")
 }
 
 fn check_version(version: &str, place: &str) -> Result<(), Rejection> {

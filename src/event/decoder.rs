@@ -3,38 +3,42 @@
 
 use std::path::Path;
 
-use crate::codec::json::{self, JsonErrorKind, Value};
+use crate::codec::json::Value;
+use crate::event::body::{self, BodyForm};
 use crate::event::identity::{self, IdentityForm, Way};
 use crate::event::ways::{self, Found, Identity, refused};
 use crate::event::{
-    Cause, Device, Event, EventInfo, Record, RecordDigests, Rejection, cloudevents,
+    Cause, Device, Event, EventInfo, JSON, Record, RecordDigests, Rejection, cloudevents, key,
 };
 use crate::fault::Fault;
 use crate::limits::{
     MAX_HEADER_BYTES, MAX_HEADERS, MAX_IDENTITY_BYTES, MAX_KEY_BYTES, MAX_RECORD_BYTES,
 };
 
-/// A source marks what is no record at all with this header: the record's value holds the original
-/// bytes, the header says what is wrong. It is dead-lettered with [`Cause::Envelope`].
-pub const BAD_ENVELOPE_HEADER: &str = "ledgerline-bad-envelope";
-
 /// Makes events of records.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     ways: Vec<Way>,
+    body: BodyForm,
 }
 
 impl Default for Decoder {
     /// The decoder of `identity: [auto]`.
     fn default() -> Self {
-        Self { ways: identity::auto() }
+        Self { ways: identity::auto(), body: BodyForm::default() }
     }
 }
 
 impl Decoder {
     /// A decoder for this configuration, or every fault in it; `file` is where the form stood.
     pub fn new(form: &IdentityForm, file: &Path) -> Result<Self, Vec<Fault>> {
-        Ok(Self { ways: identity::check(form, file)? })
+        Ok(Self { ways: identity::check(form, file)?, body: BodyForm::default() })
+    }
+
+    /// The same for values that hold their body in this way.
+    #[must_use]
+    pub fn with_body(self, body: BodyForm) -> Self {
+        Self { body, ..self }
     }
 
     /// Makes an event of a record, or says why it cannot be one.
@@ -43,8 +47,11 @@ impl Decoder {
     /// [`Cause::DuplicateKey`], [`Cause::TooDeep`], [`Cause::Number`], [`Cause::Identity`] and
     /// [`Cause::Envelope`].
     pub fn decode(&self, record: &Record<'_>) -> Result<Event, Rejection> {
-        let value = check_sizes(record)?;
-        let mut body = parse_body(value, "")?;
+        check_sizes(record)?;
+        let mut body = match record.value {
+            Some(value) => body::read(self.body, value)?,
+            None => Value::Null,
+        };
         let Identity { device, mut info, payload } = self.identify(record, &mut body)?;
         check_identity(&device, &info)?;
         info.time_ms = info.time_ms.or(record.timestamp_ms);
@@ -88,13 +95,13 @@ impl Decoder {
         for way in &self.ways {
             let reason = match look(way, record, body) {
                 Ok(Found::Not(reason)) => reason,
-                Ok(Found::EventOnly(_)) => "the topic names no device",
+                Ok(Found::EventOnly(_)) => "the topic names no device".into(),
                 Ok(Found::Known(_)) | Err(_) => continue,
             };
             message.push_str("; ");
             message.push_str(way.name());
             message.push_str(": ");
-            message.push_str(reason);
+            message.push_str(&reason);
         }
         refused("", message)
     }
@@ -102,30 +109,29 @@ impl Decoder {
 
 fn look(way: &Way, record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection> {
     match way {
-        Way::PlatformKey => ways::platform_key(record),
+        Way::PlatformKey => key::platform_key(record),
         Way::TypeIdKey => ways::type_id_key(record, body),
-        Way::MqttKey => ways::mqtt_key(record),
-        Way::MqttHeader(name) => ways::mqtt_header(record, name),
+        Way::MqttTopic(topic) => ways::mqtt_topic(topic, record, body),
         Way::CloudEvents => cloudevents::cloudevent(record, body),
         Way::Paths(paths) => ways::by_paths(paths, record, body),
+        Way::Expressions(expressions) => ways::by_expressions(expressions, record, body),
         Way::Plain => Ok(Found::Known(Identity {
-            info: EventInfo { format: ways::JSON, ..EventInfo::default() },
+            info: EventInfo { format: JSON, ..EventInfo::default() },
             ..Identity::default()
         })),
     }
 }
 
-/// Holds the limits of a record and gives its value.
-fn check_sizes<'a>(record: &Record<'a>) -> Result<&'a [u8], Rejection> {
+/// Holds the limits of a record.
+fn check_sizes(record: &Record<'_>) -> Result<(), Rejection> {
     let too_large = |place: &str, what: &str, bytes: usize, limit: usize| {
         let message = format!("the {what} has {bytes} bytes, the limit is {limit}");
         Err(Rejection::new(Cause::TooLarge, place, message))
     };
+    if let Some(damage) = record.damage {
+        return Err(Rejection::new(Cause::Envelope, "", damage));
+    }
     for (index, (name, value)) in record.headers.iter().enumerate() {
-        if name == BAD_ENVELOPE_HEADER {
-            let message = String::from_utf8_lossy(value.unwrap_or_default());
-            return Err(Rejection::new(Cause::Envelope, "", message));
-        }
         if index == MAX_HEADERS {
             let message = format!("the record has more than {MAX_HEADERS} headers");
             return Err(Rejection::new(Cause::TooLarge, "$.kafka.headers", message));
@@ -139,28 +145,16 @@ fn check_sizes<'a>(record: &Record<'a>) -> Result<&'a [u8], Rejection> {
         return too_large("$.kafka.key", "key", key.len(), MAX_KEY_BYTES);
     }
     match record.value {
-        None => Err(Rejection::new(Cause::Empty, "", "the record has no value (a tombstone)")),
-        Some([]) => Err(Rejection::new(Cause::Empty, "", "the value has no bytes")),
+        Some([]) => {
+            let message = "the value has no bytes; an empty value is no JSON, and no null value \
+                           (tombstone) either";
+            Err(Rejection::new(Cause::Empty, "", message))
+        }
         Some(value) if value.len() > MAX_RECORD_BYTES => {
             too_large("", "value", value.len(), MAX_RECORD_BYTES)
         }
-        Some(value) => Ok(value),
+        Some(_) | None => Ok(()),
     }
-}
-
-/// Parses strict JSON; `whose` ends the place where it is not the record's value itself.
-pub(super) fn parse_body(bytes: &[u8], whose: &str) -> Result<Value, Rejection> {
-    json::parse(bytes).map_err(|error| {
-        let cause = match error.kind {
-            JsonErrorKind::NotUtf8 => Cause::NotUtf8,
-            JsonErrorKind::Syntax => Cause::NotJson,
-            JsonErrorKind::DuplicateKey => Cause::DuplicateKey,
-            JsonErrorKind::TooDeep => Cause::TooDeep,
-            JsonErrorKind::Number => Cause::Number,
-        };
-        let place = format!("line {}, column {}{whose}", error.line, error.column);
-        Rejection::new(cause, place, error.message)
-    })
 }
 
 fn check_identity(device: &Device, info: &EventInfo) -> Result<(), Rejection> {
@@ -220,14 +214,15 @@ mod tests {
             key: key.map(str::as_bytes),
             value: Some(value.as_bytes()),
             headers: Headers::from_encoded(&headers),
+            damage: None,
         })
     }
 
     /// Organisation, type, id, event type, format, time, payload.
     fn told(event: &Event) -> (String, Value) {
         let Device { org, device_type, id } = &event.device;
-        let EventInfo { event_type, format, time_ms } = &event.info;
-        let time = time_ms.and_then(crate::event::time::format).unwrap_or_default();
+        let EventInfo { event_type, format, .. } = &event.info;
+        let time = event.info.time_text().unwrap_or_default();
         (format!("{org}|{device_type}|{id}|{event_type}|{format}|{time}"), event.payload.clone())
     }
 
@@ -309,6 +304,161 @@ mod tests {
         assert_eq!(told(&event).0, format!("|t|a-7|door|json|{BROKER_TIME}"));
     }
 
+    #[test]
+    fn a_key_of_other_json_leaves_the_record_to_the_next_method() {
+        let value = r#"{"id":"d9"}"#;
+        let paths = "[auto, paths: {type: t, id: $.payload.id}]";
+        for key in [
+            r#"{"deviceId":"d1"}"#,
+            r#"{"deviceType":"d1"}"#,
+            r#"{"deviceType":["d1"],"deviceId":"d1"}"#,
+            r#"{"deviceType":"d1","deviceId":{"a":1}}"#,
+            r#"{"deviceType":"d1","deviceId":null}"#,
+            r#"{"deviceType":"d1","deviceId":1.5}"#,
+            r#"{"id":7}"#,
+            "{}",
+            "\"d5\"",
+            "17",
+            "a:b",
+        ] {
+            let event = decode("[auto]", Some(key), &[], value).unwrap();
+            assert_eq!(told(&event).0, format!("||||json|{BROKER_TIME}"), "{key}");
+            let event = decode(paths, Some(key), &[], value).unwrap();
+            assert_eq!(told(&event).0, format!("|t|d9||json|{BROKER_TIME}"), "{key}");
+        }
+        let key = r#"{"deviceType":"t","deviceId":17,"timestamp":1483528293601}"#;
+        let event = decode("[auto]", Some(key), &[], value).unwrap();
+        assert_eq!(told(&event).0, "|t|17||json|2017-01-04T11:11:33.601Z");
+    }
+
+    #[test]
+    fn a_template_reads_any_mqtt_topic() {
+        let topic = "factory/hall1/line3/press7/state";
+        let payload = format!(r#"{{"topic":"{topic}"}}"#);
+        let template = "template: 'factory/{hall}/{type}/{id}/{event}'";
+        for (place, key, headers) in [
+            ("", Some(topic), &[][..]),
+            (", header: topic", None, &[("topic", topic)][..]),
+            (", path: $.payload.topic", None, &[][..]),
+        ] {
+            let identity = format!("[mqtt_topic: {{{template}{place}}}, plain]");
+            let event = decode(&identity, key, headers, &payload).unwrap();
+            assert_eq!(told(&event).0, format!("|line3|press7|state|json|{BROKER_TIME}"));
+            let event = decode(&identity, Some("other"), &[("topic", "other")], "{}").unwrap();
+            assert_eq!(told(&event).0, format!("||||json|{BROKER_TIME}"));
+        }
+        let rejection =
+            decode(&format!("[mqtt_topic: {{{template}}}]"), Some("a/b"), &[], "{}").unwrap_err();
+        assert!(rejection.message.contains("does not fit the template `factory/"), "{rejection}");
+        let identity = "[mqtt_topic: {template: '{event}/#'}, paths: {type: t, id: x}]";
+        let event = decode(identity, Some("state/1"), &[], "{}").unwrap();
+        assert_eq!(told(&event).0, format!("|t|x|state|json|{BROKER_TIME}"));
+    }
+
+    #[test]
+    fn expressions_tell_the_identity() {
+        let identity = r#"
+- expression:
+    org: kafka.headers.tenant
+    type: 'payload.name.split("-")[0]'
+    id: 'payload.name.split("-")[1]'
+    event: 'payload.alarm ? "alarm" : "status"'
+    time: { expression: payload.at, unit: s }
+- plain"#;
+        let headers = [("tenant", "acme"), ("tenant", "blue")];
+        let value = r#"{"name":"pump-7","alarm":true,"at":1483528293.601}"#;
+        let event = decode(identity, None, &headers, value).unwrap();
+        assert_eq!(told(&event).0, "blue|pump|7|alarm|json|2017-01-04T11:11:33.601Z");
+        // What an expression misses leaves the record to the next method.
+        let event = decode(identity, None, &[], "{}").unwrap();
+        assert_eq!(told(&event).0, format!("||||json|{BROKER_TIME}"));
+        let key =
+            "[expression: {type: '\"t\"', id: kafka.key, time: kafka.timestamp * 1000000000}]";
+        let event = decode(key, Some("k"), &[], "null");
+        assert!(event.unwrap_err().message.contains("option `unit`"));
+        for (id, message) in [
+            ("payload", "gives an object"),
+            ("1.5", "fraction"),
+            ("payload.a / 0", "failed"),
+            ("payload.a + 'x'", "failed"),
+        ] {
+            let identity = format!("[expression: {{type: '\"t\"', id: \"{id}\"}}]");
+            let rejection = decode(&identity, None, &[], r#"{"a":1}"#).unwrap_err();
+            assert_eq!(rejection.cause, Cause::Identity, "{rejection}");
+            assert!(rejection.message.contains(message), "{rejection}");
+        }
+        let missing = decode("[expression: {type: '\"t\"', id: payload.x}]", None, &[], "{}");
+        assert!(missing.unwrap_err().message.contains("the expression of `id` gives nothing"));
+    }
+
+    #[test]
+    fn the_last_of_repeated_headers_counts() {
+        let topic = |id: &str| format!("iot-2/type/t/id/{id}/evt/e/fmt/json");
+        let (first, last) = (topic("first"), topic("last"));
+        let headers = [("mqtt-topic", first.as_str()), ("MQTT-Topic", &last), ("other", &first)];
+        let event = decode("[auto]", None, &headers, "{}").unwrap();
+        assert_eq!(told(&event).0, format!("|t|last|e|json|{BROKER_TIME}"));
+    }
+
+    #[test]
+    fn times_are_read_alike_everywhere() {
+        let read = |identity: &str, at: &str| {
+            let value = format!(r#"{{"at":{at}}}"#);
+            decode(identity, None, &[], &value).map(|event| event.info.time_text().unwrap())
+        };
+        let paths = |time: &str| format!("[paths: {{type: t, id: x, time: {time}}}]");
+        for (time, at, expected) in [
+            ("$.payload.at", "1767225600000", "2026-01-01T00:00:00.000Z"),
+            ("$.kafka.timestamp", "null", "1970-01-01T00:00:00.007Z"),
+            ("$.payload.at", "\"1767225600000\"", "2026-01-01T00:00:00.000Z"),
+            (
+                "$.payload.at",
+                "\"2026-01-01T00:00:00.123456789Z\"",
+                "2026-01-01T00:00:00.123456789Z",
+            ),
+            ("{path: $.payload.at, unit: s}", "1767225600.25", "2026-01-01T00:00:00.250Z"),
+            ("{path: $.payload.at, unit: ns}", "1767225600000000000", "2026-01-01T00:00:00.000Z"),
+            (
+                "{path: $.payload.at, zone: Europe/Berlin}",
+                "\"2026-07-01 02:00:00\"",
+                "2026-07-01T00:00:00.000Z",
+            ),
+        ] {
+            assert_eq!(read(&paths(time), at).unwrap(), expected, "{time} {at}");
+        }
+        for (at, expected) in [
+            ("1767225600", "the option `unit`"),
+            ("1767225600000000000", "the option `unit`"),
+            ("\"2026-07-01 02:00:00\"", "`zone: Europe/Berlin`"),
+            ("true", "a boolean is not a time"),
+        ] {
+            let rejection = read(&paths("$.payload.at"), at).unwrap_err();
+            assert_eq!((rejection.cause, &*rejection.place), (Cause::Identity, "$.payload.at"));
+            assert!(rejection.message.contains(expected), "{rejection}");
+        }
+    }
+
+    #[test]
+    fn a_null_value_is_an_event_without_payload() {
+        let partition = SourcePartition::new("t", 0);
+        let record = Record {
+            partition: &partition,
+            offset: 0,
+            timestamp_ms: Some(7),
+            key: Some(PLATFORM_KEY.as_bytes()),
+            value: None,
+            headers: Headers::default(),
+            damage: None,
+        };
+        let event = Decoder::default().decode(&record).unwrap();
+        assert_eq!((event.device.id.as_str(), &event.payload), ("dev1", &Value::Null));
+        let rejection = Decoder::default().decode(&Record { value: Some(b""), ..record });
+        assert_eq!(rejection.unwrap_err().cause, Cause::Empty);
+        let damaged = Record { damage: Some("cut"), value: Some(b"{}"), ..record };
+        let rejection = Decoder::default().decode(&damaged).unwrap_err();
+        assert_eq!((rejection.cause, rejection.message.as_str()), (Cause::Envelope, "cut"));
+    }
+
     /// The scenarios of the CloudEvents conformance suite for Kafka.
     #[test]
     fn the_official_cloudevents_scenarios() {
@@ -363,6 +513,24 @@ mod tests {
             ("[paths: {type: t, id: $.device.id}]", "1:23", "neither with `$.payload`"),
             ("[paths: {type: t, id: '$.payload[*]'}]", "1:23", "a quoted name or an index"),
             ("[paths: {type: t, id: $.payload.i, time: noon}]", "1:42", "the same for every event"),
+            ("[paths: {type: t, id: i, time: {unit: s}}]", "1:32", "needs a `path`"),
+            (
+                "[paths: {type: t, id: i, time: {path: $.payload.t, zone: X}}]",
+                "1:58",
+                "no time zone",
+            ),
+            ("[mqtt_topic: {template: 'a/b'}]", "1:25", "neither `{id}` nor `{event}`"),
+            ("[mqtt_topic: {header: a, path: $.payload.t}]", "1:2", "not both"),
+            ("[mqtt_topic: {path: $.device.t}]", "1:21", "neither with `$.payload`"),
+            ("[expression: {type: '\"t\"', id: device.id}]", "1:32", "no variable `device`"),
+            ("[expression: {type: '\"t\"', id: kafka.kee}]", "1:32", "no `kafka.kee`"),
+            ("[expression: {type: '\"t\"', id: 'f('}]", "1:32", ""),
+            ("[expression: {type: a, id: kafka.key}]", "1:21", "no variable `a`"),
+            (
+                "[expression: {type: kafka.key, id: kafka.key, time: {path: $.payload.t}}]",
+                "1:53",
+                "needs an `expression`",
+            ),
         ];
         for (identity, place, expected) in table {
             let form = yaml::parse::<IdentityForm>(Path::new("c.yaml"), identity).unwrap();
@@ -372,7 +540,15 @@ mod tests {
             assert!(text.starts_with(&format!("c.yaml:{place}: error: ")), "{text}");
             assert!(text.contains(expected), "{text}");
         }
-        for identity in ["auto", "[paths: {id: $.payload.i}]", "[paths: {type: t, id: i, x: y}]"] {
+        for identity in [
+            "auto",
+            "[paths: {id: $.payload.i}]",
+            "[paths: {type: t, id: i, x: y}]",
+            "[paths: {type: t, id: i, time: {path: $.payload.t, unit: minutes}}]",
+            "[mqtt_topic: header]",
+            "[mqtt_topic: {place: key}]",
+            "[expression: {id: kafka.key}]",
+        ] {
             assert!(yaml::parse::<IdentityForm>(Path::new("c.yaml"), identity).is_err());
         }
     }
@@ -383,7 +559,7 @@ mod tests {
             decode("[platform_key, mqtt_topic: key]", Some("?"), &[], "{}").unwrap_err();
         assert_eq!(
             rejection.message,
-            "no configured way identifies the device; platform_key: the key is no JSON object; \
+            "no configured way identifies the device; platform_key: the key is not a JSON object; \
              mqtt_topic: the topic does not begin with `iot-2/`"
         );
         assert_eq!(rejection.cause, Cause::Identity);
@@ -404,6 +580,7 @@ mod tests {
                 key: key.as_deref(),
                 value: value.as_deref(),
                 headers: Headers::from_encoded(&headers),
+                damage: None,
             };
             let _ = Decoder::default().decode(&record);
         }

@@ -62,7 +62,9 @@ mod tests {
         }
         let headers = writer.into_bytes();
         let headers = Headers::from_encoded(&headers);
-        let record = Record { partition: &partition, offset: 3, timestamp_ms, key, value, headers };
+        let (offset, damage) = (3, None);
+        let record =
+            Record { partition: &partition, offset, timestamp_ms, key, value, headers, damage };
         RecordDigests::of(&record)
     }
 

@@ -1,100 +1,32 @@
-//! How records tell who sent them: the form in the configuration, and its checked ways.
+//! How records tell who sent them: the checked ways of the configuration.
+
+mod form;
+
+pub use form::{
+    ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
+    WayForm,
+};
 
 use std::path::Path;
-
-use schemars::JsonSchema;
-use serde::Deserialize;
+use std::sync::Arc;
 
 use crate::codec::yaml::Located;
+use crate::event::Surroundings;
 use crate::event::path::{self, SingularPath};
-use crate::fault::{Fault, Place};
-
-/// How device and event are identified: ways that are tried in order until one knows the device.
-///
-/// ```yaml
-/// identity: [auto]
-/// # or, for instance
-/// identity:
-///   - platform_key
-///   - mqtt_topic: key
-///   - paths: { type: $.payload.kind, id: $.payload.serial, time: $.payload.at }
-/// ```
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct IdentityForm(pub Vec<Located<WayForm>>);
-
-impl Default for IdentityForm {
-    fn default() -> Self {
-        Self(vec![Located { value: WayForm::Auto, place: Place::START }])
-    }
-}
-
-/// One way to identify device and event.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WayForm {
-    /// `platform_key`, `mqtt_topic` (in the key, or in the header `mqtt-topic`, `mqtt.topic` or
-    /// `mqtt_topic`), `cloudevents`, `type_id_key`, then `plain`.
-    Auto,
-    /// The key is JSON: `{"orgId","deviceType","deviceId","eventType","format","timestamp"}`.
-    PlatformKey,
-    /// The key is `type:id`, the value `{"typeId","deviceId","eventId","format","timestamp","payload"}`
-    /// with the payload in base64.
-    TypeIdKey,
-    /// `iot-2/type/{deviceType}/id/{deviceId}/evt/{eventType}/fmt/{format}`, or
-    /// `iot-2/evt/{eventType}/fmt/{format}`, where a later way must tell the device.
-    MqttTopic(TopicPlaceForm),
-    /// `CloudEvents` 1.0, binary or structured. Device id, device type and organisation are the last
-    /// three parts of `source` and `subject`: of source `/plant1/press` and subject `7`, of source
-    /// `/plant1/press/7` and of source `urn:plant1:press:7` alike.
-    Cloudevents,
-    /// Paths into the event, `$.payload…` or `$.kafka…`.
-    Paths(Box<PathsForm>),
-    /// No identity: any record is taken, with an empty device.
-    Plain,
-}
-
-/// Where a bridge put the MQTT topic.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TopicPlaceForm {
-    /// In the record's key.
-    Key,
-    /// In the header of this name.
-    Header(String),
-}
-
-/// Where device and event stand. A text that begins with `$` is a path of steps `.name`, `['name']`
-/// and `[0]` into `$.payload` or `$.kafka.{topic,partition,offset,timestamp,key,headers.NAME}`; any
-/// other text is taken as it stands.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PathsForm {
-    /// Organisation; empty where absent.
-    pub org: Option<Located<String>>,
-    /// Device type.
-    #[serde(rename = "type")]
-    pub device_type: Located<String>,
-    /// Device id.
-    pub id: Located<String>,
-    /// Event type; empty where absent.
-    pub event: Option<Located<String>>,
-    /// Payload format; `json` where absent.
-    pub format: Option<Located<String>>,
-    /// Time: a timestamp in text, or an integer of milliseconds since 1970. The broker's timestamp
-    /// where absent.
-    pub time: Option<Located<String>>,
-}
+use crate::event::template::Template;
+use crate::event::time::{TimeOptions, TimeReader};
+use crate::expression::Expression;
+use crate::fault::{Fault, Place, did_you_mean};
 
 /// A checked way.
 #[derive(Debug, Clone)]
 pub(super) enum Way {
     PlatformKey,
     TypeIdKey,
-    MqttKey,
-    MqttHeader(String),
+    MqttTopic(Box<Topic>),
     CloudEvents,
     Paths(Box<Paths>),
+    Expressions(Arc<Expressions>),
     Plain,
 }
 
@@ -109,9 +41,10 @@ impl Way {
         match self {
             Self::PlatformKey => "platform_key",
             Self::TypeIdKey => "type_id_key",
-            Self::MqttKey | Self::MqttHeader(_) => "mqtt_topic",
+            Self::MqttTopic(_) => "mqtt_topic",
             Self::CloudEvents => "cloudevents",
             Self::Paths(_) => "paths",
+            Self::Expressions(_) => "expression",
             Self::Plain => "plain",
         }
     }
@@ -125,7 +58,41 @@ pub(super) struct Paths {
     pub(super) id: Selector,
     pub(super) event: Option<Selector>,
     pub(super) format: Option<Selector>,
-    pub(super) time: Option<SingularPath>,
+    pub(super) time: Option<Time<SingularPath>>,
+}
+
+/// A checked place of an MQTT topic; the platform's topics where there is no template.
+#[derive(Debug, Clone)]
+pub(super) struct Topic {
+    pub(super) place: TopicPlace,
+    pub(super) template: Option<Template>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum TopicPlace {
+    Key,
+    Header(String),
+    Path(SingularPath),
+}
+
+/// Checked expressions.
+#[derive(Debug)]
+pub(super) struct Expressions {
+    pub(super) org: Option<Expression>,
+    pub(super) device_type: Expression,
+    pub(super) id: Expression,
+    pub(super) event: Option<Expression>,
+    pub(super) format: Option<Expression>,
+    pub(super) time: Option<Time<Expression>>,
+    /// Members of `kafka` that they read.
+    pub(super) reads: Vec<&'static str>,
+}
+
+/// Where a time comes from, and how it is read.
+#[derive(Debug, Clone)]
+pub(super) struct Time<T> {
+    pub(super) from: T,
+    pub(super) reader: TimeReader,
 }
 
 /// A path or a text of its own.
@@ -139,8 +106,9 @@ const AUTO_HEADERS: [&str; 3] = ["mqtt-topic", "mqtt.topic", "mqtt_topic"];
 
 /// The ways of `auto`.
 pub(super) fn auto() -> Vec<Way> {
-    let mut ways = vec![Way::PlatformKey, Way::MqttKey];
-    ways.extend(AUTO_HEADERS.map(|name| Way::MqttHeader(name.to_owned())));
+    let topic = |place| Way::MqttTopic(Box::new(Topic { place, template: None }));
+    let mut ways = vec![Way::PlatformKey, topic(TopicPlace::Key)];
+    ways.extend(AUTO_HEADERS.map(|name| topic(TopicPlace::Header(name.to_owned()))));
     ways.extend([Way::CloudEvents, Way::TypeIdKey, Way::Plain]);
     ways
 }
@@ -166,13 +134,17 @@ pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Way>, Vec<Fa
             WayForm::Auto => ways.extend(auto()),
             WayForm::PlatformKey => ways.push(Way::PlatformKey),
             WayForm::TypeIdKey => ways.push(Way::TypeIdKey),
-            WayForm::MqttTopic(TopicPlaceForm::Key) => ways.push(Way::MqttKey),
-            WayForm::MqttTopic(TopicPlaceForm::Header(name)) => {
-                ways.push(Way::MqttHeader(name.clone()));
-            }
+            WayForm::MqttTopic(form) => match check_topic(form, located.place, file) {
+                Ok(topic) => ways.push(Way::MqttTopic(Box::new(topic))),
+                Err(more) => faults.extend(more),
+            },
             WayForm::Cloudevents => ways.push(Way::CloudEvents),
             WayForm::Paths(form) => match check_paths(form, file) {
                 Ok(paths) => ways.push(Way::Paths(Box::new(paths))),
+                Err(more) => faults.extend(more),
+            },
+            WayForm::Expression(form) => match check_expressions(form, file) {
+                Ok(expressions) => ways.push(Way::Expressions(Arc::new(expressions))),
                 Err(more) => faults.extend(more),
             },
             WayForm::Plain => ways.push(Way::Plain),
@@ -195,15 +167,16 @@ fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Fault>> {
     let id = selector(&form.id);
     let event = form.event.as_ref().and_then(&mut selector);
     let format = form.format.as_ref().and_then(&mut selector);
-    let time = match form.time.as_ref().map(|text| (text.place, selector(text))) {
-        Some((_, Some(Selector::Path(path)))) => Some(path),
-        Some((place, Some(Selector::Text(text)))) => {
-            let message = format!("`time` is the text `{text}`, the same for every event");
-            faults.push(Fault::error(file, place, message).help("a path begins with `$.payload`"));
+    let time = form.time.as_ref().and_then(|form| match check_time(form, file, time_path) {
+        Ok(time) if time.from.is_broker_time() && matches!(form.value, TimeForm::Short(_)) => {
+            Some(Time { reader: TimeReader::of_milliseconds(), ..time })
+        }
+        Ok(time) => Some(time),
+        Err(more) => {
+            faults.extend(more);
             None
         }
-        Some((_, None)) | None => None,
-    };
+    });
     match (device_type, id) {
         (Some(device_type), Some(id)) if faults.is_empty() => {
             Ok(Paths { org, device_type, id, event, format, time })
@@ -216,9 +189,156 @@ fn selector(text: &Located<String>, file: &Path) -> Result<Selector, Fault> {
     if !text.value.starts_with('$') {
         return Ok(Selector::Text(text.value.clone()));
     }
-    let path = path::parse(&text.value).map_err(|error| {
+    path_at(text, file).map(Selector::Path)
+}
+
+fn path_at(text: &Located<String>, file: &Path) -> Result<SingularPath, Fault> {
+    path::parse(&text.value).map_err(|error| {
         let help = "identity takes steps only: `$.payload.a.b[0]`, `$.kafka.headers['device-id']`";
         Fault::error(file, text.place, error.to_string()).help(help)
+    })
+}
+
+fn check_topic(form: &TopicForm, place: Place, file: &Path) -> Result<Topic, Vec<Fault>> {
+    let form = match form {
+        TopicForm::Key => return Ok(Topic { place: TopicPlace::Key, template: None }),
+        TopicForm::Full(form) => form,
+    };
+    let topic_place = match (&form.header, &form.path) {
+        (None, None) => TopicPlace::Key,
+        (Some(header), None) => TopicPlace::Header(header.value.clone()),
+        (None, Some(path)) => TopicPlace::Path(path_at(path, file).map_err(|fault| vec![fault])?),
+        (Some(_), Some(_)) => {
+            let fault =
+                Fault::error(file, place, "the topic is in `header` or at `path`, not both");
+            return Err(vec![fault.help("take one of them out")]);
+        }
+    };
+    let template = form.template.as_ref().map(|text| {
+        Template::parse(&text.value).map_err(|message| {
+            let help = "a template looks like `plant/{org}/{type}/{id}/{event}`";
+            vec![Fault::error(file, text.place, message).help(help)]
+        })
+    });
+    Ok(Topic { place: topic_place, template: template.transpose()? })
+}
+
+fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut compiled = |text: &Located<String>| match expression(text, file) {
+        Ok(expression) => Some(expression),
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    };
+    let org = form.org.as_ref().and_then(&mut compiled);
+    let device_type = compiled(&form.device_type);
+    let id = compiled(&form.id);
+    let event = form.event.as_ref().and_then(&mut compiled);
+    let format = form.format.as_ref().and_then(&mut compiled);
+    let time = form.time.as_ref().and_then(|form| match check_time(form, file, time_expression) {
+        Ok(time) => Some(time),
+        Err(more) => {
+            faults.extend(more);
+            None
+        }
+    });
+    let (Some(device_type), Some(id), true) = (device_type, id, faults.is_empty()) else {
+        return Err(faults);
+    };
+    let of_time = time.as_ref().map(|time| &time.from);
+    let optional = [org.as_ref(), event.as_ref(), format.as_ref(), of_time];
+    let all = [&device_type, &id].into_iter().chain(optional.into_iter().flatten());
+    let paths: Vec<&Vec<String>> = all.flat_map(|expression| expression.paths()).collect();
+    let is_read = |name: &&str| {
+        paths.iter().any(|path| {
+            path[0] == "kafka" && path.get(1).is_none_or(|member| member.as_str() == *name)
+        })
+    };
+    let reads = Surroundings::MEMBERS.into_iter().filter(is_read).collect();
+    Ok(Expressions { org, device_type, id, event, format, time, reads })
+}
+
+fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Fault> {
+    let expression = Expression::compile(&text.value, &["payload", "kafka"]).map_err(|error| {
+        let (line, column) = (error.place.line, error.place.column);
+        let help = format!("line {line}, column {column} of the expression");
+        Fault::error(file, text.place, error.message).help(help)
     })?;
-    Ok(Selector::Path(path))
+    let unknown = expression.paths().iter().find_map(|path| match path.as_slice() {
+        [part, member, ..] if part == "kafka" => {
+            let known = Surroundings::MEMBERS.contains(&member.as_str());
+            (!known).then_some(member)
+        }
+        _ => None,
+    });
+    match unknown {
+        None => Ok(expression),
+        Some(member) => {
+            let help = did_you_mean(member, Surroundings::MEMBERS);
+            let message = format!("there is no `kafka.{member}`");
+            Err(Fault::error(file, text.place, message).help(help))
+        }
+    }
+}
+
+/// Checks a time, whose place `from` reads out of its short or its long form.
+fn check_time<T>(
+    form: &Located<TimeForm>,
+    file: &Path,
+    from: impl Fn(Place, &TimeForm, &Path) -> Result<T, Fault>,
+) -> Result<Time<T>, Vec<Fault>> {
+    let from = from(form.place, &form.value, file);
+    let reader = match &form.value {
+        TimeForm::Short(_) => Ok(TimeReader::default()),
+        TimeForm::Full(form) => TimeOptions {
+            unit: form.unit.as_ref(),
+            zone: form.zone.as_ref(),
+            format: form.format.as_ref(),
+            ambiguous: form.ambiguous.as_ref(),
+        }
+        .reader(file),
+    };
+    match (from, reader) {
+        (Ok(from), Ok(reader)) => Ok(Time { from, reader }),
+        (Ok(_), Err(faults)) => Err(faults),
+        (Err(fault), Ok(_)) => Err(vec![fault]),
+        (Err(fault), Err(mut faults)) => {
+            faults.push(fault);
+            Err(faults)
+        }
+    }
+}
+
+fn time_path(place: Place, form: &TimeForm, file: &Path) -> Result<SingularPath, Fault> {
+    let text = match form {
+        TimeForm::Short(text) => Located { value: text.clone(), place },
+        TimeForm::Full(form) => match (&form.path, &form.expression) {
+            (Some(path), None) => path.clone(),
+            _ => {
+                let message = "`time` within `paths` needs a `path`, and takes no `expression`";
+                return Err(Fault::error(file, place, message));
+            }
+        },
+    };
+    if !text.value.starts_with('$') {
+        let message = format!("`time` is the text `{}`, the same for every event", text.value);
+        return Err(Fault::error(file, text.place, message).help("a path begins with `$.payload`"));
+    }
+    path_at(&text, file)
+}
+
+fn time_expression(place: Place, form: &TimeForm, file: &Path) -> Result<Expression, Fault> {
+    match form {
+        TimeForm::Short(text) => expression(&Located { value: text.clone(), place }, file),
+        TimeForm::Full(form) => match (&form.expression, &form.path) {
+            (Some(text), None) => expression(text, file),
+            _ => {
+                let message =
+                    "`time` within `expression` needs an `expression`, and takes no `path`";
+                Err(Fault::error(file, place, message))
+            }
+        },
+    }
 }

@@ -2,21 +2,34 @@
 //!
 //! Nothing here reads the network or asks the time.
 
+mod body;
 mod cloudevents;
 mod decoder;
 mod digest;
 mod identity;
+mod kafka;
+mod key;
 mod path;
 mod position;
+mod template;
 pub mod time;
 mod ways;
 
-pub use decoder::{BAD_ENVELOPE_HEADER, Decoder};
+pub use body::{BodyForm, Compression, Framing};
+pub use decoder::Decoder;
 pub use digest::RecordDigests;
-pub use identity::{IdentityForm, PathsForm, TopicPlaceForm, WayForm};
+pub use identity::{
+    ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
+    WayForm,
+};
+pub(crate) use kafka::Surroundings;
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
 
 use crate::codec::json::{Text, Value};
+use time::SentTime;
+
+/// The format of what says none.
+const JSON: Text = Text::const_new("json");
 
 /// One record as the source gives it. Borrows from the batch that it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +46,9 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// Headers in the framing of [`Headers`].
     pub headers: Headers<'a>,
+    /// What the source could not read of the record, where there is something: the record is
+    /// dead-lettered with [`Cause::Envelope`] and this message. Nothing that a sender writes gets here.
+    pub damage: Option<&'a str>,
 }
 
 /// The headers of one record: names and optional values, in the order they were sent.
@@ -64,10 +80,11 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// Value of the first header with this name, ASCII letters compared without case.
+    /// Value of the last header with this name, as Kafka has it; ASCII letters compared without case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).and_then(|(_, value)| value)
+        let named = self.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        named.last().and_then(|(_, value)| value)
     }
 }
 
@@ -132,6 +149,26 @@ pub struct EventInfo {
     pub format: Text,
     /// When it happened, in milliseconds since 1970: from the event itself, else the broker's timestamp.
     pub time_ms: Option<i64>,
+    /// Nanoseconds of that time below its millisecond, 0 to 999,999: kept for mappings, which see them
+    /// in `$.event.time`. A transaction's time is the millisecond.
+    pub time_below_ms_ns: u32,
+}
+
+impl EventInfo {
+    /// When it happened, as text; `None` where that is not known, or outside the years -9999 to 9999.
+    #[must_use]
+    pub fn time_text(&self) -> Option<String> {
+        SentTime::new(self.time_ms?, self.time_below_ms_ns).map(SentTime::text)
+    }
+
+    /// The same with the time that the sender wrote, if any.
+    fn at(self, time: Option<SentTime>) -> Self {
+        Self {
+            time_ms: time.map(SentTime::ms),
+            time_below_ms_ns: time.map_or(0, SentTime::below_ms_ns),
+            ..self
+        }
+    }
 }
 
 /// Why a record or an event is not taken. The record goes to the dead letters with it.
@@ -175,7 +212,7 @@ const OF_MAPPING: &str = "mapping `";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 pub enum Cause {
-    /// The record has no value (a tombstone) or an empty one.
+    /// The record's value has no bytes. A null value (a tombstone) is an event without payload.
     Empty = 1,
     /// Value, key or header is over its byte limit, or there are too many headers.
     TooLarge = 2,
@@ -191,7 +228,7 @@ pub enum Cause {
     Number = 7,
     /// Key, headers or envelope are not what the identity configuration expects.
     Identity = 8,
-    /// A line of the source file is not a record.
+    /// A line of the source file is not a record, or the source could not read all of a record.
     Envelope = 9,
     /// A required field is absent.
     MissingField = 20,
@@ -289,7 +326,7 @@ pub struct Event {
     pub device: Device,
     /// What it is about.
     pub info: EventInfo,
-    /// The body.
+    /// The body; null where the record has no value (a tombstone).
     pub payload: Value,
     /// Digests of the record it was made from.
     pub digests: RecordDigests,

@@ -41,6 +41,8 @@ pub(super) enum Selected<'a> {
     Text(Cow<'a, str>),
     /// An integer.
     Integer(Cow<'a, str>),
+    /// A number with a fraction or an exponent.
+    Decimal(Cow<'a, str>),
     /// Anything else.
     Other(&'static str),
 }
@@ -58,6 +60,11 @@ impl SingularPath {
     /// The path as it was written.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether it is the broker's timestamp, which is in milliseconds.
+    pub(super) fn is_broker_time(&self) -> bool {
+        self.root == Root::Timestamp
     }
 
     /// The value, where there is one and it is not null.
@@ -95,7 +102,7 @@ fn of_value(value: &Value) -> Option<Selected<'_>> {
             if digits.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Some(Selected::Integer(Cow::Owned(text)));
             }
-            Some(Selected::Other("a number with a fraction or exponent"))
+            Some(Selected::Decimal(Cow::Owned(text)))
         }
     }
 }
@@ -103,7 +110,22 @@ fn of_value(value: &Value) -> Option<Selected<'_>> {
 fn of_bytes(bytes: &[u8]) -> Selected<'_> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Selected::Text(Cow::Borrowed(text)),
+        Err(_) if is_amqp_text(bytes) => {
+            Selected::Other("a text in AMQP encoding, which is not read")
+        }
         Err(_) => Selected::Other("bytes that are not UTF-8"),
+    }
+}
+
+/// Whether bytes are a short or a long text as AMQP 1.0 encodes one (section 1.6.20), which brokers with
+/// both protocols pass on in Kafka headers.
+fn is_amqp_text(bytes: &[u8]) -> bool {
+    match *bytes {
+        [0xa1, length, ref text @ ..] => usize::from(length) == text.len(),
+        [0xb1, a, b, c, d, ref text @ ..] => {
+            usize::try_from(u32::from_be_bytes([a, b, c, d])) == Ok(text.len())
+        }
+        _ => false,
     }
 }
 
@@ -193,6 +215,7 @@ mod tests {
             key: Some(b"k"),
             value: None,
             headers: Headers::default(),
+            damage: None,
         };
         let body = json!({"a": {"b-c": ["x", 12, 1.5, null, true]}});
         assert_eq!(parse(path).unwrap().select(&record, &body), expected, "{path}");
@@ -204,10 +227,7 @@ mod tests {
         let integer = |text| Some(Selected::Integer(Cow::Borrowed(text)));
         check("$.payload.a['b-c'][0]", text("x"));
         check("$['payload'][\"a\"]['b-c'][1]", integer("12"));
-        check(
-            "$.payload.a['b-c'][2]",
-            Some(Selected::Other("a number with a fraction or exponent")),
-        );
+        check("$.payload.a['b-c'][2]", Some(Selected::Decimal(Cow::Borrowed("1.5"))));
         check("$.payload.a['b-c'][3]", None);
         check("$.payload.a['b-c'][4]", Some(Selected::Other("a boolean")));
         check("$.payload.a['b-c'][5]", None);
@@ -220,6 +240,20 @@ mod tests {
         check("$.kafka.timestamp", None);
         check("$.kafka.key", text("k"));
         check("$.kafka.headers['x']", None);
+    }
+
+    #[test]
+    fn a_text_in_amqp_encoding_is_named() {
+        for (bytes, amqp) in [
+            (&b"\xa1\x07device1"[..], true),
+            (b"\xb1\0\0\0\x07device1", true),
+            (b"\xa1\x08device1", false),
+            (b"\xff", false),
+        ] {
+            let Selected::Other(what) = of_bytes(bytes) else { panic!("{bytes:?}") };
+            assert_eq!(what.contains("AMQP"), amqp, "{bytes:?}");
+        }
+        assert_eq!(of_bytes(b"device1"), Selected::Text(Cow::Borrowed("device1")));
     }
 
     #[test]

@@ -104,7 +104,8 @@ fn parse(text: &str) -> Option<SourcePosition> {
 #[must_use]
 pub fn is_topic(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    !name.is_empty() && name.len() <= 249 && name.chars().all(allowed)
+    let is_path = name == "." || name == "..";
+    !name.is_empty() && !is_path && name.len() <= 249 && name.chars().all(allowed)
 }
 
 /// A decimal number in its one canonical form.

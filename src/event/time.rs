@@ -1,110 +1,239 @@
-//! Timestamps in text and in milliseconds since 1970.
+//! Times as senders write them: text with an offset, local text, numbers of a unit.
+//!
+//! There is one reader, [`TimeReader`], for fields of mappings and for the time of an event. It reads
+//! exactly or refuses: an instant is kept to the nanosecond, an integer that makes no sense in
+//! milliseconds is refused, and local text needs a zone.
 //!
 //! Time is data here: nothing asks what time it is.
 
+mod error;
+mod options;
+mod zone;
+
+pub use error::TimeError;
+pub use options::{Ambiguous, TimeOptions, Unit};
+
+use std::fmt;
+
 use jiff::Timestamp;
 use jiff::fmt::temporal::{DateTimeParser, DateTimePrinter};
+use jiff::tz::TimeZone;
+
+use crate::codec::json::{Number, Value};
+use crate::codec::number;
+use crate::limits::{
+    EARLIEST_PLAUSIBLE_TIME_MS, LATEST_PLAUSIBLE_TIME_MS, MAX_PLAUSIBLE_AHEAD_MS, MAX_TIME_BYTES,
+    truncated,
+};
 
 static PARSER: DateTimeParser = DateTimeParser::new();
-static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-/// Longest text that is taken as a timestamp, in bytes.
-const MAX_BYTES: usize = 64;
+/// An instant that a sender wrote, to the nanosecond, within the years -9999 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SentTime(Timestamp);
 
-/// A text that is no timestamp.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no timestamp; one looks like `2017-01-04T13:11:33.601Z` or `2017-01-04T13:11:33+02:00`, always with `Z` or an offset"
-)]
-pub struct TimeError(pub String);
+impl SentTime {
+    /// The instant at these milliseconds since 1970, and nanoseconds below the millisecond; `None`
+    /// outside the years -9999 to 9999.
+    #[must_use]
+    pub fn new(ms: i64, below_ms_ns: u32) -> Option<Self> {
+        let nanoseconds = i128::from(ms) * 1_000_000 + i128::from(below_ms_ns);
+        Timestamp::from_nanosecond(nanoseconds).ok().map(Self)
+    }
 
-/// Reads a timestamp: RFC 3339, and the platform's offsets without minutes (`+02`).
-///
-/// A time without offset is refused, because it names no instant. Digits below a millisecond are
-/// cut off, towards the past. A leap second counts as the second before it.
-pub fn parse(text: &str) -> Result<i64, TimeError> {
-    parse_ms(text).ok_or_else(|| TimeError(text.chars().take(MAX_BYTES).collect()))
+    /// RFC 3339 in UTC with 3, 6 or 9 digits of a second, as many as the instant needs:
+    /// `2017-01-04T11:11:33.601Z`.
+    #[must_use]
+    pub fn text(self) -> String {
+        let digits = match self.below_ms_ns() {
+            0 => 3,
+            rest if rest.is_multiple_of(1_000) => 6,
+            _ => 9,
+        };
+        DateTimePrinter::new().precision(Some(digits)).timestamp_to_string(&self.0)
+    }
+
+    /// Milliseconds since 1970, of the millisecond that the instant is in.
+    #[must_use]
+    pub fn ms(self) -> i64 {
+        let ms = self.0.as_nanosecond().div_euclid(1_000_000);
+        // The years end long before the range does.
+        i64::try_from(ms).unwrap_or(i64::MAX)
+    }
+
+    /// Nanoseconds of the instant below its millisecond: 0 to 999,999.
+    #[must_use]
+    pub fn below_ms_ns(self) -> u32 {
+        let rest = self.0.as_nanosecond().rem_euclid(1_000_000);
+        u32::try_from(rest).unwrap_or_default()
+    }
 }
 
-fn parse_ms(text: &str) -> Option<i64> {
-    // The library also knows a time zone's name in brackets; the answer would hang on its tables.
-    if text.len() > MAX_BYTES || text.contains('[') {
-        return None;
+impl fmt::Display for SentTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
-    let timestamp = PARSER.parse_timestamp(text).ok()?;
-    i64::try_from(timestamp.as_nanosecond().div_euclid(1_000_000)).ok()
+}
+
+/// Reads the times of one place in the events: a field, or the path of the event's time.
+#[derive(Debug, Clone, Default)]
+pub struct TimeReader {
+    unit: Option<Unit>,
+    zone: Option<TimeZone>,
+    format: Option<String>,
+    ambiguous: Ambiguous,
+}
+
+impl TimeReader {
+    /// A reader of milliseconds, for a number whose unit is known.
+    #[must_use]
+    pub fn of_milliseconds() -> Self {
+        Self { unit: Some(Unit::Ms), ..Self::default() }
+    }
+
+    /// Reads a text or a number. `record_ms` is the broker's timestamp of the record, where there is
+    /// one: a number without a unit that lies more than a year behind it is refused.
+    ///
+    /// # Errors
+    ///
+    /// Any other value, and what [`TimeReader::text`] and [`TimeReader::number`] refuse.
+    pub fn value(&self, value: &Value, record_ms: Option<i64>) -> Result<SentTime, TimeError> {
+        match value {
+            Value::String(text) => self.text(text, record_ms),
+            Value::Number(number) => self.number(number.as_str(), record_ms),
+            Value::Null => Err(TimeError::Type("null")),
+            Value::Bool(_) => Err(TimeError::Type("a boolean")),
+            Value::Array(_) => Err(TimeError::Type("an array")),
+            Value::Object(_) => Err(TimeError::Type("an object")),
+        }
+    }
+
+    /// Reads a text: in the reader's format where it has one; else RFC 3339, also with the
+    /// platform's offsets without minutes (`+02`) or a zone behind it (RFC 9557,
+    /// `+01:00[Europe/Berlin]`), local text where the reader has a zone, or the digits of a number. A
+    /// leap second counts as the second before it.
+    ///
+    /// # Errors
+    ///
+    /// What is not such a text, or names no instant.
+    pub fn text(&self, text: &str, record_ms: Option<i64>) -> Result<SentTime, TimeError> {
+        if text.len() > MAX_TIME_BYTES {
+            return Err(TimeError::NotATime(truncated(text, MAX_TIME_BYTES).to_owned() + "…"));
+        }
+        if let Some(format) = &self.format {
+            return zone::formatted(format, text, self);
+        }
+        // The library would look for a zone's name in brackets in the tables of this machine.
+        if !text.contains('[')
+            && let Ok(timestamp) = PARSER.parse_timestamp(text)
+        {
+            return Ok(SentTime(timestamp));
+        }
+        match text.parse::<Number>() {
+            Ok(_) => self.number(text, record_ms),
+            Err(_) => zone::in_parts(text, self),
+        }
+    }
+
+    /// Reads a number in the reader's unit: milliseconds since 1970 without one, if that is
+    /// plausible. `text` has the grammar of JSON numbers.
+    ///
+    /// # Errors
+    ///
+    /// A number that is not plausible or out of range, and digits below a nanosecond.
+    pub fn number(&self, text: &str, record_ms: Option<i64>) -> Result<SentTime, TimeError> {
+        if let Some(format) = &self.format {
+            return zone::formatted(format, text, self);
+        }
+        let in_unit = |unit: Unit| at(text, unit);
+        match self.unit {
+            Some(Unit::Auto) => {
+                let mut read = Unit::ALL.into_iter().filter_map(|unit| in_unit(unit).ok());
+                let found = read.find(|time| is_plausible(*time, record_ms));
+                found.ok_or_else(|| TimeError::NoUnitFits(text.to_owned()))
+            }
+            Some(unit) => in_unit(unit),
+            None => {
+                let read = in_unit(Unit::Ms);
+                if read.as_ref().is_ok_and(|time| is_plausible(*time, record_ms)) {
+                    return read;
+                }
+                let mut others = Unit::ALL.into_iter().filter(|unit| *unit != Unit::Ms);
+                let fits = |unit: Unit| {
+                    let time = in_unit(unit).ok().filter(|time| is_plausible(*time, record_ms))?;
+                    Some((unit, time))
+                };
+                Err(TimeError::Implausible {
+                    number: text.to_owned(),
+                    read: read.ok(),
+                    likely: others.find_map(fits),
+                })
+            }
+        }
+    }
+}
+
+/// The instant that a number in a unit means.
+fn at(text: &str, unit: Unit) -> Result<SentTime, TimeError> {
+    let out_of_range = || TimeError::OutOfRange(text.to_owned());
+    if let Ok(integer) = text.parse::<i64>() {
+        let nanoseconds = i128::from(integer) * unit.nanoseconds();
+        return Timestamp::from_nanosecond(nanoseconds).map(SentTime).map_err(|_| out_of_range());
+    }
+    let (significand, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    // An exponent beyond this range has no meaning for a time.
+    let exponent: i16 = exponent.parse().map_err(|_| out_of_range())?;
+    let scaled = format!("{significand}e{}", i32::from(exponent) + unit.digits());
+    let nanoseconds = match number::integer_text(&scaled) {
+        Some(nanoseconds) => nanoseconds.parse().map_err(|_| out_of_range())?,
+        None if number::compare_texts(scaled.trim_start_matches('-'), "1e21").is_ge() => {
+            return Err(out_of_range());
+        }
+        None => return Err(TimeError::TooFine(text.to_owned())),
+    };
+    Timestamp::from_nanosecond(nanoseconds).map(SentTime).map_err(|_| out_of_range())
+}
+
+/// Whether a time can be meant by a number that says no unit: from 1990 on, until a year behind the
+/// record.
+fn is_plausible(time: SentTime, record_ms: Option<i64>) -> bool {
+    let within = EARLIEST_PLAUSIBLE_TIME_MS..LATEST_PLAUSIBLE_TIME_MS;
+    // Without a timestamp, or with one that is itself wrong, the fixed end counts.
+    let record_ms = record_ms.filter(|ms| within.contains(ms));
+    let end = record_ms.map_or(within.end, |ms| ms + MAX_PLAUSIBLE_AHEAD_MS);
+    (within.start..=end).contains(&time.ms())
+}
+
+/// Reads a timestamp with an offset, in whole milliseconds since 1970: what [`TimeReader::text`]
+/// reads as RFC 3339. For times that people and programs give, not devices.
+///
+/// # Errors
+///
+/// Any other text, and digits below a millisecond, which would be lost.
+pub fn parse(text: &str) -> Result<i64, TimeError> {
+    let cut = || truncated(text, MAX_TIME_BYTES).to_owned();
+    if text.len() > MAX_TIME_BYTES || text.contains('[') {
+        return Err(TimeError::NotATime(cut()));
+    }
+    let Ok(timestamp) = PARSER.parse_timestamp(text) else {
+        return Err(match zone::is_local(text) {
+            true => TimeError::NoOffset { text: cut(), hint: "" },
+            false => TimeError::NotATime(cut()),
+        });
+    };
+    let time = SentTime(timestamp);
+    if time.below_ms_ns() > 0 {
+        return Err(TimeError::BelowMilliseconds(cut()));
+    }
+    Ok(time.ms())
 }
 
 /// Writes milliseconds since 1970 as RFC 3339 in UTC, always with three digits of a second:
 /// `2017-01-04T11:11:33.601Z`. `None` outside the years -9999 to 9999.
 #[must_use]
 pub fn format(ms: i64) -> Option<String> {
-    let timestamp = Timestamp::from_millisecond(ms).ok()?;
-    Some(PRINTER.timestamp_to_string(&timestamp))
+    SentTime::new(ms, 0).map(SentTime::text)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn texts_to_milliseconds() {
-        let table = [
-            ("2017-01-04T13:11:33.601+02", 1_483_528_293_601),
-            ("2017-01-04T13:11:33.601+02:00", 1_483_528_293_601),
-            ("2017-01-04T11:11:33.601Z", 1_483_528_293_601),
-            ("2017-01-04t11:11:33.601z", 1_483_528_293_601),
-            ("2017-01-04 11:11:33.601Z", 1_483_528_293_601),
-            ("2017-01-04T05:41:33.601-0530", 1_483_528_293_601),
-            ("2018-04-05T03:56:24Z", 1_522_900_584_000),
-            ("1970-01-01T00:00:00Z", 0),
-            ("1969-12-31T23:59:59.9999Z", -1),
-            ("2016-12-31T23:59:60Z", 1_483_228_799_000),
-            ("2024-02-29T00:00:00.123456789Z", 1_709_164_800_123),
-        ];
-        for (text, ms) in table {
-            assert_eq!(parse(text), Ok(ms), "{text}");
-        }
-    }
-
-    #[test]
-    fn other_texts_are_refused() {
-        let table = [
-            "",
-            "now",
-            "1483528293601",
-            "2017-01-04",
-            "2017-01-04T13:11:33",
-            "2017-01-04T13:11:33[Europe/Berlin]",
-            "2017-01-04T13:11:33+02[Europe/Berlin]",
-            "2017-02-29T00:00:00Z",
-            "2017-01-04T24:00:00Z",
-            "2017-01-04T13:11:33+99:00",
-            "2017-01-04T13:11:33Z ",
-        ];
-        for text in table {
-            assert!(parse(text).is_err(), "{text}");
-        }
-        assert!(parse(&"9".repeat(1_000_000)).unwrap_err().0.len() <= MAX_BYTES);
-    }
-
-    #[test]
-    fn milliseconds_to_text() {
-        assert_eq!(format(1_483_528_293_601).as_deref(), Some("2017-01-04T11:11:33.601Z"));
-        assert_eq!(format(0).as_deref(), Some("1970-01-01T00:00:00.000Z"));
-        assert_eq!(format(i64::MAX), None);
-    }
-
-    proptest! {
-        #[test]
-        fn there_and_back(ms in -62_135_596_800_000_i64..253_402_207_200_000) {
-            prop_assert_eq!(parse(&format(ms).unwrap()), Ok(ms));
-        }
-
-        #[test]
-        fn any_text_is_judged(text in "\\PC*") {
-            let _ = parse(&text);
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,19 @@
-//! The ways of IBM's platform and its bridges: key JSON, `type:id`, MQTT topics; and configured paths.
+//! Methods of identification beside the platform's key: `type:id`, MQTT topics, configured paths and
+//! expressions.
 
-use crate::codec::json::{Text, Value};
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 
-use crate::event::identity::{Paths, Selector};
-use crate::event::path::{Selected, SingularPath};
-use crate::event::{Cause, Device, EventInfo, Record, Rejection, decoder, time};
+use crate::codec::json::{Map, Text, Value};
+use crate::event::identity::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
+use crate::event::path::Selected;
+use crate::event::time::{SentTime, TimeError, TimeReader};
+use crate::event::{
+    Cause, Device, EventInfo, JSON, Record, Rejection, Surroundings, body as value_body,
+};
+use crate::expression::{EvaluationError, Expression};
 
 /// What one way finds.
 pub(super) enum Found {
@@ -16,7 +22,7 @@ pub(super) enum Found {
     /// The event is known and a later way must tell the device.
     EventOnly(EventInfo),
     /// The record is not of this way, and why.
-    Not(&'static str),
+    Not(Cow<'static, str>),
 }
 
 /// What is known of an event.
@@ -28,54 +34,32 @@ pub(super) struct Identity {
     pub(super) payload: Option<Value>,
 }
 
-/// The format of what says none.
-pub(super) const JSON: Text = Text::const_new("json");
+impl Found {
+    /// A record that is not of the way, for a fixed reason.
+    pub(super) fn not(reason: &'static str) -> Self {
+        Self::Not(Cow::Borrowed(reason))
+    }
+}
 
-const KEY: &str = "$.kafka.key";
+pub(super) const KEY: &str = "$.kafka.key";
 
 /// A rejection because of the identity.
 pub(super) fn refused(place: &str, message: impl AsRef<str>) -> Rejection {
     Rejection::new(Cause::Identity, place, message)
 }
 
-/// A timestamp that the sender wrote.
-pub(super) fn sent_time(text: Option<&str>, place: &str) -> Result<Option<i64>, Rejection> {
-    text.map(time::parse).transpose().map_err(|error| refused(place, error.to_string()))
+/// A time in text of which nothing is configured.
+pub(super) fn sent_time(
+    record: &Record<'_>,
+    text: Option<&str>,
+    place: &str,
+) -> Result<Option<SentTime>, Rejection> {
+    let read = |text| TimeReader::default().text(text, record.timestamp_ms);
+    text.map(read).transpose().map_err(|error| bad_time(place, &error))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PlatformKey {
-    org_id: Option<String>,
-    device_type: Option<String>,
-    device_id: Option<String>,
-    event_type: Option<String>,
-    format: Option<String>,
-    timestamp: Option<String>,
-}
-
-/// The platform's key. Its other fields are left alone.
-pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
-    let Some(key) = record.key.filter(|key| key.first() == Some(&b'{')) else {
-        return Ok(Found::Not("the key is no JSON object"));
-    };
-    let key: PlatformKey = serde_json::from_slice(key)
-        .map_err(|error| refused(KEY, format!("the key begins like JSON and is not: {error}")))?;
-    let (device_type, id) = match (key.device_type, key.device_id) {
-        (Some(device_type), Some(id)) => (device_type, id),
-        (None, None) => return Ok(Found::Not("the key has neither `deviceType` nor `deviceId`")),
-        (None, Some(_)) => return Err(refused(KEY, "the key has no `deviceType`")),
-        (Some(_), None) => return Err(refused(KEY, "the key has no `deviceId`")),
-    };
-    let time_ms = sent_time(key.timestamp.as_deref(), KEY)?;
-    let info = EventInfo {
-        event_type: key.event_type.unwrap_or_default().into(),
-        format: key.format.map_or(JSON, Text::from),
-        time_ms,
-    };
-    let org = key.org_id.unwrap_or_default().into();
-    let device = Device { org, device_type: device_type.into(), id: id.into() };
-    Ok(Found::Known(Identity { device, info, payload: None }))
+pub(super) fn bad_time(place: &str, error: &TimeError) -> Rejection {
+    refused(place, error.to_string())
 }
 
 struct Wrapped<'a> {
@@ -110,10 +94,10 @@ impl<'a> Wrapped<'a> {
 pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Rejection> {
     let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
     let Some((key_type, key_id)) = key.and_then(|key| key.split_once(':')) else {
-        return Ok(Found::Not("the key is not `type:id`"));
+        return Ok(Found::not("the key is not `type:id`"));
     };
     let Some(wrapped) = Wrapped::of(body) else {
-        return Ok(Found::Not("the value has no texts `typeId`, `deviceId` and `payload`"));
+        return Ok(Found::not("the value has no texts `typeId`, `deviceId` and `payload`"));
     };
     if (wrapped.type_id, wrapped.device_id) != (key_type, key_id) {
         let message = format!(
@@ -125,42 +109,68 @@ pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Re
     let bytes = BASE64
         .decode(wrapped.payload)
         .map_err(|error| refused("$.payload.payload", format!("no base64: {error}")))?;
-    let payload = decoder::parse_body(&bytes, " of the payload in base64")?;
+    let payload = value_body::parse(&bytes, " of the payload in base64")?;
     let info = EventInfo {
         event_type: wrapped.event_id.unwrap_or_default().into(),
         format: wrapped.format.map_or(JSON, Text::new),
-        time_ms: sent_time(wrapped.timestamp, "$.payload.timestamp")?,
+        ..EventInfo::default()
     };
+    let info = info.at(sent_time(record, wrapped.timestamp, "$.payload.timestamp")?);
     let device = Device { org: Text::default(), device_type: key_type.into(), id: key_id.into() };
     Ok(Found::Known(Identity { device, info, payload: Some(payload) }))
 }
 
-/// An MQTT topic in the key.
-pub(super) fn mqtt_key(record: &Record<'_>) -> Result<Found, Rejection> {
-    match record.key {
-        Some(key) => mqtt_topic(key, KEY),
-        None => Ok(Found::Not("there is no key")),
+/// An MQTT topic.
+pub(super) fn mqtt_topic(
+    topic: &Topic,
+    record: &Record<'_>,
+    body: &Value,
+) -> Result<Found, Rejection> {
+    let selected;
+    let (bytes, place) = match &topic.place {
+        TopicPlace::Key => match record.key {
+            Some(key) => (key, Cow::Borrowed(KEY)),
+            None => return Ok(Found::not("there is no key")),
+        },
+        TopicPlace::Header(name) => match record.headers.get(name) {
+            Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
+            None => return Ok(Found::not("there is no such header")),
+        },
+        TopicPlace::Path(path) => match path.select(record, body) {
+            Some(Selected::Text(text)) => {
+                selected = text;
+                (selected.as_bytes(), Cow::Borrowed(path.text()))
+            }
+            _ => return Ok(Found::not("the path of the topic selects no text")),
+        },
+    };
+    match &topic.template {
+        None => platform_topic(bytes, &place),
+        Some(template) => {
+            let text = std::str::from_utf8(bytes).unwrap_or_default();
+            let Some(parts) = template.read(text) else {
+                let reason = format!("the topic does not fit the template `{}`", template.text());
+                return Ok(Found::Not(reason.into()));
+            };
+            if template.has_id() {
+                let (device, info) = (parts.device, parts.info);
+                return Ok(Found::Known(Identity { device, info, payload: None }));
+            }
+            Ok(Found::EventOnly(parts.info))
+        }
     }
 }
 
-/// An MQTT topic in a header.
-pub(super) fn mqtt_header(record: &Record<'_>, name: &str) -> Result<Found, Rejection> {
-    match record.headers.get(name) {
-        Some(topic) => mqtt_topic(topic, &format!("$.kafka.headers['{name}']")),
-        None => Ok(Found::Not("there is no such header")),
-    }
-}
-
-fn mqtt_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
+fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
     let Some(levels) = topic.strip_prefix(b"iot-2/") else {
-        return Ok(Found::Not("the topic does not begin with `iot-2/`"));
+        return Ok(Found::not("the topic does not begin with `iot-2/`"));
     };
     let levels = std::str::from_utf8(levels)
         .map_err(|error| refused(place, format!("the MQTT topic is not UTF-8: {error}")))?;
     let info = |event_type: &str, format: &str| EventInfo {
         event_type: event_type.into(),
         format: format.into(),
-        time_ms: None,
+        ..EventInfo::default()
     };
     let mut parts = levels.split('/');
     let parts: [&str; 8] = std::array::from_fn(|_| parts.next().unwrap_or_default());
@@ -191,10 +201,10 @@ pub(super) fn by_paths(
     body: &Value,
 ) -> Result<Found, Rejection> {
     let Some(id) = text_of(&paths.id, record, body)? else {
-        return Ok(Found::Not("the path of `id` selects nothing"));
+        return Ok(Found::not("the path of `id` selects nothing"));
     };
     let Some(device_type) = text_of(&paths.device_type, record, body)? else {
-        return Ok(Found::Not("the path of `type` selects nothing"));
+        return Ok(Found::not("the path of `type` selects nothing"));
     };
     let optional = |selector: &Option<Selector>| match selector {
         Some(selector) => text_of(selector, record, body),
@@ -203,10 +213,11 @@ pub(super) fn by_paths(
     let info = EventInfo {
         event_type: optional(&paths.event)?.unwrap_or_default(),
         format: optional(&paths.format)?.unwrap_or(JSON),
-        time_ms: paths.time.as_ref().map_or(Ok(None), |path| time_of(path, record, body))?,
+        ..EventInfo::default()
     };
+    let time = paths.time.as_ref().map_or(Ok(None), |time| time_at(time, record, body))?;
     let device = Device { org: optional(&paths.org)?.unwrap_or_default(), device_type, id };
-    Ok(Found::Known(Identity { device, info, payload: None }))
+    Ok(Found::Known(Identity { device, info: info.at(time), payload: None }))
 }
 
 fn text_of(
@@ -221,26 +232,115 @@ fn text_of(
     match path.select(record, body) {
         None => Ok(None),
         Some(Selected::Text(text) | Selected::Integer(text)) => Ok(Some(text.into())),
+        Some(Selected::Decimal(_)) => {
+            let message =
+                "a text or an integer identifies, not a number with a fraction or exponent";
+            Err(refused(path.text(), message))
+        }
         Some(Selected::Other(what)) => {
             Err(refused(path.text(), format!("a text or an integer identifies, not {what}")))
         }
     }
 }
 
-fn time_of(
-    path: &SingularPath,
+fn time_at(
+    time: &Time<crate::event::path::SingularPath>,
     record: &Record<'_>,
     body: &Value,
-) -> Result<Option<i64>, Rejection> {
-    match path.select(record, body) {
+) -> Result<Option<SentTime>, Rejection> {
+    let place = time.from.text();
+    let read = match time.from.select(record, body) {
+        None => return Ok(None),
+        Some(Selected::Text(text)) => time.reader.text(&text, record.timestamp_ms),
+        Some(Selected::Integer(number) | Selected::Decimal(number)) => {
+            time.reader.number(&number, record.timestamp_ms)
+        }
+        Some(Selected::Other(what)) => Err(TimeError::Type(what)),
+    };
+    read.map(Some).map_err(|error| bad_time(place, &error))
+}
+
+/// Configured expressions.
+pub(super) fn by_expressions(
+    expressions: &Expressions,
+    record: &Record<'_>,
+    body: &Value,
+) -> Result<Found, Rejection> {
+    let surroundings = Surroundings::from(record);
+    let members = Surroundings::MEMBERS.into_iter();
+    let members = members.filter(|name| expressions.reads.contains(name));
+    let kafka: Map =
+        members.filter_map(|name| Some((name.to_owned(), surroundings.member(name)?))).collect();
+    let kafka = Value::Object(kafka);
+    let variables = [("payload", body), ("kafka", &kafka)];
+    let required = |expression: &Expression| identifying(expression, &variables);
+    let optional = |expression: &Option<Expression>| match expression {
+        Some(expression) => identifying(expression, &variables),
         None => Ok(None),
-        Some(Selected::Text(text)) => sent_time(Some(&text), path.text()),
-        Some(Selected::Integer(number)) => number.parse().map(Some).map_err(|_| {
-            refused(path.text(), format!("{number} is beyond any time in milliseconds"))
-        }),
-        Some(Selected::Other(what)) => {
-            let message = format!("{what} is no time; a timestamp or milliseconds since 1970 is");
-            Err(refused(path.text(), message))
+    };
+    let Some(id) = required(&expressions.id)? else {
+        return Ok(Found::not("the expression of `id` gives nothing"));
+    };
+    let Some(device_type) = required(&expressions.device_type)? else {
+        return Ok(Found::not("the expression of `type` gives nothing"));
+    };
+    let info = EventInfo {
+        event_type: optional(&expressions.event)?.unwrap_or_default(),
+        format: optional(&expressions.format)?.unwrap_or(JSON),
+        ..EventInfo::default()
+    };
+    let time = match &expressions.time {
+        None => None,
+        Some(Time { from, reader }) => match evaluated(from, &variables)? {
+            None => None,
+            Some(value) => {
+                let read = reader.value(&value, record.timestamp_ms);
+                Some(read.map_err(|error| bad_time(&place_of(from), &error))?)
+            }
+        },
+    };
+    let device = Device { org: optional(&expressions.org)?.unwrap_or_default(), device_type, id };
+    Ok(Found::Known(Identity { device, info: info.at(time), payload: None }))
+}
+
+/// An expression's value; `None` for null, and where it misses a field.
+fn evaluated(
+    expression: &Expression,
+    variables: &[(&str, &Value)],
+) -> Result<Option<Value>, Rejection> {
+    match expression.evaluate(variables) {
+        Ok(Value::Null) | Err(EvaluationError::Missing(_)) => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(EvaluationError::Failed(reason)) => {
+            let message = format!("the expression `{}` failed: {reason}", expression.source());
+            Err(refused(&place_of(expression), message))
         }
     }
+}
+
+fn identifying(
+    expression: &Expression,
+    variables: &[(&str, &Value)],
+) -> Result<Option<Text>, Rejection> {
+    let what = match evaluated(expression, variables)? {
+        None => return Ok(None),
+        Some(Value::String(text)) => return Ok(Some(text)),
+        Some(Value::Number(number)) if number.is_integer() => {
+            return Ok(Some(number.as_str().into()));
+        }
+        Some(Value::Number(_)) => "a number with a fraction or exponent",
+        Some(Value::Bool(_)) => "a boolean",
+        Some(Value::Array(_)) => "an array",
+        Some(Value::Null | Value::Object(_)) => "an object",
+    };
+    let message = format!(
+        "the expression `{}` gives {what}; a text or an integer identifies",
+        expression.source()
+    );
+    Err(refused(&place_of(expression), message))
+}
+
+/// The first path that an expression reads.
+fn place_of(expression: &Expression) -> String {
+    expression.paths().first().map_or_else(String::new, |path| format!("$.{}", path.join(".")))
 }

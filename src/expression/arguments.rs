@@ -3,10 +3,11 @@
 use std::sync::LazyLock;
 
 use cel::ExecutionError;
-use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
+use cel::common::types::{CelBool, CelString};
 use cel::common::value::{CowVal, Val};
 
-use crate::expression::value::{Numeric, describe};
+use crate::expression::number::{NumberError, Numeric};
+use crate::expression::value::describe;
 use crate::limits::{MAX_EXPRESSION_NODES, MAX_EXPRESSION_TEXT_BYTES};
 
 pub(super) type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
@@ -24,24 +25,12 @@ pub(super) fn truth<'b, 'v>(truth: bool) -> CowVal<'b, 'v> {
     CowVal::Borrowed(constant)
 }
 
-pub(super) fn decimal<'b, 'v>(value: f64, what: &str) -> Outcome<'b, 'v> {
-    if value.is_finite() {
-        Ok(CowVal::owned(CelDouble::from(value)))
-    } else {
-        Err(failure(format!("{what} gives no finite number")))
-    }
-}
-
-pub(super) fn whole<'b, 'v>(value: Option<i128>, what: &str) -> Outcome<'b, 'v> {
-    let overflow = || failure(format!("{what} goes beyond 64 bits"));
-    let value = value.ok_or_else(overflow)?;
-    if let Ok(int) = i64::try_from(value) {
-        return Ok(CowVal::owned(CelInt::from(int)));
-    }
-    match u64::try_from(value) {
-        Ok(uint) => Ok(CowVal::owned(CelUInt::from(uint))),
-        Err(_) => Err(overflow()),
-    }
+/// The result of a calculation, or why there is none.
+pub(super) fn calculated<'b, 'v>(
+    result: Result<Numeric, NumberError>,
+    what: &str,
+) -> Outcome<'b, 'v> {
+    result.map(Numeric::into_value).map_err(|error| failure(error.message(what)))
 }
 
 pub(super) fn number(value: &dyn Val, what: &str) -> Result<Numeric, ExecutionError> {
@@ -65,17 +54,17 @@ pub(super) fn too_long() -> ExecutionError {
     failure(format!("the text would go over {MAX_EXPRESSION_TEXT_BYTES} bytes, the limit"))
 }
 
-pub(super) fn one_number<'b, 'v>(
-    args: &[CowVal<'b, 'v>],
-    what: &str,
-    wholes: fn(i128) -> Option<i128>,
-    decimals: fn(f64) -> f64,
-) -> Outcome<'b, 'v> {
+pub(super) fn one_number(args: &[CowVal<'_, '_>], what: &str) -> Result<Numeric, ExecutionError> {
     let [value] = args else { return Err(failure(format!("{what} takes one number"))) };
-    match number(value.as_ref(), what)? {
-        Numeric::Whole(value) => whole(wholes(value), what),
-        Numeric::Decimal(value) => decimal(decimals(value), what),
-    }
+    number(value.as_ref(), what)
+}
+
+pub(super) fn two_numbers(
+    args: &[CowVal<'_, '_>],
+    what: &str,
+) -> Result<(Numeric, Numeric), ExecutionError> {
+    let [left, right] = args else { return Err(failure(format!("{what} takes two numbers"))) };
+    Ok((number(left.as_ref(), what)?, number(right.as_ref(), what)?))
 }
 
 pub(super) fn too_many_values() -> ExecutionError {

@@ -1,8 +1,14 @@
 //! From text to a program: parses, checks every name, and puts slots in the place of fields and
 //! bounded operators in the place of the library's.
 
-use crate::expression::functions::{BOUNDED_MEMBERS, ENVIRONMENT, FUNCTIONS, ITEMS, OPERATORS};
-use crate::expression::{ExpressionError, PRESENCE_OF, Slot, VALUE_OF, bounds, complaint};
+use crate::expression::functions::{
+    ENVIRONMENT, FUNCTIONS, ITEMS, MATCHES, OPERATORS, replacement,
+};
+use crate::expression::number::Numeric;
+use crate::expression::pattern::Pattern;
+use crate::expression::{
+    ExpressionError, PATTERN_OF, PRESENCE_OF, Slot, VALUE_OF, bounds, complaint,
+};
 use crate::fault::{Place, did_you_mean};
 use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
 use cel::common::ast::{
@@ -15,6 +21,7 @@ pub(super) struct Compiled {
     pub(super) program: IdedExpr,
     pub(super) info: SourceInfo,
     pub(super) slots: Vec<Slot>,
+    pub(super) patterns: Vec<Pattern>,
     pub(super) loops: bool,
 }
 
@@ -32,12 +39,13 @@ pub(super) fn compile(source: &str, variables: &[&str]) -> Outcome<Compiled> {
         variables,
         locals: Vec::new(),
         slots: Vec::new(),
+        patterns: Vec::new(),
         loops: 0,
         any_loops: false,
     };
     let program = compiler.expression(program, 0)?;
-    let Compiler { info, slots, any_loops: loops, .. } = compiler;
-    Ok(Compiled { program, info, slots, loops })
+    let Compiler { info, slots, patterns, any_loops: loops, .. } = compiler;
+    Ok(Compiled { program, info, slots, patterns, loops })
 }
 
 struct Compiler<'a> {
@@ -47,6 +55,8 @@ struct Compiler<'a> {
     /// Names that the loops around give, the innermost last.
     locals: Vec<String>,
     slots: Vec<Slot>,
+    /// Regular expressions that it writes out.
+    patterns: Vec<Pattern>,
     /// Loops around.
     loops: usize,
     any_loops: bool,
@@ -68,7 +78,7 @@ impl Compiler<'_> {
             Expr::Literal(LiteralValue::Bytes(_)) => {
                 return self.refuse(id, "bytes have no place in JSON; write a text");
             }
-            Expr::Literal(literal) => Expr::Literal(literal),
+            Expr::Literal(literal) => Expr::Literal(self.literal(id, literal)?),
             Expr::Ident(name) => self.name(id, name)?,
             Expr::Select(select) => self.select(id, select, below)?,
             Expr::Call(call) => self.call(id, call, below)?,
@@ -86,6 +96,39 @@ impl Compiler<'_> {
 
     fn boxed(&mut self, expression: IdedExpr, depth: usize) -> Outcome<Box<IdedExpr>> {
         self.expression(expression, depth).map(Box::new)
+    }
+
+    /// A literal in the one form of its value: `2.0` and `2u` are 2.
+    fn literal(&self, id: u64, literal: LiteralValue) -> Outcome<LiteralValue> {
+        let number = match &literal {
+            LiteralValue::UInt(uint) => Some(Numeric::Whole((*uint.inner()).into())),
+            LiteralValue::Double(double) => self.decimal(id, *double.inner()),
+            _ => return Ok(literal),
+        };
+        Ok(match number {
+            Some(Numeric::Whole(whole)) => match (i64::try_from(whole), u64::try_from(whole)) {
+                (Ok(int), _) => LiteralValue::Int(int.into()),
+                (_, Ok(uint)) => LiteralValue::UInt(uint.into()),
+                (Err(_), Err(_)) => literal,
+            },
+            Some(Numeric::Decimal(decimal)) => LiteralValue::Double(decimal.into()),
+            None => {
+                let message = "neither 64 bits nor a double can hold this number exactly";
+                return self.refuse(id, message);
+            }
+        })
+    }
+
+    /// The number of a decimal literal, by its text: its double may be another whole number.
+    fn decimal(&self, id: u64, double: f64) -> Option<Numeric> {
+        let (start, end) = self.info.offset_for(id)?;
+        let text = self.source.get(start as usize..=end as usize);
+        let sign = if double < 0.0 { "-" } else { "" };
+        let text = text.map(|text| format!("{sign}{}", text.trim_start_matches('-')));
+        match text.filter(|text| text.parse() == Ok(double)) {
+            Some(text) => Numeric::parse(&text),
+            None => Numeric::decimal(double).ok(),
+        }
     }
 
     fn name(&mut self, id: u64, name: String) -> Outcome<Expr> {
@@ -140,6 +183,11 @@ impl Compiler<'_> {
                 }
                 Expr::Call(call) if call.func_name == operators::INDEX => {
                     let [operand, index] = call.args.as_slice() else { return None };
+                    if let Some(name) = self.numbered(operand, index) {
+                        names.push(name);
+                        names.reverse();
+                        return Some(names);
+                    }
                     let Expr::Literal(LiteralValue::String(name)) = &index.expr else {
                         return None;
                     };
@@ -149,6 +197,18 @@ impl Compiler<'_> {
                 _ => return None,
             }
         }
+    }
+
+    /// A variable that is one of a numbered series: `parents[0]`.
+    fn numbered(&self, operand: &IdedExpr, index: &IdedExpr) -> Option<String> {
+        let (Expr::Ident(name), Expr::Literal(LiteralValue::Int(number))) =
+            (&operand.expr, &index.expr)
+        else {
+            return None;
+        };
+        let numbered = format!("{name}[{}]", number.inner());
+        let is_known = self.variables.contains(&numbered.as_str()) && !self.locals.contains(name);
+        is_known.then_some(numbered)
     }
 
     fn select(&mut self, id: u64, select: SelectExpr, depth: usize) -> Outcome<Expr> {
@@ -196,6 +256,9 @@ impl Compiler<'_> {
             None if is_operator(&func_name) => func_name,
             None => {
                 self.function(id, &func_name, false, args.len())?;
+                if let Some(ours) = replacement(&func_name) {
+                    return self.replaced(ours, args, depth);
+                }
                 func_name
             }
         };
@@ -211,13 +274,38 @@ impl Compiler<'_> {
         depth: usize,
     ) -> Outcome<Expr> {
         self.function(id, &name, true, args.len())?;
+        if let Some(ours) = replacement(&name) {
+            return self.replaced(ours, std::iter::once(target).chain(args).collect(), depth);
+        }
         let target = self.expression(target, depth)?;
         let args = self.all(args, depth)?;
-        if let Some((_, bounded)) = BOUNDED_MEMBERS.iter().find(|(theirs, _)| *theirs == name) {
-            let args = std::iter::once(target).chain(args).collect();
-            return Ok(global((*bounded).to_owned(), args));
-        }
         Ok(Expr::Call(CallExpr { func_name: name, target: Some(Box::new(target)), args }))
+    }
+
+    /// A call of a function of this program.
+    fn replaced(&mut self, ours: &str, mut args: Vec<IdedExpr>, depth: usize) -> Outcome<Expr> {
+        let pattern = if ours == MATCHES { args.pop() } else { None };
+        let mut args = self.all(args, depth)?;
+        if let Some(pattern) = pattern {
+            args.push(self.pattern(pattern)?);
+        }
+        Ok(global(ours.to_owned(), args))
+    }
+
+    /// A name in the program for a regular expression. It is written out, so that a wrong one is
+    /// found at load, and compiled once.
+    fn pattern(&mut self, pattern: IdedExpr) -> Outcome<IdedExpr> {
+        let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
+            let message =
+                "`matches` takes a pattern that is written out, as in matches('^A[0-9]+')";
+            return self.refuse(root_of(&pattern), message);
+        };
+        match Pattern::new(text.inner()) {
+            Ok(compiled) => self.patterns.push(compiled),
+            Err(message) => return self.refuse(pattern.id, message),
+        }
+        let name = format!("{PATTERN_OF}{}", self.patterns.len() - 1);
+        Ok(IdedExpr { id: pattern.id, expr: Expr::Ident(name) })
     }
 
     fn all(&mut self, expressions: Vec<IdedExpr>, depth: usize) -> Outcome<Vec<IdedExpr>> {

@@ -20,6 +20,15 @@ fn in_words(error: &ParseError) -> String {
     if message.contains("has() macro") {
         return "`has` takes a field, as in has(state.field)".to_owned();
     }
+    match message {
+        "invalid int literal" | "invalid uint literal" => {
+            return "a whole number beyond 9223372036854775807 is written with a `u` behind it, up \
+                    to 18446744073709551615u"
+                .to_owned();
+        }
+        "invalid double literal" => return "the number is too large for a double".to_owned(),
+        _ => {}
+    }
     let quoted = message.split_once('\'').and_then(|(_, rest)| {
         // What it expects instead follows in braces, or nothing does.
         let end = rest.find("' expecting").or_else(|| rest.rfind('\''))?;

@@ -10,7 +10,7 @@ use cel::Env;
 use cel::common::functions::Function;
 use cel::common::types::DYN_TYPE;
 
-use crate::expression::{library, operators};
+use crate::expression::{calendar, conversions, library, operators};
 
 /// A function that expressions may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,43 +50,75 @@ const fn member(
 pub const FUNCTIONS: &[FunctionDoc] = &[
     global("abs", (1, 1), "abs(x)", "the number without its sign"),
     global("bool", (1, 1), "bool(x)", "true or false from a text"),
-    global("ceil", (1, 1), "ceil(x)", "the next whole number up; a decimal stays a decimal"),
+    global("ceil", (1, 1), "ceil(x)", "the next whole number up"),
     global(
         "distance",
         (4, 4),
         "distance(lat1, lon1, lat2, lon2)",
         "metres between two points in degrees, on a sphere of the earth's mean radius",
     ),
-    global("double", (1, 1), "double(x)", "a decimal from a number or text"),
-    global("floor", (1, 1), "floor(x)", "the next whole number down; a decimal stays a decimal"),
-    global("int", (1, 1), "int(x)", "an integer from a number (cut towards zero) or text"),
+    global("div", (2, 2), "div(a, b)", "the quotient cut towards zero: a == div(a, b) * b + a % b"),
+    global("double", (1, 1), "double(x)", "a number from a text; the seconds of a time"),
+    global("duration", (1, 1), "duration(text)", "a length of time from a text like 1h45m"),
+    global("dyn", (1, 1), "dyn(x)", "x itself"),
+    global("floor", (1, 1), "floor(x)", "the next whole number down"),
+    global("int", (1, 1), "int(x)", "a whole number from a number (cut towards zero) or a text"),
+    global("matches", (2, 2), "matches(text, pattern)", "whether the pattern is found in the text"),
     global("max", (2, 4), "max(a, b, …)", "the largest of two to four numbers"),
     global("min", (2, 4), "min(a, b, …)", "the smallest of two to four numbers"),
     global(
         "round",
         (1, 2),
         "round(x) or round(x, digits)",
-        "rounded, halves away from zero; `digits` behind the point, up to 15",
+        "rounded, halves away from zero; to decimal places, or with -1 to tens, -2 to hundreds",
     ),
     global("size", (1, 1), "size(x)", "letters of a text, elements of a list or map"),
     global("sqrt", (1, 1), "sqrt(x)", "the square root"),
-    global("string", (1, 1), "string(x)", "a number or truth as text"),
-    global("uint", (1, 1), "uint(x)", "an unsigned integer from a number or text"),
+    global("string", (1, 1), "string(x)", "a number, truth or time as text"),
+    global("timestamp", (1, 1), "timestamp(x)", "a time from RFC 3339 or seconds since 1970"),
+    global("uint", (1, 1), "uint(x)", "as int, and not negative"),
     member("charAt", (1, 1), "text.charAt(index)", "the letter at an index from 0"),
-    member("contains", (1, 1), "text.contains(part)", "whether the part stands in the text"),
+    member("contains", (1, 1), "text.contains(part)", "whether the text contains the part"),
     member("endsWith", (1, 1), "text.endsWith(part)", "whether the text ends with it"),
-    member("indexOf", (1, 1), "text.indexOf(part)", "where the part starts, or -1"),
+    member("getDate", (0, 1), "time.getDate(zone)", "day of the month, from 1"),
+    member("getDayOfMonth", (0, 1), "time.getDayOfMonth(zone)", "day of the month, from 0"),
+    member("getDayOfWeek", (0, 1), "time.getDayOfWeek(zone)", "day of the week, Sunday is 0"),
+    member("getDayOfYear", (0, 1), "time.getDayOfYear(zone)", "day of the year, from 0"),
+    member("getFullYear", (0, 1), "time.getFullYear(zone)", "the year"),
+    member("getHours", (0, 1), "time.getHours(zone)", "hour of the day; all hours of a duration"),
+    member(
+        "getMilliseconds",
+        (0, 1),
+        "time.getMilliseconds(zone)",
+        "milliseconds of the second; all milliseconds of a duration",
+    ),
+    member(
+        "getMinutes",
+        (0, 1),
+        "time.getMinutes(zone)",
+        "minute of the hour; all minutes of a duration",
+    ),
+    member("getMonth", (0, 1), "time.getMonth(zone)", "month of the year, from 0"),
+    member(
+        "getSeconds",
+        (0, 1),
+        "time.getSeconds(zone)",
+        "second of the minute; all seconds of a duration",
+    ),
+    member("indexOf", (1, 2), "text.indexOf(part, from)", "where the part starts, or -1"),
     member("join", (0, 1), "list.join(separator)", "the texts of a list, one after the other"),
     member(
         "lastIndexOf",
-        (1, 1),
-        "text.lastIndexOf(part)",
+        (1, 2),
+        "text.lastIndexOf(part, from)",
         "where the last such part starts, or -1",
     ),
     member("lowerAscii", (0, 0), "text.lowerAscii()", "ASCII letters made small"),
-    member("replace", (2, 2), "text.replace(old, new)", "every `old` made `new`"),
+    member("matches", (1, 1), "text.matches(pattern)", "whether the pattern is found in the text"),
+    member("replace", (2, 3), "text.replace(old, new, most)", "every `old` made `new`"),
+    member("reverse", (0, 0), "text.reverse()", "the letters in reverse order"),
     member("size", (0, 0), "x.size()", "letters of a text, elements of a list or map"),
-    member("split", (1, 1), "text.split(separator)", "the parts between the separators"),
+    member("split", (1, 2), "text.split(separator, most)", "the parts between the separators"),
     member("startsWith", (1, 1), "text.startsWith(part)", "whether the text starts with it"),
     member("substring", (1, 2), "text.substring(start, end)", "letters from start up to end"),
     member("trim", (0, 0), "text.trim()", "without white space at both ends"),
@@ -111,9 +143,14 @@ pub(super) const OPERATORS: &[(&str, &str)] = &[
 
 /// Puts a comprehension's elements in order and holds them to their bound.
 pub(super) const ITEMS: &str = "@items";
-/// Members of the library that are replaced by bounded ones, called with the value in front.
-pub(super) const BOUNDED_MEMBERS: &[(&str, &str)] =
-    &[("join", "@join"), ("replace", "@replace"), ("split", "@split")];
+/// Finds a pattern that the compiler has compiled.
+pub(super) const MATCHES: &str = "@matches";
+
+/// The function of this program, `@` in front of its name, that replaces one of the library or
+/// stands in for one that it lacks. A member is called with its value in front.
+pub(super) fn replacement(name: &str) -> Option<&'static str> {
+    OVERLOADS.iter().map(|(ours, ..)| *ours).find(|ours| ours.strip_prefix('@') == Some(name))
+}
 
 /// What every evaluation runs in.
 pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -142,13 +179,43 @@ const OVERLOADS: &[(&str, usize, Function)] = &[
     ("@unequal", 2, operators::unequal),
     ("@negate", 1, operators::negate),
     (ITEMS, 1, operators::items),
+    (MATCHES, 2, library::matches),
+    ("@double", 1, conversions::double),
+    ("@duration", 1, conversions::duration),
+    ("@getDate", 1, calendar::date),
+    ("@getDate", 2, calendar::date),
+    ("@getDayOfMonth", 1, calendar::day_of_month),
+    ("@getDayOfMonth", 2, calendar::day_of_month),
+    ("@getDayOfWeek", 1, calendar::day_of_week),
+    ("@getDayOfWeek", 2, calendar::day_of_week),
+    ("@getDayOfYear", 1, calendar::day_of_year),
+    ("@getDayOfYear", 2, calendar::day_of_year),
+    ("@getFullYear", 1, calendar::full_year),
+    ("@getFullYear", 2, calendar::full_year),
+    ("@getHours", 1, calendar::hours),
+    ("@getHours", 2, calendar::hours),
+    ("@getMilliseconds", 1, calendar::milliseconds),
+    ("@getMilliseconds", 2, calendar::milliseconds),
+    ("@getMinutes", 1, calendar::minutes),
+    ("@getMinutes", 2, calendar::minutes),
+    ("@getMonth", 1, calendar::month),
+    ("@getMonth", 2, calendar::month),
+    ("@getSeconds", 1, calendar::seconds),
+    ("@getSeconds", 2, calendar::seconds),
+    ("@int", 1, conversions::int),
     ("@join", 1, library::join),
     ("@join", 2, library::join),
     ("@replace", 3, library::replace),
+    ("@replace", 4, library::replace),
     ("@split", 2, library::split),
+    ("@split", 3, library::split),
+    ("@string", 1, conversions::string),
+    ("@timestamp", 1, conversions::timestamp),
+    ("@uint", 1, conversions::uint),
     ("abs", 1, library::abs),
     ("ceil", 1, library::ceil),
     ("distance", 4, library::distance),
+    ("div", 2, operators::quotient),
     ("floor", 1, library::floor),
     ("max", 2, library::max),
     ("max", 3, library::max),

@@ -31,22 +31,37 @@ impl Kinds {
     pub const LIST: Self = Self(16);
     /// Maps.
     pub const MAP: Self = Self(32);
+    /// Timestamps.
+    pub const TIMESTAMP: Self = Self(64);
+    /// Durations.
+    pub const DURATION: Self = Self(128);
     /// Any value.
-    pub const ANY: Self = Self(63);
+    pub const ANY: Self = Self(255);
 
-    const NAMES: [(Self, &'static str); 6] = [
+    const NAMES: [(Self, &'static str); 8] = [
         (Self::NULL, "null"),
         (Self::BOOL, "true or false"),
         (Self::NUMBER, "a number"),
         (Self::TEXT, "a text"),
         (Self::LIST, "a list"),
         (Self::MAP, "a map"),
+        (Self::TIMESTAMP, "a timestamp"),
+        (Self::DURATION, "a duration"),
     ];
 
     /// Whether the sets have a kind in common.
     #[must_use]
     pub fn meets(self, other: Self) -> bool {
         self & other != Self::NONE
+    }
+
+    /// As JSON, where times are texts.
+    fn in_json(self) -> Self {
+        let times = (Self::TIMESTAMP | Self::DURATION).0;
+        if self == Self::ANY || self.0 & times == 0 {
+            return self;
+        }
+        Self(self.0 & !times) | Self::TEXT
     }
 }
 
@@ -80,7 +95,7 @@ impl Expression {
     pub fn kinds(&self, of: &dyn Fn(&[String]) -> Kinds) -> (Kinds, Vec<ExpressionError>) {
         let mut checker = Checker { expression: self, of, locals: Vec::new(), faults: Vec::new() };
         let kinds = checker.kinds(&self.program);
-        (kinds, checker.faults)
+        (kinds.in_json(), checker.faults)
     }
 }
 
@@ -141,8 +156,9 @@ impl<'a> Checker<'a> {
         let name = call.func_name.as_str();
         match (name, kinds.as_slice()) {
             (operators::ADD | "@add", [left, right]) => self.addition(expression, *left, *right),
+            ("@subtract", [left, right]) => self.subtraction(expression, *left, *right),
             ("@less" | "@less_equal" | "@greater" | "@greater_equal", [left, right]) => {
-                let ordered = Kinds::NUMBER | Kinds::TEXT | Kinds::BOOL;
+                let ordered = Kinds::NUMBER | Kinds::TEXT | Kinds::BOOL | TIME;
                 if !(*left & ordered).meets(*right) {
                     let message = format!("{left} and {right} cannot be compared");
                     self.fault(operands[0], message);
@@ -180,14 +196,35 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// `+` of numbers, texts or lists.
+    /// `+` of numbers, texts, lists or durations, or of a timestamp and a duration.
     fn addition(&mut self, expression: &'a IdedExpr, left: Kinds, right: Kinds) -> Kinds {
-        let sums = left & right & (Kinds::NUMBER | Kinds::TEXT | Kinds::LIST);
+        let mut sums = left & right & (NUMBER | TEXT | LIST | Kinds::DURATION);
+        let moved =
+            |time: Kinds, by: Kinds| time.meets(Kinds::TIMESTAMP) && by.meets(Kinds::DURATION);
+        if moved(left, right) || moved(right, left) {
+            sums = sums | Kinds::TIMESTAMP;
+        }
         if sums == Kinds::NONE {
             self.fault(expression, format!("`+` cannot join {left} and {right}"));
             return Kinds::ANY;
         }
         sums
+    }
+
+    /// `-` of numbers, durations or timestamps, or of a duration from a timestamp.
+    fn subtraction(&mut self, expression: &'a IdedExpr, left: Kinds, right: Kinds) -> Kinds {
+        let mut differences = left & right & (NUMBER | Kinds::DURATION);
+        if left.meets(Kinds::TIMESTAMP) && right.meets(Kinds::TIMESTAMP) {
+            differences = differences | Kinds::DURATION;
+        }
+        if left.meets(Kinds::TIMESTAMP) && right.meets(Kinds::DURATION) {
+            differences = differences | Kinds::TIMESTAMP;
+        }
+        if differences == Kinds::NONE {
+            self.fault(expression, format!("`-` cannot subtract {right} from {left}"));
+            return Kinds::ANY;
+        }
+        differences
     }
 
     /// Functions whose operands and result each have kinds of their own.
@@ -249,46 +286,64 @@ const LIST: Kinds = Kinds::LIST;
 /// What `size` and loops take.
 const SIZED: Kinds = Kinds(TEXT.0 | LIST.0 | Kinds::MAP.0);
 const WALKED: Kinds = Kinds(LIST.0 | Kinds::MAP.0);
-const NUMERIC: Kinds = Kinds(NUMBER.0 | TEXT.0);
 const TRUTH: Kinds = Kinds(BOOL.0 | TEXT.0);
-const PRINTED: Kinds = Kinds(NUMBER.0 | TEXT.0 | BOOL.0);
+const TIME: Kinds = Kinds(Kinds::TIMESTAMP.0 | Kinds::DURATION.0);
+const COUNTED: Kinds = Kinds(NUMBER.0 | TEXT.0 | Kinds::TIMESTAMP.0);
+const MEASURED: Kinds = Kinds(NUMBER.0 | TEXT.0 | TIME.0);
+const PRINTED: Kinds = Kinds(NUMBER.0 | TEXT.0 | BOOL.0 | TIME.0);
+const DATE: Kinds = Kinds::TIMESTAMP;
 
 /// Name, what it takes (the value it is called on first), what it gives.
 const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
-    ("@subtract", &[NUMBER, NUMBER], NUMBER),
     ("@multiply", &[NUMBER, NUMBER], NUMBER),
     ("@divide", &[NUMBER, NUMBER], NUMBER),
     ("@remainder", &[NUMBER, NUMBER], NUMBER),
-    ("@negate", &[NUMBER], NUMBER),
+    ("@negate", &[Kinds(NUMBER.0 | Kinds::DURATION.0)], Kinds(NUMBER.0 | Kinds::DURATION.0)),
     (operators::LOGICAL_AND, &[BOOL, BOOL], BOOL),
     (operators::LOGICAL_OR, &[BOOL, BOOL], BOOL),
     (operators::LOGICAL_NOT, &[BOOL], BOOL),
     (operators::NOT_STRICTLY_FALSE, &[Kinds::ANY], BOOL),
     (ITEMS, &[WALKED], LIST),
     ("@join", &[LIST, TEXT], TEXT),
-    ("@replace", &[TEXT, TEXT, TEXT], TEXT),
-    ("@split", &[TEXT, TEXT], LIST),
+    ("@double", &[MEASURED], NUMBER),
+    ("@duration", &[Kinds(TEXT.0 | Kinds::DURATION.0)], Kinds::DURATION),
+    ("@getDate", &[DATE, TEXT], NUMBER),
+    ("@getDayOfMonth", &[DATE, TEXT], NUMBER),
+    ("@getDayOfWeek", &[DATE, TEXT], NUMBER),
+    ("@getDayOfYear", &[DATE, TEXT], NUMBER),
+    ("@getFullYear", &[DATE, TEXT], NUMBER),
+    ("@getHours", &[TIME, TEXT], NUMBER),
+    ("@getMilliseconds", &[TIME, TEXT], NUMBER),
+    ("@getMinutes", &[TIME, TEXT], NUMBER),
+    ("@getMonth", &[DATE, TEXT], NUMBER),
+    ("@getSeconds", &[TIME, TEXT], NUMBER),
+    ("@int", &[COUNTED], NUMBER),
+    ("@matches", &[TEXT, Kinds::ANY], BOOL),
+    ("@replace", &[TEXT, TEXT, TEXT, NUMBER], TEXT),
+    ("@split", &[TEXT, TEXT, NUMBER], LIST),
+    ("@string", &[PRINTED], TEXT),
+    ("@timestamp", &[COUNTED], Kinds::TIMESTAMP),
+    ("@uint", &[Kinds(NUMBER.0 | TEXT.0)], NUMBER),
     ("abs", &[NUMBER], NUMBER),
     ("bool", &[TRUTH], BOOL),
     ("ceil", &[NUMBER], NUMBER),
     ("charAt", &[TEXT, NUMBER], TEXT),
     ("contains", &[TEXT, TEXT], BOOL),
     ("distance", &[NUMBER, NUMBER, NUMBER, NUMBER], NUMBER),
-    ("double", &[NUMERIC], NUMBER),
+    ("div", &[NUMBER, NUMBER], NUMBER),
+    ("dyn", &[Kinds::ANY], Kinds::ANY),
     ("endsWith", &[TEXT, TEXT], BOOL),
     ("floor", &[NUMBER], NUMBER),
-    ("indexOf", &[TEXT, TEXT], NUMBER),
-    ("int", &[NUMERIC], NUMBER),
-    ("lastIndexOf", &[TEXT, TEXT], NUMBER),
+    ("indexOf", &[TEXT, TEXT, NUMBER], NUMBER),
+    ("lastIndexOf", &[TEXT, TEXT, NUMBER], NUMBER),
     ("lowerAscii", &[TEXT], TEXT),
+    ("reverse", &[TEXT], TEXT),
     ("round", &[NUMBER, NUMBER], NUMBER),
     ("size", &[SIZED], NUMBER),
     ("sqrt", &[NUMBER], NUMBER),
     ("startsWith", &[TEXT, TEXT], BOOL),
-    ("string", &[PRINTED], TEXT),
     ("substring", &[TEXT, NUMBER, NUMBER], TEXT),
     ("trim", &[TEXT], TEXT),
-    ("uint", &[NUMERIC], NUMBER),
     ("upperAscii", &[TEXT], TEXT),
 ];
 
@@ -321,7 +376,7 @@ mod tests {
             ("s.door && s.number", 11, "`&&` takes true or false, this is a number"),
             ("!s.text", 2, "`!` takes true or false, this is a text"),
             ("s.text ? 1 : 2", 1, "a condition is needed: this is a text"),
-            ("-s.door", 2, "`negate` takes a number, this is true or false"),
+            ("-s.door", 2, "`negate` takes a number or a duration, this is true or false"),
             ("s.number.contains('x')", 1, "`contains` takes a text, this is a number"),
             ("s.text.contains(1)", 17, "`contains` takes a text, this is a number"),
             ("distance(1, 2, s.text, 3)", 16, "`distance` takes a number, this is a text"),

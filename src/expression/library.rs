@@ -6,10 +6,15 @@ use cel::common::types::{CelList, CelString};
 use cel::common::value::{CowVal, Val};
 
 use crate::expression::arguments::{
-    Outcome, bounded_text, decimal, failure, number, one_number, text, too_long, whole,
+    Outcome, bounded_text, calculated, failure, number, one_number, text, too_long, truth,
 };
-use crate::expression::value::{Numeric, describe};
+use crate::expression::number::Numeric;
+use crate::expression::pattern::Pattern;
+use crate::expression::value::describe;
 use crate::limits::{MAX_EXPRESSION_ITEMS, MAX_EXPRESSION_TEXT_BYTES};
+
+/// Most decimal places of `round`: a double has no more than 15 that can be relied on.
+const MAX_ROUND_DIGITS: i32 = 15;
 
 /// Mean radius of the earth in metres (IUGG).
 const EARTH_RADIUS_METRES: f64 = 6_371_008.8;
@@ -39,73 +44,119 @@ pub(super) fn join<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
 
 pub(super) fn replace<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`replace`";
-    let [subject, old, new] = args.as_slice() else {
-        return Err(failure("`replace` takes the old and the new text"));
+    let (subject, old, new, most) = match args.as_slice() {
+        [subject, old, new] => (subject, old, new, None),
+        [subject, old, new, most] => (subject, old, new, limit(most, what)?),
+        _ => return Err(failure("`replace` takes the old and the new text")),
     };
     let (subject, old) = (text(subject.as_ref(), what)?, text(old.as_ref(), what)?);
     let new = text(new.as_ref(), what)?;
-    let growth = subject.matches(old).count().saturating_mul(new.len());
+    let most = most.unwrap_or(usize::MAX);
+    let growth = subject.matches(old).take(most).count().saturating_mul(new.len());
     if growth.saturating_add(subject.len()) > MAX_EXPRESSION_TEXT_BYTES {
         return Err(too_long());
     }
-    bounded_text(subject.replace(old, new))
+    bounded_text(subject.replacen(old, new, most))
 }
 
 pub(super) fn split<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`split`";
-    let [subject, separator] = args.as_slice() else {
-        return Err(failure("`split` takes a separator"));
+    let (subject, separator, most) = match args.as_slice() {
+        [subject, separator] => (subject, separator, None),
+        [subject, separator, most] => (subject, separator, limit(most, what)?),
+        _ => return Err(failure("`split` takes a separator")),
     };
     let (subject, separator) = (text(subject.as_ref(), what)?, text(separator.as_ref(), what)?);
-    if separator.is_empty() {
-        return Err(failure("`split` takes a separator that is not empty"));
-    }
-    if subject.matches(separator).count() >= MAX_EXPRESSION_ITEMS {
+    let most = most.unwrap_or(usize::MAX);
+    let mut parts: Vec<&str> = match separator {
+        // Between the letters: without the empty texts in front of the first and behind the last.
+        "" => letters(subject, most),
+        _ => subject.splitn(most, separator).take(MAX_EXPRESSION_ITEMS + 1).collect(),
+    };
+    if parts.len() > MAX_EXPRESSION_ITEMS {
         return Err(failure(format!("`split` gives more than {MAX_EXPRESSION_ITEMS} parts")));
     }
-    let parts = subject.split(separator);
+    let parts = parts.drain(..);
     let parts = parts.map(|part| Box::new(CelString::from(part.to_owned())) as Box<dyn Val + 'v>);
     Ok(CowVal::owned(CelList::from(parts.collect::<Vec<_>>())))
 }
 
+/// The letters of a text, the last part holding what is left from `most` on.
+fn letters(subject: &str, most: usize) -> Vec<&str> {
+    let most = most.min(MAX_EXPRESSION_ITEMS + 1);
+    let mut starts = subject.char_indices().map(|(start, _)| start).take(most).peekable();
+    let mut parts = Vec::new();
+    while let Some(start) = starts.next() {
+        parts.push(&subject[start..*starts.peek().unwrap_or(&subject.len())]);
+    }
+    parts
+}
+
+/// How many parts or replacements at most; `None` for a negative number, which means all.
+fn limit(most: &CowVal<'_, '_>, what: &str) -> Result<Option<usize>, cel::ExecutionError> {
+    match number(most.as_ref(), what)? {
+        Numeric::Whole(most) => Ok(usize::try_from(most).ok()),
+        Numeric::Decimal(_) => Err(failure(format!("{what} takes a whole number as its limit"))),
+    }
+}
+
+/// Whether a text contains a match of a pattern that the compiler has compiled.
+pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let [subject, pattern] = args.as_slice() else {
+        return Err(failure("`matches` takes a text and a pattern"));
+    };
+    let subject = text(subject.as_ref(), "`matches`")?;
+    let Some(pattern) = pattern.downcast_ref::<Pattern>() else {
+        return Err(failure("`matches` takes a pattern that is written out"));
+    };
+    Ok(truth(pattern.is_match(subject)))
+}
+
+/// Rounds a fraction to one of the whole numbers beside it.
+fn rounded<'b, 'v>(args: &[CowVal<'b, 'v>], what: &str, round: fn(f64) -> f64) -> Outcome<'b, 'v> {
+    let number = one_number(args, what)?;
+    calculated(
+        match number {
+            Numeric::Whole(_) => Ok(number),
+            Numeric::Decimal(decimal) => Numeric::decimal(round(decimal)),
+        },
+        what,
+    )
+}
+
 pub(super) fn abs<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    one_number(&args, "`abs`", i128::checked_abs, f64::abs)
+    let number = one_number(&args, "`abs`")?;
+    let negative = number.compare(Numeric::ZERO) == Some(Ordering::Less);
+    calculated(if negative { number.negate() } else { Ok(number) }, "`abs`")
 }
 
 pub(super) fn ceil<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    one_number(&args, "`ceil`", Some, libm::ceil)
+    rounded(&args, "`ceil`", libm::ceil)
 }
 
 pub(super) fn floor<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    one_number(&args, "`floor`", Some, libm::floor)
+    rounded(&args, "`floor`", libm::floor)
 }
 
 pub(super) fn sqrt<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let [value] = args.as_slice() else { return Err(failure("`sqrt` takes one number")) };
-    decimal(libm::sqrt(number(value.as_ref(), "`sqrt`")?.to_f64()), "`sqrt`")
+    let number = one_number(&args, "`sqrt`")?;
+    calculated(Numeric::decimal(libm::sqrt(number.to_f64())), "`sqrt`")
 }
 
 pub(super) fn round<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`round`";
     let [value, digits] = args.as_slice() else {
-        return one_number(&args, what, Some, libm::round);
+        return calculated(one_number(&args, what)?.round(0), what);
     };
-    let powers =
-        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-    let power = match number(digits.as_ref(), what)? {
-        Numeric::Whole(digits) => usize::try_from(digits).ok().and_then(|d| powers.get(d)),
+    let places = match number(digits.as_ref(), what)? {
+        Numeric::Whole(digits) => i32::try_from(digits).ok(),
         Numeric::Decimal(_) => None,
     };
-    let Some(power) = power else { return Err(failure("`round` takes 0 to 15 digits")) };
-    match number(value.as_ref(), what)? {
-        Numeric::Whole(value) => whole(Some(value), what),
-        Numeric::Decimal(value) => {
-            let scaled = value * power;
-            // From 2^52 on an f64 has no digits behind the point: there is nothing to round.
-            let exact = !scaled.is_finite() || scaled.abs() >= 4_503_599_627_370_496.0;
-            decimal(if exact { value } else { libm::round(scaled) / power }, what)
-        }
-    }
+    let most = MAX_ROUND_DIGITS;
+    let Some(places) = places.filter(|places| (-most..=most).contains(places)) else {
+        return Err(failure(format!("`round` takes -{most} to {most} digits")));
+    };
+    calculated(number(value.as_ref(), what)?.round(places), what)
 }
 
 pub(super) fn max<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
@@ -142,7 +193,7 @@ pub(super) fn distance<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     {
         let degrees = number(argument.as_ref(), what)?.to_f64();
         if degrees.is_nan() || degrees.abs() > bound {
-            return Err(failure(format!("{what}: {degrees} is no {name}; are they swapped?")));
+            return Err(failure(format!("{what}: {degrees} is not a {name}; are they swapped?")));
         }
         *radian = degrees.to_radians();
     }
@@ -152,5 +203,5 @@ pub(super) fn distance<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let chord = north * north + libm::cos(latitude) * libm::cos(other_latitude) * east * east;
     // Rounding may carry it over 1 for two opposite points.
     let angle = 2.0 * libm::asin(libm::sqrt(chord.min(1.0)));
-    decimal(EARTH_RADIUS_METRES * angle, what)
+    calculated(Numeric::decimal(EARTH_RADIUS_METRES * angle), what)
 }

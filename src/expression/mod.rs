@@ -2,31 +2,36 @@
 //!
 //! The crate `cel` parses and evaluates. Around it stands what this program promises:
 //!
-//! - only declared variables and the functions of [`FUNCTIONS`]: there is no clock, no random
-//!   number and no regular expression to reach;
+//! - only declared variables and the functions of [`FUNCTIONS`]: there is no clock and no random
+//!   number to reach, and time zones come with the program;
 //! - a map's elements are walked in the order of their keys, and trigonometry comes from `libm`,
 //!   so that every machine gives the same value;
-//! - numbers are compared as numbers (`21 > 20.5`), also between integers and decimals, exactly;
-//!   arithmetic with a decimal in it is done in f64, arithmetic of integers never rounds or wraps;
+//! - there is one kind of number: `70`, `70.0` and `7e1` are the same value, and no result depends
+//!   on the spelling (see the module `number`). Arithmetic of whole numbers never rounds or wraps;
 //! - text, nesting, loops and lists have their bounds in [`crate::limits`];
 //! - only the values that [`Expression::paths`] names are converted, never a whole event.
 //!
-//! Two things differ from the CEL standard, for the sake of rules over device data: `has(a.b.c)`
-//! is `false` where `a.b` is absent too, and integers and decimals go together in arithmetic. As
-//! in the standard, `7 / 2` is 3 and `7.0 / 2` is 3.5, and `x || y` is true when either is, even
-//! when the other fails.
+//! Where this differs from the CEL standard, for the sake of rules over device data, and why, is
+//! told in `docs/expressions.md`; `tests/cel_conformance.rs` holds the list against the standard's
+//! own tests.
 //!
 //! Nothing here does IO, knows the time or panics on any text or value.
 
 mod arguments;
 mod bounds;
+mod calendar;
 mod compile;
 mod complaint;
+mod conversions;
+mod decimal;
 mod functions;
 mod kinds;
 mod library;
+mod number;
 mod operators;
+mod pattern;
 mod quick;
+mod time;
 mod value;
 
 pub use functions::{FUNCTIONS, FunctionDoc};
@@ -43,6 +48,7 @@ use cel::context::VariableResolver;
 use cel::{Context, ExecutionError};
 
 use crate::fault::Place;
+use pattern::Pattern;
 use quick::{Quick, Scalar};
 
 /// A compiled expression.
@@ -53,6 +59,8 @@ pub struct Expression {
     info: SourceInfo,
     slots: Vec<Slot>,
     paths: Vec<Vec<String>>,
+    /// Regular expressions of `matches`.
+    patterns: Vec<Pattern>,
     /// The program once more, where all of it is scalars.
     quick: Option<Quick>,
     /// Values are converted once an evaluation rather than once a use: it may use them in a loop.
@@ -143,6 +151,7 @@ impl Expression {
             info: compiled.info,
             slots: compiled.slots,
             paths,
+            patterns: compiled.patterns,
             loops: compiled.loops,
         })
     }
@@ -175,8 +184,8 @@ impl Expression {
         &'a self,
         variables: &'a [(&'a str, V)],
     ) -> Result<Value, EvaluationError> {
-        match self.quickly(variables).and_then(Scalar::to_json) {
-            Some(value) => Ok(value),
+        match self.quickly(variables) {
+            Some(scalar) => Ok(scalar.to_json()),
             None => self.with_result(variables, value::to_json),
         }
     }
@@ -248,6 +257,8 @@ impl Slot {
 /// Prefixes of the names that stand in a program for its slots. No expression can spell them.
 const VALUE_OF: char = '#';
 const PRESENCE_OF: char = '?';
+/// Prefix of the names of its regular expressions.
+const PATTERN_OF: char = '~';
 
 /// What stands in a slot.
 fn value_of<'a, V: Variable<'a>>(slot: &Slot, variables: &[(&str, V)]) -> Option<Bound<'a>> {
@@ -259,15 +270,17 @@ fn value_of<'a, V: Variable<'a>>(slot: &Slot, variables: &[(&str, V)]) -> Option
 /// Gives the evaluation the values of an expression's slots.
 struct Bindings<'a, V> {
     slots: &'a [Slot],
+    patterns: &'a [Pattern],
     variables: &'a [(&'a str, V)],
     converted: Vec<OnceLock<Option<Box<dyn Val + 'a>>>>,
 }
 
 impl<'a, V: Variable<'a>> Bindings<'a, V> {
     fn new(expression: &'a Expression, variables: &'a [(&'a str, V)]) -> Self {
-        let slots = &expression.slots;
+        let (slots, patterns) = (&expression.slots, &expression.patterns);
         let converted = if expression.loops { slots.len() } else { 0 };
-        Self { slots, variables, converted: (0..converted).map(|_| OnceLock::new()).collect() }
+        let converted = (0..converted).map(|_| OnceLock::new()).collect();
+        Self { slots, patterns, variables, converted }
     }
 
     fn value(&self, slot: &Slot) -> Option<Bound<'a>> {
@@ -302,6 +315,10 @@ impl<'a, V: Variable<'a>> Bindings<'a, V> {
 
 impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        if let Some(index) = name.strip_prefix(PATTERN_OF) {
+            let pattern = self.patterns.get(index.parse::<usize>().ok()?)?;
+            return Some(CowVal::Borrowed(pattern));
+        }
         let (index, presence) = self.slot(name)?;
         let slot = &self.slots[index];
         if presence {

@@ -4,27 +4,15 @@ use std::cmp::Ordering;
 
 use cel::ExecutionError;
 use cel::common::types::{CelList, CelMap, CelString};
-use cel::common::value::CowVal;
+use cel::common::value::{CowVal, Val};
 
 use crate::expression::arguments::{
-    Outcome, bounded_text, decimal, failure, number, one_number, too_many_values, truth, whole,
+    Outcome, bounded_text, calculated, failure, one_number, too_many_values, truth, two_numbers,
 };
-use crate::expression::value::{Numeric, count, describe};
+use crate::expression::number::{NumberError, Numeric};
+use crate::expression::time::{Duration, Timestamp};
+use crate::expression::value::{count, describe};
 use crate::limits::{MAX_EXPRESSION_ITEMS, MAX_EXPRESSION_NODES};
-
-/// Both numbers as integers, or both as decimals.
-pub(super) fn arithmetic<'b, 'v>(
-    args: &[CowVal<'b, 'v>],
-    what: &str,
-    wholes: fn(i128, i128) -> Option<i128>,
-    decimals: fn(f64, f64) -> f64,
-) -> Outcome<'b, 'v> {
-    let [left, right] = args else { return Err(failure(format!("{what} takes two numbers"))) };
-    match (number(left.as_ref(), what)?, number(right.as_ref(), what)?) {
-        (Numeric::Whole(left), Numeric::Whole(right)) => whole(wholes(left, right), what),
-        (left, right) => decimal(decimals(left.to_f64(), right.to_f64()), what),
-    }
-}
 
 pub(super) fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     if let [left, right] = args.as_slice() {
@@ -44,36 +32,92 @@ pub(super) fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
             return Ok(CowVal::owned(CelList::from(joined)));
         }
     }
-    arithmetic(&args, "`+`", i128::checked_add, |a, b| a + b)
-}
-
-pub(super) fn subtract<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    arithmetic(&args, "`-`", i128::checked_sub, |a, b| a - b)
-}
-
-pub(super) fn multiply<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    arithmetic(&args, "`*`", i128::checked_mul, |a, b| a * b)
-}
-
-pub(super) fn divide<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    not_by_zero(&args)?;
-    arithmetic(&args, "`/`", i128::checked_div, |a, b| a / b)
-}
-
-pub(super) fn remainder<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    not_by_zero(&args)?;
-    arithmetic(&args, "`%`", i128::checked_rem, libm::fmod)
-}
-
-pub(super) fn not_by_zero(args: &[CowVal<'_, '_>]) -> Result<(), ExecutionError> {
-    match args.get(1).and_then(|divisor| Numeric::of(divisor.as_ref())) {
-        Some(divisor) if divisor.to_f64() == 0.0 => Err(failure("a division by zero")),
-        _ => Ok(()),
+    match moments(&args) {
+        Moments::Times => Err(failure("two timestamps cannot be added; add a duration")),
+        Moments::TimeAndDuration(time, duration) | Moments::DurationAndTime(duration, time) => {
+            moved(time.add(duration))
+        }
+        Moments::Durations(left, right) => moved(left.add(right)),
+        Moments::None => numbers(&args, "`+`", Numeric::add),
     }
 }
 
+pub(super) fn subtract<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    if let [left, right] = args.as_slice()
+        && let (Some(left), Some(right)) =
+            (left.downcast_ref::<Timestamp>(), right.downcast_ref::<Timestamp>())
+    {
+        return moved(left.since(*right));
+    }
+    match moments(&args) {
+        Moments::TimeAndDuration(time, duration) => moved(time.subtract(duration)),
+        Moments::DurationAndTime(..) => {
+            Err(failure("a timestamp cannot be subtracted from a duration"))
+        }
+        Moments::Durations(left, right) => moved(left.subtract(right)),
+        Moments::Times | Moments::None => numbers(&args, "`-`", Numeric::subtract),
+    }
+}
+
+pub(super) fn multiply<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    numbers(&args, "`*`", Numeric::multiply)
+}
+
+pub(super) fn divide<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    numbers(&args, "`/`", Numeric::divide)
+}
+
+pub(super) fn quotient<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    numbers(&args, "`div`", Numeric::quotient)
+}
+
+pub(super) fn remainder<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    numbers(&args, "`%`", Numeric::remainder)
+}
+
 pub(super) fn negate<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    one_number(&args, "`-`", |value| value.checked_neg(), |value| -value)
+    if let [value] = args.as_slice()
+        && let Some(duration) = value.downcast_ref::<Duration>()
+    {
+        return moved(duration.negate());
+    }
+    calculated(one_number(&args, "`-`")?.negate(), "`-`")
+}
+
+fn numbers<'b, 'v>(
+    args: &[CowVal<'b, 'v>],
+    what: &str,
+    operator: fn(Numeric, Numeric) -> Result<Numeric, NumberError>,
+) -> Outcome<'b, 'v> {
+    let (left, right) = two_numbers(args, what)?;
+    calculated(operator(left, right), what)
+}
+
+/// Timestamps and durations among two operands.
+enum Moments {
+    Times,
+    TimeAndDuration(Timestamp, Duration),
+    DurationAndTime(Duration, Timestamp),
+    Durations(Duration, Duration),
+    /// Anything else.
+    None,
+}
+
+fn moments(args: &[CowVal<'_, '_>]) -> Moments {
+    let [left, right] = args else { return Moments::None };
+    let time = |value: &CowVal<'_, '_>| value.downcast_ref::<Timestamp>().copied();
+    let duration = |value: &CowVal<'_, '_>| value.downcast_ref::<Duration>().copied();
+    match (time(left), duration(left), time(right), duration(right)) {
+        (Some(_), _, Some(_), _) => Moments::Times,
+        (Some(time), _, _, Some(duration)) => Moments::TimeAndDuration(time, duration),
+        (_, Some(duration), Some(time), _) => Moments::DurationAndTime(duration, time),
+        (_, Some(left), _, Some(right)) => Moments::Durations(left, right),
+        _ => Moments::None,
+    }
+}
+
+fn moved<'b, 'v>(result: Result<impl Val + 'static, String>) -> Outcome<'b, 'v> {
+    result.map(CowVal::owned).map_err(failure)
 }
 
 pub(super) fn compare(args: &[CowVal<'_, '_>]) -> Result<Ordering, ExecutionError> {
@@ -81,13 +125,24 @@ pub(super) fn compare(args: &[CowVal<'_, '_>]) -> Result<Ordering, ExecutionErro
     let (left, right) = (left.as_ref(), right.as_ref());
     let order = match (Numeric::of(left), Numeric::of(right)) {
         (Some(left), Some(right)) => left.compare(right),
-        (None, None) => left.as_comparer().and_then(|comparer| comparer.compare(right).ok()),
+        (None, None) => time_order(left, right)
+            .or_else(|| left.as_comparer().and_then(|comparer| comparer.compare(right).ok())),
         _ => None,
     };
     order.ok_or_else(|| {
         let (left, right) = (describe(left), describe(right));
         failure(format!("{left} and {right} cannot be compared"))
     })
+}
+
+fn time_order(left: &dyn Val, right: &dyn Val) -> Option<Ordering> {
+    let times = (left.downcast_ref::<Timestamp>(), right.downcast_ref::<Timestamp>());
+    let durations = (left.downcast_ref::<Duration>(), right.downcast_ref::<Duration>());
+    match (times, durations) {
+        ((Some(left), Some(right)), _) => Some(left.cmp(right)),
+        (_, (Some(left), Some(right))) => Some(left.cmp(right)),
+        _ => None,
+    }
 }
 
 pub(super) fn less<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {

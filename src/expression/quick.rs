@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
-use super::value::Numeric;
+use super::number::Numeric;
 use super::{Bound, PRESENCE_OF, VALUE_OF};
-use crate::codec::json::{Number, Value};
+use crate::codec::json::Value;
 
 /// A scalar, as an evaluation holds it.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,7 @@ impl Quick {
     fn literal(literal: &LiteralValue) -> Option<Self> {
         Some(match literal {
             LiteralValue::Boolean(truth) => Self::Bool(*truth.inner()),
-            LiteralValue::Double(double) => Self::Number(Numeric::Decimal(*double.inner())),
+            LiteralValue::Double(double) => Self::Number(Numeric::decimal(*double.inner()).ok()?),
             LiteralValue::Int(int) => Self::Number(Numeric::Whole((*int.inner()).into())),
             LiteralValue::UInt(uint) => Self::Number(Numeric::Whole((*uint.inner()).into())),
             LiteralValue::String(text) => Self::Text(text.inner().to_owned()),
@@ -135,10 +135,7 @@ impl Quick {
             Self::Slot(index) => scalar(value(*index)?)?,
             Self::Present(index) => Scalar::Bool(value(*index).is_some()),
             Self::Not(of) => Scalar::Bool(!of.truth(value)?),
-            Self::Negate(of) => Scalar::Number(match of.number(value)? {
-                Numeric::Whole(whole) => within(whole.checked_neg()?)?,
-                Numeric::Decimal(decimal) => Numeric::Decimal(-decimal),
-            }),
+            Self::Negate(of) => Scalar::Number(of.number(value)?.negate().ok()?),
             Self::And(left, right) => Scalar::Bool(left.truth(value)? && right.truth(value)?),
             Self::Or(left, right) => Scalar::Bool(left.truth(value)? || right.truth(value)?),
             Self::If(parts) => {
@@ -184,12 +181,6 @@ fn scalar(bound: Bound<'_>) -> Option<Scalar<'_>> {
     })
 }
 
-/// A whole number that CEL can hold.
-fn within(whole: i128) -> Option<Numeric> {
-    let fits = i64::try_from(whole).is_ok() || u64::try_from(whole).is_ok();
-    fits.then_some(Numeric::Whole(whole))
-}
-
 impl Comparison {
     fn holds(self, left: Scalar<'_>, right: Scalar<'_>) -> Option<bool> {
         let order = match (left, right) {
@@ -217,39 +208,24 @@ impl Comparison {
 
 impl Computation {
     fn result(self, left: Numeric, right: Numeric) -> Option<Numeric> {
-        if let (Numeric::Whole(left), Numeric::Whole(right)) = (left, right) {
-            return within(match self {
-                Self::Add => left.checked_add(right)?,
-                Self::Subtract => left.checked_sub(right)?,
-                Self::Multiply => left.checked_mul(right)?,
-                Self::Divide => left.checked_div(right)?,
-            });
-        }
-        let (left, right) = (left.to_f64(), right.to_f64());
         let result = match self {
-            Self::Add => left + right,
-            Self::Subtract => left - right,
-            Self::Multiply => left * right,
-            Self::Divide if right == 0.0 => return None,
-            Self::Divide => left / right,
+            Self::Add => left.add(right),
+            Self::Subtract => left.subtract(right),
+            Self::Multiply => left.multiply(right),
+            Self::Divide => left.divide(right),
         };
-        result.is_finite().then_some(Numeric::Decimal(result))
+        result.ok()
     }
 }
 
 impl Scalar<'_> {
-    /// As JSON; `None` where the library decides.
-    pub(super) fn to_json(self) -> Option<Value> {
-        Some(match self {
+    /// As JSON.
+    pub(super) fn to_json(self) -> Value {
+        match self {
             Self::Null => Value::Null,
             Self::Bool(truth) => truth.into(),
             Self::Text(text) => text.into(),
-            Self::Number(Numeric::Whole(whole)) => match i64::try_from(whole) {
-                Ok(int) => int.into(),
-                Err(_) => u64::try_from(whole).ok()?.into(),
-            },
-            // Adding zero makes one zero of the two.
-            Self::Number(Numeric::Decimal(decimal)) => Number::from_f64(decimal + 0.0)?.into(),
-        })
+            Self::Number(number) => number.to_json(),
+        }
     }
 }

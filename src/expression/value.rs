@@ -1,85 +1,16 @@
 //! JSON values into CEL's and back, without loss.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use crate::codec::json::{Map, Number, Value};
 use cel::ExecutionError;
-use cel::common::types::{
-    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt, Kind,
-};
+use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, Kind};
 use cel::common::value::Val;
 
+use crate::expression::number::Numeric;
+use crate::expression::time::{Duration, Timestamp};
 use crate::expression::{Bound, EvaluationError};
 use crate::limits::{MAX_EXPRESSION_NODES, MAX_JSON_DEPTH};
-
-/// A number as CEL holds it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Numeric {
-    /// `int` or `uint`: between -2^63 and 2^64.
-    Whole(i128),
-    /// `double`.
-    Decimal(f64),
-}
-
-impl Numeric {
-    /// The number in a value; `None` where it is none.
-    pub(super) fn of(value: &dyn Val) -> Option<Self> {
-        if let Some(double) = value.downcast_ref::<CelDouble>() {
-            return Some(Self::Decimal(*double.inner()));
-        }
-        if let Some(int) = value.downcast_ref::<CelInt>() {
-            return Some(Self::Whole(i128::from(*int.inner())));
-        }
-        value.downcast_ref::<CelUInt>().map(|uint| Self::Whole(i128::from(*uint.inner())))
-    }
-
-    /// The number of a JSON text; `None` where CEL has no number for it.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if text.contains(['.', 'e', 'E']) {
-            return text
-                .parse()
-                .ok()
-                .filter(|decimal: &f64| decimal.is_finite())
-                .map(Self::Decimal);
-        }
-        let int = || text.parse::<i64>().ok().map(i128::from);
-        let whole = int().or_else(|| text.parse::<u64>().ok().map(i128::from));
-        whole.map(Self::Whole)
-    }
-
-    /// As f64, rounded to the nearest where a whole number is beyond 2^53.
-    pub(super) fn to_f64(self) -> f64 {
-        match self {
-            Self::Whole(whole) => whole as f64,
-            Self::Decimal(decimal) => decimal,
-        }
-    }
-
-    /// Compares as numbers, exactly; `None` where one is not a number.
-    pub(super) fn compare(self, other: Self) -> Option<Ordering> {
-        match (self, other) {
-            (Self::Whole(left), Self::Whole(right)) => Some(left.cmp(&right)),
-            (Self::Whole(left), Self::Decimal(right)) => compare_exactly(left, right),
-            (Self::Decimal(left), Self::Whole(right)) => {
-                compare_exactly(right, left).map(Ordering::reverse)
-            }
-            (Self::Decimal(left), Self::Decimal(right)) => left.partial_cmp(&right),
-        }
-    }
-}
-
-fn compare_exactly(whole: i128, decimal: f64) -> Option<Ordering> {
-    match (whole as f64).partial_cmp(&decimal)? {
-        // The nearest f64 of the whole number is the decimal: it is whole too, and below 2^65.
-        Ordering::Equal => {
-            #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^65")]
-            let exact = decimal as i128;
-            Some(whole.cmp(&exact))
-        }
-        order => Some(order),
-    }
-}
 
 /// A variable's value for an evaluation. Texts are borrowed.
 pub(super) fn from_json(value: Bound<'_>) -> Result<Box<dyn Val + '_>, String> {
@@ -130,32 +61,15 @@ fn from_fields<'a>(
 fn from_number<'a>(number: &Number) -> Result<Box<dyn Val + 'a>, String> {
     let text = number.as_str();
     match Numeric::parse(text) {
-        Some(Numeric::Decimal(decimal)) => Ok(Box::new(CelDouble::from(decimal))),
-        Some(Numeric::Whole(whole)) => match (i64::try_from(whole), u64::try_from(whole)) {
-            (Ok(int), _) => Ok(Box::new(CelInt::from(int))),
-            (_, Ok(uint)) => Ok(Box::new(CelUInt::from(uint))),
-            (Err(_), Err(_)) => Err(format!("is {text}, which no 64-bit integer holds")),
-        },
-        None if text.contains(['.', 'e', 'E']) => {
-            Err(format!("is {text}, which no 64-bit decimal holds"))
-        }
-        None => Err(format!("is {text}, which no 64-bit integer holds")),
+        Some(number) => Ok(number.into_value().into_owned()),
+        None => Err(format!("is {text}, which neither 64 bits nor a double can hold exactly")),
     }
 }
 
 /// The result of an evaluation as JSON.
 pub(super) fn to_json(value: &dyn Val) -> Result<Value, EvaluationError> {
-    if let Some(double) = value.downcast_ref::<CelDouble>() {
-        // Adding zero makes one zero of the two.
-        let number = Number::from_f64(*double.inner() + 0.0);
-        let failed = || EvaluationError::Failed("the result is not a finite number".to_owned());
-        return number.map(Value::Number).ok_or_else(failed);
-    }
-    if let Some(int) = value.downcast_ref::<CelInt>() {
-        return Ok(Value::from(*int.inner()));
-    }
-    if let Some(uint) = value.downcast_ref::<CelUInt>() {
-        return Ok(Value::from(*uint.inner()));
+    if let Some(number) = Numeric::of(value) {
+        return Ok(number.to_json());
     }
     if let Some(truth) = value.downcast_ref::<CelBool>() {
         return Ok(Value::Bool(*truth.inner()));
@@ -165,6 +79,12 @@ pub(super) fn to_json(value: &dyn Val) -> Result<Value, EvaluationError> {
     }
     if value.get_type().kind() == Kind::NullType {
         return Ok(Value::Null);
+    }
+    if let Some(time) = value.downcast_ref::<Timestamp>() {
+        return Ok(Value::from(time.to_string().as_str()));
+    }
+    if let Some(duration) = value.downcast_ref::<Duration>() {
+        return Ok(Value::from(duration.to_string().as_str()));
     }
     if let Some(list) = value.downcast_ref::<CelList>() {
         let items = list.inner().iter().map(|item| to_json(item.as_ref()));
@@ -213,8 +133,9 @@ pub(super) fn count(value: &dyn Val) -> usize {
 pub(super) fn describe(value: &dyn Val) -> &'static str {
     match value.get_type().kind() {
         Kind::Boolean => "true or false",
-        Kind::Int | Kind::UInt => "an integer",
-        Kind::Double => "a decimal",
+        Kind::Int | Kind::UInt | Kind::Double => "a number",
+        Kind::Timestamp => "a timestamp",
+        Kind::Duration => "a duration",
         Kind::String => "a text",
         Kind::List => "a list",
         Kind::Map => "a map",

@@ -8,6 +8,7 @@
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::{Entry, Records};
+use crate::limits::MAX_BLOCK_ITEMS;
 use crate::transaction::{KeyId, Signer};
 
 /// What a block's hash is for, so that it serves nothing else.
@@ -91,7 +92,7 @@ impl Header {
         writer.int(self.time_ms);
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let format = match reader.remaining().starts_with(&FORMAT_MARK) {
             false => BlockFormat::V1,
             true => {
@@ -246,6 +247,9 @@ impl BlockOutline {
         let checkpoint = reader.text("checkpoint")?.into();
         let records = Records::decode(header.format, &mut reader)?;
         let count = reader.count("entries")?;
+        if count > MAX_BLOCK_ITEMS {
+            return Err(DecodeError::Malformed("number of entries"));
+        }
         if header.first_entry.checked_add(count as u64) != Some(header.entries_end) {
             return Err(DecodeError::Malformed("tree size"));
         }

@@ -18,7 +18,7 @@ const DEFINITION: u8 = 2;
 /// A transaction of format 2.
 const TRANSACTION_V2: u8 = 4;
 /// First byte of a leaf that stands for longer content by its digest.
-const BY_DIGEST: u8 = 0xff;
+pub(super) const BY_DIGEST: u8 = 0xff;
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,12 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.name.len() + self.text.len()
+    }
+
     /// SHA-256 of the text.
     #[must_use]
     pub fn digest(&self) -> Digest {

@@ -10,6 +10,7 @@ pub mod proof;
 pub mod tiles;
 
 mod entry;
+mod leaf;
 mod records;
 
 pub mod block;
@@ -18,6 +19,7 @@ pub mod embedded;
 
 pub use block::{Block, BlockFormat, Header};
 pub use entry::{Definition, DefinitionKind, Entry, StoredWrite, leaf_bytes};
+pub use leaf::Leaf;
 pub use records::{DeadLetter, Filtered, LastRecord, Progress, Records, SubmissionSeal};
 
 use std::path::PathBuf;
@@ -185,7 +187,7 @@ pub enum LedgerError {
     },
     /// The ledger is older than a checkpoint that was given out.
     #[error(
-        "the ledger ends at entry {found}, but {path} holds a signed checkpoint for {signed} entries: this is an old copy of the ledger, or its end was damaged. Restore the newer one; going on would give two histories under one name"
+        "the ledger ends at tree size {found}, but {path} holds a signed checkpoint of tree size {signed}: this is an old copy of the ledger, or its end was damaged. Restore the newer one; going on would give two histories under one name"
     )]
     RolledBack {
         /// The checkpoint kept outside.

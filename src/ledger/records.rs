@@ -4,8 +4,12 @@
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::event::{Cause, Record, RecordDigests, Rejection, SourcePartition};
 use crate::ledger::block::BlockFormat;
-use crate::limits::MAX_DEAD_LETTER_BYTES;
+use crate::limits::{MAX_BLOCK_ITEMS, MAX_DEAD_LETTER_BYTES};
 use crate::transaction::{KeyId, decode_partition, encode_partition};
+
+/// What a header of a dead letter counts besides its name and value: a record may have very many that
+/// are empty.
+const HEADER_BYTES: usize = 128;
 
 /// How far a block read one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +104,7 @@ impl DeadLetter {
         let mut budget = MAX_DEAD_LETTER_BYTES;
         let mut headers = Vec::new();
         for (name, value) in record.headers.iter() {
-            let size = name.len() + value.map_or(0, <[u8]>::len);
+            let size = HEADER_BYTES + name.len() + value.map_or(0, <[u8]>::len);
             if size > budget {
                 break;
             }
@@ -185,25 +189,32 @@ impl Records {
 
     /// Reads what [`Records::encode`] wrote.
     pub fn decode(format: BlockFormat, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let left = &mut Items(MAX_BLOCK_ITEMS);
+        let letter = |r: &mut Reader<'_>, left: &mut Items| decode_dead_letter(format, r, left);
         Ok(Self {
-            submissions: list(reader, "submissions", decode_seal)?,
-            progress: list(reader, "progress", |r| decode_progress(format, r))?,
-            filtered: list(reader, "filtered records", decode_filtered)?,
-            dead_letters: list(reader, "dead letters", |r| decode_dead_letter(format, r))?,
+            submissions: list(reader, left, "submissions", decode_seal)?,
+            progress: list(reader, left, "progress", |r, _| decode_progress(format, r))?,
+            filtered: list(reader, left, "filtered records", decode_filtered)?,
+            dead_letters: list(reader, left, "dead letters", letter)?,
         })
     }
 }
 
+/// Items that a block's lists may still have, over all of them.
+struct Items(usize);
+
 fn list<T>(
     reader: &mut Reader<'_>,
+    left: &mut Items,
     what: &'static str,
-    mut read: impl FnMut(&mut Reader<'_>) -> Result<T, DecodeError>,
+    mut read: impl FnMut(&mut Reader<'_>, &mut Items) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
     let count = reader.count(what)?;
-    (0..count).map(|_| read(reader)).collect()
+    left.0 = left.0.checked_sub(count).ok_or(DecodeError::Malformed(what))?;
+    (0..count).map(|_| read(reader, left)).collect()
 }
 
-fn decode_seal(reader: &mut Reader<'_>) -> Result<SubmissionSeal, DecodeError> {
+fn decode_seal(reader: &mut Reader<'_>, _: &mut Items) -> Result<SubmissionSeal, DecodeError> {
     Ok(SubmissionSeal {
         signer: KeyId(reader.array("signer")?),
         root: reader.digest("submission root")?,
@@ -235,9 +246,9 @@ fn decode_progress(format: BlockFormat, reader: &mut Reader<'_>) -> Result<Progr
     })
 }
 
-fn decode_filtered(reader: &mut Reader<'_>) -> Result<Filtered, DecodeError> {
+fn decode_filtered(reader: &mut Reader<'_>, left: &mut Items) -> Result<Filtered, DecodeError> {
     let partition = decode_partition(reader)?;
-    let runs = list(reader, "runs", |r| Ok((r.uint("run")?, r.uint("run")?)))?;
+    let runs = list(reader, left, "runs", |r, _| Ok((r.uint("run")?, r.uint("run")?)))?;
     Ok(Filtered { partition, runs })
 }
 
@@ -265,6 +276,7 @@ fn encode_dead_letter(letter: &DeadLetter, format: BlockFormat, writer: &mut Wri
 fn decode_dead_letter(
     format: BlockFormat,
     reader: &mut Reader<'_>,
+    left: &mut Items,
 ) -> Result<DeadLetter, DecodeError> {
     let bytes = |r: &mut Reader<'_>| r.bytes("dead letter").map(<[u8]>::to_vec);
     let partition = decode_partition(reader)?;
@@ -285,9 +297,58 @@ fn decode_dead_letter(
             BlockFormat::V1 => None,
             BlockFormat::V2 => reader.option("dead letter", |r| r.digest("dead letter"))?,
         },
-        headers: list(reader, "headers", |r| {
+        headers: list(reader, left, "headers", |r, _| {
             let name = r.text("header")?.to_owned();
             Ok((name, r.option("header", bytes)?))
         })?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Headers;
+
+    fn decoded(records: &Records) -> Result<Records, DecodeError> {
+        let mut writer = Writer::new();
+        records.encode(BlockFormat::NEWEST, &mut writer);
+        Records::decode(BlockFormat::NEWEST, &mut Reader::new(&writer.into_bytes()))
+    }
+
+    #[test]
+    fn a_block_has_no_more_items_than_a_writer_gives() {
+        let partition = SourcePartition::new("telemetry", 0);
+        let with_runs = |count: usize| {
+            let filtered = Filtered { partition: partition.clone(), runs: vec![(0, 0); count] };
+            Records { filtered: vec![filtered], ..Records::default() }
+        };
+        // The list of filtered records is an item itself.
+        let most = with_runs(MAX_BLOCK_ITEMS - 1);
+        assert!(decoded(&most).is_ok_and(|records| records == most));
+        let more = decoded(&with_runs(MAX_BLOCK_ITEMS)).unwrap_err();
+        assert_eq!(more, DecodeError::Malformed("runs"));
+    }
+
+    #[test]
+    fn very_many_empty_headers_are_cut_like_long_ones() {
+        let partition = SourcePartition::new("telemetry", 0);
+        let mut writer = Writer::new();
+        for _ in 0..10_000 {
+            writer.text("");
+            writer.option(None::<&[u8]>, Writer::bytes);
+        }
+        let headers = writer.into_bytes();
+        let headers = Headers::from_encoded(&headers);
+        let record = Record {
+            partition: &partition,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers,
+            damage: None,
+        };
+        let letter = DeadLetter::new(&record, Rejection::new(Cause::NotJson, "", ""));
+        assert_eq!(letter.headers.len(), MAX_DEAD_LETTER_BYTES / HEADER_BYTES);
+    }
 }

@@ -50,7 +50,7 @@ pub trait LeafSource {
 pub enum TreeError<E> {
     /// The tree has not that many leaves, or the question makes no sense (an empty tile, a
     /// consistency proof from nothing).
-    #[error("the tree of {size} entries has no {what}")]
+    #[error("the tree of size {size} has no {what}")]
     NotThere {
         /// What was asked for.
         what: String,

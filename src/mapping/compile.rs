@@ -1,28 +1,26 @@
 //! From the YAML form to a checked mapping. Every fault of a document is found, not only the first.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+mod field;
+
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
-use crate::codec::json::Value;
-
-use super::convert::FieldType;
 use super::descent::Descent;
-use super::document::Part;
-use super::field::{Field, Lookup, Query, Source};
+use super::document::{PARENTS_NAME, Part};
+use super::field::{Field, Query};
 use super::form::{
-    Entries, ExtensionForm, FieldForm, FullFieldForm, MappingForm, MatchForm, OneOrMany,
+    Entries, ExtensionForm, FieldForm, ForEachForm, FullForEachForm, MappingForm, MatchForm,
+    OneOrMany,
 };
 use super::jsonpath::{Path, Step};
 use super::layout::Layout;
 use super::matching::{Condition, Glob, Matcher};
-use super::{Mapping, testing};
-use crate::codec::yaml::{Document, Exact, Located};
-use crate::codec::{Digest, json};
+use super::{Each, Mapping, testing};
+use crate::codec::Digest;
+use crate::codec::yaml::{Document, Located};
 use crate::expression::Expression;
 use crate::fault::{Fault, Place, Severity, did_you_mean};
-use crate::limits::MAX_MAPPING_FIELDS;
+use crate::limits::{MAX_MAPPING_FIELDS, MAX_PARENTS};
 
 /// Longest name of a mapping, contract or argument, in bytes.
 const MAX_NAME_BYTES: usize = 128;
@@ -35,7 +33,8 @@ pub(super) fn compile(file: &FilePath, document: &Document<'_>) -> (Option<Mappi
         Ok(form) => form,
         Err(fault) => return (None, vec![fault]),
     };
-    let mut compiler = Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT };
+    let mut compiler =
+        Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT, asks_origin: false };
     let mapping = compiler.mapping(form, document.text);
     let has_errors = compiler.faults.iter().any(|fault| fault.severity == Severity::Error);
     (Some(mapping).filter(|_| !has_errors), compiler.faults)
@@ -46,6 +45,8 @@ struct Compiler<'a> {
     faults: Vec<Fault>,
     /// What paths may begin with.
     parts: &'static [Part],
+    /// Whether fields ask where the elements of `for_each` stand.
+    asks_origin: bool,
 }
 
 impl Compiler<'_> {
@@ -57,10 +58,12 @@ impl Compiler<'_> {
         self.check_name("a mapping", &form.mapping);
         self.check_name("a contract", &form.contract);
         let matcher = self.matcher(&form.matching);
-        let for_each = form.for_each.as_ref().and_then(|path| self.for_each(path));
-        if form.for_each.is_some() {
-            self.parts = &Part::OF_ITEM;
-        }
+        let for_each = form.for_each.as_ref().and_then(|form| self.for_each(form));
+        self.parts = match (&form.for_each, &for_each) {
+            (None, _) => &Part::OF_EVENT,
+            (Some(_), Some(Each::Expression { .. })) => &Part::OF_LISTED,
+            (Some(_), _) => &Part::OF_ITEM,
+        };
         let extension = form.extension.as_ref().and_then(|form| self.extension(form));
         let fields = self.fields(&form.fields);
         self.check_targets(&fields, extension.as_ref());
@@ -85,6 +88,7 @@ impl Compiler<'_> {
             fields,
             matcher,
             for_each,
+            asks_origin: self.asks_origin,
             extension: extension.map(|names| names.value),
             tests: form.tests.into(),
             topics: exact_text(form.matching.topic.as_ref()),
@@ -96,9 +100,13 @@ impl Compiler<'_> {
     fn check_name(&mut self, what: &str, name: &Located<String>) {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         let text = &name.value;
-        if text.is_empty() || text.len() > MAX_NAME_BYTES || !text.chars().all(allowed) {
+        // A name stands in addresses, where dots alone are steps of a path.
+        let is_path = text.chars().all(|c| c == '.');
+        if is_path || text.len() > MAX_NAME_BYTES || !text.chars().all(allowed) {
             let message = format!("{text:?} cannot be the name of {what}");
-            let help = format!("letters, digits, `_`, `-` and `.`, at most {MAX_NAME_BYTES}");
+            let help = format!(
+                "letters, digits, `_`, `-` and `.`, not dots alone, at most {MAX_NAME_BYTES}"
+            );
             self.fault(name.place, message, help);
         }
     }
@@ -142,7 +150,8 @@ impl Compiler<'_> {
             }
         }
         let reads = |part: &&Part| paths.iter().any(|path| path[0] == part.name());
-        let parts = self.parts.iter().filter(reads).copied().collect();
+        let parts: Vec<Part> = self.parts.iter().filter(reads).copied().collect();
+        self.asks_origin |= parts.iter().any(|part| part.is_origin());
         Some((expression, parts))
     }
 
@@ -171,7 +180,12 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let known: Vec<&str> = self.parts.iter().map(|part| part.name()).collect();
+        let names = self.parts.iter().map(|part| match part {
+            Part::Parent(_) => PARENTS_NAME,
+            part => part.name(),
+        });
+        let mut known: Vec<&str> = names.collect();
+        known.dedup();
         for name in path.names() {
             if name.is_some_and(|name| known.contains(&name)) {
                 continue;
@@ -188,17 +202,45 @@ impl Compiler<'_> {
         if let [Step::Name(part), Step::Name(member), ..] = path.steps() {
             self.check_member(text.place, part, member);
         }
-        let part = path.names().first().copied().flatten().and_then(Part::named)?;
+        let of_origin = |name: Option<&str>| {
+            name.is_some_and(|name| {
+                name == PARENTS_NAME || Part::named(name).is_some_and(Part::is_origin)
+            })
+        };
+        self.asks_origin |= path.names().into_iter().any(of_origin);
+        let Some(part) = Part::of_steps(path.steps()) else {
+            let message = format!("`{}`: a number must follow `$.{PARENTS_NAME}`", text.value);
+            let last = MAX_PARENTS - 1;
+            let help =
+                format!("`$.parents[0]` is the nearest object, `$.parents[{last}]` the last");
+            self.fault(text.place, message, help);
+            return None;
+        };
         Some(Query { path, part })
     }
 
-    fn for_each(&mut self, text: &Located<String>) -> Option<Query> {
-        let query = self.query(text)?;
+    fn for_each(&mut self, form: &Located<ForEachForm>) -> Option<Each> {
+        let path = match &form.value {
+            ForEachForm::Path(path) => Located { value: path.clone(), place: form.place },
+            ForEachForm::Full(FullForEachForm { path: Some(path), expression: None }) => {
+                path.clone()
+            }
+            ForEachForm::Full(FullForEachForm { path: None, expression: Some(text) }) => {
+                let (expression, parts) = self.expression(text)?;
+                return Some(Each::Expression { expression, parts });
+            }
+            ForEachForm::Full(_) => {
+                let help = "give exactly one of `path` and `expression`";
+                self.fault(form.place, "`for_each` needs to know its elements", help);
+                return None;
+            }
+        };
+        let query = self.query(&path)?;
         if query.part != Part::Payload {
-            let message = format!("`{}`: `for_each` selects within `$.payload`", text.value);
-            self.fault(text.place, message, "");
+            let message = format!("`{}`: `for_each` selects within `$.payload`", path.value);
+            self.fault(path.place, message, "");
         }
-        Some(query)
+        Some(Each::Query(query))
     }
 
     fn extension(&mut self, form: &Located<ExtensionForm>) -> Option<Located<Vec<String>>> {
@@ -237,120 +279,6 @@ impl Compiler<'_> {
         entries.0.iter().filter_map(|(name, form)| self.field(name, form)).collect()
     }
 
-    fn field(&mut self, name: &Located<String>, form: &Located<FieldForm>) -> Option<Field> {
-        let names = self.names(name);
-        let full = match &form.value {
-            FieldForm::Full(full) => full,
-            FieldForm::Path(path) => {
-                let path = Located { value: path.clone(), place: form.place };
-                let source = Source::Query(self.query(&path)?);
-                return Some(Field::required(name, names?, source));
-            }
-        };
-        let lookup = self.lookup(full);
-        let default = self.fixed("the default", full.default.as_ref(), full.declared);
-        let source = self.source(name, full)?;
-        self.check_options(full, &source);
-        let is_constant = matches!(source, Source::Constant(_));
-        let required =
-            default.is_none() && full.required.as_ref().is_none_or(|required| required.value);
-        Some(Field {
-            declared: full.declared,
-            always: required || is_constant || default.is_some(),
-            required,
-            default,
-            lookup,
-            ..Field::required(name, names?, source)
-        })
-    }
-
-    fn source(&mut self, name: &Located<String>, full: &FullFieldForm) -> Option<Source> {
-        match (&full.path, &full.constant, &full.expression) {
-            (Some(path), None, None) => self.query(path).map(Source::Query),
-            (None, Some(constant), None) => {
-                self.fixed("the constant", Some(constant), full.declared).map(Source::Constant)
-            }
-            (None, None, Some(text)) => self
-                .expression(text)
-                .map(|(expression, parts)| Source::Expression { expression, parts }),
-            _ => {
-                let message = format!("where does `{}` come from?", name.value);
-                let help = "give exactly one of `path`, `constant` and `expression`";
-                self.fault(name.place, message, help);
-                None
-            }
-        }
-    }
-
-    /// Options that contradict each other or have no effect.
-    fn check_options(&mut self, full: &FullFieldForm, source: &Source) {
-        if let (Some(required), Some(_)) = (&full.required, &full.default)
-            && required.value
-        {
-            let message = "a field with a default is never missing";
-            self.fault(required.place, message, "take out `required`, or `default`");
-        }
-        if let (Some(otherwise), None) = (&full.otherwise, &full.lookup) {
-            let message = "`otherwise` belongs to a `lookup`, and there is none";
-            let help = "for an absent value there is `default`";
-            self.fault(otherwise.place, message, help);
-        }
-        if matches!(source, Source::Constant(_)) {
-            let places = [
-                full.lookup.as_ref().map(|form| form.place),
-                full.default.as_ref().map(|form| form.place),
-                full.required.as_ref().map(|form| form.place),
-            ];
-            for place in places.into_iter().flatten() {
-                self.fault(place, "a constant is always there, as it is", "take this out");
-            }
-        }
-    }
-
-    fn lookup(&mut self, full: &FullFieldForm) -> Option<Lookup> {
-        let entries = full.lookup.as_ref()?;
-        if entries.value.0.is_empty() {
-            self.fault(entries.place, "the lookup table is empty", "");
-        }
-        let table: BTreeMap<String, Value> = entries
-            .value
-            .0
-            .iter()
-            .filter_map(|(key, value)| {
-                let value = self.fixed("the value", Some(value), full.declared)?;
-                Some((key.value.clone(), value))
-            })
-            .collect();
-        let otherwise = self.fixed("the value", full.otherwise.as_ref(), full.declared);
-        Some(Lookup { table, otherwise })
-    }
-
-    /// A value of the file in the field's type.
-    fn fixed(
-        &mut self,
-        what: &str,
-        value: Option<&Located<Exact>>,
-        declared: FieldType,
-    ) -> Option<Value> {
-        let value = value?;
-        if value.value.0.is_null() {
-            self.fault(value.place, format!("{what} is null, which counts as absent"), "");
-            return None;
-        }
-        if let Err(error) = json::parse(value.value.0.to_string().as_bytes()) {
-            self.fault(value.place, format!("{what} cannot be kept: {}", error.message), "");
-            return None;
-        }
-        match declared.convert(Cow::Borrowed(&value.value.0)) {
-            Ok(value) => Some(value),
-            Err(message) => {
-                let help = "the field's `type` says what it must be";
-                self.fault(value.place, format!("{what}: {message}"), help);
-                None
-            }
-        }
-    }
-
     /// No target may stand within another.
     fn check_targets(&mut self, fields: &[Field], extension: Option<&Located<Vec<String>>>) {
         let fields = fields.iter().map(|field| (field.names.as_slice(), field.place));
@@ -368,22 +296,6 @@ impl Compiler<'_> {
                 };
                 self.fault(*place, message, "");
             }
-        }
-    }
-}
-
-impl Field {
-    fn required(name: &Located<String>, names: Vec<String>, source: Source) -> Self {
-        Self {
-            target: name.value.clone(),
-            declared: FieldType::Any,
-            always: true,
-            place: name.place,
-            names,
-            source,
-            required: true,
-            default: None,
-            lookup: None,
         }
     }
 }

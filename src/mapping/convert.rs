@@ -6,7 +6,7 @@ use crate::codec::json::{Number, Value};
 use schemars::JsonSchema;
 
 use crate::codec::{json, number};
-use crate::event::time;
+use crate::event::time::TimeReader;
 use crate::limits::truncated;
 
 /// The type of a field.
@@ -24,9 +24,9 @@ pub enum FieldType {
     Number,
     /// `true` or `false`; also as text.
     Boolean,
-    /// An instant, in RFC 3339 in UTC with milliseconds: `2017-01-04T11:11:33.601Z`. Taken from
-    /// RFC 3339 with any offset, also without its minutes (`+02`), or from an integer of
-    /// milliseconds since 1970.
+    /// An instant, in RFC 3339 in UTC with milliseconds, `2017-01-04T11:11:33.601Z`, or with as many
+    /// digits as were sent. Taken from RFC 3339 with any offset, also without its minutes (`+02`), or
+    /// from a number of milliseconds since 1970; from other forms by `unit`, `zone` and `format`.
     Timestamp,
     /// An object.
     Object,
@@ -77,14 +77,24 @@ impl FieldType {
         )
     }
 
-    /// The value in this type.
+    /// The value in this type. `times` reads it where it is a timestamp, of a record with this
+    /// timestamp of the broker.
     ///
     /// # Errors
     ///
     /// What it is and why it is not taken, where the conversion would not be exact.
-    pub fn convert(self, value: Cow<'_, Value>) -> Result<Value, String> {
+    pub fn convert(
+        self,
+        value: Cow<'_, Value>,
+        times: &TimeReader,
+        record_ms: Option<i64>,
+    ) -> Result<Value, String> {
         if self.keeps(&value) {
             return Ok(value.into_owned());
+        }
+        if self == Self::Timestamp {
+            let time = times.value(&value, record_ms).map_err(|error| error.to_string())?;
+            return Ok(Value::from(time.text()));
         }
         let converted = match (self, value.as_ref()) {
             (Self::String, Value::Number(number)) => Some(number.as_str().into()),
@@ -95,8 +105,6 @@ impl FieldType {
             (Self::Integer, Value::String(text)) => {
                 number_of(text).and_then(|number| integer_of(&number))
             }
-            (Self::Timestamp, Value::String(text)) => instant(time::parse(text).ok()),
-            (Self::Timestamp, Value::Number(ms)) => instant(milliseconds(ms)),
             _ => None,
         };
         converted.ok_or_else(|| {
@@ -123,14 +131,6 @@ fn integer_of(number: &Number) -> Option<Value> {
     number::integer_text(number.as_str())?.parse().ok().map(Value::Number)
 }
 
-fn milliseconds(number: &Number) -> Option<i64> {
-    number::integer_text(number.as_str())?.parse().ok()
-}
-
-fn instant(ms: Option<i64>) -> Option<Value> {
-    time::format(ms?).map(Value::from)
-}
-
 /// A value in a message: short, and with its control characters escaped.
 pub(super) fn shown(value: &Value) -> String {
     const MAX_BYTES: usize = 80;
@@ -150,6 +150,10 @@ pub(super) fn shown(value: &Value) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn convert(declared: FieldType, value: &Value) -> Result<Value, String> {
+        declared.convert(Cow::Borrowed(value), &TimeReader::default(), None)
+    }
 
     #[test]
     fn conversions_are_exact_or_refused() {
@@ -191,7 +195,8 @@ mod tests {
             (Timestamp, r#""2017-01-04T13:11:33.601+02""#, Some(r#""2017-01-04T11:11:33.601Z""#)),
             (Timestamp, r#""2017-01-04T11:11:33Z""#, Some(r#""2017-01-04T11:11:33.000Z""#)),
             (Timestamp, "1483528293601", Some(r#""2017-01-04T11:11:33.601Z""#)),
-            (Timestamp, "1483528293601.5", None),
+            (Timestamp, "1483528293601.5", Some(r#""2017-01-04T11:11:33.601500Z""#)),
+            (Timestamp, "1483528293.601", None),
             (Timestamp, "123456789012345678901234567890", None),
             (Timestamp, r#""2017-01-04T11:11:33""#, None),
             (Timestamp, r#""yesterday""#, None),
@@ -201,19 +206,19 @@ mod tests {
             (Array, r#"{"a":1}"#, None),
         ] {
             let value = json::parse(value.as_bytes()).unwrap();
-            let result = declared.convert(Cow::Borrowed(&value)).map(|value| value.to_string());
+            let result = convert(declared, &value).map(|value| value.to_string());
             assert_eq!(result.as_deref().ok(), converted, "{declared:?} {value}: {result:?}");
         }
     }
 
     #[test]
     fn a_refusal_names_value_and_type() {
-        let message = FieldType::Integer.convert(Cow::Owned(Value::from("a\u{1b}")));
+        let message = convert(FieldType::Integer, &Value::from("a\u{1b}"));
         assert_eq!(
             message.unwrap_err(),
             r#"the string "a\u{1b}" is not an integer that can be kept exactly"#
         );
-        let long = FieldType::Number.convert(Cow::Owned("ä".repeat(10_000).into())).unwrap_err();
+        let long = convert(FieldType::Number, &"ä".repeat(10_000).into()).unwrap_err();
         assert!(long.len() < 200, "{long}");
     }
 
@@ -222,7 +227,7 @@ mod tests {
         fn an_integer_survives_every_spelling(integer: i128, zeros in 0_usize..3) {
             let text = format!("{integer}.{}", "0".repeat(zeros + 1));
             for value in [json::parse(text.as_bytes()).unwrap(), Value::from(text.as_str())] {
-                let converted = FieldType::Integer.convert(Cow::Owned(value)).unwrap();
+                let converted = convert(FieldType::Integer, &value).unwrap();
                 prop_assert_eq!(converted.to_string(), integer.to_string());
             }
         }
@@ -231,8 +236,8 @@ mod tests {
         fn no_text_panics(text in "\\PC{0,12}") {
             let value = Value::from(text);
             for declared in [FieldType::Integer, FieldType::Number, FieldType::Timestamp] {
-                if let Ok(converted) = declared.convert(Cow::Borrowed(&value)) {
-                    prop_assert_eq!(declared.convert(Cow::Borrowed(&converted)), Ok(converted));
+                if let Ok(converted) = convert(declared, &value) {
+                    prop_assert_eq!(convert(declared, &converted), Ok(converted));
                 }
             }
         }

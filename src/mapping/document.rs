@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::codec::json::{Map, Value};
+use crate::codec::json::Value;
 
 use super::jsonpath::{Step, Work, resolve};
-use crate::event::{Event, time};
+use super::origin::Origin;
+use crate::event::{Event, Surroundings};
+use crate::limits::MAX_PARENTS;
 
 /// A part of the document: what follows the `$`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,16 +19,55 @@ pub(super) enum Part {
     Kafka,
     /// The element of `for_each`.
     Item,
-    /// Its position, from 0.
+    /// Its number among the elements, from 0.
     Index,
+    /// Its name, where it is a member of an object.
+    Key,
+    /// Names and positions that lead from the payload to it.
+    Path,
+    /// An object that it is in, the nearest first.
+    Parent(usize),
 }
+
+/// What the parents' variables are called.
+const PARENTS: [&str; MAX_PARENTS] = [
+    "parents[0]",
+    "parents[1]",
+    "parents[2]",
+    "parents[3]",
+    "parents[4]",
+    "parents[5]",
+    "parents[6]",
+    "parents[7]",
+];
+/// What comes in front of a parent's number.
+pub(super) const PARENTS_NAME: &str = "parents";
 
 impl Part {
     /// The parts of every event.
     pub const OF_EVENT: [Self; 4] = [Self::Payload, Self::Device, Self::Event, Self::Kafka];
-    /// The parts that fields see within `for_each`.
-    pub const OF_ITEM: [Self; 6] =
+    /// The parts that fields see within a `for_each` of values that an expression gives.
+    pub const OF_LISTED: [Self; 6] =
         [Self::Payload, Self::Device, Self::Event, Self::Kafka, Self::Item, Self::Index];
+    /// The parts that fields see within a `for_each` of values of the payload.
+    pub const OF_ITEM: [Self; 8 + MAX_PARENTS] = [
+        Self::Payload,
+        Self::Device,
+        Self::Event,
+        Self::Kafka,
+        Self::Item,
+        Self::Index,
+        Self::Key,
+        Self::Path,
+        Self::Parent(0),
+        Self::Parent(1),
+        Self::Parent(2),
+        Self::Parent(3),
+        Self::Parent(4),
+        Self::Parent(5),
+        Self::Parent(6),
+        Self::Parent(7),
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -36,6 +77,9 @@ impl Part {
             Self::Kafka => "kafka",
             Self::Item => "item",
             Self::Index => "index",
+            Self::Key => "key",
+            Self::Path => "path",
+            Self::Parent(number) => PARENTS.get(number).copied().unwrap_or(PARENTS_NAME),
         }
     }
 
@@ -43,13 +87,35 @@ impl Part {
         Self::OF_ITEM.into_iter().find(|part| part.name() == name)
     }
 
+    /// The part that the steps behind the `$` begin with.
+    pub fn of_steps(steps: &[Step]) -> Option<Self> {
+        match steps {
+            [Step::Name(name), Step::Index(number), ..] if name == PARENTS_NAME => {
+                let number = usize::try_from(*number).ok()?;
+                (number < MAX_PARENTS).then_some(Self::Parent(number))
+            }
+            [Step::Name(name), ..] => Self::named(name),
+            _ => None,
+        }
+    }
+
+    /// Steps that name the part.
+    pub fn width(self) -> usize {
+        if matches!(self, Self::Parent(_)) { 2 } else { 1 }
+    }
+
+    /// Whether it says where an element is.
+    pub fn is_origin(self) -> bool {
+        matches!(self, Self::Key | Self::Path | Self::Parent(_))
+    }
+
     /// The members of a part that does not come from the device; none where any name may stand.
     pub fn members(self) -> &'static [&'static str] {
         match self {
             Self::Device => &["org", "type", "id"],
             Self::Event => &["type", "format", "time"],
-            Self::Kafka => &["topic", "partition", "offset", "timestamp", "key", "headers"],
-            Self::Payload | Self::Item | Self::Index => &[],
+            Self::Kafka => &Surroundings::MEMBERS,
+            _ => &[],
         }
     }
 }
@@ -98,7 +164,7 @@ impl<'a> Document<'a> {
             Part::Device => &self.device,
             Part::Event => &self.info,
             Part::Kafka => &self.kafka,
-            Part::Item | Part::Index => return None,
+            _ => return None,
         };
         built(cell);
         cell.get()
@@ -114,40 +180,22 @@ impl<'a> Document<'a> {
             (Part::Device, "id") => text(&device.id),
             (Part::Event, "type") => text(&info.event_type),
             (Part::Event, "format") => text(&info.format),
-            (Part::Event, "time") => time::format(info.time_ms?).map(Value::from),
-            (Part::Kafka, "topic") => text(&self.event.partition.topic),
-            (Part::Kafka, "partition") => Some(self.event.partition.partition.into()),
-            (Part::Kafka, "offset") => Some(self.event.offset.into()),
-            (Part::Kafka, "timestamp") => self.event.timestamp_ms.map(Value::from),
-            (Part::Kafka, "key") => {
-                std::str::from_utf8(self.event.key.as_deref()?).ok().map(Value::from)
-            }
-            (Part::Kafka, "headers") => Some(self.headers()),
+            (Part::Event, "time") => info.time_text().map(Value::from),
+            (Part::Kafka, name) => Surroundings::from(self.event).member(name),
             _ => None,
         }
-    }
-
-    /// Headers by name; of equal names the first, and only values that are UTF-8.
-    fn headers(&self) -> Value {
-        let mut headers = Map::new();
-        for (name, value) in self.event.headers().iter() {
-            if let Some(Ok(value)) = value.map(std::str::from_utf8)
-                && !headers.contains_key(name)
-            {
-                headers.insert(name.to_owned(), value.into());
-            }
-        }
-        Value::Object(headers)
     }
 }
 
 /// One element of `for_each`.
 pub(super) struct Item<'a> {
     pub value: &'a Value,
-    /// Its position, from 0.
+    /// Its number among the elements, from 0.
     pub index: Value,
     /// Where it stands, as a path.
     pub location: String,
+    /// Where it stands, for fields that ask.
+    pub origin: Option<Origin<'a>>,
 }
 
 /// What the fields of one payload see.
@@ -162,8 +210,17 @@ impl<'a> Scope<'a> {
         match part {
             Part::Item => self.item.map(|item| item.value),
             Part::Index => self.item.map(|item| &item.index),
+            Part::Key => self.item?.origin.as_ref()?.key.as_ref(),
+            Part::Path => Some(&self.item?.origin.as_ref()?.path),
+            Part::Parent(number) => self.item?.origin.as_ref()?.parents.get(number).copied(),
             part => self.document.part(part),
         }
+    }
+
+    /// The part that steps begin with, and how many of them name it.
+    pub fn begin(self, steps: &[Step]) -> Option<(&'a Value, usize)> {
+        let part = Part::of_steps(steps)?;
+        Some((self.part(part)?, part.width()))
     }
 
     /// The value at the end of the steps within a part.

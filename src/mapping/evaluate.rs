@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use crate::codec::json::Value;
 
-use super::Mapping;
-use super::document::{Document, Item, Part, Scope};
-use super::extension::Taken;
+use super::document::{Document, Item, Scope};
+use super::extension::{Taken, read_by};
 use super::field::{Query, Selected};
-use super::jsonpath::Root;
-use super::layout;
+use super::jsonpath::{Root, Step};
+use super::matching::{path_of, variables};
+use super::{Each, Mapping, layout, origin};
 use crate::call::{Arguments, Payload};
 use crate::codec::json::Unreadable;
 use crate::event::{Cause, Rejection};
+use crate::expression::{EvaluationError, Expression};
 use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD};
 
 /// Fields whose values are found without an allocation.
@@ -66,16 +67,27 @@ impl Mapping {
             return Ok(());
         }
         let scope = Scope { document, item: None };
-        let Some(query) = &self.for_each else {
+        let Some(each) = &self.for_each else {
             return outputs.push(self.payload(scope, &[])?);
         };
-        let (items, elements) = elements(query, scope)?;
+        let listed;
+        let (mut items, elements) = match each {
+            Each::Query(query) => elements(query, scope)?,
+            Each::Expression { expression, parts } => {
+                let variables = variables(scope, parts);
+                listed = list(expression, &variables)?;
+                (listed_items(&listed), read_by(expression, &variables))
+            }
+        };
         if items.len() > MAX_OUTPUTS_PER_RECORD {
             let message = format!(
                 "there are {} elements; a record may give {MAX_OUTPUTS_PER_RECORD} payloads",
                 items.len()
             );
-            return Err(Rejection::new(Cause::ForEach, query.path.text(), message));
+            return Err(Rejection::new(Cause::ForEach, each.place(), message));
+        }
+        if self.asks_origin {
+            origin::find(&document.event().payload, &mut items);
         }
         items.iter().try_for_each(|item| {
             outputs.push(self.payload(Scope { document, item: Some(item) }, &elements)?)
@@ -127,25 +139,65 @@ fn elements<'a>(
     if query.path.singular().is_some() {
         let selected = query.select(scope, &mut Taken::new(false))?;
         let Selected::One(Cow::Borrowed(array @ Value::Array(elements))) = selected else {
-            return Err(reject("`for_each` must select an array; there is none here".to_owned()));
+            return Err(reject(not_an_array(query, scope)));
         };
         let items = elements.iter().enumerate().map(|(index, value)| Item {
             value,
             index: index.into(),
             location: format!("{}[{index}]", query.path.text()),
+            origin: None,
         });
         return Ok((items.collect(), vec![array]));
     }
-    let member = |name: &str| scope.part(Part::named(name)?);
-    let nodes = query.path.nodes_in(Root::Members(&member), scope.document.work());
+    let begin = |steps: &[Step]| scope.begin(steps);
+    let nodes = query.path.nodes_in(Root::Parts(&begin), scope.document.work());
     let nodes = nodes.map_err(|error| reject(error.to_string()))?;
     let elements = nodes.iter().map(|node| node.value).collect();
     let items = nodes.into_iter().enumerate().map(|(index, node)| Item {
         value: node.value,
         index: index.into(),
         location: node.location,
+        origin: None,
     });
     Ok((items.collect(), elements))
+}
+
+fn not_an_array(query: &Query, scope: Scope<'_>) -> String {
+    let members = match query.select(scope, &mut Taken::new(false)) {
+        Ok(Selected::One(value)) if value.as_object().is_some() => {
+            format!("; `{}.*` selects the members of this object", query.path.text())
+        }
+        _ => String::new(),
+    };
+    format!("`for_each` must select an array; there is none here{members}")
+}
+
+/// The list that the expression of `for_each` gives.
+fn list(expression: &Expression, variables: &[(&str, &Value)]) -> Result<Vec<Value>, Rejection> {
+    let reject = |cause: Cause, reason: &str| {
+        let message = format!("the expression `{}` {reason}", expression.source());
+        Rejection::new(cause, path_of(expression), message)
+    };
+    match expression.evaluate(variables) {
+        Ok(Value::Array(list)) => Ok(list),
+        Ok(_) => Err(reject(Cause::ForEach, "must give a list; it gives another value")),
+        Err(EvaluationError::Missing(path)) => {
+            Err(reject(Cause::ForEach, &format!("must give a list; `{path}` is absent")))
+        }
+        Err(EvaluationError::Failed(reason)) => {
+            Err(reject(Cause::Expression, &format!("failed: {reason}")))
+        }
+    }
+}
+
+fn listed_items(list: &[Value]) -> Vec<Item<'_>> {
+    let items = list.iter().enumerate().map(|(index, value)| Item {
+        value,
+        index: index.into(),
+        location: format!("for_each[{index}]"),
+        origin: None,
+    });
+    items.collect()
 }
 
 /// What only an expression computes, or targets within targets put together.

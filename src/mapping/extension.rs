@@ -5,6 +5,19 @@ use crate::codec::json::{Map, Value};
 use super::document::{Part, Scope};
 use crate::expression::Expression;
 
+/// The values that an expression reads.
+pub(super) fn read_by<'a>(
+    expression: &Expression,
+    variables: &[(&str, &'a Value)],
+) -> Vec<&'a Value> {
+    let read = |path: &Vec<String>| {
+        let (variable, names) = path.split_first()?;
+        let (_, start) = variables.iter().find(|(name, _)| name == variable)?;
+        names.iter().try_fold(*start, |value, name| value.as_object()?.get(name))
+    };
+    expression.paths().iter().filter_map(read).collect()
+}
+
 /// The values that fields took, by their identity. Counts nothing where no extension is asked for.
 pub(super) struct Taken {
     values: Vec<*const Value>,
@@ -29,16 +42,7 @@ impl Taken {
         if !self.wanted {
             return;
         }
-        for path in expression.paths() {
-            let Some((variable, names)) = path.split_first() else { continue };
-            let start = variables.iter().find(|(name, _)| name == variable);
-            let found = start.and_then(|(_, value)| {
-                names.iter().try_fold(*value, |value, name| value.as_object()?.get(name))
-            });
-            if let Some(value) = found {
-                self.add(value);
-            }
-        }
+        read_by(expression, variables).into_iter().for_each(|value| self.add(value));
     }
 
     /// What is left of the payload. Within `for_each`: of the payload without the `elements`, and

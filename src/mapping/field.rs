@@ -1,16 +1,16 @@
 //! One argument: where its value comes from and what becomes of it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use crate::codec::json::Value;
 
-use super::convert::{FieldType, shown};
+use super::convert::FieldType;
 use super::document::{Part, Scope};
 use super::extension::Taken;
 use super::jsonpath::{Path, Root, Step};
+use super::lookup::Lookup;
 use super::matching::{path_of, variables};
-use crate::codec::number;
+use crate::event::time::TimeReader;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
 use crate::fault::Place;
@@ -32,6 +32,8 @@ pub struct Field {
     pub(super) required: bool,
     pub(super) default: Option<Value>,
     pub(super) lookup: Option<Lookup>,
+    /// How a time is read, where `declared` is one.
+    pub(super) times: TimeReader,
 }
 
 /// Where a value comes from.
@@ -52,13 +54,6 @@ pub(super) struct Query {
 /// Most steps of a way; a longer path is followed by itself.
 pub(super) const MAX_WAY_STEPS: usize = 8;
 
-/// A table from texts to values of the field's type.
-#[derive(Debug)]
-pub(super) struct Lookup {
-    pub table: BTreeMap<String, Value>,
-    pub otherwise: Option<Value>,
-}
-
 /// What a query selects.
 pub(super) enum Selected<'a> {
     Nothing,
@@ -69,7 +64,13 @@ pub(super) enum Selected<'a> {
 impl Query {
     /// Names after the part; all of a singular query.
     pub fn steps(&self) -> &[Step] {
-        self.path.steps().get(1..).unwrap_or_default()
+        self.path.steps().get(self.part.width()..).unwrap_or_default()
+    }
+
+    /// Whether it is the broker's timestamp, which is in milliseconds.
+    pub fn is_broker_time(&self) -> bool {
+        let steps = self.path.singular().map(|_| self.steps());
+        self.part == Part::Kafka && matches!(steps, Some([Step::Name(name)]) if name == "timestamp")
     }
 
     /// Whether it is a way down a part that the device sent. The ways of a mapping's fields are gone
@@ -92,14 +93,21 @@ impl Query {
             }
             return Ok(found.map_or(Selected::Nothing, Selected::One));
         }
-        let member = |name: &str| scope.part(Part::named(name)?);
+        let begin = |steps: &[Step]| scope.begin(steps);
         let nodes =
-            self.path.nodes_in(Root::Members(&member), scope.document.work()).map_err(|error| {
+            self.path.nodes_in(Root::Parts(&begin), scope.document.work()).map_err(|error| {
                 Rejection::new(Cause::Limit, self.location(scope), error.to_string())
             })?;
         let values: Vec<&Value> = nodes.into_iter().map(|node| node.value).collect();
         values.iter().for_each(|value| taken.add(value));
         Ok(Selected::Many(values))
+    }
+
+    /// Whether a string stands on the way.
+    fn ends_in_text(&self, scope: Scope<'_>) -> bool {
+        let steps = self.steps();
+        let at = |count: usize| scope.resolve(self.part, &steps[..count]);
+        (0..steps.len()).any(|count| at(count).is_some_and(|value| value.as_str().is_some()))
     }
 
     /// Where it looks, as a path into the event: the element of `for_each` by its own place.
@@ -205,7 +213,7 @@ impl Field {
         match &self.lookup {
             None => self
                 .declared
-                .convert(value)
+                .convert(value, &self.times, scope.document.event().timestamp_ms)
                 .map_err(|message| self.reject(Cause::FieldType, scope, &message)),
             Some(lookup) => {
                 lookup.find(&value).map_err(|(cause, message)| self.reject(cause, scope, &message))
@@ -216,6 +224,9 @@ impl Field {
     fn missing(&self, scope: Scope<'_>) -> Rejection {
         let message = match &self.source {
             Source::Expression { .. } => "the expression misses a field, or gives null",
+            Source::Query(query) if query.ends_in_text(scope) => {
+                "the path leads into a string, which has no members; JSON within a string is not read"
+            }
             Source::Query(_) | Source::Constant(_) => "the path selects nothing, or null",
         };
         self.reject(Cause::MissingField, scope, message)
@@ -228,25 +239,5 @@ impl Field {
             Source::Constant(_) => String::new(),
         };
         Rejection::new(cause, place, format!("field `{}`: {message}", self.target))
-    }
-}
-
-impl Lookup {
-    fn find(&self, value: &Value) -> Result<Value, (Cause, String)> {
-        let key = match value {
-            Value::String(text) => Cow::Borrowed(text.as_str()),
-            Value::Bool(flag) => Cow::Owned(flag.to_string()),
-            Value::Number(number) => match number::integer_text(number.as_str()) {
-                Some(integer) => Cow::Owned(integer),
-                None => Cow::Borrowed(number.as_str()),
-            },
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                let message = format!("{} cannot be looked up", shown(value));
-                return Err((Cause::FieldType, message));
-            }
-        };
-        self.table.get(key.as_ref()).or(self.otherwise.as_ref()).cloned().ok_or_else(|| {
-            (Cause::Lookup, format!("the lookup table has no entry for {}", shown(value)))
-        })
     }
 }

@@ -42,9 +42,12 @@ mod field;
 pub mod form;
 pub mod jsonpath;
 mod layout;
+mod lookup;
 mod matching;
+mod origin;
 mod testing;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +59,7 @@ use crate::call::{Function, Payload};
 use crate::codec::yaml::Located;
 use crate::codec::{Digest, yaml};
 use crate::event::{Event, Rejection};
+use crate::expression::Expression;
 use crate::fault::{Fault, Place, TestResult};
 
 /// One compiled mapping.
@@ -85,13 +89,34 @@ pub struct Mapping {
     layout: layout::Layout,
     descent: descent::Descent,
     matcher: matching::Matcher,
-    for_each: Option<field::Query>,
+    for_each: Option<Each>,
+    /// Whether fields ask where the elements of `for_each` stand.
+    asks_origin: bool,
     extension: Option<Vec<String>>,
     tests: Arc<[Located<form::TestForm>]>,
     /// What tests take where they say nothing.
     topics: Option<Arc<str>>,
     device_type: Option<Arc<str>>,
     event_type: Option<Arc<str>>,
+}
+
+/// Where the elements of `for_each` come from.
+#[derive(Debug)]
+enum Each {
+    /// Values of the payload.
+    Query(field::Query),
+    /// A list that an expression gives.
+    Expression { expression: Expression, parts: Vec<document::Part> },
+}
+
+impl Each {
+    /// Where it looks, for rejections.
+    fn place(&self) -> Cow<'_, str> {
+        match self {
+            Self::Query(query) => Cow::Borrowed(query.path.text()),
+            Self::Expression { expression, .. } => matching::path_of(expression),
+        }
+    }
 }
 
 /// What mappings make of an event.
@@ -117,6 +142,19 @@ impl Mapping {
     #[must_use]
     pub fn fields(&self) -> &[Field] {
         &self.fields
+    }
+
+    /// Whether it may take events of a topic: it names none, or this one.
+    #[must_use]
+    pub fn may_take(&self, topic: &str) -> bool {
+        let globs = self.matcher.topic.as_ref();
+        globs.is_none_or(|globs| globs.iter().any(|glob| glob.fits(topic)))
+    }
+
+    /// The topics that it names, as they are written; empty where it takes any.
+    #[must_use]
+    pub fn named_topics(&self) -> Vec<String> {
+        self.matcher.topic.iter().flatten().map(ToString::to_string).collect()
     }
 
     /// The events of its own tests as records, in the order of the file.

@@ -9,9 +9,10 @@ use super::form::{EventForm, ExpectForm, KafkaForm, RecordForm, RejectedForm, Te
 use super::{Mapping, Outcome, evaluate_all};
 use crate::codec::yaml::{Exact, Located};
 use crate::codec::{Writer, json, number};
+use crate::event::time::{SentTime, TimeReader};
 use crate::event::{
     Cause, Decoder, Device, Event, EventInfo, Headers, Record, RecordDigests, Rejection,
-    SourcePartition, time,
+    SourcePartition,
 };
 use crate::fault::{Fault, TestResult, did_you_mean};
 
@@ -104,9 +105,9 @@ fn fault(file: &Path, test: &Located<TestForm>) -> Option<Fault> {
         return Some(Fault::error(file, test.place, message).help("one of `event` and `record`"));
     }
     let time = form.event.as_ref().and_then(|event| event.event.time.as_ref());
-    if let Some(Err(error)) = time.map(|time| time::parse(&time.value)) {
+    if let Some(Err(error)) = time.map(|time| event_time(&time.value)) {
         let place = time.map_or(test.place, |time| time.place);
-        return Some(Fault::error(file, place, error.to_string()));
+        return Some(Fault::error(file, place, error));
     }
     let ExpectForm::Rejected(RejectedForm { cause, .. }) = &form.expect.value else { return None };
     let known = Cause::ALL.map(Cause::name);
@@ -141,10 +142,7 @@ fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
     let bytes = payload.to_string().into_bytes();
     // The same bounds as for a record: a test cannot promise what a record is refused for.
     let payload = json::parse(&bytes).map_err(|error| format!("the payload: {error}"))?;
-    let time_ms = match &form.event.time {
-        None => form.kafka.timestamp,
-        Some(text) => Some(time::parse(&text.value).map_err(|error| error.to_string())?),
-    };
+    let time = form.event.time.as_ref().map(|text| event_time(&text.value)).transpose()?;
     let or = |given: &Option<String>, fallback: Option<&str>| {
         given.as_deref().or(fallback).unwrap_or_default().into()
     };
@@ -156,6 +154,7 @@ fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
         key: form.kafka.key.as_ref().map(String::as_bytes),
         value: Some(&bytes),
         headers: Headers::from_encoded(&headers),
+        damage: None,
     };
     let digests = RecordDigests::of(&record);
     Ok(Event {
@@ -172,11 +171,17 @@ fn event_of(mapping: &Mapping, form: &EventForm) -> Result<Event, String> {
         info: EventInfo {
             event_type: or(&form.event.event_type, mapping.event_type.as_deref()),
             format: or(&form.event.format, Some("json")),
-            time_ms,
+            time_ms: time.map(SentTime::ms).or(form.kafka.timestamp),
+            time_below_ms_ns: time.map_or(0, SentTime::below_ms_ns),
         },
         payload,
         digests,
     })
+}
+
+/// The time of a test's event: a timestamp in text.
+fn event_time(text: &str) -> Result<SentTime, String> {
+    TimeReader::default().text(text, None).map_err(|error| error.to_string())
 }
 
 fn outcome_of_record(mapping: &Mapping, form: &RecordForm) -> Outcome {
@@ -189,6 +194,7 @@ fn outcome_of_record(mapping: &Mapping, form: &RecordForm) -> Outcome {
         key: form.kafka.key.as_ref().map(String::as_bytes),
         value: form.value.as_ref().map(String::as_bytes),
         headers: Headers::from_encoded(&headers),
+        damage: None,
     };
     match Decoder::default().decode(&record) {
         Ok(event) => evaluate_all(std::slice::from_ref(mapping), &event),

@@ -41,6 +41,7 @@ fn event(payload: &str) -> Event {
             event_type: "status".into(),
             format: "json".into(),
             time_ms: Some(1_483_528_293_601),
+            time_below_ms_ns: 0,
         },
         payload: strict::parse(payload.as_bytes()).unwrap(),
         digests: RecordDigests {
@@ -85,8 +86,8 @@ fn every_part_of_the_event_can_be_reached() {
         ("$.kafka.offset", "4812311"),
         ("$.kafka.timestamp", "1483528293700"),
         ("$.kafka.key", r#""reefer:CON123""#),
-        ("$.kafka.headers.site", r#""oslo""#),
-        ("$.kafka.headers", r#"{"site":"oslo"}"#),
+        ("$.kafka.headers.site", r#""bergen""#),
+        ("$.kafka.headers", r#"{"site":"bergen"}"#),
     ] {
         let expected = format!("{{\"a\":{value}}}");
         check(&format!("fields: {{a: {{path: \"{path}\"}}}}"), r#"{"d":{"t":21.50}}"#, &expected);
@@ -146,7 +147,7 @@ fn types_and_lookups() {
         ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2}", r#"{"t":"y"}"#, r#"{"a":2}"#),
         ("{path: $.payload.t, lookup: {x: 1}, otherwise: 2, required: false}", "{}", "{}"),
         ("{path: $.payload.t, lookup: {x: '1'}, type: integer}", r#"{"t":"x"}"#, r#"{"a":1}"#),
-        ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50.0}"#),
+        ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50}"#),
         ("{expression: payload.t * 1.8, type: integer}", r#"{"t":10}"#, r#"{"a":18}"#),
         ("{expression: payload.t + payload.u}", r#"{"t":1,"u":"x"}"#, "expression $.payload.t"),
         ("{expression: 'device.id + \"/\" + event.type'}", "{}", r#"{"a":"CON123/status"}"#),
@@ -214,6 +215,28 @@ fn extension_keeps_what_no_field_takes() {
 }
 
 #[test]
+fn expressions_see_the_value_of_a_number_and_not_its_spelling() {
+    let rest = r#"
+match: {where: 'payload.mv / 1000 > 3.5 && payload.n in [1, 2] && [10, 20, 30][payload.n] == 30'}
+fields:
+  volts: {expression: payload.mv / 1000}
+  celsius: {expression: '(payload.f - 32) * 5 / 9'}
+  below: {expression: -payload.n / 2000}
+  text: {expression: 'string(payload.n) + "/" + string(payload.f)'}
+  kept: {expression: payload.f}
+  rounded: {expression: 'round(payload.r, 2)'}
+"#;
+    let expected = r#"{"below":-0.001,"celsius":21.11111111111111,"kept":70,"rounded":1.01,"text":"2/70","volts":3.999}"#;
+    for (mv, f, n, r) in [
+        ("3999", "70", "2", "1.005"),
+        ("3999.0", "70.00", "2.0", "1.00500"),
+        ("3.999e3", "7e1", "20E-1", "1005e-3"),
+    ] {
+        check(rest, &format!(r#"{{"mv":{mv},"f":{f},"n":{n},"r":{r}}}"#), expected);
+    }
+}
+
+#[test]
 fn for_each_gives_a_payload_an_element() {
     let fields = "fields: {id: $.device.id, n: $.index, t: $.item.t}\n";
     for (rest, payload, expected) in [
@@ -271,6 +294,173 @@ fn for_each_gives_a_payload_an_element() {
     check("for_each: $.payload\nfields: {v: $.item}", "[1,[2]]", r#"{"v":1} {"v":[2]}"#);
 }
 
+/// Rooms with readings, and tags under names.
+const ROOMS: &str = r#"{"site":"s1","rooms":[
+    {"room":"A","celsius":[20.5,21],"tags":{"x":{"v":1}}},
+    {"room":"B","celsius":[21,22],"tags":{"y":{"v":1},"z":{"v":2}}}]}"#;
+
+#[test]
+fn elements_of_for_each_know_where_they_stand() {
+    let nested = concat!(
+        r#"{"c":20.5,"n":0,"r":"A"} {"c":21,"n":1,"r":"A"} "#,
+        r#"{"c":21,"n":2,"r":"B"} {"c":22,"n":3,"r":"B"}"#
+    );
+    for room in [
+        "'$.parents[0].room'",
+        "{expression: 'parents[0].room'}",
+        "{expression: 'payload.rooms[path[1]].room'}",
+        "{path: '$.parents[0][?@ == \"A\" || @ == \"B\"]'}",
+        "{path: '$.parents[1].rooms[?@.room == $.parents[0].room].room'}",
+    ] {
+        let fields = format!("fields: {{n: $.index, c: $.item, r: {room}}}\n");
+        check(&format!("{fields}for_each: $.payload.rooms[*].celsius[*]"), ROOMS, nested);
+    }
+    let tags = "for_each: $.payload.rooms[*].tags.*\nfields: {k: $.key, v: $.item.v";
+    check(
+        &format!("{tags}, room: '$.parents[1].room', site: '$.parents[2].site'}}"),
+        ROOMS,
+        concat!(
+            r#"{"k":"x","room":"A","site":"s1","v":1} {"k":"y","room":"B","site":"s1","v":1} "#,
+            r#"{"k":"z","room":"B","site":"s1","v":2}"#
+        ),
+    );
+    check(
+        &format!("{tags}, p: $.path, last: {{expression: 'key + \":\" + path[3]'}}}}"),
+        r#"{"rooms":[{"tags":{"x":{"v":1}}}]}"#,
+        r#"{"k":"x","last":"x:x","p":["rooms",0,"tags","x"],"v":1}"#,
+    );
+    // An element of an array has no name; what is further out than the payload is absent.
+    let fields = "fields: {v: $.item, k: {path: $.key, default: none}, \
+                  p: {path: '$.parents[1]', required: false}}\n";
+    check(&format!("{fields}for_each: $.payload.r"), r#"{"r":[5]}"#, r#"{"k":"none","v":5}"#);
+    check(&format!("{fields}for_each: $.payload"), "[5]", r#"{"k":"none","v":5}"#);
+    check(
+        "for_each: '$.payload[*][*]'\nfields: {p: $.path}",
+        "[[7],[8]]",
+        r#"{"p":[0,0]} {"p":[1,0]}"#,
+    );
+    // The same element twice.
+    check(
+        "for_each: \"$.payload['a','a']\"\nfields: {k: $.key}",
+        r#"{"a":1}"#,
+        r#"{"k":"a"} {"k":"a"}"#,
+    );
+    check(
+        "for_each: $.payload.rooms[*].celsius[*]\nfields: {c: $.item, r: '$.parents[0].room'}\nextension: true",
+        r#"{"site":"s1","rooms":[{"room":"A","celsius":[20.5],"u":1}]}"#,
+        r#"{"c":20.5,"extension":{"payload":{"rooms":[{"u":1}],"site":"s1"}},"r":"A"}"#,
+    );
+    let object = compiled(&format!("{HEAD}for_each: $.payload.r\nfields: {{v: $.item}}"));
+    let Outcome::Rejected(rejection) = object.evaluate(&event(r#"{"r":{"a":1}}"#)) else {
+        panic!()
+    };
+    assert!(rejection.message.contains("`$.payload.r.*` selects the members"), "{rejection}");
+}
+
+#[test]
+fn for_each_takes_an_expression() {
+    let ids = "for_each: {expression: 'payload.ids.split(\",\")'}\n";
+    let fields = "fields: {id: $.item, n: $.index}\n";
+    for (rest, payload, expected) in [
+        ("", r#"{"ids":"a,b"}"#, r#"{"id":"a","n":0} {"id":"b","n":1}"#),
+        ("", "{}", "for_each $.payload.ids"),
+        ("", r#"{"ids":7}"#, "expression $.payload.ids"),
+        (
+            "extension: true",
+            r#"{"ids":"a","x":1}"#,
+            r#"{"extension":{"payload":{"x":1}},"id":"a","n":0}"#,
+        ),
+    ] {
+        check(&format!("{ids}{fields}{rest}"), payload, expected);
+    }
+    let filtered =
+        "for_each: {expression: 'payload.r.filter(x, x > 1)'}\nfields: {v: {expression: item * 2}}";
+    check(filtered, r#"{"r":[1,2,3]}"#, r#"{"v":4} {"v":6}"#);
+    check(filtered, r#"{"r":[]}"#, "filtered");
+    check(
+        "for_each: {expression: payload.r}\nfields: {v: $.item}",
+        r#"{"r":{"a":1}}"#,
+        "for_each $.payload.r",
+    );
+    check(
+        "for_each: {expression: payload.r}\nfields: {v: $.item.t}",
+        r#"{"r":[{}]}"#,
+        "missing_field for_each[0].t",
+    );
+    check("for_each: {path: $.payload.r}\nfields: {v: $.item}", r#"{"r":[1]}"#, r#"{"v":1}"#);
+}
+
+#[test]
+fn timestamps_by_their_options() {
+    let time = r#"{"a":"2026-01-01T00:00:00.000Z"}"#;
+    for (options, payload, expected) in [
+        ("", r#"{"t":1767225600000}"#, time),
+        ("", r#"{"t":"1767225600000"}"#, time),
+        ("", r#"{"t":1767225600}"#, "field_type $.payload.t"),
+        ("", r#"{"t":1767225600000000}"#, "field_type $.payload.t"),
+        (", unit: s", r#"{"t":1767225600}"#, time),
+        (", unit: auto", r#"{"t":1767225600000000}"#, time),
+        (", zone: Europe/Berlin", r#"{"t":"2026-01-01 01:00:00"}"#, time),
+        (", format: '%d.%m.%Y %H:%M', zone: UTC", r#"{"t":"01.01.2026 00:00"}"#, time),
+        (", unit: s, default: 1767225600", "{}", time),
+        (", unit: s, lookup: {x: 1767225600}", r#"{"t":"x"}"#, time),
+        ("", r#"{"t":"2026-01-01T00:00:00.123456Z"}"#, r#"{"a":"2026-01-01T00:00:00.123456Z"}"#),
+    ] {
+        let field = format!("fields: {{a: {{path: $.payload.t, type: timestamp{options}}}}}");
+        let event = Event { timestamp_ms: None, ..event(payload) };
+        assert_eq!(outcome(&compiled(&format!("{HEAD}{field}")), &event), expected, "{field}");
+    }
+    // The broker's own timestamp is in milliseconds, however odd it is.
+    let broker = format!("{HEAD}fields: {{a: {{path: $.kafka.timestamp, type: timestamp}}}}");
+    let odd = Event { timestamp_ms: Some(7), ..event("{}") };
+    assert_eq!(outcome(&compiled(&broker), &odd), r#"{"a":"1970-01-01T00:00:00.007Z"}"#);
+    let info = EventInfo { time_ms: Some(1), time_below_ms_ns: 500_000, ..EventInfo::default() };
+    let fine = Event { info, ..event("{}") };
+    let time = compiled(&format!("{HEAD}fields: {{a: $.event.time}}"));
+    assert_eq!(outcome(&time, &fine), r#"{"a":"1970-01-01T00:00:00.001500Z"}"#);
+}
+
+#[test]
+fn a_null_value_can_be_mapped_or_filtered() {
+    let gone = "match: {where: payload == null}\nfields: {id: $.kafka.key}";
+    check(gone, "null", r#"{"id":"reefer:CON123"}"#);
+    check(gone, r#"{"c":1}"#, "filtered");
+    check("match: {where: payload != null}\nfields: {c: $.payload.c}", "null", "filtered");
+    check("fields: {c: $.payload.c}", "null", "missing_field $.payload.c");
+}
+
+#[test]
+fn lookups_compare_numbers_by_value() {
+    for (table, payload, expected) in [
+        ("{1.50: x}", "1.5", r#"{"a":"x"}"#),
+        ("{1.50: x}", "1.500", r#"{"a":"x"}"#),
+        ("{1.5: x}", "15e-1", r#"{"a":"x"}"#),
+        ("{1.0: x}", "1", r#"{"a":"x"}"#),
+        ("{1: x}", "1.0", r#"{"a":"x"}"#),
+        ("{-0: x}", "0", r#"{"a":"x"}"#),
+        ("{1e3: x}", "1000", r#"{"a":"x"}"#),
+        ("{1.50: x}", "1.51", "lookup $.payload"),
+        ("{'1.50': x}", "\"1.50\"", r#"{"a":"x"}"#),
+        ("{1.50: x}", "\"1.5\"", "lookup $.payload"),
+        ("{'null': x}", "\"null\"", r#"{"a":"x"}"#),
+    ] {
+        check(&format!("fields: {{a: {{path: $.payload, lookup: {table}}}}}"), payload, expected);
+    }
+}
+
+#[test]
+fn a_path_into_a_string_says_so() {
+    let set = compiled(&format!("{HEAD}fields: {{a: $.payload.message.id}}"));
+    for (payload, expected) in [
+        (r#"{"message":"{\"id\":7}"}"#, "JSON within a string is not read"),
+        (r#""{\"message\":{}}""#, "JSON within a string is not read"),
+        (r#"{"message":{}}"#, "selects nothing"),
+    ] {
+        let Outcome::Rejected(rejection) = set.evaluate(&event(payload)) else { panic!() };
+        assert!(rejection.message.contains(expected), "{rejection}");
+    }
+}
+
 #[test]
 fn match_takes_what_fits() {
     for (matching, takes) in [
@@ -285,7 +475,7 @@ fn match_takes_what_fits() {
         ("{where: payload.absent > 21}", false),
         ("{where: has(payload.absent)}", false),
         ("{topic: other, where: payload.t + 'x' == 1}", false),
-        ("{where: 'kafka.headers.site == \"oslo\" && kafka.partition == 3'}", true),
+        ("{where: 'kafka.headers.site == \"bergen\" && kafka.partition == 3'}", true),
     ] {
         let expected = if takes { r#"{"t":21}"# } else { "filtered" };
         check(&format!("match: {matching}\nfields: {{t: $.payload.t}}"), r#"{"t":21}"#, expected);
@@ -430,6 +620,55 @@ const FAULTS_OF_PARTS: &[FaultCase] = &[
     ("fields:\n  a: {path: $.payload, default: 1, required: true}", 5, 46, "never missing", ""),
     ("fields:\n  a: {path: $.payload, otherwise: 1}", 5, 35, "`otherwise` belongs", "`default`"),
     ("fields:\n  a: {path: $.payload, lookup: {x: y}, type: integer}", 5, 36, "the value", ""),
+    ("fields:\n  a: $.parents[0].x", 5, 6, "a path begins with", ""),
+    (
+        "for_each: $.payload\nfields:\n  a: $.parents.x",
+        6,
+        6,
+        "a number must follow",
+        "`$.parents[0]`",
+    ),
+    (
+        "for_each: $.payload\nfields:\n  a: $.parents[8].x",
+        6,
+        6,
+        "a number must follow",
+        "`$.parents[7]`",
+    ),
+    ("for_each: $.payload\nfields:\n  a: {expression: parents.x}", 6, 19, "`parents`", "line 1"),
+    ("for_each: {expression: payload}\nfields:\n  a: $.key", 6, 6, "a path begins with", ""),
+    ("for_each: {}\nfields: {a: $.item}", 4, 11, "needs to know its elements", "exactly one"),
+    ("for_each: {expression: 'a('}\nfields: {a: $.item}", 4, 24, "", "line 1"),
+    ("fields:\n  a: {path: $.payload, unit: s}", 5, 30, "belong to `type: timestamp`", "add"),
+    (
+        "fields:\n  a: {path: $.payload, type: timestamp, unit: m}",
+        5,
+        47,
+        "unknown variant `m`",
+        "`ms`",
+    ),
+    (
+        "fields:\n  a: {path: $.payload, type: timestamp, zone: X/Y}",
+        5,
+        47,
+        "no time zone `X/Y`",
+        "",
+    ),
+    (
+        "fields:\n  a: {path: $.payload, type: timestamp, default: 0}",
+        5,
+        50,
+        "the option `unit`",
+        "",
+    ),
+    (
+        "fields:\n  a: {path: $.payload, lookup: {1: x, 1.0: y}}",
+        5,
+        39,
+        "duplicate key: `1.0`",
+        "by value",
+    ),
+    ("fields:\n  a: {path: $.payload, lookup: {null: x}}", 5, 33, "a text is expected", "`'null'`"),
     ("for_each: $.device\nfields: {a: $.item}", 4, 11, "within `$.payload`", ""),
     ("match: {topic: ''}\nfields: {a: $.payload}", 4, 16, "an empty text", "`*`"),
     ("match: {where: payload.a ==}\nfields: {a: $.payload}", 4, 16, "", "line 1"),

@@ -1,20 +1,25 @@
 //! What handlers share: the service, and the places for questions that may wait for a disk.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::Response;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::thread_time;
 use crate::limits::{
-    MAX_BODIES, MAX_EXPORT_READS, MAX_EXPORTS, MAX_REQUESTS, MAX_STREAM_READS, MAX_STREAMS,
-    PLACE_WAIT, REQUEST_TIMEOUT,
+    KEPT_BODIES, KEPT_EXPORTS, KEPT_LARGE_ANSWERS, KEPT_REQUESTS, KEPT_STREAMS, MAX_BODIES,
+    MAX_CLIENT_BODIES, MAX_CLIENT_EXPORTS, MAX_CLIENT_LARGE_ANSWERS, MAX_CLIENT_REQUESTS,
+    MAX_CLIENT_STREAMS, MAX_EXPORT_READS, MAX_EXPORTS, MAX_LARGE_ANSWERS, MAX_REQUESTS,
+    MAX_STREAM_READS, MAX_STREAMS, PLACE_WAIT, REQUEST_TIMEOUT,
 };
-use crate::monitor::access::Access;
+use crate::monitor::access::{Access, Asker, Place, Places, Quota};
 use crate::monitor::answer::{Problem, json_text};
 use crate::monitor::json;
 use crate::monitor::query::QueryError;
@@ -25,7 +30,7 @@ use crate::monitor::watch::Watched;
 /// How long a question waits before it looks again whether records still wait.
 const SHARE_LOOK: Duration = Duration::from_millis(50);
 
-/// What every handler has.
+/// The state that every handler has, for the sender of one request.
 #[derive(Clone)]
 pub struct App {
     /// Whom to ask.
@@ -36,18 +41,43 @@ pub struct App {
     pub access: Arc<Access>,
     /// What readers may take of the processors.
     share: Arc<ReadShare>,
+    /// Places for work that waits or takes memory.
+    pub places: Arc<Work>,
+    /// Who takes them.
+    pub asker: Asker,
+}
+
+/// The places of each kind of work.
+pub struct Work {
     /// One for each question that is being worked on, also when its asker has gone.
-    places: Arc<Semaphore>,
+    questions: Places,
     /// One for each body that is being read.
-    pub bodies: Arc<Semaphore>,
+    pub bodies: Places,
+    /// One for each large answer that is being sent.
+    pub answers: Places,
     /// One for each stream of events that is open.
-    pub streams: Arc<Semaphore>,
+    pub streams: Places,
     /// One for each stream that reads a block now.
-    pub stream_reads: Arc<Semaphore>,
+    pub stream_reads: Semaphore,
     /// One for each export that is being sent.
-    pub exports: Arc<Semaphore>,
+    pub exports: Places,
     /// One for each export that reads the state now.
-    pub export_reads: Arc<Semaphore>,
+    pub export_reads: Semaphore,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        let places = |all, kept, per_client| Places::new(Quota { all, kept, per_client });
+        Self {
+            questions: places(MAX_REQUESTS, KEPT_REQUESTS, MAX_CLIENT_REQUESTS),
+            bodies: places(MAX_BODIES, KEPT_BODIES, MAX_CLIENT_BODIES),
+            answers: places(MAX_LARGE_ANSWERS, KEPT_LARGE_ANSWERS, MAX_CLIENT_LARGE_ANSWERS),
+            streams: places(MAX_STREAMS, KEPT_STREAMS, MAX_CLIENT_STREAMS),
+            stream_reads: Semaphore::new(MAX_STREAM_READS),
+            exports: places(MAX_EXPORTS, KEPT_EXPORTS, MAX_CLIENT_EXPORTS),
+            export_reads: Semaphore::new(MAX_EXPORT_READS),
+        }
+    }
 }
 
 /// What a handler gives.
@@ -56,30 +86,19 @@ pub type Answer = Result<Response, Problem>;
 impl App {
     /// For a service that is watched.
     pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>) -> Self {
-        let semaphore = |places| Arc::new(Semaphore::new(places));
-        let [places, bodies, streams, stream_reads, exports, export_reads] = [
-            MAX_REQUESTS,
-            MAX_BODIES,
-            MAX_STREAMS,
-            MAX_STREAM_READS,
-            MAX_EXPORTS,
-            MAX_EXPORT_READS,
-        ]
-        .map(semaphore);
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let share = Arc::new(ReadShare::of(u32::try_from(processors).unwrap_or(u32::MAX)));
-        Self {
-            service,
-            watched,
-            access,
-            share,
-            places,
-            bodies,
-            streams,
-            stream_reads,
-            exports,
-            export_reads,
-        }
+        Self { service, watched, access, share, places: Arc::default(), asker: Asker::default() }
+    }
+}
+
+/// Handlers take it as an argument, so that it stands for the sender of their request.
+impl FromRequestParts<App> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let asker = parts.extensions.get::<Asker>().copied().unwrap_or_default();
+        Ok(Self { asker, ..app.clone() })
     }
 }
 
@@ -112,8 +131,8 @@ pub async fn ask<T: Send + 'static>(
 
 /// Waits for a place, and while records wait, for a share of the processors; `None` once nothing is
 /// asked any more.
-async fn place_and_share(app: &App) -> Option<OwnedSemaphorePermit> {
-    let place = Arc::clone(&app.places).acquire_owned().await.ok()?;
+async fn place_and_share(app: &App) -> Option<Place> {
+    let place = app.places.questions.take(app.asker).await?;
     while app.service.status.queued_batches() > 0 {
         let wait = app.share.wait(app.service.clock.monotonic());
         if wait.is_zero() {

@@ -1,6 +1,8 @@
 //! Bodies of requests: read within a bound of bytes, of time and of places, in the one form that the
 //! handler expects.
 
+use std::time::Duration;
+
 use axum::body::{Bytes, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -8,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::codec::json;
-use crate::limits::{MAX_BODY_BYTES, REQUEST_TIMEOUT};
+use crate::limits::{LOGIN_BODY_TIMEOUT, MAX_BODY_BYTES, MAX_LOGIN_BODY_BYTES, REQUEST_TIMEOUT};
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::App;
 use crate::monitor::request::Parameters;
@@ -33,21 +35,36 @@ pub async fn form(app: &App, request: Request) -> Result<Parameters, Problem> {
     Ok(Parameters::of_form(&bytes)?)
 }
 
+/// Reads the fields of a form that anyone may send, who they are not being known yet.
+pub async fn login_form(request: Request) -> Result<Parameters, Problem> {
+    check_kind(request.headers(), FORM)?;
+    let bytes = read_within(request, (MAX_LOGIN_BODY_BYTES, LOGIN_BODY_TIMEOUT)).await?;
+    Ok(Parameters::of_form(&bytes)?)
+}
+
 async fn read(app: &App, request: Request, expected: &str) -> Result<Bytes, Problem> {
     check_kind(request.headers(), expected)?;
-    let Ok(_place) = app.bodies.try_acquire() else {
+    let Some(_place) = app.places.bodies.try_take(app.asker) else {
         let detail = "too many bodies are sent at a time; try again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
-    match timeout(REQUEST_TIMEOUT, to_bytes(request.into_body(), MAX_BODY_BYTES)).await {
+    read_within(request, (MAX_BODY_BYTES, REQUEST_TIMEOUT)).await
+}
+
+/// Reads a body of so many bytes at most, within a time.
+async fn read_within(
+    request: Request,
+    (most_bytes, most_time): (usize, Duration),
+) -> Result<Bytes, Problem> {
+    match timeout(most_time, to_bytes(request.into_body(), most_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         // Longer than allowed, or its sender went away and hears no answer.
         Ok(Err(_)) => {
-            let detail = format!("a body has at most {MAX_BODY_BYTES} bytes");
+            let detail = format!("a body has at most {most_bytes} bytes here");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
         Err(_) => {
-            let detail = format!("the body took longer than {} s", REQUEST_TIMEOUT.as_secs());
+            let detail = format!("the body took longer than {} s", most_time.as_secs());
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail))
         }
     }

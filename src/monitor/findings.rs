@@ -1,10 +1,16 @@
-//! What is wrong with a service, and what to do: from its status and the figures of the last minutes.
+//! Findings: what is wrong with a service and what helps, from its status and the figures of the last
+//! minutes. Each kind has a code that never changes, for alerts.
+
+mod code;
+
+pub use code::Code;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::monitor::service::StatusView;
-use crate::monitor::views::grouped;
+use crate::limits::FUTURE_TOLERANCE;
+use crate::monitor::service::{StatusView, seconds};
+use crate::monitor::views::{grouped, time_text};
 use crate::monitor::watch::Sample;
 
 /// How bad it is.
@@ -20,12 +26,56 @@ pub enum Gravity {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
+    /// The kind, for machines: it never changes.
+    pub code: Code,
     /// How bad it is.
     pub gravity: Gravity,
     /// What is wrong.
     pub what: String,
     /// What to do.
     pub help: String,
+    /// Since when, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+}
+
+impl Finding {
+    fn new(code: Code, what: String) -> Self {
+        let (gravity, help) = (code.gravity(), code.help().to_owned());
+        Self { code, gravity, what, help, since: None }
+    }
+
+    fn since(self, since_ms: Option<i64>) -> Self {
+        Self { since: since_ms.map(time_text), ..self }
+    }
+}
+
+/// Signs of trouble that a status holds for the findings and does not show by themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Signs {
+    /// Problems of the source and the ledger.
+    pub problems: Vec<Problem>,
+    /// Topics whose newest records were all filtered, and how many of them.
+    pub filtered_topics: Vec<(String, u64)>,
+    /// Mappings that gave nothing so far, and the records of their topics.
+    pub idle_mappings: Vec<(String, u64)>,
+    /// Mappings whose topics the source does not read, with those topics and what may be meant.
+    pub mappings_without_topic: Vec<(String, Vec<String>, String)>,
+    /// How far the newest block's time is ahead of the clock, in milliseconds.
+    pub clock_behind_ms: i64,
+}
+
+/// A problem of the source or the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Its kind.
+    pub code: Code,
+    /// In words for a person.
+    pub what: String,
+    /// Since when, in milliseconds since 1970, where that is known.
+    pub since_ms: Option<i64>,
+    /// Whether the service is not ready because of it.
+    pub is_blocking: bool,
 }
 
 /// Blocks that the state may be behind without anyone looking: a second or two at full speed.
@@ -39,39 +89,86 @@ const FEWEST_RECORDS: u64 = 100;
 const SMALL_LAG: u64 = 1_000;
 /// Samples over which a lag that never shrinks is one that grows: half a minute.
 const LAG_SAMPLES: usize = 15;
+/// Samples without progress after which records that are on their way count as stuck: a minute.
+const STALL_SAMPLES: usize = 30;
+/// Difference between the two clocks from one sample to the next that counts as a jump.
+const CLOCK_JUMP_MS: i64 = 5_000;
+/// How far the newest block may be ahead of the clock: a clock that is slewed goes back a little.
+const CLOCK_BEHIND_MS: i64 = 1_000;
 
 /// Everything that is wrong, the worst first; nothing where all is well.
 #[must_use]
 pub fn findings(status: &StatusView, samples: &[Sample]) -> Vec<Finding> {
-    let mut findings: Vec<_> = status.obstacles.iter().map(|what| obstacle(what)).collect();
-    findings.extend(state_behind(status));
-    findings.extend(growing_lag(samples));
-    findings.extend(dead_letters(samples));
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.gravity));
+    let problem = |problem: &Problem| {
+        Finding::new(problem.code, problem.what.clone()).since(problem.since_ms)
+    };
+    let mut findings: Vec<_> = status.signs.problems.iter().map(problem).collect();
+    findings.extend(figures(status, samples));
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.gravity), finding.code));
     findings
 }
 
-fn obstacle(what: &str) -> Finding {
-    let help = if what.contains("halted") {
-        "The process must be started again; it continues where the ledger ends. If it halts again, look \
-         at its log and run `ledgerline verify` on the ledger."
-    } else if what.contains("space") {
-        "Free space on the ledger's disk. Ingestion goes on by itself, nothing is lost."
-    } else {
-        "Records wait in Kafka and none is lost. Look whether the brokers of the configuration run and \
-         can be reached from here."
-    };
-    Finding { gravity: Gravity::Critical, what: what.to_owned(), help: help.to_owned() }
+/// The findings without the problems of source and ledger, which write log lines of their own.
+pub fn figures(status: &StatusView, samples: &[Sample]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(stalled(status, samples));
+    findings.extend(state_behind(status));
+    findings.extend(copies_behind(status));
+    findings.extend(growing_lag(samples));
+    findings.extend(dead_letters(samples));
+    findings.extend(filtered(status));
+    findings.extend(idle_mappings(status));
+    findings.extend(mappings_without_topic(status));
+    findings.extend(future_events(status, samples));
+    findings.extend(clock_behind(status));
+    findings.extend(clock_jumped(samples));
+    findings
+}
+
+fn stalled(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
+    // What stops the ledger as a whole is a finding of its own.
+    let is_stopped =
+        |problem: &Problem| matches!(problem.code, Code::DiskFull | Code::LedgerHalted);
+    if status.signs.problems.iter().any(is_stopped) {
+        return None;
+    }
+    let newest = &samples[samples.len().checked_sub(STALL_SAMPLES)?..];
+    let first = newest.first()?;
+    let is_stuck =
+        |sample: &Sample| sample.in_flight > 0 && sample.written_records == first.written_records;
+    if !newest.iter().all(is_stuck) {
+        return None;
+    }
+    let waits = |p: &&crate::monitor::service::PartitionView| p.assigned && p.lag != Some(0);
+    let places = status.partitions.iter().filter(waits);
+    let places: Vec<_> = places.map(|p| format!("{}/{}", p.partition, p.durable)).collect();
+    let what = format!(
+        "no record has come through since {}, and {} are on their way; the next ones are {}",
+        first.time,
+        grouped(newest.last()?.in_flight),
+        places.join(", ")
+    );
+    Some(Finding::new(Code::Stalled, what).since(Some(first.time_ms)))
 }
 
 fn state_behind(status: &StatusView) -> Option<Finding> {
     let behind = status.state.blocks_behind;
-    (behind > MOST_BLOCKS_BEHIND).then(|| Finding {
-        gravity: Gravity::Warning,
-        what: format!("the state is {} blocks behind the ledger", grouped(behind)),
-        help: "States and alerts shown here are old. The disk of the ledger may be slow or full: look at \
-               `ledgerline_stage_seconds_total{stage=\"savepoint\"}`."
-            .to_owned(),
+    let held = status.state.held.as_ref();
+    (behind > MOST_BLOCKS_BEHIND || held.is_some()).then(|| {
+        let reason = held.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let what = format!("the state is {} blocks behind the ledger{reason}", grouped(behind));
+        Finding::new(Code::StateBehind, what)
+    })
+}
+
+fn copies_behind(status: &StatusView) -> Option<Finding> {
+    let copies = status.dead_letter_topic.as_ref()?;
+    let behind = copies.blocks_behind;
+    (behind > MOST_BLOCKS_BEHIND || copies.held.is_some()).then(|| {
+        let reason = copies.held.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let blocks = grouped(behind);
+        let what = format!("dead letters of {blocks} blocks have not reached their topic{reason}");
+        Finding::new(Code::DeadLetterTopicBehind, what)
     })
 }
 
@@ -80,40 +177,111 @@ fn growing_lag(samples: &[Sample]) -> Option<Finding> {
     let lags: Vec<_> = newest.iter().map(|sample| sample.lag).collect::<Option<_>>()?;
     let (first, last) = (*lags.first()?, *lags.last()?);
     let grows = lags.is_sorted() && last > first && last > SMALL_LAG;
-    grows.then(|| Finding {
-        gravity: Gravity::Warning,
-        what: format!("{} records wait in Kafka, and it gets more", grouped(last)),
-        help: "More comes in than is taken in. Look for a processor or disk at its limit, at partitions \
-               that no one reads, or give the service a faster machine."
-            .to_owned(),
-    })
+    let what = format!("{} records wait in Kafka, and their number grows", grouped(last));
+    grows.then(|| Finding::new(Code::LagGrowing, what))
 }
 
 fn dead_letters(samples: &[Sample]) -> Option<Finding> {
     let (first, last) = (samples.first()?, samples.last()?);
     let records = last.records.saturating_sub(first.records);
     let dead = last.dead_lettered.saturating_sub(first.dead_lettered);
-    let is_much = records >= FEWEST_RECORDS && dead * DEAD_LETTER_SHARE > records;
-    is_much.then(|| Finding {
-        gravity: Gravity::Warning,
-        what: format!(
-            "{} of the newest {} records are dead letters",
-            grouped(dead),
-            grouped(records)
-        ),
-        help: "Look at the dead letters by cause: a sender or a mapping has changed.".to_owned(),
-    })
+    let is_much = records >= FEWEST_RECORDS && dead.saturating_mul(DEAD_LETTER_SHARE) > records;
+    let what =
+        format!("{} of the newest {} records are dead letters", grouped(dead), grouped(records));
+    is_much.then(|| Finding::new(Code::DeadLetters, what))
+}
+
+fn filtered(status: &StatusView) -> Option<Finding> {
+    let topics = status.signs.filtered_topics.iter();
+    let topics = topics.filter(|(_, in_a_row)| *in_a_row >= FEWEST_RECORDS);
+    let topics: Vec<_> =
+        topics.map(|(topic, in_a_row)| format!("{} of `{topic}`", grouped(*in_a_row))).collect();
+    let what = format!("the newest records match no mapping: {}", topics.join(", "));
+    (!topics.is_empty()).then(|| Finding::new(Code::EverythingFiltered, what))
+}
+
+fn idle_mappings(status: &StatusView) -> Option<Finding> {
+    let mappings = status.signs.idle_mappings.iter();
+    let mappings = mappings.filter(|(_, records)| *records >= FEWEST_RECORDS);
+    let mappings: Vec<_> = mappings
+        .map(|(name, records)| format!("`{name}` ({} records)", grouped(*records)))
+        .collect();
+    let what = format!(
+        "mappings have matched nothing since the start while records of their topics came: {}",
+        mappings.join(", ")
+    );
+    (!mappings.is_empty()).then(|| Finding::new(Code::MappingIdle, what))
+}
+
+fn mappings_without_topic(status: &StatusView) -> Option<Finding> {
+    let mappings = status.signs.mappings_without_topic.iter();
+    let mappings: Vec<_> = mappings
+        .map(|(name, topics, help)| format!("`{name}` names {} ({help})", topics.join(", ")))
+        .collect();
+    let what =
+        format!("mappings name topics that the source does not read: {}", mappings.join("; "));
+    (!mappings.is_empty()).then(|| Finding::new(Code::MappingWithoutTopic, what))
+}
+
+fn future_events(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
+    let count = status.future_events.count;
+    let recent = count.saturating_sub(samples.first()?.future_events);
+    let last = status.future_events.last.as_ref()?;
+    let what = format!(
+        "{} of the newest events are dated more than {} s in the future; the last is {} of device `{}`, dated {}",
+        grouped(recent),
+        FUTURE_TOLERANCE.as_secs(),
+        last.id,
+        last.device,
+        last.time
+    );
+    (recent > 0).then(|| Finding::new(Code::EventsInFuture, what))
+}
+
+fn clock_behind(status: &StatusView) -> Option<Finding> {
+    let behind = status.signs.clock_behind_ms;
+    let what = format!(
+        "this machine's clock is {} s behind the time of the newest block, {}",
+        seconds(behind),
+        status.block_time.as_deref().unwrap_or_default()
+    );
+    (behind > CLOCK_BEHIND_MS).then(|| Finding::new(Code::ClockBehind, what))
+}
+
+fn clock_jumped(samples: &[Sample]) -> Option<Finding> {
+    let jump = |at: usize| {
+        let (before, after) = (&samples[at - 1], &samples[at]);
+        let passed = after.monotonic.saturating_sub(before.monotonic).as_millis();
+        let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+        let jump = after.time_ms.saturating_sub(before.time_ms).saturating_sub(passed);
+        (jump.saturating_abs() >= CLOCK_JUMP_MS).then_some((jump, after))
+    };
+    let jumps: Vec<_> = (1..samples.len()).filter_map(jump).collect();
+    let (newest, at) = jumps.last()?;
+    let direction = if *newest > 0 { "forward" } else { "back" };
+    let by = seconds(newest.saturating_abs());
+    let times = if jumps.len() > 1 { format!(", {} jumps", jumps.len()) } else { String::new() };
+    let what = format!("the system clock jumped {direction} by {by} s at {}{times}", at.time);
+    Some(Finding::new(Code::ClockJumped, what).since(Some(at.time_ms)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
+    use crate::codec::Digest;
+    use crate::monitor::service::{
+        CopiesView, FutureEventView, FutureView, PartitionView, RecordsView, StateView,
+    };
+    use crate::monitor::views::FleetView;
     use crate::pipeline::DefinitionCounts;
 
     fn sample(records: u64, dead_lettered: u64, lag: Option<u64>) -> Sample {
         Sample {
             time: String::new(),
             time_ms: 0,
+            monotonic: std::time::Duration::ZERO,
             records,
             valid: 0,
             invalid: 0,
@@ -124,7 +292,186 @@ mod tests {
             freshness_seconds: None,
             commit_seconds: 0.0,
             commits: 0,
+            in_flight: 0,
+            written_records: 0,
+            future_events: 0,
             by_definition: DefinitionCounts::default(),
+        }
+    }
+
+    /// The status of a service where all is well.
+    fn status() -> StatusView {
+        StatusView {
+            ledger: "l".to_owned(),
+            version: "1",
+            ready: true,
+            obstacles: Vec::new(),
+            height: 1,
+            tree_size: 1,
+            tree_root: Digest::default(),
+            block_hash: Digest::default(),
+            block_time: Some("2026-01-31T12:00:00.000Z".to_owned()),
+            block_age_seconds: None,
+            verifier_keys: Vec::new(),
+            records: RecordsView {
+                read: 0,
+                filtered: 0,
+                dead_lettered: 0,
+                dead_letters: BTreeMap::new(),
+                valid: 0,
+                invalid: 0,
+                invalid_reasons: BTreeMap::new(),
+            },
+            state: StateView { blocks_behind: 0, unsaved_assets: 0, held: None },
+            assets_with_alerts: 0,
+            fleet: FleetView { critical: 0, warning: 0, info: 0, unknown: 0 },
+            alerts: Vec::new(),
+            dead_letter_topic: Some(CopiesView { blocks_behind: 0, held: None }),
+            source: None,
+            partitions: Vec::new(),
+            in_flight_records: 0,
+            freshness_seconds: None,
+            future_events: FutureView { count: 0, last: None },
+            signs: Signs::default(),
+        }
+    }
+
+    /// Asserts the only finding of a status: its code, and what its text holds.
+    #[track_caller]
+    fn check(status: &StatusView, samples: &[Sample], expected: Option<(Code, &[&str])>) {
+        let found = findings(status, samples);
+        let codes: Vec<_> = found.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, expected.iter().map(|(code, _)| *code).collect::<Vec<_>>(), "{found:?}");
+        for part in expected.iter().flat_map(|(_, parts)| *parts) {
+            assert!(found[0].what.contains(part), "`{part}` is missing: {}", found[0].what);
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_where_all_is_well() {
+        check(&status(), &vec![sample(0, 0, Some(0)); 30], None);
+    }
+
+    #[test]
+    fn records_that_do_not_come_through_are_found() {
+        let stuck = |at: usize| Sample {
+            in_flight: 7,
+            written_records: 5,
+            time: format!("time {at}"),
+            ..sample(0, 0, Some(9))
+        };
+        let mut samples: Vec<_> = (0..STALL_SAMPLES).map(stuck).collect();
+        let mut status = status();
+        status.partitions.push(PartitionView {
+            partition: "t/3".to_owned(),
+            topic: "t".into(),
+            assigned: true,
+            durable: 17,
+            end: Some(26),
+            lag: Some(9),
+        });
+        check(&status, &samples, Some((Code::Stalled, &["time 0", "7 are on", "t/3/17"])));
+        check(&status, &samples[1..], None);
+        let full = Problem {
+            code: Code::DiskFull,
+            what: "full".to_owned(),
+            since_ms: None,
+            is_blocking: true,
+        };
+        status.signs.problems.push(full);
+        check(&status, &samples, Some((Code::DiskFull, &["full"])));
+        status.signs.problems.clear();
+        samples[9].in_flight = 0;
+        check(&status, &samples, None);
+        (samples[9].in_flight, samples[9].written_records) = (7, 4);
+        check(&status, &samples, None);
+    }
+
+    #[test]
+    fn a_follower_that_lags_is_found() {
+        let mut of_state = status();
+        of_state.state.blocks_behind = MOST_BLOCKS_BEHIND;
+        check(&of_state, &[], None);
+        of_state.state.blocks_behind += 1;
+        check(&of_state, &[], Some((Code::StateBehind, &["501 blocks behind"])));
+        of_state.state = StateView { blocks_behind: 1, unsaved_assets: 0, held: Some("x".into()) };
+        check(&of_state, &[], Some((Code::StateBehind, &["1 blocks behind the ledger: x"])));
+        let mut of_copies = status();
+        let copies = |blocks_behind, held| Some(CopiesView { blocks_behind, held });
+        of_copies.dead_letter_topic = copies(MOST_BLOCKS_BEHIND, None);
+        check(&of_copies, &[], None);
+        of_copies.dead_letter_topic = copies(MOST_BLOCKS_BEHIND + 1, None);
+        check(&of_copies, &[], Some((Code::DeadLetterTopicBehind, &["501 blocks"])));
+        of_copies.dead_letter_topic = copies(1, Some("no right".to_owned()));
+        check(&of_copies, &[], Some((Code::DeadLetterTopicBehind, &["1 blocks", "no right"])));
+    }
+
+    #[test]
+    fn records_without_a_mapping_and_mappings_without_records_are_found() {
+        let mut filtered = status();
+        filtered.signs.filtered_topics = vec![("t".into(), 99), ("u".into(), 1_100)];
+        check(&filtered, &[], Some((Code::EverythingFiltered, &["1,100 of `u`"])));
+        filtered.signs.filtered_topics.pop();
+        check(&filtered, &[], None);
+        let mut idle = status();
+        idle.signs.idle_mappings = vec![("m".into(), 100), ("n".into(), 99)];
+        check(&idle, &[], Some((Code::MappingIdle, &["`m` (100 records)"])));
+        let mut lost = status();
+        let (topics, help) = (vec!["pump".to_owned()], "did you mean `pumps`?".to_owned());
+        lost.signs.mappings_without_topic = vec![("m".into(), topics, help)];
+        let parts = &["`m` names pump (did you mean `pumps`?)"];
+        check(&lost, &[], Some((Code::MappingWithoutTopic, parts)));
+    }
+
+    #[test]
+    fn events_from_the_future_are_found_while_they_come() {
+        let mut status = status();
+        let last = FutureEventView {
+            id: "t/0/5/0".to_owned(),
+            device: "x:c1".to_owned(),
+            time: "2099-01-01T00:00:00.000Z".to_owned(),
+        };
+        status.future_events = FutureView { count: 3, last: Some(last) };
+        let parts: &[&str] = &["2 of", "more than 60 s", "t/0/5/0", "`x:c1`", "2099-01-01"];
+        let before = Sample { future_events: 1, ..sample(0, 0, None) };
+        check(&status, &[before], Some((Code::EventsInFuture, parts)));
+        let since = Sample { future_events: 3, ..sample(0, 0, None) };
+        check(&status, &[since], None);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_or_jumps_is_found() {
+        let mut behind = status();
+        behind.signs.clock_behind_ms = CLOCK_BEHIND_MS;
+        check(&behind, &[], None);
+        behind.signs.clock_behind_ms = 3_600_500;
+        check(&behind, &[], Some((Code::ClockBehind, &["3600.5 s behind", "2026-01-31"])));
+        let samples = |times: &[i64]| -> Vec<_> {
+            let sample = |(at, time_ms): (u64, &i64)| Sample {
+                time_ms: *time_ms,
+                time: time_text(*time_ms),
+                monotonic: std::time::Duration::from_secs(2 * at),
+                ..sample(0, 0, None)
+            };
+            (0..).zip(times).map(sample).collect()
+        };
+        check(&status(), &samples(&[1_000, 3_000, 5_000, 7_100]), None);
+        let there = samples(&[1_000, 3_000, 3_605_000]);
+        let parts: &[&str] = &["forward by 3600 s", "1970-01-01T01:00:05"];
+        check(&status(), &there, Some((Code::ClockJumped, parts)));
+        let and_back = samples(&[1_000, 3_000, 3_605_000, 7_000]);
+        check(&status(), &and_back, Some((Code::ClockJumped, &["back by 3600 s", "2 jumps"])));
+        let wild = samples(&[i64::MIN, i64::MAX, i64::MIN]);
+        check(&status(), &wild, Some((Code::ClockJumped, &["2 jumps"])));
+    }
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_that_answers_bear_too() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+            assert!(!code.help().is_empty());
         }
     }
 

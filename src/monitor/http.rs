@@ -1,90 +1,115 @@
 //! Everything that is served, and what holds for every request: who may ask whom, what a browser may
 //! do with an answer, and when there is nothing new to answer.
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::ledger::tiles::TilePath;
+use crate::monitor::access::{Asker, Role};
 use crate::monitor::answer::{Problem, immutable};
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::conditional::Condition;
 use crate::monitor::host::Hosts;
+use crate::monitor::large::paced;
 use crate::monitor::query::QueryError;
-use crate::monitor::{access, api, ui};
+use crate::monitor::request::check_encoding;
+use crate::monitor::route::{Methods, Needs, Route, Table, router};
+use crate::monitor::{api, ui};
 
 /// All routes, for requests to these hosts by those who may.
 pub fn routes(app: App, hosts: Hosts) -> Router {
-    let gate = Gate { hosts, app: app.clone() };
-    api::routes()
-        .route("/tile/{*path}", get(tile))
-        .merge(ui::routes())
+    let mut routes = api::routes();
+    routes.push(Route::get("/tile/{*path}", get(tile)));
+    routes.extend(ui::routes());
+    let (router, table) = router(routes);
+    let gate = Gate { hosts, app: app.clone(), table: Arc::new(table) };
+    router
         .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
         .layer(from_fn(move |request, next| guard(gate.clone(), request, next)))
         .with_state(app)
 }
 
-/// What stands in front of every route.
+/// The checks in front of every route.
 #[derive(Clone)]
 struct Gate {
     hosts: Hosts,
     app: App,
+    table: Arc<Table>,
 }
 
 /// Refuses what no route takes and whoever may not ask, and says on every answer what a browser may
 /// do with it.
 async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
-    let Gate { hosts, app: App { service, access, .. } } = gate;
-    let mut response = match refusal(hosts, &request) {
+    let Gate { hosts, app, table } = gate;
+    let App { service, access, .. } = &app;
+    let path = request.extensions().get::<MatchedPath>();
+    let methods = path.and_then(|path| table.of(path.as_str()));
+    let needed = needed(methods, request.method());
+    let mut asker = Asker::default();
+    let mut response = match refusal(hosts, &request, methods) {
         Some(response) => response,
-        None => match access.admit(&mut request) {
+        None => match access.admit(&mut request, needed) {
             Ok(()) => {
                 let condition = Condition::of(&request);
+                asker = request.extensions().get().copied().unwrap_or_default();
                 condition.answer(next.run(request).await)
             }
-            Err(refused) => refused.answer(&request, |problem| ui::turned_away(&service, problem)),
+            Err(refused) => refused.answer(&request, |problem| ui::turned_away(service, problem)),
         },
     };
+    response = access.base_path().answer(response).await;
+    response = paced(&app, asker, response).await;
     access.protect(&mut response);
     service.answers.add(response.status());
     response
 }
 
-fn refusal(hosts: Hosts, request: &Request) -> Option<Response> {
-    if let Some(listens) = hosts.refuses(request) {
-        let detail = format!(
-            "this endpoint is for this machine alone: ask for it as localhost or {listens}, also \
-             from a proxy, or let it listen on an address that others reach"
-        );
-        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail).into_response());
+/// The role that a request needs. That an address is not known is told to those who may look.
+fn needed(methods: Option<&Methods>, method: &Method) -> Option<Role> {
+    let of_route = |methods: &Methods| methods.needs(method).unwrap_or(Needs::Role(Role::Admin));
+    methods.map_or(Needs::VIEWER, of_route).role()
+}
+
+/// The answer to a request that no route is asked about: its form is wrong, or its method.
+fn refusal(hosts: Hosts, request: &Request, methods: Option<&Methods>) -> Option<Response> {
+    if let Err(problem) = hosts.check(request).and_then(|()| check_encoding(request.uri())) {
+        return Some(problem.into_response());
     }
-    let takes_body = access::takes_body(request.uri().path());
-    match *request.method() {
-        Method::GET | Method::HEAD => {}
-        Method::POST if takes_body => return None,
-        ref other => {
-            let allowed = if takes_body { "GET, HEAD, POST" } else { "GET, HEAD" };
-            let detail = format!("only {allowed} are answered here, not {other}");
-            let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-            return Some(([(header::ALLOW, allowed)], problem).into_response());
-        }
+    let (method, path) = (request.method(), request.uri().path());
+    let allowed = match methods {
+        Some(methods) => methods.allowed(),
+        None => Table::allowed_anywhere().to_owned(),
+    };
+    if *method == Method::OPTIONS && (methods.is_some() || path == "*") {
+        return Some((StatusCode::NO_CONTENT, [(header::ALLOW, allowed)]).into_response());
     }
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let has_body = length.is_some_and(|length| length.as_bytes() != b"0")
-        || request.headers().contains_key(header::TRANSFER_ENCODING);
-    has_body.then(|| {
+    if methods.is_some_and(|methods| methods.needs(method).is_none()) {
+        let detail = format!("{path} answers {allowed}, not {method}");
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+        return Some(([(header::ALLOW, allowed)], problem).into_response());
+    }
+    (*method != Method::POST && has_body(request)).then(|| {
         let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken here");
-        // What follows on the connection is the body that nobody will read.
+        // The body that follows on the connection is never read.
         ([(header::CONNECTION, "close")], problem).into_response()
     })
 }
 
+fn has_body(request: &Request) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let is_empty = |length: &[u8]| length.iter().all(|digit| *digit == b'0');
+    length.is_some_and(|length| !is_empty(length.as_bytes()))
+        || request.headers().contains_key(header::TRANSFER_ENCODING)
+}
+
 async fn no_route(State(app): State<App>, uri: Uri) -> Response {
-    let detail = format!("there is nothing at {}; the API is described at /api", uri.path());
+    let detail = format!("not found: {}; the API is described at /api", uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, detail);
     match uri.path().starts_with("/api/") {
         true => problem.into_response(),
@@ -92,12 +117,7 @@ async fn no_route(State(app): State<App>, uri: Uri) -> Response {
     }
 }
 
-async fn no_method(method: Method, uri: Uri) -> Problem {
-    let detail = format!("{} does not answer {method}", uri.path());
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
-}
-
-async fn tile(State(app): State<App>, uri: Uri) -> Answer {
+async fn tile(app: App, uri: Uri) -> Answer {
     let Some(path) = TilePath::parse(uri.path()) else {
         let form = "/tile/<L>/<N>[.p/<W>] or /tile/entries/<N>[.p/<W>]";
         let detail = format!("{} names no tile; the form is {form}", uri.path());

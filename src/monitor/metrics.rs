@@ -14,16 +14,21 @@ use crate::disk;
 use crate::event::Cause;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::MAX_RESIDENT_BYTES;
+use crate::monitor::findings::{self, Code};
 use crate::monitor::metrics::families::{Families, Value};
-use crate::monitor::service::{Service, seconds};
+use crate::monitor::service::{Service, StatusView, TopicView, seconds};
+use crate::monitor::watch::Sample;
 use crate::pipeline::status::Stage;
 
 /// Content type of the text form.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// All metrics of a service.
-pub fn to_text(service: &Service) -> Result<String, impl Error + use<>> {
+/// All metrics of a service; findings also look at the samples of the last minutes.
+pub fn to_text(service: &Service, samples: &[Sample]) -> Result<String, impl Error + use<>> {
     let mut families = Families::default();
+    let status = service.status();
+    findings(&mut families, &status, samples);
+    connection(&mut families, &status);
     records(&mut families, service);
     definitions(&mut families, service);
     source(&mut families, service);
@@ -81,6 +86,55 @@ fn definitions(families: &mut Families, service: &Service) {
     }
 }
 
+/// Whether each kind of finding is the case. Every code is there from the start, so that an alert
+/// never asks for a series that is absent.
+fn findings(families: &mut Families, status: &StatusView, samples: &[Sample]) {
+    let present = findings::findings(status, samples);
+    let mut gauges = families.gauges("ledgerline_findings", "1 where a finding is the case.");
+    for code in Code::ALL {
+        let is_present = present.iter().any(|finding| finding.code == code);
+        gauges.add(&[("code", code.name())], u64::from(is_present));
+    }
+}
+
+/// The connection of the source, and each configured topic from the start.
+fn connection(families: &mut Families, status: &StatusView) {
+    let Some(source) = &status.source else { return };
+    families
+        .gauges("ledgerline_source_connected", "1 where a Kafka broker is reached.")
+        .add(&[], u64::from(source.connected));
+    families
+        .gauges("ledgerline_source_refused", "1 where a Kafka broker refuses this client.")
+        .add(&[], u64::from(!source.refused.is_empty()));
+    type Read = fn(&TopicView) -> Value;
+    let read: [(&str, &str, Read); 4] = [
+        ("ledgerline_topic_known", "1 where the cluster knows the topic.", |topic| {
+            Value::from(u64::from(topic.known == Some(true)))
+        }),
+        (
+            "ledgerline_topic_partitions",
+            "Partitions of the topic; 0 before it is known.",
+            |topic| Value::from(u64::from(topic.partitions.unwrap_or(0))),
+        ),
+        (
+            "ledgerline_topic_assigned_partitions",
+            "Partitions of the topic that this process reads.",
+            |topic| Value::from(u64::from(topic.assigned)),
+        ),
+        (
+            "ledgerline_topic_lag_records",
+            "Records of the topic that are not durable; NaN where no end is known.",
+            |topic| topic.lag.map_or(Value(f64::NAN), Value::from),
+        ),
+    ];
+    for (name, help, value) in read {
+        let mut gauges = families.gauges(name, help);
+        for topic in &source.topics {
+            gauges.add(&[("topic", &topic.topic)], value(topic));
+        }
+    }
+}
+
 /// How far behind its source the service is.
 fn source(families: &mut Families, service: &Service) {
     let partitions = service.partitions();
@@ -96,6 +150,12 @@ fn source(families: &mut Families, service: &Service) {
     for partition in &partitions {
         assigned.add(&[("partition", &partition.partition)], u64::from(partition.assigned));
     }
+    families
+        .gauges("ledgerline_in_flight_records", "Records read that are not in a block yet.")
+        .add(&[], service.status.in_flight());
+    families
+        .counters("ledgerline_future_events_total", "Events dated ahead of this machine's clock.")
+        .add(&[], service.status.future_events().count);
     families
         .counters("ledgerline_stale_records_total", "Records dropped with an ended assignment.")
         .add(&[], service.status.stale_records());

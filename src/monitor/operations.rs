@@ -33,6 +33,7 @@ pub struct CallRequest {
     pub arguments: Value,
     /// When what it tells happened, RFC 3339; now where absent.
     #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
     pub time: Option<String>,
 }
 

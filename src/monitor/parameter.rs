@@ -27,6 +27,8 @@ pub struct Parameter {
 pub enum Role {
     /// Asks for something.
     Asks,
+    /// Names what is asked for: it must be given.
+    Required,
     /// Takes the `next` of a page and gives the page behind.
     Cursor,
     /// Stands for all parameters whose names begin so.
@@ -57,6 +59,10 @@ const fn cursor(
 }
 
 fn text() -> Value {
+    json!({"type": "string", "minLength": 1})
+}
+
+fn any_text() -> Value {
     json!({"type": "string"})
 }
 
@@ -106,16 +112,22 @@ fn number() -> Value {
     json!({"type": "integer", "format": "uint32", "minimum": 0, "maximum": u32::MAX})
 }
 
+fn topic() -> Value {
+    let pattern = "^([a-zA-Z0-9._-]{1,249}(@[1-9][0-9]{0,8})?|~calls)$";
+    json!({"type": "string", "pattern": pattern, "not": {"enum": [".", ".."]}})
+}
+
 fn pair() -> Value {
     json!({"type": "string", "pattern": "/"})
 }
 
+/// Numbers of so many digits are always below 2⁶⁴.
 fn two_numbers() -> Value {
-    json!({"type": "string", "pattern": "^[0-9]+/[0-9]+$"})
+    json!({"type": "string", "pattern": "^[0-9]{1,19}/[0-9]{1,19}$"})
 }
 
 fn event_place() -> Value {
-    json!({"type": "string", "pattern": "^[0-9]+\\.[0-9]+$"})
+    json!({"type": "string", "pattern": "^[0-9]{1,19}\\.[0-9]{1,19}$"})
 }
 
 fn event_names() -> Value {
@@ -266,7 +278,7 @@ pub const BACK_FROM: Parameter = asks(
 
 /// Whether a client reads what stands behind a body.
 pub const TRAILERS: Parameter =
-    asks("TE", "`trailers` gets the headers that stand behind the file.", (text, "trailers"));
+    asks("TE", "`trailers` gets the headers that stand behind the file.", (any_text, "trailers"));
 
 // The stream.
 
@@ -294,7 +306,7 @@ pub const NUMBER: Parameter = asks("number", "Number of the block, from 0.", (in
 pub const TOPIC: Parameter = asks(
     "topic",
     "Topic of the record, with its epoch where it has one, as ids show it.",
-    (text, "telemetry"),
+    (topic, "telemetry"),
 );
 /// Partition of a record.
 pub const PARTITION: Parameter = asks("partition", "Partition of the record.", (number, "3"));
@@ -310,6 +322,8 @@ pub const CONTRACT_IN_PATH: Parameter =
     asks("contract", "Name of the contract.", (text, "cold_chain"));
 /// Key of an asset.
 pub const KEY: Parameter = asks("key", "Key of the asset.", (key, "C-001"));
+/// Key of an asset, behind the `?`: there it can be any text, also one that is a path.
+pub const KEY_TO_FIND: Parameter = Parameter { role: Role::Required, ..KEY };
 /// Name of a mapping.
 pub const MAPPING_NAME: Parameter = asks("name", "Name of the mapping.", (text, "reefers"));
 /// Name of a contract, among definitions.

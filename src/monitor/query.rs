@@ -5,11 +5,14 @@
 
 mod alerts;
 mod definitions;
+mod records;
 mod state;
 
 pub use alerts::AlertFilter;
+pub use records::FilteredFilter;
 pub use state::At;
 
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
@@ -77,31 +80,73 @@ fn joined(message: String, help: &str) -> String {
     if help.is_empty() { message } else { format!("{message}; {help}") }
 }
 
+/// Answers questions about a ledger from its log alone.
+#[derive(Debug, Clone)]
+pub struct LogQueries {
+    ledger: Arc<Shared>,
+}
+
 /// Answers questions about a ledger and its state.
 #[derive(Debug, Clone)]
 pub struct Queries {
-    ledger: Arc<Shared>,
+    log: LogQueries,
     world: Arc<World>,
     alerts: Arc<OnceLock<AlertCatalogue>>,
+}
+
+/// Whoever may ask about the state may ask about the log.
+impl Deref for Queries {
+    type Target = LogQueries;
+
+    fn deref(&self) -> &LogQueries {
+        &self.log
+    }
 }
 
 impl Queries {
     /// Over a ledger and the state that was folded from it.
     #[must_use]
     pub fn new(ledger: Arc<Shared>, world: Arc<World>) -> Self {
-        Self { ledger, world, alerts: Arc::default() }
-    }
-
-    /// The ledger.
-    #[must_use]
-    pub fn ledger(&self) -> &Shared {
-        &self.ledger
+        Self { log: LogQueries::new(ledger), world, alerts: Arc::default() }
     }
 
     /// The state.
     #[must_use]
     pub fn world(&self) -> &Arc<World> {
         &self.world
+    }
+
+    /// The newest change of each asset from a place on, newest first.
+    pub fn recent(
+        &self,
+        from: Option<ChangeCursor>,
+        limit: usize,
+    ) -> Result<Page<ChangeView>, QueryError> {
+        gather(from.map(ChangePlace), limit, |from, step| {
+            let from = from.map(|ChangePlace(place)| place);
+            // What the state has not taken in yet has no version there.
+            let is_newest = |contract: &str, key: &str, entry| {
+                let newest = self.world.newest_version(contract, key)?;
+                Ok::<_, QueryError>(newest.is_none_or(|newest| newest <= entry))
+            };
+            let (found, next) = history::recent_assets(&*self.ledger, from, step, is_newest)?;
+            let items = found.iter().filter_map(|(found, key)| ChangeView::of(found, key));
+            Ok((items.collect(), next.map(ChangePlace)))
+        })
+    }
+}
+
+impl LogQueries {
+    /// Over a ledger.
+    #[must_use]
+    pub fn new(ledger: Arc<Shared>) -> Self {
+        Self { ledger }
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Shared {
+        &self.ledger
     }
 
     /// Blocks below `before`, newest first.
@@ -191,13 +236,10 @@ impl Queries {
             return not_found(format!("there is no transaction {id}"));
         };
         let is_it = |partition: &SourcePartition| *partition == id.partition;
-        let records = &block.records;
-        let letters = &records.dead_letters;
-        let lies_in = |(first, count): &(u64, u64)| (*first..first + count).contains(&id.offset);
+        let letters = &block.records.dead_letters;
         not_found(if letters.iter().any(|l| is_it(&l.partition) && l.offset == id.offset) {
             format!("the record {record} is a dead letter: see /api/v1/deadletters/{record}")
-        } else if records.filtered.iter().any(|f| is_it(&f.partition) && f.runs.iter().any(lies_in))
-        {
+        } else if records::is_filtered(&block, &id.partition, id.offset) {
             format!("no mapping matched the record {record}, so it gave no transaction")
         } else {
             format!("the record {record} is in block {number}, but gave no transaction {id}")
@@ -250,30 +292,11 @@ impl Queries {
         let size = self.ledger.head().tree_size;
         let end = path.first().and_then(|first| first.checked_add(u64::from(width)));
         if end.is_none_or(|end| end > size) {
-            return Err(not_found(format!("the tree of {size} entries has no tile {path}")));
+            return Err(not_found(format!("the tree of size {size} has no tile {path}")));
         }
         let leaves = self.ledger.leaves(path.first().unwrap_or(level), usize::from(width))?;
         encode_bundle(leaves.iter().map(Vec::as_slice))
             .map_err(|error| QueryError::NotReady(error.to_string()))
-    }
-
-    /// The newest change of each asset from a place on, newest first.
-    pub fn recent(
-        &self,
-        from: Option<ChangeCursor>,
-        limit: usize,
-    ) -> Result<Page<ChangeView>, QueryError> {
-        gather(from.map(ChangePlace), limit, |from, step| {
-            let from = from.map(|ChangePlace(place)| place);
-            // What the state has not taken in yet has no version there.
-            let is_newest = |contract: &str, key: &str, entry| {
-                let newest = self.world.newest_version(contract, key)?;
-                Ok::<_, QueryError>(newest.is_none_or(|newest| newest <= entry))
-            };
-            let (found, next) = history::recent_assets(&*self.ledger, from, step, is_newest)?;
-            let items = found.iter().filter_map(|(found, key)| ChangeView::of(found, key));
-            Ok((items.collect(), next.map(ChangePlace)))
-        })
     }
 
     /// Dead letters before a place, newest first: all, or those of one cause.

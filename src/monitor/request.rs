@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use serde::de::DeserializeOwned;
@@ -32,19 +32,47 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for InPath<
     }
 }
 
+/// Refuses an address that cannot be decoded: a `%` without two hexadecimal digits, or bytes that are
+/// not UTF-8.
+pub fn check_encoding(uri: &Uri) -> Result<(), Problem> {
+    let parts = [("path", uri.path()), ("query", uri.query().unwrap_or_default())];
+    for (part, text) in parts {
+        let mut codes = text.split('%').skip(1).map(|rest| rest.as_bytes().get(..2));
+        let reason = if !codes.all(|code| code.is_some_and(|c| c.iter().all(u8::is_ascii_hexdigit)))
+        {
+            "a `%` must be followed by two hexadecimal digits; write `%25` for the character itself"
+        } else if percent_encoding::percent_decode_str(text).decode_utf8().is_err() {
+            "it is not UTF-8"
+        } else {
+            continue;
+        };
+        let detail = format!("the {part} of the address cannot be decoded: {reason}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    Ok(())
+}
+
 /// The parameters behind the `?` of an address.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Parameters {
     left: Vec<(String, String)>,
     known: Vec<Parameter>,
+    /// Whether an empty value is an error rather than none.
+    is_exact: bool,
 }
 
 impl Parameters {
-    /// Those of an address.
+    /// The parameters of a page's address. Its forms send a field that was left empty as well: it
+    /// counts as none.
     pub fn of(uri: &Uri) -> Result<Self, QueryError> {
-        let Query(left) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|error| QueryError::Malformed(format!("the query cannot be read: {error}")))?;
-        Ok(Self { left, known: Vec::new() })
+        let query = uri.query().unwrap_or_default();
+        let left = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        Ok(Self { left, ..Self::default() })
+    }
+
+    /// The parameters of a program's address: an empty value is an error.
+    pub fn exact(uri: &Uri) -> Result<Self, QueryError> {
+        Ok(Self { is_exact: true, ..Self::of(uri)? })
     }
 
     /// Those of a form that was sent as a body.
@@ -54,12 +82,12 @@ impl Parameters {
             return Err(QueryError::Malformed(message.to_owned()));
         }
         let left = form_urlencoded::parse(form).into_owned().collect();
-        Ok(Self { left, known: Vec::new() })
+        Ok(Self { left, ..Self::default() })
     }
 
     /// None at all: what is taken from them is what an operation knows.
     pub fn none() -> Self {
-        Self { left: Vec::new(), known: Vec::new() }
+        Self::default()
     }
 
     /// Everything that was taken so far, given or not.
@@ -77,7 +105,11 @@ impl Parameters {
         };
         let (_, value) = self.left.swap_remove(at);
         if self.left.iter().any(|(found, _)| found == name) {
-            return Err(QueryError::Malformed(format!("the parameter `{name}` stands twice")));
+            return Err(QueryError::Malformed(format!("the parameter `{name}` is given twice")));
+        }
+        if self.is_exact && value.is_empty() {
+            let message = format!("the parameter `{name}` is empty; give a value or leave it out");
+            return Err(QueryError::Malformed(message));
         }
         Ok(Some(value))
     }
@@ -93,6 +125,12 @@ impl Parameters {
         parameter: impl Into<Parameter>,
     ) -> Result<Option<String>, QueryError> {
         Ok(self.text(parameter)?.filter(|text| !text.is_empty()))
+    }
+
+    /// Takes one by name that must be given.
+    pub fn required(&mut self, parameter: Parameter) -> Result<String, QueryError> {
+        let missing = || format!("the parameter `{}` is missing", parameter.name);
+        self.filled(parameter)?.ok_or_else(|| QueryError::Malformed(missing()))
     }
 
     /// Takes one by name and reads it.
@@ -111,9 +149,14 @@ impl Parameters {
         T: FromStr,
         T::Err: Display,
     {
-        text.parse().map_err(|error| {
-            QueryError::Malformed(format!("the parameter `{name}` cannot be `{text}`: {error}"))
-        })
+        let refused = |reason: String| {
+            QueryError::Malformed(format!("the parameter `{name}` cannot be `{text}`: {reason}"))
+        };
+        // Rust reads a sign in front of numbers that have none.
+        if text.starts_with('+') {
+            return Err(refused("it begins with `+`".to_owned()));
+        }
+        text.parse().map_err(|error: T::Err| refused(error.to_string()))
     }
 
     /// Takes a time by name, RFC 3339, in milliseconds since 1970. What a browser's field for times
@@ -222,7 +265,9 @@ pub fn change_cursor(from: &str) -> Result<ChangeCursor, QueryError> {
 
 fn two_numbers(text: &str) -> Option<(u64, usize)> {
     let (first, second) = text.split_once('/')?;
-    Some((first.parse().ok()?, second.parse().ok()?))
+    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    (is_number(first) && is_number(second))
+        .then(|| Some((first.parse().ok()?, second.parse().ok()?)))?
 }
 
 #[cfg(test)]
@@ -239,6 +284,44 @@ mod tests {
         assert_eq!(parameters("limit=500").limit().unwrap(), 500);
         for query in ["limit=0", "limit=501", "limit=1000000000", "limit=-1", "limit=x", "limit="] {
             assert!(parameters(query).limit().is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_program_must_not_give_an_empty_value() {
+        let exact =
+            |query: &str| Parameters::exact(&format!("/x?{query}").parse().unwrap()).unwrap();
+        for query in ["limit=", "limit", "at_block=", "at_time=", "limit=%2B5", "at_block=%2B5"] {
+            let mut given = exact(query);
+            let taken = given.at().map(drop).and_then(|()| given.limit().map(drop));
+            assert!(taken.is_err(), "{query}");
+        }
+        for query in ["device=", "contract=", "verdict=", "since=", "until="] {
+            let error = exact(query).transaction_filter().unwrap_err().to_string();
+            assert!(error.contains("is empty"), "{query}: {error}");
+            assert!(parameters(query).transaction_filter().is_ok(), "a form sends empty fields");
+        }
+        let mut given = exact("where.name=");
+        assert_eq!(given.with_prefix("where."), [("name".to_owned(), String::new())]);
+    }
+
+    #[test]
+    fn addresses_must_be_decodable() {
+        for (address, is_fine) in [
+            ("/a/b?c=d", true),
+            ("/%41%c3%bc?%C3%BC=%00", true),
+            ("/100%25?a=%2525", true),
+            ("/%", false),
+            ("/%4", false),
+            ("/%zz", false),
+            ("/%+1", false),
+            ("/%ff", false),
+            ("/a?b=%", false),
+            ("/a?b=%ff", false),
+            ("/a?b=%c3", false),
+            ("/a?%ed%a0%80=1", false),
+        ] {
+            assert_eq!(check_encoding(&address.parse().unwrap()).is_ok(), is_fine, "{address}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! The endpoint runs on threads of its own and reads only what is durable, so a slow client holds up
 //! neither ingestion nor another client.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::limits::{
@@ -26,7 +26,8 @@ use crate::limits::{
     MAX_REQUEST_HEADERS, REQUEST_HEAD_TIMEOUT,
 };
 use crate::monitor::access::tls::Tls;
-use crate::monitor::access::{Access, AccessError, Peer};
+use crate::monitor::access::{Access, AccessError, Connected, Peer};
+use crate::threads::{self, TooFewThreads};
 
 /// How long accepting pauses when the system has no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -34,6 +35,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const OTHER_FILES: u64 = 1_024;
 /// Threads that move bytes; what reads the ledger runs beside them.
 const WORKERS: usize = 2;
+/// Threads beside them that must be there: the one that accepts, and one that reads the ledger.
+const SPARE_THREADS: usize = 2;
 
 /// Why the endpoint does not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +57,10 @@ pub enum EndpointError {
     Access(#[from] AccessError),
     /// No thread for it.
     #[error("the endpoint cannot start its threads")]
-    Threads(#[source] std::io::Error),
+    Threads(#[source] TooFewThreads),
+    /// The system gives it no means to wait for connections.
+    #[error("the endpoint cannot be started")]
+    System(#[source] std::io::Error),
 }
 
 /// A running endpoint. Dropping it stops it.
@@ -76,13 +82,15 @@ impl Endpoint {
         beside: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, EndpointError> {
         let bind = |error| EndpointError::Bind { address, error };
+        // The runtime panics where there are too few.
+        threads::check(WORKERS + SPARE_THREADS).map_err(EndpointError::Threads)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .max_blocking_threads(crate::limits::MAX_REQUESTS)
             .thread_name("endpoint")
             .enable_all()
             .build()
-            .map_err(EndpointError::Threads)?;
+            .map_err(EndpointError::System)?;
         raise_file_limit();
         let listener = runtime.block_on(TcpListener::bind(address)).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
@@ -100,7 +108,7 @@ impl Endpoint {
             runtime.shutdown_timeout(ENDPOINT_STOP);
         };
         let thread = std::thread::Builder::new().name("endpoint".to_owned()).spawn(serve);
-        Ok(Self { address, is_secure, stop, thread: Some(thread.map_err(EndpointError::Threads)?) })
+        Ok(Self { address, is_secure, stop, thread: Some(thread.map_err(EndpointError::System)?) })
     }
 
     /// Where it listens.
@@ -153,44 +161,55 @@ fn raise_file_limit() {
 
 async fn accept(listener: TcpListener, answering: Answering) {
     let mut stop = answering.stopped.clone();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // Every connection holds a sender: they have all ended once the receiver hears of it.
+    let (open, mut all_ended) = mpsc::channel::<()>(1);
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await.ok()?;
-            match listener.accept().await {
-                Ok((stream, address)) => Some((stream, address.ip(), place)),
-                Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                    None
-                }
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stopped| *stopped) => break,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // The system may have no more files for this process: one is given back.
+                let is_closed = answering.access.close_one();
+                tracing::warn!(%error, is_closed, "no connection can be accepted");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
             }
         };
-        tokio::select! {
-            next = next => if let Some((stream, address, place)) = next
-                && let Some(connected) = answering.access.connect(address)
-            {
-                let answering = answering.clone();
-                tokio::spawn(async move {
-                    welcome(stream, address, answering).await;
-                    drop((place, connected));
-                });
-            },
-            _ = stop.wait_for(|stopped| *stopped) => break,
-        }
+        let address = address.ip();
+        let Some(connected) = answering.access.connect(address) else { continue };
+        let (answering, open, connected) = (answering.clone(), open.clone(), Arc::new(connected));
+        let connected_too = Arc::clone(&connected);
+        let peer = Peer { address, is_secure: false, certified: None, connected: Some(connected) };
+        tokio::spawn(async move {
+            welcome(stream, peer, &connected_too, answering).await;
+            drop(open);
+        });
     }
-    drop(listener);
-    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    drop((listener, open));
     // Over the time, the rest are cut off with the runtime.
-    let _ = timeout(ENDPOINT_STOP, places.acquire_many(all)).await;
+    let _ = timeout(ENDPOINT_STOP, all_ended.recv()).await;
 }
 
-/// Begins a connection, with TLS where that is spoken here.
-async fn welcome(stream: TcpStream, address: IpAddr, answering: Answering) {
+/// Begins a connection, with TLS where that is spoken here, and ends it where it is closed for
+/// another one.
+async fn welcome(stream: TcpStream, peer: Peer, connected: &Connected, answering: Answering) {
+    let address = peer.address;
+    tokio::select! {
+        () = begin(stream, peer, answering) => {}
+        () = connected.is_closed() => {
+            tracing::debug!(%address, "closed: too many connections, and this one proved least");
+        }
+    }
+}
+
+async fn begin(stream: TcpStream, peer: Peer, answering: Answering) {
     let Some(acceptor) = answering.access.tls().map(Tls::acceptor) else {
-        let peer = Peer { address, is_secure: false, certified: None };
         return serve(stream, peer, answering).await;
     };
+    let address = peer.address;
     let mut stop = answering.stopped.clone();
     let shaken = tokio::select! {
         shaken = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
@@ -200,7 +219,7 @@ async fn welcome(stream: TcpStream, address: IpAddr, answering: Answering) {
         Ok(Ok(stream)) => {
             let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
             let certified = shown.and_then(|shown| answering.access.certified(shown));
-            serve(stream, Peer { address, is_secure: true, certified }, answering).await;
+            serve(stream, Peer { is_secure: true, certified, ..peer }, answering).await;
         }
         // Who speaks no TLS, or shows no certificate that is wanted, is told by the handshake.
         Ok(Err(error)) => tracing::debug!(%address, %error, "no TLS"),
@@ -213,14 +232,17 @@ async fn serve<S>(stream: S, peer: Peer, answering: Answering)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let Answering { routes, mut stopped, .. } = answering;
+    let Answering { routes, access, mut stopped } = answering;
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
+        access.base_path().strip(request.uri_mut());
         routes.call(request)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // It panics at a date that HTTP cannot write; ours is added with the other headers.
+        .auto_date_header(false)
         .header_read_timeout(REQUEST_HEAD_TIMEOUT)
         .max_buf_size(MAX_REQUEST_HEAD_BYTES)
         .max_headers(MAX_REQUEST_HEADERS)

@@ -9,16 +9,18 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::codec::Digest;
 use crate::contract::Contract;
+use crate::fault::did_you_mean;
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::mapping::Mapping;
-use crate::monitor::views::{AlertCountView, time_text};
+use crate::monitor::findings::{Code, Problem, Signs};
+use crate::monitor::views::{AlertCountView, FleetView, time_text};
 use crate::monitor::watch::Sample;
 use crate::monitor::{AnswerCounts, Queries, Trial};
 use crate::pipeline::status::Status;
-use crate::pipeline::{Calls, DefinitionCounts, Verdicts};
-use crate::source::{Assignments, PartitionStatus};
+use crate::pipeline::{Calls, DefinitionCounts, FutureEvents, Verdicts};
+use crate::source::{Assignments, HealthReport, PartitionStatus, TopicReport};
 use crate::state::Projection;
 
 /// A running service: what [`Queries`] answers, and what only the process knows.
@@ -29,9 +31,8 @@ pub struct Service {
     pub status: Arc<Status>,
     /// Positions of the source.
     pub assignments: Arc<Assignments>,
-    /// Reasons not to be ready that the ledger does not know, such as a broker that is away. It is
-    /// asked often and must not wait for anything.
-    pub obstacles: Box<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Health of the source. It is asked often and must not wait for anything.
+    pub source: Box<dyn Fn() -> HealthReport + Send + Sync>,
     /// Copies of dead letters, where a topic takes them.
     pub copies: Option<Arc<dyn Projection>>,
     /// Takes in calls by hand.
@@ -75,15 +76,83 @@ pub struct StatusView {
     pub state: StateView,
     /// How many assets have an active alert.
     pub assets_with_alerts: usize,
+    /// The same by the worst alert of each asset.
+    pub fleet: FleetView,
     /// How many assets have each alert.
     pub alerts: Vec<AlertCountView>,
     /// How far the copies of dead letters are; absent where no topic takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<CopiesView>,
+    /// The connection of the source; absent where it has none, such as a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceView>,
     /// Partitions of the source.
     pub partitions: Vec<PartitionView>,
-    /// Age of the newest event of the newest block when its state could be read, in seconds.
+    /// Records that were read and are not in a block yet.
+    pub in_flight_records: u64,
+    /// Age of the newest event of the newest block when its state could be read, in seconds. Events
+    /// from the future are left out.
     pub freshness_seconds: Option<f64>,
+    /// Events that were dated ahead of this machine's clock, since this process started.
+    pub future_events: FutureView,
+    /// Signs for the findings.
+    #[serde(skip)]
+    pub signs: Signs,
+}
+
+/// The connection of a source.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SourceView {
+    /// The kind of source: `kafka`.
+    pub kind: &'static str,
+    /// The consumer group.
+    pub group: String,
+    /// Whether at least one broker is reached.
+    pub connected: bool,
+    /// Since when `connected` has its value.
+    pub since: String,
+    /// The reasons why the broker refuses this client; empty where it does not.
+    pub refused: Vec<String>,
+    /// Each configured topic.
+    pub topics: Vec<TopicView>,
+}
+
+/// One configured topic.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TopicView {
+    /// Its name.
+    pub topic: String,
+    /// Whether the cluster knows it; absent before it has answered.
+    pub known: Option<bool>,
+    /// Number of its partitions; absent before the cluster has answered.
+    pub partitions: Option<u32>,
+    /// Partitions that this process reads.
+    pub assigned: u32,
+    /// Since when `assigned` is zero, or is not.
+    pub since: String,
+    /// Records of all its partitions that are not durable yet, where known.
+    pub lag: Option<u64>,
+}
+
+/// Events that were dated ahead of the clock.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FutureView {
+    /// How many.
+    pub count: u64,
+    /// The last one; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<FutureEventView>,
+}
+
+/// An event that was dated ahead of the clock.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FutureEventView {
+    /// Its transaction.
+    pub id: String,
+    /// Its device.
+    pub device: String,
+    /// Its time.
+    pub time: String,
 }
 
 /// What became of every record since the first block.
@@ -112,6 +181,9 @@ pub struct StateView {
     pub blocks_behind: u64,
     /// Changed assets that wait for the next savepoint.
     pub unsaved_assets: usize,
+    /// The reason why it takes nothing in; absent where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }
 
 /// Copies of dead letters on a topic.
@@ -119,6 +191,9 @@ pub struct StateView {
 pub struct CopiesView {
     /// Blocks whose dead letters were not copied yet.
     pub blocks_behind: u64,
+    /// The reason why the topic takes none; absent where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
 }
 
 /// One partition of the source.
@@ -126,6 +201,9 @@ pub struct CopiesView {
 pub struct PartitionView {
     /// Topic, epoch and partition, such as `telemetry/3`.
     pub partition: String,
+    /// The topic alone.
+    #[serde(skip)]
+    pub topic: Arc<str>,
     /// Whether this process reads it now.
     pub assigned: bool,
     /// Offset after its last durable record.
@@ -170,15 +248,32 @@ impl Service {
     /// Reasons not to be ready; none where it is.
     #[must_use]
     pub fn obstacles(&self) -> Vec<String> {
-        self.ledger_obstacles().chain((self.obstacles)()).collect()
+        reasons(&self.problems(&(self.source)()))
+    }
+
+    /// Problems of the ledger and of a source with this health.
+    fn problems(&self, source: &HealthReport) -> Vec<Problem> {
+        let of_source = source.problems.iter().map(|problem| Problem {
+            code: problem.code.into(),
+            what: problem.message.clone(),
+            since_ms: problem.since_ms,
+            is_blocking: problem.is_blocking,
+        });
+        self.ledger_problems().chain(of_source).collect()
+    }
+
+    fn ledger_problems(&self) -> impl Iterator<Item = Problem> + use<> {
+        let health = self.queries.ledger().health();
+        let problem = |code, what| Problem { code, what, since_ms: None, is_blocking: true };
+        let halted = health.halted.map(|reason| format!("the ledger has halted: {reason}"));
+        let full = health.full.map(|reason| format!("the ledger waits for space: {reason}"));
+        let halted = halted.map(|what| problem(Code::LedgerHalted, what));
+        halted.into_iter().chain(full.map(|what| problem(Code::DiskFull, what)))
     }
 
     /// Reasons why the ledger takes nothing in; none where it does.
     pub fn ledger_obstacles(&self) -> impl Iterator<Item = String> {
-        let health = self.queries.ledger().health();
-        let halted = health.halted.map(|reason| format!("the ledger has halted: {reason}"));
-        let full = health.full.map(|reason| format!("the ledger waits for space: {reason}"));
-        halted.into_iter().chain(full)
+        self.ledger_problems().map(|problem| problem.what)
     }
 
     /// Every partition of the source that was ever read or assigned.
@@ -188,13 +283,14 @@ impl Service {
         let view = |status: PartitionStatus| {
             let durable = durable.get(&status.partition).copied();
             // Before its first block, a partition stands where it was told to start.
-            let durable = durable.or(status.next).unwrap_or(0);
+            let durable = durable.or(status.next).or(status.first).unwrap_or(0);
             PartitionView {
                 partition: status.partition.to_string(),
                 assigned: status.assigned,
                 durable,
                 end: status.end,
                 lag: status.end.map(|end| end.saturating_sub(durable)),
+                topic: status.partition.topic,
             }
         };
         let partitions = self.assignments.status().into_iter();
@@ -228,7 +324,8 @@ impl Service {
     #[must_use]
     pub fn block_age_ms(&self) -> Option<i64> {
         let head = self.queries.ledger().head();
-        (head.height > 0).then(|| self.clock.now_ms().saturating_sub(head.time_ms))
+        // A clock that is behind is a finding, not a negative age.
+        (head.height > 0).then(|| self.clock.now_ms().saturating_sub(head.time_ms).max(0))
     }
 
     /// What came of each running mapping and contract in this process, mappings first; the rate is that
@@ -267,7 +364,11 @@ impl Service {
     pub fn status(&self) -> StatusView {
         let (ledger, world) = (self.queries.ledger(), self.queries.world());
         let (head, totals) = (ledger.head(), world.totals());
-        let obstacles = self.obstacles();
+        let source = (self.source)();
+        let partitions = self.partitions();
+        let signs = self.signs(&source);
+        let obstacles = reasons(&signs.problems);
+        let held = |projection: &str| self.status.held(projection).map(|hold| hold.reason);
         let keys = ledger.keys_of(LEDGER_ROLE);
         StatusView {
             ledger: ledger.name().to_owned(),
@@ -293,16 +394,104 @@ impl Service {
             state: StateView {
                 blocks_behind: self.blocks_behind(),
                 unsaved_assets: world.unsaved_assets(),
+                held: held(world.name()),
             },
             assets_with_alerts: world.assets_with_alerts(),
+            fleet: self.queries.fleet(),
             alerts: self.queries.alert_counts(),
-            dead_letter_topic: self
-                .copies_behind()
-                .map(|blocks_behind| CopiesView { blocks_behind }),
-            partitions: self.partitions(),
+            dead_letter_topic: self.copies.as_ref().map(|copies| CopiesView {
+                blocks_behind: self.behind(&**copies),
+                held: held(copies.name()),
+            }),
+            source: SourceView::new(&source, &partitions),
+            partitions,
+            in_flight_records: self.status.in_flight(),
             freshness_seconds: self.status.freshness_ms().map(seconds),
+            future_events: FutureView::new(self.status.future_events()),
+            signs,
         }
     }
+
+    /// Signs of trouble, for the findings.
+    fn signs(&self, source: &HealthReport) -> Signs {
+        let (topics, counts) = (self.status.topics(), self.status.by_definition());
+        let filtered = topics.iter().map(|(topic, of)| (topic.to_string(), of.filtered_in_a_row));
+        let mut signs = Signs {
+            problems: self.problems(source),
+            filtered_topics: filtered.collect(),
+            ..Signs::default()
+        };
+        let head = self.queries.ledger().head();
+        if head.height > 0 {
+            signs.clock_behind_ms = head.time_ms.saturating_sub(self.clock.now_ms());
+        }
+        for mapping in &self.trial.mappings.mappings {
+            let name = mapping.name.to_string();
+            let read = source.topics.iter().map(|topic| topic.name.as_str());
+            if !source.topics.is_empty() && !read.clone().any(|topic| mapping.may_take(topic)) {
+                let named = mapping.named_topics();
+                let help = did_you_mean(named.first().map_or("", String::as_str), read);
+                signs.mappings_without_topic.push((name, named, help));
+                continue;
+            }
+            let made = counts.mappings.get(&mapping.digest).copied().unwrap_or_default().all();
+            let rejected = counts.rejected.get(&*mapping.name).copied().unwrap_or(0);
+            if made + rejected == 0 {
+                let taken = topics.iter().filter(|(topic, _)| mapping.may_take(topic));
+                signs.idle_mappings.push((name, taken.map(|(_, of)| of.records).sum()));
+            }
+        }
+        signs
+    }
+}
+
+/// The reasons among problems why a service is not ready.
+fn reasons(problems: &[Problem]) -> Vec<String> {
+    let blocking = problems.iter().filter(|problem| problem.is_blocking);
+    blocking
+        .map(|problem| match problem.since_ms {
+            Some(since_ms) => format!("{} (since {})", problem.what, time_text(since_ms)),
+            None => problem.what.clone(),
+        })
+        .collect()
+}
+
+impl SourceView {
+    fn new(source: &HealthReport, partitions: &[PartitionView]) -> Option<Self> {
+        let topic = |topic: &TopicReport| TopicView {
+            topic: topic.name.clone(),
+            known: topic.known,
+            partitions: topic.partitions,
+            assigned: topic.assigned,
+            since: time_text(topic.since_ms),
+            lag: lag_of(&topic.name, partitions),
+        };
+        Some(Self {
+            kind: "kafka",
+            group: source.group.clone()?,
+            connected: source.connected,
+            since: time_text(source.since_ms),
+            refused: source.refusals.iter().map(|refused| refused.message.clone()).collect(),
+            topics: source.topics.iter().map(topic).collect(),
+        })
+    }
+}
+
+impl FutureView {
+    fn new(events: FutureEvents) -> Self {
+        let last = events.last.map(|event| FutureEventView {
+            id: event.id.to_string(),
+            device: event.device,
+            time: time_text(event.time_ms),
+        });
+        Self { count: events.count, last }
+    }
+}
+
+/// Records of a topic that are not durable; `None` where no end of its partitions is known.
+pub(super) fn lag_of(topic: &str, partitions: &[PartitionView]) -> Option<u64> {
+    let of_topic = partitions.iter().filter(|partition| &*partition.topic == topic);
+    of_topic.filter_map(|partition| partition.lag).reduce(u64::saturating_add)
 }
 
 /// Milliseconds as seconds. Exact up to 2⁵³, far beyond any age.

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -22,7 +22,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::contract::Alerts;
 use crate::ledger::{Block, Entry, LedgerReader};
-use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_LIFETIME};
+use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_HEARTBEAT, STREAM_LIFETIME};
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::filter::TransactionFilter;
@@ -37,6 +37,13 @@ use crate::monitor::views::{BlockSummary, DeadLetterSummary, TransactionSummary}
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// And the least often: readiness and lag change without blocks as well.
 const STATUS_AT_LEAST_EVERY: Duration = Duration::from_secs(4);
+
+/// Headers that keep proxies from holding events back: nginx buffers answers unless the first one
+/// says otherwise, and a proxy that compresses would wait for enough to compress.
+const UNBUFFERED: [(HeaderName, &str); 2] = [
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+    (header::CACHE_CONTROL, "no-cache, no-transform"),
+];
 
 /// The events that a client may ask for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,12 +88,14 @@ impl FromStr for Cursor {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
+        let is_known = |letter: u8| letter.is_ascii_digit() || letter == b'.';
         let parse = |(block, events): (&str, &str)| {
             Some(Self { block: block.parse().ok()?, events: events.parse().ok()? })
         };
-        text.split_once('.').and_then(parse).ok_or_else(|| {
+        let numbers = text.split_once('.').filter(|_| text.bytes().all(is_known));
+        numbers.and_then(parse).ok_or_else(|| {
             let shown = crate::limits::truncated(text, 40);
-            QueryError::Malformed(format!("`{shown}` is no id of an event of this stream"))
+            QueryError::Malformed(format!("`{shown}` is not an id of an event of this stream"))
         })
     }
 }
@@ -205,7 +214,7 @@ pub async fn stream(app: App, headers: HeaderMap, wanted: Wanted) -> Answer {
         (None, Some(block)) => Cursor { block, events: 0 },
         (None, None) => Cursor { block: height, events: 0 },
     };
-    let place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| {
+    let place = app.places.streams.try_take(app.asker).ok_or_else(|| {
         let detail = "too many streams are open; try again, or ask /api/v1/status instead";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
@@ -216,8 +225,9 @@ pub async fn stream(app: App, headers: HeaderMap, wanted: Wanted) -> Answer {
         let _ = timeout(STREAM_LIFETIME, feed.run()).await;
         drop(place);
     });
-    let events = ReceiverStream::new(receiver);
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    let heartbeat = KeepAlive::new().interval(STREAM_HEARTBEAT).text("heartbeat");
+    let events = Sse::new(ReceiverStream::new(receiver)).keep_alive(heartbeat);
+    Ok((UNBUFFERED, events).into_response())
 }
 
 /// Feeds one stream.
@@ -271,7 +281,7 @@ impl Feed {
     async fn block(&mut self) -> Result<(), Ended> {
         let (wanted, Cursor { block, events }) = (Arc::clone(&self.wanted), self.cursor);
         // Streams wait for one another, so that together they leave room for questions.
-        let turn = self.app.stream_reads.acquire().await.map_err(|_| Ended)?;
+        let turn = self.app.places.stream_reads.acquire().await.map_err(|_| Ended)?;
         let read = ask(self.app.clone(), move |service| {
             let block = service.queries.ledger().block(block)?;
             Ok(wanted.events(&block, events))
@@ -305,7 +315,9 @@ mod tests {
     #[test]
     fn ids_and_kinds_are_read_or_refused() {
         assert_eq!("7.3".parse::<Cursor>().unwrap(), Cursor { block: 7, events: 3 });
-        for text in ["", "7", "7.", ".3", "a.b", "7.3.1", "-1.0", "99999999999999999999.0"] {
+        for text in
+            ["", "7", "7.", ".3", "a.b", "7.3.1", "-1.0", "+1.0", "1.+0", "99999999999999999999.0"]
+        {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
         let kinds: Kinds = "block, alert".parse().unwrap();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::codec::Writer;
 use crate::contract::{Call, ContractSet, StateView};
@@ -31,32 +32,58 @@ pub struct Trial {
     pub contracts: Arc<ContractSet>,
 }
 
+/// Base64 with its padding (RFC 4648, section 4), with blanks between whole groups.
+const BASE64: &str = "^(\\s*([A-Za-z0-9+/]{4}))*\\s*\
+                      ([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
+/// A schema: of text and base64 at most one is given.
+fn not_both(text: &str, base64: &str) -> serde_json::Value {
+    let given = json!({"type": "string"});
+    json!({"not": {"required": [text, base64], "properties": {text: given, base64: given}}})
+}
+
+/// Reads a whole number in any way of writing it: for JSON Schema `80.0` is an integer too.
+fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let value = number.as_f64().filter(|value| value.fract() == 0.0);
+    let value = value.filter(|value| (0.0..=f64::from(u32::MAX)).contains(value));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked above
+    let whole = value.map(|value| value as u32);
+    let reason = || format!("{number} is not a whole number from 0 to {}", u32::MAX);
+    whole.ok_or_else(|| serde::de::Error::custom(reason()))
+}
+
 /// A record to be tried.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("allOf" = [not_both("key", "key_base64"), not_both("value", "value_base64")]))]
 pub struct TrialRequest {
     /// Topic that it would come from.
+    #[schemars(extend("pattern" = "^[a-zA-Z0-9._-]{1,249}$", "not" = json!({"enum": [".", ".."]})))]
     pub topic: String,
     /// Partition of the topic, from 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_number")]
     pub partition: u32,
     /// Record key as text.
     #[serde(default)]
     pub key: Option<String>,
     /// Record key in base64, where it is no text.
     #[serde(default)]
+    #[schemars(extend("pattern" = BASE64))]
     pub key_base64: Option<String>,
     /// Record headers in order.
     #[serde(default)]
     pub headers: Vec<TrialHeader>,
     /// The broker's timestamp, RFC 3339.
     #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
     pub timestamp: Option<String>,
     /// Record value as text: the bytes as a device sends them. A tombstone where there is neither.
     #[serde(default)]
     pub value: Option<String>,
     /// Record value in base64, where it is no text.
     #[serde(default)]
+    #[schemars(extend("pattern" = BASE64))]
     pub value_base64: Option<String>,
 }
 
@@ -187,6 +214,7 @@ impl OwnRecord {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: Headers::from_encoded(&self.headers),
+            damage: None,
         }
     }
 }

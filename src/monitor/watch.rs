@@ -2,7 +2,7 @@
 //! figures every two seconds, for the charts of the last minutes. Kept in memory only: after a start
 //! the charts begin anew.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_SAMPLES;
+use crate::monitor::findings::{self, Code};
 use crate::monitor::service::{Service, seconds};
 use crate::monitor::views::time_text;
 use crate::pipeline::DefinitionCounts;
@@ -29,6 +30,9 @@ pub struct Sample {
     /// The same, in milliseconds since 1970.
     #[serde(skip)]
     pub time_ms: i64,
+    /// The monotonic clock then.
+    #[serde(skip)]
+    pub monotonic: Duration,
     /// Records read.
     pub records: u64,
     /// Valid transactions.
@@ -49,6 +53,13 @@ pub struct Sample {
     pub commit_seconds: f64,
     /// Group commits so far in this process.
     pub commits: u64,
+    /// Records that were read and were not in a block yet.
+    pub in_flight: u64,
+    /// Records of the source that this process handed to the ledger so far.
+    #[serde(skip)]
+    pub written_records: u64,
+    /// Events dated in the future so far in this process.
+    pub future_events: u64,
     /// What came of each mapping and contract so far in this process.
     #[serde(skip)]
     pub by_definition: DefinitionCounts,
@@ -91,6 +102,8 @@ pub struct Watcher {
     service: Arc<Service>,
     height: watch::Sender<u64>,
     samples: Arc<Mutex<VecDeque<Sample>>>,
+    /// Findings that are in the log.
+    logged: Arc<Mutex<BTreeSet<Code>>>,
 }
 
 impl Watcher {
@@ -100,7 +113,7 @@ impl Watcher {
         let (sender, height) = watch::channel(service.queries.ledger().head().height);
         let samples = Arc::<Mutex<_>>::default();
         let watched = Watched { height, samples: Arc::clone(&samples) };
-        let watcher = Self { service, height: sender, samples };
+        let watcher = Self { service, height: sender, samples, logged: Arc::default() };
         watcher.sample();
         (watcher, watched)
     }
@@ -116,9 +129,34 @@ impl Watcher {
             left -= 1;
             if left == 0 {
                 self.sample();
+                self.log_findings();
                 left = LOOKS_A_SAMPLE;
             }
         }
+    }
+
+    /// Writes to the log which findings have come and gone, on a thread that may wait. Problems of
+    /// source and ledger are logged where they arise.
+    fn log_findings(&self) {
+        let (service, samples) = (Arc::clone(&self.service), Arc::clone(&self.samples));
+        let logged = Arc::clone(&self.logged);
+        tokio::task::spawn_blocking(move || {
+            // A look that takes longer than the time between two stands for both.
+            let Ok(mut logged) = logged.try_lock() else { return };
+            let status = service.status();
+            let samples: Vec<_> =
+                samples.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+            let figures = findings::figures(&status, &samples);
+            let present: BTreeSet<_> = figures.iter().map(|finding| finding.code).collect();
+            for finding in figures.iter().filter(|finding| !logged.contains(&finding.code)) {
+                // Names of devices and topics come from outside.
+                tracing::warn!(code = finding.code.name(), "{}", finding.what.escape_debug());
+            }
+            for code in logged.difference(&present) {
+                tracing::info!(code = code.name(), "no longer the case");
+            }
+            *logged = present;
+        });
     }
 
     fn sample(&self) {
@@ -138,6 +176,7 @@ fn sample(service: &Service) -> Sample {
     Sample {
         time: time_text(time_ms),
         time_ms,
+        monotonic: service.clock.monotonic(),
         records: totals.records,
         valid: totals.valid,
         invalid: totals.invalid_count(),
@@ -148,6 +187,9 @@ fn sample(service: &Service) -> Sample {
         freshness_seconds: service.status.freshness_ms().map(seconds),
         commit_seconds: counts.times.sum.as_secs_f64(),
         commits: counts.commits,
+        in_flight: service.status.in_flight(),
+        written_records: service.status.written_records(),
+        future_events: service.status.future_events().count,
         by_definition: service.status.by_definition(),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::ahead::ahead;
 use crate::clock::Clock;
+use crate::contract::Verdict;
 use crate::ledger::{Block, Entry, LedgerError, LedgerReader};
 use crate::limits::{MAX_GATHERED_BLOCKS, MAX_UNSAVED_ENTRIES};
 use crate::pipeline::status::{Stage, Status};
@@ -41,6 +42,8 @@ pub struct Follower {
     pub clock: Arc<dyn Clock>,
     /// Where the pipeline's own follower tells what it saw.
     pub status: Option<Arc<Status>>,
+    /// Where every follower tells that it is held up.
+    pub holds: Arc<Status>,
     /// Where it notes what became of batches.
     pub traces: Traces,
     /// Keeps the newest checkpoint: called once a second while blocks come.
@@ -146,6 +149,7 @@ impl Follower {
 
     /// Waits after a refusal, longer each time, and tells what is new of it.
     fn hold(&self, run: &mut Run, (reason, longest): (String, Duration), drained: &AtomicBool) {
+        self.holds.hold(self.projection.name(), &reason, self.clock.now_ms());
         if run.held.as_ref() != Some(&reason) {
             tracing::error!(reason, "the {} is held up", self.projection.name());
             run.held = Some(reason);
@@ -202,6 +206,7 @@ impl Follower {
         }
         if run.held.take().is_some() {
             run.pause = FIRST_PAUSE;
+            self.holds.release(self.projection.name());
             tracing::info!("the {} goes on", self.projection.name());
         }
         Ok(())
@@ -261,27 +266,32 @@ pub fn catch_up(
 struct Summary {
     since: Duration,
     counts: BTreeMap<&'static str, u64>,
-    example: Option<String>,
+    dead_letter: Option<String>,
+    refused: Option<String>,
 }
 
 impl Summary {
     fn new(now: Duration) -> Self {
-        Self { since: now, counts: BTreeMap::new(), example: None }
+        Self { since: now, counts: BTreeMap::new(), dead_letter: None, refused: None }
     }
 
     fn add(&mut self, block: &Block) {
         for letter in &block.records.dead_letters {
             *self.counts.entry(letter.rejection.cause.name()).or_default() += 1;
-            self.example.get_or_insert_with(|| {
+            self.dead_letter.get_or_insert_with(|| {
                 let position = format!("{}/{}", letter.partition, letter.offset);
                 format!("{position}: {}", letter.rejection).escape_debug().to_string()
             });
         }
         for entry in &block.entries {
-            if let Entry::Transaction { verdict, .. } = entry
-                && !verdict.is_valid()
+            if let Entry::Transaction { transaction, verdict, .. } = entry
+                && let Verdict::Invalid { detail, .. } = verdict
             {
                 *self.counts.entry(verdict.name()).or_default() += 1;
+                self.refused.get_or_insert_with(|| {
+                    let refused = format!("{}: {}: {detail}", transaction.id, verdict.name());
+                    refused.escape_debug().to_string()
+                });
             }
         }
     }
@@ -293,11 +303,12 @@ impl Summary {
         }
         let counts: Vec<_> =
             self.counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        let example = self.example.as_deref().unwrap_or("none");
         tracing::warn!(
             counts = counts.join(", "),
-            first = example,
-            "records rejected or transactions invalid; `ledgerline deadletters list` shows letters"
+            first_dead_letter = self.dead_letter,
+            first_refused = self.refused,
+            "records rejected or transactions refused; `ledgerline deadletters list` and \
+             `ledgerline transactions --verdict invalid` list them"
         );
         *self = Self::new(now);
     }

@@ -18,6 +18,7 @@ mod follower;
 mod intake;
 mod mapper;
 pub mod status;
+mod topic_counts;
 mod traces;
 mod write_loop;
 
@@ -26,6 +27,7 @@ pub use dead_letter_topic::DeadLetterTopic;
 pub use definition_counts::{DefinitionCounts, Verdicts};
 pub use follower::{Follower, catch_up};
 pub use mapper::{EachSigner, MapStage};
+pub use topic_counts::{FutureEvent, FutureEvents, TopicCounts};
 pub use traces::{BatchTrace, Origin, Span, Taken, Traces};
 pub use write_loop::SubmissionLimits;
 
@@ -254,6 +256,7 @@ impl Pipeline {
                 projection: projection.clone(),
                 clock: self.clock.clone(),
                 status: (number == 0).then(|| self.status.clone()),
+                holds: self.status.clone(),
                 traces: if number == 0 { self.traces.clone() } else { Traces::default() },
                 keep: (number == 0).then(|| self.keep.clone()),
             };

@@ -1,11 +1,14 @@
 //! What the stages tell of themselves: counts and times of this process, for status and metrics.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::ledger::{Block, Entry};
+use crate::limits::FUTURE_TOLERANCE;
 use crate::pipeline::DefinitionCounts;
+use crate::pipeline::topic_counts::{self, FutureEvents, TopicCounts};
 use crate::timing::TimeCounts;
 
 /// The stages that measure themselves.
@@ -52,11 +55,30 @@ pub struct Status {
     meters: [Meter; Stage::ALL.len()],
     queued_batches: AtomicI64,
     stale_records: AtomicU64,
-    newest_event_ms: AtomicI64,
+    written_records: AtomicU64,
+    has_events: AtomicBool,
     freshness_ms: AtomicI64,
     receipts: Mutex<TimeCounts>,
     applied_transactions: AtomicU64,
     by_definition: Mutex<DefinitionCounts>,
+    topics: Mutex<BTreeMap<Arc<str>, TopicCounts>>,
+    future: Mutex<FutureEvents>,
+    holds: Mutex<BTreeMap<&'static str, Hold>>,
+}
+
+/// The reason why a projection takes nothing in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// In words for a person.
+    pub reason: String,
+    /// Since when, in milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+/// What stages and readers share: each change leaves the value whole, so a panic elsewhere does not
+/// matter.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Status {
@@ -100,38 +122,90 @@ impl Status {
     /// Notes how long records of one block took from the poll of the first to their receipts.
     pub fn observe_receipts(&self, took: Duration, records: u64) {
         let records = u32::try_from(records).unwrap_or(u32::MAX);
-        self.receipts.lock().unwrap_or_else(PoisonError::into_inner).add_many(took, records);
+        lock(&self.receipts).add_many(took, records);
     }
 
     /// Times from poll to receipt, of each record.
     #[must_use]
     pub fn receipts(&self) -> TimeCounts {
-        *self.receipts.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.receipts)
+    }
+
+    /// Counts records of the source, calls not included, that were handed to the ledger.
+    pub fn count_written(&self, records: u64) {
+        self.written_records.fetch_add(records, Relaxed);
+    }
+
+    /// Records of the source that were handed to the ledger.
+    #[must_use]
+    pub fn written_records(&self) -> u64 {
+        self.written_records.load(Relaxed)
+    }
+
+    /// Records that were read and have not been handed to the ledger yet.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        // Read in this order, a record on its way is counted rather than missed.
+        let done = self.written_records().saturating_add(self.stale_records());
+        self.stage(Stage::Poll).0.saturating_sub(done)
     }
 
     /// Notes a block that the state has taken in.
     pub fn applied(&self, block: &Block, now_ms: i64) {
-        let transactions = block.entries.iter().filter_map(Entry::transaction);
-        let (mut newest, mut count) = (i64::MIN, 0);
-        for transaction in transactions {
-            // A person may tell of any time.
-            if !transaction.id.partition.is_calls() {
-                newest = newest.max(transaction.time_ms);
-            }
-            count += 1;
+        let count = block.entries.iter().filter_map(Entry::transaction).count();
+        self.applied_transactions.fetch_add(count as u64, Relaxed);
+        lock(&self.by_definition).add(block);
+        topic_counts::add(&mut lock(&self.topics), &block.records);
+        let tolerance = i64::try_from(FUTURE_TOLERANCE.as_millis()).unwrap_or(0);
+        let latest_ms = now_ms.saturating_add(tolerance);
+        let transactions = block.entries.iter().filter_map(Entry::transaction).map(Arc::as_ref);
+        let newest = topic_counts::newest_event(transactions, latest_ms, |count, last| {
+            let mut future = lock(&self.future);
+            future.count += count;
+            future.last = Some(last);
+        });
+        if let Some(newest) = newest {
+            // Within the tolerance it is as fresh as can be.
+            self.freshness_ms.store(now_ms.saturating_sub(newest).max(0), Relaxed);
+            self.has_events.store(true, Relaxed);
         }
-        self.applied_transactions.fetch_add(count, Relaxed);
-        self.by_definition.lock().unwrap_or_else(PoisonError::into_inner).add(block);
-        if newest > i64::MIN {
-            self.newest_event_ms.fetch_max(newest, Relaxed);
-            self.freshness_ms.store(now_ms.saturating_sub(newest), Relaxed);
-        }
+    }
+
+    /// Records by topic.
+    #[must_use]
+    pub fn topics(&self) -> BTreeMap<Arc<str>, TopicCounts> {
+        lock(&self.topics).clone()
+    }
+
+    /// Events that were dated ahead of the clock when the state took them in.
+    #[must_use]
+    pub fn future_events(&self) -> FutureEvents {
+        lock(&self.future).clone()
+    }
+
+    /// Notes why a projection takes nothing in; the first time counts as the beginning.
+    pub fn hold(&self, projection: &'static str, reason: &str, now_ms: i64) {
+        let mut holds = lock(&self.holds);
+        let hold = Hold { reason: reason.to_owned(), since_ms: now_ms };
+        let known = holds.entry(projection).or_insert(hold);
+        reason.clone_into(&mut known.reason);
+    }
+
+    /// Notes that a projection goes on.
+    pub fn release(&self, projection: &'static str) {
+        lock(&self.holds).remove(projection);
+    }
+
+    /// The reason why a projection takes nothing in; `None` where it does.
+    #[must_use]
+    pub fn held(&self, projection: &str) -> Option<Hold> {
+        lock(&self.holds).get(projection).cloned()
     }
 
     /// What came of each mapping and contract.
     #[must_use]
     pub fn by_definition(&self) -> DefinitionCounts {
-        self.by_definition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.by_definition).clone()
     }
 
     /// Transactions that this process has applied.
@@ -140,11 +214,10 @@ impl Status {
         self.applied_transactions.load(Relaxed)
     }
 
-    /// Age of the newest event of the newest block when it was applied, in milliseconds; `None`
-    /// before the first.
+    /// Age of the newest event of the newest block when it was applied, in milliseconds, events from
+    /// the future left out; `None` before the first.
     #[must_use]
     pub fn freshness_ms(&self) -> Option<i64> {
-        let seen = self.newest_event_ms.load(Relaxed) != 0;
-        seen.then(|| self.freshness_ms.load(Relaxed))
+        self.has_events.load(Relaxed).then(|| self.freshness_ms.load(Relaxed))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Pending, Progress, Work};
-use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
+use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_BLOCK_ITEMS, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Written};
@@ -80,6 +80,7 @@ impl WriteLoop {
         gathering.count() >= self.limits.max_transactions
             || gathering.argument_bytes >= self.limits.max_bytes
             || gathering.dead_letter_bytes >= MAX_BLOCK_DEAD_LETTER_BYTES
+            || gathering.items() >= MAX_BLOCK_ITEMS / 2
             || gathering
                 .since
                 .is_some_and(|since| self.clock.monotonic() >= since + self.limits.max_wait)
@@ -104,12 +105,14 @@ impl WriteLoop {
         let mut gathered = std::mem::take(gathering);
         let started = self.clock.monotonic();
         let (records, polled) = (gathered.records(), gathered.polled);
+        let from_source = gathered.source_records();
         let noted = std::mem::take(&mut gathered.noted).into_iter();
         let written: Vec<_> = noted.filter_map(Noted::writing).collect();
         let work = gathered.into_work(self.writer.name(), &self.signer);
         let pending = self.writer.append(work)?;
         let now = self.clock.monotonic();
         self.status.add(Stage::Write, records, now.saturating_sub(started));
+        self.status.count_written(from_source);
         written.iter().for_each(|one| one.written(&(started..now)));
         receipts.0.push_back(Awaited { pending, polled, records: records as u64, written });
         Ok(())
@@ -164,6 +167,7 @@ struct Gathering {
     submissions: Vec<Submission>,
     argument_bytes: usize,
     dead_letter_bytes: usize,
+    letter_items: usize,
     partitions: BTreeMap<SourcePartition, (Progress, Filtered)>,
     dead_letters: Vec<DeadLetter>,
     noted: Vec<Noted>,
@@ -184,6 +188,8 @@ impl Gathering {
         self.argument_bytes += batch.argument_bytes;
         let size = |letter: &DeadLetter| letter.value.as_ref().map_or(0, Vec::len);
         self.dead_letter_bytes += batch.dead_letters.iter().map(size).sum::<usize>();
+        self.letter_items +=
+            batch.dead_letters.iter().map(|one| 1 + one.headers.len()).sum::<usize>();
         self.dead_letters.extend(batch.dead_letters);
         let partition = batch.partition;
         let (progress, filtered) = self.partitions.entry(partition).or_insert_with_key(|key| {
@@ -202,9 +208,21 @@ impl Gathering {
         self.transactions.len() + self.submissions.len()
     }
 
+    /// Dead letters with their headers, and runs of filtered records.
+    fn items(&self) -> usize {
+        let runs = self.partitions.values().map(|(_, filtered)| filtered.runs.len());
+        self.letter_items + runs.sum::<usize>()
+    }
+
     fn records(&self) -> usize {
         let records = self.partitions.values().map(|(progress, _)| progress.records).sum::<u64>();
         usize::try_from(records).unwrap_or(usize::MAX)
+    }
+
+    /// Records without calls by hand.
+    fn source_records(&self) -> u64 {
+        let read = self.partitions.iter().filter(|(partition, _)| !partition.is_calls());
+        read.map(|(_, (progress, _))| progress.records).sum()
     }
 
     fn into_work(self, ledger: &str, signer: &Signer) -> Work {

@@ -43,6 +43,8 @@ struct State {
     assigned: Option<Generation>,
     /// Offset after the last record of the partition, as the source last heard.
     end: Option<u64>,
+    /// Offset where it would begin, as long as nothing of it was read.
+    first: Option<u64>,
 }
 
 /// One partition for status and metrics.
@@ -56,6 +58,8 @@ pub struct PartitionStatus {
     pub assigned: bool,
     /// Offset after the partition's last record, where known.
     pub end: Option<u64>,
+    /// Offset where a partition would begin of which nothing was read, where known.
+    pub first: Option<u64>,
 }
 
 impl Assignments {
@@ -105,6 +109,24 @@ impl Assignments {
         }
     }
 
+    /// Partitions of a topic, at its epoch, that are ours.
+    #[must_use]
+    pub fn assigned(&self, topic: &str, epoch: u32) -> Vec<u32> {
+        let inner = self.lock();
+        let is_ours = |(partition, state): &(&SourcePartition, &State)| {
+            state.assigned.is_some() && &*partition.topic == topic && partition.epoch == epoch
+        };
+        inner.partitions.iter().filter(is_ours).map(|(partition, _)| partition.partition).collect()
+    }
+
+    /// Notes a partition that exists, whoever reads it, and the offset where it would begin, so that
+    /// its lag is known.
+    pub fn discover(&self, partition: &SourcePartition, first: Option<u64>) {
+        let mut inner = self.lock();
+        let state = inner.partitions.entry(partition.clone()).or_default();
+        state.first = state.first.or(first);
+    }
+
     /// Notes where a partition ends, for lag.
     pub fn set_end(&self, partition: &SourcePartition, end: u64) {
         if let Some(state) = self.lock().partitions.get_mut(partition) {
@@ -138,6 +160,7 @@ impl Assignments {
             next: state.next,
             assigned: state.assigned.is_some(),
             end: state.end,
+            first: state.first,
         };
         inner.partitions.iter().map(status).collect()
     }

@@ -33,6 +33,7 @@ struct Span {
     headers: usize,
     key: Option<usize>,
     value: Option<usize>,
+    damage: Option<usize>,
 }
 
 impl Batch {
@@ -69,6 +70,8 @@ impl Batch {
         let headers = Headers::from_encoded(take(span.headers));
         let key = span.key.map(&mut take);
         let value = span.value.map(&mut take);
+        // It was written from a text.
+        let damage = span.damage.and_then(|len| std::str::from_utf8(take(len)).ok());
         Record {
             partition: &self.partition,
             offset: span.offset,
@@ -76,6 +79,7 @@ impl Batch {
             key,
             value,
             headers,
+            damage,
         }
     }
 }
@@ -148,8 +152,23 @@ impl BatchBuilder {
         writer.raw(value.unwrap_or_default());
         self.batch.bytes = writer.into_bytes();
         let (key, value) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
-        self.batch.spans.push(Span { offset, timestamp_ms, start, headers, key, value });
+        self.batch.spans.push(Span {
+            offset,
+            timestamp_ms,
+            start,
+            headers,
+            key,
+            value,
+            damage: None,
+        });
         self.batch.next = offset + 1;
+    }
+
+    /// Marks the last record: the source could not read all of it, for this reason.
+    pub fn mark_damaged(&mut self, reason: &str) {
+        let Some(span) = self.batch.spans.last_mut() else { return };
+        span.damage = Some(reason.len());
+        self.batch.bytes.extend_from_slice(reason.as_bytes());
     }
 
     /// The batch.
@@ -169,13 +188,19 @@ mod tests {
         let headers = [("a", Some(b"1".as_slice())), ("b", None)];
         builder.push(5, Some(7), Some(b"key"), Some(b"value"), headers.into_iter());
         builder.push(9, None, None, None, std::iter::empty());
+        builder.push(10, None, None, Some(b"{"), std::iter::empty());
+        builder.mark_damaged("bad");
+        builder.push(11, None, None, Some(b"}"), std::iter::empty());
         let batch = builder.build();
-        assert_eq!((batch.from, batch.next, batch.len()), (5, 10, 2));
+        assert_eq!((batch.from, batch.next, batch.len()), (5, 12, 4));
         let records: Vec<_> = batch.records().collect();
         assert_eq!(records[0].key, Some(b"key".as_slice()));
         assert_eq!(records[0].value, Some(b"value".as_slice()));
         assert_eq!(records[0].headers.iter().collect::<Vec<_>>(), headers);
         assert_eq!(records[0].headers.get("A"), Some(b"1".as_slice()));
         assert_eq!((records[1].offset, records[1].key, records[1].value), (9, None, None));
+        let damages: Vec<_> = records.iter().map(|record| record.damage).collect();
+        assert_eq!(damages, [None, None, Some("bad"), None]);
+        assert_eq!(records[3].value, Some(b"}".as_slice()));
     }
 }

@@ -45,6 +45,8 @@ pub enum BrokerRequest {
     OffsetFetch,
     /// A group member's sign of life.
     Heartbeat,
+    /// Joining a group.
+    JoinGroup,
 }
 
 /// How a request fails.
@@ -56,8 +58,12 @@ pub enum BrokerFault {
     NotLeader,
     /// The offset is not there.
     OffsetOutOfRange,
-    /// The user may not.
+    /// The user has no right to the topic.
     Forbidden,
+    /// The user has no right to the group.
+    GroupForbidden,
+    /// Other members of the group divide partitions by other strategies.
+    OtherStrategy,
     /// The member belongs to a former generation of its group.
     IllegalGeneration,
     /// The request took too long.
@@ -136,11 +142,24 @@ impl EmbeddedBroker {
 
     /// Lets whoever asks for a topic be told that there is none, or that it is there again.
     pub fn set_absent(&self, topic: &str, absent: bool) -> Result<(), BrokerError> {
-        let topic = topic.to_owned();
         let answer = match absent {
             true => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
             false => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
         };
+        self.answer(topic, answer)
+    }
+
+    /// Lets whoever asks for a topic be told that the user has no right to it, or has it again.
+    pub fn set_forbidden(&self, topic: &str, forbidden: bool) -> Result<(), BrokerError> {
+        let answer = match forbidden {
+            true => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            false => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+        };
+        self.answer(topic, answer)
+    }
+
+    fn answer(&self, topic: &str, answer: RDKafkaRespErr) -> Result<(), BrokerError> {
+        let topic = topic.to_owned();
         self.tell(move |cluster| cluster.topic_error(&topic, answer))
     }
 
@@ -201,6 +220,7 @@ impl BrokerRequest {
             Self::OffsetCommit => RDKafkaApiKey::OffsetCommit,
             Self::OffsetFetch => RDKafkaApiKey::OffsetFetch,
             Self::Heartbeat => RDKafkaApiKey::Heartbeat,
+            Self::JoinGroup => RDKafkaApiKey::JoinGroup,
         }
     }
 }
@@ -213,6 +233,8 @@ impl BrokerFault {
             Self::NotLeader => Code::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
             Self::OffsetOutOfRange => Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
             Self::Forbidden => Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            Self::GroupForbidden => Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+            Self::OtherStrategy => Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL,
             Self::IllegalGeneration => Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
             Self::TimedOut => Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
         }

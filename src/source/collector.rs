@@ -13,6 +13,8 @@ pub(super) struct Parts<'a> {
     pub(super) timestamp_ms: Option<i64>,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
+    /// What could not be read of it.
+    pub(super) damage: Option<&'a str>,
 }
 
 /// Open batches of the partitions that are ours, and full ones that wait to be taken.
@@ -120,6 +122,9 @@ impl Collector {
         };
         let before = builder.byte_len();
         builder.push(record.offset, record.timestamp_ms, record.key, record.value, headers);
+        if let Some(damage) = record.damage {
+            builder.mark_damaged(damage);
+        }
         lane.next = builder.next();
         self.records += 1;
         self.bytes += builder.byte_len() - before;
@@ -161,7 +166,7 @@ impl Lane {
             return Ok(());
         }
         *is_compared = true;
-        let Parts { offset, timestamp_ms, key, value } = record;
+        let Parts { offset, timestamp_ms, key, value, damage: _ } = record;
         let mut builder = BatchBuilder::new(partition.clone(), self.generation, offset);
         builder.push(offset, timestamp_ms, key, value, headers);
         let batch = builder.build();
@@ -193,7 +198,7 @@ mod tests {
     use super::*;
 
     fn parts(offset: u64) -> Parts<'static> {
-        Parts { offset, timestamp_ms: None, key: None, value: Some(b"v") }
+        Parts { offset, timestamp_ms: None, key: None, value: Some(b"v"), damage: None }
     }
 
     fn push(collector: &mut Collector, partition: u32, offset: u64) -> Result<(), SourceError> {

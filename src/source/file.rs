@@ -8,7 +8,7 @@
 //! A `null` payload is a tombstone; blank lines are no records. Whatever else is no such object is
 //! not lost: the line becomes a record of the pseudo topic `NAME.lines` (the file's name without its
 //! ending, or `stdin`), partition 0, whose offset is the line's number from 0 and whose value is the
-//! line itself, marked with [`BAD_ENVELOPE_HEADER`] so that it ends in the dead letters.
+//! line itself, with the reason in [`crate::event::Record::damage`] so that it ends in the dead letters.
 //!
 //! A reading that starts again skips what the ledger has already. The same file, or the same stream on
 //! standard input, must therefore give the same lines again, possibly with more behind them; other
@@ -24,7 +24,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::codec::Digest;
-use crate::event::{BAD_ENVELOPE_HEADER, SourcePartition};
+use crate::event::SourcePartition;
 use crate::limits::{FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_LINE_BYTES};
 use crate::source::collector::{Collector, Parts};
 use crate::source::kcat::{self, Line};
@@ -145,6 +145,7 @@ impl FileSource {
             timestamp_ms: record.timestamp_ms,
             key: record.key.as_deref().map(str::as_bytes),
             value: record.payload.as_deref().map(str::as_bytes),
+            damage: None,
         };
         let headers = record.headers.iter();
         let headers =
@@ -180,10 +181,14 @@ impl FileSource {
         if self.collector.next(lane).is_some_and(|next| line.number < next) {
             return Ok(()); // the ledger has it
         }
-        let parts =
-            Parts { offset: line.number, timestamp_ms: None, key: None, value: Some(line.bytes) };
-        let header = (BAD_ENVELOPE_HEADER, Some(message.as_bytes()));
-        self.collector.push(lane, parts, std::iter::once(header))?;
+        let parts = Parts {
+            offset: line.number,
+            timestamp_ms: None,
+            key: None,
+            value: Some(line.bytes),
+            damage: Some(message),
+        };
+        self.collector.push(lane, parts, std::iter::empty())?;
         self.flush_full();
         Ok(())
     }

@@ -12,12 +12,14 @@ mod context;
 mod dry_run;
 mod form;
 mod log;
+mod members;
 mod properties;
 mod property;
 mod redaction;
 mod settings;
 mod start;
 mod tail;
+mod watch;
 
 pub use form::{Epoch, KafkaForm, Start, Topics};
 pub use property::Property;
@@ -34,15 +36,19 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 
 use crate::clock::Clock;
-use crate::event::{BAD_ENVELOPE_HEADER, SourcePartition};
+use crate::event::SourcePartition;
 use crate::source::collector::Parts;
+use crate::source::health::Refusal;
 use crate::source::{Assignments, LastTakenOf, Polled, Source, SourceError, SourceHealth};
 use context::Context;
+use watch::Watch;
 
 /// A member of a consumer group.
 pub struct KafkaSource {
+    /// Ends before the consumer does.
+    watch: Option<Watch>,
     /// Gone once closed.
-    consumer: Option<BaseConsumer<Context>>,
+    consumer: Option<Arc<BaseConsumer<Context>>>,
     health: Arc<SourceHealth>,
 }
 
@@ -60,7 +66,8 @@ impl KafkaSource {
         last_taken: LastTakenOf,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
-        let health = Arc::new(SourceHealth::new(clock.now_ms()));
+        let group = settings.config.get("group.id").unwrap_or_default();
+        let health = Arc::new(SourceHealth::new(group, &settings.topics, clock.clone()));
         let ledger = (assignments, last_taken);
         let context = Context::new(settings, ledger, Arc::clone(&health), clock);
         let redacted = |error: KafkaError| settings.redacted(&error);
@@ -68,7 +75,9 @@ impl KafkaSource {
             settings.config.create_with_context(context).map_err(redacted)?;
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(redacted)?;
-        Ok(Self { consumer: Some(consumer), health })
+        let consumer = Arc::new(consumer);
+        let watch = Watch::start(&consumer)?;
+        Ok(Self { watch: Some(watch), consumer: Some(consumer), health })
     }
 
     /// Whether brokers are reached, for readiness.
@@ -131,6 +140,7 @@ impl Source for KafkaSource {
     }
 
     fn close(&mut self) -> Result<(), SourceError> {
+        self.watch = None;
         // Dropping the consumer gives its partitions back, commits what was stored and leaves.
         self.consumer = None;
         Ok(())
@@ -170,8 +180,12 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
         timestamp_ms: message.timestamp().to_millis(),
         key: message.key(),
         value: message.payload(),
+        damage: None,
     };
     let mut shared = context.shared();
+    if std::mem::take(&mut shared.fetch_is_refused) {
+        context.health().accept(&Refusal::Fetch);
+    }
     // A message of an assignment that has ended: its next owner reads it.
     let Some(lane) = shared.collector.find(message.topic(), partition) else { return Ok(false) };
     let Some(headers) = message.headers() else {
@@ -182,10 +196,13 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
     let read = catch_unwind(AssertUnwindSafe(|| {
         headers.iter().map(|header| (header.key, header.value)).collect::<Vec<_>>()
     }));
-    let headers = read.unwrap_or_else(|_| {
-        vec![(BAD_ENVELOPE_HEADER, Some(b"a header's name is not UTF-8".as_slice()))]
-    });
-    shared.collector.push(lane, record, headers.into_iter())?;
+    match read {
+        Ok(headers) => shared.collector.push(lane, record, headers.into_iter())?,
+        Err(_) => {
+            let record = Parts { damage: Some("a header's name is not UTF-8"), ..record };
+            shared.collector.push(lane, record, std::iter::empty())?;
+        }
+    }
     Ok(shared.collector.is_full())
 }
 

@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn other_lines_say_what_they_lack() {
         let table: [(&[u8], &str); 14] = [
-            (b"", "EOF"),
+            (b"", "no JSON value"),
             (b"\xff", "not UTF-8"),
             (b"[]", "no JSON object"),
             (b"{}", "`topic`"),

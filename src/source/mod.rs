@@ -17,7 +17,7 @@ mod writer;
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
 pub use file::{FileForm, FileSource};
-pub use health::{HealthReport, LastError, SourceHealth};
+pub use health::{HealthReport, LastError, ProblemCode, SourceHealth, SourceProblem, TopicReport};
 pub use kafka::{Epoch, KafkaForm, KafkaSettings, KafkaSource, Property, Start, Topics};
 pub use last::{LastTaken, LastTakenOf};
 pub use writer::{KafkaWriter, TopicRecord};

@@ -18,6 +18,27 @@ pub struct ActiveAlerts {
     assets: BTreeMap<Arc<str>, BTreeMap<String, Box<[Since]>>>,
     /// Assets by contract and alert.
     counts: BTreeMap<(Arc<str>, Box<str>), u64>,
+    /// Assets by contract and all the alerts that they have. An asset counts once here, and there are
+    /// few combinations where there are many assets.
+    together: BTreeMap<(Arc<str>, AlertNames), u64>,
+}
+
+/// Names of the active alerts of an asset, in their order.
+pub type AlertNames = Box<[Box<str>]>;
+
+fn names(since: &[Since]) -> AlertNames {
+    since.iter().map(|(name, _)| name.clone()).collect()
+}
+
+fn count_up<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
+    *counts.entry(key).or_default() += 1;
+}
+
+fn count_down<K: Ord>(counts: &mut BTreeMap<K, u64>, key: &K) {
+    match counts.get_mut(key) {
+        Some(count) if *count > 1 => *count -= 1,
+        _ => _ = counts.remove(key),
+    }
 }
 
 impl ActiveAlerts {
@@ -45,7 +66,10 @@ impl ActiveAlerts {
     /// Sets an asset's alerts.
     pub fn set(&mut self, contract: &Arc<str>, key: &str, since: Box<[Since]>) {
         for (name, _) in &since {
-            *self.counts.entry((contract.clone(), name.clone())).or_default() += 1;
+            count_up(&mut self.counts, (contract.clone(), name.clone()));
+        }
+        if !since.is_empty() {
+            count_up(&mut self.together, (contract.clone(), names(&since)));
         }
         let assets = self.assets.entry(contract.clone()).or_default();
         let before = match since.is_empty() {
@@ -56,13 +80,10 @@ impl ActiveAlerts {
         if assets.is_empty() {
             self.assets.remove(contract);
         }
-        for (name, _) in before.unwrap_or_default() {
-            let place = (contract.clone(), name);
-            let left = self.counts.get(&place).map_or(0, |count| count - 1);
-            match left {
-                0 => _ = self.counts.remove(&place),
-                left => _ = self.counts.insert(place, left),
-            }
+        let Some(before) = before else { return };
+        count_down(&mut self.together, &(contract.clone(), names(&before)));
+        for (name, _) in before {
+            count_down(&mut self.counts, &(contract.clone(), name));
         }
     }
 
@@ -101,6 +122,12 @@ impl ActiveAlerts {
     #[must_use]
     pub fn counts(&self) -> &BTreeMap<(Arc<str>, Box<str>), u64> {
         &self.counts
+    }
+
+    /// Assets by contract and the alerts that they have together, in that order.
+    #[must_use]
+    pub fn together(&self) -> &BTreeMap<(Arc<str>, AlertNames), u64> {
+        &self.together
     }
 
     /// Whether an asset has these alerts, whenever they began.
@@ -197,6 +224,10 @@ mod tests {
             assert!(!alerts.agrees("c", "a", Some(&asset(&[], &["OTHER"]))));
             let counted: u64 = alerts.counts().values().sum();
             assert_eq!(counted, expected.len() as u64);
+            let together: Vec<_> =
+                alerts.together().iter().map(|((_, names), count)| (names.len(), *count)).collect();
+            let expected = (!expected.is_empty()).then_some((expected.len(), 1));
+            assert_eq!(together, Vec::from_iter(expected), "at {time}");
         }
         assert_eq!(alerts.counts(), &BTreeMap::new());
         assert_eq!(alerts.assets(), 0);

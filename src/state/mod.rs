@@ -2,6 +2,7 @@
 //! may be deleted at any time and is built again from the log.
 
 mod alerts;
+mod copy;
 mod filter;
 mod known;
 mod resident;
@@ -12,7 +13,7 @@ mod totals;
 pub mod history;
 pub mod world;
 
-pub use alerts::{ActiveAlerts, Since};
+pub use alerts::{ActiveAlerts, AlertNames, Since};
 pub use filter::Filter;
 pub use savepoint::{Fingerprint, Mark, Member, Place, Savepoint};
 pub use store::{Rest, StoreSummary, member, summary};
@@ -79,6 +80,14 @@ pub enum StateError {
     /// Another process has it open.
     #[error("the state store in {0} is in use by another process; try again when that has ended")]
     InUse(PathBuf),
+    /// It could not be copied to be looked at.
+    #[error("the state store in {path} was not compared: {reason}")]
+    NotCopied {
+        /// Its directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// A file operation failed.
     #[error("{doing} {path}")]
     Io {
@@ -89,6 +98,16 @@ pub enum StateError {
         /// What the system said.
         #[source]
         error: std::io::Error,
+    },
+    /// An asset's bytes are not those of an asset.
+    #[error("the state of `{key}` of `{contract}` is not one that this version can read: {reason}")]
+    Unreadable {
+        /// Its contract.
+        contract: String,
+        /// Its key.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A value is not what was written.
     #[error("the state store holds a value that cannot be read")]

@@ -14,13 +14,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread::Builder;
 use std::time::Duration;
 
 use crate::codec::json::Text;
 use crate::codec::{DecodeError, Reader, Writer};
+use crate::disk::ScratchFolder;
 use crate::limits::{MIN_STATE_SPACE_BYTES, STATE_CACHE_BYTES};
 use crate::state::StateError;
 use crate::state::alerts::{self, ActiveAlerts, Since};
+use crate::state::copy::copy;
 use crate::state::known::Known;
 use crate::state::savepoint::{Fingerprint, Mark, Member, Savepoint};
 
@@ -92,6 +95,8 @@ pub struct Store {
     path: PathBuf,
     db: sled::Db,
     known: Known,
+    /// The folder of a copy, which goes after the store is closed.
+    _copy: Option<ScratchFolder>,
 }
 
 fn stored_key(prefix: &[u8], contract: &str, key: &str) -> Vec<u8> {
@@ -132,7 +137,7 @@ impl Store {
             }
             reason => broken(reason),
         })?;
-        let store = Self { path: path.to_owned(), db, known: Known::default() };
+        let store = Self { path: path.to_owned(), db, known: Known::default(), _copy: None };
         let savepoint = match store.get(SAVEPOINT_KEY)? {
             Some(bytes) => Savepoint::decode(&bytes)?,
             None if store.db.is_empty() => Savepoint::default(),
@@ -271,22 +276,31 @@ impl Store {
         // change something: sled skips a write that does not.
         let write = || drop(self.db.insert(PROBE_KEY, &[]).and_then(|_| self.db.remove(PROBE_KEY)));
         let flushed = remind(FLUSH_PATIENCE, || self.db.flush(), write);
-        flushed.map(drop).map_err(|error| self.error(&error))
+        let no_thread = |error| {
+            let path = self.path.clone();
+            StateError::Io { doing: "starting a thread to flush", path, error }
+        };
+        flushed.map_err(no_thread)?.map(drop).map_err(|error| self.error(&error))
     }
 }
 
-/// Works on a thread of its own, and calls `reminder` whenever that takes so long again.
-fn remind<T: Send>(patience: Duration, work: impl FnOnce() -> T + Send, reminder: impl Fn()) -> T {
+/// Works on a thread of its own, and calls `reminder` whenever that takes so long again. An error
+/// where there is no thread to be had.
+fn remind<T: Send>(
+    patience: Duration,
+    work: impl FnOnce() -> T + Send,
+    reminder: impl Fn(),
+) -> std::io::Result<T> {
     std::thread::scope(|scope| {
         let (done, wait) = channel::<()>();
-        let working = scope.spawn(move || {
+        let working = Builder::new().name("flush".to_owned()).spawn_scoped(scope, move || {
             let _ends_with_the_work = done;
             work()
-        });
+        })?;
         while wait.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             reminder();
         }
-        working.join().unwrap_or_else(|panic| resume_unwind(panic))
+        Ok(working.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 
@@ -358,9 +372,15 @@ impl Rest {
     }
 }
 
-/// Opens a store only to look at it.
+/// Looks at a store that nobody uses. Its files stay as they are: a copy is opened.
 pub fn summary(path: &Path) -> Result<StoreSummary, StateError> {
-    let (store, savepoint, alerts) = Store::open(path)?;
+    let copy = copy(path)?;
+    let of_the_copy = |error| match error {
+        StateError::Store { reason, .. } => StateError::Store { path: path.to_owned(), reason },
+        other => other,
+    };
+    let (mut store, savepoint, alerts) = Store::open(copy.path()).map_err(of_the_copy)?;
+    store._copy = Some(copy);
     let (entries, fingerprint) = (savepoint.place.entries, savepoint.fingerprint);
     let rest = savepoint.begun.map(|mark| Rest { mark, entries, fingerprint, store });
     Ok(StoreSummary { savepoint, alerts, rest })
@@ -374,7 +394,8 @@ mod tests {
     fn work_that_waits_for_a_reminder_gets_one() {
         let (reminder, reminded) = channel();
         let work = move || (reminded.recv(), reminded.recv());
-        let result = remind(Duration::from_millis(1), work, || reminder.send(7).unwrap_or(()));
+        let result =
+            remind(Duration::from_millis(1), work, || reminder.send(7).unwrap_or(())).unwrap();
         assert_eq!(result, (Ok(7), Ok(7)));
     }
 }

@@ -9,14 +9,14 @@ mod saving;
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::codec::Digest;
 use crate::contract::Asset;
 use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS, UNSAVED_STEP};
-use crate::state::alerts::{ActiveAlerts, Since};
+use crate::state::alerts::{ActiveAlerts, AlertNames, Since};
 use crate::state::filter::Filter;
 use crate::state::resident::Resident;
 use crate::state::savepoint::{Mark, Place, Savepoint};
@@ -52,7 +52,8 @@ struct Layers {
 pub struct World {
     path: PathBuf,
     layers: RwLock<Layers>,
-    store: Store,
+    /// Absent as long as all is in memory, which only a state has that is folded to be looked at.
+    store: OnceLock<Store>,
     room: Room,
     saving: Mutex<Saving>,
 }
@@ -126,7 +127,32 @@ impl World {
         let saved_blocks = place.mark.blocks;
         let layers = Layers { place, saved_blocks, alerts, ..Layers::default() };
         let (layers, saving) = (RwLock::new(layers), Mutex::new(Saving { held, aim: None }));
-        Ok((Self { path: path.to_owned(), layers, store, room, saving }, found))
+        let (path, store) = (path.to_owned(), OnceLock::from(store));
+        Ok((Self { path, layers, store, room, saving }, found))
+    }
+
+    /// A state in memory alone, of no block so far. Once it is full it needs a store to go on: see
+    /// [`World::spill_into`].
+    #[must_use]
+    pub fn in_memory(room: Room) -> Self {
+        let saving = Saving { held: Savepoint::default(), aim: None };
+        let (layers, saving) = (RwLock::default(), Mutex::new(saving));
+        Self { path: PathBuf::new(), layers, store: OnceLock::new(), room, saving }
+    }
+
+    /// Gives a state in memory a new store in an empty folder. Nothing of it is there before the next
+    /// savepoint.
+    pub fn spill_into(&self, path: &Path) -> Result<(), StateError> {
+        let (store, ..) = Store::open(path)?;
+        // One that has a store keeps it.
+        let _ = self.store.set(store);
+        Ok(())
+    }
+
+    /// Whether everything is in memory.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.store.get().is_none()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Layers> {
@@ -160,13 +186,19 @@ impl World {
         let found = self.read().resident.get(contract, key).cloned();
         match found {
             Some(stored) => Ok(Some(stored)),
-            None => self.store.asset(contract, key),
+            None => match self.store.get() {
+                Some(store) => store.asset(contract, key),
+                None => Ok(None),
+            },
         }
     }
 
     /// An asset; `None` where it was never written or is deleted.
     pub fn get(&self, contract: &str, key: &str) -> Result<Option<StoredAsset>, StateError> {
-        Ok(self.stored(contract, key)?.and_then(|stored| stored_asset(contract, key, &stored)))
+        match self.stored(contract, key)? {
+            Some(stored) => stored_asset(contract, key, &stored),
+            None => Ok(None),
+        }
     }
 
     /// Index of the entry that last wrote or deleted an asset.
@@ -192,9 +224,10 @@ impl World {
             // at a time: while they are copied, no block is taken in.
             let (unsaved, horizon) =
                 self.read().resident.unsaved_from(contract, &from, UNSAVED_STEP);
+            let stored = self.store.get().map(|store| store.assets(contract, &from));
             let merged = Merge {
                 unsaved: unsaved.into_iter().peekable(),
-                stored: self.store.assets(contract, &from).peekable(),
+                stored: stored.into_iter().flatten().peekable(),
             };
             for pair in merged {
                 let (key, stored) = pair?;
@@ -207,7 +240,7 @@ impl World {
                 if page.len() == limit || scanned == max_scanned {
                     return Ok((page, last));
                 }
-                let asset = stored_asset(contract, &key, &stored);
+                let asset = stored_asset(contract, &key, &stored)?;
                 page.extend(asset.filter(|asset| filter.holds(&key, &asset.asset)));
                 last = Some(key);
                 scanned += 1;
@@ -269,6 +302,12 @@ impl World {
     pub fn alert_counts(&self) -> BTreeMap<(Arc<str>, Box<str>), u64> {
         self.read().alerts.counts().clone()
     }
+
+    /// Assets with alerts, by contract and the alerts that they have together: each asset once.
+    #[must_use]
+    pub fn assets_by_alerts(&self) -> BTreeMap<(Arc<str>, AlertNames), u64> {
+        self.read().alerts.together().clone()
+    }
 }
 
 /// What is not saved over what is stored, in order of keys.
@@ -296,10 +335,20 @@ impl<I: Iterator<Item = Result<(String, Stored), StateError>>> Iterator for Merg
     }
 }
 
-fn stored_asset(contract: &str, key: &str, stored: &Stored) -> Option<StoredAsset> {
-    let asset = Asset::from_bytes(stored.value.as_deref()?).ok()?;
+/// An asset that is stored; `None` where it is deleted.
+fn stored_asset(
+    contract: &str,
+    key: &str,
+    stored: &Stored,
+) -> Result<Option<StoredAsset>, StateError> {
+    let Some(bytes) = stored.value.as_deref() else { return Ok(None) };
+    let asset = Asset::from_bytes(bytes).map_err(|error| StateError::Unreadable {
+        contract: contract.to_owned(),
+        key: key.escape_debug().to_string(),
+        reason: error.to_string(),
+    })?;
     let version = stored.version;
-    Some(StoredAsset { contract: contract.into(), key: key.to_owned(), version, asset })
+    Ok(Some(StoredAsset { contract: contract.into(), key: key.to_owned(), version, asset }))
 }
 
 /// A savepoint must name blocks of this very log.

@@ -6,7 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey};
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
 /// Largest key file that is read, in bytes; a real one has about 120.
@@ -134,7 +134,9 @@ impl Signer {
 pub fn write_new_key_file(path: &Path) -> Result<Signer, KeyError> {
     let io = |error| KeyError::Io { doing: "creating", path: path.to_owned(), error };
     let signer = Signer::generate()?;
-    let pem = signer.key.to_pkcs8_pem(LineEnding::LF);
+    // Without the public key (PKCS#8 version 1): OpenSSL 3.0 and others refuse a file that has it.
+    let keypair = KeypairBytes { secret_key: signer.key.to_bytes(), public_key: None };
+    let pem = keypair.to_pkcs8_pem(LineEnding::LF);
     let pem = pem.map_err(|_| KeyError::NotAKey { path: path.to_owned() })?;
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(io)?;
@@ -163,6 +165,7 @@ pub fn read_key_file(path: &Path) -> Result<Signer, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ed25519_dalek::pkcs8::PublicKeyBytes;
 
     #[test]
     fn a_key_file_is_private_and_comes_back() {
@@ -172,6 +175,22 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read_key_file(&path).unwrap().id(), signer.id());
         assert!(write_new_key_file(&path).is_err(), "an existing key is never overwritten");
+    }
+
+    #[test]
+    fn a_key_file_with_its_public_key_is_read_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.pem");
+        let signer = Signer::from_seed(&[7; 32]);
+        for public_key in [None, Some(PublicKeyBytes(signer.id().0))] {
+            let version = u8::from(public_key.is_some());
+            let keypair = KeypairBytes { secret_key: [7; 32], public_key };
+            let pem = keypair.to_pkcs8_pem(LineEnding::LF).unwrap();
+            assert_eq!(keypair.to_pkcs8_der().unwrap().as_bytes()[4], version);
+            fs::write(&path, pem.as_bytes()).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            assert_eq!(read_key_file(&path).unwrap().id(), signer.id());
+        }
     }
 
     #[test]

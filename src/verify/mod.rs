@@ -10,6 +10,7 @@ mod tree;
 
 pub use one_block::{Before, Step, one_block};
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ahead::{Ahead, ahead};
@@ -18,6 +19,7 @@ use crate::disk::SystemDisk;
 use crate::ledger::block::{self, Block};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::log::{self, Segment};
+use crate::ledger::embedded::read_kept;
 use crate::ledger::{BlockFormat, LedgerError};
 use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
 use crate::transaction::KeyId;
@@ -28,6 +30,10 @@ use crate::verify::tree::{BlockHashes, TreeCheck};
 /// Problems that are listed; of more only the number is given.
 pub const MAX_LISTED_PROBLEMS: usize = 50;
 
+/// The two checkpoints that a log may have to extend, in words.
+const OLDER: &str = "older checkpoint";
+const KEPT: &str = "kept checkpoint";
+
 /// What to verify.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -35,6 +41,8 @@ pub struct Request {
     pub directory: PathBuf,
     /// An older signed checkpoint that the log must extend.
     pub from_checkpoint: Option<Vec<u8>>,
+    /// Where the newest checkpoint is kept outside the directory, which the log must hold as well.
+    pub kept_checkpoint: Option<PathBuf>,
     /// The key that must have sealed the first block, where the auditor knows it from elsewhere.
     pub expected_key: Option<KeyId>,
     /// The name that the ledger must have, where the auditor knows it from elsewhere.
@@ -56,7 +64,9 @@ pub struct Report {
     pub transactions: u64,
     /// Records that the blocks account for.
     pub records: u64,
-    /// Root of the tree over all entries.
+    /// Leaves of the tree: entries, and one for each block of format 2.
+    pub tree_size: u64,
+    /// Root of the tree over all leaves.
     pub root: Digest,
     /// What was looked at and holds, or could not be looked at, in words.
     pub notes: Vec<String>,
@@ -103,6 +113,8 @@ impl Problems<'_> {
 /// could not be read; what they say wrongly stands in the report.
 pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Report, LedgerError> {
     let mut report = Report::default();
+    // Before the log, which may be growing.
+    let kept = request.kept_checkpoint.as_deref().and_then(|path| kept(path, &mut report));
     let state = read_state(&request.directory, &mut report);
     let mut verifier = Verifier {
         previous: None,
@@ -112,7 +124,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         accounting: Accounting::default(),
         state: None,
         rest: None,
-        checkpoint: None,
+        checkpoints: Vec::new(),
         old_format: (0, 0),
     };
     match state {
@@ -122,10 +134,11 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         }
         state => verifier.state = state,
     }
-    if let Some(note) = &request.from_checkpoint {
-        match Checkpoint::unverified(note) {
-            Ok(checkpoint) => verifier.checkpoint = Some((checkpoint, note.clone(), None)),
-            Err(error) => report.problem(format!("the older checkpoint: {error}")),
+    let older = request.from_checkpoint.clone().map(|note| (OLDER, note));
+    for (name, note) in older.into_iter().chain(kept.map(|note| (KEPT, note))) {
+        match Checkpoint::unverified(&note) {
+            Ok(head) => verifier.checkpoints.push(Promised { name, head, note, root: None }),
+            Err(error) => report.problem(format!("the {name}: {error}")),
         }
     }
     verifier.read(&request.directory, &mut report, observe)?;
@@ -140,9 +153,26 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
     Ok(report)
 }
 
+/// Reads the checkpoint that is kept in a file.
+fn kept(path: &Path, report: &mut Report) -> Option<Vec<u8>> {
+    let place = path.display();
+    match read_kept(&SystemDisk, path) {
+        Ok(Some(kept)) => return Some(kept.note),
+        Ok(None) => report.notes.push(format!(
+            "no checkpoint is kept in {place}: whether the end of the log was cut off, or an older copy \
+             put in its place, cannot be told"
+        )),
+        Err(LedgerError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
+            report.notes.push(format!("the checkpoint kept in {place} may not be read"));
+        }
+        Err(error) => report.problem(crate::fault::chain(&error)),
+    }
+    None
+}
+
 fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
     let path = directory.join(crate::state::STATE_DIRECTORY);
-    if !path.exists() {
+    if std::fs::symlink_metadata(&path).is_err() {
         report.notes.push("no state store: nothing to compare with the log".to_owned());
         return None;
     }
@@ -150,6 +180,19 @@ fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
         Ok(summary) => Some(summary),
         Err(StateError::InUse(_)) => {
             report.notes.push("the state store is in use and was not compared".to_owned());
+            None
+        }
+        // Without the right to read it, or without a place for a copy, the log is verified alone.
+        Err(StateError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
+            report.notes.push("the state store cannot be read and was not compared".to_owned());
+            None
+        }
+        Err(error @ StateError::NotCopied { .. }) => {
+            report.notes.push(error.to_string());
+            None
+        }
+        Err(error @ StateError::Io { .. }) => {
+            report.problem(crate::fault::chain(&error));
             None
         }
         Err(error) => {
@@ -193,7 +236,7 @@ fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problem
 fn not_covered((blocks, tree_size): (u64, u64)) -> Option<String> {
     (blocks > 0).then(|| {
         format!(
-            "the first {blocks} blocks are in format 1: a checkpoint of up to {tree_size} entries \
+            "the first {blocks} blocks are in format 1: a checkpoint of up to tree size {tree_size} \
              covers their entries only. Their dead letters, filtered records, progress, times, seals \
              and submission signatures are covered by the blocks' own seals, and by every checkpoint \
              of a later block in format 2"
@@ -208,7 +251,41 @@ fn differs(blocks: u64, report: &mut Report) {
     ));
 }
 
-type OlderCheckpoint = (Checkpoint, Vec<u8>, Option<Digest>);
+/// A checkpoint that the log must extend.
+struct Promised {
+    /// What it is, in words.
+    name: &'static str,
+    head: Checkpoint,
+    note: Vec<u8>,
+    /// Root of the log at its size, once the log is read up to there.
+    root: Option<Digest>,
+}
+
+impl Promised {
+    fn finish(self, signatures: &Signatures, report: &mut Report) {
+        let Self { name, head, note, root } = self;
+        let keys = signatures.ever_ledger_keys();
+        if let Err(error) = Checkpoint::open(&note, signatures.name(), &keys) {
+            return report.problem(format!("the {name}: {error}"));
+        }
+        let size = head.size;
+        match root {
+            Some(root) if root == head.root => report.notes.push(format!(
+                "the log extends the {name} of tree size {size}: it has the same root at that size"
+            )),
+            Some(root) => report.problem(format!(
+                "the log does not extend the {name} of tree size {size}: the root there is {root}, the \
+                 checkpoint says {}",
+                head.root
+            )),
+            None => report.problem(format!(
+                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was cut off or \
+                 is damaged, or this is an older copy",
+                report.tree_size
+            )),
+        }
+    }
+}
 
 struct Verifier {
     previous: Option<block::Header>,
@@ -219,9 +296,9 @@ struct Verifier {
     state: Option<StoreSummary>,
     /// What is left to compare of a savepoint that was cut short.
     rest: Option<Rest>,
-    checkpoint: Option<OlderCheckpoint>,
     /// Blocks of format 1, and the size of the tree behind them.
     old_format: (u64, u64),
+    checkpoints: Vec<Promised>,
 }
 
 impl Verifier {
@@ -262,7 +339,11 @@ impl Verifier {
             }
             let scanned = log::scan(&SystemDisk, segment, is_last, |offset, payload| {
                 observe(before + offset);
-                prepared.push(payload).into_iter().for_each(|it| self.block(it, report));
+                let len = payload.len();
+                while let Some(it) = prepared.make_room(len) {
+                    self.block(it, report);
+                }
+                prepared.push_sized(payload, len).into_iter().for_each(|it| self.block(it, report));
                 Ok(())
             });
             while let Some(it) = prepared.take() {
@@ -304,17 +385,17 @@ impl Verifier {
         self.effects = block.header.effects;
         self.signatures.block(&block, &hashes, self.tree.root(), &mut problems);
         self.accounting.block(&block, members, &mut problems);
-        if let Some((older, _, root)) = &mut self.checkpoint
-            && root.is_none()
-            && older.size <= block.header.tree_size()
-        {
-            *root = self.tree.root_at(older.size, &block);
+        for Promised { head, root, .. } in &mut self.checkpoints {
+            if root.is_none() && head.size <= block.header.tree_size() {
+                *root = self.tree.root_at(head.size, &block);
+            }
         }
         if block.header.format == BlockFormat::V1 {
             self.old_format = (report.blocks, block.header.tree_size());
         }
         self.compare_state(&block, report);
-        report.entries = block.header.tree_size();
+        report.entries += block.entries.len() as u64;
+        report.tree_size = block.header.tree_size();
         report.root = self.tree.root();
         self.previous = Some(block.header);
     }
@@ -368,25 +449,8 @@ impl Verifier {
                 "the state store has taken in {blocks} blocks, the log has {has}"
             ));
         }
-        let Some((older, note, root)) = self.checkpoint else { return };
-        let keys = self.signatures.ever_ledger_keys();
-        if let Err(error) = Checkpoint::open(&note, self.signatures.name(), &keys) {
-            return report.problem(format!("the older checkpoint: {error}"));
-        }
-        match root {
-            Some(root) if root == older.root => report.notes.push(format!(
-                "the log extends the checkpoint of {} entries: the same root stands at that size",
-                older.size
-            )),
-            Some(root) => report.problem(format!(
-                "the log does not extend the checkpoint of {} entries: the root there is {root}, the \
-                 checkpoint says {}",
-                older.size, older.root
-            )),
-            None => report.problem(format!(
-                "the log has {} entries and cannot extend a checkpoint of {}",
-                report.entries, older.size
-            )),
+        for promised in self.checkpoints {
+            promised.finish(&self.signatures, report);
         }
     }
 }

@@ -24,7 +24,7 @@ use ledgerline::monitor::access::{Role, Settings};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, catch_up};
-use ledgerline::source::Assignments;
+use ledgerline::source::{Assignments, HealthReport, ProblemCode, SourceProblem};
 use ledgerline::state::{Projection, World};
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use serde_json::{Value, json};
@@ -161,6 +161,7 @@ pub fn work(number: u64, signer: &Signer) -> Work {
         key: Some(b"key \xff"),
         value: Some(b"{<script>\x1b"),
         headers: Headers::default(),
+        damage: None,
     };
     let rejection = Rejection::new(Cause::NotJson, "line 1, column 2", "expected a name");
     Work {
@@ -248,7 +249,7 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
         status: Arc::new(Status::default()),
         calls: Arc::new(Calls::new(assignments.clone(), clock.clone())),
         assignments,
-        obstacles: Box::new(move || reasons.lock().unwrap().clone()),
+        source: Box::new(move || unreachable(&reasons.lock().unwrap())),
         copies: None,
         trial,
         answers: AnswerCounts::default(),
@@ -256,6 +257,18 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
     };
     let endpoint = monitor::start_with(settings, Arc::new(service)).unwrap();
     Running { endpoint, ledger, obstacles, world, calendar, _directory: directory }
+}
+
+/// The health of a source without a broker, for these reasons.
+fn unreachable(reasons: &[String]) -> HealthReport {
+    let problem = |reason: &String| SourceProblem {
+        code: ProblemCode::BrokerUnreachable,
+        topic: String::new(),
+        message: reason.clone(),
+        since_ms: None,
+        is_blocking: true,
+    };
+    HealthReport { problems: reasons.iter().map(problem).collect(), ..HealthReport::default() }
 }
 
 impl Running {

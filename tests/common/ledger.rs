@@ -190,6 +190,7 @@ pub fn work(number: u64, note: &str) -> Work {
         key: Some(b"key"),
         value: Some(b"{rubbish"),
         headers: Headers::default(),
+        damage: None,
     };
     let rejection = Rejection::new(Cause::NotJson, "line 1, column 2", "expected a name");
     Work {

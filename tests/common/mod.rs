@@ -8,6 +8,7 @@
 pub mod browser;
 pub mod endpoint;
 pub mod kafka;
+pub mod nginx;
 pub mod openapi;
 pub mod reading;
 pub mod records;

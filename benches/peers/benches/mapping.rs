@@ -84,6 +84,7 @@ fn with_identity() -> impl Fn(&[u8]) -> Vec<u8> {
             key: Some(b"iot-2/type/reefer/id/CON123/evt/status/fmt/json"),
             value: Some(body),
             headers: Headers::default(),
+            damage: None,
         };
         arguments(&set, &decoder.decode(&record).expect("an event"))
     }

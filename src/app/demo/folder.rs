@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use crate::app::AppError;
 use crate::app::demo::{Brokers, Scene, Setting, Stage, demo_error};
-use crate::app::{AppError, offline};
 use crate::clock::{Clock as _, SystemClock};
-use crate::ledger::LedgerReader as _;
+use crate::ledger::{LedgerReader as _, embedded};
 use crate::monitor::access::{Role, tokens};
 
 /// Each demonstration has a token of its own, in a file of its own.
@@ -56,7 +56,7 @@ pub fn next_epoch(directory: &Path) -> Result<u32, AppError> {
     if !ledger.join("log").exists() {
         return Ok(0);
     }
-    let reader = offline::open_log(&ledger, &mut |_, _, _| {})?;
+    let reader = embedded::open_read_only(&ledger, &mut |_, _| {})?;
     let newest = reader.progress().into_iter().map(|(partition, _)| partition.epoch + 1).max();
     Ok(newest.unwrap_or(0))
 }

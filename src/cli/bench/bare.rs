@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::Builder;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -115,7 +116,8 @@ pub(super) fn sign_and_check() -> f64 {
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let count = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        let start = |_| Builder::new().name("signing".to_owned()).spawn_scoped(scope, work).ok();
+        let threads: Vec<_> = (0..processors).filter_map(start).collect();
         threads.into_iter().filter_map(|thread| thread.join().ok()).sum()
     });
     float(count) / clock.monotonic().saturating_sub(began).as_secs_f64()

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
+use std::thread::{Builder, ScopedJoinHandle};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -60,7 +60,8 @@ pub(super) fn meanwhile(
 ) -> anyhow::Result<Readers> {
     let done = &AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let reading = scope.spawn(move || read_until((endpoint, readers), paths, done));
+        let ask = move || read_until((endpoint, readers), paths, done);
+        let reading = Builder::new().name("readers".to_owned()).spawn_scoped(scope, ask)?;
         let result = work();
         done.store(true, Ordering::SeqCst);
         let asked = ScopedJoinHandle::join(reading);

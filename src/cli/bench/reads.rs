@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
+use std::thread::{Builder, ScopedJoinHandle};
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
@@ -23,8 +23,11 @@ pub(super) fn meanwhile(
 ) -> anyhow::Result<Vec<Duration>> {
     let done = &AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let read = |address| scope.spawn(move || read_until(address, contract, done));
-        let reading = endpoint.map(read);
+        let read = |address| {
+            let ask = move || read_until(address, contract, done);
+            Builder::new().name("reader".to_owned()).spawn_scoped(scope, ask)
+        };
+        let reading = endpoint.map(read).transpose()?;
         let result = work();
         done.store(true, Ordering::SeqCst);
         let read = reading.map(ScopedJoinHandle::join).transpose();

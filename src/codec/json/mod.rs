@@ -14,6 +14,7 @@
 //! one name is private to `serde_json`. An object that bears this name is refused here: other
 //! readers of the same bytes would take it for a number.
 
+mod complaint;
 mod digits;
 mod eight;
 mod interchange;
@@ -103,7 +104,10 @@ fn parse_strictly(bytes: &[u8]) -> Result<Value, JsonError> {
         error_at(bytes, offset, JsonErrorKind::NotUtf8, "the text is not UTF-8".to_owned())
     })?;
     if text.starts_with(BYTE_ORDER_MARK) {
-        let message = "the text starts with a byte order mark".to_owned();
+        let message =
+            "the text begins with a byte order mark, which JSON must not have (RFC 8259, \
+                       section 8.1)"
+                .to_owned();
         return Err(error_at(bytes, 0, JsonErrorKind::Syntax, message));
     }
     let broken = RefCell::new(None);
@@ -113,8 +117,10 @@ fn parse_strictly(bytes: &[u8]) -> Result<Value, JsonError> {
         .and_then(|value| deserializer.end().map(|()| value));
     value.map_err(|error| {
         let offset = offset_of(bytes, error.line(), error.column());
-        let (kind, message) =
-            broken.take().unwrap_or_else(|| (JsonErrorKind::Syntax, message_of(&error)));
+        let (kind, message) = broken.take().unwrap_or_else(|| {
+            let message = complaint::explained(text, offset, &message_of(&error));
+            (JsonErrorKind::Syntax, message)
+        });
         error_at(bytes, offset, kind, message)
     })
 }
@@ -212,7 +218,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
                 return Err(self.reserved());
             }
             if !seen.insert(name.clone()) {
-                let message = format!("the name `{name}` stands twice in one object");
+                let message = format!("duplicate key: `{name}` occurs twice in one object");
                 return Err(self.refuse(JsonErrorKind::DuplicateKey, message));
             }
             object.push((name.into(), members.next_value_seed(inner)?));

@@ -52,8 +52,38 @@ fn checksum(len: &[u8], durable: &[u8], payload: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(len), durable), payload)
 }
 
+/// A checksum of the bytes from some place on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Checksum(u32);
+
+impl Checksum {
+    /// With these bytes behind it.
+    #[must_use]
+    pub fn append(self, bytes: &[u8]) -> Self {
+        Self(crc32c::crc32c_append(self.0, bytes))
+    }
+
+    /// With so many zeros behind it, in a number of steps that grows with their logarithm.
+    #[must_use]
+    pub fn append_zeros(self, count: u64) -> Self {
+        let mut count = usize::try_from(count).unwrap_or(usize::MAX);
+        let (mut sum, mut zeros, mut len) = (self.0, crc32c::crc32c(&[0]), 1);
+        while count > 0 {
+            if count & 1 == 1 {
+                sum = crc32c::crc32c_combine(sum, zeros, len);
+            }
+            count >>= 1;
+            if count > 0 {
+                zeros = crc32c::crc32c_combine(zeros, zeros, len);
+                len <<= 1;
+            }
+        }
+        Self(sum)
+    }
+}
+
 /// The first bytes of a frame, not yet checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FrameHeader {
     /// Bytes of the payload.
     pub len: usize,
@@ -101,6 +131,20 @@ impl FrameHeader {
         }
     }
 
+    /// Whether a payload has the frame's checksum, from the checksums of what stands before it and of
+    /// that and the payload.
+    #[must_use]
+    pub fn fits(&self, before: Checksum, with_payload: Checksum) -> bool {
+        let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
+        let header = checksum(&len, &self.durable.to_le_bytes(), &[]);
+        // A checksum of A and B is that of A, moved on by the length of B, and that of B added.
+        let found = match self.len {
+            0 => header,
+            len => crc32c::crc32c_combine(header ^ before.0, with_payload.0, len),
+        };
+        found == self.crc
+    }
+
     /// Whether the payload is the one that was written.
     pub fn check(&self, payload: &[u8]) -> Result<(), FrameError> {
         let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
@@ -123,22 +167,9 @@ pub fn whole(bytes: &[u8]) -> Result<(FrameHeader, &[u8]), FrameError> {
     Ok((header, payload))
 }
 
-/// Whether any whole frame in these bytes was written after everything up to `position` had been
-/// acknowledged. `rest` is what follows a place where no good frame stands.
+/// Where the next mark of a frame stands.
 #[must_use]
-pub fn acknowledged_after(rest: &[u8], position: u64) -> bool {
-    let mut at = 0;
-    while let Some(found) = find_mark(&rest[at..]) {
-        at += found;
-        if whole(&rest[at..]).is_ok_and(|(header, _)| header.durable > position) {
-            return true;
-        }
-        at += 1;
-    }
-    false
-}
-
-fn find_mark(bytes: &[u8]) -> Option<usize> {
+pub fn find_mark(bytes: &[u8]) -> Option<usize> {
     bytes.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC)
 }
 
@@ -173,13 +204,22 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_a_later_acknowledged_frame_makes_damage() {
-        let mut same_group = Vec::new();
-        encode(b"second of a group", 16, &mut same_group);
-        assert!(!acknowledged_after(&same_group, 16), "written with the torn frame");
-        let mut later = b"rubbish LLfr rubbish".to_vec();
-        encode(b"later", 50, &mut later);
-        assert!(acknowledged_after(&later, 16), "written when the damaged frame was durable");
+    proptest! {
+        #[test]
+        fn a_payload_is_checked_by_the_sums_at_its_ends(
+            before: Vec<u8>, zeros in 0_usize..5_000, payload: Vec<u8>, durable: u64,
+        ) {
+            let payload = [vec![0; zeros], payload].concat();
+            let mut bytes = Vec::new();
+            encode(&payload, durable, &mut bytes);
+            let header = FrameHeader::parse(&bytes).unwrap();
+            let begin = Checksum::default().append(&before);
+            let end = begin.append_zeros(zeros as u64).append(&payload[zeros..]);
+            prop_assert_eq!(end, begin.append(&payload));
+            prop_assert!(header.fits(begin, end));
+            prop_assert!(!header.fits(begin, end.append(b"x")));
+            let other = FrameHeader { durable: durable ^ 1, ..header };
+            prop_assert!(!other.fits(begin, end));
+        }
     }
 }

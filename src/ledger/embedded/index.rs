@@ -141,6 +141,12 @@ impl Index {
         self.partitions.get(partition)?.last
     }
 
+    /// The first offset of a partition that was ever read.
+    #[must_use]
+    pub fn first_offset(&self, partition: &SourcePartition) -> Option<u64> {
+        self.partitions.get(partition)?.blocks.get(0).map(|[from, _]| from)
+    }
+
     /// Next offset of each partition.
     #[must_use]
     pub fn progress(&self) -> Vec<(SourcePartition, u64)> {

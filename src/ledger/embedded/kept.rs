@@ -2,31 +2,60 @@
 //! is told, and does not give it a second history under the same name.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, read_whole, replace};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::Shared;
 use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
 use crate::ledger::{LedgerError, LedgerReader};
+use crate::limits::MAX_CHECKPOINT_BYTES;
 
 /// Keeps a signed checkpoint in a file, whole at any time: no ledger fits an empty one.
 pub fn keep_checkpoint(disk: &dyn Disk, path: &Path, note: &str) -> io::Result<()> {
     replace(disk, path, note.as_bytes())
 }
 
-/// Compares the ledger with the checkpoint that is kept outside its directory.
-pub(super) fn check_copy(disk: &dyn Disk, path: &Path, shared: &Shared) -> Result<(), LedgerError> {
-    let io = |error| LedgerError::Io {
-        doing: "reading the checkpoint kept in",
-        path: path.to_owned(),
-        error,
-    };
-    let note = match read_whole(disk, path) {
-        Ok(note) => note,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io(error)),
-    };
+/// A checkpoint that was kept outside a ledger's directory.
+#[derive(Debug, Clone)]
+pub struct KeptCheckpoint {
+    /// Its file.
+    pub path: PathBuf,
+    /// The signed note.
+    pub note: Vec<u8>,
+}
+
+/// Where the checkpoint of a ledger is kept if its configuration names no other place:
+/// `DIRECTORY.checkpoint`.
+#[must_use]
+pub fn default_checkpoint_copy(directory: &Path) -> PathBuf {
+    // Without a slash at its end; `.` and `..` have no name that anything could be put behind.
+    let mut path: PathBuf = directory.components().collect();
+    if path.file_name().is_none() {
+        path = path.canonicalize().unwrap_or(path);
+    }
+    let mut path = path.into_os_string();
+    path.push(".checkpoint");
+    path.into()
+}
+
+/// Reads a kept checkpoint; `None` where there is none. Whoever compares it with a log that grows
+/// reads it first.
+pub fn read_kept(disk: &dyn Disk, path: &Path) -> Result<Option<KeptCheckpoint>, LedgerError> {
+    match read_whole(disk, path, MAX_CHECKPOINT_BYTES) {
+        Ok(note) => Ok(Some(KeptCheckpoint { path: path.to_owned(), note })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LedgerError::Io {
+            doing: "reading the checkpoint kept in",
+            path: path.to_owned(),
+            error,
+        }),
+    }
+}
+
+/// Compares a ledger with the checkpoint that was kept of it; the entries that it covers.
+pub fn check_kept(kept: &KeptCheckpoint, shared: &Shared) -> Result<u64, LedgerError> {
+    let KeptCheckpoint { path, note } = kept;
     let ever: Vec<_> = shared
         .definitions()
         .iter()
@@ -34,17 +63,17 @@ pub(super) fn check_copy(disk: &dyn Disk, path: &Path, shared: &Shared) -> Resul
         .filter_map(|(_, definition)| key_of(definition))
         .collect();
     let head = shared.head();
-    let signed = Checkpoint::unverified(&note).map_or(0, |checkpoint| checkpoint.size);
+    let signed = Checkpoint::unverified(note).map_or(0, |checkpoint| checkpoint.size);
     let rolled_back =
-        || LedgerError::RolledBack { path: path.to_owned(), signed, found: head.tree_size };
+        || LedgerError::RolledBack { path: path.clone(), signed, found: head.tree_size };
     if signed > head.tree_size {
         return Err(rolled_back());
     }
-    let opened = Checkpoint::open(&note, shared.name(), &ever);
+    let opened = Checkpoint::open(note, shared.name(), &ever);
     let fits =
         opened.is_ok_and(|kept| shared.root_at(kept.size).is_ok_and(|root| root == kept.root));
     if fits {
-        return Ok(());
+        return Ok(signed);
     }
     Err(LedgerError::Inconsistent {
         number: head.height,
@@ -55,4 +84,23 @@ pub(super) fn check_copy(disk: &dyn Disk, path: &Path, shared: &Shared) -> Resul
             path.display()
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checkpoint_is_kept_beside_the_directory() {
+        for directory in ["/var/ledger", "/var/ledger/", "/var/./ledger//"] {
+            let kept = default_checkpoint_copy(Path::new(directory));
+            assert_eq!(kept, Path::new("/var/ledger.checkpoint"), "{directory}");
+        }
+        assert_eq!(default_checkpoint_copy(Path::new("ledger")), Path::new("ledger.checkpoint"));
+        let here = Path::new(".").canonicalize().unwrap();
+        for here_too in [".", "./", "src/.."] {
+            let kept = default_checkpoint_copy(Path::new(here_too));
+            assert_eq!(kept, default_checkpoint_copy(&here), "{here_too}");
+        }
+    }
 }

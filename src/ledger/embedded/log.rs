@@ -7,8 +7,10 @@ use std::sync::Arc;
 use crate::disk::{Disk, DiskFile, directory_of};
 use crate::ledger::LedgerError;
 use crate::ledger::embedded::frame::{
-    self, FRAME_HEADER_BYTES, FrameError, FrameHeader, SEGMENT_MAGIC,
+    self, Checksum, FRAME_HEADER_BYTES, FrameError, FrameHeader, SEGMENT_MAGIC,
 };
+use crate::ledger::embedded::tail::{LOOK_AHEAD_BYTES, Tail};
+use crate::limits::LOG_CHUNK_BYTES;
 
 /// Folder of the segments within a ledger's directory.
 pub const LOG_DIRECTORY: &str = "log";
@@ -160,8 +162,13 @@ impl FrameFile<'_> {
         if left < whole {
             return Ok(Err(FrameError::Cut));
         }
+        let at = self.at + FRAME_HEADER_BYTES as u64;
+        // A forged length must not ask for memory.
+        if header.len > LOG_CHUNK_BYTES && !self.has_payload_of(&header, at)? {
+            return Ok(Err(FrameError::Checksum));
+        }
         payload.resize(header.len, 0);
-        self.read(payload, self.at + FRAME_HEADER_BYTES as u64)?;
+        self.read(payload, at)?;
         if let Err(error) = header.check(payload) {
             return Ok(Err(error));
         }
@@ -169,14 +176,39 @@ impl FrameFile<'_> {
         Ok(Ok(header))
     }
 
+    /// Whether the bytes from a place on are a frame's payload, read piece by piece.
+    fn has_payload_of(&self, header: &FrameHeader, at: u64) -> Result<bool, LedgerError> {
+        let (before, end) = (Checksum::default(), at + header.len as u64);
+        let (mut sum, mut at, mut bytes) = (before, at, Vec::new());
+        while at < end {
+            let len = (end - at).min(LOG_CHUNK_BYTES as u64);
+            bytes.resize(usize::try_from(len).unwrap_or(LOG_CHUNK_BYTES), 0);
+            self.read(&mut bytes, at)?;
+            (sum, at) = (sum.append(&bytes), at + len);
+        }
+        Ok(header.fits(before, sum))
+    }
+
+    /// Whether a frame behind `position` shows that what stands there had been acknowledged. Holes of
+    /// the file are not read.
     fn is_acknowledged(&self, position: u64) -> Result<bool, LedgerError> {
-        // A segment is bounded, and this happens only after a crash.
-        let mut rest = Vec::new();
-        let len = usize::try_from(self.file_len - position).unwrap_or(0);
-        rest.resize(len, 0);
-        self.read(&mut rest, position)?;
-        let behind = rest.get(1..).unwrap_or_default();
-        Ok(frame::acknowledged_after(behind, position))
+        let mut tail = Tail::new(position, self.file_len);
+        let mut bytes = Vec::new();
+        while tail.at() < self.file_len && !tail.is_acknowledged() {
+            let at = tail.at();
+            let data = self.file.next_data(at).map_err(io_error("reading", self.path))?;
+            let data = data.unwrap_or(self.file_len).min(self.file_len);
+            if data > at {
+                tail.push_zeros(data);
+                continue;
+            }
+            let (left, chunk) = (self.file_len - at, LOG_CHUNK_BYTES as u64);
+            let given = left.min(chunk + LOOK_AHEAD_BYTES as u64);
+            bytes.resize(usize::try_from(given).unwrap_or_default(), 0);
+            self.read(&mut bytes, at)?;
+            tail.push(&bytes, usize::try_from(left.min(chunk)).unwrap_or_default());
+        }
+        Ok(tail.is_acknowledged())
     }
 }
 

@@ -17,10 +17,11 @@ mod open;
 mod pending;
 mod rising;
 mod shared;
+pub mod tail;
 mod writer;
 
-pub use kept::keep_checkpoint;
-pub use open::{OpenLedger, Opening, lock, open, open_on, open_read_only};
+pub use kept::{KeptCheckpoint, check_kept, default_checkpoint_copy, keep_checkpoint, read_kept};
+pub use open::{OpenLedger, Opening, TornTail, lock, open, open_on, open_read_only, open_to_look};
 pub use pending::{DurableState, PendingView, StateOf};
 pub use shared::{Shared, WriterCounts, WriterHealth};
 
@@ -36,6 +37,7 @@ use crate::ledger::embedded::writer::WriterQueue;
 use crate::ledger::{
     BlockFormat, Definition, DefinitionKind, LedgerError, LedgerReader, LedgerWriter, Pending, Work,
 };
+use crate::limits::MAX_DEFINITIONS_BYTES;
 use crate::transaction::{KeyId, Signer};
 
 /// The keys that a ledger is opened with.
@@ -200,6 +202,14 @@ impl EmbeddedLedger {
             }
             refuse_second_text(&definition, &known)?;
             definitions.push(definition);
+        }
+        let all = known.iter().map(|(_, definition)| definition).chain(&definitions);
+        if all.map(Definition::memory_bytes).sum::<usize>() > MAX_DEFINITIONS_BYTES / 2 {
+            return Err(LedgerError::Definition(format!(
+                "the ledger holds mappings and contracts of {} bytes, and takes no more; begin a new \
+                 ledger for other versions",
+                MAX_DEFINITIONS_BYTES / 2
+            )));
         }
         let count = definitions.len();
         if count > 0 {

@@ -11,11 +11,12 @@ use crate::ledger::block::{self, BlockFormat, BlockOutline};
 use crate::ledger::checkpoint::check_origin;
 use crate::ledger::embedded::executor::Position;
 use crate::ledger::embedded::index::Index;
-use crate::ledger::embedded::kept::check_copy;
+use crate::ledger::embedded::kept::{check_kept, read_kept};
 use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd, Segment};
 use crate::ledger::embedded::{Shared, WriterParts};
 use crate::ledger::tree::{Appended, Frontier, Tree};
 use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, leaf_bytes};
+use crate::limits::MAX_DEFINITIONS_BYTES;
 use crate::transaction::leaf_hash;
 
 /// How to open a ledger for writing.
@@ -81,8 +82,10 @@ pub fn open_on(
     let format = read.index.format();
     let shared =
         Arc::new(Shared::new((disk.clone(), directory), name.clone(), read.index, read.tree));
-    if let Some(path) = &opening.checkpoint_copy {
-        check_copy(&**disk, path, &shared)?;
+    if let Some(path) = &opening.checkpoint_copy
+        && let Some(kept) = read_kept(&**disk, path)?
+    {
+        check_kept(&kept, &shared)?;
     }
     // Repairs only what turned out to be the right ledger: a tail that the kept checkpoint covers
     // was acknowledged, and must not be cut off.
@@ -106,15 +109,36 @@ fn has_segments(disk: &dyn Disk, directory: &Path) -> Result<bool, LedgerError> 
     }
 }
 
-/// Opens a ledger for reading only: takes no lock, repairs nothing, reads up to the last whole block.
+/// Bytes behind the last whole block: of an interrupted write, or of one that is going on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The newest segment.
+    pub path: PathBuf,
+    /// How many they are.
+    pub bytes: u64,
+}
+
+/// Opens a ledger for reading only: takes no lock, writes nothing, reads up to the last whole block.
 pub fn open_read_only(
     directory: &Path,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<Arc<Shared>, LedgerError> {
+    open_to_look(directory, observe).map(|(shared, _)| shared)
+}
+
+/// The same, with what follows the last whole block.
+pub fn open_to_look(
+    directory: &Path,
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<(Arc<Shared>, Option<TornTail>), LedgerError> {
     let disk = Arc::new(SystemDisk);
-    let read = read((&*disk, directory), observe)?;
-    let name = ledger_name(&read.index).ok_or_else(|| LedgerError::Absent(directory.to_owned()))?;
-    Ok(Arc::new(Shared::new((disk, directory), name.into(), read.index, read.tree)))
+    let Read { index, tree, end, .. } = read((&*disk, directory), observe)?;
+    let name = ledger_name(&index).ok_or_else(|| LedgerError::Absent(directory.to_owned()))?;
+    let name = name.into();
+    let torn = end.file_len.checked_sub(end.good_len).filter(|bytes| *bytes > 0);
+    let torn = torn.zip(index.segments.last());
+    let torn = torn.map(|(bytes, segment)| TornTail { path: segment.path.clone(), bytes });
+    Ok((Arc::new(Shared::new((disk, directory), name, index, tree)), torn))
 }
 
 /// One process for each ledger: the lock goes with the process, however it ends.
@@ -134,6 +158,7 @@ struct Read {
     tree: Tree,
     frontier: Frontier,
     end: ScanEnd,
+    definition_bytes: usize,
 }
 
 fn read(
@@ -149,6 +174,7 @@ fn read(
         tree: Tree::new(),
         frontier: Frontier::new(),
         end: ScanEnd::default(),
+        definition_bytes: 0,
     };
     ahead(
         |(payload, location): (Vec<u8>, Location)| (Outlined::read(&payload), location),
@@ -212,8 +238,16 @@ impl Read {
             let end = log::scan(disk, segment, is_last, |offset, payload| {
                 observe(before + offset);
                 let location = Location { segment: number, offset };
-                let taken = outlined.push((payload, location)).map(|it| self.take(it));
-                taken.unwrap_or(Ok(())).inspect_err(|_| refused = true)
+                let len = payload.len();
+                let mut taken = Ok(());
+                while taken.is_ok()
+                    && let Some(it) = outlined.make_room(len)
+                {
+                    taken = self.take(it);
+                }
+                let next = outlined.push_sized((payload, location), len);
+                taken = taken.and_then(|()| next.map_or(Ok(()), |it| self.take(it)));
+                taken.inspect_err(|_| refused = true)
             });
             // What stands in front of damage comes first; what stands behind a refusal is not asked.
             while !refused && let Some(it) = outlined.take() {
@@ -236,6 +270,12 @@ impl Read {
         leaves.into_iter().for_each(|leaf| frontier.append_and_note(leaf, &mut appended));
         for (index, definition) in &definitions {
             check_format(definition)?;
+            self.definition_bytes += definition.memory_bytes();
+            if self.definition_bytes > MAX_DEFINITIONS_BYTES {
+                let reason =
+                    format!("mappings and contracts take more than {MAX_DEFINITIONS_BYTES} bytes");
+                return Err(inconsistent(reason));
+            }
             self.index.push_definition(*index, definition);
         }
         if self.index.format().is_some_and(|format| format != outline.header.format) {

@@ -147,6 +147,12 @@ impl Shared {
         self.index().last_record(partition)
     }
 
+    /// The first offset of a partition that was ever read.
+    #[must_use]
+    pub fn first_offset(&self, partition: &SourcePartition) -> Option<u64> {
+        self.index().first_offset(partition)
+    }
+
     /// What the writer did so far.
     #[must_use]
     pub fn counts(&self) -> WriterCounts {

@@ -11,14 +11,15 @@ use serde::{Deserialize, Deserializer};
 use super::convert::FieldType;
 use crate::call::Function;
 use crate::codec::yaml::{Exact, Located};
+use crate::event::time::{Ambiguous, Unit};
 
 /// A mapping: which events it takes, which function of which contract it calls, and how the
 /// arguments come out of the event.
 ///
 /// Paths are JSONPath queries (RFC 9535) into the event as one document: `$.payload…`,
 /// `$.device.{org,type,id}`, `$.event.{type,format,time}`,
-/// `$.kafka.{topic,partition,offset,timestamp,key,headers}`, and within `for_each` `$.item…` and
-/// `$.index`.
+/// `$.kafka.{topic,partition,offset,timestamp,key,headers}`, and within `for_each` `$.item…`, `$.index`,
+/// `$.key`, `$.path` and `$.parents[0]…`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Ledgerline mapping")]
@@ -36,10 +37,13 @@ pub struct MappingForm {
     pub contract: Located<String>,
     /// Function of the contract.
     pub function: Located<Function>,
-    /// JSONPath of an array: one payload for each of its elements, which fields see as `$.item`
-    /// with its position, from 0, as `$.index`. Or a query that selects the elements themselves.
+    /// JSONPath of an array: one payload for each of its elements. Or a query that selects the
+    /// elements themselves, or `{expression: …}` in CEL that gives a list. Fields see the element as
+    /// `$.item` and its number, from 0, as `$.index`; of elements of the payload also `$.key` (its name
+    /// in an object), `$.path` (names and positions that lead to it) and `$.parents[0]` (the nearest
+    /// object around it), `$.parents[1]`, ….
     #[serde(default)]
-    pub for_each: Option<Located<String>>,
+    pub for_each: Option<Located<ForEachForm>>,
     /// The arguments: dotted names of nested members, each with where its value comes from.
     #[serde(default)]
     pub fields: Entries<Located<FieldForm>>,
@@ -50,6 +54,28 @@ pub struct MappingForm {
     /// Events, and what the mapping makes of them.
     #[serde(default)]
     pub tests: Vec<Located<TestForm>>,
+}
+
+/// The elements of `for_each`: a JSONPath, or an expression.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum ForEachForm {
+    /// A JSONPath.
+    Path(String),
+    /// The long form.
+    Full(FullForEachForm),
+}
+
+/// The elements of `for_each`: exactly one of `path` and `expression`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FullForEachForm {
+    /// JSONPath.
+    #[serde(default)]
+    pub path: Option<Located<String>>,
+    /// CEL that gives a list, over `payload`, `device`, `event` and `kafka`.
+    #[serde(default)]
+    pub expression: Option<Located<String>>,
 }
 
 /// Which events a mapping takes: those for which everything here holds. A text may have the
@@ -114,8 +140,8 @@ pub struct FullFieldForm {
     /// This value, always.
     #[serde(default, deserialize_with = "present")]
     pub constant: Option<Located<Exact>>,
-    /// CEL over `payload`, `device`, `event`, `kafka`, and within `for_each` `item` and `index`.
-    /// The field is absent where the expression misses a field.
+    /// CEL over `payload`, `device`, `event`, `kafka`, and within `for_each` `item`, `index`, `key`,
+    /// `path` and `parents[0]`. The field is absent where the expression misses a field.
     #[serde(default)]
     pub expression: Option<Located<String>>,
     /// Whether an event without this field is rejected. Null counts as absent. Default: true,
@@ -129,7 +155,21 @@ pub struct FullFieldForm {
     /// "21" or 21.0 to the integer 21, and rejected otherwise.
     #[serde(default, rename = "type")]
     pub declared: FieldType,
-    /// Table from the found text, number or boolean to the value.
+    /// Unit of a number, for `type: timestamp`. Without it a number is in milliseconds, and one that
+    /// makes no sense so is refused.
+    #[serde(default)]
+    pub unit: Option<Located<Unit>>,
+    /// Time zone of text without an offset, for `type: timestamp`: `Europe/Berlin`, `+08:00`.
+    #[serde(default)]
+    pub zone: Option<Located<String>>,
+    /// Format of the text with the directives of strptime, for `type: timestamp`:
+    /// `%d.%m.%Y %H:%M:%S`.
+    #[serde(default)]
+    pub format: Option<Located<String>>,
+    /// Reading of a local time that there is twice, for `type: timestamp`: `refuse` where absent.
+    #[serde(default)]
+    pub ambiguous: Option<Located<Ambiguous>>,
+    /// Table from the found text, number or boolean to the value. Numbers are compared by value.
     #[serde(default)]
     pub lookup: Option<Located<Entries<Located<Exact>>>>,
     /// Value for what stands not in `lookup`; rejected where absent.

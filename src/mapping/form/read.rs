@@ -9,7 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{Entries, ExtensionForm, FieldForm, FullFieldForm, OneOrMany};
+use super::{
+    Entries, ExtensionForm, FieldForm, ForEachForm, FullFieldForm, FullForEachForm, OneOrMany,
+};
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -67,6 +69,31 @@ impl<'de> Deserialize<'de> for FieldForm {
             fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<FieldForm, A::Error> {
                 let full = FullFieldForm::deserialize(MapAccessDeserializer::new(access))?;
                 Ok(FieldForm::Full(Box::new(full)))
+            }
+        }
+
+        deserializer.deserialize_any(Form)
+    }
+}
+
+impl<'de> Deserialize<'de> for ForEachForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+
+        impl<'de> Visitor<'de> for Form {
+            type Value = ForEachForm;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSONPath, or `expression` with CEL that gives a list")
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<ForEachForm, E> {
+                Ok(ForEachForm::Path(path.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<ForEachForm, A::Error> {
+                let full = FullForEachForm::deserialize(MapAccessDeserializer::new(access))?;
+                Ok(ForEachForm::Full(full))
             }
         }
 

@@ -9,10 +9,8 @@ use super::steps::{Step, resolve};
 use super::walk::{NODE_WORK, Segment, Selector, Walk};
 use super::{Node, SelectError};
 use crate::codec::number;
-use crate::limits::MAX_PATH_BYTES;
+use crate::limits::{MAX_PATH_BYTES, MAX_PATTERN_BYTES};
 
-/// Most bytes of a compiled regular expression.
-const MAX_PATTERN_BYTES: usize = 256 * 1024;
 /// What compiling a regular expression costs.
 const PATTERN_WORK: usize = 64 * 1024;
 

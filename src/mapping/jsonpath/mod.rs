@@ -77,17 +77,22 @@ pub enum SelectError {
 pub enum Root<'w, 'a> {
     /// One value.
     Value(&'a Value),
-    /// An object whose members are given by name, so that it is never put together. It has no
-    /// wildcard: [`Path::names`] tells whether a query keeps to names.
-    Members(&'w dyn Fn(&str) -> Option<&'a Value>),
+    /// An object of parts that is never put together: gives the part that steps begin with, and how
+    /// many of them name it. It has no wildcard: [`Path::names`] tells whether a query keeps to names.
+    Parts(&'w Begin<'w, 'a>),
 }
+
+/// Gives the part that steps begin with, and how many of them name it.
+pub type Begin<'w, 'a> = dyn Fn(&[Step]) -> Option<(&'a Value, usize)> + 'w;
 
 impl<'a> Root<'_, 'a> {
     fn resolve(&self, steps: &[Step]) -> Option<&'a Value> {
-        match (self, steps) {
-            (Self::Value(value), steps) => resolve(value, steps),
-            (Self::Members(member), [Step::Name(name), rest @ ..]) => resolve(member(name)?, rest),
-            (Self::Members(_), _) => None,
+        match self {
+            Self::Value(value) => resolve(value, steps),
+            Self::Parts(part) => {
+                let (value, width) = part(steps)?;
+                resolve(value, steps.get(width..)?)
+            }
         }
     }
 }

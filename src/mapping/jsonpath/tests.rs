@@ -94,20 +94,24 @@ fn singular_queries_are_steps() {
 }
 
 #[test]
-fn a_root_may_be_members() {
+fn a_root_may_be_parts() {
     let (payload, device) = (json!({"a": [{"id": "x"}, {"id": "y"}]}), json!({"id": "y"}));
-    let member = |name: &str| match name {
-        "payload" => Some(&payload),
-        "device" => Some(&device),
+    let part = |steps: &[Step]| match steps {
+        [Step::Name(name), ..] if name == "payload" => Some((&payload, 1)),
+        [Step::Name(name), Step::Index(0), ..] if name == "devices" => Some((&device, 2)),
+        [Step::Name(name), ..] if name == "device" => Some((&device, 1)),
         _ => None,
     };
     let select = |query: &str| -> Vec<String> {
         let nodes =
-            Path::parse(query).unwrap().nodes_in(Root::Members(&member), &Work::default()).unwrap();
+            Path::parse(query).unwrap().nodes_in(Root::Parts(&part), &Work::default()).unwrap();
         nodes.into_iter().map(|node| node.location).collect()
     };
     assert_eq!(select("$.payload.a[?@.id == $.device.id]"), ["$['payload']['a'][1]"]);
     assert_eq!(select("$.payload.a[-1].id"), ["$['payload']['a'][1]['id']"]);
+    assert_eq!(select("$.payload.a[?@.id == $.devices[0].id]"), ["$['payload']['a'][1]"]);
+    assert_eq!(select("$.devices[0][?@ == 'y']").len(), 1);
+    assert!(select("$.devices[1][*]").is_empty());
     assert!(select("$.other").is_empty());
     for (query, names) in [
         ("$", vec![None]),

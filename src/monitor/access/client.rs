@@ -1,6 +1,7 @@
 //! What is known of whoever sends a request, before it says who it is.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::{COOKIE, HeaderValue};
@@ -8,10 +9,15 @@ use axum::http::{HeaderMap, HeaderName};
 
 use crate::limits::SESSION_LIFETIME;
 use crate::monitor::access::caller::Caller;
+use crate::monitor::access::connections::{Connected, Standing};
+use crate::monitor::base_path::BasePath;
 
 /// Cookie of a login where it cannot be read or set on the way (RFC 6265bis, 4.1.3.2: only by this
 /// host, only over TLS).
 const SECURE_COOKIE: &str = "__Host-ledgerline";
+/// The same below a path of a host that others share: such a cookie names its path, which the prefix
+/// above forbids.
+const SECURE_PATH_COOKIE: &str = "__Secure-ledgerline";
 /// Cookie of a login without TLS.
 const PLAIN_COOKIE: &str = "ledgerline";
 
@@ -27,6 +33,8 @@ pub struct Peer {
     pub is_secure: bool,
     /// Whose certificate it showed.
     pub certified: Option<Caller>,
+    /// The connection itself, where it is counted.
+    pub connected: Option<Arc<Connected>>,
 }
 
 /// Who sends a request, as far as its way tells.
@@ -38,13 +46,18 @@ pub struct Client {
     is_secure: bool,
     /// Whose certificate it showed.
     pub certified: Option<Caller>,
+    connected: Option<Arc<Connected>>,
 }
 
 impl Client {
     /// Of a request. A proxy's word counts only where there is one, and only its own: the last.
     pub fn of(request: &Request, behind_proxy: bool) -> Self {
-        let unknown =
-            Peer { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), is_secure: false, certified: None };
+        let unknown = Peer {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            is_secure: false,
+            certified: None,
+            connected: None,
+        };
         let peer = request.extensions().get::<Peer>().unwrap_or(&unknown);
         let said = |name| request.headers().get_all(name).iter().next_back()?.to_str().ok();
         let last = |name| said(name).and_then(|text: &str| text.rsplit(',').next()).map(str::trim);
@@ -53,27 +66,41 @@ impl Client {
             address = last(FORWARDED_FOR).and_then(|last| last.parse().ok()).unwrap_or(address);
             is_secure |= last(FORWARDED_PROTO).is_some_and(|last| last == "https");
         }
-        Self { address, is_secure, certified: peer.certified.clone() }
+        let (certified, connected) = (peer.certified.clone(), peer.connected.clone());
+        Self { address, is_secure, certified, connected }
     }
 
-    fn cookie_name(&self) -> &'static str {
-        if self.is_secure { SECURE_COOKIE } else { PLAIN_COOKIE }
+    /// Notes for its connection what a request has proved.
+    pub fn prove(&self, standing: Standing) {
+        if let Some(connected) = &self.connected {
+            connected.prove(standing);
+        }
+    }
+
+    fn cookie_name(&self, base_path: &BasePath) -> &'static str {
+        match (self.is_secure, base_path.is_root()) {
+            (true, true) => SECURE_COOKIE,
+            (true, false) => SECURE_PATH_COOKIE,
+            (false, _) => PLAIN_COOKIE,
+        }
     }
 
     /// The cookie of its login.
-    pub fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub fn cookie<'a>(&self, headers: &'a HeaderMap, base_path: &BasePath) -> Option<&'a str> {
         let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs =
             texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
-        let (_, value) = pairs.find(|(name, _)| name.trim() == self.cookie_name())?;
+        let wanted = self.cookie_name(base_path);
+        let (_, value) = pairs.find(|(name, _)| name.trim() == wanted)?;
         Some(value.trim())
     }
 
-    /// What sets that cookie; an empty value takes it away.
-    pub fn set_cookie(&self, value: &str) -> Option<HeaderValue> {
-        let (name, secure) = (self.cookie_name(), if self.is_secure { "; Secure" } else { "" });
+    /// The header that sets that cookie below a path; an empty value takes it away.
+    pub fn set_cookie(&self, value: &str, base_path: &BasePath) -> Option<HeaderValue> {
+        let (name, path) = (self.cookie_name(base_path), base_path.as_path());
+        let secure = if self.is_secure { "; Secure" } else { "" };
         let seconds = if value.is_empty() { 0 } else { SESSION_LIFETIME.as_secs() };
-        let rest = format!("Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+        let rest = format!("Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
         HeaderValue::from_str(&format!("{name}={value}; {rest}")).ok()
     }
 }
@@ -88,7 +115,12 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             request.headers_mut().append(name, value.parse().unwrap());
         }
-        let peer = Peer { address: [192, 0, 2, 1].into(), is_secure: false, certified: None };
+        let peer = Peer {
+            address: [192, 0, 2, 1].into(),
+            is_secure: false,
+            certified: None,
+            connected: None,
+        };
         request.extensions_mut().insert(peer);
         request
     }
@@ -113,16 +145,35 @@ mod tests {
     fn a_cookie_is_for_this_host_alone_and_out_of_scripts_reach() {
         let cookies = [("cookie", "a=1; __Host-ledgerline=x;ledgerline=y"), ("cookie", "b=2")];
         let plain = request(&cookies);
+        let root = BasePath::default();
         let client = Client::of(&plain, true);
-        assert_eq!(client.cookie(plain.headers()), Some("y"));
+        assert_eq!(client.cookie(plain.headers(), &root), Some("y"));
         let expected = "ledgerline=v; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict";
-        assert_eq!(client.set_cookie("v").unwrap(), expected);
+        assert_eq!(client.set_cookie("v", &root).unwrap(), expected);
         let mut secure = request(&cookies);
         secure.headers_mut().insert(FORWARDED_PROTO, "https".parse().unwrap());
         let client = Client::of(&secure, true);
-        assert_eq!(client.cookie(secure.headers()), Some("x"));
+        assert_eq!(client.cookie(secure.headers(), &root), Some("x"));
         let expected = "__Host-ledgerline=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure";
-        assert_eq!(client.set_cookie("").unwrap(), expected);
-        assert_eq!(Client::of(&secure, false).cookie(secure.headers()), Some("y"));
+        assert_eq!(client.set_cookie("", &root).unwrap(), expected);
+        assert_eq!(Client::of(&secure, false).cookie(secure.headers(), &root), Some("y"));
+    }
+
+    #[test]
+    fn below_a_path_a_cookie_is_for_that_path_alone() {
+        let cookies = [("cookie", "__Host-ledgerline=x; __Secure-ledgerline=z; ledgerline=y")];
+        let base_path: BasePath = "/tools/ledger".parse().unwrap();
+        for (proto, name, value, secure) in
+            [("http", "ledgerline", "y", ""), ("https", "__Secure-ledgerline", "z", "; Secure")]
+        {
+            let mut request = request(&cookies);
+            request.headers_mut().insert(FORWARDED_PROTO, proto.parse().unwrap());
+            let client = Client::of(&request, true);
+            assert_eq!(client.cookie(request.headers(), &base_path), Some(value));
+            let expected = format!(
+                "{name}=v; Path=/tools/ledger; Max-Age=43200; HttpOnly; SameSite=Strict{secure}"
+            );
+            assert_eq!(client.set_cookie("v", &base_path).unwrap(), &expected);
+        }
     }
 }

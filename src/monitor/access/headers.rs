@@ -1,6 +1,8 @@
 //! What an answer tells a browser that it may do with it.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 
 /// What a page of ours may do: load from here, and nothing else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -36,5 +38,39 @@ pub fn protect(headers: &mut HeaderMap, is_tls: bool, is_for_all: bool) {
     if !is_for_all && let Ok(text) = keep.to_str() {
         let private = HeaderValue::from_str(&text.replace("public", "private"));
         *keep = private.unwrap_or(HeaderValue::from_static("no-store"));
+    }
+}
+
+/// Adds when an answer was made (RFC 9110, section 6.6.1). A clock that is before 1970 or behind the
+/// year 9999 was never set: then nothing is said, as for a server without a clock.
+pub fn date(headers: &mut HeaderMap, now_ms: i64) {
+    let now = Timestamp::from_millisecond(now_ms).ok().filter(|_| now_ms > 0);
+    let text = now.and_then(|now| DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok());
+    if let Some(date) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(header::DATE, date);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_said_where_http_can_write_it() {
+        for (now_ms, expected) in [
+            (784_111_777_000, Some("Sun, 06 Nov 1994 08:49:37 GMT")),
+            (1_000, Some("Thu, 01 Jan 1970 00:00:01 GMT")),
+            (253_402_207_200_000, Some("Thu, 30 Dec 9999 22:00:00 GMT")),
+            (0, None),
+            (-1, None),
+            (253_402_300_800_000, None),
+            (i64::MIN, None),
+            (i64::MAX, None),
+        ] {
+            let mut headers = HeaderMap::new();
+            date(&mut headers, now_ms);
+            let said = headers.get(header::DATE).map(|date| date.to_str().unwrap());
+            assert_eq!(said, expected, "{now_ms}");
+        }
     }
 }

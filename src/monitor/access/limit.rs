@@ -4,12 +4,11 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::limits::{
-    FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, MAX_CLIENT_CONNECTIONS, MAX_LIMITED_CLIENTS,
-    REQUEST_BURST, REQUEST_EVERY,
+    FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, MAX_LIMITED_CLIENTS, REQUEST_BURST, REQUEST_EVERY,
 };
 
 /// One limit for many clients.
@@ -68,10 +67,7 @@ impl Default for Limits {
 impl Limits {
     /// Counts a request; where there were too many, how long to wait.
     pub fn request(&self, client: IpAddr, now: Duration) -> Result<(), Duration> {
-        if client.to_canonical().is_loopback() {
-            return Ok(());
-        }
-        self.requests.take(network(client), now)
+        quota_key(client).map_or(Ok(()), |client| self.requests.take(client, now))
     }
 
     /// Counts a token that was not taken; where there were too many, how long to wait.
@@ -80,42 +76,10 @@ impl Limits {
     }
 }
 
-/// Connections of each client that are open.
-#[derive(Debug, Clone, Default)]
-pub struct Connections(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-impl Connections {
-    /// Takes a place of a client's; `None` where it has none left.
-    pub fn enter(&self, client: IpAddr) -> Option<Connected> {
-        if client.to_canonical().is_loopback() {
-            return Some(Connected(None));
-        }
-        let client = network(client);
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = table.entry(client).or_default();
-        if *held >= MAX_CLIENT_CONNECTIONS {
-            return None;
-        }
-        *held += 1;
-        Some(Connected(Some((self.clone(), client))))
-    }
-}
-
-/// A place of a client's, until it is dropped.
-#[derive(Debug)]
-pub struct Connected(Option<(Connections, IpAddr)>);
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        let Some((connections, client)) = &self.0 else { return };
-        let mut table = connections.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = table.get_mut(client) {
-            *held -= 1;
-            if *held == 0 {
-                table.remove(client);
-            }
-        }
-    }
+/// The network that quotas count as one client; `None` for programs on this machine, which are not
+/// counted.
+pub fn quota_key(client: IpAddr) -> Option<IpAddr> {
+    (!client.to_canonical().is_loopback()).then(|| network(client))
 }
 
 /// What one client has: an address of version 4, or the 64 bits in front of an address of version 6,
@@ -206,22 +170,5 @@ mod tests {
         let failed = (0..2 * FAILED_LOGIN_BURST)
             .filter(|_| limits.failure("127.0.0.1".parse().unwrap(), SECOND).is_ok());
         assert_eq!(failed.count(), usize::try_from(FAILED_LOGIN_BURST).unwrap());
-    }
-
-    #[test]
-    fn one_client_cannot_take_every_connection() {
-        let connections = Connections::default();
-        let mut held: Vec<_> =
-            (0..MAX_CLIENT_CONNECTIONS).map(|_| connections.enter(client(1)).unwrap()).collect();
-        assert!(connections.enter(client(1)).is_none());
-        assert!(connections.enter(client(2)).is_some(), "another is not held up");
-        held.pop();
-        held.push(connections.enter(client(1)).unwrap());
-        assert!(connections.enter(client(1)).is_none());
-        let here = "127.0.0.1".parse().unwrap();
-        let many: Vec<_> =
-            (0..2 * MAX_CLIENT_CONNECTIONS).map(|_| connections.enter(here).unwrap()).collect();
-        drop((held, many));
-        assert!(connections.0.lock().unwrap().is_empty(), "who has gone needs no line");
     }
 }

@@ -6,6 +6,7 @@
 
 mod caller;
 mod client;
+mod connections;
 mod headers;
 mod jwt;
 pub mod kept;
@@ -14,6 +15,7 @@ mod keys;
 mod limit;
 mod origin;
 pub mod outgoing;
+mod places;
 mod refusal;
 mod rules;
 mod sessions;
@@ -23,9 +25,10 @@ pub mod tokens;
 
 pub use caller::{Caller, How, NoRole, Role, is_name};
 pub use client::{Client, Peer};
+pub use connections::Connected;
 pub use key_set::KeySet;
+pub use places::{Asker, Place, Places, Quota};
 pub use refusal::Refusal;
-pub use rules::{needed, takes_body};
 pub use settings::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Settings,
     TlsSettings,
@@ -42,17 +45,20 @@ use tokio::time::sleep;
 
 use crate::clock::Clock;
 use crate::limits::ACCESS_FILES_EVERY;
+use crate::monitor::access::connections::{Connections, Standing};
 use crate::monitor::access::jwt::JwtError;
 use crate::monitor::access::kept::Kept;
-use crate::monitor::access::limit::{Connected, Connections, Limits};
+use crate::monitor::access::limit::Limits;
 use crate::monitor::access::sessions::{Proof, Sessions};
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::tokens::{BadToken, Tokens};
+use crate::monitor::base_path::BasePath;
 
 /// Decides on every request.
 pub struct Access {
     settings: AccessSettings,
     behind_proxy: bool,
+    base_path: BasePath,
     tls: Option<Tls>,
     tokens: Option<Kept<Tokens>>,
     key_set: Option<KeySet>,
@@ -117,7 +123,7 @@ enum Found {
 impl Access {
     /// As settings say; reads the files that they name.
     pub fn new(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, AccessError> {
-        let Settings { behind_proxy, tls, access, .. } = settings.clone();
+        let Settings { behind_proxy, base_path, tls, access, .. } = settings.clone();
         let tls = tls.as_ref().map(Tls::open).transpose().map_err(AccessError)?;
         let tokens = access.tokens.as_deref().map(keep_tokens).transpose().map_err(AccessError)?;
         let key_set = access.jwt.as_ref();
@@ -127,6 +133,7 @@ impl Access {
         Ok(Self {
             settings: access,
             behind_proxy,
+            base_path,
             tls,
             tokens,
             key_set,
@@ -137,12 +144,23 @@ impl Access {
         })
     }
 
-    /// Takes a place for a connection of a client; `None` where it holds too many. All that come by
-    /// a proxy are one client, and its own affair.
+    /// Adds a connection of a client. Where there are too many, another one is closed for it; `None`
+    /// where none may be. All that come by a proxy are one client, and its own affair.
     #[must_use]
     pub fn connect(&self, client: IpAddr) -> Option<Connected> {
         let client = if self.behind_proxy { Ipv4Addr::LOCALHOST.into() } else { client };
         self.connections.enter(client)
+    }
+
+    /// Closes the connection that proved least; whether there was one.
+    pub fn close_one(&self) -> bool {
+        self.connections.close_one()
+    }
+
+    /// Path under which a proxy serves the endpoint.
+    #[must_use]
+    pub fn base_path(&self) -> &BasePath {
+        &self.base_path
     }
 
     /// TLS, where it is spoken here.
@@ -187,8 +205,9 @@ impl Access {
         self.key_set.iter().for_each(KeySet::look);
     }
 
-    /// Lets a request pass with its [`Caller`], or says why not.
-    pub fn admit(&self, request: &mut Request) -> Result<(), Refusal> {
+    /// Lets a request pass with its [`Caller`] and its [`Asker`], or says why not. It passes where
+    /// its caller has the role that is needed, or none is.
+    pub fn admit(&self, request: &mut Request, needed: Option<Role>) -> Result<(), Refusal> {
         let client = self.client(request);
         self.limits.request(client.address, self.clock.monotonic()).map_err(Refusal::too_many)?;
         if !request.method().is_safe() && origin::is_foreign(request.headers()) {
@@ -196,8 +215,17 @@ impl Access {
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         }
         let found = self.find(request, &client);
-        if let Some(needed) = rules::needed(request.method(), request.uri().path()) {
+        if let Some(needed) = needed {
             self.check(&found, needed, &client)?;
+        }
+        let is_known = matches!(&found, Found::Someone(caller) if caller.is_known());
+        // Where nobody can say who they are, nobody comes first.
+        let is_first = is_known || !self.settings.knows_anyone();
+        request.extensions_mut().insert(Asker::new(client.address, is_first));
+        if is_known {
+            client.prove(Standing::Known);
+        } else if needed.is_some() {
+            client.prove(Standing::Guest);
         }
         if let Found::Someone(caller) = found {
             request.extensions_mut().insert(caller);
@@ -220,7 +248,7 @@ impl Access {
 
     fn logged_in(&self, headers: &HeaderMap, client: &Client) -> Option<Caller> {
         let now_ms = self.clock.now_ms();
-        match self.sessions.find(client.cookie(headers)?, now_ms)? {
+        match self.sessions.find(client.cookie(headers, &self.base_path)?, now_ms)? {
             Proof::Token(digest) => self.tokens.as_ref()?.get().of_digest(&digest, now_ms),
             Proof::Signed { caller, .. } => Some(caller),
         }
@@ -288,10 +316,12 @@ impl Access {
     pub fn log_in(&self, client: &Client, token: &str) -> Result<header::HeaderValue, Refusal> {
         let (caller, proof) = self.prove(token).map_err(|refused| self.count(&refused, client))?;
         let session = self.sessions.begin(proof, self.clock.now_ms()).ok();
-        let cookie = session.and_then(|text| client.set_cookie(&text)).ok_or_else(|| {
-            let detail = "this machine gives no random bytes; no login can begin";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
-        })?;
+        let cookie = session
+            .and_then(|text| client.set_cookie(&text, &self.base_path))
+            .ok_or_else(|| {
+                let detail = "this machine gives no random bytes; no login can begin";
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+            })?;
         let (name, role) = (caller.name(), caller.role());
         tracing::info!(client = %client.address, name, %role, "logged in");
         Ok(cookie)
@@ -299,16 +329,17 @@ impl Access {
 
     /// Logs a browser out; the cookie that says so.
     pub fn log_out(&self, client: &Client, headers: &HeaderMap) -> Option<header::HeaderValue> {
-        if let Some(cookie) = client.cookie(headers) {
+        if let Some(cookie) = client.cookie(headers, &self.base_path) {
             self.sessions.end(cookie);
         }
-        client.set_cookie("")
+        client.set_cookie("", &self.base_path)
     }
 
     /// Says on an answer what a browser and what stands between may do with it.
     pub fn protect(&self, response: &mut Response) {
         let is_for_all = self.settings.anonymous.is_some();
         headers::protect(response.headers_mut(), self.tls.is_some(), is_for_all);
+        headers::date(response.headers_mut(), self.clock.now_ms());
     }
 }
 

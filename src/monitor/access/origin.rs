@@ -5,6 +5,8 @@
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Uri};
 
+use crate::monitor::host::Host;
+
 /// Whether a page of another site is behind a request that changes something.
 #[must_use]
 pub fn is_foreign(headers: &HeaderMap) -> bool {
@@ -12,12 +14,22 @@ pub fn is_foreign(headers: &HeaderMap) -> bool {
     if sites.peek().is_some() {
         return !sites.all(|site| site == "same-origin" || site == "none");
     }
+    let host = headers.get(HOST).and_then(|host| Host::parse(host.to_str().ok()?));
     headers.get_all(ORIGIN).iter().any(|origin| {
         let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-        let same = origin.as_ref().and_then(Uri::authority).zip(host);
-        !same.is_some_and(|(origin, host)| origin.as_str().eq_ignore_ascii_case(host))
+        !origin.as_ref().zip(host.as_ref()).is_some_and(|(origin, host)| is_at(origin, host))
     })
+}
+
+/// Whether an origin is at a host. A port that neither names is that of the origin's scheme.
+fn is_at(origin: &Uri, host: &Host) -> bool {
+    let usual = match origin.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        _ => None,
+    };
+    let authority = origin.authority().and_then(|authority| Host::parse(authority.as_str()));
+    authority.is_some_and(|authority| authority.is(host, usual))
 }
 
 #[cfg(test)]
@@ -38,6 +50,8 @@ mod tests {
             (&[("origin", "https://ledger:8780")], false),
             (&[("origin", "http://LEDGER:8780")], false),
             (&[("origin", "https://ledger")], true),
+            (&[("origin", "https://ledger.:8780")], false),
+            (&[("origin", "https://user@ledger:8780")], true),
             (&[("origin", "https://ledger:8780.evil.example")], true),
             (&[("origin", "https://evil.example")], true),
             (&[("origin", "null")], true),
@@ -50,6 +64,23 @@ mod tests {
                 headers.append(*name, value.parse().unwrap());
             }
             assert_eq!(is_foreign(&headers), expected, "{given:?}");
+        }
+    }
+    #[test]
+    fn the_usual_port_of_a_scheme_need_not_be_named() {
+        for (host, origin, expected) in [
+            ("ledger", "https://ledger", false),
+            ("ledger:443", "https://ledger", false),
+            ("ledger", "https://ledger:443", false),
+            ("ledger:80", "http://ledger", false),
+            ("ledger:80", "https://ledger", true),
+            ("ledger:443", "http://ledger", true),
+            ("ledger:80@evil.example", "http://ledger", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().unwrap());
+            headers.insert(ORIGIN, origin.parse().unwrap());
+            assert_eq!(is_foreign(&headers), expected, "{host} {origin}");
         }
     }
 }

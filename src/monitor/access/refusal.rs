@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::monitor::access::rules;
+use crate::monitor::access::rules::is_page;
 use crate::monitor::answer::Problem;
 
 /// Why a request does not pass.
@@ -54,7 +54,7 @@ impl Refusal {
     /// led to where that is done.
     pub fn answer(self, request: &Request, page: impl FnOnce(&Problem) -> Response) -> Response {
         let path = request.uri().path();
-        let is_page = rules::is_page(path);
+        let is_page = is_page(path);
         if self.challenge.is_some()
             && is_page
             && request.method().is_safe()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use crate::codec::Digest;
 use crate::monitor::access::caller::Role;
+use crate::monitor::base_path::BasePath;
 
 /// How the endpoint is reached, and by whom.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Whether only a proxy reaches it, whose word counts for the client's address.
     pub behind_proxy: bool,
+    /// Path under which a proxy serves it.
+    pub base_path: BasePath,
     /// TLS, where it is spoken here.
     pub tls: Option<TlsSettings>,
     /// Who may do what.
@@ -96,8 +99,8 @@ pub struct CertificateRule {
 /// Which certificate is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateMatch {
-    /// One with this DNS name or address among its subject alternative names (RFC 6125: a common
-    /// name alone is none).
+    /// One with exactly this DNS name, IP address or URI among its subject alternative names. A
+    /// common name is none (RFC 9525), and a wildcard matches nothing.
     Name(String),
     /// The one with this SHA-256 over its DER form.
     Sha256(Digest),
@@ -108,6 +111,6 @@ impl Settings {
     #[must_use]
     pub fn open(listen: SocketAddr) -> Self {
         let access = AccessSettings { anonymous: Some(Role::Viewer), ..AccessSettings::default() };
-        Self { listen, behind_proxy: false, tls: None, access }
+        Self { listen, behind_proxy: false, base_path: BasePath::default(), tls: None, access }
     }
 }

@@ -4,20 +4,26 @@
 //! It must never speak without having checked that key and certificate belong together, or take a
 //! certificate for anyone whom the configuration does not name.
 
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::client::verify_server_name;
 use tokio_rustls::rustls::crypto::{self, CryptoProvider};
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, DnsName, PrivateKeyDer, ServerName, UnixTime,
+};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
-use tokio_rustls::rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use tokio_rustls::rustls::time_provider::TimeProvider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use webpki::EndEntityCert;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::codec::Digest;
 use crate::monitor::access::caller::{Caller, How};
 use crate::monitor::access::kept::{Kept, read};
@@ -72,6 +78,17 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(crypto::ring::default_provider())
 }
 
+/// The clock that certificates are checked with. The library's own panics before 1970.
+#[derive(Debug)]
+struct WallClock;
+
+impl TimeProvider for WallClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now_ms = u64::try_from(SystemClock::new().now_ms()).unwrap_or(0);
+        Some(UnixTime::since_unix_epoch(Duration::from_millis(now_ms)))
+    }
+}
+
 /// Certificate, key and, where there is a third, the clients' authorities.
 fn server_config(files: &[Option<Vec<u8>>], require_client: bool) -> Result<ServerConfig, String> {
     let absent = |what: &str| format!("the file of the {what} is not there");
@@ -85,8 +102,8 @@ fn server_config(files: &[Option<Vec<u8>>], require_client: bool) -> Result<Serv
     let key = PrivateKeyDer::from_pem_slice(next("key")?.map_or(&[][..], Vec::as_slice));
     let key = key.map_err(|_| "the file of the key holds no private key in PEM form".to_owned())?;
     let verifier = next("clients' authorities")?.map(|bytes| verifier(bytes, require_client));
-    let builder =
-        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = ServerConfig::builder_with_details(provider(), Arc::new(WallClock))
+        .with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
     let builder = match verifier.transpose()? {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
@@ -140,8 +157,8 @@ pub fn client_config(authority_file: Option<&Path>) -> Result<Arc<ClientConfig>,
     if roots.is_empty() {
         return Err("this system names no authorities; give a file of them".to_owned());
     }
-    let builder =
-        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder = ClientConfig::builder_with_details(provider(), Arc::new(WallClock))
+        .with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
@@ -151,14 +168,64 @@ pub fn client_config(authority_file: Option<&Path>) -> Result<Arc<ClientConfig>,
 pub fn caller(rules: &[CertificateRule], der: &[u8]) -> Option<Caller> {
     let digest = Digest::of(der);
     let der = CertificateDer::from(der);
-    let parsed = ParsedCertificate::try_from(&der).ok()?;
+    let certificate = EndEntityCert::try_from(&der).ok()?;
     let is_meant = |rule: &&CertificateRule| match &rule.which {
         CertificateMatch::Sha256(wanted) => bool::from(wanted.0.ct_eq(&digest.0)),
-        CertificateMatch::Name(name) => {
-            let name = ServerName::try_from(name.as_str());
-            name.is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
-        }
+        CertificateMatch::Name(name) => has_name(&certificate, name),
     };
     let rule = rules.iter().filter(is_meant).max_by_key(|rule| rule.role)?;
     Caller::known(&rule.name, rule.role, How::Certificate)
+}
+
+/// Whether a certificate bears exactly this name. A wildcard in it stands for servers of a domain
+/// (RFC 9525): taken for a client, whoever has such a certificate would be every client there.
+fn has_name(certificate: &EndEntityCert<'_>, wanted: &str) -> bool {
+    match San::parse(wanted) {
+        Some(San::Address(address)) => {
+            let address = ServerName::IpAddress(address.into());
+            certificate.verify_is_valid_for_subject_name(&address).is_ok()
+        }
+        Some(San::Uri(uri)) => certificate.valid_uri_names().any(|name| name == uri),
+        Some(San::Dns(wanted)) => {
+            let is_it = |name: &str| without_dot(name).eq_ignore_ascii_case(wanted);
+            certificate.valid_dns_names().any(is_it)
+        }
+        None => false,
+    }
+}
+
+/// A subject alternative name that a rule can name.
+enum San<'a> {
+    Address(IpAddr),
+    Uri(&'a str),
+    Dns(&'a str),
+}
+
+impl<'a> San<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Some(Self::Address(address.to_canonical()));
+        }
+        if let Some((scheme, rest)) = text.split_once(':') {
+            let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || b"+-.".contains(&c));
+            return (is_scheme && !rest.is_empty()).then_some(Self::Uri(text));
+        }
+        let name = without_dot(text);
+        DnsName::try_from(name).is_ok().then_some(Self::Dns(name))
+    }
+}
+
+fn without_dot(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
+}
+
+/// Refuses a name that no certificate of a client could match.
+pub fn check_san(text: &str) -> Result<(), String> {
+    San::parse(text).map(drop).ok_or_else(|| {
+        format!(
+            "`{text}` is not a DNS name, an IP address or a URI; a wildcard is not either, because \
+             it names no single client"
+        )
+    })
 }

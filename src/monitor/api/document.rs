@@ -5,7 +5,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::monitor::access::{self, needed};
+use crate::monitor::access;
 use crate::monitor::answer::Problem;
 use crate::monitor::api::operation::{Operation, Tag};
 use crate::monitor::parameter::{Parameter, Role};
@@ -23,7 +23,7 @@ the operator of the service gives out.
 * **Lists** come in pages. `next`, where a page has it, leads to the one behind; the link `next` of the \
 operation says which parameter takes it. A page may have few or no items and `next` all the same: it \
 looked long enough.
-* **HEAD** is answered wherever GET is, with the same headers.
+* **HEAD** is answered wherever GET is, with the same headers; **OPTIONS** everywhere, with `Allow`.
 * **Conditional requests**: an answer with an `ETag` is the same as long as that is; send it back in \
 `If-None-Match` to get 304 instead.
 * **Values**: digests are hexadecimal, times RFC 3339 in UTC, bytes base64. Numbers of devices are as \
@@ -41,9 +41,11 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("405", "MethodNotAllowed", "Not with this method; `Allow` says which."),
     ("408", "RequestTimeout", "The body did not come in time."),
     ("413", "ContentTooLarge", "The body is too large, or none is taken here."),
+    ("414", "UriTooLong", "The address is too long."),
     ("415", "UnsupportedMediaType", "The body is of another media type than is taken here."),
     ("421", "Misdirected", "The endpoint is for its own machine and was asked by another name."),
     ("429", "TooManyRequests", "Too much was asked; `Retry-After` says when to go on."),
+    ("431", "HeadersTooLarge", "The headers are too many or too long."),
     ("500", "InternalError", "The ledger or its state cannot be read; the log says why."),
     ("504", "GatewayTimeout", "It is not known whether it was done; `detail` says what to do."),
     (
@@ -167,6 +169,10 @@ fn problems(generator: &mut SchemaGenerator) -> Map<String, Value> {
             "405" => response["headers"] = json!({"Allow": {"$ref": "#/components/headers/Allow"}}),
             _ => {}
         }
+        // The head of the request could not be read: there is nothing to say more to.
+        if ["414", "431"].contains(status) {
+            response["content"] = json!({});
+        }
         ((*name).to_owned(), response)
     };
     PROBLEMS.iter().map(describe).collect()
@@ -195,7 +201,7 @@ fn described(operation: &Operation, generators: &mut Generators, examples: &Valu
         described["requestBody"] =
             json!({"required": true, "content": {"application/json": media}});
     }
-    match needed(&operation.method, about.path) {
+    match operation.needs.role() {
         None => described["security"] = json!([]),
         Some(role) => {
             described["x-role"] = role.to_string().into();
@@ -240,9 +246,12 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator, example: &V
         responses.insert("304".to_owned(), json!({"description": description}));
     }
     for (status, name, _) in PROBLEMS {
+        let has_role = operation.needs.role().is_some();
         let can_be = match *status {
+            "401" | "403" => has_role,
             "404" => !operation.about.names.is_empty(),
-            "408" | "415" | "504" => operation.body.is_some(),
+            "408" | "415" => operation.body.is_some(),
+            "504" => operation.may_stay_unknown,
             _ => true,
         };
         if can_be {
@@ -265,6 +274,7 @@ fn in_query(parameter: &Parameter) -> Value {
     match parameter.role {
         // Each condition is a parameter of its own.
         Role::Prefix => stated(parameter, "query", json!({"style": "form", "explode": true})),
+        Role::Required => stated(parameter, "query", json!({"required": true})),
         Role::Asks | Role::Cursor => stated(parameter, "query", json!({})),
     }
 }

@@ -8,11 +8,11 @@ mod state;
 
 use std::sync::OnceLock;
 
-use axum::Router;
 use serde_json::Value;
 
-use crate::monitor::asking::App;
+use crate::monitor::base_path::BasePath;
 use crate::monitor::json;
+use crate::monitor::route::Route;
 
 use operation::Operation;
 
@@ -25,11 +25,12 @@ fn operations() -> Vec<Operation> {
 }
 
 /// Routes of all operations.
-pub fn routes() -> Router<App> {
-    let add = |router: Router<App>, operation: Operation| {
-        router.route(operation.about.path, operation.route)
+pub fn routes() -> Vec<Route> {
+    let route = |operation: Operation| {
+        let Operation { about, method, needs, route, .. } = operation;
+        Route::new(about.path, (method, needs), route)
     };
-    operations().into_iter().fold(Router::new(), add)
+    operations().into_iter().map(route).collect()
 }
 
 /// The document as JSON.
@@ -38,8 +39,13 @@ pub fn document() -> &'static Value {
     DOCUMENT.get_or_init(|| document::document(&operations()))
 }
 
-/// The document as text.
-pub fn text() -> &'static str {
+/// The document as text, for an endpoint below a path.
+pub fn text(base_path: &BasePath) -> String {
     static TEXT: OnceLock<String> = OnceLock::new();
-    TEXT.get_or_init(|| json::to_text(document()))
+    if base_path.is_root() {
+        return TEXT.get_or_init(|| json::to_text(document())).clone();
+    }
+    let mut document = document().clone();
+    document["servers"][0]["url"] = base_path.as_path().into();
+    json::to_text(&document)
 }

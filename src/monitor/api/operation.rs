@@ -4,7 +4,7 @@
 //! What an operation takes is found by letting it take from an empty address, and the schema of what
 //! it gives is that of the type it returns, so neither can be described otherwise than it is.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::routing::{MethodRouter, get, post};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -17,6 +17,7 @@ use crate::monitor::body;
 use crate::monitor::parameter::Parameter;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
+use crate::monitor::route::Needs;
 
 /// What an operation is for, in words, and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +126,8 @@ pub struct Operation {
     pub about: About,
     /// How it is asked.
     pub method: Method,
+    /// The role that it needs.
+    pub needs: Needs,
     /// Parameters that it takes, as it takes them.
     pub parameters: Vec<Parameter>,
     /// Headers that it reads.
@@ -135,6 +138,8 @@ pub struct Operation {
     pub forms: Vec<Form>,
     /// Whether its answers bear an entity tag.
     pub is_tagged: bool,
+    /// Whether it may end without anyone knowing what came of it.
+    pub may_stay_unknown: bool,
     /// What handles it.
     pub route: MethodRouter<App>,
 }
@@ -183,12 +188,12 @@ where
     Q: Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    let handler = move |State(app): State<App>,
+    let handler = move |app: App,
                         InPath(names): InPath<N>,
                         caller: Option<Caller>,
                         uri: Uri,
                         headers: HeaderMap| async move {
-        let mut parameters = Parameters::of(&uri)?;
+        let mut parameters = Parameters::exact(&uri)?;
         let asked = take(&mut parameters)?;
         parameters.finish()?;
         handle(Asked { app, names, asked, caller, headers }).await
@@ -196,11 +201,13 @@ where
     Operation {
         about,
         method: Method::GET,
+        needs: Needs::VIEWER,
         parameters: taken(take),
         headers: &[],
         body: None,
         forms,
         is_tagged: false,
+        may_stay_unknown: false,
         route: get(handler),
     }
 }
@@ -229,8 +236,8 @@ where
     Q: Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    let handler = move |State(app): State<App>, caller: Caller, request: Request| async move {
-        let mut parameters = Parameters::of(request.uri())?;
+    let handler = move |app: App, caller: Caller, request: Request| async move {
+        let mut parameters = Parameters::exact(request.uri())?;
         let asked = take(&mut parameters)?;
         parameters.finish()?;
         let body = body::json(&app, request).await?;
@@ -240,11 +247,13 @@ where
     Operation {
         about,
         method: Method::POST,
+        needs: Needs::VIEWER,
         parameters: taken(take),
         headers: &[],
         body: Some(body),
         forms,
         is_tagged: false,
+        may_stay_unknown: false,
         route: post(handler),
     }
 }
@@ -267,6 +276,18 @@ impl Operation {
     /// The same, which also reads these headers.
     pub fn reads(mut self, headers: &'static [Parameter]) -> Self {
         self.headers = headers;
+        self
+    }
+
+    /// The same, for those who have this role.
+    pub fn needs(mut self, needs: Needs) -> Self {
+        self.needs = needs;
+        self
+    }
+
+    /// The same, where it may end without anyone knowing what came of it.
+    pub fn may_stay_unknown(mut self) -> Self {
+        self.may_stay_unknown = true;
         self
     }
 

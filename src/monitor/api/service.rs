@@ -13,10 +13,11 @@ use crate::monitor::api::operation::{
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::operations::{self, CallRequest};
 use crate::monitor::request::{Parameters, letter_cursor};
+use crate::monitor::route::Needs;
 use crate::monitor::service::Service;
 use crate::monitor::trial::TrialRequest;
 use crate::monitor::views::{TransactionView, TrialTransactionView, TrialView};
-use crate::monitor::{findings, json, metrics, parameter, stream};
+use crate::monitor::{api, findings, json, metrics, parameter, stream};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -188,7 +189,8 @@ fn call() -> Operation {
         |given: &mut Parameters| Ok(IsCheck(given.parsed(parameter::DRY_RUN)?.unwrap_or(false)));
     let done = Form { status: StatusCode::CREATED, ..Form::json::<TransactionView>() };
     let forms = vec![Form::json::<TrialTransactionView>(), done];
-    sent(about, (take, CALL), forms, answer_call)
+    let call = sent(about, (take, CALL), forms, answer_call);
+    call.needs(Needs::OPERATOR).may_stay_unknown()
 }
 
 async fn answer_call(request: Sent<CallRequest, IsCheck>) -> Answer {
@@ -217,7 +219,7 @@ fn health() -> Operation {
         example: "",
     };
     let handle = |_: Asked<(), ()>| async { Ok(changing(TEXT, "alive\n".to_owned())) };
-    handled(about, nothing, vec![Form::text("text/plain")], handle).tagged()
+    handled(about, nothing, vec![Form::text("text/plain")], handle).tagged().needs(Needs::Nothing)
 }
 
 fn readiness() -> Operation {
@@ -231,7 +233,7 @@ fn readiness() -> Operation {
         example: "",
     };
     let handle = |request: Asked<(), ()>| answer_readiness(request);
-    handled(about, nothing, vec![Form::text("text/plain")], handle).tagged()
+    handled(about, nothing, vec![Form::text("text/plain")], handle).tagged().needs(Needs::Nothing)
 }
 
 /// Anyone may ask, but what is in the way may name brokers and folders.
@@ -263,7 +265,7 @@ fn metrics() -> Operation {
 
 /// Answers also when all places are taken: that is when someone looks.
 async fn answer_metrics(app: App) -> Answer {
-    match metrics::to_text(&app.service) {
+    match metrics::to_text(&app.service, &app.watched.samples().samples) {
         Ok(text) => Ok(live(metrics::CONTENT_TYPE, text)),
         Err(error) => {
             tracing::error!(%error, "the metrics cannot be written");
@@ -284,8 +286,9 @@ fn openapi() -> Operation {
         example: "",
     };
     let forms = vec![Form { schema: |_| json_schema!({"type": "object"}), ..Form::text(JSON) }];
-    let handle =
-        |_: Asked<(), ()>| async { Ok(changing(JSON, crate::monitor::api::text().to_owned())) };
+    let handle = |request: Asked<(), ()>| async move {
+        Ok(changing(JSON, api::text(request.app.access.base_path())))
+    };
     handled(about, nothing, forms, handle).tagged()
 }
 

@@ -2,9 +2,10 @@
 
 use schemars::JsonSchema;
 
+use crate::limits::MAX_ASSET_KEY_BYTES;
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
 use crate::monitor::asking::App;
-use crate::monitor::query::{AlertFilter, QueryError};
+use crate::monitor::query::{AlertFilter, At, QueryError};
 use crate::monitor::request::{Parameters, alert_cursor, change_cursor};
 use crate::monitor::views::{AssetAnswer, AssetView, ChangeView};
 use crate::monitor::{export, parameter};
@@ -16,11 +17,14 @@ pub fn operations() -> Vec<Operation> {
         assets(),
         asset(),
         history(),
+        asset_by_key(),
+        history_by_key(),
         alerts(),
         alert_history(),
         recent(),
         export_state(),
         export_history(),
+        export_history_by_key(),
     ]
 }
 
@@ -63,14 +67,57 @@ fn asset() -> Operation {
                that block left it.",
         example: "",
     };
-    let take = |given: &mut Parameters| Ok((given.at()?, given.parsed(parameter::FROM_WALK)?));
-    question(about, take, |app: &App, (contract, key): (String, String), (at, from)| {
-        let queries = &app.service.queries;
-        Ok(match at {
-            None => AssetAnswer::Now(queries.asset(&contract, &key)?),
-            Some(at) => AssetAnswer::Then(queries.asset_at((&contract, &key), at, from)?),
-        })
+    question(about, take_moment, |app: &App, (contract, key): (String, String), moment| {
+        answer_asset(app, (&contract, &key), moment)
     })
+}
+
+fn answer_asset(
+    app: &App,
+    (contract, key): (&str, &str),
+    (at, from): Moment,
+) -> Result<AssetAnswer, QueryError> {
+    let queries = &app.service.queries;
+    Ok(match at {
+        None => AssetAnswer::Now(queries.asset(contract, key)?),
+        Some(at) => AssetAnswer::Then(queries.asset_at((contract, key), at, from)?),
+    })
+}
+
+/// Why there are two addresses of the same.
+const ANY_KEY: &str = "The same as with the key in the path. Browsers, clients and proxies rewrite \
+                       paths: the keys `.` and `..` can be asked for here alone, and where a proxy \
+                       decodes `%2F`, so can those with a slash.";
+
+fn asset_by_key() -> Operation {
+    let about = About {
+        id: "getAssetByKey",
+        tag: Tag::State,
+        path: "/api/v1/asset/{contract}",
+        names: &[parameter::CONTRACT_IN_PATH],
+        summary: "An asset, whatever its key.",
+        more: ANY_KEY,
+        example: "key=C-001",
+    };
+    let take = |given: &mut Parameters| {
+        let moment = take_moment(given)?;
+        Ok((given.required(parameter::KEY_TO_FIND)?, moment))
+    };
+    question(about, take, |app: &App, contract: String, (key, moment): (String, Moment)| {
+        answer_asset(app, (&contract, &key), moment)
+    })
+}
+
+/// A moment of an asset, and where the walk back to it goes on.
+type Moment = (Option<At>, Option<u64>);
+
+fn take_moment(given: &mut Parameters) -> Result<Moment, QueryError> {
+    let (at, from) = (given.at()?, given.parsed(parameter::FROM_WALK)?);
+    if at.is_none() && from.is_some() {
+        let message = "`from` goes with `at_block` or `at_time`; without one, leave it out";
+        return Err(QueryError::Malformed(message.to_owned()));
+    }
+    Ok((at, from))
 }
 
 fn history() -> Operation {
@@ -120,15 +167,43 @@ fn alert_history() -> Operation {
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
-        let filter = AlertFilter {
-            contract: given.filled(parameter::CONTRACT)?,
-            key: given.filled(parameter::KEY)?,
-        };
+        let filter =
+            AlertFilter { contract: given.filled(parameter::CONTRACT)?, key: take_key(given)? };
         Ok((filter, given.parsed(parameter::BEFORE_ENTRY)?, given.limit()?))
     };
     question(about, take, |app: &App, (): (), (filter, before, limit)| {
         app.service.queries.alert_history(&filter, before, limit)
     })
+}
+
+fn history_by_key() -> Operation {
+    let about = About {
+        id: "getHistoryByKey",
+        tag: Tag::State,
+        path: "/api/v1/asset/{contract}/history",
+        names: &[parameter::CONTRACT_IN_PATH],
+        summary: "The changes of an asset, newest first, whatever its key.",
+        more: ANY_KEY,
+        example: "key=C-001&limit=2",
+    };
+    let take = |given: &mut Parameters| {
+        let (from, limit) = (given.parsed(parameter::FROM_CHANGE)?, given.limit()?);
+        Ok((given.required(parameter::KEY_TO_FIND)?, from, limit))
+    };
+    question(about, take, |app: &App, contract: String, (key, from, limit)| {
+        let key: String = key;
+        app.service.queries.history((&contract, &key), from, limit)
+    })
+}
+
+/// Takes a key of an asset.
+fn take_key(given: &mut Parameters) -> Result<Option<String>, QueryError> {
+    let key = given.filled(parameter::KEY)?;
+    if key.as_ref().is_some_and(|key| key.len() > MAX_ASSET_KEY_BYTES) {
+        let message = format!("the parameter `key` is longer than {MAX_ASSET_KEY_BYTES} bytes");
+        return Err(QueryError::Malformed(message));
+    }
+    Ok(key)
 }
 
 fn recent() -> Operation {
@@ -200,6 +275,28 @@ fn export_history() -> Operation {
     };
     let handle = |request: Asked<(String, String), export::Back>| {
         export::history(request.app, request.names, request.asked)
+    };
+    handled(about, take, files::<ChangeView>(), handle).reads(&[parameter::TRAILERS])
+}
+
+fn export_history_by_key() -> Operation {
+    let about = About {
+        id: "exportHistoryByKey",
+        tag: Tag::State,
+        path: "/api/v1/export/history/{contract}",
+        names: &[parameter::CONTRACT_IN_PATH],
+        summary: "The changes of an asset as one file, newest first, whatever its key.",
+        more: ANY_KEY,
+        example: "key=C-001&format=csv",
+    };
+    let take = |given: &mut Parameters| {
+        let form = given.parsed(parameter::FILE_FORM)?.unwrap_or_default();
+        let back = export::Back { from: given.parsed(parameter::BACK_FROM)?, form };
+        Ok((given.required(parameter::KEY_TO_FIND)?, back))
+    };
+    let handle = |request: Asked<String, (String, export::Back)>| {
+        let (key, back) = request.asked;
+        export::history(request.app, (request.names, key), back)
     };
     handled(about, take, files::<ChangeView>(), handle).reads(&[parameter::TRAILERS])
 }

@@ -8,10 +8,11 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use hyper::body::Frame;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use crate::limits::{EXPORT_LIFETIME, MAX_QUEUED_EXPORT_PIECES};
+use crate::monitor::access::Place;
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::query::QueryError;
@@ -52,15 +53,15 @@ pub struct Head {
 }
 
 /// Answers with an export from a place on. What is wrong with the question is said before it begins.
-pub async fn send<P: Pieces>(app: App, pieces: P, place: P::Place, head: Head) -> Answer {
-    let permit = app.exports.clone().try_acquire_owned().map_err(|_| {
+pub async fn send<P: Pieces>(app: App, pieces: P, from: P::Place, head: Head) -> Answer {
+    let place = app.places.exports.try_take(app.asker).ok_or_else(|| {
         let detail = "too many exports are being sent; try again";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
-    let first = read(&app, &pieces, place).await?;
+    let first = read(&app, &pieces, from).await?;
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_EXPORT_PIECES);
     let sending = Sending { app, pieces, sender };
-    tokio::spawn(sending.run(head.beginning, first, permit));
+    tokio::spawn(sending.run(head.beginning, first, place));
     let mut response = Body::new(File { receiver, is_whole: false }).into_response();
     let headers = response.headers_mut();
     let number = |number: u64| HeaderValue::from(number);
@@ -78,7 +79,7 @@ type Piece<P> = (Vec<u8>, Option<<P as Pieces>::Place>);
 
 async fn read<P: Pieces>(app: &App, pieces: &P, place: P::Place) -> Result<Piece<P>, Problem> {
     let pieces = pieces.clone();
-    let _turn = app.export_reads.acquire().await;
+    let _turn = app.places.export_reads.acquire().await;
     ask(app.clone(), move |service| pieces.piece(service, place)).await
 }
 
@@ -97,11 +98,11 @@ struct Sending<P> {
 }
 
 impl<P: Pieces> Sending<P> {
-    async fn run(self, beginning: Vec<u8>, first: Piece<P>, permit: OwnedSemaphorePermit) {
+    async fn run(self, beginning: Vec<u8>, first: Piece<P>, held: Place) {
         if timeout(EXPORT_LIFETIME, self.all(beginning, first)).await.is_err() {
             tracing::info!("an export took too long and was cut off");
         }
-        drop(permit);
+        drop(held);
     }
 
     /// Ends early where the reader went away or a piece cannot be made.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::contract::Alerts;
+use crate::contract::{AlertSeverity, Alerts};
 use crate::ledger::{Entry, StoredWrite};
 use crate::limits::MAX_WALKED_ALERT_CHANGES;
 use crate::monitor::page::{AlertCursor, gather};
 use crate::monitor::query::{Queries, QueryError};
 use crate::monitor::views::{
-    AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, Page,
+    AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, FleetView,
+    Page,
 };
 use crate::state::StoredAsset;
 use crate::state::history::{self, Found};
@@ -60,6 +61,18 @@ impl Queries {
     #[must_use]
     pub fn alert_counts(&self) -> Vec<AlertCountView> {
         self.alert_catalogue().count(self.world.alert_counts())
+    }
+
+    /// Assets with active alerts, by the worst of each.
+    #[must_use]
+    pub fn fleet(&self) -> FleetView {
+        self.alert_catalogue().fleet(self.world.assets_by_alerts())
+    }
+
+    /// Severity of an alert; `None` where the contract's newest version no longer has it.
+    #[must_use]
+    pub fn severity(&self, contract: &str, alert: &str) -> Option<AlertSeverity> {
+        self.alert_catalogue().severity(contract, alert)
     }
 
     /// Contracts are recorded before the first question, so what they say is read once.

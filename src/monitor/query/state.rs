@@ -1,12 +1,12 @@
 //! Questions about assets: now, and at any time before.
 
-use crate::codec::json::{self, Value};
+use crate::codec::json::Value;
 use crate::fault::did_you_mean;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::{MAX_SCANNED_ASSETS, MAX_WALKED_CHANGES};
 use crate::monitor::page::gather;
 use crate::monitor::query::{Queries, QueryError, joined, not_found};
-use crate::monitor::views::{AssetView, ChangeView, Page, PastView};
+use crate::monitor::views::{AssetView, ChangeView, Page, PastView, asset_value};
 use crate::state::{Filter, history};
 
 /// When, for a question about the past.
@@ -139,6 +139,6 @@ impl Queries {
         let found = history::entry(&*self.ledger, entry)?;
         let write = found.as_ref().and_then(|found| found.write_of(contract, key));
         let bytes = write.and_then(|write| write.value.as_deref());
-        Ok(bytes.and_then(|bytes| json::parse(bytes).ok()))
+        Ok(bytes.map(asset_value))
     }
 }

@@ -1,4 +1,4 @@
-//! Active alerts: which assets need someone, and since when.
+//! Active alerts: the assets that need attention, and since when.
 
 use maud::{Markup, html};
 
@@ -8,13 +8,14 @@ use crate::monitor::request::{Parameters, alert_cursor};
 use crate::monitor::service::Service;
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
-    address, address_of_id, ago, alert, count, link, paging, seconds, table, text, with_parameters,
+    Row, address, address_of_id, ago, alert, cell, count, link, name, paging, seconds,
+    severity_name, table, text, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::views::{AlertChange, AlertCountView, AlertEventView, AlertedView, Page};
 
-const CHANGES: [&str; 5] = ["Asset", "Alert", "What", "Transaction", "When"];
-const HEADINGS: [&str; 4] = ["Asset", "Alert", "What it means", "Since"];
+const CHANGES: [&str; 5] = ["Asset", "Alert", "Change", "Transaction", "Time"];
+const HEADINGS: [&str; 4] = ["Asset", "Alert", "Meaning", "Since"];
 
 /// Alerts by kind, then the assets that have any.
 pub fn list(service: &Service, mut given: Parameters) -> Made {
@@ -40,13 +41,13 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
     Ok(Content { title: "Alerts".to_owned(), section: Some(Section::Alerts), is_live, body })
 }
 
-/// What was raised and cleared, newest first.
+/// Alerts raised and cleared, newest first.
 fn history(changes: &Page<AlertEventView>, is_older: bool, now: i64) -> Markup {
     let rows: Vec<_> = changes.items.iter().map(|event| event_row(event, now)).collect();
     let next = changes.next.as_ref().map(|next| with_parameters("/alerts", &[("before", next)]));
     let empty = match &next {
         Some(_) => "None in the blocks that were searched; “older” looks further back.",
-        None => "No alert was ever raised.",
+        None => "No alert has been raised yet.",
     };
     html! {
         (table("Alerts raised and cleared, newest first", &CHANGES, &rows, empty))
@@ -54,45 +55,50 @@ fn history(changes: &Page<AlertEventView>, is_older: bool, now: i64) -> Markup {
     }
 }
 
-fn event_row(event: &AlertEventView, now: i64) -> Markup {
+fn event_row(event: &AlertEventView, now: i64) -> Row {
     let asset = address(&["state", &event.contract, &event.key]);
     let what = match (event.change, event.lasted_seconds) {
         (AlertChange::Raised, _) => "raised".to_owned(),
         (AlertChange::Cleared, Some(lasted)) => format!("cleared after {}", seconds(lasted)),
         (AlertChange::Cleared, None) => "cleared".to_owned(),
     };
-    html! {
-        td { (link(&asset, &event.key)) br; small { (text(&event.contract)) } }
-        td { (alert(&event.alert, event.severity)) }
-        td { (what) }
-        td { (link(&address_of_id("transactions", &event.transaction), &event.transaction)) }
-        td { (ago(&event.time, now)) }
-    }
+    vec![
+        cell(of_contract(&asset, &event.key, &event.contract)),
+        cell(alert(&event.alert, event.severity)),
+        cell(html! { (what) }),
+        cell(link(&address_of_id("transactions", &event.transaction), &event.transaction)),
+        cell(ago(&event.time, now)),
+    ]
 }
 
-/// How many assets have each alert, the worst first.
+/// A link to an asset, above its contract.
+pub fn of_contract(asset: &str, key: &str, contract: &str) -> Markup {
+    html! { (link(asset, key)) br; small { (name(contract)) } }
+}
+
+/// Number of assets with each alert, the most severe first.
 pub fn kinds(counts: &[AlertCountView]) -> Markup {
     let mut counts: Vec<_> = counts.iter().collect();
     counts.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.assets.cmp(&a.assets)));
     html! {
         ul.kinds {
             @for of in counts {
-                li { (alert(&of.alert, of.severity)) (count(of.assets)) " " small { (text(&of.contract)) } }
+                li { (alert(&of.alert, of.severity)) (count(of.assets)) " " small { (name(&of.contract)) } }
             }
         }
     }
 }
 
 /// One row for each alert of an asset.
-pub fn rows(item: &AlertedView, now: i64) -> Vec<Markup> {
+pub fn rows(item: &AlertedView, now: i64) -> Vec<Row> {
     let asset = address(&["state", &item.asset.contract, &item.asset.key]);
     let row = |of: &crate::monitor::views::AlertView| {
-        html! {
-            td { (link(&asset, &item.asset.key)) br; small { (text(&item.asset.contract)) } }
-            td { (alert(&of.alert, of.severity)) }
-            td { (text(&of.description)) }
-            td { (ago(&of.since, now)) }
-        }
+        vec![
+            cell(of_contract(&asset, &item.asset.key, &item.asset.contract)),
+            cell(alert(&of.alert, of.severity)),
+            cell(text(&of.description)),
+            cell(ago(&of.since, now)),
+        ]
     };
     item.active_alerts.iter().map(row).collect()
 }
@@ -102,7 +108,7 @@ pub fn of_asset(service: &Service, contract: &str, key: &str, now: i64) -> Marku
     let active = service.queries.alerts_of(contract, key);
     html! {
         @for of in &active {
-            p.alert {
+            p class={ "alert " (severity_name(of.severity)) } {
                 (alert(&of.alert, of.severity)) " " (text(&of.description)) " " (ago(&of.since, now))
             }
         }

@@ -9,7 +9,7 @@ use crate::monitor::json;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::Made;
-use crate::monitor::ui::parts::{json_block, table};
+use crate::monitor::ui::parts::{Row, cell, json_block, table};
 use crate::monitor::ui::shell::Content;
 
 /// Where a line of a shell finds the endpoint.
@@ -22,13 +22,13 @@ pub fn page(_: &Service, given: Parameters) -> Made {
     let tags = document["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
     let body = html! {
         p {
-            "Made of " a href="/api/v1/openapi.json" { "the OpenAPI 3.1 document" }
-            ", which programs read. The lines below ask this endpoint after "
-            code { "LEDGERLINE=http://127.0.0.1:8780" } ", or whatever its address is; with a token they need "
-            code { "-H \"authorization: Bearer …\"" } " as well."
+            "Generated from " a href="/api/v1/openapi.json" { "the OpenAPI 3.1 document" }
+            ". The commands below assume "
+            code { "LEDGERLINE=http://127.0.0.1:8780" } " (use the address of this endpoint); to send a token, add "
+            code { "-H \"authorization: Bearer …\"" } "."
         }
         (prose(said(&document["info"], "description")))
-        p { "The examples are of a small ledger of containers; another has other contracts and keys." }
+        p { "The examples come from a small ledger of containers; contracts and keys differ elsewhere." }
         nav aria-label="Operations" {
             dl.facts {
                 @for tag in tags {
@@ -84,7 +84,7 @@ fn described(document: &Value, (method, path): (&str, &str), operation: &Value) 
             p { (said(operation, "summary")) }
             (prose(said(operation, "description")))
             @if let Some(role) = operation["x-role"].as_str().filter(|role| *role != "viewer") {
-                p { "Needs the role " strong { (role) } "." }
+                p { "Requires the " strong { (role) } " role." }
             }
             @if !rows.is_empty() {
                 (table(&format!("Parameters of {id}"), &["Parameter", "Meaning", "Values"], &rows, ""))
@@ -97,17 +97,20 @@ fn described(document: &Value, (method, path): (&str, &str), operation: &Value) 
     }
 }
 
-fn parameter(parameter: &Value) -> Markup {
+fn parameter(parameter: &Value) -> Row {
     let place = match said(parameter, "in") {
         "path" => "in the path",
         "header" => "a header",
         _ => "",
     };
-    html! {
-        td { code { (said(parameter, "name")) } @if !place.is_empty() { br; small { (place) } } }
-        td { (inline(said(parameter, "description"))) }
-        td { (values(&parameter["schema"])) }
-    }
+    vec![
+        cell(html! {
+            code { (said(parameter, "name")) }
+            @if !place.is_empty() { br; small { (place) } }
+        }),
+        cell(inline(said(parameter, "description"))),
+        cell(html! { (values(&parameter["schema"])) }),
+    ]
 }
 
 /// What a schema of a parameter allows, in words.
@@ -133,8 +136,8 @@ fn values(schema: &Value) -> String {
     }
     if let Some(default) = schema.get("default") {
         said.push(match default {
-            Value::String(text) => format!("usually {text}"),
-            other => format!("usually {other}"),
+            Value::String(text) => format!("default {text}"),
+            other => format!("default {other}"),
         });
     }
     said.join("; ")
@@ -186,10 +189,7 @@ fn members(document: &Value, schema: &Value) -> Markup {
         return html! {};
     };
     let row = |(name, schema): (&String, &Value)| {
-        html! {
-            td { code { (name) } }
-            td { (inline(said(schema, "description"))) }
-        }
+        vec![cell(html! { code { (name) } }), cell(inline(said(schema, "description")))]
     };
     let rows: Vec<_> = properties.iter().map(row).collect();
     table("Members", &["Member", "Meaning"], &rows, "")

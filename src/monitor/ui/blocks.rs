@@ -6,16 +6,24 @@ use crate::ledger::LedgerReader;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
-use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
-    address, address_of_id, ago, count, count_cell, digest, facts, link, paging, table, text,
-    verdict, with_parameters,
+    Row, address_of_id, ago, call, cell, count, count_cell, digest, facts, link, name, paging,
+    table, text, wide_cell, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::{Made, transactions};
 use crate::monitor::views::{BlockSummary, BlockView, EntryView, StepView};
 
-const HEADINGS: [&str; 8] =
-    ["Block", "Made", "#Valid", "#Invalid", "#Filtered", "#Dead letters", "#Definitions", "Hash"];
+const HEADINGS: [&str; 8] = [
+    "Block",
+    "Created",
+    "#Valid",
+    "#Invalid",
+    "#Filtered",
+    "#Dead letters",
+    "#Definitions",
+    "Hash",
+];
 
 /// Newest blocks first.
 pub fn list(service: &Service, mut given: Parameters) -> Made {
@@ -28,7 +36,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
     let body = html! {
         p { "Each block is sealed by the ledger's key and names the hash of the one before it." }
         div #list data-live[before.is_none()] {
-            (table("Blocks, newest first", &HEADINGS, &rows, "There is no block yet."))
+            (table("Blocks, newest first", &HEADINGS, &rows, "No blocks yet."))
             (paging(before.map(|_: u64| "/blocks"), next.as_deref()))
         }
     };
@@ -42,17 +50,17 @@ pub fn link_to(number: u64) -> Markup {
 }
 
 /// A block in a list.
-fn row(block: &BlockSummary, now: i64) -> Markup {
-    html! {
-        td { (link_to(block.number)) }
-        td { (ago(&block.time, now)) }
-        (count_cell(block.valid as u64))
-        (count_cell(block.invalid as u64))
-        (count_cell(block.filtered))
-        (count_cell(block.dead_letters as u64))
-        (count_cell(block.definitions as u64))
-        td { (digest(&block.hash)) }
-    }
+fn row(block: &BlockSummary, now: i64) -> Row {
+    vec![
+        cell(link_to(block.number)),
+        cell(ago(&block.time, now)),
+        count_cell(block.valid as u64),
+        count_cell(block.invalid as u64),
+        count_cell(block.filtered),
+        count_cell(block.dead_letters as u64),
+        count_cell(block.definitions as u64),
+        cell(digest(&block.hash)),
+    ]
 }
 
 /// One block.
@@ -62,7 +70,7 @@ pub fn one(service: &Service, number: &String, mut given: Parameters) -> Made {
     given.finish()?;
     let number: u64 = number
         .parse()
-        .map_err(|_| QueryError::Malformed(format!("`{number}` is no block number")))?;
+        .map_err(|_| QueryError::Malformed(format!("`{number}` is not a block number")))?;
     let block = service.queries.block(number, from.unwrap_or(0), limit)?;
     let steps = is_verified.then(|| service.queries.verify_block(number)).transpose()?;
     let now = service.clock.now_ms();
@@ -81,12 +89,12 @@ pub fn one(service: &Service, number: &String, mut given: Parameters) -> Made {
         }
         (header(&block, now))
         (verification(&path, steps.as_deref()))
-        h2 { "Records it read" }
+        h2 { "Source records" }
         (progress(&block))
         h2 { "Entries" }
-        (table("Entries of the block", &headings, &rows, "No entry here: the block only moves on in its source."))
+        (table("Entries of the block", &headings, &rows, "No entries: the block only advances in its source."))
         (paging(from.map(|_: u64| path.as_str()), next.as_deref()))
-        h2 { "Signatures over its transactions" }
+        h2 { "Submission signatures" }
         (submissions(&block))
         h2 { "Signed checkpoint" }
         pre tabindex="0" { code { (block.checkpoint) } }
@@ -98,7 +106,7 @@ pub fn one(service: &Service, number: &String, mut given: Parameters) -> Made {
 fn header(block: &BlockView, now: i64) -> Markup {
     let summary = &block.summary;
     facts(&[
-        ("Made", html! { (ago(&summary.time, now)) " (" (summary.time) ")" }),
+        ("Created", html! { (ago(&summary.time, now)) " " (name(&format!("({})", summary.time))) }),
         (
             "Entries",
             html! { (count(summary.entry_count as u64)) ", from " (count(summary.first_entry)) },
@@ -112,7 +120,7 @@ fn header(block: &BlockView, now: i64) -> Markup {
             html! { (count(summary.filtered)) ", " (count(summary.dead_letters as u64)) },
         ),
         ("Hash", html! { code { (summary.hash) } }),
-        ("Hash of the block before", html! { code { (block.previous) } }),
+        ("Hash of the previous block", html! { code { (block.previous) } }),
         ("Root over its entries", html! { code { (block.entries_root) } }),
         ("Effects so far", html! { code { (block.effects) } }),
         ("Records", html! { code { (block.records) } }),
@@ -146,10 +154,12 @@ fn verification(path: &str, steps: Option<&[StepView]>) -> Markup {
 
 fn progress(block: &BlockView) -> Markup {
     let row = |progress: &crate::monitor::views::ProgressView| {
-        html! {
-            td { (text(&progress.partition)) }
-            (count_cell(progress.from)) (count_cell(progress.next)) (count_cell(progress.records))
-        }
+        vec![
+            cell(name(&progress.partition)),
+            count_cell(progress.from),
+            count_cell(progress.next),
+            count_cell(progress.records),
+        ]
     };
     let rows: Vec<_> = block.progress.iter().map(row).collect();
     let headings = ["Partition", "#From offset", "#To offset", "#Records"];
@@ -158,37 +168,38 @@ fn progress(block: &BlockView) -> Markup {
 
 fn submissions(block: &BlockView) -> Markup {
     let row = |seal: &crate::monitor::views::SubmissionView| {
-        html! {
-            (count_cell(seal.transactions))
-            td { (digest(&seal.signer)) } td { (digest(&seal.root)) } td { (digest(&seal.signature)) }
-        }
+        vec![
+            count_cell(seal.transactions),
+            cell(digest(&seal.signer)),
+            cell(digest(&seal.root)),
+            cell(digest(&seal.signature)),
+        ]
     };
     let rows: Vec<_> = block.submissions.iter().map(row).collect();
     let headings = ["#Transactions", "Signer", "Root", "Signature"];
-    table("Submissions", &headings, &rows, "None: the block holds no transaction.")
+    table("Submissions", &headings, &rows, "None: the block holds no transactions.")
 }
 
-fn entry(entry: &EntryView) -> Markup {
+fn entry(entry: &EntryView) -> Row {
     match entry {
-        EntryView::Transaction(transaction) => html! {
-            (count_cell(transaction.entry))
-            td.id { (link(&address_of_id("transactions", &transaction.id), &transaction.id)) }
-            td { (text(&transaction.device())) }
-            td { (text(&transaction.contract)) "." (transaction.function) }
-            td {
-                @for key in &transaction.keys {
-                    (link(&address(&["state", &transaction.contract, key]), key)) " "
-                }
-            }
-            td { (verdict(transaction.verdict)) @if let Some(detail) = &transaction.detail { " " (text(detail)) } }
-        },
-        EntryView::Definition(definition) => html! {
-            (count_cell(definition.entry))
-            td colspan="5" {
-                (definition.definition) " " strong { (text(&definition.name)) }
-                @if let Some(version) = definition.version { " version " (version) }
-                " " (digest(&definition.digest))
-            }
-        },
+        EntryView::Transaction(transaction) => vec![
+            count_cell(transaction.entry),
+            cell(link(&address_of_id("transactions", &transaction.id), &transaction.id)),
+            cell(name(&transaction.device())),
+            cell(call(&transaction.contract, transaction.function)),
+            cell(transactions::keys(transaction)),
+            cell(transactions::verdict_of(transaction)),
+        ],
+        EntryView::Definition(definition) => vec![
+            count_cell(definition.entry),
+            wide_cell(
+                5,
+                html! {
+                    (definition.definition) " " strong { (text(&definition.name)) }
+                    @if let Some(version) = definition.version { " version " (version) }
+                    " " (digest(&definition.digest))
+                },
+            ),
+        ],
     }
 }

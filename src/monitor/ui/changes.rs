@@ -1,10 +1,10 @@
-//! What changed from one JSON value to another, field by field.
+//! Differences between two JSON values, field by field.
 
 use maud::{Markup, html};
 
 use crate::codec::json::Value;
 use crate::limits::MAX_SHOWN_CHANGES;
-use crate::monitor::ui::parts::{table, text};
+use crate::monitor::ui::parts::{cell, name, table, text};
 
 /// A field that differs: its dotted name, before, after.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,19 +58,18 @@ fn collect<'a>(
 pub fn table_of(id: &str, (before, after): (Option<&Value>, Option<&Value>)) -> Markup {
     let caption = format!("Fields that {id} changed");
     let changes = between(before, after);
-    let cell = |value: Option<&Value>| {
-        html! {
-            td { @match value { Some(value) => code { (text(&value.to_string())) }, None => span.empty { "–" } } }
-        }
+    let value_cell = |value: Option<&Value>| {
+        let shown = value.map(Value::to_string);
+        cell(html! {
+            @match shown { Some(value) => code.value { (text(&value)) }, None => span.empty { "–" } }
+        })
     };
     let row = |change: &Change<'_>| {
-        html! {
-            td { (text(&change.field)) } (cell(change.before)) (cell(change.after))
-        }
+        vec![cell(name(&change.field)), value_cell(change.before), value_cell(change.after)]
     };
     let rows: Vec<_> = changes.iter().take(MAX_SHOWN_CHANGES).map(row).collect();
     html! {
-        (table(&caption, &["Field", "Before", "After"], &rows, "Nothing differs."))
+        (table(&caption, &["Field", "Before", "After"], &rows, "No differences."))
         @if changes.len() > MAX_SHOWN_CHANGES {
             p { "and " (changes.len() - MAX_SHOWN_CHANGES) " more" }
         }

@@ -113,6 +113,7 @@ fn draw(
     let letters = TextStyle::from(("sans-serif", LETTERS).into_font()).color(&INK);
     let mut chart = ChartBuilder::on(&area)
         .margin(8)
+        .margin_right(48)
         .x_label_area_size(32)
         .y_label_area_size(96)
         .build_cartesian_2d(x.0..x.1, y.0..y.1)?;

@@ -7,7 +7,8 @@ use crate::monitor::request::Parameters;
 use crate::monitor::service::{Service, ThroughputView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
-    address, ago, count, count_cell, digest, link, table, text, with_parameters,
+    Row, address, ago, cell, count, count_cell, digest, facts, link, number_cell, table, text,
+    with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::views::{DefinitionView, TestView, time_text};
@@ -22,29 +23,31 @@ pub fn list(service: &Service, samples: &[Sample], given: Parameters) -> Made {
             let versions = service.queries.versions(kind, name);
             let mut running = throughput.iter();
             let running = running.find(|of| of.kind == kind.name() && of.name == *name);
-            html! {
-                td { (link(&address(&[folder(kind), name]), name)) }
-                (figures_of(kind, running))
-                (count_cell(versions.len() as u64))
-                td { @if let Some(newest) = versions.first() { (digest(&newest.digest)) } }
-                td.number { @if let Some(newest) = versions.first() { (count(newest.entry)) } }
-            }
+            let newest = versions.first();
+            let mut row = vec![cell(link(&address(&[folder(kind), name]), name))];
+            row.extend(figures_of(kind, running));
+            row.push(count_cell(versions.len() as u64));
+            row.push(cell(html! { @if let Some(newest) = newest { (digest(&newest.digest)) } }));
+            row.push(number_cell(
+                html! { @if let Some(newest) = newest { (count(newest.entry)) } },
+            ));
+            row
         };
         let rows: Vec<_> = service.queries.names(kind).iter().map(row).collect();
         let figures: &[&str] = match kind {
-            DefinitionKind::Mapping => &["#A second", "#Valid", "#Invalid", "#Rejected"],
-            _ => &["#A second", "#Valid", "#Invalid"],
+            DefinitionKind::Mapping => &["#Rate (/s)", "#Valid", "#Invalid", "#Rejected"],
+            _ => &["#Rate (/s)", "#Valid", "#Invalid"],
         };
         let versions = ["#Versions", "Newest", "#Recorded at entry"];
         let headings = [&["Name"], figures, &versions].concat();
-        table(kind.name(), &headings, &rows, "The ledger has none.")
+        table(kind.name(), &headings, &rows, "None in the ledger.")
     };
     let uptime_ms = i64::try_from(service.clock.monotonic().as_millis()).unwrap_or(i64::MAX);
     let started = time_text(service.clock.now_ms().saturating_sub(uptime_ms));
     let body = html! {
         p {
-            "A version is recorded in the ledger before the first transaction that uses it, so anyone can "
-            "see later by which text a value came about. Counts are of this process, since "
+            "A version is recorded in the ledger before the first transaction that uses it, so the text "
+            "behind a value can always be looked up. Counts are of this process, since "
             (ago(&started, service.clock.now_ms())) "."
         }
         h2 { "Mappings" }
@@ -56,18 +59,20 @@ pub fn list(service: &Service, samples: &[Sample], given: Parameters) -> Made {
     Ok(Content { title, section: Some(Section::Definitions), is_live: true, body })
 }
 
-/// What came of one that runs; nothing of one that no longer does.
-fn figures_of(kind: DefinitionKind, running: Option<&ThroughputView>) -> Markup {
+/// Figures of a running definition; for one that no longer runs, that.
+fn figures_of(kind: DefinitionKind, running: Option<&ThroughputView>) -> Row {
+    let is_mapping = kind == DefinitionKind::Mapping;
     let Some(of) = running else {
-        let cells = if kind == DefinitionKind::Mapping { 4 } else { 3 };
-        return html! { td.empty colspan=(cells) { "not running" } };
+        let mut row = vec![number_cell(html! { span.empty { "not running" } })];
+        row.resize_with(if is_mapping { 4 } else { 3 }, || number_cell(html! {}));
+        return row;
     };
     let rate = of.per_second.map_or("–".to_owned(), |rate| format!("{rate:.1}"));
-    html! {
-        td.number { (rate) }
-        (count_cell(of.valid)) (count_cell(of.invalid))
-        @if kind == DefinitionKind::Mapping { (count_cell(of.rejected)) }
+    let mut row = vec![number_cell(html! { (rate) }), count_cell(of.valid), count_cell(of.invalid)];
+    if is_mapping {
+        row.push(count_cell(of.rejected));
     }
+    row
 }
 
 /// Where definitions of a kind stand in addresses.
@@ -87,13 +92,16 @@ pub fn one(
     let path = address(&[folder(kind), name]);
     let source = definition.text.as_deref().unwrap_or_default();
     let body = html! {
-        p.lead {
-            "SHA-256 " code { (definition.digest) } ", recorded at entry " (count(definition.entry))
-            @if kind == DefinitionKind::Contract { ", " a href=(address(&["state", name])) { "its assets" } }
+        (facts(&[
+            ("SHA-256", html! { code { (definition.digest) } }),
+            ("Recorded at entry", count(definition.entry)),
+        ]))
+        @if kind == DefinitionKind::Contract {
+            p { a href=(address(&["state", name])) { "Assets of this contract" } }
         }
         h2 { "Text" }
         pre tabindex="0" { code { (crate::monitor::json::visible(source)) } }
-        h2 { "Its own tests" }
+        h2 { "Tests" }
         (tests(&service.queries.definition_tests(kind, name, asked.as_deref())?))
         h2 { "Versions" }
         (versions(&service.queries.versions(kind, name), &definition, &path))
@@ -105,7 +113,7 @@ pub fn one(
 
 fn tests(results: &[TestView]) -> Markup {
     html! {
-        @if results.is_empty() { p.empty { "The text has none." } }
+        @if results.is_empty() { p.empty { "The definition has no tests." } }
         ol.steps {
             @for result in results {
                 li.good[result.failure.is_none()].bad[result.failure.is_some()] {
@@ -121,11 +129,14 @@ fn versions(versions: &[DefinitionView], shown: &DefinitionView, path: &str) -> 
     let row = |version: &DefinitionView| {
         let link = with_parameters(path, &[("digest", &version.digest.to_string())]);
         let is_shown = version.digest == shown.digest;
-        html! {
-            td { a href=(link) aria-current=[is_shown.then_some("true")] { (digest(&version.digest)) } }
-            td.number { (version.version.map_or("–".to_owned(), |version| version.to_string())) }
-            (count_cell(version.entry))
-        }
+        let number = version.version.map_or("–".to_owned(), |version| version.to_string());
+        vec![
+            cell(html! {
+                a href=(link) aria-current=[is_shown.then_some("true")] { (digest(&version.digest)) }
+            }),
+            number_cell(html! { (number) }),
+            count_cell(version.entry),
+        ]
     };
     let rows: Vec<_> = versions.iter().map(row).collect();
     table("Versions, newest first", &["Digest", "#Version", "#Recorded at entry"], &rows, "None.")

@@ -1,4 +1,4 @@
-//! Records that could not become a transaction: by cause, and one with its original bytes.
+//! Dead letters: by cause, and one with its original bytes.
 
 use maud::{Markup, html};
 
@@ -7,13 +7,14 @@ use crate::monitor::json;
 use crate::monitor::request::{Parameters, letter_cursor};
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
-    address_of_id, ago, count, digest, facts, link, paging, table, text, with_parameters,
+    Row, address_of_id, ago, cell, count, digest, facts, link, name, paging, table, text,
+    with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, position};
 use crate::monitor::views::{BytesView, DeadLetterSummary, DeadLetterView};
 
-const HEADINGS: [&str; 5] = ["Record", "Made", "Cause", "Place", "What is wrong"];
+const HEADINGS: [&str; 5] = ["Record", "Created", "Cause", "Place", "Problem"];
 
 /// Newest dead letters first, of all causes or of one.
 pub fn list(service: &Service, mut given: Parameters) -> Made {
@@ -31,10 +32,10 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
     let is_live = before.is_none();
     let empty = match &next {
         Some(_) => "None in the blocks that were searched; “older” looks further back.",
-        None => "There is none.",
+        None => "No dead letters.",
     };
     let body = html! {
-        p { "Each is kept in the ledger with its cause, the place and the original bytes." }
+        p { "Records that could not become a transaction. Each is kept in the ledger with its cause, the place of the fault and the original bytes." }
         div #causes data-live { (causes(service, asked)) }
         div #list data-live[is_live] {
             (table("Dead letters, newest first", &HEADINGS, &rows, empty))
@@ -45,7 +46,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
     Ok(Content { title, section: Some(Section::DeadLetters), is_live, body })
 }
 
-/// How many there are of each cause, each a link to its own list.
+/// Number of dead letters by cause, each a link to its own list.
 pub fn causes(service: &Service, asked: &str) -> Markup {
     let totals = service.queries.world().totals();
     let mut causes: Vec<_> = totals.dead_letters_by_name().collect();
@@ -66,14 +67,14 @@ pub fn causes(service: &Service, asked: &str) -> Markup {
 }
 
 /// A dead letter in a list.
-pub fn row(letter: &DeadLetterSummary, now: i64) -> Markup {
-    html! {
-        td.id { (link(&address_of_id("deadletters", &letter.id), &letter.id)) }
-        td { (ago(&letter.time, now)) }
-        td { span.badge.dead { (letter.cause) } }
-        td { (text(&letter.place)) }
-        td { (text(&letter.message)) }
-    }
+fn row(letter: &DeadLetterSummary, now: i64) -> Row {
+    vec![
+        cell(link(&address_of_id("deadletters", &letter.id), &letter.id)),
+        cell(ago(&letter.time, now)),
+        cell(html! { span.badge.dead { (letter.cause) } }),
+        cell(html! { @if !letter.place.is_empty() { (name(&letter.place)) } }),
+        cell(text(&letter.message)),
+    ]
 }
 
 /// One dead letter.
@@ -91,7 +92,7 @@ pub fn one(
         p.problem { span.badge.dead { (summary.cause) } " " (text(&summary.message)) }
         (facts(&[
             ("Place", html! { @if summary.place.is_empty() { "the record as a whole" } @else { code { (text(&summary.place)) } } }),
-            ("Block", html! { a href={ "/blocks/" (summary.block) } { (count(summary.block)) } ", made " (ago(&summary.time, now)) }),
+            ("Block", html! { a href={ "/blocks/" (summary.block) } { (count(summary.block)) } ", created " (ago(&summary.time, now)) }),
             ("Broker's timestamp", html! { (letter.timestamp.as_deref().unwrap_or("none")) }),
             ("Whole value", html! { (count(letter.value_bytes)) " bytes, SHA-256 " (digest(&letter.digest)) }),
         ]))
@@ -170,7 +171,7 @@ fn help(cause: &str) -> &'static str {
     let cause = Cause::ALL.into_iter().find(|known| known.name() == cause);
     match cause {
         Some(Cause::Empty) => {
-            "A tombstone or an empty record carries no event. If the topic is compacted, this is expected."
+            "A value of no bytes is not JSON. A null value (a tombstone) is another thing: mappings see it as `payload == null`."
         }
         Some(Cause::TooLarge) => {
             "The record is over a limit of `limits.rs`. Send less at a time, or split it at the source."

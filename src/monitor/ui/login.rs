@@ -1,6 +1,6 @@
-//! The page for saying who one is. It works without script: a token goes in, a cookie comes out.
+//! The login page. It works without script: a token goes in, a cookie comes out.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
@@ -16,7 +16,7 @@ use crate::monitor::ui::shell::{self, Content, Visitor};
 use crate::monitor::ui::{HTML, turned_away};
 
 /// Asks for a token.
-pub async fn page(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
+pub async fn page(app: App, caller: Option<Caller>, uri: Uri) -> Response {
     let given = Parameters::of(&uri).and_then(|mut given| {
         let next = given.filled("next")?;
         given.finish().map(|()| next)
@@ -31,9 +31,9 @@ pub async fn page(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> R
 }
 
 /// Takes a token, and leads to where its sender was going.
-pub async fn enter(State(app): State<App>, request: Request) -> Response {
+pub async fn enter(app: App, request: Request) -> Response {
     let client = app.access.client(&request);
-    let given = body::form(&app, request).await.and_then(|mut given| {
+    let given = body::login_form(request).await.and_then(|mut given| {
         let (token, next) = (given.filled("token")?, given.filled("next")?);
         given.finish()?;
         Ok((token.unwrap_or_default(), local(next)))
@@ -54,7 +54,7 @@ pub async fn enter(State(app): State<App>, request: Request) -> Response {
 }
 
 /// Forgets who a browser is of.
-pub async fn leave(State(app): State<App>, request: Request) -> Response {
+pub async fn leave(app: App, request: Request) -> Response {
     let client = app.access.client(&request);
     let cookie = app.access.log_out(&client, request.headers());
     let mut response = Redirect::to("/login").into_response();
@@ -84,12 +84,12 @@ fn form(app: &App, caller: Option<Caller>, next: &str, problem: Option<&Problem>
         @match app.access.takes_tokens() {
             true => (token_form(next)),
             false => p {
-                "No tokens are taken here: what you may do is what everyone may, or what your "
-                "client certificate says."
+                "Token login is not configured: your role is that of everyone, or that of your "
+                "client certificate."
             },
         }
         // A browser keeps its login back from a link that another site has led here by.
-        p { a href=(next) { "Go on without a token, or with the login that this browser has" } }
+        p { a href=(next) { "Continue without a token, or with this browser's existing login" } }
     };
     let content = Content { title: "Log in".to_owned(), section: None, is_live: false, body };
     let visitor = Visitor { is_stranger: caller.is_none(), caller, can_log_in: false };
@@ -108,7 +108,7 @@ fn token_form(next: &str) -> Markup {
             }
             button type="submit" { "Log in" }
         }
-        p { "Whoever runs this service makes tokens, with " code { "ledgerline token" } "." }
+        p { "Tokens are created by the operator of this service, with " code { "ledgerline token" } "." }
     }
 }
 

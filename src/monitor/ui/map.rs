@@ -4,9 +4,11 @@
 use maud::{Markup, html};
 
 use crate::codec::json::{Map, Value};
+use crate::contract::AlertSeverity;
 use crate::limits::MAX_MAPPED_FIELDS;
 use crate::monitor::json::visible;
-use crate::monitor::ui::parts::address;
+use crate::monitor::service::Service;
+use crate::monitor::ui::parts::{address, severity_name};
 use crate::monitor::views::{AssetView, ChangeView};
 
 /// Width of the drawing, in its own units.
@@ -45,8 +47,8 @@ struct Point {
     name: String,
     /// Where it leads.
     address: String,
-    /// Whether someone should look.
-    is_alert: bool,
+    /// Whether it has an alert, and the severity of its worst one where that is known.
+    alert: Option<Option<AlertSeverity>>,
 }
 
 impl Place {
@@ -123,32 +125,33 @@ impl Frame {
     }
 }
 
-/// Where the assets are that say so.
-pub fn of_assets(assets: &[AssetView]) -> Markup {
-    let mut points: Vec<_> = assets.iter().filter_map(point).collect();
-    // What needs someone lies on top.
-    points.sort_by_key(|point| point.is_alert);
-    map("Where they are", &points, &[])
+/// A map of the assets whose state has coordinates.
+pub fn of_assets(service: &Service, assets: &[AssetView]) -> Markup {
+    let mut points: Vec<_> = assets.iter().filter_map(|asset| point(service, asset)).collect();
+    // The most severe lies on top.
+    points.sort_by_key(|point| point.alert);
+    map("Locations", &points, &[])
 }
 
-fn point(asset: &AssetView) -> Option<Point> {
+fn point(service: &Service, asset: &AssetView) -> Option<Point> {
+    let severity = |name: &String| service.queries.severity(&asset.contract, name);
     Some(Point {
         place: Place::of(&asset.asset.state)?,
         name: asset.key.clone(),
         address: address(&["state", &asset.contract, &asset.key]),
-        is_alert: !asset.asset.alerts.active.is_empty(),
+        alert: asset.asset.alerts.active.iter().map(severity).max(),
     })
 }
 
-/// Where an asset is, and the way that its newest changes tell.
-pub fn of_asset(asset: &AssetView, changes: &[ChangeView]) -> Markup {
-    let points: Vec<_> = point(asset).into_iter().collect();
+/// A map of an asset and its track over the newest changes.
+pub fn of_asset(service: &Service, asset: &AssetView, changes: &[ChangeView]) -> Markup {
+    let points: Vec<_> = point(service, asset).into_iter().collect();
     let state = |change: &ChangeView| {
         let place = change.write.asset.as_ref()?.get("state")?.as_object();
         place.and_then(Place::of)
     };
     let way: Vec<_> = changes.iter().filter_map(state).collect();
-    map("Where it is, and where its newest changes were", &points, &way)
+    map("Location and recent track", &points, &way)
 }
 
 /// Draws points, and a way that leads through places.
@@ -166,7 +169,7 @@ fn map(caption: &str, points: &[Point], way: &[Place]) -> Markup {
                 @for point in points {
                     @let (x, y) = frame.at(point.place);
                     a href=(point.address) {
-                        circle.bad[point.is_alert] cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="6" {
+                        circle class=[point.alert.map(severity_name)] cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="6" {
                             title { (visible(&point.name)) }
                         }
                     }

@@ -1,5 +1,6 @@
-//! The pages: HTML made on the server, of the same views as the API's answers. Nothing is loaded from
-//! elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
+//! The pages: HTML rendered on the server from the same views as the API's answers. Nothing is loaded
+//! from elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
+//! Addresses are written as if the endpoint had a host to itself, see [`crate::monitor::base_path`].
 
 mod alerts;
 mod api;
@@ -20,10 +21,9 @@ mod trial;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Request, State};
-use axum::http::{Uri, header};
+use axum::extract::Request;
+use axum::http::{Method, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ use crate::monitor::asking::{App, ask};
 use crate::monitor::body;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
+use crate::monitor::route::{Needs, Route};
 use crate::monitor::service::Service;
 use crate::monitor::ui::operations::Sent;
 use crate::monitor::ui::shell::{Content, Visitor};
@@ -43,43 +44,48 @@ use crate::monitor::ui::shell::{Content, Visitor};
 const HTML: &str = "text/html; charset=utf-8";
 
 /// The pages and what they load.
-pub fn routes() -> Router<App> {
+pub fn routes() -> Vec<Route> {
     let part =
         |kind: &'static str, text: &'static str| get(move || async move { kept(kind, text) });
-    Router::new()
-        .route("/", get(home))
-        .route("/blocks", page(blocks::list))
-        .route("/blocks/{number}", page_of(blocks::one))
-        .route("/transactions", page(transactions::list))
-        .route("/transactions/{topic}/{partition}/{offset}/{output}", page_of(transactions::one))
-        .route("/state", page(state::contracts))
-        .route("/state/{contract}", page_of(state::assets))
-        .route("/state/{contract}/{key}", page_of(state::asset))
-        .route("/alerts", page(alerts::list))
-        .route("/deadletters", page(letters::list))
-        .route("/deadletters/{topic}/{partition}/{offset}", page_of(letters::one))
-        .route("/definitions", get(definition_list))
-        .route(
+    vec![
+        Route::get("/", get(home)),
+        Route::get("/blocks", page(blocks::list)),
+        Route::get("/blocks/{number}", page_of(blocks::one)),
+        Route::get("/transactions", page(transactions::list)),
+        Route::get(
+            "/transactions/{topic}/{partition}/{offset}/{output}",
+            page_of(transactions::one),
+        ),
+        Route::get("/state", page(state::contracts)),
+        Route::get("/state/{contract}", page_of(state::assets)),
+        Route::get("/state/{contract}/{key}", page_of(state::asset)),
+        Route::get("/alerts", page(alerts::list)),
+        Route::get("/deadletters", page(letters::list)),
+        Route::get("/deadletters/{topic}/{partition}/{offset}", page_of(letters::one)),
+        Route::get("/definitions", get(definition_list)),
+        Route::get(
             "/mappings/{name}",
             page_of(|service, name: &String, given| {
                 definitions::one(service, (DefinitionKind::Mapping, name), given)
             }),
-        )
-        .route(
+        ),
+        Route::get(
             "/contracts/{name}",
             page_of(|service, name: &String, given| {
                 definitions::one(service, (DefinitionKind::Contract, name), given)
             }),
-        )
-        .route("/operations", get(operation_list))
-        .route("/operations/{contract}/{function}", get(operation_form).post(operation_sent))
-        .route("/try", page(trial::form).post(tried))
-        .route("/login", get(login::page).post(login::enter))
-        .route("/logout", post(login::leave))
-        .route("/api", page(api::page))
-        .route("/style.css", part("text/css; charset=utf-8", include_str!("style.css")))
-        .route("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js")))
-        .route("/icon.svg", part("image/svg+xml", include_str!("icon.svg")))
+        ),
+        Route::get("/operations", get(operation_list)),
+        Route::get("/operations/{contract}/{function}", get(operation_form))
+            .and_post(Needs::OPERATOR, post(operation_sent)),
+        Route::get("/try", page(trial::form)).and_post(Needs::VIEWER, post(tried)),
+        Route::open("/login", get(login::page)).and_post(Needs::Nothing, post(login::enter)),
+        Route::new("/logout", (Method::POST, Needs::Nothing), post(login::leave)),
+        Route::get("/api", page(api::page)),
+        Route::open("/style.css", part("text/css; charset=utf-8", include_str!("style.css"))),
+        Route::get("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js"))),
+        Route::open("/icon.svg", part("image/svg+xml", include_str!("icon.svg"))),
+    ]
 }
 
 /// A file of the program: the same until the next version.
@@ -92,7 +98,7 @@ type Made = Result<Content, QueryError>;
 
 /// A page without a name in its address.
 fn page(make: fn(&Service, Parameters) -> Made) -> MethodRouter<App> {
-    get(move |State(app): State<App>, caller: Option<Caller>, uri: Uri| async move {
+    get(move |app: App, caller: Option<Caller>, uri: Uri| async move {
         show(app, caller, move |service| make(service, Parameters::of(&uri)?)).await
     })
 }
@@ -102,7 +108,7 @@ fn page_of<T: DeserializeOwned + Send + 'static>(
     make: fn(&Service, &T, Parameters) -> Made,
 ) -> MethodRouter<App> {
     type Name<T> = Result<InPath<T>, Problem>;
-    get(move |State(app): State<App>, caller: Option<Caller>, name: Name<T>, uri: Uri| async move {
+    get(move |app: App, caller: Option<Caller>, name: Name<T>, uri: Uri| async move {
         match name {
             Ok(InPath(name)) => {
                 show(app, caller, move |service| make(service, &name, Parameters::of(&uri)?)).await
@@ -112,13 +118,13 @@ fn page_of<T: DeserializeOwned + Send + 'static>(
     })
 }
 
-async fn definition_list(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
+async fn definition_list(app: App, caller: Option<Caller>, uri: Uri) -> Response {
     let samples = app.watched.samples().samples;
     let make = move |service: &Service| definitions::list(service, &samples, Parameters::of(&uri)?);
     show(app, caller, make).await
 }
 
-async fn operation_list(State(app): State<App>, caller: Caller, uri: Uri) -> Response {
+async fn operation_list(app: App, caller: Caller, uri: Uri) -> Response {
     let visitor = Some(caller.clone());
     let make = move |service: &Service| operations::list(service, &caller, Parameters::of(&uri)?);
     show(app, visitor, make).await
@@ -127,12 +133,7 @@ async fn operation_list(State(app): State<App>, caller: Caller, uri: Uri) -> Res
 /// Contract and function in a path.
 type OperationParts = Result<InPath<(String, String)>, Problem>;
 
-async fn operation_form(
-    State(app): State<App>,
-    caller: Caller,
-    names: OperationParts,
-    uri: Uri,
-) -> Response {
+async fn operation_form(app: App, caller: Caller, names: OperationParts, uri: Uri) -> Response {
     match names {
         Ok(InPath(names)) => {
             let visitor = Some(caller.clone());
@@ -146,7 +147,7 @@ async fn operation_form(
 }
 
 async fn operation_sent(
-    State(app): State<App>,
+    app: App,
     caller: Caller,
     names: OperationParts,
     request: Request,
@@ -165,14 +166,14 @@ async fn operation_sent(
     sent.await.unwrap_or_else(|problem| refused(&service, &problem))
 }
 
-async fn tried(State(app): State<App>, caller: Option<Caller>, request: Request) -> Response {
+async fn tried(app: App, caller: Option<Caller>, request: Request) -> Response {
     match body::form(&app, request).await {
         Ok(given) => show(app, caller, move |service| trial::tried(service, given)).await,
         Err(problem) => refused(&app.service, &problem),
     }
 }
 
-async fn home(State(app): State<App>, caller: Option<Caller>, uri: Uri) -> Response {
+async fn home(app: App, caller: Option<Caller>, uri: Uri) -> Response {
     let samples = app.watched.samples();
     show(app, caller, move |service| overview::overview(service, &samples, Parameters::of(&uri)?))
         .await

@@ -1,4 +1,4 @@
-//! Calls by hand: the functions of each contract, a form made from its schema, and what was called.
+//! Manual calls: the functions of each contract, a form made from its schema, and the newest calls.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +14,20 @@ use crate::monitor::operations::{self, CallRequest};
 use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
-use crate::monitor::ui::parts::{address, address_of_id, ago, link, table, text, verdict};
+use crate::monitor::ui::parts::{
+    Row, address, address_of_id, ago, call, cell, link, name, table, text,
+};
 use crate::monitor::ui::shell::{Content, Section};
-use crate::monitor::ui::{Made, trial};
+use crate::monitor::ui::{Made, transactions, trial};
 use crate::monitor::views::TransactionView;
 
 /// What the names of fields in the form begin with.
 const FIELD: &str = "f.";
-const HEADINGS: [&str; 5] = ["Call", "Time", "Who", "What", "Verdict"];
+const HEADINGS: [&str; 5] = ["Transaction", "Time", "Caller", "Call", "Verdict"];
 
-/// What comes of a form that was sent.
+/// Outcome of a submitted form.
 pub enum Sent {
-    /// A page: what would become of it, or what is wrong with it.
+    /// A page: the result of a check, or the problem with the form.
     Page(Content),
     /// The address of the call in the ledger.
     Done(String),
@@ -38,7 +40,7 @@ pub fn list(service: &Service, caller: &Caller, given: Parameters) -> Made {
     let calls = operations::newest(service, DEFAULT_PAGE)?;
     let rows: Vec<_> = calls.iter().map(|call| row(call, now)).collect();
     let body = html! {
-        p { "A call by hand is a transaction like any other: signed, in the chain, with your name in it." }
+        p { "A manual call becomes a transaction like any other: signed, in the chain, with your name in it." }
         (notice(caller))
         @for contract in service.trial.contracts.iter() {
             section {
@@ -51,36 +53,36 @@ pub fn list(service: &Service, caller: &Caller, given: Parameters) -> Made {
                 }
             }
         }
-        h2 { "Newest calls by hand" }
+        h2 { "Newest manual calls" }
         div #list data-live {
-            (table("Calls by hand, newest first", &HEADINGS, &rows, "Nobody has called anything by hand."))
+            (table("Manual calls, newest first", &HEADINGS, &rows, "No manual calls yet."))
         }
     };
     let title = "Operations".to_owned();
     Ok(Content { title, section: Some(Section::Operations), is_live: true, body })
 }
 
-fn row(call: &TransactionView, now: i64) -> Markup {
-    let summary = &call.summary;
-    html! {
-        td.id { (link(&address_of_id("transactions", &summary.id), &summary.id)) }
-        td { (ago(&summary.time, now)) }
-        td { (text(call.caller.as_deref().unwrap_or_default())) }
-        td {
-            (text(&summary.contract)) "." (summary.function) " "
-            @for key in &summary.keys { (link(&address(&["state", &summary.contract, key]), key)) " " }
-        }
-        td { (verdict(summary.verdict)) @if let Some(detail) = &summary.detail { " " (text(detail)) } }
-    }
+fn row(transaction: &TransactionView, now: i64) -> Row {
+    let summary = &transaction.summary;
+    vec![
+        cell(link(&address_of_id("transactions", &summary.id), &summary.id)),
+        cell(ago(&summary.time, now)),
+        cell(name(transaction.caller.as_deref().unwrap_or_default())),
+        cell(html! {
+            (call(&summary.contract, summary.function)) " " (transactions::keys(summary))
+        }),
+        cell(transactions::verdict_of(summary)),
+    ]
 }
 
-/// Says what the caller may not do.
+/// A notice for a caller who may not submit calls.
 fn notice(caller: &Caller) -> Markup {
     html! {
         @if !caller.may(Role::Operator) {
             p.finding.warn {
-                "You may look: to submit a call takes the role " strong { "operator" } ". "
-                a href="/login" { "Log in" } " with a token that has it (" code { "ledgerline token" } " makes one)."
+                "Read-only: submitting calls requires the " strong { "operator" } " role. "
+                a href="/login" { "Log in" } " with a token for it, as created by "
+                code { "ledgerline token" } "."
             }
         }
     }
@@ -151,7 +153,7 @@ pub fn sent(
     }
     let tried = operations::check(service, &call)?;
     Ok(page(html! {
-        h2 { "What would become of it" }
+        h2 { "Result" }
         (trial::transaction_of(service, &tried))
     }))
 }
@@ -276,7 +278,7 @@ fn content(
                 @for input in inputs(contract, function) { (field(&input, fields, input.name() == key)) }
             }
             @if function == Function::DeleteProperties {
-                label { "Properties to take out, a dotted path in each line"
+                label { "Properties to remove, one dotted path per line"
                     textarea name="properties" rows="3" spellcheck="false" required { "\n" (fields.properties) }
                 }
             }
@@ -286,7 +288,7 @@ fn content(
                 }
             }
             div.search {
-                label { "When it happened (now where empty)"
+                label { "Time of the event (empty for now)"
                     input name="time" value=(fields.time) placeholder="2026-01-31T12:00:00Z" autocomplete="off";
                 }
                 @if caller.may(Role::Operator) {
@@ -302,11 +304,11 @@ fn content(
 
 fn what_it_does(function: Function) -> &'static str {
     match function {
-        Function::Create => "Makes a new asset. It is refused where the asset exists.",
-        Function::Update => "Changes what is filled in and leaves the rest as it is.",
-        Function::Replace => "The whole state anew: what is not filled in is gone.",
-        Function::Delete => "Ends the asset. Its history stays.",
-        Function::DeleteProperties => "Takes properties out of the state.",
+        Function::Create => "Creates an asset. Refused if the asset exists.",
+        Function::Update => "Changes the fields that are filled in and keeps all others.",
+        Function::Replace => "Replaces the whole state: fields left empty are removed.",
+        Function::Delete => "Deletes the asset. Its history remains.",
+        Function::DeleteProperties => "Removes properties from the state.",
     }
 }
 

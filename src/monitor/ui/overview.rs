@@ -1,4 +1,4 @@
-//! Everything at a glance: what is wrong and what to do, how fast it goes, what became of every record.
+//! The overview: findings with what to do about them, rates, and the outcome of every record.
 
 use maud::{Markup, html};
 
@@ -10,11 +10,12 @@ use crate::monitor::service::{Service, StatusView, seconds};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::chart::{Frame, Line, chart};
 use crate::monitor::ui::parts::{
-    self, address, address_of_id, ago, count, count_cell, link, table, text,
+    self, Row, address, address_of_id, ago, cell, count, count_cell, link, name, number_cell,
+    table, text,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{alerts, blocks, letters, state};
-use crate::monitor::views::grouped;
+use crate::monitor::views::{BlockSummary, ChangeView, DeadLetterSummary, grouped};
 use crate::monitor::watch::{Sample, SamplesView};
 
 /// Rows of each list here.
@@ -31,12 +32,12 @@ pub fn overview(service: &Service, samples: &SamplesView, given: Parameters) -> 
         div #figures data-live { (figures(&status, &samples.samples)) }
         div #charts data-live { (charts(&samples.samples)) }
         section #ends data-live aria-labelledby="ends-title" {
-            h2 #ends-title { "What became of every record" }
+            h2 #ends-title { "Outcome of every record" }
             (ends(&status))
         }
         div.columns #lists data-live { (lists(service, now)?) }
         section #partitions data-live aria-labelledby="partitions-title" {
-            h2 #partitions-title { "Where it reads" }
+            h2 #partitions-title { "Partitions" }
             (partitions(&status))
         }
     };
@@ -52,7 +53,7 @@ fn wrong(status: &StatusView, samples: &[Sample]) -> Markup {
     let findings = findings(status, samples);
     html! {
         @if findings.is_empty() {
-            p.finding.good { strong { "All is well." } " Records are taken in, and the state follows." }
+            p.finding.good data-claim { strong { "Healthy:" } " ingesting, state up to date." }
         }
         @for finding in &findings {
             div.finding.bad[finding.gravity == Gravity::Critical].warn[finding.gravity == Gravity::Warning] role="alert" {
@@ -94,35 +95,29 @@ fn figures(status: &StatusView, samples: &[Sample]) -> Markup {
     let perhaps = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
     let rate = rate(samples, |sample| sample.records);
     let lag = samples.last().and_then(|newest| newest.lag);
-    let critical: u64 = status
-        .alerts
-        .iter()
-        .filter(|alert| alert.severity == Some(crate::contract::AlertSeverity::Critical))
-        .map(|alert| alert.assets)
-        .sum();
     let age = status.block_age_seconds.map(parts::seconds);
     let figures = [
         (
-            "Records a second",
+            "Ingestion rate (/s)",
             perhaps(rate.last().map(|(_, rate)| rounded(*rate))),
-            "taken in by the ledger".to_owned(),
+            "records per second".to_owned(),
         ),
-        ("Behind Kafka", perhaps(lag.map(grouped)), "records that wait".to_owned()),
+        ("Consumer lag", perhaps(lag.map(grouped)), "records waiting in Kafka".to_owned()),
         (
-            "From event to state",
+            "End-to-end latency",
             perhaps(status.freshness_seconds.map(parts::seconds)),
-            "age of the newest event".to_owned(),
+            "of the newest event".to_owned(),
         ),
         (
             "Blocks",
             grouped(status.height),
             age.map_or("none yet".to_owned(), |age| format!("newest {age} ago")),
         ),
-        ("Entries", grouped(status.tree_size), "each one provable".to_owned()),
+        ("Entries", grouped(status.tree_size), "each with a proof".to_owned()),
         (
             "Assets with alerts",
             grouped(status.assets_with_alerts as u64),
-            format!("{} critical", grouped(critical)),
+            format!("{} critical", grouped(status.fleet.critical)),
         ),
     ];
     html! {
@@ -137,7 +132,7 @@ fn charts(samples: &[Sample]) -> Markup {
     let x = |at: f64| match newest - at {
         ..5.0 => "now".to_owned(),
         ago @ ..90.0 => format!("−{ago:.0} s"),
-        ago => format!("−{:.0} min", ago / 60.0),
+        ago => format!("−{:.1} min", ago / 60.0),
     };
     let frame = |title, y| Frame { title, x: &x, y, from_zero: true };
     let line = |name: &str, points| Line { name: name.to_owned(), points };
@@ -154,10 +149,10 @@ fn charts(samples: &[Sample]) -> Markup {
     ];
     html! {
         div.charts {
-            (chart(&frame("Records a second", &rounded), &dispositions))
-            (chart(&frame("Records that wait in Kafka", &rounded), &[line("lag", lag)]))
-            (chart(&frame("From event to state", &parts::seconds), &[line("freshness", fresh)]))
-            (chart(&frame("Blocks a second", &rounded), &[line("blocks", rate(samples, |sample| sample.height))]))
+            (chart(&frame("Records per second", &rounded), &dispositions))
+            (chart(&frame("Consumer lag", &rounded), &[line("lag", lag)]))
+            (chart(&frame("End-to-end latency", &parts::seconds), &[line("freshness", fresh)]))
+            (chart(&frame("Blocks per second", &rounded), &[line("blocks", rate(samples, |sample| sample.height))]))
         }
     }
 }
@@ -166,9 +161,14 @@ fn ends(status: &StatusView) -> Markup {
     let records = &status.records;
     let ends = [
         ("valid", records.valid, "valid transactions", "/transactions?verdict=valid"),
-        ("invalid", records.invalid, "invalid by contract", "/transactions?verdict=invalid"),
-        ("filtered", records.filtered, "filtered: no mapping asks for them", "/definitions"),
-        ("dead", records.dead_lettered, "dead letters: kept for repair", "/deadletters"),
+        (
+            "invalid",
+            records.invalid,
+            "invalid (refused by contract)",
+            "/transactions?verdict=invalid",
+        ),
+        ("filtered", records.filtered, "filtered (no matching mapping)", "/definitions"),
+        ("dead", records.dead_lettered, "dead letters (kept for repair)", "/deadletters"),
     ];
     let whole: u64 = ends.iter().map(|(_, value, _, _)| value).sum::<u64>().max(1);
     let begins =
@@ -204,7 +204,7 @@ fn lists(service: &Service, now: i64) -> Result<Markup, QueryError> {
     let block_rows: Vec<_> = newest.items.iter().map(|block| block_row(block, now)).collect();
     let dead = queries.dead_letters(None, None, ROWS)?;
     let letter_rows: Vec<_> = dead.items.iter().map(|letter| letter_row(letter, now)).collect();
-    let list = |title, address: &str, more: Markup, headings: &[&str], rows: &[Markup], empty| {
+    let list = |title, address: &str, more: Markup, headings: &[&str], rows: &[Row], empty| {
         html! {
             section {
                 h2 { a href=(address) { (title) } }
@@ -215,53 +215,68 @@ fn lists(service: &Service, now: i64) -> Result<Markup, QueryError> {
     };
     Ok(html! {
         (list("Active alerts", "/alerts", alerts::kinds(&queries.alert_counts().into_iter().filter(|of| of.assets > 0).collect::<Vec<_>>()),
-            &["Asset", "Alert", "What it means", "Since"], &alert_rows, "No asset has an active alert."))
-        (list("Newest states", "/state", html! {}, &["Asset", "State", "From"], &recent_rows, "None yet."))
-        (list("Newest blocks", "/blocks", html! {}, &["Block", "Made", "#Valid", "#Invalid", "#Filtered", "#Dead"], &block_rows, "None yet."))
-        (list("Newest dead letters", "/deadletters", letters::causes(service, ""), &["Record", "Cause", "What is wrong"], &letter_rows, "None."))
+            &["Asset", "Alert", "Meaning", "Since"], &alert_rows, "No asset has an active alert."))
+        (list("Latest changes", "/state", html! {}, &["Asset", "State", "Transaction"], &recent_rows, "None yet."))
+        (list("Newest blocks", "/blocks", html! {}, &["Block", "Created", "#Valid", "#Invalid", "#Filtered", "#Dead"], &block_rows, "None yet."))
+        (list("Newest dead letters", "/deadletters", letters::causes(service, ""), &["Record", "Cause", "Problem"], &letter_rows, "None."))
     })
 }
 
-fn changed(change: &crate::monitor::views::ChangeView, now: i64) -> Markup {
+fn changed(change: &ChangeView, now: i64) -> Row {
     let transaction = &change.transaction;
     let key = &change.write.key;
     let asset =
         change.write.asset.as_ref().and_then(|asset| asset.as_object()?.get("state")?.as_object());
-    let said = asset.map_or("deleted".to_owned(), |map| state::brief(map, key));
-    html! {
-        td { (link(&address(&["state", &transaction.contract, key]), key)) br; small { (text(&transaction.contract)) } }
-        td { (text(&said)) }
-        td.id { (link(&address_of_id("transactions", &transaction.id), &transaction.id)) br; small { (ago(&transaction.time, now)) } }
-    }
+    let said = asset.map_or(html! { "deleted" }, |map| state::brief(map, key));
+    let asset = address(&["state", &transaction.contract, key]);
+    vec![
+        cell(alerts::of_contract(&asset, key, &transaction.contract)),
+        cell(said),
+        cell(html! {
+            (link(&address_of_id("transactions", &transaction.id), &transaction.id))
+            br; small { (ago(&transaction.time, now)) }
+        }),
+    ]
 }
 
-fn block_row(block: &crate::monitor::views::BlockSummary, now: i64) -> Markup {
-    html! {
-        td { (blocks::link_to(block.number)) }
-        td { (ago(&block.time, now)) }
-        (count_cell(block.valid as u64)) (count_cell(block.invalid as u64))
-        (count_cell(block.filtered)) (count_cell(block.dead_letters as u64))
-    }
+fn block_row(block: &BlockSummary, now: i64) -> Row {
+    vec![
+        cell(blocks::link_to(block.number)),
+        cell(ago(&block.time, now)),
+        count_cell(block.valid as u64),
+        count_cell(block.invalid as u64),
+        count_cell(block.filtered),
+        count_cell(block.dead_letters as u64),
+    ]
 }
 
-fn letter_row(letter: &crate::monitor::views::DeadLetterSummary, now: i64) -> Markup {
-    html! {
-        td.id { (link(&address_of_id("deadletters", &letter.id), &letter.id)) br; small { (ago(&letter.time, now)) } }
-        td { span.badge.dead { (letter.cause) } }
-        td { (text(&letter.message)) br; small { (text(&letter.place)) } }
-    }
+fn letter_row(letter: &DeadLetterSummary, now: i64) -> Row {
+    vec![
+        cell(html! {
+            (link(&address_of_id("deadletters", &letter.id), &letter.id))
+            br; small { (ago(&letter.time, now)) }
+        }),
+        cell(html! { span.badge.dead { (letter.cause) } }),
+        cell(html! {
+            (text(&letter.message))
+            @if !letter.place.is_empty() { br; small { (name(&letter.place)) } }
+        }),
+    ]
 }
 
 fn partitions(status: &StatusView) -> Markup {
     let perhaps = |value: Option<u64>| value.map_or("–".to_owned(), grouped);
     let row = |of: &crate::monitor::service::PartitionView| {
-        html! {
-            td { (text(&of.partition)) }
-            td { (if of.assigned { "here" } else { "not here" }) }
-            (count_cell(of.durable)) td.number { (perhaps(of.end)) } td.number { (perhaps(of.lag)) }
-        }
+        vec![
+            cell(name(&of.partition)),
+            cell(html! { (if of.assigned { "yes" } else { "no" }) }),
+            count_cell(of.durable),
+            // The end was asked for a while ago: more may have been taken in since.
+            number_cell(html! { (perhaps(of.end.map(|end| end.max(of.durable)))) }),
+            number_cell(html! { (perhaps(of.lag)) }),
+        ]
     };
     let rows: Vec<_> = status.partitions.iter().map(row).collect();
-    let headings = ["Partition", "Read", "#Durable", "#End", "#Behind"];
-    table("Partitions", &headings, &rows, "No partition yet.")
+    let headings = ["Partition", "Assigned", "#Durable offset", "#End offset", "#Lag"];
+    table("Partitions", &headings, &rows, "No partitions yet.")
 }

@@ -1,4 +1,6 @@
-//! What every page is made of: numbers, times, digests, tables, links to the next page.
+//! Building blocks of the pages: numbers, times, digests, tables, links to the next page.
+
+use std::fmt::Display;
 
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -6,6 +8,7 @@ use serde::Serialize;
 
 use crate::contract::AlertSeverity;
 use crate::event::time;
+use crate::limits::FUTURE_TOLERANCE;
 use crate::monitor::json;
 use crate::monitor::views::grouped;
 
@@ -14,8 +17,12 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// Hexadecimal digits of a digest that tell it from others at a glance.
 const DIGEST_SHOWN: usize = 12;
 
-/// An address of these names, each encoded.
+/// An address of these names, each encoded. A key at its end that is a step in a path (`.` or `..`)
+/// would be taken out of it by browsers and proxies: it goes into the parameter `key` instead.
 pub fn address(parts: &[&str]) -> String {
+    if let [names @ .., key @ ("." | "..")] = parts {
+        return with_parameters(&address(names), &[("key", key)]);
+    }
     let encoded = parts.iter().map(|part| format!("/{}", utf8_percent_encode(part, ENCODED)));
     encoded.collect()
 }
@@ -29,7 +36,7 @@ pub fn address_of_id(page: &str, id: &str) -> String {
 /// An address with parameters; those without a value are left out.
 pub fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
     let mut address = path.to_owned();
-    let mut separator = '?';
+    let mut separator = if path.contains('?') { '&' } else { '?' };
     for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
         let encode = |text| utf8_percent_encode(text, ENCODED);
         address.push_str(&format!("{separator}{}={}", encode(name), encode(value)));
@@ -43,9 +50,19 @@ pub fn text(text: &str) -> Markup {
     html! { bdi { (json::visible(text)) } }
 }
 
-/// A link to what a text of a device names.
+/// A name or id from a device, kept on one line where it fits on one.
+pub fn name(name: &str) -> Markup {
+    html! { bdi.name { (json::visible(name)) } }
+}
+
+/// A link with a device's text, such as a key or an id, kept on one line where it fits on one.
 pub fn link(address: &str, shown: &str) -> Markup {
-    html! { a href=(address) { (text(shown)) } }
+    html! { a.name href=(address) { (text(shown)) } }
+}
+
+/// Contract and function of a call.
+pub fn call(contract: &str, function: impl Display) -> Markup {
+    html! { span.name { (text(contract)) "." (function.to_string()) } }
 }
 
 /// A count with groups of three digits.
@@ -53,9 +70,34 @@ pub fn count(number: impl TryInto<u64>) -> Markup {
     html! { (grouped(number.try_into().unwrap_or(u64::MAX))) }
 }
 
+/// A cell of a table.
+pub struct Cell {
+    content: Markup,
+    is_number: bool,
+    columns: usize,
+}
+
+/// A row of a table.
+pub type Row = Vec<Cell>;
+
+/// A cell with text.
+pub fn cell(content: Markup) -> Cell {
+    Cell { content, is_number: false, columns: 1 }
+}
+
+/// A cell with text across several columns.
+pub fn wide_cell(columns: usize, content: Markup) -> Cell {
+    Cell { columns, ..cell(content) }
+}
+
+/// A cell with a number, aligned with those above and below it.
+pub fn number_cell(content: Markup) -> Cell {
+    Cell { is_number: true, ..cell(content) }
+}
+
 /// A cell with a count.
-pub fn count_cell(number: impl TryInto<u64>) -> Markup {
-    html! { td.number { (count(number)) } }
+pub fn count_cell(number: impl TryInto<u64>) -> Cell {
+    number_cell(count(number))
 }
 
 /// The beginning of a digest or key; the whole on demand.
@@ -67,7 +109,9 @@ pub fn digest(whole: &impl ToString) -> Markup {
 
 /// How long ago a time was, with the time itself on demand.
 pub fn ago(time: &str, now_ms: i64) -> Markup {
+    let tolerance = i64::try_from(FUTURE_TOLERANCE.as_millis()).unwrap_or(0);
     let shown = match time::parse(time) {
+        Ok(time_ms) if time_ms.saturating_sub(now_ms) > tolerance => "in the future".to_owned(),
         Ok(time_ms) => format!("{} ago", duration(now_ms.saturating_sub(time_ms))),
         Err(_) => time.to_owned(),
     };
@@ -123,12 +167,21 @@ pub fn json_block(value: &impl Serialize) -> Markup {
     html! { pre tabindex="0" { code { (json::visible(&json::to_plain_pretty_text(value))) } } }
 }
 
-/// A table with these headings; where there are no rows, what that means.
-pub fn table(caption: &str, headings: &[&str], rows: &[Markup], empty: &str) -> Markup {
+/// A table with these headings, of which those of numbers begin with `#`; where there are no rows,
+/// the reason. Where it is too narrow for a table, each row becomes a card in which every cell but
+/// the first has its heading as a label.
+pub fn table(caption: &str, headings: &[&str], rows: &[Row], empty: &str) -> Markup {
     let is_number = |heading: &str| heading.starts_with('#');
+    // Room that a table needs, in fifths of that of a column of texts.
+    let weight = |heading: &&str| if is_number(heading) { 3 } else { 5 };
+    let width = match headings.iter().map(weight).sum() {
+        ..=10 => "pair",
+        ..=25 => "cards",
+        _ => "cards many",
+    };
     html! {
         div.scroll role="region" aria-label=(json::visible(caption)) tabindex="0" {
-            table {
+            table class=(width) {
                 caption.hidden { (text(caption)) }
                 thead { tr {
                     @for heading in headings {
@@ -138,9 +191,21 @@ pub fn table(caption: &str, headings: &[&str], rows: &[Markup], empty: &str) -> 
                     }
                 } }
                 tbody {
-                    @for row in rows { tr { (row) } }
+                    @for row in rows { tr { (cells(row, headings)) } }
                     @if rows.is_empty() { tr { td.empty colspan=(headings.len()) { (empty) } } }
                 }
+            }
+        }
+    }
+}
+
+fn cells(row: &[Cell], headings: &[&str]) -> Markup {
+    html! {
+        @for (at, cell) in row.iter().enumerate() {
+            @let label = headings.get(at).map(|heading| heading.trim_start_matches('#'));
+            @let columns = (cell.columns > 1).then_some(cell.columns);
+            td class=[cell.is_number.then_some("number")] colspan=[columns] data-label=[label.filter(|_| at > 0)] {
+                (cell.content)
             }
         }
     }
@@ -174,6 +239,10 @@ mod tests {
     #[test]
     fn addresses_hold_any_name() {
         assert_eq!(address(&["state", "a/b", "ü?&\""]), "/state/a%2Fb/%C3%BC%3F%26%22");
+        assert_eq!(address(&["state", "a", "..."]), "/state/a/...");
+        assert_eq!(address(&["state", "a", "."]), "/state/a?key=.");
+        let dots = address(&["state", "a", ".."]);
+        assert_eq!(with_parameters(&dots, &[("before", "7")]), "/state/a?key=..&before=7");
         assert_eq!(address_of_id("transactions", "t/3/9/0"), "/transactions/t/3/9/0");
         let parameters = [("a", "1&2"), ("b", ""), ("c", "x y")];
         assert_eq!(with_parameters("/p", &parameters), "/p?a=1%262&c=x%20y");

@@ -1,4 +1,4 @@
-//! What stands around every page: head, navigation, health, foot.
+//! The page frame: head, navigation, health of service and fleet, footer.
 
 use maud::{DOCTYPE, Markup, html};
 
@@ -7,7 +7,8 @@ use crate::monitor::access::{Caller, How};
 use crate::monitor::answer::Problem;
 use crate::monitor::json;
 use crate::monitor::service::Service;
-use crate::monitor::ui::parts::{count, text};
+use crate::monitor::ui::parts::text;
+use crate::monitor::views::{FleetView, grouped, time_text};
 
 /// The parts of the site, in the order of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +75,7 @@ impl Section {
     }
 }
 
-/// What one page adds.
+/// The part of a page inside the frame.
 pub struct Content {
     /// Its heading.
     pub title: String,
@@ -82,11 +83,11 @@ pub struct Content {
     pub section: Option<Section>,
     /// Whether it changes with the ledger: it follows the stream, or refreshes itself without script.
     pub is_live: bool,
-    /// All below the heading.
+    /// Everything below the heading.
     pub body: Markup,
 }
 
-/// Who looks at a page.
+/// The reader of a page.
 #[derive(Debug, Default)]
 pub struct Visitor {
     /// Who it is, where it passed a door that asks.
@@ -116,19 +117,17 @@ pub fn page(service: &Service, visitor: &Visitor, content: &Content) -> String {
                 }
                 link rel="stylesheet" href="/style.css";
                 link rel="icon" href="/icon.svg" type="image/svg+xml";
-                @if content.is_live {
-                    noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); }
-                    script src="/live.js" defer {}
-                }
+                @if content.is_live { noscript { meta http-equiv="refresh" content=(REFRESH_SECONDS); } }
+                @if !visitor.is_stranger { script src="/live.js" defer {} }
             }
             body {
-                a.skip href="#main" { "To the content" }
+                a.skip href="#main" { "Skip to content" }
                 header {
                     p.brand {
                         a href="/" { "Ledgerline" }
                         @if !visitor.is_stranger { " " span { (text(ledger.name())) } }
                     }
-                    @if !visitor.is_stranger { (health(service, content.is_live)) }
+                    @if !visitor.is_stranger { (health(service)) }
                     (who(visitor))
                     nav aria-label="Pages of this ledger" { (navigation(content.section)) }
                 }
@@ -143,22 +142,60 @@ pub fn page(service: &Service, visitor: &Visitor, content: &Content) -> String {
     page.into_string()
 }
 
-fn health(service: &Service, is_live: bool) -> Markup {
+/// Health of the service and of the fleet, one line each: a service can be healthy while assets are
+/// not, and the other way round. The script keeps both up to date on every page, and takes them back
+/// when the service no longer answers; without script they say when they held.
+fn health(service: &Service) -> Markup {
     let obstacles = service.obstacles();
-    let height = service.queries.ledger().head().height;
+    let fleet = service.queries.fleet();
+    let now = time_text(service.clock.now_ms());
     html! {
-        p #health .good[obstacles.is_empty()] .bad[!obstacles.is_empty()] role="status" data-live {
-            @if obstacles.is_empty() {
-                span aria-hidden="true" { "●" } " taking in records, " (count(height)) " blocks"
-            } @else {
-                span aria-hidden="true" { "▲" } " not ready: " (text(&obstacles.join("; ")))
+        div.health role="status" {
+            p #service .good[obstacles.is_empty()] .bad[!obstacles.is_empty()] {
+                (text(&service_health(&obstacles)))
             }
-            @if is_live { span #live hidden { " · no connection" } }
+            p #fleet class=[worst(&fleet)] { a href="/alerts" { (fleet_health(&fleet)) } }
+            noscript { p { "at " (now.get(11..19).unwrap_or(&now)) " UTC" } }
         }
     }
 }
 
-/// Who looks at the page, and where that can be changed.
+fn service_health(obstacles: &[String]) -> String {
+    match obstacles {
+        [] => "Service healthy".to_owned(),
+        obstacles => format!("Service not ready: {}", obstacles.join("; ")),
+    }
+}
+
+/// Assets with alerts by severity, in words. The script says the same.
+fn fleet_health(fleet: &FleetView) -> String {
+    let counts = [
+        (fleet.critical, "critical"),
+        (fleet.warning, "warning"),
+        (fleet.info, "info"),
+        (fleet.unknown, "unknown"),
+    ];
+    let mut said = String::new();
+    for (assets, severity) in counts.into_iter().filter(|(assets, _)| *assets > 0) {
+        let assets = match (said.as_str(), assets) {
+            ("", 1) => "1 asset".to_owned(),
+            ("", assets) => format!("{} assets", grouped(assets)),
+            (_, assets) => format!(", {}", grouped(assets)),
+        };
+        said.push_str(&format!("{assets} {severity}"));
+    }
+    if said.is_empty() { "No active alerts".to_owned() } else { said }
+}
+
+fn worst(fleet: &FleetView) -> Option<&'static str> {
+    match fleet {
+        FleetView { critical: 1.., .. } => Some("critical"),
+        FleetView { warning: 1.., .. } => Some("warning"),
+        _ => None,
+    }
+}
+
+/// The caller, with the way to log in or out.
 fn who(visitor: &Visitor) -> Markup {
     let known = visitor.caller.as_ref().filter(|caller| caller.is_known());
     html! {
@@ -200,7 +237,7 @@ fn foot() -> Markup {
     }
 }
 
-/// A page that says why there is no other.
+/// The page of an error.
 pub fn problem(service: &Service, visitor: &Visitor, problem: &Problem) -> String {
     let body = html! {
         p.problem { (text(problem.detail())) }
@@ -208,4 +245,25 @@ pub fn problem(service: &Service, visitor: &Visitor, problem: &Problem) -> Strin
     };
     let title = problem.title().to_owned();
     page(service, visitor, &Content { title, section: None, is_live: false, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fleet_is_told_by_severity() {
+        for (counts, expected, class) in [
+            ([9, 11, 0, 0], "9 assets critical, 11 warning", Some("critical")),
+            ([1, 0, 2, 0], "1 asset critical, 2 info", Some("critical")),
+            ([0, 1, 0, 0], "1 asset warning", Some("warning")),
+            ([0, 1_200, 0, 3], "1,200 assets warning, 3 unknown", Some("warning")),
+            ([0, 0, 5, 0], "5 assets info", None),
+            ([0, 0, 0, 0], "No active alerts", None),
+        ] {
+            let [critical, warning, info, unknown] = counts;
+            let fleet = FleetView { critical, warning, info, unknown };
+            assert_eq!((fleet_health(&fleet).as_str(), worst(&fleet)), (expected, class));
+        }
+    }
 }

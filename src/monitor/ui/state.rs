@@ -1,4 +1,4 @@
-//! The ledger's state: contracts, their assets, and one asset now and before.
+//! The ledger's state: contracts, their assets, and one asset, now and in the past.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::chart::{Frame, Line, chart};
 use crate::monitor::ui::parts::{
-    address, address_of_id, ago, count, count_cell, duration, json_block, link, paging, table,
-    text, with_parameters,
+    self, Row, address, address_of_id, ago, alert, cell, count, count_cell, duration, json_block,
+    link, paging, table, text, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, alerts, changes, map};
@@ -37,17 +37,18 @@ pub fn contracts(service: &Service, given: Parameters) -> Made {
             alerts.iter().filter(|alert| alert.contract == *name).map(|alert| alert.assets).sum();
         let version = service.queries.versions(DefinitionKind::Contract, name);
         let version = version.first().and_then(|newest| newest.version);
-        html! {
-            td { (link(&address(&["state", name]), name)) }
-            td { (link(&address(&["contracts", name]), &version.map_or("text".to_owned(), |version| format!("version {version}")))) }
-            (count_cell(active))
-        }
+        let version = version.map_or("text".to_owned(), |version| format!("version {version}"));
+        vec![
+            cell(link(&address(&["state", name]), name)),
+            cell(link(&address(&["contracts", name]), &version)),
+            count_cell(active),
+        ]
     };
     let rows: Vec<_> = service.queries.names(DefinitionKind::Contract).iter().map(row).collect();
     let body = html! {
-        p { "The state of each asset is what its contract made of the events so far." }
+        p { "The current state of each asset, computed by its contract from all events so far." }
         div #list data-live {
-            (table("Contracts", &["Contract", "Text", "#Active alerts"], &rows, "The ledger has no contract yet."))
+            (table("Contracts", &["Contract", "Definition", "#Active alerts"], &rows, "The ledger has no contract yet."))
         }
     };
     Ok(Content { title: "State".to_owned(), section: Some(Section::State), is_live: true, body })
@@ -55,6 +56,10 @@ pub fn contracts(service: &Service, given: Parameters) -> Made {
 
 /// The assets of a contract, in order of keys.
 pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Made {
+    // A key that cannot stand in a path.
+    if let Some(key) = given.filled("key")? {
+        return asset(service, &(contract.clone(), key), given);
+    }
     let prefix = given.filled("prefix")?.unwrap_or_default();
     let condition = given.filled("where")?.unwrap_or_default();
     let alerts_only = given.filled("alerts_only")?.is_some();
@@ -65,7 +70,7 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
         None if condition.is_empty() => Vec::new(),
         None => {
             let message =
-                format!("`{condition}` is no condition; one looks like `cargo.kind=fish`");
+                format!("`{condition}` is not a condition; one looks like `cargo.kind=fish`");
             return Err(QueryError::Malformed(message));
         }
     };
@@ -79,10 +84,10 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
         with_parameters(&path, &parameters)
     });
     let first = with_parameters(&path, &asked);
-    let rows: Vec<_> = page.items.iter().map(row).collect();
+    let rows: Vec<_> = page.items.iter().map(|asset| row(service, asset)).collect();
     let empty = match &next {
         Some(_) => "None among the assets that were searched; “older” looks further.",
-        None => "No asset is like that.",
+        None => "No matching asset.",
     };
     let is_live = after.is_none();
     let body = html! {
@@ -93,7 +98,7 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
             button type="submit" { "Show" }
         }
         div #list data-live[is_live] {
-            (map::of_assets(&page.items))
+            (map::of_assets(service, &page.items))
             (table("Assets in order of keys", &["Asset", "State", "Alerts", "#Version"], &rows, empty))
             (paging((!is_live).then_some(first.as_str()), next.as_deref()))
         }
@@ -120,32 +125,45 @@ fn export_links(path: &str, parameters: &[(String, &str)]) -> Markup {
         with_parameters(path, &parameters)
     };
     html! {
-        p { "As a file: " a href=(link("csv")) download { "CSV" } ", " a href=(link("jsonl")) download { "JSON lines" } }
+        p { "Download: " a href=(link("csv")) download { "CSV" } ", " a href=(link("jsonl")) download { "JSON lines" } }
     }
 }
 
-fn row(asset: &AssetView) -> Markup {
-    html! {
-        td { (link(&address(&["state", &asset.contract, &asset.key]), &asset.key)) }
-        td { (text(&brief(&asset.asset.state, &asset.key))) }
-        td { @for alert in &asset.asset.alerts.active { span.badge.warning { (text(alert)) } " " } }
-        (count_cell(asset.version))
-    }
+fn row(service: &Service, asset: &AssetView) -> Row {
+    let severity = |name: &String| service.queries.severity(&asset.contract, name);
+    vec![
+        cell(link(&address(&["state", &asset.contract, &asset.key]), &asset.key)),
+        cell(brief(&asset.asset.state, &asset.key)),
+        cell(html! {
+            @for name in &asset.asset.alerts.active { (alert(name, severity(name))) }
+        }),
+        count_cell(asset.version),
+    ]
 }
 
 /// Some plain members of a state, numbers first: they change.
-pub fn brief(state: &Map, key: &str) -> String {
+pub fn brief(state: &Map, key: &str) -> Markup {
     let is_plain =
         |value: &Value| !matches!(value, Value::Array(_) | Value::Object(_) | Value::Null);
     let says_key = |value: &Value| matches!(value, Value::String(text) if text.as_str() == key);
     let mut plain: Vec<_> =
         state.iter().filter(|(_, value)| is_plain(value) && !says_key(value)).collect();
     plain.sort_by_key(|(_, value)| !matches!(value, Value::Number(_)));
-    let said = plain.iter().take(SHOWN_FIELDS).map(|(name, value)| match value {
-        Value::String(text) => format!("{name} {}", text.as_str()),
-        value => format!("{name} {value}"),
+    let shown = plain.iter().take(SHOWN_FIELDS).map(|(name, value)| match value {
+        Value::String(text) => (name.as_str(), text.as_str().to_owned()),
+        value => (name.as_str(), value.to_string()),
     });
-    said.collect::<Vec<_>>().join(" · ")
+    pairs(shown)
+}
+
+/// Names with their values in one line, which breaks between two pairs before it breaks within one.
+fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Markup {
+    html! {
+        @for (at, (name, value)) in pairs.enumerate() {
+            @if at > 0 { " · " }
+            (parts::name(&format!("{name} {value}")))
+        }
+    }
 }
 
 /// One asset: now, or as a past block left it.
@@ -171,16 +189,16 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
         div #now data-live[is_live] {
             @match &current {
                 Some(asset) => (present(service, asset, &history.items, now)),
-                None => p.problem { "The asset is deleted; its history stays." },
+                None => p.problem { "The asset was deleted; its history remains." },
             }
             (charts(&history.items))
-            @if let Some(asset) = &current { (map::of_asset(asset, &history.items)) }
+            @if let Some(asset) = &current { (map::of_asset(service, asset, &history.items)) }
             h2 { "History" }
             (timeline(service, (contract, key), &history.items, now)?)
             (paging(before.map(|_: u64| path.as_str()), next.as_deref()))
         }
         (export_links(&address(&["api", "v1", "export", "history", contract, key]), &[]))
-        (travel_form(service, &path))
+        (travel_form(service, (contract, key)))
     };
     Ok(Content { title, section: Some(Section::State), is_live, body })
 }
@@ -201,7 +219,7 @@ fn present(service: &Service, asset: &AssetView, changes: &[ChangeView], now: i6
     }
 }
 
-/// What can be done with an asset by hand.
+/// Links to the calls that can be made on an asset manually.
 fn operations_of(service: &Service, asset: &AssetView) -> Markup {
     let contract = service.trial.contracts.get(&asset.contract);
     let functions = contract.into_iter().flat_map(|contract| contract.functions());
@@ -211,7 +229,7 @@ fn operations_of(service: &Service, asset: &AssetView) -> Markup {
     };
     html! {
         p {
-            "By hand: "
+            "Manual call: "
             @for function in functions.filter(|function| **function != Function::Create) {
                 (link(&form(*function), function.name())) " "
             }
@@ -224,13 +242,11 @@ fn fields(caption: &str, map: &Map) -> Markup {
     let whole = Value::Object(map.clone());
     let changes = changes::between(None, Some(&whole));
     let row = |change: &changes::Change<'_>| {
-        html! {
-            td { (text(&change.field)) }
-            td { code { (text(&change.after.map(Value::to_string).unwrap_or_default())) } }
-        }
+        let value = change.after.map(Value::to_string).unwrap_or_default();
+        vec![cell(parts::name(&change.field)), cell(html! { code.value { (text(&value)) } })]
     };
     let rows: Vec<_> = changes.iter().take(crate::limits::MAX_SHOWN_CHANGES).map(row).collect();
-    table(caption, &["Field", "Value"], &rows, "No field.")
+    table(caption, &["Field", "Value"], &rows, "No fields.")
 }
 
 /// Numbers of a state over time, the oldest first: by dotted name.
@@ -292,9 +308,9 @@ fn timeline(
                     (ago(&transaction.time, now)) " " (transaction.function)
                     " by " (link(&address_of_id("transactions", &transaction.id), &transaction.id))
                     " in block " a href={ "/blocks/" (change.block) } { (count(change.block)) }
-                    (raised(change))
+                    (alert_changes(service, change))
                     details {
-                        summary { (text(&said(before, change.write.asset.as_ref()))) }
+                        summary { (said(before, change.write.asset.as_ref())) }
                         (changes::table_of(&transaction.id, (before, change.write.asset.as_ref())))
                     }
                 }
@@ -304,20 +320,21 @@ fn timeline(
 }
 
 /// The changed fields of the state in one line.
-fn said(before: Option<&Value>, after: Option<&Value>) -> String {
+fn said(before: Option<&Value>, after: Option<&Value>) -> Markup {
     let changes = changes::between(before, after);
     let of_state =
         changes.iter().filter_map(|change| Some((change.field.strip_prefix("state.")?, change)));
-    let said = of_state.take(SHOWN_FIELDS).map(|(name, change)| {
-        let value = change.after.map_or("gone".to_owned(), |value| value.to_string());
-        format!("{name} {value}")
-    });
-    let said = said.collect::<Vec<_>>().join(" · ");
-    if said.is_empty() { "the device's own state stays".to_owned() } else { said }
+    let said: Vec<_> = of_state
+        .take(SHOWN_FIELDS)
+        .map(|(name, change)| {
+            (name, change.after.map_or("removed".to_owned(), |value| value.to_string()))
+        })
+        .collect();
+    html! { @if said.is_empty() { "state unchanged" } @else { (pairs(said.into_iter())) } }
 }
 
 /// Alerts that a change raised and cleared.
-fn raised(change: &ChangeView) -> Markup {
+fn alert_changes(service: &Service, change: &ChangeView) -> Markup {
     let names = |list: &str| -> Vec<String> {
         let alerts = change.write.asset.as_ref().and_then(|asset| asset.as_object()?.get("alerts"));
         let list = alerts.and_then(|alerts| alerts.as_object()?.get(list)?.as_array());
@@ -327,21 +344,28 @@ fn raised(change: &ChangeView) -> Markup {
         };
         list.into_iter().flatten().filter_map(name).collect()
     };
+    let severity = |name: &str| service.queries.severity(&change.transaction.contract, name);
     html! {
-        @for name in names("raised") { " " span.badge.warning { "raised " (text(&name)) } }
-        @for name in names("cleared") { " " span.badge.valid { "cleared " (text(&name)) } }
+        @for list in ["raised", "cleared"] {
+            @for name in names(list) { " · " (list) " " (alert(&name, severity(&name))) }
+        }
     }
 }
 
-/// The form that leads to the past.
-fn travel_form(service: &Service, path: &str) -> Markup {
+/// The form for an earlier state.
+fn travel_form(service: &Service, (contract, key): (&str, &str)) -> Markup {
     let newest = service.queries.ledger().head().height.saturating_sub(1);
+    let path = address(&["state", contract, key]);
+    // A form replaces the parameters of its address.
+    let (path, has_key) =
+        path.split_once('?').map_or((path.as_str(), false), |(path, _)| (path, true));
     html! {
         section aria-labelledby="travel" {
-            h2 #travel { "Time travel" }
+            h2 #travel { "Earlier state" }
             form.search action=(path) method="get" {
-                label { "As block" input name="at_block" inputmode="numeric" placeholder=(newest) autocomplete="off"; }
-                label { "or as of (UTC)" input name="at_time" placeholder="2026-01-31T12:00:00Z" autocomplete="off"; }
+                @if has_key { input type="hidden" name="key" value=(key); }
+                label { "At block" input name="at_block" inputmode="numeric" placeholder=(newest) autocomplete="off"; }
+                label { "or at time (UTC)" input name="at_time" placeholder="2026-01-31T12:00:00Z" autocomplete="off"; }
                 button type="submit" { "Show" }
             }
         }
@@ -356,20 +380,21 @@ fn past(
 ) -> Result<Markup, QueryError> {
     let past = service.queries.asset_at((contract, key), at, from)?;
     let block = service.queries.block(past.block, 0, 0)?;
-    let age = time::parse(&block.summary.time).map(|made| service.clock.now_ms() - made);
+    let age =
+        time::parse(&block.summary.time).map(|made| service.clock.now_ms().saturating_sub(made));
     let path = address(&["state", contract, key]);
     Ok(html! {
         p.lead {
-            "As block " a href={ "/blocks/" (past.block) } { (count(past.block)) }
-            " left it, made " (block.summary.time)
+            "State at block " a href={ "/blocks/" (past.block) } { (count(past.block)) }
+            ", created " (parts::name(&block.summary.time))
             @if let Ok(age) = age { " (" (duration(age)) " ago)" }
             @if let Some(version) = past.version { ", written by entry " (count(version)) }
         }
         @match &past.asset {
             Some(asset) => (json_block(asset)),
-            None => p.problem { "It did not exist then." },
+            None => p.problem { "The asset did not exist at that time." },
         }
-        p { a href=(path) { "The asset as it is now" } }
-        (travel_form(service, &path))
+        p { a href=(path) { "Current state" } }
+        (travel_form(service, (contract, key)))
     })
 }

@@ -1,4 +1,4 @@
-//! What was asked of contracts: the search, and one transaction with the way it came.
+//! Transactions: the search, and one transaction with its provenance and changes.
 
 use maud::{Markup, html};
 
@@ -9,8 +9,8 @@ use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
-    address, address_of_id, ago, count, count_cell, digest, facts, json_block, link, paging, table,
-    text, verdict, with_parameters,
+    Row, address, address_of_id, ago, call, cell, count, count_cell, digest, facts, json_block,
+    link, name, paging, table, text, verdict, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, changes, position};
@@ -46,7 +46,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
     let rows: Vec<_> = page.items.iter().map(|item| row(item, now)).collect();
     let empty = match &next {
         Some(_) => "None in the blocks that were searched; “older” looks further back.",
-        None => "No transaction is like that.",
+        None => "No matching transaction.",
     };
     let body = html! {
         (search_form(service, &asked))
@@ -96,20 +96,28 @@ fn search_form(service: &Service, asked: &[(&str, &str)]) -> Markup {
 }
 
 /// A transaction in a list.
-pub fn row(transaction: &TransactionSummary, now: i64) -> Markup {
+fn row(transaction: &TransactionSummary, now: i64) -> Row {
+    vec![
+        cell(link(&address_of_id("transactions", &transaction.id), &transaction.id)),
+        cell(ago(&transaction.time, now)),
+        cell(name(&transaction.device())),
+        cell(call(&transaction.contract, transaction.function)),
+        cell(keys(transaction)),
+        cell(verdict_of(transaction)),
+        count_cell(transaction.entry),
+    ]
+}
+
+/// Verdict of a transaction, and the reason where it is not valid.
+pub fn verdict_of(transaction: &TransactionSummary) -> Markup {
     html! {
-        td.id { (link(&address_of_id("transactions", &transaction.id), &transaction.id)) }
-        td { (ago(&transaction.time, now)) }
-        td { (text(&transaction.device())) }
-        td { (text(&transaction.contract)) "." (transaction.function) }
-        td { (keys(transaction)) }
-        td { (verdict(transaction.verdict)) @if let Some(detail) = &transaction.detail { " " (text(detail)) } }
-        (count_cell(transaction.entry))
+        (verdict(transaction.verdict))
+        @if let Some(detail) = &transaction.detail { " " (text(detail)) }
     }
 }
 
 /// Links to the assets that a transaction changed.
-fn keys(transaction: &TransactionSummary) -> Markup {
+pub fn keys(transaction: &TransactionSummary) -> Markup {
     html! {
         @for key in &transaction.keys {
             (link(&address(&["state", &transaction.contract, key]), key)) " "
@@ -133,20 +141,17 @@ fn content(service: &Service, id: &SourcePosition) -> Made {
     let now = service.clock.now_ms();
     let proof = format!("/api/v1{}/proof", address_of_id("transactions", &summary.id));
     let body = html! {
-        p.lead {
-            (verdict(summary.verdict)) " "
-            @if let Some(detail) = &summary.detail { (text(detail)) }
-        }
-        h2 { "The way it came" }
-        (way(service, &transaction, now)?)
+        p.lead { (verdict_of(summary)) }
+        h2 { "Provenance" }
+        (provenance(service, &transaction, now)?)
         h2 { "Arguments of " (text(&summary.contract)) "." (summary.function) }
         (json_block(&transaction.arguments))
-        h2 { "What it changed" }
-        @if transaction.writes.is_empty() { p.empty { "Nothing: the contract did not take it." } }
+        h2 { "Changes" }
+        @if transaction.writes.is_empty() { p.empty { "None: the contract refused the call." } }
         @for write in &transaction.writes { (written(service, summary, write)?) }
         h2 { "Proof" }
         p {
-            "Entry " (count(summary.entry)) " of the ledger's tree. Anyone can check it offline: "
+            "Entry " (count(summary.entry)) " of the ledger's tree. It can be verified offline: "
             a href={ (proof) "?format=tlog-proof" } download={ (summary.id.replace('/', "-")) ".tlog-proof" } {
                 "download the inclusion proof"
             }
@@ -159,12 +164,16 @@ fn content(service: &Service, id: &SourcePosition) -> Made {
 }
 
 /// Record, mapping, contract, block: each step with a link.
-fn way(service: &Service, transaction: &TransactionView, now: i64) -> Result<Markup, QueryError> {
+fn provenance(
+    service: &Service,
+    transaction: &TransactionView,
+    now: i64,
+) -> Result<Markup, QueryError> {
     let summary = &transaction.summary;
     let mapping =
         service.queries.definition_named(DefinitionKind::Mapping, &transaction.mapping_digest);
     let contract = service.queries.contract_before(&summary.contract, summary.entry);
-    let time = html! { (ago(&summary.time, now)) " (" (summary.time) ")" };
+    let time = html! { (ago(&summary.time, now)) " " (name(&format!("({})", summary.time))) };
     let record = summary.id.rsplit_once('/').map_or(summary.id.as_str(), |(record, _)| record);
     let digests = html! {
         @if let Some(record) = &transaction.record_digest { "digest " (digest(record)) ", " }
@@ -172,11 +181,11 @@ fn way(service: &Service, transaction: &TransactionView, now: i64) -> Result<Mar
     };
     let first = match &transaction.caller {
         Some(caller) => {
-            vec![("By hand", html! { "of " (text(caller)) ", " (time) ", " (digests) })]
+            vec![("Manual call", html! { "by " (text(caller)) ", " (time) ", " (digests) })]
         }
         None => vec![
-            ("Kafka record", html! { (text(record)) ", " (digests) }),
-            ("Event", html! { "of " (text(&summary.device())) ", " (time) }),
+            ("Kafka record", html! { (name(record)) ", " (digests) }),
+            ("Event", html! { "from " (name(&summary.device())) ", " (time) }),
             ("Mapping", mapping_of(mapping.as_deref(), transaction)),
         ],
     };
@@ -197,7 +206,7 @@ fn way(service: &Service, transaction: &TransactionView, now: i64) -> Result<Mar
             "Block",
             html! {
                 a href={ "/blocks/" (transaction.block) } { (count(transaction.block)) }
-                " of " (count(service.queries.ledger().head().height)) ", made " (ago(&transaction.block_time, now))
+                " of " (count(service.queries.ledger().head().height)) ", created " (ago(&transaction.block_time, now))
             },
         ),
     ];
@@ -215,7 +224,7 @@ fn mapping_of(name: Option<&str>, transaction: &TransactionView) -> Markup {
     }
 }
 
-/// What it wrote of one asset, beside what stood there before.
+/// Its changes to one asset.
 fn written(
     service: &Service,
     summary: &TransactionSummary,

@@ -1,4 +1,4 @@
-//! Try an event: a form for a record, and what would become of it.
+//! Try an event: a form for a record, and the result of a dry run.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::trial::{TrialHeader, TrialRequest};
 use crate::monitor::ui::parts::{
-    address, alert, count, facts, json_block, link, table, text, verdict, with_parameters,
+    address, alert, cell, count, facts, json_block, link, table, text, verdict, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, changes, letters, position};
@@ -76,7 +76,7 @@ pub fn tried(service: &Service, mut given: Parameters) -> Made {
 
 fn content(service: &Service, fields: &Fields, result: Markup) -> Content {
     let body = html! {
-        p { "What the running mappings and contracts would make of a record, with the state as it is now. Nothing is submitted." }
+        p { "A dry run: what the running mappings and contracts would make of a record, given the current state. Nothing is submitted." }
         (examples(service))
         (fill_in(service, fields))
         div #result { (result) }
@@ -143,7 +143,7 @@ impl Fields {
         let (value, value_base64) = read("value", &self.value, &self.value_form)?;
         let header = |line: &str| {
             let (name, value) = line.split_once(':').ok_or_else(|| {
-                refused(format!("`{line}` is no header; write one in a line as `name: value`"))
+                refused(format!("`{line}` is not a header; write one per line as `name: value`"))
             })?;
             Ok(TrialHeader { name: name.trim().to_owned(), value: value.trim().to_owned() })
         };
@@ -207,7 +207,7 @@ fn note_of(letter: &DeadLetterView) -> Option<String> {
     let is_whole = kept.is_none_or(|kept| kept.len() as u64 >= letter.value_bytes);
     (!is_whole).then(|| {
         format!(
-            "Of {} bytes, the ledger keeps the beginning: that is what stands here.",
+            "The value has {} bytes; the ledger keeps only its beginning, shown here.",
             letter.value_bytes
         )
     })
@@ -238,7 +238,7 @@ fn examples(service: &Service) -> Markup {
     });
     html! {
         details {
-            summary { "Examples: the events of the mappings' own tests" }
+            summary { "Examples from the mappings' own tests" }
             ul {
                 @for (mapping, number, test) in examples {
                     li {
@@ -259,7 +259,7 @@ fn fill_in(service: &Service, fields: &Fields) -> Markup {
         status.map(|status| status.partition.topic).filter(|topic| is_topic(topic)).collect();
     let written_as = |name: &str, chosen: &str| {
         html! {
-            label { (name) " is written as"
+            label { (name) " encoding"
                 select name={ (name) "_form" } {
                     option value=(TEXT) { "text" }
                     option value=(BASE64) selected[chosen == BASE64] { "base64" }
@@ -279,7 +279,7 @@ fn fill_in(service: &Service, fields: &Fields) -> Markup {
             }
             label { "Key" textarea name="key" rows="2" spellcheck="false" { "\n" (fields.key) } }
             label { "Value" textarea name="value" rows="9" spellcheck="false" { "\n" (fields.value) } }
-            label { "Headers, one in a line as name: value"
+            label { "Headers, one per line as name: value"
                 textarea name="headers" rows="2" spellcheck="false" { "\n" (fields.headers) }
             }
             div.search {
@@ -294,22 +294,22 @@ fn fill_in(service: &Service, fields: &Fields) -> Markup {
 fn result(service: &Service, view: &TrialView, fields: &Fields) -> Markup {
     let made = view.transactions.len();
     html! {
-        h2 { "What would become of it" }
+        h2 { "Result" }
         @match (view.outcome, &view.rejection) {
             (_, Some(rejection)) => {
                 p.problem role="alert" {
-                    span.badge.dead { (rejection.cause) } " a dead letter: " (text(&rejection.message))
+                    span.badge.dead { (rejection.cause) } " dead letter: " (text(&rejection.message))
                     @if !rejection.place.is_empty() { " (at " code { (text(&rejection.place)) } ")" }
                 }
                 @if let Some(marked) = letters::marked(&fields.value, &rejection.place) { (marked) }
             }
             (OutcomeView::Filtered, _) => {
-                p.finding { span.badge.filtered { "filtered" } " No mapping matches it: it would be counted and passed over." }
+                p.finding { span.badge.filtered { "filtered" } " No mapping matches this event: it would be counted and skipped." }
             }
             _ => {
                 p.finding.good {
                     @if made == 1 { "One transaction" } @else { (count(made as u64)) " transactions" }
-                    ", tried against the state of " (count(view.height)) " blocks."
+                    ", tried against the state at height " (count(view.height)) "."
                 }
             }
         }
@@ -328,7 +328,7 @@ pub fn transaction_of(service: &Service, transaction: &TrialTransactionView) -> 
                 (verdict(transaction.verdict)) " "
                 @if let Some(detail) = &transaction.detail { (text(detail)) " " }
                 @if let Some(mapping) = &transaction.mapping {
-                    "by the mapping " (link(&address(&["mappings", mapping]), mapping))
+                    "by mapping " (link(&address(&["mappings", mapping]), mapping))
                 }
             }
             @for write in &transaction.writes { (write_of(service, &transaction.contract, write)) }
@@ -368,7 +368,7 @@ fn write_of(service: &Service, contract: &str, write: &TrialWriteView) -> Markup
 
 fn event_of(event: &EventView) -> Markup {
     html! {
-        h2 { "The event in it" }
+        h2 { "Event" }
         (facts(&[
             ("Device type", text(&event.device_type)),
             ("Device id", text(&event.device_id)),
@@ -377,21 +377,24 @@ fn event_of(event: &EventView) -> Markup {
             ("Format", text(&event.format)),
             ("Time", html! { (event.time.as_deref().unwrap_or("none")) }),
         ]))
-        details { summary { "Its body" } (json_block(&event.payload)) }
+        details { summary { "Payload of the event" } (json_block(&event.payload)) }
     }
 }
 
 fn mappings_of(answers: &[MappingAnswerView]) -> Markup {
     let row = |answer: &MappingAnswerView| {
-        html! {
-            td { (link(&address(&["mappings", &answer.mapping]), &answer.mapping)) }
-            td { @if answer.matches { span.badge.valid { "takes it" } } @else { span.badge.filtered { "not this one" } } }
-            td { @if let Some(reason) = &answer.reason { (text(reason)) } }
-        }
+        vec![
+            cell(link(&address(&["mappings", &answer.mapping]), &answer.mapping)),
+            cell(html! {
+                @if answer.matches { span.badge.valid { "match" } }
+                @else { span.badge.filtered { "no match" } }
+            }),
+            cell(html! { @if let Some(reason) = &answer.reason { (text(reason)) } }),
+        ]
     };
     let rows: Vec<_> = answers.iter().map(row).collect();
     html! {
-        h2 { "What each mapping says" }
-        (table("Mappings and whether they take the event", &["Mapping", "Answer", "Why not"], &rows, "There is no mapping."))
+        h2 { "Mappings" }
+        (table("Mappings and whether they match the event", &["Mapping", "Result", "Reason"], &rows, "No mappings."))
     }
 }

@@ -10,7 +10,7 @@ use crate::contract::{AlertSeverity, ContractSet};
 use crate::ledger::{Definition, DefinitionKind};
 use crate::monitor::service::seconds;
 use crate::monitor::views::{AssetView, time_text};
-use crate::state::{Since, StoredAsset};
+use crate::state::{AlertNames, Since, StoredAsset};
 use crate::transaction::Transaction;
 
 /// What contracts say of their alerts, by contract and alert.
@@ -52,6 +52,22 @@ impl AlertCatalogue {
             AlertCountView { contract, alert, severity, assets }
         };
         counts.into_iter().map(view).collect()
+    }
+
+    /// Assets with alerts by the worst of each.
+    #[must_use]
+    pub fn fleet(&self, assets: BTreeMap<(Arc<str>, AlertNames), u64>) -> FleetView {
+        let mut fleet = FleetView::default();
+        for ((contract, names), assets) in assets {
+            let worst = names.iter().filter_map(|name| self.severity(&contract, name)).max();
+            *match worst {
+                Some(AlertSeverity::Critical) => &mut fleet.critical,
+                Some(AlertSeverity::Warning) => &mut fleet.warning,
+                Some(AlertSeverity::Info) => &mut fleet.info,
+                None => &mut fleet.unknown,
+            } += assets;
+        }
+        fleet
     }
 
     /// What is known of alerts that an asset has.
@@ -110,6 +126,19 @@ impl AlertedView {
         let active_alerts = catalogue.describe(&asset.contract, since);
         Self { asset: asset.into(), active_alerts }
     }
+}
+
+/// Assets with an active alert, each counted once, by the worst of its alerts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FleetView {
+    /// Assets with a critical alert.
+    pub critical: u64,
+    /// Assets with a warning and nothing worse.
+    pub warning: u64,
+    /// Assets with alerts of severity `info` only.
+    pub info: u64,
+    /// Assets whose alerts are no longer in the contract.
+    pub unknown: u64,
 }
 
 /// How many assets have an alert.

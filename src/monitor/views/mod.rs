@@ -11,15 +11,16 @@ mod transactions;
 mod trial;
 
 pub use alerts::{
-    AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView,
+    AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, FleetView,
 };
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
 pub use records::{
-    BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, HeaderView, TestView, record_id,
+    BytesView, DeadLetterSummary, DeadLetterView, DefinitionView, FilteredView, HeaderView,
+    RecordOutcome, RecordView, TestView, record_id,
 };
 pub use transactions::{
     AssetAnswer, AssetView, ChangeView, PastView, ProofView, TransactionSummary, TransactionView,
-    WriteView,
+    WriteView, asset_value,
 };
 
 pub use trial::{

@@ -8,7 +8,7 @@ use crate::codec::Digest;
 use crate::event::SourcePartition;
 use crate::fault::TestResult;
 use crate::ledger::{Block, DeadLetter, Definition};
-use crate::monitor::views::time_text;
+use crate::monitor::views::{TransactionSummary, time_text};
 
 /// A mapping, contract or key that is recorded in the ledger.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -159,6 +159,102 @@ impl DeadLetterView {
             digest: letter.digest,
             headers: letter.headers.iter().map(header).collect(),
         }
+    }
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordOutcome {
+    /// It gave transactions, valid or not.
+    Committed,
+    /// No mapping matched it.
+    Filtered,
+    /// It could not become a transaction.
+    DeadLetter,
+    /// The source had no such record when it was read there: a marker of a transaction, or compacted
+    /// away.
+    Gap,
+    /// It stands before the first offset that was read.
+    Skipped,
+    /// It has not been read yet.
+    NotReached,
+}
+
+/// A record and what became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RecordView {
+    /// The record: topic, partition and offset, such as `telemetry/3/4812311`.
+    pub id: String,
+    /// What became of it.
+    pub outcome: RecordOutcome,
+    /// Number of the block that accounts for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
+    /// When that block was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Its transactions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub transactions: Vec<TransactionSummary>,
+    /// Its dead letter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetterSummary>,
+    /// The first offset of its partition that was read, where the record was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// The next offset of its partition to be read, where the record was not. Absent as well where
+    /// the partition was never read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+impl RecordView {
+    /// A record with this outcome, of which nothing more is known.
+    #[must_use]
+    pub fn new(id: String, outcome: RecordOutcome) -> Self {
+        let (transactions, dead_letter) = (Vec::new(), None);
+        let (block, time, first, next) = (None, None, None, None);
+        Self { id, outcome, block, time, transactions, dead_letter, first, next }
+    }
+}
+
+/// Records of a partition, one behind the other, that no mapping matched.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FilteredView {
+    /// Topic, epoch and partition, such as `telemetry/3`.
+    pub partition: String,
+    /// Offset of the first.
+    pub first: u64,
+    /// Offset of the last.
+    pub last: u64,
+    /// How many they are.
+    pub records: u64,
+    /// Number of the first block that accounts for them.
+    pub block: u64,
+    /// Number of the last one.
+    pub last_block: u64,
+}
+
+impl FilteredView {
+    /// A run of a block: first offset and number of records.
+    #[must_use]
+    pub fn new(partition: &SourcePartition, (first, count): (u64, u64), block: u64) -> Self {
+        Self {
+            partition: partition.to_string(),
+            first,
+            last: first.saturating_add(count.saturating_sub(1)),
+            records: count,
+            block,
+            last_block: block,
+        }
+    }
+
+    /// Adds the run directly behind it.
+    pub fn extend(&mut self, next: &Self) {
+        self.last = next.last;
+        self.records = self.records.saturating_add(next.records);
+        self.last_block = next.last_block;
     }
 }
 

@@ -1,5 +1,7 @@
 //! Transactions, what they changed, and the proof that they are in the ledger.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+
 use crate::codec::json::{self, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -134,7 +136,8 @@ impl TransactionView {
 pub struct WriteView {
     /// Key of the asset.
     pub key: String,
-    /// Its new state; `null` where it was deleted.
+    /// Its new state; `null` where it was deleted. Bytes that are not JSON stand as base64 in the one
+    /// member `unreadable`.
     pub asset: Option<Value>,
     /// The version that it replaced: index of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,10 +148,18 @@ impl WriteView {
     fn new(write: &StoredWrite) -> Self {
         Self {
             key: write.key.to_string(),
-            asset: write.value.as_deref().and_then(|bytes| json::parse(bytes).ok()),
+            asset: write.value.as_deref().map(asset_value),
             replaced: write.replaced,
         }
     }
+}
+
+/// An asset's bytes as JSON. What cannot be read must not look as if it were deleted.
+#[must_use]
+pub fn asset_value(bytes: &[u8]) -> Value {
+    json::parse(bytes).unwrap_or_else(|_| {
+        Value::from(serde_json::json!({ "unreadable": BASE64_STANDARD.encode(bytes) }))
+    })
 }
 
 /// An asset as it is now.
@@ -180,7 +191,8 @@ pub struct PastView {
     /// Index of the entry that wrote it; absent where it did not exist yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
-    /// The asset; `null` where it did not exist, or no more.
+    /// The asset; `null` where it did not exist, or no more. Bytes that are not JSON stand as base64
+    /// in the one member `unreadable`.
     pub asset: Option<Value>,
 }
 
@@ -188,7 +200,7 @@ impl PastView {
     /// Of the newest write up to a block.
     #[must_use]
     pub fn new(block: u64, version: u64, write: &StoredWrite) -> Self {
-        let asset = write.value.as_deref().and_then(|bytes| json::parse(bytes).ok());
+        let asset = write.value.as_deref().map(asset_value);
         Self { block, version: Some(version), asset }
     }
 

@@ -9,7 +9,8 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::event::SourcePartition;
 use crate::limits::{KAFKA_BEHIND_WAIT, KAFKA_MOST_RESTARTS, KAFKA_REQUEST_TIMEOUT};
 use crate::source::SourceError;
-use crate::source::kafka::context::{Context, is_incremental};
+use crate::source::health::Refusal;
+use crate::source::kafka::context::{Context, is_incremental, refuses};
 use crate::source::kafka::start::{Beginning, Known, first_offset};
 use crate::source::kafka::tail::reached_end;
 
@@ -39,7 +40,13 @@ impl Context {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let later = |what: &str, error: &KafkaError| Trouble::Later(format!("{what}: {error}"));
+        let later = |what: &str, error: &KafkaError| {
+            let message = format!("{what}: {error}");
+            if error.rdkafka_error_code().is_some_and(refuses) {
+                self.refuse(Refusal::Group, &format!("the broker refuses it: {message}"));
+            }
+            Trouble::Later(message)
+        };
         let mut list = TopicPartitionList::with_capacity(wanted.len());
         for (topic, partition) in wanted {
             list.add_partition(topic, *partition);

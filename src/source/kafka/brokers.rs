@@ -24,7 +24,7 @@ fn address_fault(address: &str, security_protocol: &str) -> Option<(String, Stri
         None => address,
         Some((protocol, rest)) => {
             let is = |known: &&str| known.eq_ignore_ascii_case(protocol);
-            if !PROTOCOLS.iter().any(|known| is(&known)) {
+            if !PROTOCOLS.iter().any(is) {
                 return Some((format!("`{protocol}` is not a protocol of Kafka"), form()));
             }
             if !protocol.eq_ignore_ascii_case(security_protocol) {

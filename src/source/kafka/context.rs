@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::limits::KAFKA_RETRY_PAUSE;
 use crate::source::collector::Collector;
+use crate::source::health::Refusal;
 use crate::source::kafka::begin::Trouble;
 use crate::source::kafka::form::{Epoch, Start};
 use crate::source::kafka::log;
@@ -24,7 +25,9 @@ use crate::source::kafka::redaction::Redaction;
 use crate::source::kafka::settings::KafkaSettings;
 use crate::source::kafka::start::Beginning;
 use crate::source::kafka::tail::Tails;
-use crate::source::{Assignments, Generation, LastTaken, LastTakenOf, SourceError, SourceHealth};
+use crate::source::{
+    Assignments, Generation, LastTaken, LastTakenOf, PartitionStatus, SourceError, SourceHealth,
+};
 
 pub(super) struct Context {
     pub(super) assignments: Arc<Assignments>,
@@ -59,6 +62,34 @@ pub(super) struct Shared {
     was_connected: bool,
     /// Brokers are reached again: topics may have been made again meanwhile.
     pub(super) compares_again: bool,
+    /// Answers of all brokers so far.
+    answers: u64,
+    /// Reading records was refused; the next record shows that it is not any more.
+    pub(super) fetch_is_refused: bool,
+}
+
+/// The hint of the library that the listener speaks another protocol.
+const WRONG_LISTENER: &str = "security.protocol";
+/// The beginning of the library's messages about reading records.
+const FETCH_FAILED: &str = "Fetch ";
+
+/// Whether a broker says by this code that it understood and will not serve this client.
+pub(super) fn refuses(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::UnsupportedVersion
+            | Code::UnsupportedFeature
+            | Code::InconsistentGroupProtocol
+            | Code::InvalidGroupId
+            | Code::InvalidSessionTimeout
+            | Code::GroupMaxSizeReached
+            | Code::PolicyViolation
+    )
 }
 
 impl Context {
@@ -85,12 +116,20 @@ impl Context {
     }
 
     pub(super) fn connected(&self) {
-        if self.health.set_connected(true, self.clock.now_ms()) {
+        if self.health.set_connected(true) {
             let mut shared = self.shared();
             shared.connection = None;
             shared.compares_again = std::mem::replace(&mut shared.was_connected, true);
             tracing::info!("connected to Kafka");
         }
+    }
+
+    pub(super) fn health(&self) -> &SourceHealth {
+        &self.health
+    }
+
+    pub(super) fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
     }
 
     /// A message without anything that must not show.
@@ -100,9 +139,63 @@ impl Context {
 
     pub(super) fn note(&self, message: &str) {
         let message = self.redacted(message);
-        if self.health.set_error(&message, self.clock.now_ms()) {
+        if self.health.set_error(&message) {
             tracing::warn!("Kafka: {message}");
         }
+    }
+
+    /// Notes that the broker refuses this client.
+    pub(super) fn refuse(&self, refusal: Refusal, message: &str) {
+        if refusal == Refusal::Fetch {
+            self.shared().fetch_is_refused = true;
+        }
+        self.health.refuse(refusal, &self.redacted(message));
+    }
+
+    /// Notes that no connection comes about. With another broker connected, work goes on.
+    fn refuse_connection(&self, message: &str) {
+        if !self.health.connected() {
+            self.refuse(Refusal::Connection, message);
+        }
+    }
+
+    /// Partitions of a topic that this process reads.
+    pub(super) fn partitions_read(&self, topic: &str) -> Vec<u32> {
+        self.assignments.assigned(topic, self.epoch(topic))
+    }
+
+    /// Partitions of a topic that exist and that this process does not read.
+    pub(super) fn unassigned(&self, topic: &str) -> Vec<i32> {
+        let epoch = self.epoch(topic);
+        let is_wanted = |status: &PartitionStatus| {
+            let partition = &status.partition;
+            !status.assigned && &*partition.topic == topic && partition.epoch == epoch
+        };
+        let wanted = self.assignments.status().into_iter().filter(is_wanted);
+        wanted.filter_map(|status| i32::try_from(status.partition.partition).ok()).collect()
+    }
+
+    /// Notes a partition that exists, whoever reads it, and its watermarks where they are known.
+    pub(super) fn discover(&self, topic: &str, number: i32, watermarks: Option<(i64, i64)>) {
+        let Some(partition) = self.partition(topic, number) else { return };
+        let Some((low, high)) = watermarks else {
+            return self.assignments.discover(&partition, None);
+        };
+        let first = if self.start == Start::Earliest { low } else { high };
+        self.assignments.discover(&partition, u64::try_from(first).ok());
+        if let Ok(end) = u64::try_from(high) {
+            self.assignments.set_end(&partition, end);
+        }
+    }
+
+    /// Tells the health which partitions are read and which could not begin.
+    fn tell_assigned(&self) {
+        let pending = self.shared().pending.clone();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        self.health.set_assigned(|topic| {
+            let waiting = pending.iter().filter(|(wanted, _)| wanted == topic).count();
+            (number(self.partitions_read(topic).len()), number(waiting))
+        });
     }
 
     pub(super) fn halt(&self, error: SourceError) {
@@ -115,8 +208,11 @@ impl Context {
 
     pub(super) fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {
         let partition = u32::try_from(partition).ok()?;
-        let epoch = self.epochs.get(topic).map_or(0, |epoch| epoch.number);
-        Some(SourcePartition { topic: topic.into(), epoch, partition })
+        Some(SourcePartition { topic: topic.into(), epoch: self.epoch(topic), partition })
+    }
+
+    fn epoch(&self, topic: &str) -> u32 {
+        self.epochs.get(topic).map_or(0, |epoch| epoch.number)
     }
 
     /// Asks again for partitions that could not begin, and why the broker refused an offset.
@@ -160,6 +256,7 @@ impl Context {
                 shared.retry_at = self.clock.monotonic().saturating_add(KAFKA_RETRY_PAUSE);
             }
         }
+        self.tell_assigned();
         if answer && let Err(error) = assign(consumer, &TopicPartitionList::new()) {
             self.halt_with(&error.to_string());
         }
@@ -187,9 +284,12 @@ impl Context {
         if let Err(error) = assign(consumer, &list) {
             return self.halt_with(&error.to_string());
         }
+        self.tell_assigned();
         if beginnings.is_empty() {
             return;
         }
+        self.health.accept(&Refusal::Group);
+        self.health.accept(&Refusal::Fetch);
         tracing::info!(partitions = places.join(", "), "assigned");
         if self.start == Start::Latest && firsts.count() > 0 {
             // Keeps the place where a first start began until the ledger has a record.
@@ -222,6 +322,7 @@ impl Context {
                 places.push(partition.to_string());
             }
         }
+        self.tell_assigned();
         tracing::info!(partitions = places.join(", "), lost, "given back");
         // The library commits here what was stored, unless the assignment was lost.
         let result = match is_incremental(consumer) {
@@ -280,7 +381,7 @@ impl ClientContext for Context {
         use RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
             Some(Code::AllBrokersDown) => {
-                self.health.set_connected(false, self.clock.now_ms());
+                self.health.set_connected(false);
                 // The count of brokers says less than what the last of them failed with.
                 let connection = self.shared().connection.clone();
                 let reason = connection.as_deref().unwrap_or(reason);
@@ -289,10 +390,12 @@ impl ClientContext for Context {
             Some(Code::BrokerTransportFailure | Code::Resolve) => {
                 let reason = log::without_state(reason);
                 self.shared().connection = Some(reason.to_owned());
-                // Without a connection it is told with the fact that no broker is reached.
                 if self.health.connected() {
                     self.note(reason);
+                } else if reason.contains(WRONG_LISTENER) {
+                    self.refuse_connection(&format!("the broker closes the connection: {reason}"));
                 }
+                // Otherwise it is told with the fact that no broker is reached.
             }
             Some(Code::Fatal) if reason.contains("fenced") => {
                 self.halt(SourceError::Fenced(self.redacted(reason)));
@@ -320,15 +423,27 @@ impl ClientContext for Context {
                     "the broker does not accept this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
                 );
                 self.note(&reason);
+                self.refuse_connection(&reason);
                 self.shared().connection = Some(reason);
             }
-            Some(
-                Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::ClusterAuthorizationFailed,
-            ) => self.note(&format!(
-                "the broker forbids it: {reason}; the user needs Read on the topics and the group"
-            )),
+            Some(code) if refuses(code) => {
+                let help = match code {
+                    Code::TopicAuthorizationFailed
+                    | Code::GroupAuthorizationFailed
+                    | Code::ClusterAuthorizationFailed => {
+                        "; the user needs Read on the topics and the group"
+                    }
+                    _ => "",
+                };
+                let message = format!("the broker refuses it: {reason}{help}");
+                self.note(&message);
+                match (code, reason.starts_with(FETCH_FAILED)) {
+                    (_, true) => self.refuse(Refusal::Fetch, &message),
+                    // Of a topic that may not be looked up, the watch tells more.
+                    (Code::TopicAuthorizationFailed, false) => {}
+                    _ => self.refuse(Refusal::Group, &message),
+                }
+            }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
                 self.note(&format!("{reason}; waiting for the topic to be created"));
             }
@@ -339,6 +454,10 @@ impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
             self.connected();
+        }
+        let answers = statistics.brokers.values().map(|broker| broker.rx).sum();
+        if std::mem::replace(&mut self.shared().answers, answers) != answers {
+            self.health.answered();
         }
         for (topic, statistics) in &statistics.topics {
             let partitions = statistics.partitions.values();

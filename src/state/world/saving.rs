@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use super::World;
 use crate::codec::json::Text;
 use crate::state::savepoint::{Mark, Place, Savepoint};
-use crate::state::store::{Change, Stored};
+use crate::state::store::{Change, Store, Stored};
 use crate::state::{Projection, StateError};
 
 /// Savepoints: one at a time.
@@ -20,6 +20,8 @@ pub(super) struct Saving {
 impl World {
     /// A step of a savepoint; whether it was the last.
     pub(super) fn step(&self) -> Result<bool, StateError> {
+        // In memory there is nothing to be made lasting.
+        let Some(store) = self.store.get() else { return Ok(true) };
         let mut saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let Saving { held, aim } = &mut *saving;
         // Up to there the alerts may be those of newer assets, and not agree with what is in memory.
@@ -29,16 +31,16 @@ impl World {
         }
         let place = match aim {
             Some(place) => place,
-            None => aim.insert(self.begin_savepoint()?),
+            None => aim.insert(self.begin_savepoint(store)?),
         };
         let (changes, mark) = self.still_to_write();
         if !changes.is_empty() {
-            *held = self.store.write(&changes, held.begin(mark))?;
+            *held = store.write(&changes, held.begin(mark))?;
             self.written(&changes);
             return Ok(false);
         }
-        *held = self.store.write(&[], held.complete(place))?;
-        self.store.flush()?;
+        *held = store.write(&[], held.complete(place))?;
+        store.flush()?;
         self.write().saved_blocks = place.mark.blocks;
         *aim = None;
         Ok(true)
@@ -50,8 +52,8 @@ impl World {
     }
 
     /// What was taken in up to this place is to be saved.
-    fn begin_savepoint(&self) -> Result<Place, StateError> {
-        self.store.check_space(self.read().resident.unsaved_bytes() as u64)?;
+    fn begin_savepoint(&self, store: &Store) -> Result<Place, StateError> {
+        store.check_space(self.read().resident.unsaved_bytes() as u64)?;
         let mut layers = self.write();
         layers.resident.begin();
         Ok(layers.place.clone())

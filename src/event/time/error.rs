@@ -1,0 +1,111 @@
+//! Why a value is not taken as a time.
+
+use super::{SentTime, Unit};
+
+/// Why a value is not taken as a time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// A text that is not a time.
+    #[error(
+        "`{0}` is not a time; one looks like `2017-01-04T13:11:33.601Z` or \
+         `2017-01-04T13:11:33+02:00`"
+    )]
+    NotATime(String),
+    /// A value that is neither text nor number.
+    #[error("{0} is not a time; a text or a number can be one")]
+    Type(&'static str),
+    /// A local time of an unknown place.
+    #[error(
+        "`{text}` lacks its offset from UTC, so it names no instant: it must end in `Z` or an offset \
+         such as `+02:00`{hint}"
+    )]
+    NoOffset {
+        /// The text.
+        text: String,
+        /// The option that helps, where there is one.
+        hint: &'static str,
+    },
+    /// An offset that is not the zone's.
+    #[error("`{text}` has an offset that {zone} does not have at that time")]
+    WrongOffset {
+        /// The text.
+        text: String,
+        /// The zone's name.
+        zone: String,
+    },
+    /// A zone that does not exist.
+    #[error("`{0}` names a time zone that is not known")]
+    NoSuchZone(String),
+    /// A local time that the clocks skip.
+    #[error("`{text}` does not exist in {zone}: the clocks are put forward past it")]
+    Skipped {
+        /// The text.
+        text: String,
+        /// The zone's name.
+        zone: String,
+    },
+    /// A local time that there is twice.
+    #[error(
+        "`{text}` happens twice in {zone}, before and after the clocks are put back; the option \
+         `ambiguous: earlier` or `ambiguous: later` chooses one"
+    )]
+    Twice {
+        /// The text.
+        text: String,
+        /// The zone's name.
+        zone: String,
+    },
+    /// A text in another format than the configured one.
+    #[error("`{text}` is not a time in the format `{format}`: {reason}")]
+    NotInFormat {
+        /// The text.
+        text: String,
+        /// The format.
+        format: String,
+        /// The library's reason.
+        reason: String,
+    },
+    /// A number without a unit that makes no sense in milliseconds.
+    #[error(
+        "the number {number}{}, before 1990 or more than a year after the record; the option `unit` \
+         (`s`, `ms`, `us`, `ns` or `auto`) says how to read it{}",
+        as_milliseconds(*read),
+        as_likely(*likely)
+    )]
+    Implausible {
+        /// The number.
+        number: String,
+        /// Its meaning in milliseconds, where there is one.
+        read: Option<SentTime>,
+        /// The unit in which it makes sense.
+        likely: Option<(Unit, SentTime)>,
+    },
+    /// A number that makes no sense in any unit.
+    #[error(
+        "the number {0} is no plausible time in seconds, milliseconds, microseconds or nanoseconds"
+    )]
+    NoUnitFits(String),
+    /// A number beyond the calendar.
+    #[error("the number {0} is a time outside the years -9999 to 9999")]
+    OutOfRange(String),
+    /// A number with digits below a nanosecond.
+    #[error("the number {0} has digits below a nanosecond, which cannot be kept")]
+    TooFine(String),
+    /// A text with digits below a millisecond, where whole milliseconds are needed.
+    #[error("`{0}` has digits below a millisecond; this time is in whole milliseconds")]
+    BelowMilliseconds(String),
+}
+
+fn as_milliseconds(read: Option<SentTime>) -> String {
+    match read {
+        Some(time) => format!(" in milliseconds is {time}"),
+        None => " in milliseconds is outside the years -9999 to 9999".to_owned(),
+    }
+}
+
+fn as_likely(likely: Option<(Unit, SentTime)>) -> String {
+    match likely {
+        Some((unit, time)) => format!("; in `{}` it is {time}", unit.name()),
+        None => String::new(),
+    }
+}

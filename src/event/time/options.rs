@@ -1,0 +1,177 @@
+//! The options of a time in a YAML file, and the reader that they come to.
+
+use std::path::Path;
+
+use jiff::fmt::strtime;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{TimeReader, zone};
+use crate::codec::yaml::Located;
+use crate::fault::Fault;
+
+/// The unit of a number that is a time since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Seconds.
+    S,
+    /// Milliseconds.
+    Ms,
+    /// Microseconds.
+    Us,
+    /// Nanoseconds.
+    Ns,
+    /// The one of these in which the number lies between 1990 and a year after the record.
+    Auto,
+}
+
+impl Unit {
+    /// The units that are one.
+    pub(super) const ALL: [Self; 4] = [Self::S, Self::Ms, Self::Us, Self::Ns];
+
+    /// The name in YAML.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S => "s",
+            Self::Ms => "ms",
+            Self::Us => "us",
+            Self::Ns => "ns",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// The power of ten that makes nanoseconds of it.
+    pub(super) fn digits(self) -> i32 {
+        match self {
+            Self::S => 9,
+            Self::Ms | Self::Auto => 6,
+            Self::Us => 3,
+            Self::Ns => 0,
+        }
+    }
+
+    /// Nanoseconds of one.
+    pub(super) fn nanoseconds(self) -> i128 {
+        match self {
+            Self::S => 1_000_000_000,
+            Self::Ms | Self::Auto => 1_000_000,
+            Self::Us => 1_000,
+            Self::Ns => 1,
+        }
+    }
+}
+
+/// The reading of a local time that there is twice, when the clocks are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ambiguous {
+    /// The value is refused.
+    #[default]
+    Refuse,
+    /// The first of the two, before the clocks are put back.
+    Earlier,
+    /// The second, after it.
+    Later,
+}
+
+/// The options as a file has them.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeOptions<'a> {
+    /// `unit`.
+    pub unit: Option<&'a Located<Unit>>,
+    /// `zone`.
+    pub zone: Option<&'a Located<String>>,
+    /// `format`.
+    pub format: Option<&'a Located<String>>,
+    /// `ambiguous`.
+    pub ambiguous: Option<&'a Located<Ambiguous>>,
+}
+
+impl TimeOptions<'_> {
+    /// Whether none is given.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first_place().is_none()
+    }
+
+    /// The place of the first one that is given.
+    #[must_use]
+    pub fn first_place(&self) -> Option<crate::fault::Place> {
+        let places = [
+            self.unit.map(|unit| unit.place),
+            self.zone.map(|zone| zone.place),
+            self.format.map(|format| format.place),
+            self.ambiguous.map(|ambiguous| ambiguous.place),
+        ];
+        places.into_iter().flatten().min()
+    }
+
+    /// The reader with these options, or every fault in them.
+    ///
+    /// # Errors
+    ///
+    /// An unknown zone, a format that cannot be read or lacks its zone, options that exclude each
+    /// other.
+    pub fn reader(&self, file: &Path) -> Result<TimeReader, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut zone = None;
+        if let Some(named) = self.zone {
+            match zone::named(&named.value) {
+                Ok(found) => zone = Some(found),
+                Err(help) => {
+                    let message = format!("there is no time zone `{}`", named.value);
+                    faults.push(Fault::error(file, named.place, message).help(help));
+                }
+            }
+        }
+        if let (Some(unit), Some(_)) = (self.unit, self.format) {
+            let message = "`unit` is for numbers and `format` for text";
+            faults.push(Fault::error(file, unit.place, message).help("take one of them out"));
+        }
+        if let Some(format) = self.format {
+            faults.extend(format_fault(file, format, self.zone.is_some()));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(TimeReader {
+            unit: self.unit.map(|unit| unit.value),
+            zone,
+            format: self.format.map(|format| format.value.clone()),
+            ambiguous: self.ambiguous.map(|located| located.value).unwrap_or_default(),
+        })
+    }
+}
+
+/// Writes an example in the format and reads it back: what cannot be read again is no format for
+/// reading.
+fn format_fault(file: &Path, format: &Located<String>, has_zone: bool) -> Option<Fault> {
+    let fault =
+        |message: String, help: &str| Some(Fault::error(file, format.place, message).help(help));
+    let text = &format.value;
+    let example = zone::example();
+    let written = match strtime::format(text, &example) {
+        Ok(written) => written,
+        Err(error) => return fault(format!("the format `{text}`: {error}"), HELP),
+    };
+    let read = match strtime::parse(text, &written) {
+        Ok(read) => read,
+        Err(error) => return fault(format!("the format `{text}` cannot be read: {error}"), HELP),
+    };
+    if read.timestamp().is_some() {
+        return None;
+    }
+    if let Err(error) = read.to_datetime() {
+        return fault(format!("the format `{text}` gives no date: {error}"), HELP);
+    }
+    let names_instant = read.offset().is_some() || read.iana_time_zone().is_some();
+    if names_instant || has_zone {
+        return None;
+    }
+    let help = "name the `zone` whose local time it is, such as `Europe/Berlin` or `UTC`";
+    fault(format!("the format `{text}` reads no offset from UTC"), help)
+}
+
+const HELP: &str = "directives are those of strptime: `%Y-%m-%d %H:%M:%S`, `%d.%m.%y %H:%M`, `%z`";

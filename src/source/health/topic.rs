@@ -1,0 +1,199 @@
+//! One configured topic: what the cluster says of it, and which of its partitions are read.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Moment;
+use super::problem::{ProblemCode, SourceProblem};
+use crate::limits::{KAFKA_LOST_GRACE, KAFKA_START_GRACE};
+
+/// An answer of the cluster about one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::source) struct TopicAnswer {
+    /// Whether the topic exists.
+    pub(in crate::source) known: bool,
+    /// Number of its partitions.
+    pub(in crate::source) partitions: u32,
+    /// Those that no broker leads.
+    pub(in crate::source) leaderless: BTreeSet<u32>,
+}
+
+#[derive(Debug)]
+pub(super) struct Topic {
+    /// Whether the cluster knows it; `None` before it has answered.
+    pub(super) known: Option<bool>,
+    /// Since when.
+    pub(super) known_since: Moment,
+    /// Number of its partitions, where known.
+    pub(super) partitions: Option<u32>,
+    /// Partitions that no broker leads.
+    pub(super) leaderless: BTreeSet<u32>,
+    /// Since when there are such, or none.
+    pub(super) leaderless_since: Moment,
+    /// Partitions that this process reads.
+    pub(super) assigned: u32,
+    /// Partitions that were assigned and could not begin yet.
+    pub(super) pending: u32,
+    /// Since when `assigned` is zero, or is not.
+    pub(super) assigned_since: Moment,
+    /// Since when some partitions are not read, or none.
+    pub(super) elsewhere_since: Moment,
+    /// Other members of the group that hold partitions, in words.
+    pub(super) holders: Vec<String>,
+    /// Partitions that these hold.
+    pub(super) held: u32,
+    /// Whether it was known and read once, so that a grace period applies to its loss.
+    pub(super) was_read: bool,
+}
+
+/// What the problems of every topic have in common.
+pub(super) struct About<'a> {
+    pub(super) group: &'a str,
+    pub(super) now: Duration,
+    pub(super) connected: Moment,
+    pub(super) last_error: Option<&'a str>,
+}
+
+impl Topic {
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            known: None,
+            known_since: now,
+            partitions: None,
+            leaderless: BTreeSet::new(),
+            leaderless_since: now,
+            assigned: 0,
+            pending: 0,
+            assigned_since: now,
+            elsewhere_since: now,
+            holders: Vec::new(),
+            held: 0,
+            was_read: false,
+        }
+    }
+
+    /// Takes an answer in; whether the topic or some of its partitions are new.
+    pub(super) fn set(&mut self, answer: TopicAnswer, now: Moment) -> bool {
+        if self.known != Some(answer.known) {
+            self.known_since = now;
+        }
+        if self.leaderless.is_empty() != answer.leaderless.is_empty() {
+            self.leaderless_since = now;
+        }
+        let was_absent = self.known == Some(false) && answer.known;
+        let grew = self.partitions.is_some_and(|before| before < answer.partitions);
+        let was_complete = self.elsewhere() == 0;
+        self.known = Some(answer.known);
+        self.partitions = answer.known.then_some(answer.partitions);
+        self.leaderless = answer.leaderless;
+        if was_complete != (self.elsewhere() == 0) {
+            self.elsewhere_since = now;
+        }
+        was_absent || grew
+    }
+
+    /// Takes in how many partitions are read, and how many could not begin yet.
+    pub(super) fn set_assigned(&mut self, (assigned, pending): (u32, u32), now: Moment) {
+        let was_complete = self.elsewhere() == 0;
+        let begins_or_ends = (assigned == 0) != (self.assigned == 0);
+        (self.assigned, self.pending) = (assigned, pending);
+        if begins_or_ends {
+            self.assigned_since = now;
+        }
+        if begins_or_ends || was_complete != (self.elsewhere() == 0) {
+            self.elsewhere_since = now;
+        }
+        if assigned > 0 {
+            self.was_read = true;
+            // The group assigns only what the cluster knows.
+            if self.known.is_none() {
+                (self.known, self.known_since) = (Some(true), now);
+            }
+        }
+    }
+
+    /// Partitions that this process does not read.
+    pub(super) fn elsewhere(&self) -> u32 {
+        self.partitions.unwrap_or(0).saturating_sub(self.assigned)
+    }
+
+    pub(super) fn problems(&self, name: &str, about: &About<'_>) -> Vec<SourceProblem> {
+        let since = |moment: Moment| match moment.at < about.connected.at {
+            true => about.connected,
+            false => moment,
+        };
+        let age = |moment: Moment| about.now.saturating_sub(since(moment).at);
+        let is_told = |moment| !self.was_read || age(moment) >= KAFKA_LOST_GRACE;
+        let problem = |code, message, moment: Moment, is_blocking| SourceProblem {
+            code,
+            topic: name.to_owned(),
+            message,
+            since_ms: Some(since(moment).ms),
+            is_blocking,
+        };
+        if self.known == Some(false) {
+            let message = format!("the topic `{name}` does not exist");
+            let missing = problem(ProblemCode::TopicMissing, message, self.known_since, true);
+            return is_told(self.known_since).then_some(missing).into_iter().collect();
+        }
+        if self.assigned == 0 {
+            let is_starting = !self.was_read && age(self.assigned_since) < KAFKA_START_GRACE;
+            let (code, message) = match is_starting {
+                true => {
+                    let group = about.group;
+                    let message = format!("joining group `{group}` for topic `{name}`");
+                    (ProblemCode::Starting, message)
+                }
+                false => (ProblemCode::NoPartition, self.no_partition(name, about)),
+            };
+            let none = problem(code, message, self.assigned_since, true);
+            return is_told(self.assigned_since).then_some(none).into_iter().collect();
+        }
+        let mut problems = Vec::new();
+        if !self.leaderless.is_empty() && age(self.leaderless_since) >= KAFKA_LOST_GRACE {
+            let numbers: Vec<_> = self.leaderless.iter().map(u32::to_string).collect();
+            let is_all = self.partitions == u32::try_from(numbers.len()).ok();
+            let numbers = numbers.join(", ");
+            let message = format!("topic `{name}`: no broker leads partition {numbers}");
+            let code = ProblemCode::PartitionWithoutLeader;
+            problems.push(problem(code, message, self.leaderless_since, is_all));
+        }
+        if self.elsewhere() > 0 && age(self.elsewhere_since) >= KAFKA_LOST_GRACE {
+            let (count, all) = (self.elsewhere(), self.partitions.unwrap_or(0));
+            let holders = match self.holders.is_empty() {
+                true => format!("other members of group `{}` may hold them", about.group),
+                false => format!("held by {}", self.holders.join(", ")),
+            };
+            let message = format!(
+                "{count} of {all} partitions of topic `{name}` are not assigned to this process: {holders}"
+            );
+            let code = ProblemCode::PartitionsElsewhere;
+            problems.push(problem(code, message, self.elsewhere_since, false));
+        }
+        problems
+    }
+
+    /// Says why no partition of the topic is read, as far as that is known.
+    fn no_partition(&self, name: &str, about: &About<'_>) -> String {
+        let group = about.group;
+        if self.pending > 0 {
+            let reason = about.last_error.unwrap_or("the broker has not answered");
+            return format!(
+                "group `{group}` has assigned partitions of topic `{name}`, but where to begin cannot be read: {reason}"
+            );
+        }
+        let which = if self.partitions == Some(self.held) { "all" } else { "the" };
+        match self.holders.as_slice() {
+            [] => format!(
+                "no partition of topic `{name}` is assigned to this process: another member of group `{group}` may hold them"
+            ),
+            [holder] => format!(
+                "another member of group `{group}` holds {which} partitions of topic `{name}`: {holder}"
+            ),
+            holders => format!(
+                "other members of group `{group}` hold {which} partitions of topic `{name}`: {}",
+                holders.join(", ")
+            ),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The ledger's format is the published one: old ledgers are read and go on, and what
+//! `docs/format.md` says of the new one holds for the ledgers in `tests/vectors`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
+
+#[path = "common/project.rs"]
+mod project;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use project::Project;
+use serde_json::{Value, json};
+
+fn vectors(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(name)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        let target = to.join(file.file_name());
+        match file.file_type().unwrap().is_dir() {
+            true => copy(&file.path(), &target),
+            false => _ = fs::copy(file.path(), target).unwrap(),
+        }
+    }
+}
+
+/// The site of the published ledgers, with the log of one of them.
+fn site(format: &str) -> Project {
+    let project = Project::new();
+    for name in ["mappings", "contracts"] {
+        fs::remove_dir_all(project.path(name)).unwrap();
+    }
+    copy(&vectors("site"), &project.path(""));
+    copy(&vectors(format).join("log"), &project.path("ledger/log"));
+    let key = project.path("ledger.pem");
+    fs::set_permissions(key, Permissions::from_mode(0o600)).unwrap();
+    let checkpoint = fs::read(vectors(format).join("ledger.checkpoint")).unwrap();
+    project.write("published.checkpoint", checkpoint);
+    project
+}
+
+/// One more record of a partition of the site.
+fn more(project: &Project) {
+    let record = json!({
+        "topic": "pumps", "partition": 1, "offset": 4, "tstype": "create", "ts": 1_767_225_609_000_u64,
+        "key": "pump", "payload": "{\"kind\":\"pump\",\"serial\":\"P-9\",\"flow\":2}",
+    });
+    project.write("records.jsonl", project.read("records.jsonl") + &record.to_string() + "\n");
+}
+
+#[test]
+fn a_ledger_of_format_1_is_read_and_says_what_its_checkpoints_do_not_cover() {
+    let project = site("format-1");
+    let report = project.run(&["verify", "ledger"]).exits(0).out;
+    assert!(report.contains("the first 4 blocks are in format 1"), "{report}");
+    assert!(report.contains("tree          12 leaves"), "{report}");
+    let states = project.run(&["state", "ledger", "pump", "--json"]).exits(0).json_lines();
+    let keys: Vec<_> = states.iter().map(|state| state["key"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["P-1", "P-2"]);
+    let transaction = project.run(&["tx", "ledger", "pumps/0/0/0", "--json"]).exits(0).json();
+    assert_eq!(
+        (&transaction["device_type"], &transaction["device_id"]),
+        (&json!("pump"), &json!("P-1"))
+    );
+    assert!(transaction.get("record_digest").is_none(), "it covers the value alone: {transaction}");
+    let letters = project.run(&["deadletters", "list", "ledger", "--json"]).exits(0).json_lines();
+    assert_eq!(letters.len(), 2);
+}
+
+#[test]
+fn a_ledger_of_format_1_goes_on_in_format_2() {
+    let project = site("format-1");
+    more(&project);
+    project.run(&["run"]).exits(0);
+    let report = project
+        .run(&["verify", "ledger", "--from-checkpoint", "published.checkpoint"])
+        .exits(0)
+        .out;
+    assert!(report.contains("the first 4 blocks are in format 1"), "{report}");
+    assert!(report.contains("the log extends the older checkpoint of tree size 12"), "{report}");
+    let transaction = project.run(&["tx", "ledger", "pumps/1/4/0", "--json"]).exits(0).json();
+    assert!(transaction["record_digest"].is_string(), "{transaction}");
+    let block = |number: u64| {
+        project.run(&["block", "ledger", &number.to_string(), "--json"]).exits(0).json()
+    };
+    assert_eq!((&block(3)["format"], &block(4)["format"]), (&json!("1"), &json!("2")));
+    assert_eq!(block(4)["entries"][0]["definition"], "ledger", "the first block says so");
+    // A second start has nothing to say.
+    project.run(&["run"]).exits(0);
+    let kinds = project.run(&["export", "ledger"]).exits(0).json_lines();
+    assert_eq!(kinds.iter().filter(|entry| entry["definition"] == "ledger").count(), 2);
+}
+
+#[test]
+fn a_published_ledger_of_format_2_holds_what_is_published_of_it() {
+    let project = site("format-2");
+    let digests: Value =
+        serde_json::from_slice(&fs::read(vectors("format-2/digests.json")).unwrap()).unwrap();
+    let report = project
+        .run(&["verify", "ledger", "--from-checkpoint", "published.checkpoint"])
+        .exits(0)
+        .out;
+    let tree = &digests["tree"];
+    let line =
+        format!("tree          {} leaves, root {}", tree["size"], tree["root"].as_str().unwrap());
+    assert!(report.contains(&line), "{report}");
+    for block in digests["blocks"].as_array().unwrap() {
+        let number = block["number"].to_string();
+        let found = project.run(&["block", "ledger", &number, "--json"]).exits(0).json();
+        for field in ["hash", "entries_root", "effects", "records", "tree_size"] {
+            assert_eq!(found[field], block[field], "block {number}: {field}");
+        }
+    }
+    for transaction in digests["transactions"].as_array().unwrap() {
+        let id = transaction["id"].as_str().unwrap();
+        let found = project.run(&["tx", "ledger", id, "--json"]).exits(0).json();
+        for field in ["record_digest", "value_digest", "mapping_digest", "entry"] {
+            assert_eq!(found[field], transaction[field], "{id}: {field}");
+        }
+    }
+}
+
+#[test]
+fn the_same_records_give_the_published_entries() {
+    let project = site("format-2");
+    fs::remove_dir_all(project.path("ledger")).unwrap();
+    project.run(&["run"]).exits(0);
+    let digests: Value =
+        serde_json::from_slice(&fs::read(vectors("format-2/digests.json")).unwrap()).unwrap();
+    for transaction in digests["transactions"].as_array().unwrap() {
+        let id = transaction["id"].as_str().unwrap();
+        let found = project.run(&["tx", "ledger", id, "--json"]).exits(0).json();
+        for field in ["record_digest", "value_digest", "mapping_digest"] {
+            assert_eq!(found[field], transaction[field], "{id}: {field}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_is_checked_without_the_ledger() {
+    let project = site("format-2");
+    let key = fs::read_to_string(vectors("format-2/key")).unwrap();
+    let key = key.trim();
+    let proof = project.run(&["tx", "ledger", "pumps/0/0/0", "--proof"]).exits(0).out;
+    assert!(proof.lines().nth(1).unwrap().starts_with("extra "), "{proof}");
+    project.write("a.proof", &proof);
+    project.write("value", r#"{"kind":"pump","serial":"P-1","flow":12.5}"#);
+    fs::remove_dir_all(project.path("ledger")).unwrap();
+    let check =
+        |more: &[&str]| project.run(&[&["verify-proof", "a.proof", "--key"], more].concat());
+    let sound = check(&[key, "--record", "value"]).exits(0).out;
+    assert!(sound.contains("pumps/0/0/0") && sound.ends_with("verified\n"), "{sound}");
+    project.write("other", "{}");
+    let other = check(&[key, "--record", "other"]).exits(65);
+    assert!(other.err.contains("which is not the value's"), "{}", other.err);
+    let stranger = project.run(&["keygen", "x.pem", "--name", "example.com/vectors"]).exits(0).out;
+    check(&[stranger.trim()]).exits(65);
+    // Nothing of the proof may be changed, the leaf included.
+    let extra = proof.lines().nth(1).unwrap();
+    let mut leaf = BASE64_STANDARD.decode(extra.strip_prefix("extra ").unwrap()).unwrap();
+    *leaf.last_mut().unwrap() ^= 1;
+    let forged = format!("extra {}", BASE64_STANDARD.encode(leaf));
+    project.write("a.proof", proof.replacen(extra, &forged, 1));
+    check(&[key]).exits(65);
+    project.write("a.proof", proof.replacen(&format!("{extra}\n"), "", 1));
+    assert!(check(&[key]).exits(65).err.contains("no `extra` line"), "a leaf must be there");
+    check(&["rubbish"]).exits(64);
+}
