@@ -46,6 +46,18 @@ pub const FILE_CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks of a source file that are read ahead.
 pub const FILE_QUEUE_CHUNKS: usize = 4;
 
+/// Shortest secret in bytes that is looked for anywhere in a message. A shorter one is a part of
+/// ordinary words.
+pub const MIN_HIDDEN_BYTES: usize = 4;
+/// Shortest and longest time in milliseconds between two polls before Kafka takes the partitions
+/// away. A request about offsets, during which nothing is polled, may take
+/// [`KAFKA_REQUEST_TIMEOUT`].
+pub const POLL_INTERVALS_MS: (u64, u64) = (6_000, 3_600_000);
+/// Shortest and longest time in milliseconds between two commits of the group's offsets.
+pub const COMMIT_INTERVALS_MS: (u64, u64) = (1, 60_000);
+/// Shortest and longest time in milliseconds between two statistics of the client: the state of the
+/// connection is at most that old.
+pub const STATISTICS_INTERVALS_MS: (u64, u64) = (1, 10_000);
 /// How long one request to Kafka about offsets may take before it is asked again later.
 pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause between such requests while the broker does not answer.
@@ -70,6 +82,15 @@ pub const MAX_NAMED_MEMBERS: usize = 5;
 /// from the future and says nothing about freshness.
 pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
 
+/// How long a topic may end before the ledger's position until that is taken for good: after the
+/// restart of a broker its end is behind until the replicas have answered.
+pub const KAFKA_BEHIND_WAIT: Duration = Duration::from_secs(10);
+/// How often in a row partitions are read again from their position after Kafka called an offset out
+/// of range that is not.
+pub const KAFKA_MOST_RESTARTS: u32 = 3;
+/// How long a partition must have had the same end behind its last record until the ledger goes on
+/// from that end, in a block of its own: a busy partition has no such end for long.
+pub const KAFKA_TAIL_WAIT: Duration = Duration::from_secs(10);
 /// A source's trouble that lasts is told again after this long: often enough to be found near the
 /// end of a log, not so often as to fill it.
 pub const SAME_TROUBLE_QUIET: Duration = Duration::from_secs(60);

@@ -108,7 +108,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "access: { certificates: [{ name: a b, role: viewer, sha256: x }] }",
         "9:37",
-        &["`sha256` is no SHA-256"],
+        &["`sha256` is not a SHA-256"],
     ),
     (
         C,
@@ -179,7 +179,7 @@ const CONFIGS: &[Case] = &[
         C,
         SOURCE,
         "  kafka: { brokers: 'a:1', group: g, topics: [] }",
-        "6:35",
+        "6:46",
         &["`topics` is empty", "topics: [telemetry]"],
     ),
     (
@@ -209,6 +209,55 @@ const CONFIGS: &[Case] = &[
         "  kafka: { brokers: 'a:1', group: g, topics: [t], properties: { sasl.password: 'file:no' } }",
         "6:80",
         &["no cannot be read"],
+    ),
+    (
+        C,
+        SOURCE,
+        "  kafka: { brokers: 'a:1', group: g, topics: pumps }",
+        "6:46",
+        &["a list is expected: `[pumps]`"],
+    ),
+    (
+        C,
+        SOURCE,
+        "  kafka: { brokers: 'a:90x2', group: g, topics: [t] }",
+        "6:21",
+        &["the port `90x2` is not a number"],
+    ),
+    (
+        C,
+        SOURCE,
+        "  kafka: { brokers: 'a:1', group: g, topics: [t], properties: { isolation.level: read_uncommitted } }",
+        "6:82",
+        &["`isolation.level` can only be", "aborted"],
+    ),
+    (
+        C,
+        SOURCE,
+        "  kafka: { brokers: 'a:1', group: g, topics: [t], properties: { check.crcs: false } }",
+        "6:77",
+        &["`check.crcs` can only be true", "damaged on their way"],
+    ),
+    (
+        C,
+        SOURCE,
+        "  kafka: { brokers: 'a:1', group: g, topics: [t], properties: { acks: 0 } }",
+        "6:71",
+        &["`acks` is a property of producers"],
+    ),
+    (
+        C,
+        SOURCE,
+        "  kafka: { brokers: 'a:1', group: g, topics: [t], properties: { group.protocol: consumer, session.timeout.ms: 9000 } }",
+        "6:111",
+        &["`session.timeout.ms` is not supported"],
+    ),
+    (
+        C,
+        SOURCE,
+        "  kafka: { brokers: 'a:1', group: g, topics: [t], properties: { security.protocol: SASL_SSL } }",
+        "6:84",
+        &["GSSAPI (Kerberos) is not built in", "SCRAM-SHA-512"],
     ),
 ];
 

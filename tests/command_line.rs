@@ -71,7 +71,7 @@ fn help_tells_of_every_command_and_every_status() {
 #[test]
 fn wrong_usage_is_64_and_what_is_not_there_66() {
     let project = filled();
-    let wrong: [&[&str]; 18] = [
+    let wrong: [&[&str]; 17] = [
         &[],
         &["simulate", "--seeds", "7..7"],
         &["nonsense"],
@@ -87,7 +87,6 @@ fn wrong_usage_is_64_and_what_is_not_there_66() {
         &["schema", "nonsense"],
         &["record", "ledger", "telemetry"],
         &["transactions", "ledger", "--verdict", "reject"],
-        &["transactions", "ledger", "--device-id", "M1"],
         &["history", "ledger", "machine", "M1", "--all", "--limit", "1"],
         &["export", "ledger", "--kinds", "everything"],
     ];

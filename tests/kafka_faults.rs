@@ -31,7 +31,8 @@ fn write(broker: &EmbeddedBroker, numbers: std::ops::Range<u64>) {
 /// A deployment whose client may stall for as short a time as the broker lets it.
 fn impatient(site: &Site, broker: &EmbeddedBroker) -> Deployment {
     let properties = "{ session.timeout.ms: 4000, heartbeat.interval.ms: 400, \
-                      max.poll.interval.ms: 4000, socket.timeout.ms: 10000 }";
+                      max.poll.interval.ms: 6000, socket.timeout.ms: 10000, \
+                      group.instance.id: '' }";
     let brokers = broker.bootstrap();
     let source = format!(
         "kafka: {{ brokers: '{brokers}', group: {GROUP}, topics: [{TOPIC}], properties: {properties} }}"
@@ -147,6 +148,76 @@ fn a_topic_that_was_made_again_is_refused_until_it_has_an_epoch() {
     let mut service = Service::start(&deployment);
     let records = (100 + 30) * u64::from(PARTITIONS);
     service.until_status("the new topic's records", |status| status["records"]["read"] == records);
+    service.end();
+    assert_sound(&deployment.ledger);
+    assert_eq!(reading::count(&deployment.ledger) as u64, records);
+}
+
+#[test]
+fn a_topic_that_was_made_again_and_grew_past_the_position_is_refused_until_it_has_an_epoch() {
+    let site = Site::new();
+    let before = brokers(1);
+    let deployment = site.configure_kafka("ledger", &before, GROUP);
+    let mut service = Service::start(&deployment);
+    write(&before, 0..100);
+    service.until_durable(usize::from(PARTITIONS), 100);
+    service.end();
+    drop(before);
+
+    // The new topic is longer, and its records are others.
+    let again = brokers(1);
+    write(&again, 500..700);
+    let deployment = site.configure_kafka("ledger", &again, GROUP);
+    let ended = Service::start(&deployment).wait();
+    assert_eq!(ended.code, Some(65), "{}", ended.log);
+    for told in ["the record at offset 99", "record digest", "made again", "continue_at"] {
+        assert!(ended.log.contains(told), "`{told}` helps: {}", ended.log);
+    }
+    assert_whole(&deployment, 100);
+
+    let text = std::fs::read_to_string(&deployment.config).unwrap();
+    let topics = format!("topics: [{TOPIC}]");
+    let text = text.replace(&topics, &format!("{topics}, epochs: {{ {TOPIC}: 1 }}"));
+    std::fs::write(&deployment.config, text).unwrap();
+    let mut service = Service::start(&deployment);
+    let records = (100 + 200) * u64::from(PARTITIONS);
+    service.until_status("the new topic's records", |status| status["records"]["read"] == records);
+    service.end();
+    assert_sound(&deployment.ledger);
+    assert_eq!(reading::count(&deployment.ledger) as u64, records);
+}
+
+#[test]
+fn a_lost_end_is_gone_on_from_in_a_new_epoch_and_recorded() {
+    let site = Site::new();
+    let before = brokers(1);
+    let deployment = site.configure_kafka("ledger", &before, GROUP);
+    let mut service = Service::start(&deployment);
+    write(&before, 0..100);
+    service.until_durable(usize::from(PARTITIONS), 100);
+    service.end();
+    drop(before);
+
+    // Partition 0 lost its records from offset 90 on and has others there; the rest is as it was.
+    let after = brokers(1);
+    write(&after, 0..90);
+    let mut producer = GatedProducer::new(after.bootstrap()).unwrap();
+    records::produce_to(&mut producer, 1..PARTITIONS, 90..120);
+    records::produce_to(&mut producer, 0..1, 200..230);
+    let deployment = site.configure_kafka("ledger", &after, GROUP);
+    let ended = Service::start(&deployment).wait();
+    assert_eq!(ended.code, Some(65), "{}", ended.log);
+    assert!(ended.log.contains(&format!("{TOPIC}/0: the record at offset 99")), "{}", ended.log);
+
+    let text = std::fs::read_to_string(&deployment.config).unwrap();
+    let topics = format!("topics: [{TOPIC}]");
+    let epochs = format!("epochs: {{ {TOPIC}: {{ epoch: 1, continue_at: {{ 0: 90 }} }} }}");
+    std::fs::write(&deployment.config, text.replace(&topics, &format!("{topics}, {epochs}")))
+        .unwrap();
+    let mut service = Service::start(&deployment);
+    let partitions = u64::from(PARTITIONS);
+    let records = 100 * partitions + 30 + 20 * (partitions - 1);
+    service.until_status("what came since", |status| status["records"]["read"] == records);
     service.end();
     assert_sound(&deployment.ledger);
     assert_eq!(reading::count(&deployment.ledger) as u64, records);

@@ -211,7 +211,7 @@ fn an_error_is_a_page_too() {
         ("/state/cold_chian", 404, "did you mean `cold_chain`?"),
         ("/state/cold_chain?where=x", 400, "one looks like `cargo.kind=fish`"),
         ("/state/cold_chain/C-999", 404, "never had an asset"),
-        ("/state/cold_chain/%ff", 400, "the path cannot be read"),
+        ("/state/cold_chain/%ff", 400, "the path of the address cannot be decoded"),
         ("/deadletters?before=x", 400, "the `next` of a page"),
         ("/mappings/refers", 404, "did you mean `reefers`?"),
     ] {

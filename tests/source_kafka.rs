@@ -5,15 +5,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::yaml;
-use ledgerline::event::SourcePartition;
+use ledgerline::event::{RecordDigests, SourcePartition};
 use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
 use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
 use ledgerline::source::{
-    Accepted, Assignments, KafkaForm, KafkaSource, Polled, Source, SourceError,
+    Accepted, Assignments, BatchBuilder, Generation, KafkaForm, KafkaSource, LastTaken,
+    LastTakenOf, Polled, Source, SourceError,
 };
 
 /// Polls that a condition may take: with [`WAIT`] each, two minutes.
@@ -40,14 +42,26 @@ impl Member {
         more: &str,
         properties: &str,
     ) -> Self {
+        let properties = format!("session.timeout.ms: 3000, {properties}");
+        Self::join_after(broker, assignments, always(None), (more, &properties))
+    }
+
+    /// A member whose ledger says what it has taken last of each partition.
+    fn join_after(
+        broker: &EmbeddedBroker,
+        assignments: &Arc<Assignments>,
+        last_taken: LastTakenOf,
+        (more, properties): (&str, &str),
+    ) -> Self {
         let text = format!(
-            "brokers: '{}'\ngroup: ledger\ntopics: [telemetry]\n{more}\nproperties: {{session.timeout.ms: 3000, {properties}}}",
+            "brokers: '{}'\ngroup: ledger\ntopics: [telemetry]\n{more}\nproperties: {{{properties}}}",
             broker.bootstrap()
         );
         let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), &text).unwrap();
-        let settings = form[0].check(Path::new("ledgerline.yaml")).unwrap();
+        let settings = form[0].check(Path::new("ledgerline.yaml"), &mut Vec::new()).unwrap();
         let clock = Arc::new(SystemClock::new());
-        let source = KafkaSource::new(&settings, Arc::clone(assignments), clock).unwrap();
+        let source =
+            KafkaSource::new(&settings, Arc::clone(assignments), last_taken, clock).unwrap();
         Self { source, assignments: Arc::clone(assignments) }
     }
 
@@ -327,6 +341,202 @@ fn a_shrunk_topic_is_refused() {
     }
 }
 
+/// A ledger that says the same of every partition.
+fn always(last: Option<LastTaken>) -> LastTakenOf {
+    Arc::new(move |_| last)
+}
+
+/// What a ledger keeps of the nth record of partition 0.
+fn taken(n: u64) -> LastTaken {
+    let mut builder =
+        BatchBuilder::new(SourcePartition::new("telemetry", 0), Generation::default(), n);
+    let header: (&str, Option<&[u8]>) = ("h", Some(b"1"));
+    let value = value(0, n);
+    let time = Some(1_700_000_000_000);
+    builder.push(n, time, Some(b"key"), Some(&value), [header].into_iter());
+    let batch = builder.build();
+    let digest = RecordDigests::of(&batch.records().next().unwrap()).record;
+    LastTaken { offset: n, digest }
+}
+
+const QUICK: &str = "session.timeout.ms: 3000, heartbeat.interval.ms: 500";
+
+#[test]
+fn the_last_record_is_compared_before_reading_on() {
+    // The position may lie behind offsets without records.
+    for (position, last) in [(40, taken(39)), (45, taken(39))] {
+        let (broker, mut producer) = broker(1, 1);
+        produce(&mut producer, 1, 0..100);
+        let mut seen = Seen::new();
+        let mut member =
+            Member::join_after(&broker, &at(position), always(Some(last)), ("", QUICK));
+        let expected = usize::try_from(100 - position).unwrap();
+        member.until(&mut seen, |_, seen| count(seen) == expected);
+        assert_whole(&seen, 1, position..100);
+    }
+}
+
+#[test]
+fn a_topic_that_was_made_again_and_grew_past_the_position_is_refused() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..100);
+    // The ledger has taken another record at offset 39.
+    let last = LastTaken { offset: 39, ..taken(38) };
+    match Member::join_after(&broker, &at(40), always(Some(last)), ("", QUICK)).error() {
+        SourceError::RecordChanged { offset, found, taken: of_ledger, .. } => {
+            assert_eq!(offset, 39);
+            assert_eq!(found, taken(39).digest);
+            assert_eq!(of_ledger, last.digest);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn the_last_record_is_compared_again_after_an_outage() {
+    let (broker, mut producer) = broker(1, 2);
+    produce(&mut producer, 2, 0..40);
+    let assignments = Arc::new(Assignments::default());
+    let is_changed = Arc::new(AtomicBool::new(false));
+    let (changed, other) = (is_changed.clone(), LastTaken { offset: 39, ..taken(38) });
+    let last_taken: LastTakenOf = Arc::new(move |partition| {
+        let last = if changed.load(Ordering::SeqCst) { other } else { taken(39) };
+        (partition.partition == 0).then_some(last)
+    });
+    let mut member = Member::join_after(&broker, &assignments, last_taken, ("", QUICK));
+    let mut seen = Seen::new();
+    member.until(&mut seen, |m, seen| count(seen) == 80 && m.source.health().connected());
+    // An outage without a change goes on, one with another record at the same offset does not.
+    broker.down().unwrap();
+    member.until(&mut seen, |m, _| !m.source.health().connected());
+    broker.up().unwrap();
+    member.until(&mut seen, |m, _| m.source.health().connected());
+    produce(&mut producer, 2, 40..50);
+    member.until(&mut seen, |_, seen| count(seen) == 100);
+    broker.down().unwrap();
+    member.until(&mut seen, |m, _| !m.source.health().connected());
+    is_changed.store(true, Ordering::SeqCst);
+    broker.up().unwrap();
+    let error = member.error();
+    assert!(matches!(error, SourceError::RecordChanged { offset: 39, .. }), "{error}");
+    assert_whole(&seen, 2, 0..50);
+}
+
+#[test]
+fn a_new_epoch_reads_a_topic_that_was_made_again_from_its_beginning() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..30);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |_, seen| count(seen) == 30);
+    member.source.close().unwrap();
+    // The group still has the offset of the topic that was there before.
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &assignments, "epochs: {telemetry: 1}");
+    member.until(&mut seen, |_, seen| count(seen) == 30);
+    assert_eq!(seen["telemetry@1/0"].len(), 30);
+}
+
+#[test]
+fn a_new_epoch_goes_on_where_it_is_told_to() {
+    let (broker, mut producer) = broker(1, 2);
+    produce(&mut producer, 2, 0..100);
+    let read =
+        [(SourcePartition::new("telemetry", 0), 60), (SourcePartition::new("telemetry", 1), 50)];
+    let assignments = Arc::new(Assignments::new(read));
+    let mut seen = Seen::new();
+    let epochs = "epochs: {telemetry: {epoch: 1, continue_at: {0: 45}}}";
+    let mut member = Member::join(&broker, &assignments, epochs);
+    member.until(&mut seen, |_, seen| count(seen) == 55 + 50);
+    assert_eq!(seen["telemetry@1/0"][0], (45, value(0, 45)));
+    assert_eq!(seen["telemetry@1/1"][0], (50, value(1, 50)));
+}
+
+#[test]
+fn a_topic_that_is_behind_for_a_moment_is_waited_for() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..10);
+    let mut seen = Seen::new();
+    let mut member = Member::join_after(&broker, &at(50), always(Some(taken(49))), ("", QUICK));
+    member.until(&mut seen, |m, _| {
+        let told = m.source.health().report().last_error;
+        told.is_some_and(|told| told.message.contains("the topic ends at offset 10"))
+    });
+    produce(&mut producer, 1, 10..60);
+    member.until(&mut seen, |_, seen| count(seen) == 10);
+    assert_whole(&seen, 1, 50..60);
+}
+
+#[test]
+fn an_offset_out_of_range_for_a_moment_is_read_again() {
+    for strategy in ["cooperative-sticky", "range"] {
+        let (broker, mut producer) = broker(1, 2);
+        produce(&mut producer, 2, 0..10);
+        let assignments = Arc::new(Assignments::default());
+        let mut seen = Seen::new();
+        let properties = format!("{QUICK}, partition.assignment.strategy: {strategy}");
+        let mut member = Member::join_after(&broker, &assignments, always(None), ("", &properties));
+        member.until(&mut seen, |_, seen| count(seen) == 20);
+        broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 1).unwrap();
+        member.until(&mut seen, |m, _| {
+            let told = m.source.health().report().last_error;
+            told.is_some_and(|told| told.message.contains("out of range"))
+        });
+        produce(&mut producer, 2, 10..20);
+        member.until(&mut seen, |_, seen| count(seen) == 40);
+        assert_whole(&seen, 2, 0..20);
+    }
+}
+
+#[test]
+fn an_offset_out_of_range_at_the_start_is_read_again() {
+    for strategy in ["cooperative-sticky", "range"] {
+        let (broker, mut producer) = broker(1, 2);
+        produce(&mut producer, 2, 0..20);
+        let read = [0, 1].map(|number| (SourcePartition::new("telemetry", number), 20));
+        let assignments = Arc::new(Assignments::new(read));
+        broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 1).unwrap();
+        let mut seen = Seen::new();
+        let properties = format!("{QUICK}, partition.assignment.strategy: {strategy}");
+        let mut member = Member::join_after(&broker, &assignments, always(None), ("", &properties));
+        member.until(&mut seen, |m, _| m.source.health().connected());
+        produce(&mut producer, 2, 20..30);
+        member.until(&mut seen, |_, seen| count(seen) == 20);
+        assert_whole(&seen, 2, 20..30);
+    }
+}
+
+#[test]
+fn the_group_protocol_of_kip_848_works() {
+    let (broker, mut producer) = broker(1, 4);
+    produce(&mut producer, 4, 0..50);
+    let assignments = Arc::new(Assignments::default());
+    let mut seen = Seen::new();
+    let properties = "group.protocol: consumer";
+    let mut first = Member::join_after(&broker, &assignments, always(None), ("", properties));
+    first.until(&mut seen, |_, seen| count(seen) == 200);
+    let mut second = Member::join_after(&broker, &assignments, always(None), ("", properties));
+    let (mut by_second, mut number) = (0, 50);
+    for _ in 0..MOST_POLLS {
+        if by_second > 0 {
+            break;
+        }
+        produce(&mut producer, 4, number..number + 1);
+        number += 1;
+        first.step(&mut seen).unwrap();
+        let before = count(&seen);
+        second.step(&mut seen).unwrap();
+        by_second += count(&seen) - before;
+    }
+    assert!(by_second > 0, "the second member never got a record");
+    first.source.close().unwrap();
+    produce(&mut producer, 4, number..number + 10);
+    let expected = usize::try_from(number + 10).unwrap() * 4;
+    second.until(&mut seen, |_, seen| count(seen) == expected);
+    assert_whole(&seen, 4, 0..number + 10);
+}
+
 #[test]
 fn records_lost_by_retention_are_noticed() {
     let (broker, mut producer) = broker(1, 1);
@@ -359,7 +569,7 @@ fn an_offset_out_of_range_later_halts() {
     let mut member = Member::join(&broker, &assignments, "");
     member.until(&mut seen, |_, seen| count(seen) == 10);
     // Several, because the broker may spend one on a request that it answers later.
-    broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 5).unwrap();
+    broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 10).unwrap();
     assert!(matches!(member.error(), SourceError::Kafka(_)));
 }
 
@@ -419,7 +629,7 @@ fn a_login_that_fails_is_told_without_its_secret() {
     let (broker, _producer) = broker(1, 1);
     let assignments = Arc::new(Assignments::default());
     let mut seen = Seen::new();
-    let login = "security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN, sasl.username: hunter, sasl.password: hunter22";
+    let login = "heartbeat.interval.ms: 500, security.protocol: SASL_PLAINTEXT, sasl.mechanism: PLAIN, sasl.username: hunter, sasl.password: hunter22";
     let mut member = Member::join_with(&broker, &assignments, "", login);
     // The embedded broker knows no logins.
     member.until(&mut seen, |m, _| m.source.health().report().last_error.is_some());

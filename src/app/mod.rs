@@ -1,6 +1,7 @@
 //! Wiring: the only place that names the adapters and puts the parts together.
 
 pub mod demo;
+mod member;
 pub mod offline;
 pub mod preflight;
 mod service;

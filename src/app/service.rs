@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::Builder;
 
+use crate::app::member::member_id;
 use crate::app::{AppError, Observe};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, LedgerConfig, SourceConfig};
@@ -12,13 +13,16 @@ use crate::disk::SystemDisk;
 use crate::ledger::embedded::{
     self, EmbeddedLedger, LedgerKeys, OpenLedger, Opening, Shared, keep_checkpoint,
 };
-use crate::ledger::{Definition, DefinitionKind, LedgerReader};
+use crate::ledger::{Definition, DefinitionKind, LastRecord, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::traces::{TraceExport, TraceSettings};
 use crate::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
 use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
-use crate::source::{Assignments, FileSource, HealthReport, KafkaSource, Source, SourceHealth};
+use crate::source::{
+    Assignments, FileSource, HealthReport, KafkaSource, LastTaken, LastTakenOf, Source,
+    SourceHealth,
+};
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, World};
 use crate::transaction::{Signer, read_key_file};
@@ -69,7 +73,8 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     define(&mut ledger, definitions)?;
     catch_up(&*reader, &*world, &mut |_, _| {})?;
     let assignments = Arc::new(Assignments::new(reader.progress()));
-    let (source, health) = open_source(&config.source, &assignments, &clock)?;
+    let (source, health) =
+        open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
     let status = Arc::new(Status::default());
     let stop = Stop::default();
     let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
@@ -236,16 +241,31 @@ type OpenSource = (Box<dyn Source>, Option<Arc<SourceHealth>>);
 
 fn open_source(
     config: &SourceConfig,
+    directory: &Path,
     assignments: &Arc<Assignments>,
-    clock: &Arc<dyn Clock>,
+    (reader, clock): (&Arc<Shared>, &Arc<dyn Clock>),
 ) -> Result<OpenSource, AppError> {
     Ok(match config {
         SourceConfig::Kafka(settings) => {
-            let source = KafkaSource::new(settings, assignments.clone(), clock.clone())?;
+            let mut settings = settings.clone();
+            if settings.needs_member_id() {
+                settings.set_member_id(&member_id(directory)?);
+            }
+            let (assignments, clock) = (assignments.clone(), clock.clone());
+            let source = KafkaSource::new(&settings, assignments, last_taken(reader), clock)?;
             let health = source.health();
             (Box::new(source), Some(health))
         }
         SourceConfig::File(form) => (Box::new(FileSource::open(form, assignments.clone())?), None),
+    })
+}
+
+/// Asks the ledger for the last record that it took of a partition.
+fn last_taken(reader: &Arc<Shared>) -> LastTakenOf {
+    let reader = reader.clone();
+    Arc::new(move |partition| {
+        let LastRecord { offset, digest } = reader.last_record(partition)?;
+        Some(LastTaken { offset, digest })
     })
 }
 

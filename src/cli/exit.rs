@@ -176,6 +176,8 @@ fn of_source(error: &SourceError) -> ExitStatus {
         SourceError::Kafka(_) => ExitStatus::Unavailable,
         SourceError::LostByRetention { .. }
         | SourceError::TopicShrank { .. }
+        | SourceError::RecordChanged { .. }
+        | SourceError::Fenced(_)
         | SourceError::TakenByAnotherLedger { .. }
         | SourceError::OutOfOrder { .. } => ExitStatus::Data,
     }

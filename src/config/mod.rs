@@ -28,7 +28,7 @@ use crate::mapping::MappingSet;
 use crate::monitor::access::Settings;
 use crate::monitor::traces::TraceSettings;
 use crate::pipeline::SubmissionLimits;
-use crate::source::{FileForm, KafkaSettings};
+use crate::source::{FileForm, KafkaSettings, KafkaWriter};
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -324,13 +324,8 @@ fn check_source(
     match (form.value.kafka, form.value.file) {
         (Some(mut kafka), None) => {
             secret::resolve_kafka(path, &mut kafka, at, faults);
-            match kafka.check(path) {
-                Ok(settings) => Some(SourceConfig::Kafka(Box::new(settings))),
-                Err(found) => {
-                    faults.extend(found);
-                    None
-                }
-            }
+            let settings = kafka.check(path, faults)?;
+            Some(SourceConfig::Kafka(Box::new(settings)))
         }
         (None, Some(mut file)) => {
             file.path = at(&file.path);
@@ -378,6 +373,9 @@ fn check_dead_letters(
         }
         Some(SourceConfig::Kafka(kafka)) if kafka.topics().contains(&topic.value) => {
             Some(format!("`{}` is also read: every dead letter would come back", topic.value))
+        }
+        Some(SourceConfig::Kafka(kafka)) => {
+            KafkaWriter::check(kafka).err().map(|error| format!("no writer can be made: {error}"))
         }
         Some(SourceConfig::File(_)) => {
             Some("dead letters can only be sent to Kafka where Kafka is the source".to_owned())

@@ -26,7 +26,7 @@ pub fn resolve_kafka(
     for text in [&mut form.brokers, &mut form.group] {
         resolve_text(path, text, at, faults);
     }
-    form.topics.iter_mut().for_each(|topic| resolve_text(path, topic, at, faults));
+    form.topics.value.names_mut().for_each(|topic| resolve_text(path, topic, at, faults));
     form.properties.values_mut().for_each(|property| resolve_property(path, property, at, faults));
 }
 

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::ledger::tiles::TilePath;
-use crate::monitor::access::{Asker, Role};
+use crate::monitor::access::{Asker, Role, is_page};
 use crate::monitor::answer::{Problem, immutable};
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::conditional::Condition;
@@ -20,6 +20,7 @@ use crate::monitor::large::paced;
 use crate::monitor::query::QueryError;
 use crate::monitor::request::check_encoding;
 use crate::monitor::route::{Methods, Needs, Route, Table, router};
+use crate::monitor::service::Service;
 use crate::monitor::{api, ui};
 
 /// All routes, for requests to these hosts by those who may.
@@ -52,7 +53,7 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
     let methods = path.and_then(|path| table.of(path.as_str()));
     let needed = needed(methods, request.method());
     let mut asker = Asker::default();
-    let mut response = match refusal(hosts, &request, methods) {
+    let mut response = match refusal((hosts, service), &request, methods) {
         Some(response) => response,
         None => match access.admit(&mut request, needed) {
             Ok(()) => {
@@ -77,9 +78,19 @@ fn needed(methods: Option<&Methods>, method: &Method) -> Option<Role> {
 }
 
 /// The answer to a request that no route is asked about: its form is wrong, or its method.
-fn refusal(hosts: Hosts, request: &Request, methods: Option<&Methods>) -> Option<Response> {
-    if let Err(problem) = hosts.check(request).and_then(|()| check_encoding(request.uri())) {
+fn refusal(
+    (hosts, service): (Hosts, &Service),
+    request: &Request,
+    methods: Option<&Methods>,
+) -> Option<Response> {
+    if let Err(problem) = hosts.check(request) {
         return Some(problem.into_response());
+    }
+    if let Err(problem) = check_encoding(request.uri()) {
+        return Some(match is_page(request.uri().path()) {
+            true => ui::turned_away(service, &problem),
+            false => problem.into_response(),
+        });
     }
     let (method, path) = (request.method(), request.uri().path());
     let allowed = match methods {

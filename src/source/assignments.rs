@@ -77,6 +77,20 @@ impl Assignments {
         self.lock().partitions.get(partition).and_then(|state| state.next)
     }
 
+    /// The newest stream epoch before a partition's own that was read, and the offset that it needs
+    /// next.
+    #[must_use]
+    pub fn former(&self, partition: &SourcePartition) -> Option<(SourcePartition, u64)> {
+        let inner = self.lock();
+        let first = SourcePartition { epoch: 0, ..partition.clone() };
+        let is_same = |one: &SourcePartition| {
+            one.topic == partition.topic && one.partition == partition.partition
+        };
+        let former = inner.partitions.range(first..partition.clone()).rev();
+        let mut former = former.filter(|(one, _)| is_same(one) && one.epoch < partition.epoch);
+        former.find_map(|(one, state)| Some((one.clone(), state.next?)))
+    }
+
     /// A partition is ours from here on. Returns its generation and the offset to seek to, which is
     /// `first` only where nothing was read before.
     pub fn assign(&self, partition: &SourcePartition, first: u64) -> (Generation, u64) {
@@ -160,6 +174,28 @@ impl Assignments {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_epoch_before_is_found() {
+        let partition = |topic: &str, epoch, number| SourcePartition {
+            epoch,
+            ..SourcePartition::new(topic, number)
+        };
+        let read =
+            [("a", 0, 0, 5), ("t", 0, 0, 10), ("t", 2, 0, 20), ("t", 2, 1, 7), ("u", 0, 0, 9)];
+        let read = read.map(|(topic, epoch, number, next)| (partition(topic, epoch, number), next));
+        let assignments = Assignments::new(read);
+        let former = |epoch, number| {
+            let found = assignments.former(&partition("t", epoch, number));
+            found.map(|(former, next)| (former.epoch, next))
+        };
+        assert_eq!(former(0, 0), None);
+        assert_eq!(former(1, 0), Some((0, 10)));
+        assert_eq!(former(2, 0), Some((0, 10)));
+        assert_eq!(former(3, 0), Some((2, 20)));
+        assert_eq!(former(3, 1), Some((2, 7)));
+        assert_eq!(former(3, 2), None);
+    }
 
     #[test]
     fn a_batch_of_an_old_assignment_is_stale() {

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::event::SourcePartition;
+use crate::event::{RecordDigests, SourcePartition};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
-use crate::source::{Batch, BatchBuilder, Generation, SourceError};
+use crate::source::{Batch, BatchBuilder, Generation, LastTaken, SourceError};
 
 /// One record on its way into a batch.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,14 @@ struct Lane {
     generation: Generation,
     next: u64,
     open: Option<BatchBuilder>,
+    /// A record in front of the first one, to be compared with what the ledger took.
+    before: Option<Before>,
+}
+
+#[derive(Debug)]
+struct Before {
+    last: LastTaken,
+    is_compared: bool,
 }
 
 impl Collector {
@@ -41,7 +49,29 @@ impl Collector {
     pub(super) fn assign(&mut self, partition: SourcePartition, assigned: (Generation, u64)) {
         let (generation, next) = assigned;
         self.revoke(&partition);
-        self.lanes.push(Lane { partition, generation, next, open: None });
+        self.lanes.push(Lane { partition, generation, next, open: None, before: None });
+    }
+
+    /// Records of a partition that is ours come from this one on: it is compared, and those up to the
+    /// position are dropped.
+    pub(super) fn compare_from(&mut self, partition: &SourcePartition, last: LastTaken) {
+        let lane = self.lanes.iter_mut().find(|lane| lane.partition == *partition);
+        if let Some(lane) = lane.filter(|lane| last.offset < lane.next) {
+            lane.before = Some(Before { last, is_compared: false });
+        }
+    }
+
+    /// Goes on from an offset behind which a partition has no record: gives a batch without records
+    /// that says so. Does nothing where records have been gathered since.
+    pub(super) fn pass_over(&mut self, lane: usize, from: u64, to: u64) {
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        if lane.open.is_none() && lane.next == from && from < to {
+            let builder = BatchBuilder::new(lane.partition.clone(), lane.generation, from);
+            let mut batch = builder.build();
+            batch.next = to;
+            self.ready.push_back(batch);
+            lane.next = to;
+        }
     }
 
     /// Drops what was gathered of this partition: whoever owns it next reads it again.
@@ -80,15 +110,16 @@ impl Collector {
     ) -> Result<(), SourceError> {
         let Some(lane) = self.lanes.get_mut(lane) else { return Ok(()) };
         if record.offset < lane.next {
-            return Err(SourceError::OutOfOrder {
-                partition: lane.partition.clone(),
-                offset: record.offset,
-                previous: lane.next.saturating_sub(1),
-            });
+            return lane.compare(record, headers);
         }
-        let builder = lane.open.get_or_insert_with(|| {
-            BatchBuilder::new(lane.partition.clone(), lane.generation, lane.next)
-        });
+        let builder = match &mut lane.open {
+            Some(builder) => builder,
+            None => {
+                lane.end_comparison();
+                let (partition, generation) = (lane.partition.clone(), lane.generation);
+                lane.open.insert(BatchBuilder::new(partition, generation, lane.next))
+            }
+        };
         let before = builder.byte_len();
         builder.push(record.offset, record.timestamp_ms, record.key, record.value, headers);
         if let Some(damage) = record.damage {
@@ -116,6 +147,49 @@ impl Collector {
     /// The oldest closed batch.
     pub(super) fn take(&mut self) -> Option<Batch> {
         self.ready.pop_front()
+    }
+}
+
+impl Lane {
+    /// Compares a record in front of the position, where it is the one that the ledger took last.
+    fn compare<'h>(
+        &mut self,
+        record: Parts<'_>,
+        headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+    ) -> Result<(), SourceError> {
+        let partition = self.partition.clone();
+        let Some(Before { last, is_compared }) = &mut self.before else {
+            let previous = self.next.saturating_sub(1);
+            return Err(SourceError::OutOfOrder { partition, offset: record.offset, previous });
+        };
+        if record.offset != last.offset {
+            return Ok(());
+        }
+        *is_compared = true;
+        let Parts { offset, timestamp_ms, key, value, damage: _ } = record;
+        let mut builder = BatchBuilder::new(partition.clone(), self.generation, offset);
+        builder.push(offset, timestamp_ms, key, value, headers);
+        let batch = builder.build();
+        let digests = batch.records().map(|record| RecordDigests::of(&record).record);
+        match digests.into_iter().find(|found| *found != last.digest) {
+            None => Ok(()),
+            Some(found) => {
+                let taken = last.digest;
+                Err(SourceError::RecordChanged { partition, offset, found, taken })
+            }
+        }
+    }
+
+    /// Records from the position on come now, so one in front of it can no longer come.
+    fn end_comparison(&mut self) {
+        if let Some(Before { last, is_compared: false }) = self.before.take() {
+            tracing::info!(
+                "{}: the record at offset {} was removed from the topic, so it cannot be compared \
+                 with the one that the ledger has taken",
+                self.partition,
+                last.offset
+            );
+        }
     }
 }
 
@@ -168,6 +242,75 @@ mod tests {
         collector.flush();
         assert!(collector.take().is_none());
         push(&mut collector, 0, 0).unwrap();
+    }
+
+    /// The digest that a ledger has of a record of these tests.
+    fn digest(partition: &SourcePartition, offset: u64) -> crate::codec::Digest {
+        let mut builder = BatchBuilder::new(partition.clone(), Generation(0), offset);
+        builder.push(offset, None, None, Some(b"v"), std::iter::empty());
+        let batch = builder.build();
+        let record = batch.records().next().unwrap();
+        RecordDigests::of(&record).record
+    }
+
+    /// A lane that needs offset 10 and compares offset 8.
+    fn comparing(digest: crate::codec::Digest) -> Collector {
+        let mut collector = Collector::default();
+        let partition = SourcePartition::new("t", 0);
+        collector.assign(partition.clone(), (Generation(1), 10));
+        collector.compare_from(&partition, LastTaken { offset: 8, digest });
+        collector
+    }
+
+    #[test]
+    fn the_record_before_the_position_is_compared_and_dropped() {
+        let same = digest(&SourcePartition::new("t", 0), 8);
+        let mut collector = comparing(same);
+        for offset in 8..12 {
+            push(&mut collector, 0, offset).unwrap();
+        }
+        collector.flush();
+        let batch = collector.take().unwrap();
+        assert_eq!((batch.from, batch.next, batch.len()), (10, 12, 2));
+        assert!(matches!(push(&mut collector, 0, 9), Err(SourceError::OutOfOrder { .. })));
+        // The record was compacted: what comes cannot tell.
+        let mut collector = comparing(same);
+        for offset in [9, 10] {
+            push(&mut collector, 0, offset).unwrap();
+        }
+        assert!(matches!(push(&mut collector, 0, 8), Err(SourceError::OutOfOrder { .. })));
+    }
+
+    #[test]
+    fn another_record_before_the_position_ends_the_source() {
+        let other = digest(&SourcePartition::new("t", 0), 8).0.map(|byte| !byte);
+        let mut collector = comparing(crate::codec::Digest(other));
+        let error = push(&mut collector, 0, 8).unwrap_err();
+        assert!(matches!(error, SourceError::RecordChanged { offset: 8, .. }), "{error}");
+        let text = error.to_string();
+        for part in ["t/0: the record at offset 8", "epochs: { t: 1 }", "continue_at: { 0: 8 }"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        collector.flush();
+        assert!(collector.take().is_none());
+    }
+
+    #[test]
+    fn an_end_without_records_is_a_batch_without_records() {
+        let mut collector = Collector::default();
+        collector.assign(SourcePartition::new("t", 0), (Generation(1), 10));
+        let lane = collector.find("t", 0).unwrap();
+        push(&mut collector, 0, 10).unwrap();
+        collector.pass_over(lane, 11, 14);
+        collector.flush();
+        assert_eq!(collector.take().map(|batch| (batch.from, batch.next)), Some((10, 11)));
+        assert!(collector.take().is_none(), "records were being gathered");
+        collector.pass_over(lane, 10, 14);
+        assert!(collector.take().is_none(), "a record has come since");
+        collector.pass_over(lane, 11, 14);
+        let batch = collector.take().unwrap();
+        assert_eq!((batch.from, batch.next, batch.len()), (11, 14, 0));
+        assert_eq!(collector.next(lane), Some(14));
     }
 
     #[test]

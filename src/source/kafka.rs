@@ -6,14 +6,26 @@
 //! to the broker takes. A broker that is away is no error: polls come back idle and
 //! [`SourceHealth`] says so.
 
+mod begin;
+mod brokers;
 mod context;
+mod dry_run;
+mod form;
 mod log;
 mod members;
+mod properties;
+mod property;
+mod redaction;
 mod settings;
 mod start;
+mod tail;
 mod watch;
 
-pub use settings::{KafkaForm, KafkaSettings, Property, Start};
+pub use form::{Epoch, KafkaForm, Start, Topics};
+pub use property::Property;
+pub use settings::KafkaSettings;
+
+pub(in crate::source) use redaction::Redaction;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,7 +39,7 @@ use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::source::collector::Parts;
 use crate::source::health::Refusal;
-use crate::source::{Assignments, Polled, Source, SourceError, SourceHealth};
+use crate::source::{Assignments, LastTakenOf, Polled, Source, SourceError, SourceHealth};
 use context::Context;
 use watch::Watch;
 
@@ -51,11 +63,13 @@ impl KafkaSource {
     pub fn new(
         settings: &KafkaSettings,
         assignments: Arc<Assignments>,
+        last_taken: LastTakenOf,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SourceError> {
         let group = settings.config.get("group.id").unwrap_or_default();
         let health = Arc::new(SourceHealth::new(group, &settings.topics, clock.clone()));
-        let context = Context::new(settings, assignments, Arc::clone(&health), clock);
+        let ledger = (assignments, last_taken);
+        let context = Context::new(settings, ledger, Arc::clone(&health), clock);
         let redacted = |error: KafkaError| settings.redacted(&error);
         let consumer: BaseConsumer<Context> =
             settings.config.create_with_context(context).map_err(redacted)?;
@@ -142,7 +156,11 @@ fn next(context: &Context) -> Result<Option<Polled>, SourceError> {
     if shared.paused {
         return Ok(None);
     }
-    Ok(shared.collector.take().map(Polled::Batch))
+    let batch = shared.collector.take();
+    if batch.is_some() {
+        shared.restarts = 0;
+    }
+    Ok(batch.map(Polled::Batch))
 }
 
 /// Takes one message in. Returns whether the round has gathered enough.

@@ -10,6 +10,7 @@ mod file;
 mod health;
 mod kafka;
 mod kcat;
+mod last;
 pub mod producer;
 mod writer;
 
@@ -17,11 +18,13 @@ pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
 pub use file::{FileForm, FileSource};
 pub use health::{HealthReport, LastError, ProblemCode, SourceHealth, SourceProblem, TopicReport};
-pub use kafka::{KafkaForm, KafkaSettings, KafkaSource, Property, Start};
+pub use kafka::{Epoch, KafkaForm, KafkaSettings, KafkaSource, Property, Start, Topics};
+pub use last::{LastTaken, LastTakenOf};
 pub use writer::{KafkaWriter, TopicRecord};
 
 use std::time::Duration;
 
+use crate::codec::Digest;
 use crate::event::SourcePartition;
 
 /// What a poll brought.
@@ -65,7 +68,7 @@ pub trait Source: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The position to go on from is no longer there.
-    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: {} records were removed by retention before they were read; restore the topic, or accept the loss by starting a new ledger", earliest - expected)]
+    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed what was between, up to {} records, before it was read (no record is lost where only the marks of transactions were between); restore the topic, or go on behind the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under `source.kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
     LostByRetention {
         /// Partition.
         partition: SourcePartition,
@@ -75,7 +78,7 @@ pub enum SourceError {
         earliest: u64,
     },
     /// The topic ends before the ledger's position.
-    #[error("{partition}: the ledger has read up to offset {expected}, but the topic ends at {end}: it was deleted and made again, or cut; if it was made again, raise `source.kafka.epochs.{}` in the configuration", partition.topic)]
+    #[error("{partition}: the ledger has read up to offset {expected}, but the topic ends at {end}: it was deleted and made again, or its end was lost; {}", new_epoch(partition, *end))]
     TopicShrank {
         /// Partition.
         partition: SourcePartition,
@@ -84,6 +87,23 @@ pub enum SourceError {
         /// End of the partition.
         end: u64,
     },
+    /// A record that the ledger has taken is another one now.
+    #[error("{partition}: the record at offset {offset} is not the one that the ledger has taken (record digest {found} in the topic, {taken} in the ledger): the topic was deleted and made again, or its end was lost and written anew; {}", new_epoch(partition, *offset))]
+    RecordChanged {
+        /// Partition.
+        partition: SourcePartition,
+        /// Offset of the last record that the ledger has taken.
+        offset: u64,
+        /// Digest of the record that the topic has there.
+        found: Digest,
+        /// Digest of the record that the ledger has taken.
+        taken: Digest,
+    },
+    /// Another process has joined the group as the same member.
+    #[error(
+        "another process has joined the consumer group with the same `group.instance.id` and has taken the partitions over; every process needs a ledger directory, or an id, of its own: {0}"
+    )]
+    Fenced(String),
     /// Another ledger has taken records of this partition.
     #[error(
         "{partition}: the consumer group has committed offset {committed}, but this ledger only holds records below {expected}: another ledger consumed them; use that ledger, or another `group`"
@@ -120,4 +140,16 @@ pub enum SourceError {
         /// The one before.
         previous: u64,
     },
+}
+
+/// How to go on with a topic that is not the one that was read, so that the ledger records it.
+fn new_epoch(partition: &SourcePartition, offset: u64) -> String {
+    let SourcePartition { topic, epoch, partition: number } = partition;
+    let epoch = epoch + 1;
+    format!(
+        "to go on, begin a new stream epoch, which the ledger records, by one of these under \
+         `source.kafka`: `epochs: {{ {topic}: {epoch} }}` reads the topic from its beginning, \
+         `epochs: {{ {topic}: {{ epoch: {epoch}, continue_at: {{ {number}: {offset} }} }} }}` goes \
+         on at this offset, and in the other partitions where the ledger ended"
+    )
 }

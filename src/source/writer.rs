@@ -10,6 +10,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
 use crate::limits::{MAX_UNSENT_KBYTES, MAX_UNSENT_RECORDS};
+use crate::source::kafka::Redaction;
 use crate::source::{KafkaSettings, SourceError};
 
 /// Properties of the source that concern how the cluster is reached, by their first letters.
@@ -53,15 +54,16 @@ pub struct KafkaWriter {
 #[derive(Clone, Default)]
 struct Context {
     refused: Arc<Mutex<Option<String>>>,
+    redaction: Redaction,
 }
 
 impl ClientContext for Context {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!("librdkafka: {facility}: {message}");
+        tracing::debug!("librdkafka: {facility}: {}", self.redaction.apply(message));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!("writer: {error}: {reason}");
+        tracing::debug!("writer: {error}: {}", self.redaction.apply(reason));
     }
 }
 
@@ -85,24 +87,20 @@ impl std::fmt::Debug for KafkaWriter {
 impl KafkaWriter {
     /// A writer to the cluster of a source.
     pub fn new(settings: &KafkaSettings) -> Result<Self, SourceError> {
-        let context = Context::default();
-        let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Info);
-        for (name, value) in settings.config.config_map() {
-            if CONNECTION.iter().any(|first| name.starts_with(first)) {
-                config.set(name, value);
-            }
-        }
-        let producer = config
-            .set("enable.idempotence", "true")
-            .set("message.timeout.ms", "0") // an outage is waited out
-            .set("compression.type", "zstd")
-            .set("linger.ms", "5")
-            .set("queue.buffering.max.messages", MAX_UNSENT_RECORDS.to_string())
-            .set("queue.buffering.max.kbytes", MAX_UNSENT_KBYTES.to_string())
+        let redaction = settings.redaction.clone();
+        let context = Context { refused: Arc::default(), redaction };
+        let producer = writer_config(settings)
             .create_with_context(context.clone())
             .map_err(|error: KafkaError| settings.redacted(&error))?;
         Ok(Self { producer, context })
+    }
+
+    /// Whether a writer can be made with these settings; connects to nothing.
+    pub fn check(settings: &KafkaSettings) -> Result<(), SourceError> {
+        let mut config = writer_config(settings);
+        config.remove("bootstrap.servers");
+        let made = config.create_with_context::<_, BaseProducer<Context>>(Context::default());
+        made.map(drop).map_err(|error| settings.redacted(&error))
     }
 
     /// Takes a record to be written, where the client's own queue has room within a time; whether
@@ -133,5 +131,50 @@ impl KafkaWriter {
         let flushed = self.producer.flush(most).is_ok();
         let mut refused = self.context.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.take().map_or(Ok(flushed), Err)
+    }
+}
+
+/// Settings of the producer: how the cluster is reached is the source's, how records are written is
+/// ours.
+fn writer_config(settings: &KafkaSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set_log_level(RDKafkaLogLevel::Info);
+    // The map shows a placeholder in place of a password.
+    for name in settings.config.config_map().into_keys() {
+        let is_of_connection = CONNECTION.iter().any(|first| name.starts_with(first));
+        if let Some(value) = settings.config.get(name).filter(|_| is_of_connection) {
+            config.set(name, value);
+        }
+    }
+    config
+        .set("enable.idempotence", "true")
+        .set("message.timeout.ms", "0") // an outage is waited out
+        .set("compression.type", "zstd")
+        .set("linger.ms", "5")
+        .set("queue.buffering.max.messages", MAX_UNSENT_RECORDS.to_string())
+        .set("queue.buffering.max.kbytes", MAX_UNSENT_KBYTES.to_string());
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::codec::yaml;
+    use crate::source::KafkaForm;
+
+    #[test]
+    fn a_writer_logs_in_as_the_source_does() {
+        let login = "security.protocol: SASL_SSL, sasl.mechanism: PLAIN, sasl.username: u, \
+                     sasl.password: hunter22, session.timeout.ms: 6000";
+        let text = format!("brokers: b:1\ngroup: g\ntopics: [t]\nproperties: {{{login}}}");
+        let form = yaml::parse::<KafkaForm>(Path::new("c.yaml"), &text).unwrap();
+        let settings = form[0].check(Path::new("c.yaml"), &mut Vec::new()).unwrap();
+        let config = writer_config(&settings);
+        assert_eq!(config.get("sasl.password"), Some("hunter22"));
+        assert_eq!(config.get("bootstrap.servers"), Some("b:1"));
+        assert_eq!(config.get("session.timeout.ms"), None, "it is not a member of the group");
+        assert!(KafkaWriter::check(&settings).is_ok());
     }
 }

@@ -133,15 +133,16 @@ impl Site {
     }
 
     /// The same for the topic of a broker. A session must last longer than the three seconds that the
-    /// embedded broker waits for the first members of a group.
+    /// embedded broker waits for the first members of a group. It knows no static members: one that
+    /// stops would hold its partitions until its session is over.
     pub fn configure_kafka(
         &self,
         ledger: &str,
         broker: &EmbeddedBroker,
         group: &str,
     ) -> Deployment {
-        let properties =
-            "{ session.timeout.ms: 4000, heartbeat.interval.ms: 400, socket.timeout.ms: 10000 }";
+        let properties = "{ session.timeout.ms: 4000, heartbeat.interval.ms: 400, socket.timeout.ms: 10000, \
+             group.instance.id: '' }";
         let brokers = broker.bootstrap();
         let source = format!(
             "kafka: {{ brokers: '{brokers}', group: {group}, topics: [{TOPIC}], properties: {properties} }}"

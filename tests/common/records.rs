@@ -73,11 +73,17 @@ pub fn sample(partition: u16, n: u64) -> Sample {
 /// Writes these records of each partition to the broker, and waits until it has them. A few at a
 /// time: what is written together is read together and stands in one block.
 pub fn produce(producer: &mut GatedProducer, partitions: u16, numbers: Range<u64>) {
+    produce_to(producer, 0..partitions, numbers);
+}
+
+/// The same for some of the partitions.
+pub fn produce_to(producer: &mut GatedProducer, partitions: Range<u16>, numbers: Range<u64>) {
     producer.flush(Duration::from_secs(60)).unwrap();
     for first in numbers.clone().step_by(10) {
         let few = first..numbers.end.min(first + 10);
-        let written = producer.written() + u64::from(partitions) * (few.end - few.start);
-        offer(producer, partitions, few);
+        let count = u64::try_from(partitions.len()).unwrap();
+        let written = producer.written() + count * (few.end - few.start);
+        offer(producer, partitions.clone(), few);
         until("records written to the broker", || {
             producer.wait(Duration::from_millis(10));
             (producer.written() == written).then_some(())
@@ -85,9 +91,9 @@ pub fn produce(producer: &mut GatedProducer, partitions: u16, numbers: Range<u64
     }
 }
 
-fn offer(producer: &mut GatedProducer, partitions: u16, numbers: Range<u64>) {
+fn offer(producer: &mut GatedProducer, partitions: Range<u16>, numbers: Range<u64>) {
     for n in numbers {
-        for partition in 0..partitions {
+        for partition in partitions.clone() {
             let sample = sample(partition, n);
             let record = Outgoing {
                 topic: TOPIC,

@@ -14,7 +14,7 @@ use crate::cli::bench::{BenchArgs, Set, feed, float, full, set};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SourceConfig;
 use crate::disk::SystemDisk;
-use crate::event::Decoder;
+use crate::event::{Decoder, SourcePartition};
 use crate::ledger::embedded::log::{self, AppendError, LogWriter, ScanEnd, Segment};
 use crate::source::{Assignments, Batch, KafkaSource, Polled, Source};
 use crate::transaction::{SignatureCheck, Signer};
@@ -38,8 +38,10 @@ impl Bare<'_> {
         let SourceConfig::Kafka(settings) = &config.source else { bail!("no Kafka source") };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let assignments = Arc::new(Assignments::default());
-        let mut source = KafkaSource::new(settings, assignments.clone(), clock.clone())
-            .map_err(AppError::from)?;
+        let nothing_taken = Arc::new(|_: &SourcePartition| None);
+        let mut source =
+            KafkaSource::new(settings, assignments.clone(), nothing_taken, clock.clone())
+                .map_err(AppError::from)?;
         let consumed: Consumed = {
             let assignments = assignments.clone();
             Box::new(move |partition| assignments.next(partition).unwrap_or(0))

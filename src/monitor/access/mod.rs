@@ -29,6 +29,7 @@ pub use connections::Connected;
 pub use key_set::KeySet;
 pub use places::{Asker, Place, Places, Quota};
 pub use refusal::Refusal;
+pub use rules::is_page;
 pub use settings::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Settings,
     TlsSettings,

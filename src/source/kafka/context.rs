@@ -19,21 +19,26 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
-use crate::limits::{KAFKA_REQUEST_TIMEOUT, KAFKA_RETRY_PAUSE};
+use crate::limits::KAFKA_RETRY_PAUSE;
 use crate::source::collector::Collector;
 use crate::source::health::Refusal;
+use crate::source::kafka::begin::Trouble;
+use crate::source::kafka::form::{Epoch, Start};
 use crate::source::kafka::log;
-use crate::source::kafka::settings::{KafkaSettings, Start};
-use crate::source::kafka::start::{Known, first_offset};
-use crate::source::{Assignments, SourceError, SourceHealth};
+use crate::source::kafka::redaction::Redaction;
+use crate::source::kafka::settings::KafkaSettings;
+use crate::source::kafka::start::Beginning;
+use crate::source::kafka::tail::Tails;
+use crate::source::{Assignments, Generation, LastTaken, LastTakenOf, SourceError, SourceHealth};
 
 pub(super) struct Context {
-    assignments: Arc<Assignments>,
+    pub(super) assignments: Arc<Assignments>,
     health: Arc<SourceHealth>,
-    clock: Arc<dyn Clock>,
-    start: Start,
-    epochs: BTreeMap<String, u32>,
-    hidden: Vec<String>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) start: Start,
+    pub(super) epochs: BTreeMap<String, Epoch>,
+    redaction: Redaction,
+    pub(super) last_taken: LastTakenOf,
     shared: Mutex<Shared>,
 }
 
@@ -47,9 +52,18 @@ pub(super) struct Shared {
     pending: Vec<(String, i32)>,
     retry_at: Duration,
     /// The broker refused an offset, and what it said.
-    out_of_range: Option<String>,
+    pub(super) out_of_range: Option<String>,
     /// Why the last connection failed.
     connection: Option<String>,
+    /// Since when a topic has ended before the ledger's position.
+    pub(super) behind_since: Option<Duration>,
+    /// Restarts in a row after an offset was called out of range.
+    pub(super) restarts: u32,
+    pub(super) tails: Tails,
+    /// Whether brokers were ever reached.
+    was_connected: bool,
+    /// Brokers are reached again: topics may have been made again meanwhile.
+    pub(super) compares_again: bool,
     /// Answers of all brokers so far.
     answers: u64,
     /// Reading records was refused; the next record shows that it is not any more.
@@ -61,21 +75,10 @@ const WRONG_LISTENER: &str = "security.protocol";
 /// The beginning of the library's messages about reading records.
 const FETCH_FAILED: &str = "Fetch ";
 
-/// Why partitions do not begin.
-enum Trouble {
-    /// The broker does not answer; it is asked again.
-    Later(String),
-    /// They must not begin.
-    Refused(SourceError),
-}
-
-/// A partition with the offset to begin at and the offset after its last record.
-type Beginning = (SourcePartition, u64, u64);
-
 impl Context {
     pub(super) fn new(
         settings: &KafkaSettings,
-        assignments: Arc<Assignments>,
+        (assignments, last_taken): (Arc<Assignments>, LastTakenOf),
         health: Arc<SourceHealth>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -85,7 +88,8 @@ impl Context {
             clock,
             start: settings.start,
             epochs: settings.epochs.clone(),
-            hidden: settings.hidden.clone(),
+            redaction: settings.redaction.clone(),
+            last_taken,
             shared: Mutex::default(),
         }
     }
@@ -96,7 +100,9 @@ impl Context {
 
     pub(super) fn connected(&self) {
         if self.health.set_connected(true) {
-            self.shared().connection = None;
+            let mut shared = self.shared();
+            shared.connection = None;
+            shared.compares_again = std::mem::replace(&mut shared.was_connected, true);
             tracing::info!("connected to Kafka");
         }
     }
@@ -111,32 +117,31 @@ impl Context {
 
     /// A message without anything that must not show.
     pub(super) fn redacted(&self, message: &str) -> String {
-        let redact = |message: String, hidden: &String| message.replace(hidden.as_str(), "…");
-        self.hidden.iter().fold(message.to_owned(), redact)
+        self.redaction.apply(message)
     }
 
-    fn note(&self, message: &str) {
+    pub(super) fn note(&self, message: &str) {
         let message = self.redacted(message);
         if self.health.set_error(&message) {
             tracing::warn!("Kafka: {message}");
         }
     }
 
-    fn halt(&self, error: SourceError) {
+    pub(super) fn halt(&self, error: SourceError) {
         self.shared().errors.push_back(error);
     }
 
-    fn halt_with(&self, message: &str) {
+    pub(super) fn halt_with(&self, message: &str) {
         self.halt(SourceError::Kafka(self.redacted(message)));
     }
 
-    fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {
+    pub(super) fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {
         let partition = u32::try_from(partition).ok()?;
         Some(SourcePartition { topic: topic.into(), epoch: self.epoch(topic), partition })
     }
 
     fn epoch(&self, topic: &str) -> u32 {
-        self.epochs.get(topic).copied().unwrap_or_default()
+        self.epochs.get(topic).map_or(0, |epoch| epoch.number)
     }
 
     /// Asks again for partitions that could not begin, and why the broker refused an offset.
@@ -153,8 +158,9 @@ impl Context {
         if !wanted.is_empty() {
             self.try_begin(consumer, wanted, false);
         }
-        if let Some(reason) = out_of_range {
-            self.explain(consumer, reason);
+        match out_of_range {
+            Some(reason) => self.explain(consumer, reason),
+            None => self.compare_again(consumer),
         }
     }
 
@@ -185,16 +191,21 @@ impl Context {
         }
     }
 
-    fn begin(&self, consumer: &BaseConsumer<Self>, beginnings: &[Beginning]) {
-        let mut list = TopicPartitionList::new();
+    pub(super) fn begin(&self, consumer: &BaseConsumer<Self>, beginnings: &[Beginning]) {
+        let (mut list, mut firsts) = (TopicPartitionList::new(), TopicPartitionList::new());
         let mut places = Vec::with_capacity(beginnings.len());
-        for (partition, first, high) in beginnings {
+        for Beginning { partition, first, end, is_new, last } in beginnings {
             let assigned = self.assignments.assign(partition, *first);
-            self.assignments.set_end(partition, *high);
-            self.shared().collector.assign(partition.clone(), assigned);
-            let offset = i64::try_from(assigned.1).map(Offset::Offset).unwrap_or(Offset::Invalid);
-            let number = i32::try_from(partition.partition).unwrap_or(-1);
-            if let Err(error) = list.add_partition_offset(&partition.topic, number, offset) {
+            self.assignments.set_end(partition, *end);
+            let last = last.filter(|last| last.offset < assigned.1);
+            self.shared().assign(partition, assigned, last);
+            // The last record that the ledger has taken comes again, to be compared.
+            let from = last.map_or(assigned.1, |last| last.offset);
+            let mut added = add(&mut list, partition, from);
+            if *is_new {
+                added = added.and_then(|()| add(&mut firsts, partition, assigned.1));
+            }
+            if let Err(error) = added {
                 return self.halt_with(&error.to_string());
             }
             places.push(format!("{partition} from {}", assigned.1));
@@ -209,9 +220,9 @@ impl Context {
         self.health.accept(&Refusal::Group);
         self.health.accept(&Refusal::Fetch);
         tracing::info!(partitions = places.join(", "), "assigned");
-        if self.start == Start::Latest {
+        if self.start == Start::Latest && firsts.count() > 0 {
             // Keeps the place where a first start began until the ledger has a record.
-            if let Err(error) = consumer.commit(&list, CommitMode::Async) {
+            if let Err(error) = consumer.commit(&firsts, CommitMode::Async) {
                 self.note(&error.to_string());
             }
         }
@@ -220,60 +231,6 @@ impl Context {
         {
             self.note(&error.to_string());
         }
-    }
-
-    /// Where partitions begin, from what the ledger needs next, the group's offsets and the
-    /// broker's watermarks.
-    fn look_up(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        wanted: &[(String, i32)],
-        next: impl Fn(&Self, &SourcePartition) -> Option<u64>,
-    ) -> Result<Vec<Beginning>, Trouble> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let later = |what: &str, error: &KafkaError| {
-            let message = format!("{what}: {error}");
-            if error.rdkafka_error_code().is_some_and(refuses) {
-                self.refuse(Refusal::Group, &format!("the broker refuses it: {message}"));
-            }
-            Trouble::Later(message)
-        };
-        let mut list = TopicPartitionList::with_capacity(wanted.len());
-        for (topic, partition) in wanted {
-            list.add_partition(topic, *partition);
-        }
-        let offsets = consumer
-            .committed_offsets(list, KAFKA_REQUEST_TIMEOUT)
-            .map_err(|error| later("asking for the group's offsets", &error))?;
-        let mut beginnings = Vec::with_capacity(wanted.len());
-        for (topic, number) in wanted {
-            let Some(partition) = self.partition(topic, *number) else { continue };
-            let committed = match offsets.find_partition(topic, *number) {
-                Some(element) => {
-                    element.error().map_err(|e| later("asking for the group's offset", &e))?;
-                    element.offset()
-                }
-                None => Offset::Invalid,
-            };
-            let (low, high) =
-                consumer.fetch_watermarks(topic, *number, KAFKA_REQUEST_TIMEOUT).map_err(
-                    |error| later(&format!("asking for the offsets of {partition}"), &error),
-                )?;
-            let known = Known {
-                next: next(self, &partition),
-                committed: match committed {
-                    Offset::Offset(offset) => u64::try_from(offset).ok(),
-                    _ => None,
-                },
-                low: u64::try_from(low).unwrap_or_default(),
-                high: u64::try_from(high).unwrap_or_default(),
-            };
-            let first = first_offset(&partition, known, self.start).map_err(Trouble::Refused)?;
-            beginnings.push((partition, first, known.high));
-        }
-        Ok(beginnings)
     }
 
     fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
@@ -290,35 +247,35 @@ impl Context {
                 }
                 self.assignments.revoke(&partition);
                 shared.collector.revoke(&partition);
+                shared.tails.forget(&partition);
                 places.push(partition.to_string());
             }
         }
         self.tell_assigned();
         tracing::info!(partitions = places.join(", "), lost, "given back");
         // The library commits here what was stored, unless the assignment was lost.
-        let result = match consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => consumer.incremental_unassign(&begun),
-            RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.unassign(),
+        let result = match is_incremental(consumer) {
+            true => consumer.incremental_unassign(&begun),
+            false => consumer.unassign(),
         };
         if let Err(error) = result {
             self.note(&format!("giving partitions back: {error}"));
         }
     }
+}
 
-    /// An offset was out of range: says which and why, or what the broker said.
-    fn explain(&self, consumer: &BaseConsumer<Self>, reason: String) {
-        let positions = self.shared().collector.positions();
-        let wanted: Vec<(String, i32)> = positions
-            .iter()
-            .filter_map(|(p, _)| Some((p.topic.to_string(), i32::try_from(p.partition).ok()?)))
-            .collect();
-        let position = |_: &Self, partition: &SourcePartition| {
-            positions.iter().find(|(p, _)| p == partition).map(|(_, next)| *next)
-        };
-        match self.look_up(consumer, &wanted, position) {
-            Err(Trouble::Later(_)) => self.shared().out_of_range = Some(reason),
-            Err(Trouble::Refused(error)) => self.halt(error),
-            Ok(_) => self.halt_with(&reason),
+impl Shared {
+    /// Takes in records of a partition from an offset on, and one in front of it to be compared.
+    fn assign(
+        &mut self,
+        partition: &SourcePartition,
+        assigned: (Generation, u64),
+        last: Option<LastTaken>,
+    ) {
+        self.collector.assign(partition.clone(), assigned);
+        self.tails.forget(partition);
+        if let Some(last) = last {
+            self.collector.compare_from(partition, last);
         }
     }
 }
@@ -368,6 +325,9 @@ impl ClientContext for Context {
                     self.refuse_connection(&format!("the broker closes the connection: {reason}"));
                 }
                 // Otherwise it is told with the fact that no broker is reached.
+            }
+            Some(Code::Fatal) if reason.contains("fenced") => {
+                self.halt(SourceError::Fenced(self.redacted(reason)));
             }
             Some(Code::Fatal) => self.halt_with(reason),
             Some(
@@ -429,22 +389,35 @@ impl ClientContext for Context {
             self.health.answered();
         }
         for (topic, statistics) in &statistics.topics {
-            for (number, statistics) in &statistics.partitions {
-                let partition = self.partition(topic, *number);
-                if let (Some(partition), Ok(end)) = (partition, u64::try_from(statistics.hi_offset))
-                {
-                    self.assignments.set_end(&partition, end);
-                }
-            }
+            let partitions = statistics.partitions.values();
+            partitions.for_each(|statistics| self.look_at_end(topic, statistics));
         }
     }
 }
 
 fn assign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaResult<()> {
-    match consumer.rebalance_protocol() {
-        RebalanceProtocol::Cooperative => consumer.incremental_assign(list),
-        RebalanceProtocol::Eager | RebalanceProtocol::None => consumer.assign(list),
+    match is_incremental(consumer) {
+        true => consumer.incremental_assign(list),
+        false => consumer.assign(list),
     }
+}
+
+/// Whether partitions are assigned and given back one by one, not all together.
+pub(super) fn is_incremental(consumer: &BaseConsumer<Context>) -> bool {
+    match consumer.rebalance_protocol() {
+        RebalanceProtocol::Cooperative => true,
+        RebalanceProtocol::Eager | RebalanceProtocol::None => false,
+    }
+}
+
+pub(super) fn add(
+    list: &mut TopicPartitionList,
+    partition: &SourcePartition,
+    offset: u64,
+) -> KafkaResult<()> {
+    let offset = i64::try_from(offset).map(Offset::Offset).unwrap_or(Offset::Invalid);
+    let number = i32::try_from(partition.partition).unwrap_or(-1);
+    list.add_partition_offset(&partition.topic, number, offset)
 }
 
 fn names(list: &TopicPartitionList) -> Vec<(String, i32)> {

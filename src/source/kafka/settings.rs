@@ -1,138 +1,20 @@
-//! The Kafka source in the configuration, and its checked form.
+//! The checked form of the Kafka source.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, de};
 
-use crate::codec::yaml::Located;
 use crate::event::is_topic;
-use crate::fault::Fault;
+use crate::fault::{Fault, Severity};
 use crate::source::SourceError;
-
-/// Kafka as source.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KafkaForm {
-    /// Where to find the cluster: `host:port`, several with commas.
-    pub brokers: Located<String>,
-    /// Consumer group. One ledger owns one group.
-    pub group: Located<String>,
-    /// Topics to read.
-    pub topics: Vec<Located<String>>,
-    /// Where a first start begins in partitions that the ledger has not read.
-    #[serde(default)]
-    pub start: Start,
-    /// Stream epochs of topics that were deleted and made again; 0 where not named.
-    #[serde(default)]
-    pub epochs: BTreeMap<String, u32>,
-    /// Any other property of librdkafka, for example `security.protocol: SASL_SSL`.
-    #[serde(default)]
-    pub properties: BTreeMap<String, Located<Property>>,
-}
-
-/// Where a first start begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Start {
-    /// With the oldest record that the broker still has.
-    #[default]
-    Earliest,
-    /// With records that come after the first start. From the first start on, the group's offset
-    /// keeps the place until the ledger has a record.
-    Latest,
-}
-
-/// A property's value. It may be a secret and never shows.
-#[derive(Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(transparent)]
-pub struct Property(#[schemars(with = "serde_json::Value")] String);
-
-impl Property {
-    /// A value with its references to secrets resolved.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The value, for resolving references in it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Property {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
-impl<'de> Deserialize<'de> for Property {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Property;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a number, true or false")
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Property, E> {
-                Ok(Property::new(value))
-            }
-
-            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Property, E> {
-                Ok(Property::new(value.to_string()))
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Property, E> {
-                Ok(Property::new(value.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Property, E> {
-                Ok(Property::new(value.to_string()))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// Properties that are ours, with the reason that a user reads.
-const OURS: &[(&str, &str)] = &[
-    ("bootstrap.servers", "write it as `brokers`"),
-    ("metadata.broker.list", "write it as `brokers`"),
-    ("group.id", "write it as `group`"),
-    ("auto.offset.reset", "the ledger keeps the position; `start` says where a first start begins"),
-    (
-        "enable.auto.offset.store",
-        "an offset counts only when its records are durably in the ledger",
-    ),
-    ("enable.auto.commit", "the group's offset follows the ledger by itself"),
-    ("enable.partition.eof", "the end of a partition is no event"),
-    ("offset.store.method", "the ledger keeps the position"),
-    ("consume.callback.max.messages", "records are taken by polling"),
-    ("plugin.library.paths", "foreign code would be loaded into the process"),
-    ("test.mock.num.brokers", "the demonstration brings its own broker"),
-];
-
-/// What we set where the user does not.
-const DEFAULTS: &[(&str, &str)] = &[
-    ("client.id", "ledgerline"),
-    ("check.crcs", "true"),
-    // The default of a second stalls the consumer each time the local queue fills.
-    ("fetch.queue.backoff.ms", "5"),
-    ("queued.max.messages.kbytes", "16384"),
-    ("partition.assignment.strategy", "cooperative-sticky"),
-    ("statistics.interval.ms", "1000"), // lag and the state of brokers
-    ("auto.commit.interval.ms", "1000"),
-    ("reconnect.backoff.max.ms", "2000"),
-    ("log.connection.close", "false"), // brokers close idle connections all the time
-];
+use crate::source::kafka::brokers;
+use crate::source::kafka::dry_run::{Whole, check_client};
+use crate::source::kafka::form::{Epoch, KafkaForm, Start};
+use crate::source::kafka::properties::{self, MEMBER};
+use crate::source::kafka::redaction::Redaction;
 
 /// Checked settings of the Kafka source.
 #[derive(Clone)]
@@ -140,9 +22,13 @@ pub struct KafkaSettings {
     pub(in crate::source) config: ClientConfig,
     pub(super) topics: Vec<String>,
     pub(super) start: Start,
-    pub(super) epochs: BTreeMap<String, u32>,
-    /// Values that must not show in any message.
-    pub(super) hidden: Vec<String>,
+    pub(super) epochs: BTreeMap<String, Epoch>,
+    /// Hides secrets in messages.
+    pub(in crate::source) redaction: Redaction,
+    /// Whether the user named the group's member, or wants one without a name.
+    is_member_named: bool,
+    /// Whether the group works by the protocol of KIP-848.
+    is_assigned_by_brokers: bool,
 }
 
 impl fmt::Debug for KafkaSettings {
@@ -165,8 +51,7 @@ impl KafkaSettings {
             KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}"),
             other => other.to_string(),
         };
-        let hide = |text: String, hidden: &String| text.replace(hidden.as_str(), "…");
-        SourceError::Kafka(self.hidden.iter().fold(text, hide))
+        SourceError::Kafka(self.redaction.apply(&text))
     }
 
     /// The topics that are read.
@@ -174,98 +59,111 @@ impl KafkaSettings {
     pub fn topics(&self) -> &[String] {
         &self.topics
     }
+
+    /// Whether the member of the group still needs an id: the user neither named one nor wants none.
+    /// By the protocol of KIP-848 it gets none, because the brokers refuse an id until the session of
+    /// a member that was killed is over.
+    #[must_use]
+    pub fn needs_member_id(&self) -> bool {
+        !self.is_member_named && !self.is_assigned_by_brokers
+    }
+
+    /// Joins the group as a static member with this id (letters, digits, `.`, `_`, `-`), unless the
+    /// user named one or wants none. The id must be the same at each start, and no other process may
+    /// have it.
+    pub fn set_member_id(&mut self, id: &str) {
+        if self.needs_member_id() {
+            self.config.set(MEMBER, id);
+        }
+    }
 }
 
 impl KafkaForm {
-    /// Checks everything that can be checked without a broker; gives every fault, with places in
-    /// `file`.
-    pub fn check(&self, file: &Path) -> Result<KafkaSettings, Vec<Fault>> {
-        let mut faults = Vec::new();
-        self.check_names(file, &mut faults);
-        let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Info);
-        for (name, value) in DEFAULTS {
-            config.set(*name, *value);
-        }
-        for (name, value) in &self.properties {
-            match OURS.iter().find(|(ours, _)| ours == name) {
-                Some((_, reason)) => {
-                    let message = format!("the property `{name}` cannot be set");
-                    faults.push(Fault::error(file, value.place, message).help(*reason));
-                }
-                None => faults.extend(check_property(name, value, file)),
-            }
-            config.set(name, value.value.reveal());
-        }
-        config.set("bootstrap.servers", &self.brokers.value);
+    /// Checks everything that can be checked without a broker. Adds every fault, with places in
+    /// `file`; the settings are `None` where one of them is an error.
+    pub fn check(&self, file: &Path, faults: &mut Vec<Fault>) -> Option<KafkaSettings> {
+        let mut found = Vec::new();
+        let topics = self.check_topics(file, &mut found);
+        self.check_names(file, &topics, &mut found);
+        properties::check_each(&self.properties, file, &mut found);
+        let redaction = properties::secrets(&self.properties);
+        let mut config = properties::config(&self.properties);
+        config.set("bootstrap.servers", self.brokers.value.trim());
         config.set("group.id", &self.group.value);
         config.set("enable.auto.offset.store", "false");
         // Commits only what was stored, and what is stored is durable.
         config.set("enable.auto.commit", "true");
         config.set("auto.offset.reset", "error");
-        if !faults.is_empty() {
-            return Err(faults);
+        let is_error = |fault: &Fault| fault.severity == Severity::Error;
+        if !found.iter().any(is_error) {
+            let (properties, place) = (&self.properties, self.brokers.place);
+            let whole = Whole { properties, file, place };
+            check_client(&config, &redaction, whole, &mut found);
         }
-        Ok(KafkaSettings {
+        let is_refused = found.iter().any(is_error);
+        faults.extend(found);
+        let epoch = |(topic, epoch): (&String, &_)| (topic.clone(), Epoch::clone(epoch));
+        (!is_refused).then(|| KafkaSettings {
             config,
-            topics: self.topics.iter().map(|topic| topic.value.clone()).collect(),
+            topics,
             start: self.start,
-            epochs: self.epochs.clone(),
-            hidden: self.hidden(),
+            epochs: self.epochs.iter().map(|(t, e)| epoch((t, &e.value))).collect(),
+            redaction,
+            is_member_named: self.properties.contains_key(MEMBER),
+            is_assigned_by_brokers: properties::is_assigned_by_brokers(&self.properties),
         })
     }
 
-    fn check_names(&self, file: &Path, faults: &mut Vec<Fault>) {
-        let mut fault = |place, message: String, help: &str| {
-            faults.push(Fault::error(file, place, message).help(help));
-        };
-        if self.brokers.value.trim().is_empty() {
-            fault(self.brokers.place, "`brokers` is empty".to_owned(), "`brokers: host:9092`");
+    fn check_names(&self, file: &Path, topics: &[String], faults: &mut Vec<Fault>) {
+        let protocol = properties::security_protocol(&self.properties);
+        for (message, help) in brokers::faults(&self.brokers.value, &protocol) {
+            faults.push(Fault::error(file, self.brokers.place, message).help(help));
         }
         if self.group.value.trim().is_empty() {
             let help = "one ledger owns one group; name it after the ledger";
-            fault(self.group.place, "`group` is empty".to_owned(), help);
+            faults.push(Fault::error(file, self.group.place, "`group` is empty").help(help));
         }
-        if self.topics.is_empty() {
-            fault(self.group.place, "`topics` is empty".to_owned(), "`topics: [telemetry]`");
-        }
-        for (index, topic) in self.topics.iter().enumerate() {
-            if !is_topic(&topic.value) {
-                let message = format!("`{}` is no name of a topic", topic.value);
-                fault(topic.place, message, "letters, digits, `.`, `_` and `-`, at most 249");
-            }
-            if self.topics[..index].iter().any(|other| other.value == topic.value) {
-                fault(topic.place, format!("topic `{}` stands twice", topic.value), "");
-            }
-        }
-        for name in self.epochs.keys() {
-            if !self.topics.iter().any(|topic| topic.value == *name) {
+        for (name, epoch) in &self.epochs {
+            if !topics.iter().any(|topic| topic == name) {
                 let message = format!("`epochs` names `{name}`, which is not among `topics`");
-                fault(self.group.place, message, "");
+                faults.push(Fault::error(file, epoch.place, message));
+            }
+            if epoch.value.number == 0 && epoch.value.continue_at.is_some() {
+                let message = format!("`epochs`: `continue_at` of `{name}` needs a new epoch");
+                let help = "raise `epoch` by one: the ledger records where the new epoch begins";
+                faults.push(Fault::error(file, epoch.place, message).help(help));
             }
         }
     }
 
-    fn hidden(&self) -> Vec<String> {
-        // Short and common values such as `true` tell nothing and would spoil messages.
-        const SECRET: [&str; 6] = ["password", "secret", "pem", "jaas", "oauthbearer", "key"];
-        let secret = |name: &str| SECRET.iter().any(|part| name.contains(part));
-        let values = self.properties.iter().filter(|(name, _)| secret(name));
-        values.map(|(_, v)| v.value.reveal().to_owned()).filter(|v| v.len() > 3).collect()
+    fn check_topics(&self, file: &Path, faults: &mut Vec<Fault>) -> Vec<String> {
+        let place = self.topics.place;
+        let names = match &self.topics.value.0 {
+            Ok(names) => names,
+            Err(text) => {
+                let list: Vec<_> = text.split(',').map(str::trim).collect();
+                let message = format!("a list is expected: `[{}]`", list.join(", "));
+                faults.push(Fault::error(file, place, format!("`topics`: {message}")));
+                return Vec::new();
+            }
+        };
+        if names.is_empty() {
+            let fault = Fault::error(file, place, "`topics` is empty");
+            faults.push(fault.help("`topics: [telemetry]`"));
+        }
+        for (index, topic) in names.iter().enumerate() {
+            if !is_topic(&topic.value) {
+                let message = format!("`{}` is not a topic's name", topic.value);
+                let help = "letters, digits, `.`, `_` and `-`, at most 249";
+                faults.push(Fault::error(file, topic.place, message).help(help));
+            }
+            if names[..index].iter().any(|other| other.value == topic.value) {
+                let message = format!("duplicate topic `{}`", topic.value);
+                faults.push(Fault::error(file, topic.place, message));
+            }
+        }
+        names.iter().map(|topic| topic.value.clone()).collect()
     }
-}
-
-/// Asks the library whether it knows the property and takes the value.
-fn check_property(name: &str, value: &Located<Property>, file: &Path) -> Option<Fault> {
-    let mut config = ClientConfig::new();
-    config.set(name, value.value.reveal());
-    let KafkaError::ClientConfig(_, reason, ..) = config.create_native_config().err()? else {
-        return None;
-    };
-    let text = value.value.reveal();
-    let reason = if text.is_empty() { reason } else { reason.replace(text, "…") };
-    let help = "the properties are those of librdkafka (CONFIGURATION.md in its repository)";
-    Some(Fault::error(file, value.place, format!("property `{name}`: {reason}")).help(help))
 }
 
 #[cfg(test)]
@@ -273,62 +171,210 @@ mod tests {
     use super::*;
     use crate::codec::yaml;
 
-    fn check(more: &str) -> Result<KafkaSettings, String> {
+    fn check(more: &str) -> (Option<KafkaSettings>, String) {
         let text = format!("brokers: b:1\ngroup: g\n{more}");
         let file = Path::new("c.yaml");
-        let form = yaml::parse::<KafkaForm>(file, &text).map_err(|fault| fault.to_string())?;
-        let faults =
-            |faults: Vec<Fault>| faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n");
-        form[0].check(file).map_err(faults)
+        let form = match yaml::parse::<KafkaForm>(file, &text) {
+            Ok(form) => form,
+            Err(fault) => return (None, fault.to_string()),
+        };
+        let mut faults = Vec::new();
+        let settings = form[0].check(file, &mut faults);
+        (settings, faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn with(properties: &str) -> (Option<KafkaSettings>, String) {
+        check(&format!("topics: [t]\nproperties: {{{properties}}}"))
     }
 
     #[test]
     fn a_form_becomes_settings() {
-        let settings = check(
-            "topics: [t, u]\nstart: latest\nepochs: {u: 2}\nproperties: {session.timeout.ms: 6000, check.crcs: false, client.id: 'me'}",
-        )
-        .unwrap();
+        let (settings, faults) = check(
+            "topics: [t, u]\nstart: latest\nepochs: {u: 2, t: {epoch: 1, continue_at: {3: 77}}}\nproperties: {session.timeout.ms: 6000, check.crcs: true, client.id: 'me'}",
+        );
+        assert_eq!(faults, "");
+        let settings = settings.unwrap();
         let get = |name| settings.config.get(name);
         assert_eq!(get("bootstrap.servers"), Some("b:1"));
         assert_eq!(get("session.timeout.ms"), Some("6000"));
-        assert_eq!(get("check.crcs"), Some("false"));
         assert_eq!(get("client.id"), Some("me"));
         assert_eq!(get("auto.offset.reset"), Some("error"));
-        assert_eq!((settings.start, settings.epochs["u"]), (Start::Latest, 2));
-        settings.config.create_native_config().unwrap();
+        assert_eq!(get("isolation.level"), Some("read_committed"));
+        assert_eq!(settings.start, Start::Latest);
+        assert_eq!(settings.epochs["u"], Epoch { number: 2, continue_at: None });
+        assert_eq!(settings.epochs["t"].continue_at, Some(BTreeMap::from([(3, 77)])));
     }
 
     #[test]
     fn faults_have_their_place() {
         let table = [
-            ("topics: []", "c.yaml:2:8: error: `topics` is empty"),
-            ("topics: [a b]", "c.yaml:3:10: error: `a b` is no name of a topic"),
-            ("topics: ['^a.*']", "c.yaml:3:10: error: `^a.*` is no name"),
-            ("topics: [t, t]", "c.yaml:3:13: error: topic `t` stands twice"),
-            ("topics: [t]\nepochs: {u: 1}", "names `u`, which is not among `topics`"),
+            ("topics: []", "c.yaml:3:9: error: `topics` is empty"),
+            ("topics: pumps", "c.yaml:3:9: error: `topics`: a list is expected: `[pumps]`"),
+            ("topics: a,b", "a list is expected: `[a, b]`"),
+            ("topics: [a b]", "c.yaml:3:10: error: `a b` is not a topic's name"),
+            ("topics: ['^a.*']", "c.yaml:3:10: error: `^a.*` is not a topic's name"),
+            ("topics: [t, t]", "c.yaml:3:13: error: duplicate topic `t`"),
+            ("topics: [t]\nepochs: {u: 1}", "c.yaml:4:13: error: `epochs` names `u`, which is not"),
+            (
+                "topics: [t]\nepochs: {t: {epoch: 0, continue_at: {}}}",
+                "c.yaml:4:13: error: `epochs`: `continue_at` of `t` needs a new epoch",
+            ),
+            ("topics: [t]\nepochs: {t: -1}", "c.yaml:4:"),
+            ("topics: [t]\nepochs: {t: {epoch: 1}}", "missing field `continue_at`"),
             ("topics: [t]\nstart: now", "c.yaml:4:8: error: "),
-            (
-                "topics: [t]\nproperties: {group.id: x}",
-                "c.yaml:4:24: error: the property `group.id`",
-            ),
-            (
-                "topics: [t]\nproperties: {no.such: x}",
-                "c.yaml:4:23: error: property `no.such`: No such",
-            ),
-            (
-                "topics: [t]\nproperties: {session.timeout.ms: soon}",
-                "property `session.timeout.ms`: ",
-            ),
             ("topics: [t]\nproperties: {session.timeout.ms: [1]}", "c.yaml:4:14: error: "),
             ("topics: [t]\nwhat: 1", "c.yaml:4:1: error: "),
         ];
         for (more, expected) in table {
-            let faults = check(more).unwrap_err();
-            assert!(faults.contains(expected), "{more}: {faults}");
+            let (settings, faults) = check(more);
+            assert!(faults.contains(expected) && settings.is_none(), "{more}: {faults}");
         }
-        for (name, reason) in OURS {
-            let faults = check(&format!("topics: [t]\nproperties: {{{name}: x}}")).unwrap_err();
-            assert!(faults.contains(reason), "{faults}");
+        let text = "brokers: b:9o92\ngroup: ''\ntopics: pumps";
+        let form = yaml::parse::<KafkaForm>(Path::new("c.yaml"), text).unwrap();
+        let mut faults = Vec::new();
+        assert!(form[0].check(Path::new("c.yaml"), &mut faults).is_none());
+        assert_eq!(faults.len(), 3, "all are told: {faults:?}");
+    }
+
+    #[test]
+    fn properties_that_would_undo_a_promise_are_refused() {
+        let table = [
+            ("group.id: x", "4:24: error: the property `group.id` cannot be set\n  help: write it"),
+            ("auto.offset.reset: earliest", "skipped or read twice"),
+            ("enable.auto.commit: true", "must follow the ledger"),
+            ("auto.commit.enable: true", "must follow the ledger"),
+            ("auto.commit.interval.ms: 0", "can only be from 1 to 60000"),
+            ("enable.auto.offset.store: true", "durably in the ledger"),
+            ("offset.store.method: none", "the ledger keeps the position"),
+            ("enable.partition.eof: true", "cannot be set"),
+            (
+                "isolation.level: read_uncommitted",
+                "can only be `read_committed`\n  help: records of",
+            ),
+            ("check.crcs: false", "`check.crcs` can only be true\n  help: bytes that were damaged"),
+            ("check.crcs: 0", "`check.crcs` can only be true"),
+            ("api.version.request: f", "can only be true"),
+            ("broker.version.fallback: 0.9.0", "cannot be set"),
+            ("allow.auto.create.topics: true", "a mistyped topic"),
+            ("topic.blacklist: ^t", "would never be read"),
+            ("max.poll.interval.ms: 5999", "can only be from 6000 to 3600000"),
+            ("max.poll.interval.ms: 86400000", "can only be from 6000 to 3600000"),
+            ("statistics.interval.ms: 0", "can only be from 1 to 10000"),
+            ("topic.metadata.refresh.interval.ms: -1", "can only be from 1 to 3600000"),
+            ("socket.max.fails: 0", "can only be from 1 to 1000000"),
+            ("plugin.library.paths: x.so", "foreign code"),
+            ("test.mock.num.brokers: 3", "brings its own broker"),
+            ("acks: 0", "error: `acks` is a property of producers and has no effect"),
+            ("enable.idempotence: false", "is a property of producers"),
+            ("message.timeout.ms: 1", "is a property of producers"),
+            ("heartbeat.interval.ms: 45000", "too late for a session of 45000 ms"),
+            ("session.timeout.ms: 3000", "a heartbeat each 3000 ms"),
+            ("group.instance.id: 'a b'", "not an id that Kafka takes"),
+        ];
+        for (properties, expected) in table {
+            let (settings, faults) = with(properties);
+            assert!(faults.contains(expected) && settings.is_none(), "{properties}: {faults}");
+            assert!(faults.contains("c.yaml:4:"), "{properties}: {faults}");
+        }
+        let allowed = [
+            "isolation.level: READ_COMMITTED, check.crcs: t, allow.auto.create.topics: false",
+            "max.poll.interval.ms: 6000, session.timeout.ms: 6000",
+            "auto.commit.interval.ms: 60000, statistics.interval.ms: 10000",
+            "group.instance.id: ''",
+            "group.instance.id: pumps-1",
+        ];
+        for properties in allowed {
+            let (settings, faults) = with(properties);
+            assert!(settings.is_some() && faults.is_empty(), "{properties}: {faults}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_is_checked_as_a_whole() {
+        let table = [
+            ("no.such: x", "c.yaml:4:23: error: `no.such` is not a property of librdkafka"),
+            ("session.timeout.ms: soon", "property `session.timeout.ms`: "),
+            (
+                "session.timeout.ms: 3600001",
+                "property `session.timeout.ms`: value 3600001 is outside allowed range 1..3600000\n",
+            ),
+            (
+                "session.timeout.ms: 600000",
+                "4:34: error: no Kafka client can be made: `max.poll.interval.ms` must be >= `session.timeout.ms`",
+            ),
+            (
+                "group.protocol: consumer, session.timeout.ms: 6000",
+                "4:60: error: no Kafka client can be made: `session.timeout.ms` is not supported",
+            ),
+            (
+                "group.protocol: consumer, partition.assignment.strategy: range",
+                "`partition.assignment.strategy` is not supported",
+            ),
+            (
+                "security.protocol: SASL_SSL",
+                "4:33: error: `sasl.mechanism` is missing, and its default",
+            ),
+            (
+                "security.protocol: sasl_plaintext, sasl.mechanism: GSSAPI",
+                "4:65: error: GSSAPI (Kerberos) is not built in",
+            ),
+            (
+                "security.protocol: SASL_SSL, sasl.mechanisms: OAUTHBEARER",
+                "OAUTHBEARER needs tokens",
+            ),
+            ("security.protocol: SASL_SSL, sasl.mechanism: PLANE", "not known"),
+            ("security.protocol: SSL, ssl.ca.location: /no/such.pem", "c.yaml:4:55: error: "),
+            (
+                "partition.assignment.strategy: 'range,cooperative-sticky'",
+                "c.yaml:4:45: error: no Kafka client can be made: ",
+            ),
+            ("fetch.max.bytes: 1000", "`fetch.max.bytes` must be >= `message.max.bytes`"),
+        ];
+        for (properties, expected) in table {
+            let (settings, faults) = with(properties);
+            assert!(faults.contains(expected) && settings.is_none(), "{properties}: {faults}");
+            assert!(!faults.contains("  must") && !faults.contains(" \n"), "{faults}");
+        }
+        let warned = [
+            ("enable.ssl.certificate.verification: false", "warning: `enable.ssl.certificate"),
+            (
+                "group.protocol: consumer, group.instance.id: a",
+                "c.yaml:4:59: warning: `group.instance.id` with `group.protocol: consumer`",
+            ),
+            ("sasl.mechanism: PLAIN", "4:30: warning: Configuration property `sasl.mechanism` set"),
+        ];
+        for (properties, expected) in warned {
+            let (settings, faults) = with(properties);
+            assert!(faults.contains(expected) && settings.is_some(), "{properties}: {faults}");
+        }
+    }
+
+    #[test]
+    fn the_group_protocol_of_kip_848_fits_our_defaults() {
+        for name in ["consumer", "Consumer"] {
+            let (settings, faults) = with(&format!("group.protocol: {name}"));
+            assert_eq!(faults, "");
+            assert_eq!(settings.unwrap().config.get("partition.assignment.strategy"), None);
+        }
+        let (settings, _) = with("group.protocol: classic");
+        let strategy = settings.unwrap();
+        let strategy = strategy.config.get("partition.assignment.strategy");
+        assert_eq!(strategy, Some("cooperative-sticky"));
+    }
+
+    #[test]
+    fn a_member_has_an_id_unless_the_user_says_otherwise() {
+        let table = [
+            ("client.id: x", Some("ours")),
+            ("group.instance.id: theirs", Some("theirs")),
+            ("group.instance.id: ''", None),
+            ("group.protocol: consumer", None),
+            ("group.protocol: classic", Some("ours")),
+        ];
+        for (properties, expected) in table {
+            let mut settings = with(properties).0.unwrap();
+            settings.set_member_id("ours");
+            assert_eq!(settings.config.get(MEMBER), expected, "{properties}");
         }
     }
 
@@ -338,10 +384,17 @@ mod tests {
         let text = format!("brokers: b:1\ngroup: g\ntopics: [t]\n{properties}");
         let form = yaml::parse::<KafkaForm>(Path::new("c.yaml"), &text).unwrap();
         assert!(!format!("{form:?}").contains("hunter"));
-        let settings = form[0].check(Path::new("c.yaml")).unwrap();
-        assert!(!format!("{settings:?}").contains("hunter"));
-        assert_eq!(settings.hidden, ["hunter22", "hunter23"]);
-        let faults = check("topics: [t]\nproperties: {security.protocol: hunter22}").unwrap_err();
-        assert!(!faults.contains("hunter"), "{faults}");
+        let mut faults = Vec::new();
+        let settings = form[0].check(Path::new("c.yaml"), &mut faults).unwrap();
+        assert!(!format!("{settings:?} {faults:?}").contains("hunter"));
+        let secret = KafkaError::ClientCreation("hunter22 and hunter23 are wrong".to_owned());
+        assert!(!settings.redacted(&secret).to_string().contains("hunter"));
+        for name in ["security.protocol", "compression.type", "session.timeout.ms"] {
+            let (_, faults) = with(&format!("{name}: hunter22"));
+            assert!(!faults.is_empty() && !faults.contains("hunter"), "{faults}");
+        }
+        let (_, faults) = with("sasl.password: o, no.such: o, security.protocol: o");
+        assert!(faults.contains("`no.such` is not a property of librdkafka"), "{faults}");
+        assert!(faults.contains("Invalid value \"…\" for configuration property"), "{faults}");
     }
 }

@@ -1,8 +1,8 @@
 //! Where a partition begins: the ledger's position, held against what the broker and the group say.
 
 use crate::event::SourcePartition;
-use crate::source::SourceError;
-use crate::source::kafka::settings::Start;
+use crate::source::kafka::form::Start;
+use crate::source::{LastTaken, SourceError};
 
 /// What is known of a partition when it becomes ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,38 @@ pub(super) struct Known {
     pub(super) low: u64,
     /// Offset after the last record.
     pub(super) high: u64,
+    /// The offset that the stream epoch before needed next, where there was one.
+    pub(super) former: Option<u64>,
+    /// Where a new stream epoch goes on, where the configuration says that it does.
+    pub(super) continues: Option<u64>,
+}
+
+/// A partition that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Beginning {
+    pub(super) partition: SourcePartition,
+    /// The offset to begin at, unless this process has read further.
+    pub(super) first: u64,
+    /// Offset after the partition's last record.
+    pub(super) end: u64,
+    /// Whether the ledger has no position of it.
+    pub(super) is_new: bool,
+    /// The record in front of it to compare, where the topic still has it.
+    pub(super) last: Option<LastTaken>,
+}
+
+impl Known {
+    /// Whether the topic ends before the ledger's position: for good, or for a moment after the
+    /// restart of a broker.
+    pub(super) fn is_behind(&self) -> bool {
+        self.next.is_some_and(|next| self.high < next)
+    }
+
+    /// Where a new stream epoch goes on that the configuration lets go on but names no offset for: where the
+    /// epoch before ended, or the closest offset that the topic has.
+    pub(super) fn closest(&self) -> Option<u64> {
+        self.former.map(|former| former.min(self.high).max(self.low))
+    }
 }
 
 /// The offset to begin at, or why that cannot be.
@@ -23,24 +55,35 @@ pub(super) fn first_offset(
     known: Known,
     start: Start,
 ) -> Result<u64, SourceError> {
-    let Known { next, committed, low, high } = known;
+    let Known { next, committed, low, high, former, continues } = known;
     let taken = |committed: u64, expected: u64| SourceError::TakenByAnotherLedger {
         partition: partition.clone(),
         committed,
         expected,
     };
-    let Some(expected) = next else {
+    let Some(expected) = next.or(continues) else {
         // Of a topic that was made again, the group may still have the former one's offset.
+        let of_former = |committed: u64| {
+            partition.epoch > 0 && former.is_some_and(|former| committed <= former)
+        };
         let committed = committed.filter(|committed| partition.epoch == 0 || *committed <= high);
         return match (start, committed) {
-            (Start::Earliest, Some(committed)) if committed > low => Err(taken(committed, low)),
+            (Start::Earliest, Some(committed)) if committed > low && !of_former(committed) => {
+                Err(taken(committed, low))
+            }
             (Start::Earliest, _) => Ok(low),
             (Start::Latest, Some(committed)) if (low..=high).contains(&committed) => Ok(committed),
             (Start::Latest, _) => Ok(high),
         };
     };
-    if let Some(committed) = committed.filter(|committed| *committed > expected) {
-        return Err(taken(committed, expected));
+    // What the ledger has; of an epoch that goes on, the group still has the one before's offset.
+    let held = match next {
+        Some(next) => next,
+        None => former.unwrap_or(0).max(expected),
+    };
+    let is_lost = |committed: u64| next.is_none() && committed > high;
+    if let Some(committed) = committed.filter(|at| *at > held && !is_lost(*at)) {
+        return Err(taken(committed, held));
     }
     let partition = partition.clone();
     if low > expected {
@@ -56,16 +99,21 @@ pub(super) fn first_offset(
 mod tests {
     use super::*;
 
-    fn check(known: (Option<u64>, Option<u64>, u64, u64), epoch: u32, start: Start) -> String {
-        let (next, committed, low, high) = known;
+    fn check_known(known: Known, epoch: u32, start: Start) -> String {
         let partition = SourcePartition { epoch, ..SourcePartition::new("t", 0) };
-        match first_offset(&partition, Known { next, committed, low, high }, start) {
+        match first_offset(&partition, known, start) {
             Ok(first) => first.to_string(),
             Err(SourceError::TakenByAnotherLedger { .. }) => "taken".to_owned(),
             Err(SourceError::LostByRetention { .. }) => "lost".to_owned(),
             Err(SourceError::TopicShrank { .. }) => "shrank".to_owned(),
             Err(other) => panic!("{other}"),
         }
+    }
+
+    fn check(known: (Option<u64>, Option<u64>, u64, u64), epoch: u32, start: Start) -> String {
+        let (next, committed, low, high) = known;
+        let known = Known { next, committed, low, high, former: None, continues: None };
+        check_known(known, epoch, start)
     }
 
     #[test]
@@ -103,5 +151,41 @@ mod tests {
             assert_eq!(check(known, epoch, Start::Earliest), earliest, "{known:?}");
             assert_eq!(check(known, epoch, Start::Latest), latest, "{known:?}");
         }
+    }
+
+    #[test]
+    fn a_new_epoch_begins_anew_or_goes_on() {
+        // Committed, low, high, former, continues.
+        let table = [
+            // Made again and grown past the position: the group has the former topic's offset.
+            ((Some(50), 0, 100, Some(50), None), "0"),
+            ((Some(40), 0, 100, Some(50), None), "0"),
+            ((Some(51), 0, 100, Some(50), None), "taken"),
+            ((None, 0, 100, Some(50), None), "0"),
+            // A lost tail: goes on at the offset that is named.
+            ((Some(50), 0, 100, Some(50), Some(45)), "45"),
+            ((Some(50), 0, 47, Some(50), Some(45)), "45"),
+            ((Some(51), 0, 100, Some(50), Some(45)), "taken"),
+            ((None, 0, 40, Some(50), Some(45)), "shrank"),
+            ((None, 46, 100, Some(50), Some(45)), "lost"),
+            // Records lost by retention: goes on behind them.
+            ((Some(50), 70, 100, Some(50), Some(70)), "70"),
+        ];
+        for ((committed, low, high, former, continues), expected) in table {
+            let known = Known { next: None, committed, low, high, former, continues };
+            assert_eq!(check_known(known, 1, Start::Earliest), expected, "{known:?}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_goes_on_at_the_closest_offset() {
+        let closest = |former, low, high| {
+            let known = Known { next: None, committed: None, low, high, former, continues: None };
+            known.closest()
+        };
+        assert_eq!(closest(Some(50), 0, 100), Some(50));
+        assert_eq!(closest(Some(50), 70, 100), Some(70));
+        assert_eq!(closest(Some(50), 0, 40), Some(40));
+        assert_eq!(closest(None, 0, 40), None);
     }
 }

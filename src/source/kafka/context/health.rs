@@ -5,7 +5,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::Context;
 use crate::source::PartitionStatus;
 use crate::source::health::Refusal;
-use crate::source::kafka::settings::Start;
+use crate::source::kafka::form::Start;
 
 /// Whether a broker says by this code that it understood and will not serve this client.
 pub(in crate::source::kafka) fn refuses(code: RDKafkaErrorCode) -> bool {
