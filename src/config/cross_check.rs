@@ -135,7 +135,10 @@ fn same_value(value: &Value, allowed: &serde_json::Value) -> bool {
         (Value::Number(value), serde_json::Value::Number(allowed)) => {
             number::canonical(value.as_str()) == number::canonical(&allowed.to_string())
         }
-        (value, allowed) => value.to_string() == allowed.to_string(),
+        (value, allowed) => {
+            let (value, allowed) = (value.to_string(), allowed.to_string());
+            value == allowed
+        }
     }
 }
 

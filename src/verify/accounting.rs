@@ -51,7 +51,7 @@ impl Accounted {
 
     /// Offset of the last record.
     fn greatest(&self) -> Option<u64> {
-        let of_runs = self.runs.iter().filter_map(|(first, end)| (first < end).then(|| end - 1));
+        let of_runs = self.runs.iter().filter(|(first, end)| first < end).map(|(_, end)| end - 1);
         of_runs.chain(self.offsets.last().copied()).max()
     }
 
