@@ -109,11 +109,20 @@ pub(super) const OPERATORS: &[(&str, &str)] = &[
     ("-_", "@negate"),
 ];
 
-/// Puts a comprehension's elements in order and holds them to their bound.
+/// Puts a comprehension's elements in order, holds them to their bound and pays for the loop.
 pub(super) const ITEMS: &str = "@items";
+/// Pays for a copy of a value.
+pub(super) const COPIED: &str = "@copied";
+/// Pays for a look at each element of a list.
+pub(super) const SCANNED: &str = "@scanned";
 /// Members of the library that are replaced by bounded ones, called with the value in front.
-pub(super) const BOUNDED_MEMBERS: &[(&str, &str)] =
-    &[("join", "@join"), ("replace", "@replace"), ("split", "@split")];
+pub(super) const BOUNDED_MEMBERS: &[(&str, &str)] = &[
+    ("indexOf", "@indexOf"),
+    ("join", "@join"),
+    ("lastIndexOf", "@lastIndexOf"),
+    ("replace", "@replace"),
+    ("split", "@split"),
+];
 
 /// What every evaluation runs in.
 pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
@@ -141,7 +150,11 @@ const OVERLOADS: &[(&str, usize, Function)] = &[
     ("@equal", 2, operators::equal),
     ("@unequal", 2, operators::unequal),
     ("@negate", 1, operators::negate),
-    (ITEMS, 1, operators::items),
+    (ITEMS, 2, operators::items),
+    (COPIED, 1, operators::copied),
+    (SCANNED, 1, operators::scanned),
+    ("@indexOf", 2, library::index_of),
+    ("@lastIndexOf", 2, library::last_index_of),
     ("@join", 1, library::join),
     ("@join", 2, library::join),
     ("@replace", 3, library::replace),

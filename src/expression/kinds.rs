@@ -9,7 +9,7 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
 
-use crate::expression::functions::ITEMS;
+use crate::expression::functions::{COPIED, ITEMS, SCANNED};
 use crate::expression::{Expression, ExpressionError, PRESENCE_OF, VALUE_OF, bounds};
 
 /// A set of kinds of values.
@@ -156,6 +156,7 @@ impl<'a> Checker<'a> {
                 }
                 Kinds::BOOL
             }
+            (COPIED | SCANNED, [kinds]) => *kinds,
             (operators::CONDITIONAL, [condition, then, otherwise]) => {
                 self.needs(operands[0], *condition, Kinds::BOOL, "a condition is needed");
                 *then | *otherwise
@@ -264,7 +265,9 @@ const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
     (operators::LOGICAL_OR, &[BOOL, BOOL], BOOL),
     (operators::LOGICAL_NOT, &[BOOL], BOOL),
     (operators::NOT_STRICTLY_FALSE, &[Kinds::ANY], BOOL),
-    (ITEMS, &[WALKED], LIST),
+    (ITEMS, &[WALKED, NUMBER], LIST),
+    ("@indexOf", &[TEXT, TEXT], NUMBER),
+    ("@lastIndexOf", &[TEXT, TEXT], NUMBER),
     ("@join", &[LIST, TEXT], TEXT),
     ("@replace", &[TEXT, TEXT, TEXT], TEXT),
     ("@split", &[TEXT, TEXT], LIST),
@@ -277,9 +280,7 @@ const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
     ("double", &[NUMERIC], NUMBER),
     ("endsWith", &[TEXT, TEXT], BOOL),
     ("floor", &[NUMBER], NUMBER),
-    ("indexOf", &[TEXT, TEXT], NUMBER),
     ("int", &[NUMERIC], NUMBER),
-    ("lastIndexOf", &[TEXT, TEXT], NUMBER),
     ("lowerAscii", &[TEXT], TEXT),
     ("round", &[NUMBER, NUMBER], NUMBER),
     ("size", &[SIZED], NUMBER),

@@ -2,14 +2,16 @@
 
 use std::cmp::Ordering;
 
-use cel::common::types::{CelList, CelString};
+use cel::common::types::{CelInt, CelList, CelString};
 use cel::common::value::{CowVal, Val};
 
+use crate::budget::text_steps;
 use crate::expression::arguments::{
     Outcome, bounded_text, decimal, failure, number, one_number, text, too_long, whole,
 };
+use crate::expression::meter;
 use crate::expression::value::{Numeric, describe};
-use crate::limits::{MAX_EXPRESSION_ITEMS, MAX_EXPRESSION_TEXT_BYTES};
+use crate::limits::{COPY_STEPS, MAX_EXPRESSION_ITEMS, MAX_EXPRESSION_TEXT_BYTES};
 
 /// Mean radius of the earth in metres (IUGG).
 const EARTH_RADIUS_METRES: f64 = 6_371_008.8;
@@ -60,12 +62,36 @@ pub(super) fn split<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     if separator.is_empty() {
         return Err(failure("`split` takes a separator that is not empty"));
     }
-    if subject.matches(separator).count() >= MAX_EXPRESSION_ITEMS {
+    let parts = subject.matches(separator).count();
+    if parts >= MAX_EXPRESSION_ITEMS {
         return Err(failure(format!("`split` gives more than {MAX_EXPRESSION_ITEMS} parts")));
     }
+    meter::spend(parts as u64 * COPY_STEPS + text_steps(subject))?;
     let parts = subject.split(separator);
     let parts = parts.map(|part| Box::new(CelString::from(part.to_owned())) as Box<dyn Val + 'v>);
     Ok(CowVal::owned(CelList::from(parts.collect::<Vec<_>>())))
+}
+
+/// The library's own takes the time of the product of both lengths.
+pub(super) fn index_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    found_at(&args, "`indexOf`", |subject, part| subject.find(part))
+}
+
+pub(super) fn last_index_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    found_at(&args, "`lastIndexOf`", |subject, part| subject.rfind(part))
+}
+
+/// The letters in front of a part; −1 where it is not found.
+fn found_at<'b, 'v>(
+    args: &[CowVal<'b, 'v>],
+    what: &str,
+    find: fn(&str, &str) -> Option<usize>,
+) -> Outcome<'b, 'v> {
+    let [subject, part] = args else { return Err(failure(format!("{what} takes a text"))) };
+    let (subject, part) = (text(subject.as_ref(), what)?, text(part.as_ref(), what)?);
+    let letters = find(subject, part).map(|offset| subject[..offset].chars().count());
+    let index = letters.and_then(|letters| i64::try_from(letters).ok()).unwrap_or(-1);
+    Ok(CowVal::owned(CelInt::from(index)))
 }
 
 pub(super) fn abs<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {

@@ -35,7 +35,7 @@ fn shown(source: &str) -> String {
     match evaluate(source) {
         Ok(value) => value.to_string(),
         Err(EvaluationError::Missing(path)) => format!("missing {path}"),
-        Err(EvaluationError::Failed(message)) => format!("failed {message}"),
+        Err(error) => format!("failed {error}"),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use crate::budget::Budget;
 use crate::codec::json::{Map, Value};
 
-use super::jsonpath::{Step, Work, resolve};
+use super::jsonpath::{Node, Path, Root, SelectError, Step, Work, resolve};
 use crate::event::{Event, time};
+use crate::limits::PATH_WORK_PER_STEP;
 
 /// A part of the document: what follows the `$`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,23 +63,26 @@ pub(super) struct Document<'a> {
     device: OnceCell<Value>,
     info: OnceCell<Value>,
     kafka: OnceCell<Value>,
+    /// Pays for all that is done on the event.
+    budget: &'a Budget,
     work: Work,
 }
 
 impl<'a> Document<'a> {
-    pub fn new(event: &'a Event) -> Self {
+    pub fn new(event: &'a Event, budget: &'a Budget) -> Self {
         Self {
             event,
             device: OnceCell::new(),
             info: OnceCell::new(),
             kafka: OnceCell::new(),
+            budget,
             work: Work::default(),
         }
     }
 
-    /// The work that all queries on this event share.
-    pub fn work(&self) -> &Work {
-        &self.work
+    /// The budget that all mappings of this event share.
+    pub fn budget(&self) -> &'a Budget {
+        self.budget
     }
 
     pub fn event(&self) -> &'a Event {
@@ -164,6 +169,16 @@ impl<'a> Scope<'a> {
             Part::Index => self.item.map(|item| &item.index),
             part => self.document.part(part),
         }
+    }
+
+    /// The nodes of a query. Its work, which is bounded for itself, is paid for when it is done.
+    pub fn nodes(self, path: &Path) -> Result<Vec<Node<'a>>, SelectError> {
+        let member = |name: &str| self.part(Part::named(name)?);
+        let before = self.document.work.left();
+        let nodes = path.nodes_in(Root::Members(&member), &self.document.work);
+        let steps = (before - self.document.work.left()) / PATH_WORK_PER_STEP;
+        self.document.budget.spend(steps as u64)?;
+        nodes
     }
 
     /// The value at the end of the steps within a part.

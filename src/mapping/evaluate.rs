@@ -6,15 +6,18 @@ use std::sync::Arc;
 use crate::codec::json::Value;
 
 use super::Mapping;
-use super::document::{Document, Item, Part, Scope};
+use super::document::{Document, Item, Scope};
 use super::extension::Taken;
 use super::field::{Query, Selected};
-use super::jsonpath::Root;
+use super::jsonpath::SelectError;
 use super::layout;
+use crate::budget::Exhausted;
 use crate::call::{Arguments, Payload};
 use crate::codec::json::Unreadable;
 use crate::event::{Cause, Rejection};
-use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD};
+use crate::limits::{
+    COPY_STEPS, MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD,
+};
 
 /// Fields whose values are found without an allocation.
 const FEW_FIELDS: usize = 16;
@@ -84,6 +87,8 @@ impl Mapping {
 
     /// One payload. `elements` is what `for_each` takes of the event.
     fn payload(&self, scope: Scope<'_>, elements: &[&Value]) -> Result<Payload, Rejection> {
+        let steps = self.fields.len() as u64 * COPY_STEPS + elements.len() as u64;
+        scope.document.budget().spend(steps).map_err(exhausted)?;
         let mut taken = Taken::new(self.extension.is_some());
         let mut arguments = self.layout.free();
         let (mut few, mut many) = ([None; FEW_FIELDS], Vec::new());
@@ -97,6 +102,7 @@ impl Mapping {
         self.descent.find(scope, found);
         for (number, (field, found)) in self.fields.iter().zip(found).enumerate() {
             if let Some(value) = field.as_it_is(*found, &mut taken) {
+                field.pay_copy(scope, value)?;
                 *self.layout.place(&mut arguments, number, field) = value.clone();
             } else if let Some(value) = field.evaluate(scope, *found, &mut taken)? {
                 *self.layout.place(&mut arguments, number, field) = value;
@@ -105,7 +111,7 @@ impl Mapping {
         // What is absent left its place free: no value of a field is null.
         arguments.remove_nulls();
         if let Some(names) = &self.extension
-            && let Some(rest) = taken.rest(scope, elements)
+            && let Some(rest) = taken.rest(scope, elements).map_err(exhausted)?
         {
             *layout::at(&mut arguments, names) = rest;
         }
@@ -136,9 +142,13 @@ fn elements<'a>(
         });
         return Ok((items.collect(), vec![array]));
     }
-    let member = |name: &str| scope.part(Part::named(name)?);
-    let nodes = query.path.nodes_in(Root::Members(&member), scope.document.work());
-    let nodes = nodes.map_err(|error| reject(error.to_string()))?;
+    let nodes = scope.nodes(&query.path).map_err(|error| {
+        let cause = match error {
+            SelectError::TooManyNodes => Cause::ForEach,
+            SelectError::TooMuchWork | SelectError::Exhausted(_) => Cause::Limit,
+        };
+        Rejection::new(cause, query.path.text(), error.to_string())
+    })?;
     let elements = nodes.iter().map(|node| node.value).collect();
     let items = nodes.into_iter().enumerate().map(|(index, node)| Item {
         value: node.value,
@@ -146,6 +156,11 @@ fn elements<'a>(
         location: node.location,
     });
     Ok((items.collect(), elements))
+}
+
+/// No field in particular used the budget up.
+fn exhausted(exhausted: Exhausted) -> Rejection {
+    Rejection::new(Cause::Limit, "", exhausted.to_string())
 }
 
 /// What only an expression computes, or targets within targets put together.
