@@ -5,16 +5,26 @@
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+#[path = "common/ledger.rs"]
+mod ledger;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ledgerline::budget::Budget;
-use ledgerline::call::Function;
+use ledgerline::call::{Arguments, Function, Payload};
+use ledgerline::codec::Digest;
 use ledgerline::codec::json;
 use ledgerline::contract::{Call, ContractSet, InvalidCode, MemoryState, Verdict};
-use ledgerline::event::{Decoder, Event, Headers, Record, Rejection, SourcePartition};
+use ledgerline::event::{
+    Decoder, Event, Headers, Record, Rejection, SourcePartition, SourcePosition,
+};
+use ledgerline::ledger::embedded::open;
+use ledgerline::ledger::{Definition, DefinitionKind, LedgerWriter, Progress, Work};
 use ledgerline::limits::{MAX_EXPRESSION_ITEMS, MAX_RECORD_STEPS};
 use ledgerline::mapping::{MappingSet, Outcome};
+use ledgerline::transaction::{Submission, Transaction};
 
 /// The contract `c` with this state schema in YAML's flow style, and these rules.
 fn contract_text(schema: &str, rules: &str) -> String {
@@ -453,6 +463,55 @@ fn a_record_takes_the_same_steps_each_time_and_on_each_thread() {
     let others: Vec<_> = (0..4).map(|_| std::thread::spawn(steps)).collect();
     for other in others {
         assert_eq!(other.join().unwrap(), first);
+    }
+}
+
+#[test]
+fn the_transactions_of_a_record_share_one_budget_and_those_of_another_have_their_own() {
+    let rules =
+        "  - reject: r\n    when: state.items.exists(x, state.items.exists(y, x + y == 3))\n";
+    let text = contract_text(OPEN, rules);
+    let (contracts, _) = ContractSet::load(&[("c.yaml".into(), text.clone())]);
+    let folder = ledger::folder();
+    let opened = open(&ledger::opening(folder.path()), &mut |_, _| {}).unwrap();
+    let world = Arc::new(ledger::caught_up(&opened.reader()));
+    let (keys, clock) = (ledger::keys(), ledger::Ticks::new());
+    let mut writer = opened.start(&keys, Arc::new(contracts), world, clock).unwrap();
+    let contract = Definition {
+        kind: DefinitionKind::Contract,
+        name: "c".to_owned(),
+        version: 1,
+        text: text.into(),
+    };
+    let mut work = Work { definitions: vec![contract], ..Work::default() };
+    writer.append(std::mem::take(&mut work)).unwrap().wait().unwrap();
+    let body = format!("{{\"id\":\"x\",\"items\":{}}}", list(200, "1"));
+    let transaction = |offset, output| {
+        let arguments = Arguments::from_value(json::parse(body.as_bytes()).unwrap()).unwrap();
+        let (function, mapping) = (Function::Update, Digest::default());
+        let payload = Payload { contract: "c".into(), function, arguments, mapping };
+        let id = SourcePosition { partition: ledger::partition(), offset, output };
+        Transaction::new(id, (0, "t:x"), Digest::of(b"record"), payload)
+    };
+    let partition = ledger::partition();
+    // One submission for each transaction, and one for all of them.
+    for (from, each) in [(0, true), (2, false)] {
+        let all = (from..from + 2).flat_map(|offset| (0..50).map(move |output| (offset, output)));
+        let all: Vec<_> = all.map(|(offset, output)| transaction(offset, output)).collect();
+        let sign =
+            |some: Vec<Transaction>| Submission::sign(ledger::NAME, &ledger::submitter_key(), some);
+        work.submissions = match each {
+            true => all.into_iter().map(|one| sign(vec![one])).collect(),
+            false => vec![sign(all)],
+        };
+        let progress = Progress { partition: partition.clone(), from, next: from + 2, records: 2 };
+        work.progress = vec![progress];
+        let receipts = writer.append(std::mem::take(&mut work)).unwrap().wait().unwrap();
+        let verdicts: Vec<_> = receipts.iter().map(|receipt| receipt.verdict.name()).collect();
+        let valid = verdicts.iter().take_while(|name| **name == "valid").count();
+        assert!((2..49).contains(&valid), "{verdicts:?}");
+        let one_record = [vec!["valid"; valid], vec!["limit"; 50 - valid]].concat();
+        assert_eq!(verdicts, [one_record.clone(), one_record].concat());
     }
 }
 
