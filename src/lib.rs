@@ -15,7 +15,7 @@
 //!
 //! | module | is for | must never |
 //! |---|---|---|
-//! | [`limits`], [`fault`], [`codec`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons, places in files, canonical bytes, time, work on other threads, whether there are any | know anything of the product |
+//! | [`limits`], [`fault`], [`codec`], [`budget`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons, places in files, canonical bytes, steps of one record, time, work on other threads, whether there are any | know anything of the product |
 //! | [`disk`] | the file operations under the log, and a disk that fails on demand | try anything again |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`event`] | a record's position, metadata and body | read the network |
@@ -48,6 +48,8 @@ pub mod limits;
 pub mod fault;
 
 pub mod codec;
+
+pub mod budget;
 
 pub mod clock;
 

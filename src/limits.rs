@@ -129,6 +129,8 @@ pub const MAX_PATH_NODES: usize = 10_000;
 /// Most work of all queries on one event: bytes of the locations and texts that it looks at, and a
 /// constant for each node. Keeps nested filters and long names from taking seconds or gigabytes.
 pub const MAX_PATH_WORK: usize = 32 * 1024 * 1024;
+/// Such work that counts as one step of a record: a node.
+pub const PATH_WORK_PER_STEP: usize = 32;
 /// Most calls of functions within one another in a query. The parser's time grows with the power of
 /// this.
 pub const MAX_PATH_CALLS: usize = 4;
@@ -159,6 +161,28 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 pub const MAX_VERIFY_GROUP_BLOCKS: usize = 64;
 /// Bytes of blocks after which such a group is closed.
 pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
+/// Most steps that the mappings take for one record, and again the contracts that it calls: a step
+/// is a value looked at, an operator, or [`TEXT_STEP_BYTES`] of text. The shipped examples take less
+/// than a hundredth of it; all of it takes about a quarter of a second, and tens of megabytes.
+pub const MAX_RECORD_STEPS: u64 = 5_000_000;
+/// Bytes of text that count as one step.
+pub const TEXT_STEP_BYTES: usize = 8;
+/// Steps that a value costs that is copied or built: it takes memory, not only time.
+pub const COPY_STEPS: u64 = 4;
+/// Most steps that are spent on describing where a state breaks its schema; beyond it the verdict
+/// says only that it does.
+pub const MAX_EXPLANATION_STEPS: u64 = 100_000;
+/// Most subschemas of a state schema that apply to one and the same value, each counted as often as
+/// `$ref`, `allOf`, `anyOf` and the like lead to it.
+pub const MAX_SCHEMA_BRANCHES: u64 = 2_000;
+/// Most such keywords within one another that apply to the same value: validation goes down a level
+/// of its stack with each, and again for each level of the state.
+pub const MAX_SCHEMA_NESTING: usize = 64;
+/// Largest compiled regular expression of a state schema in bytes. The time of a match grows with the product of this
+/// and the text.
+pub const MAX_SCHEMA_PATTERN_BYTES: usize = 1024 * 1024;
+/// Bytes of a compiled regular expression that cost one step for each [`TEXT_STEP_BYTES`] of text.
+pub const PATTERN_STEP_BYTES: usize = 4 * 1024;
 
 /// Longest key of an asset in bytes.
 pub const MAX_ASSET_KEY_BYTES: usize = 512;
@@ -280,6 +304,9 @@ pub const MAX_CLIENT_REQUESTS: usize = MAX_REQUESTS / 2;
 pub const KEPT_REQUESTS: usize = 4;
 /// Bytes of a request's body: a record to be tried, written as JSON or as a form.
 pub const MAX_BODY_BYTES: usize = 4 * MAX_RECORD_BYTES;
+/// Most values in a request's body of JSON: those of a call's arguments are as many at most. A record
+/// to be tried is one text.
+pub const MAX_BODY_VALUES: usize = MAX_ARGUMENTS_BYTES / 2 + 100;
 /// Requests of the endpoint whose bodies are read at a time.
 pub const MAX_BODIES: usize = 8;
 /// The same for one client.
@@ -303,6 +330,10 @@ pub const MAX_CLIENT_LARGE_ANSWERS: usize = MAX_LARGE_ANSWERS / 2;
 pub const KEPT_LARGE_ANSWERS: usize = 8;
 /// Fields of a state that a form for a call by hand has.
 pub const MAX_INPUTS: usize = 256;
+/// Fields of a schema that are looked at for them: a recursive one has no end of objects.
+pub const MAX_SCANNED_INPUTS: usize = 10_000;
+/// Values of a sample call.
+pub const MAX_SAMPLE_VALUES: usize = 1_000;
 /// Names that lead to such a field.
 pub const MAX_INPUT_DEPTH: usize = 6;
 /// Most bytes of a request's line and headers.

@@ -164,6 +164,29 @@ fn each_transaction_sees_those_before_it() {
 }
 
 #[test]
+fn an_answer_has_a_bound() {
+    let running = run();
+    let readings = vec![json!({"temperature": 4}); 150];
+    let cargo = json!({"text": "x".repeat(20_000)});
+    let value = json!({"asset": "large", "cargo": cargo, "readings": readings}).to_string();
+    let record = json!({"topic": "batches", "key": key("any"), "value": &value});
+    let reply = post(running.endpoint.address(), "/api/v1/try", JSON, &record.to_string());
+    assert!(reply.body.len() < 6 * 1024 * 1024, "{} bytes", reply.body.len());
+    let view = reply.json();
+    let tried = view["transactions"].as_array().unwrap().len();
+    assert!(tried > 10, "{tried}");
+    assert_eq!(view["not_tried"], json!(150 - tried));
+    let page = format!("topic=batches&key={}&value={}", encoded(&key("any")), encoded(&value));
+    let page = post(running.endpoint.address(), "/try", FORM, &page).text();
+    assert!(page.contains("more were not tried"), "{} bytes", page.len());
+    // A body of many values takes many times its text, and is not even read.
+    let dense = format!("{{\"topic\": [{}1]}}", "1,".repeat(500_000));
+    let reply = post(running.endpoint.address(), "/api/v1/try", JSON, &dense);
+    assert_eq!(reply.status, 400);
+    assert!(reply.text().contains("more than 131172 values"), "{}", reply.text());
+}
+
+#[test]
 fn nothing_is_changed() {
     let running = run();
     let address = running.endpoint.address();

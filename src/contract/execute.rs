@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::codec::json::{Number, Value};
-
+use crate::budget::{Budget, Exhausted};
 use crate::call::Function;
+use crate::codec::json::{Number, Value};
 use crate::contract::rules::{self, Scope};
+use crate::contract::schema::Misfit;
 use crate::contract::state::{self, Fields};
 use crate::contract::{
     Asset, Call, Contract, Effects, InvalidCode, StateView, Verdict, Versioned, Write,
 };
 use crate::limits::{MAX_ASSET_KEY_BYTES, MAX_STATE_BYTES, truncated};
 
+/// No fields.
+static NOTHING: Fields = Fields::new();
+/// Members of an object that move up in one step.
+const MOVED_PER_STEP: usize = 64;
 /// Argument of `deleteProperties` that names what to take out.
 pub(super) const PROPERTIES: &str = "properties";
 
@@ -26,13 +31,30 @@ impl Contract {
     /// reject, those that derive, alerts, compliance. An invalid verdict writes nothing.
     #[must_use]
     pub fn execute(&self, call: Call<'_>, state: &dyn StateView) -> Effects {
-        match self.decide(call, state) {
+        self.execute_within(call, state, &Budget::new())
+    }
+
+    /// The same with a budget that the calls of one record share.
+    #[must_use]
+    pub fn execute_within(
+        &self,
+        call: Call<'_>,
+        state: &dyn StateView,
+        budget: &Budget,
+    ) -> Effects {
+        match self.decide(call, state, budget) {
             Ok(write) => Effects { verdict: Verdict::Valid, writes: vec![write] },
             Err(verdict) => Effects { verdict, writes: Vec::new() },
         }
     }
 
-    fn decide(&self, call: Call<'_>, view: &dyn StateView) -> Result<Write, Verdict> {
+    fn decide(
+        &self,
+        call: Call<'_>,
+        view: &dyn StateView,
+        budget: &Budget,
+    ) -> Result<Write, Verdict> {
+        budget.spend(1).map_err(|exhausted| self.exhausted("the calls", exhausted))?;
         if !self.functions.offers(call.function) {
             let detail = format!("contract `{}` does not offer `{}`", self.name, call.function);
             return invalid(InvalidCode::UnknownFunction, detail);
@@ -42,8 +64,18 @@ impl Contract {
         };
         let key = self.asset_key(arguments)?;
         let old = view.asset(&self.name, &key);
-        let state = self.changed(call.function, arguments, &key, old.as_ref())?;
-        let asset = self.judged(call, arguments, state, old.as_ref())?;
+        let scope = Scope {
+            budget,
+            state: &NOTHING,
+            old: old.as_ref().map_or(&NOTHING, |old| &old.asset.state),
+            arguments,
+            call: call.function.name(),
+            time_ms: call.time_ms,
+            constants: &self.constants,
+            old_derived: old.as_ref().map_or(&NOTHING, |old| &old.asset.derived),
+        };
+        let state = self.changed((call.function, &key), old.as_ref(), &scope)?;
+        let asset = self.judged(state, old.as_ref(), &scope)?;
         Ok(Write { key, asset: asset.map(Arc::new), replaced: old.map(|old| old.version) })
     }
 
@@ -76,10 +108,9 @@ impl Contract {
     /// The new state that the function makes; `None` deletes.
     fn changed(
         &self,
-        function: Function,
-        arguments: &Fields,
-        key: &str,
+        (function, key): (Function, &str),
         old: Option<&Versioned>,
+        scope: &Scope<'_>,
     ) -> Result<Option<Fields>, Verdict> {
         let create = match function {
             Function::Create => true,
@@ -94,21 +125,17 @@ impl Contract {
             (_, None) if !create => {
                 invalid(InvalidCode::AssetAbsent, format!("`{key}` does not exist"))
             }
-            (Function::Update, old) => {
-                let nothing = Fields::new();
-                let old = old.map_or(&nothing, |old| &old.asset.state);
-                Ok(Some(state::merged(old, arguments, self.functions.nulls)))
+            (Function::Update, _) => {
+                Ok(Some(state::merged(scope.old, scope.arguments, self.functions.nulls)))
             }
-            (Function::Create | Function::Replace, _) => Ok(Some(arguments.clone())),
+            (Function::Create | Function::Replace, _) => Ok(Some(scope.arguments.clone())),
             (Function::Delete, _) => Ok(None),
-            (Function::DeleteProperties, old) => {
-                let state = old.map(|old| old.asset.state.clone()).unwrap_or_default();
-                self.without_properties(state, arguments).map(Some)
-            }
+            (Function::DeleteProperties, _) => self.without_properties(scope).map(Some),
         }
     }
 
-    fn without_properties(&self, state: Fields, arguments: &Fields) -> Result<Fields, Verdict> {
+    fn without_properties(&self, scope: &Scope<'_>) -> Result<Fields, Verdict> {
+        let (state, arguments) = (scope.old, scope.arguments);
         let is_key = |name: &str| self.key.first().is_some_and(|key| key == name);
         let known = |name: &str| name == PROPERTIES || is_key(name);
         if let Some(name) = arguments.keys().find(|name| !known(name)) {
@@ -131,9 +158,13 @@ impl Contract {
                 let detail = format!("`{shown}` holds the asset's key");
                 return invalid(InvalidCode::BadPath, detail);
             }
-            if state::at(&state, path).is_none() {
+            if state::at(state, path).is_none() {
                 return invalid(InvalidCode::BadPath, format!("the state has no `{shown}`"));
             }
+            // What stands behind it moves up.
+            let steps = 1 + (state::neighbours(&remaining, path) / MOVED_PER_STEP) as u64;
+            let exhausted = |exhausted| self.exhausted("`properties`", exhausted);
+            scope.budget.spend(steps).map_err(exhausted)?;
             // It may be gone already, with an object around it that is named too.
             state::remove(&mut remaining, path);
         }
@@ -143,23 +174,12 @@ impl Contract {
     /// Checks the new state and computes all that the contract computes.
     fn judged(
         &self,
-        call: Call<'_>,
-        arguments: &Fields,
         state: Option<Fields>,
         old: Option<&Versioned>,
+        scope: &Scope<'_>,
     ) -> Result<Option<Asset>, Verdict> {
-        let nothing = Fields::new();
-        let mut scope = Scope {
-            state: &nothing,
-            old: old.map_or(&nothing, |old| &old.asset.state),
-            arguments,
-            call: call.function.name(),
-            time_ms: call.time_ms,
-            constants: &self.constants,
-            old_derived: old.map_or(&nothing, |old| &old.asset.derived),
-        };
         let Some(state) = state else {
-            rules::reject(&self.rejects, &scope)?;
+            rules::reject(&self.rejects, scope)?;
             return Ok(None);
         };
         let too_large = || {
@@ -169,11 +189,11 @@ impl Contract {
         if !state::fits(&[&state], MAX_STATE_BYTES) {
             return Err(too_large());
         }
-        let state = self.matching_schema(state).map_err(|verdict| {
-            let before = old.map(|old| self.matching_schema(old.asset.state.clone()));
+        let state = self.matching_schema(state, scope.budget).map_err(|verdict| {
+            let before = old.map(|old| self.matching_schema(old.asset.state.clone(), scope.budget));
             with_blame(verdict, before.and_then(Result::err))
         })?;
-        scope.state = &state;
+        let scope = scope.of(&state);
         rules::reject(&self.rejects, &scope).map_err(|verdict| {
             let before = old.map(|old| rules::reject(&self.rejects, &scope.of(&old.asset.state)));
             with_blame(verdict, before.and_then(Result::err))
@@ -188,24 +208,31 @@ impl Contract {
         Ok(Some(Asset { alerts, compliant, derived, state }))
     }
 
-    fn matching_schema(&self, state: Fields) -> Result<Fields, Verdict> {
+    fn matching_schema(&self, state: Fields, budget: &Budget) -> Result<Fields, Verdict> {
         let state = Value::Object(state);
-        if let Some(fault) = self.schema.fault(&state) {
-            return invalid(InvalidCode::SchemaViolation, fault);
+        match self.schema.check(&state, budget) {
+            Ok(()) => {}
+            Err(Misfit::Fault(fault)) => return invalid(InvalidCode::SchemaViolation, fault),
+            Err(Misfit::Exhausted) => return Err(self.exhausted("the state schema", Exhausted)),
         }
         match state {
             Value::Object(state) => Ok(state),
             _ => invalid(InvalidCode::SchemaViolation, "the state is not an object"),
         }
     }
+
+    fn exhausted(&self, what: &str, exhausted: Exhausted) -> Verdict {
+        let detail = format!("contract `{}`, {what}: {exhausted}", self.name);
+        Verdict::invalid(InvalidCode::Limit, detail)
+    }
 }
 
 /// A verdict that says so where the state had the same fault before the call: what the device sent is
-/// then not what is wrong.
+/// then not what is wrong. A budget that is used up says nothing about the state.
 fn with_blame(verdict: Verdict, before: Option<Verdict>) -> Verdict {
     match (verdict, before) {
         (Verdict::Invalid { code, detail }, Some(Verdict::Invalid { detail: same, .. }))
-            if detail == same =>
+            if detail == same && code != InvalidCode::Limit =>
         {
             Verdict::invalid(code, format!("{detail} (the state had this before the call)"))
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::codec::json;
 use crate::contract::schema::{FieldType, JsonType};
 use crate::contract::{Contract, state};
-use crate::limits::{MAX_INPUT_DEPTH, MAX_INPUTS};
+use crate::limits::{MAX_INPUT_DEPTH, MAX_INPUTS, MAX_SCANNED_INPUTS};
 
 /// A field of the state that holds no other fields that the schema names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,25 +79,27 @@ impl Contract {
     /// to [`MAX_INPUT_DEPTH`] names.
     #[must_use]
     pub fn inputs(&self) -> Vec<Input> {
-        let mut inputs = Vec::new();
-        self.collect(self.schema.document(), &mut Vec::new(), &mut inputs);
-        inputs
+        let mut found = Found { inputs: Vec::new(), path: Vec::new(), scanned: 0 };
+        self.collect(self.schema.document(), &mut found);
+        found.inputs
     }
 
-    fn collect(&self, schema: &Value, path: &mut Vec<String>, inputs: &mut Vec<Input>) {
+    fn collect(&self, schema: &Value, found: &mut Found) {
         let properties = self.schema.resolved(schema).get("properties").and_then(Value::as_object);
         for (name, declared) in properties.into_iter().flatten() {
-            if inputs.len() == MAX_INPUTS {
+            found.scanned += 1;
+            if found.inputs.len() == MAX_INPUTS || found.scanned > MAX_SCANNED_INPUTS {
                 return;
             }
-            path.push(name.clone());
+            found.path.push(name.clone());
             let resolved = self.schema.resolved(declared);
-            let has_fields = resolved.get("properties").is_some() && path.len() < MAX_INPUT_DEPTH;
+            let is_deep = found.path.len() >= MAX_INPUT_DEPTH;
+            let has_fields = resolved.get("properties").is_some() && !is_deep;
             match has_fields {
-                true => self.collect(resolved, path, inputs),
-                false => inputs.push(self.input(declared, path)),
+                true => self.collect(resolved, found),
+                false => found.inputs.push(self.input(declared, &found.path)),
             }
-            path.pop();
+            found.path.pop();
         }
     }
 
@@ -120,6 +122,13 @@ impl Contract {
             example: list("examples").and_then(|examples| examples.first()).map(json::Value::from),
         }
     }
+}
+
+/// The fields so far, and the names that lead to where the search is.
+struct Found {
+    inputs: Vec<Input>,
+    path: Vec<String>,
+    scanned: usize,
 }
 
 /// Arguments with these values at their places.

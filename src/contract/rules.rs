@@ -1,5 +1,6 @@
 //! The rules of a contract: what they see, and what they decide.
 
+use crate::budget::Budget;
 use crate::codec::json::Value;
 
 use crate::contract::asset::Alerts;
@@ -43,6 +44,8 @@ pub(super) struct AlertRule {
 /// Everything that the rules of one call see but for derived fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scope<'a> {
+    /// Pays for the rules.
+    pub(super) budget: &'a Budget,
     pub(super) state: &'a Fields,
     pub(super) old: &'a Fields,
     pub(super) arguments: &'a Fields,
@@ -76,8 +79,13 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn failed(kind: &str, name: &str, message: &str) -> Verdict {
-    Verdict::invalid(InvalidCode::RuleFailed, format!("{kind} `{name}`: {message}"))
+/// The verdict on a rule that cannot be evaluated.
+fn failed(kind: &str, name: &str, error: &EvaluationError) -> Verdict {
+    let code = match error {
+        EvaluationError::Exhausted(_) => InvalidCode::Limit,
+        EvaluationError::Missing(_) | EvaluationError::Failed(_) => InvalidCode::RuleFailed,
+    };
+    Verdict::invalid(code, format!("{kind} `{name}`: {error}"))
 }
 
 /// The first rule that refuses the call. One that lacks a field does not.
@@ -85,15 +93,13 @@ pub(super) fn reject(rules: &[RejectRule], scope: &Scope<'_>) -> Result<(), Verd
     let nothing = Fields::new();
     let variables = scope.with(&nothing);
     for rule in rules {
-        match rule.when.holds(&variables) {
+        match rule.when.holds_within(&variables, scope.budget) {
             Ok(false) | Err(EvaluationError::Missing(_)) => {}
             Ok(true) => {
                 let detail = format!("{}: {}", rule.name, rule.message);
                 return Err(Verdict::invalid(InvalidCode::Rejected, detail));
             }
-            Err(EvaluationError::Failed(message)) => {
-                return Err(failed("reject", &rule.name, &message));
-            }
+            Err(error) => return Err(failed("reject", &rule.name, &error)),
         }
     }
     Ok(())
@@ -103,12 +109,10 @@ pub(super) fn reject(rules: &[RejectRule], scope: &Scope<'_>) -> Result<(), Verd
 pub(super) fn derive(rules: &[DeriveRule], scope: &Scope<'_>) -> Result<Fields, Verdict> {
     let mut derived = Fields::new();
     for rule in rules {
-        match rule.value.evaluate(&scope.with(&derived)) {
+        match rule.value.evaluate_within(&scope.with(&derived), scope.budget) {
             Ok(Value::Null) | Err(EvaluationError::Missing(_)) => {}
             Ok(value) => state::put(&mut derived, &rule.path, value),
-            Err(EvaluationError::Failed(message)) => {
-                return Err(failed("derive", &rule.name, &message));
-            }
+            Err(error) => return Err(failed("derive", &rule.name, &error)),
         }
     }
     Ok(derived)
@@ -125,7 +129,7 @@ pub(super) fn alerts(
     let mut alerts = Alerts::default();
     for rule in rules {
         let before = was_active.contains(&rule.name);
-        let now = rule.is_active(&variables, before)?;
+        let now = rule.is_active(&variables, scope.budget, before)?;
         if now {
             alerts.active.push(rule.name.clone());
         }
@@ -145,13 +149,19 @@ pub(super) fn alerts(
 }
 
 impl AlertRule {
-    fn is_active(&self, variables: &Variables<'_>, before: bool) -> Result<bool, Verdict> {
-        if self.condition(&self.raise_when, variables)?.unwrap_or(false) {
+    fn is_active(
+        &self,
+        variables: &Variables<'_>,
+        budget: &Budget,
+        before: bool,
+    ) -> Result<bool, Verdict> {
+        let condition = |condition| self.condition(condition, variables, budget);
+        if condition(&self.raise_when)?.unwrap_or(false) {
             return Ok(true);
         }
         match &self.clear_when {
             // An absent field clears, so that no alert stays for want of a value.
-            Some(clear) if before => Ok(!self.condition(clear, variables)?.unwrap_or(true)),
+            Some(clear) if before => Ok(!condition(clear)?.unwrap_or(true)),
             _ => Ok(false),
         }
     }
@@ -161,11 +171,12 @@ impl AlertRule {
         &self,
         condition: &Expression,
         variables: &Variables<'_>,
+        budget: &Budget,
     ) -> Result<Option<bool>, Verdict> {
-        match condition.holds(variables) {
+        match condition.holds_within(variables, budget) {
             Ok(held) => Ok(Some(held)),
             Err(EvaluationError::Missing(_)) => Ok(None),
-            Err(EvaluationError::Failed(message)) => Err(failed("alert", &self.name, &message)),
+            Err(error) => Err(failed("alert", &self.name, &error)),
         }
     }
 }

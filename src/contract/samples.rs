@@ -1,5 +1,7 @@
 //! Schemas and samples of every function, from which people and user interfaces build calls.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 
 use crate::call::Function;
@@ -7,14 +9,18 @@ use crate::codec::json;
 use crate::contract::Contract;
 use crate::contract::execute::PROPERTIES;
 use crate::contract::state;
-use crate::limits::MAX_JSON_DEPTH;
+use crate::limits::{MAX_JSON_DEPTH, MAX_SAMPLE_VALUES};
 
 impl Contract {
     /// Sample arguments of each function on offer, made from the state schema: its `examples`,
     /// `default`, `const` and `enum` first, else a value of the declared type.
     #[must_use]
     pub fn samples(&self) -> Vec<(Function, json::Value)> {
-        let sample = json::Value::from(self.sample(self.schema.document(), 0));
+        let sample = json::Value::from(self.sample(
+            self.schema.document(),
+            0,
+            &Cell::new(MAX_SAMPLE_VALUES),
+        ));
         let mut whole = sample.as_object().cloned().unwrap_or_default();
         let is_key = |key: &json::Value| key.as_str().is_some() || key.as_u64().is_some();
         if !state::at(&whole, &self.key).is_some_and(is_key) {
@@ -42,7 +48,10 @@ impl Contract {
         arguments.into()
     }
 
-    fn sample(&self, schema: &Value, depth: usize) -> Value {
+    /// A value of a subschema. `left` is how many values there may still be: a recursive schema has no
+    /// end of them.
+    fn sample(&self, schema: &Value, depth: usize, left: &Cell<usize>) -> Value {
+        left.set(left.get().saturating_sub(1));
         let schema = self.schema.resolved(schema);
         let first = |keyword: &str| schema.get(keyword).and_then(Value::as_array)?.first();
         let given = first("examples")
@@ -52,7 +61,7 @@ impl Contract {
         if let Some(value) = given {
             return value.clone();
         }
-        if depth > MAX_JSON_DEPTH.min(8) {
+        if depth > MAX_JSON_DEPTH.min(8) || left.get() == 0 {
             return Value::Null;
         }
         let named = schema.get("type").and_then(|named| match named {
@@ -65,18 +74,19 @@ impl Contract {
             Some("number") => sample_number(schema).unwrap_or_else(|| json!(1.5)),
             Some("boolean") => Value::Bool(true),
             Some("array") => {
-                let items = schema.get("items").map(|items| self.sample(items, depth + 1));
+                let items = schema.get("items").map(|items| self.sample(items, depth + 1, left));
                 Value::Array(items.into_iter().collect())
             }
             Some("null") => Value::Null,
-            _ => self.sample_object(schema, depth),
+            _ => self.sample_object(schema, depth, left),
         }
     }
 
-    fn sample_object(&self, schema: &Value, depth: usize) -> Value {
+    fn sample_object(&self, schema: &Value, depth: usize, left: &Cell<usize>) -> Value {
         let properties = schema.get("properties").and_then(Value::as_object);
-        let properties = properties.into_iter().flatten();
-        let fields = properties.map(|(name, inner)| (name.clone(), self.sample(inner, depth + 1)));
+        let properties = properties.into_iter().flatten().take_while(|_| left.get() > 0);
+        let fields =
+            properties.map(|(name, inner)| (name.clone(), self.sample(inner, depth + 1, left)));
         Value::Object(fields.collect())
     }
 

@@ -1,14 +1,18 @@
 //! The JSON Schema of a contract's state: validation, and what it says of a field.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
-use jsonschema::{Draft, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+use crate::budget::Budget;
 use crate::codec::json;
-use crate::contract::schema_value::States;
-use crate::limits::MAX_JSON_DEPTH;
+use crate::contract::schema_cost;
+use crate::contract::schema_value::{Meter, Metered, States};
+use crate::limits::{
+    MAX_EXPLANATION_STEPS, MAX_JSON_DEPTH, MAX_SCHEMA_PATTERN_BYTES, PATTERN_STEP_BYTES,
+};
 
 /// A JSON type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +96,17 @@ pub enum FieldType {
 pub(super) struct StateSchema {
     document: Value,
     validator: Validator<States>,
+    /// Steps for a piece of text, by the largest of its patterns.
+    text_rate: u64,
+}
+
+/// Why a state is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// It breaks the schema: what is wrong.
+    Fault(String),
+    /// Looking at it takes more steps than are left.
+    Exhausted,
 }
 
 impl fmt::Debug for StateSchema {
@@ -113,8 +128,8 @@ impl StateSchema {
             let message = format!("`{reference}` is outside of this schema and is never fetched");
             return Err(SchemaFault { pointer, message });
         }
-        let options = jsonschema::options_for::<States>().with_draft(Draft::Draft202012).offline();
-        let validator = options.build(&document).map_err(|error| SchemaFault {
+        schema_cost::check(&document)?;
+        let (validator, text_rate) = validator(&document).map_err(|error| SchemaFault {
             pointer: error.instance_path().to_string(),
             message: error.to_string(),
         })?;
@@ -122,7 +137,7 @@ impl StateSchema {
             let message = "a state is an object: write `type: object`".to_owned();
             return Err(SchemaFault { pointer: "/type".to_owned(), message });
         }
-        Ok(Self { document, validator })
+        Ok(Self { document, validator, text_rate })
     }
 
     /// The schema as it was written.
@@ -130,22 +145,50 @@ impl StateSchema {
         &self.document
     }
 
-    /// What is wrong with a state; `None` where nothing is. Of several faults always the same one.
-    pub(super) fn fault(&self, state: &json::Value) -> Option<String> {
-        if self.validator.is_valid(state) {
-            return None;
+    /// Checks a state. Of several faults always the same one is named.
+    pub(super) fn check(&self, state: &json::Value, budget: &Budget) -> Result<(), Misfit> {
+        let meter = Meter { budget, text_rate: self.text_rate };
+        let is_valid = self.validator.is_valid(Metered { value: state, meter: &meter });
+        match (budget.is_exhausted(), is_valid) {
+            (true, _) => Err(Misfit::Exhausted),
+            (false, true) => Ok(()),
+            (false, false) => Err(Misfit::Fault(self.fault(state))),
         }
-        let shown = |error: jsonschema::ValidationError<'_>| {
-            (error.instance_path().to_string(), error.to_string())
+    }
+
+    /// What is wrong with a state that is known to break the schema. The library gathers the errors
+    /// of all branches of all branches: that has a budget of its own, beyond which less is said.
+    fn fault(&self, state: &json::Value) -> String {
+        let first_of_all = self.within_explanation(state, |state| {
+            let errors = self.validator.iter_errors(state);
+            errors.map(|error| shown(&error)).min()
+        });
+        let first = || {
+            self.within_explanation(state, |state| {
+                self.validator.validate(state).err().map(|error| shown(&error))
+            })
         };
-        let (pointer, message) = self.validator.iter_errors(state).map(shown).min()?;
+        let Some((pointer, message)) = first_of_all.or_else(first) else {
+            return "the state breaks the schema; where would take too long to find out".to_owned();
+        };
         let place = pointer.trim_start_matches('/').replace('/', ".");
-        Some(if place.is_empty() { message } else { format!("{place}: {message}") })
+        if place.is_empty() { message } else { format!("{place}: {message}") }
+    }
+
+    /// An explanation; `None` where it takes too many steps.
+    fn within_explanation(
+        &self,
+        state: &json::Value,
+        explain: impl FnOnce(Metered<'_>) -> Option<(String, String)>,
+    ) -> Option<(String, String)> {
+        let budget = Budget::of(MAX_EXPLANATION_STEPS);
+        let meter = Meter { budget: &budget, text_rate: self.text_rate };
+        explain(Metered { value: state, meter: &meter }).filter(|_| !budget.is_exhausted())
     }
 
     /// What the schema says of the field at a path of names.
     pub(super) fn field(&self, path: &[String]) -> FieldType {
-        self.walk(&self.document, path, 0)
+        self.walk(&self.document, path, &mut Walked::default())
     }
 
     /// The schema of a field, where the properties declare it.
@@ -202,18 +245,32 @@ impl StateSchema {
         schema
     }
 
-    fn walk(&self, schema: &Value, path: &[String], depth: usize) -> FieldType {
-        if depth > MAX_JSON_DEPTH {
+    /// What a subschema says of a field below it. The same one is asked once, however many branches
+    /// lead to it.
+    fn walk(&self, schema: &Value, path: &[String], walked: &mut Walked) -> FieldType {
+        let schema = self.resolved(schema);
+        let place = (std::ptr::from_ref(schema).addr(), path.len());
+        if let Some(known) = walked.known.get(&place) {
+            return known.clone();
+        }
+        if walked.depth > MAX_JSON_DEPTH {
             return FieldType::Open;
         }
-        let schema = self.resolved(schema);
+        walked.depth += 1;
+        let found = self.look(schema, path, walked);
+        walked.depth -= 1;
+        walked.known.insert(place, found.clone());
+        found
+    }
+
+    fn look(&self, schema: &Value, path: &[String], walked: &mut Walked) -> FieldType {
         if schema == &Value::Bool(false) {
             return FieldType::Unknown;
         }
-        let combined = self.combined(schema, path, depth);
+        let combined = self.combined(schema, path, walked);
         let own = match path.split_first() {
             None => types_of(schema),
-            Some((name, rest)) => self.step(schema, name, rest, depth),
+            Some((name, rest)) => self.step(schema, (name, rest), walked),
         };
         match (own, combined) {
             (FieldType::Known(types), _) => FieldType::Known(types),
@@ -225,14 +282,19 @@ impl StateSchema {
         }
     }
 
-    fn step(&self, schema: &Value, name: &str, rest: &[String], depth: usize) -> FieldType {
+    fn step(
+        &self,
+        schema: &Value,
+        (name, rest): (&str, &[String]),
+        walked: &mut Walked,
+    ) -> FieldType {
         if let FieldType::Known(types) = types_of(schema)
             && !types.contains(&JsonType::Object)
         {
             return FieldType::Unknown;
         }
         if let Some(inner) = schema.get("properties").and_then(|properties| properties.get(name)) {
-            return self.walk(inner, rest, depth + 1);
+            return self.walk(inner, rest, walked);
         }
         if schema.get("patternProperties").is_some() {
             return FieldType::Open;
@@ -241,7 +303,7 @@ impl StateSchema {
             ["additionalProperties", "unevaluatedProperties"].iter().find_map(|k| schema.get(*k));
         match others {
             Some(Value::Bool(false)) => FieldType::Unknown,
-            Some(inner @ Value::Object(_)) => match self.walk(inner, rest, depth + 1) {
+            Some(inner @ Value::Object(_)) => match self.walk(inner, rest, walked) {
                 // Allowed by a rule for all names: the name itself is not declared.
                 FieldType::Unknown => FieldType::Unknown,
                 FieldType::Known(types) if !rest.is_empty() => FieldType::Known(types),
@@ -252,12 +314,12 @@ impl StateSchema {
     }
 
     /// What `allOf`, `anyOf`, `oneOf` and conditions say, where there are any.
-    fn combined(&self, schema: &Value, path: &[String], depth: usize) -> Option<FieldType> {
+    fn combined(&self, schema: &Value, path: &[String], walked: &mut Walked) -> Option<FieldType> {
         let lists = ["allOf", "anyOf", "oneOf"].iter().filter_map(|keyword| schema.get(*keyword));
         let listed = lists.filter_map(Value::as_array).flatten();
         let conditional = ["then", "else"].iter().filter_map(|keyword| schema.get(*keyword));
         let found: Vec<FieldType> =
-            listed.chain(conditional).map(|inner| self.walk(inner, path, depth + 1)).collect();
+            listed.chain(conditional).map(|inner| self.walk(inner, path, walked)).collect();
         if found.is_empty() {
             return None;
         }
@@ -277,6 +339,35 @@ impl StateSchema {
             (true, false) => FieldType::Open,
         })
     }
+}
+
+/// What was found on the way to a field.
+#[derive(Default)]
+struct Walked {
+    /// By the address of the subschema and the number of names that are left.
+    known: HashMap<(usize, usize), FieldType>,
+    depth: usize,
+}
+
+/// The library's form of a schema, and the steps that a piece of text costs. Patterns are matched in
+/// time that is linear in the text (no look-around, no backreference), and the factor is bounded by
+/// the size of the compiled pattern: the least of some bounds that all of them keep.
+fn validator(document: &Value) -> Result<(Validator<States>, u64), ValidationError<'_>> {
+    let mut bytes = PATTERN_STEP_BYTES;
+    loop {
+        let patterns = PatternOptions::regex().size_limit(bytes);
+        let options = jsonschema::options_for::<States>().with_draft(Draft::Draft202012).offline();
+        match options.with_pattern_options(patterns).build(document) {
+            Ok(validator) => return Ok((validator, (bytes / PATTERN_STEP_BYTES) as u64)),
+            Err(error) if bytes >= MAX_SCHEMA_PATTERN_BYTES => return Err(error),
+            Err(_) => bytes *= 4,
+        }
+    }
+}
+
+/// Where an error stands and what it says.
+fn shown(error: &ValidationError<'_>) -> (String, String) {
+    (error.instance_path().to_string(), error.to_string())
 }
 
 /// The types that a schema itself declares.
@@ -430,7 +521,10 @@ mod tests {
         let state = json::Value::from(Value::Object(state));
         for _ in 0..10 {
             let schema = compile(json!({"properties": properties}));
-            assert_eq!(schema.fault(&state).unwrap(), "p00: 0 is not of type \"string\"");
+            assert_eq!(
+                schema.check(&state, &Budget::new()),
+                Err(Misfit::Fault("p00: 0 is not of type \"string\"".to_owned()))
+            );
         }
     }
 
@@ -452,7 +546,7 @@ mod tests {
         ];
         for (text, valid) in cases {
             let state = json::parse(text.as_bytes()).unwrap();
-            assert_eq!(schema.fault(&state).is_none(), valid, "{text}");
+            assert_eq!(schema.check(&state, &Budget::new()).is_ok(), valid, "{text}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::budget::Budget;
 use crate::contract::{Call, Contract, Effects, InvalidCode, StateView, Verdict, compile};
 use crate::fault::{Fault, Place, TestResult};
 
@@ -50,8 +51,20 @@ impl ContractSet {
     /// Runs a call of the contract with this name; an invalid verdict where there is none.
     #[must_use]
     pub fn execute(&self, name: &str, call: Call<'_>, view: &dyn StateView) -> Effects {
+        self.execute_within(name, call, view, &Budget::new())
+    }
+
+    /// The same with a budget that the calls of one record share.
+    #[must_use]
+    pub fn execute_within(
+        &self,
+        name: &str,
+        call: Call<'_>,
+        view: &dyn StateView,
+        budget: &Budget,
+    ) -> Effects {
         if let Some(contract) = self.get(name) {
-            return contract.execute(call, view);
+            return contract.execute_within(call, view, budget);
         }
         let detail = format!("no contract is named `{name}`");
         let verdict = Verdict::invalid(InvalidCode::UnknownContract, detail);

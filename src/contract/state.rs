@@ -74,6 +74,17 @@ pub(super) fn remove(fields: &mut Fields, path: &[String]) -> bool {
     }
 }
 
+/// Members of the object that a path ends in.
+pub(super) fn neighbours(fields: &Fields, path: &[String]) -> usize {
+    match path {
+        [] | [_] => fields.len(),
+        [name, rest @ ..] => match fields.get(name) {
+            Some(Value::Object(inner)) => neighbours(inner, rest),
+            _ => 0,
+        },
+    }
+}
+
 /// Puts a value at a path, with objects around it where there are none.
 pub(super) fn put(fields: &mut Fields, path: &[String], value: Value) {
     match path {

@@ -38,11 +38,13 @@ pub enum InvalidCode {
     StateTooLarge = 9,
     /// `deleteProperties` names the key or an absent path.
     BadPath = 10,
+    /// Schema and rules take more steps than a record may.
+    Limit = 11,
 }
 
 impl InvalidCode {
     /// Every code, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::UnknownContract,
         Self::UnknownFunction,
         Self::BadArguments,
@@ -53,6 +55,7 @@ impl InvalidCode {
         Self::RuleFailed,
         Self::StateTooLarge,
         Self::BadPath,
+        Self::Limit,
     ];
 
     /// The number that stands in the ledger.
@@ -81,6 +84,7 @@ impl InvalidCode {
             Self::RuleFailed => "rule_failed",
             Self::StateTooLarge => "state_too_large",
             Self::BadPath => "bad_path",
+            Self::Limit => "limit",
         }
     }
 }

@@ -242,7 +242,7 @@ pub enum Cause {
     ForEach = 24,
     /// The payload is over its byte limit.
     PayloadTooLarge = 25,
-    /// The transaction's size or key is over a limit of the ledger.
+    /// The record takes more steps, or selects more values, than its mappings may.
     Limit = 26,
 }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::budget::Budget;
 use crate::codec::json::{Map, Text, Value};
 use crate::event::identity::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
 use crate::event::path::Selected;
@@ -273,9 +274,10 @@ pub(super) fn by_expressions(
         members.filter_map(|name| Some((name.to_owned(), surroundings.member(name)?))).collect();
     let kafka = Value::Object(kafka);
     let variables = [("payload", body), ("kafka", &kafka)];
-    let required = |expression: &Expression| identifying(expression, &variables);
+    let budget = Budget::new();
+    let required = |expression: &Expression| identifying(expression, &variables, &budget);
     let optional = |expression: &Option<Expression>| match expression {
-        Some(expression) => identifying(expression, &variables),
+        Some(expression) => identifying(expression, &variables, &budget),
         None => Ok(None),
     };
     let Some(id) = required(&expressions.id)? else {
@@ -291,7 +293,7 @@ pub(super) fn by_expressions(
     };
     let time = match &expressions.time {
         None => None,
-        Some(Time { from, reader }) => match evaluated(from, &variables)? {
+        Some(Time { from, reader }) => match evaluated(from, &variables, &budget)? {
             None => None,
             Some(value) => {
                 let read = reader.value(&value, record.timestamp_ms);
@@ -307,13 +309,18 @@ pub(super) fn by_expressions(
 fn evaluated(
     expression: &Expression,
     variables: &[(&str, &Value)],
+    budget: &Budget,
 ) -> Result<Option<Value>, Rejection> {
-    match expression.evaluate(variables) {
+    match expression.evaluate_within(variables, budget) {
         Ok(Value::Null) | Err(EvaluationError::Missing(_)) => Ok(None),
         Ok(value) => Ok(Some(value)),
         Err(EvaluationError::Failed(reason)) => {
             let message = format!("the expression `{}` failed: {reason}", expression.source());
             Err(refused(&place_of(expression), message))
+        }
+        Err(EvaluationError::Exhausted(exhausted)) => {
+            let message = format!("the expression `{}` failed: {exhausted}", expression.source());
+            Err(Rejection::new(Cause::Limit, place_of(expression), message))
         }
     }
 }
@@ -321,8 +328,9 @@ fn evaluated(
 fn identifying(
     expression: &Expression,
     variables: &[(&str, &Value)],
+    budget: &Budget,
 ) -> Result<Option<Text>, Rejection> {
-    let what = match evaluated(expression, variables)? {
+    let what = match evaluated(expression, variables, budget)? {
         None => return Ok(None),
         Some(Value::String(text)) => return Ok(Some(text)),
         Some(Value::Number(number)) if number.is_integer() => {

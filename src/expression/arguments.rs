@@ -6,6 +6,8 @@ use cel::ExecutionError;
 use cel::common::types::{CelBool, CelString};
 use cel::common::value::{CowVal, Val};
 
+use crate::budget::text_steps;
+use crate::expression::meter;
 use crate::expression::number::{NumberError, Numeric};
 use crate::expression::value::describe;
 use crate::limits::{MAX_EXPRESSION_NODES, MAX_EXPRESSION_TEXT_BYTES};
@@ -47,6 +49,7 @@ pub(super) fn bounded_text<'b, 'v>(text: String) -> Outcome<'b, 'v> {
     if text.len() > MAX_EXPRESSION_TEXT_BYTES {
         return Err(too_long());
     }
+    meter::spend(text_steps(&text))?;
     Ok(CowVal::owned(CelString::from(text)))
 }
 

@@ -2,7 +2,7 @@
 //! bounded operators in the place of the library's.
 
 use crate::expression::functions::{
-    ENVIRONMENT, FUNCTIONS, ITEMS, MATCHES, OPERATORS, replacement,
+    COPIED, ENVIRONMENT, FUNCTIONS, ITEMS, MATCHES, OPERATORS, SCANNED, replacement,
 };
 use crate::expression::number::Numeric;
 use crate::expression::pattern::Pattern;
@@ -10,11 +10,14 @@ use crate::expression::{
     ExpressionError, PATTERN_OF, PRESENCE_OF, Slot, VALUE_OF, bounds, complaint,
 };
 use crate::fault::{Place, did_you_mean};
-use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
+use crate::limits::{
+    COPY_STEPS, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS,
+};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue,
     MapExpr, SelectExpr, SourceInfo, operators,
 };
+use cel::common::types::CelInt;
 
 /// What the text came to.
 pub(super) struct Compiled {
@@ -262,7 +265,12 @@ impl Compiler<'_> {
                 func_name
             }
         };
-        let args = self.all(args, depth)?;
+        let mut args = self.all(args, depth)?;
+        // Outside of loops a list is paid for where it is read or built, and that is enough.
+        if name == operators::IN && self.loops > 0 {
+            let list = args.pop();
+            args.extend(list.map(|list| paid(SCANNED, list)));
+        }
         Ok(global(name, args))
     }
 
@@ -338,7 +346,8 @@ impl Compiler<'_> {
             return self.refuse(id, "optional elements are not part of expressions here");
         }
         self.few(id, list.elements.len())?;
-        Ok(Expr::List(ListExpr::new(self.all(list.elements, depth)?)))
+        let elements = self.all(list.elements, depth)?.into_iter().map(copied);
+        Ok(Expr::List(ListExpr::new(elements.collect())))
     }
 
     fn map(&mut self, id: u64, map: MapExpr, depth: usize) -> Outcome<Expr> {
@@ -352,7 +361,7 @@ impl Compiler<'_> {
                 return self.refuse(id, "optional entries are not part of expressions here");
             }
             entry.key = self.expression(entry.key, depth)?;
-            entry.value = self.expression(entry.value, depth)?;
+            entry.value = copied(self.expression(entry.value, depth)?);
             entries.push(IdedEntryExpr { id, expr: EntryExpr::MapEntry(entry) });
         }
         Ok(Expr::Map(MapExpr { entries }))
@@ -391,7 +400,10 @@ impl Compiler<'_> {
         let result = self.expression(loop_.result, depth)?;
         self.locals.truncate(outside);
         self.loops -= 1;
-        let items = global(ITEMS.to_owned(), vec![range]);
+        let each = steps(&loop_cond).saturating_add(steps(&loop_step));
+        let each = CelInt::from(i64::try_from(each).unwrap_or(i64::MAX));
+        let each = IdedExpr { id, expr: Expr::Literal(LiteralValue::Int(each)) };
+        let items = global(ITEMS.to_owned(), vec![range, each]);
         Ok(Expr::Comprehension(Box::new(ComprehensionExpr {
             iter_range: IdedExpr { id, expr: items },
             iter_var: loop_.iter_var,
@@ -416,6 +428,48 @@ impl Compiler<'_> {
 
 fn global(func_name: String, args: Vec<IdedExpr>) -> Expr {
     Expr::Call(CallExpr { func_name, target: None, args })
+}
+
+/// A value that a function pays for before it is used.
+fn paid(function: &str, value: IdedExpr) -> IdedExpr {
+    IdedExpr { id: value.id, expr: global(function.to_owned(), vec![value]) }
+}
+
+/// An element of a list or map that is written out: the library copies what is only borrowed.
+fn copied(element: IdedExpr) -> IdedExpr {
+    let is_borrowed = match &element.expr {
+        Expr::Ident(_) | Expr::Select(_) => true,
+        Expr::Call(call) => {
+            [operators::INDEX, operators::CONDITIONAL].contains(&call.func_name.as_str())
+        }
+        _ => false,
+    };
+    if is_borrowed { paid(COPIED, element) } else { element }
+}
+
+/// Steps of one evaluation: one for each operator, function and value, more for what is built. The
+/// turns of a loop are not among them: [`ITEMS`] pays for those once it knows their number.
+pub(super) fn steps(expression: &IdedExpr) -> u64 {
+    let all = |expressions: &[IdedExpr]| expressions.iter().map(steps).sum::<u64>();
+    1 + match &expression.expr {
+        Expr::Select(select) => steps(&select.operand),
+        Expr::Call(call) => {
+            all(&call.args) + call.target.as_ref().map_or(0, |target| steps(target))
+        }
+        Expr::List(list) => all(&list.elements) + COPY_STEPS * list.elements.len() as u64,
+        Expr::Map(map) => map.entries.iter().map(entry_steps).sum(),
+        Expr::Comprehension(loop_) => {
+            steps(&loop_.iter_range) + steps(&loop_.accu_init) + steps(&loop_.result)
+        }
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => 0,
+    }
+}
+
+fn entry_steps(entry: &IdedEntryExpr) -> u64 {
+    match &entry.expr {
+        EntryExpr::MapEntry(entry) => COPY_STEPS + steps(&entry.key) + steps(&entry.value),
+        EntryExpr::StructField(_) => 0,
+    }
 }
 
 /// The name that a chain of fields starts with.

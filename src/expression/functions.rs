@@ -141,8 +141,12 @@ pub(super) const OPERATORS: &[(&str, &str)] = &[
     ("-_", "@negate"),
 ];
 
-/// Puts a comprehension's elements in order and holds them to their bound.
+/// Puts a comprehension's elements in order, holds them to their bound and pays for the loop.
 pub(super) const ITEMS: &str = "@items";
+/// Pays for a copy of a value.
+pub(super) const COPIED: &str = "@copied";
+/// Pays for a look at each element of a list.
+pub(super) const SCANNED: &str = "@scanned";
 /// Finds a pattern that the compiler has compiled.
 pub(super) const MATCHES: &str = "@matches";
 
@@ -178,7 +182,9 @@ const OVERLOADS: &[(&str, usize, Function)] = &[
     ("@equal", 2, operators::equal),
     ("@unequal", 2, operators::unequal),
     ("@negate", 1, operators::negate),
-    (ITEMS, 1, operators::items),
+    (ITEMS, 2, operators::items),
+    (COPIED, 1, operators::copied),
+    (SCANNED, 1, operators::scanned),
     (MATCHES, 2, library::matches),
     ("@double", 1, conversions::double),
     ("@duration", 1, conversions::duration),
@@ -202,7 +208,11 @@ const OVERLOADS: &[(&str, usize, Function)] = &[
     ("@getMonth", 2, calendar::month),
     ("@getSeconds", 1, calendar::seconds),
     ("@getSeconds", 2, calendar::seconds),
+    ("@indexOf", 2, library::index_of),
+    ("@indexOf", 3, library::index_of),
     ("@int", 1, conversions::int),
+    ("@lastIndexOf", 2, library::last_index_of),
+    ("@lastIndexOf", 3, library::last_index_of),
     ("@join", 1, library::join),
     ("@join", 2, library::join),
     ("@replace", 3, library::replace),

@@ -9,7 +9,7 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
 
-use crate::expression::functions::ITEMS;
+use crate::expression::functions::{COPIED, ITEMS, SCANNED};
 use crate::expression::{Expression, ExpressionError, PRESENCE_OF, VALUE_OF, bounds};
 
 /// A set of kinds of values.
@@ -172,6 +172,7 @@ impl<'a> Checker<'a> {
                 }
                 Kinds::BOOL
             }
+            (COPIED | SCANNED, [kinds]) => *kinds,
             (operators::CONDITIONAL, [condition, then, otherwise]) => {
                 self.needs(operands[0], *condition, Kinds::BOOL, "a condition is needed");
                 *then | *otherwise
@@ -303,7 +304,9 @@ const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
     (operators::LOGICAL_OR, &[BOOL, BOOL], BOOL),
     (operators::LOGICAL_NOT, &[BOOL], BOOL),
     (operators::NOT_STRICTLY_FALSE, &[Kinds::ANY], BOOL),
-    (ITEMS, &[WALKED], LIST),
+    (ITEMS, &[WALKED, NUMBER], LIST),
+    ("@indexOf", &[TEXT, TEXT, NUMBER], NUMBER),
+    ("@lastIndexOf", &[TEXT, TEXT, NUMBER], NUMBER),
     ("@join", &[LIST, TEXT], TEXT),
     ("@double", &[MEASURED], NUMBER),
     ("@duration", &[Kinds(TEXT.0 | Kinds::DURATION.0)], Kinds::DURATION),
@@ -334,8 +337,6 @@ const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
     ("dyn", &[Kinds::ANY], Kinds::ANY),
     ("endsWith", &[TEXT, TEXT], BOOL),
     ("floor", &[NUMBER], NUMBER),
-    ("indexOf", &[TEXT, TEXT, NUMBER], NUMBER),
-    ("lastIndexOf", &[TEXT, TEXT, NUMBER], NUMBER),
     ("lowerAscii", &[TEXT], TEXT),
     ("reverse", &[TEXT], TEXT),
     ("round", &[NUMBER, NUMBER], NUMBER),

@@ -2,16 +2,18 @@
 
 use std::cmp::Ordering;
 
-use cel::common::types::{CelList, CelString};
+use cel::common::types::{CelInt, CelList, CelString};
 use cel::common::value::{CowVal, Val};
 
+use crate::budget::text_steps;
 use crate::expression::arguments::{
     Outcome, bounded_text, calculated, failure, number, one_number, text, too_long, truth,
 };
+use crate::expression::meter;
 use crate::expression::number::Numeric;
 use crate::expression::pattern::Pattern;
 use crate::expression::value::describe;
-use crate::limits::{MAX_EXPRESSION_ITEMS, MAX_EXPRESSION_TEXT_BYTES};
+use crate::limits::{COPY_STEPS, MAX_EXPRESSION_ITEMS, MAX_EXPRESSION_TEXT_BYTES};
 
 /// Most decimal places of `round`: a double has no more than 15 that can be relied on.
 const MAX_ROUND_DIGITS: i32 = 15;
@@ -73,6 +75,7 @@ pub(super) fn split<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         "" => letters(subject, most),
         _ => subject.splitn(most, separator).take(MAX_EXPRESSION_ITEMS + 1).collect(),
     };
+    meter::spend(parts.len() as u64 * COPY_STEPS + text_steps(subject))?;
     if parts.len() > MAX_EXPRESSION_ITEMS {
         return Err(failure(format!("`split` gives more than {MAX_EXPRESSION_ITEMS} parts")));
     }
@@ -109,6 +112,7 @@ pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let Some(pattern) = pattern.downcast_ref::<Pattern>() else {
         return Err(failure("`matches` takes a pattern that is written out"));
     };
+    meter::spend(text_steps(subject).saturating_mul(pattern.rate()))?;
     Ok(truth(pattern.is_match(subject)))
 }
 
@@ -122,6 +126,66 @@ fn rounded<'b, 'v>(args: &[CowVal<'b, 'v>], what: &str, round: fn(f64) -> f64) -
         },
         what,
     )
+}
+
+/// The first such part that starts at `from` or behind it. The library's own takes the time of the
+/// product of both lengths.
+pub(super) fn index_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    found_at(&args, "`indexOf`", |subject, part, from| {
+        let from = from.unwrap_or(0);
+        subject[from..].find(part).map(|found| from + found)
+    })
+}
+
+/// The last such part that starts at `from` or in front of it.
+pub(super) fn last_index_of<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    found_at(&args, "`lastIndexOf`", |subject, part, from| {
+        let from = from.unwrap_or(subject.len());
+        let end = from.saturating_add(part.len()).min(subject.len());
+        // Within a letter no part ends, so that the letter may be left out.
+        let end = (0..=end).rev().find(|end| subject.is_char_boundary(*end))?;
+        subject[..end].rfind(part)
+    })
+}
+
+/// The letters in front of a part; -1 where it is not found. `find` takes and gives offsets in bytes.
+fn found_at<'b, 'v>(
+    args: &[CowVal<'b, 'v>],
+    what: &str,
+    find: fn(&str, &str, Option<usize>) -> Option<usize>,
+) -> Outcome<'b, 'v> {
+    let (subject, part, from) = match args {
+        [subject, part] => (subject, part, None),
+        [subject, part, from] => (subject, part, Some(number(from.as_ref(), what)?)),
+        _ => return Err(failure(format!("{what} takes a text"))),
+    };
+    let (subject, part) = (text(subject.as_ref(), what)?, text(part.as_ref(), what)?);
+    let from = from.map(|from| offset_of(subject, from, part.is_empty(), what)).transpose()?;
+    let letters = match from {
+        Some(from) if part.is_empty() => Some(subject[..from].chars().count()),
+        from => find(subject, part, from).map(|offset| subject[..offset].chars().count()),
+    };
+    let index = letters.and_then(|letters| i64::try_from(letters).ok()).unwrap_or(-1);
+    Ok(CowVal::owned(CelInt::from(index)))
+}
+
+/// The offset in bytes of a letter. `may_end` takes any number behind the last letter as the end.
+fn offset_of(
+    subject: &str,
+    letter: Numeric,
+    may_end: bool,
+    what: &str,
+) -> Result<usize, cel::ExecutionError> {
+    let Numeric::Whole(letter) = letter else {
+        return Err(failure(format!("{what} takes a whole number as its start")));
+    };
+    let number = usize::try_from(letter).ok();
+    let found = number.and_then(|number| subject.char_indices().nth(number));
+    match found {
+        Some((offset, _)) => Ok(offset),
+        None if may_end && letter >= 0 => Ok(subject.len()),
+        None => Err(failure(format!("{what} starts at letter {letter}, which the text lacks"))),
+    }
 }
 
 pub(super) fn abs<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {

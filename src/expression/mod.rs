@@ -8,7 +8,8 @@
 //!   so that every machine gives the same value;
 //! - there is one kind of number: `70`, `70.0` and `7e1` are the same value, and no result depends
 //!   on the spelling (see the module `number`). Arithmetic of whole numbers never rounds or wraps;
-//! - text, nesting, loops and lists have their bounds in [`crate::limits`];
+//! - text, nesting, loops and lists have their bounds in [`crate::limits`], and all that an
+//!   evaluation does is paid for by the budget of its record;
 //! - only the values that [`Expression::paths`] names are converted, never a whole event.
 //!
 //! Where this differs from the CEL standard, for the sake of rules over device data, and why, is
@@ -27,6 +28,7 @@ mod decimal;
 mod functions;
 mod kinds;
 mod library;
+mod meter;
 mod number;
 mod operators;
 mod pattern;
@@ -40,6 +42,7 @@ pub use kinds::Kinds;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use crate::budget::{Budget, Exhausted, text_steps};
 use crate::codec::json::{Map, Value};
 use cel::common::ast::{IdedExpr, SourceInfo};
 use cel::common::types::CelBool;
@@ -65,6 +68,8 @@ pub struct Expression {
     quick: Option<Quick>,
     /// Values are converted once an evaluation rather than once a use: it may use them in a loop.
     loops: bool,
+    /// Steps that every evaluation takes, whatever the values; those of loops come on top.
+    steps: u64,
 }
 
 /// A value that an expression reads: a variable, or a field below it.
@@ -105,6 +110,14 @@ impl<'a> Bound<'a> {
         }
         .map(Bound::Value)
     }
+
+    fn text(self) -> Option<&'a str> {
+        match self {
+            Self::Value(value) => value.as_str(),
+            Self::Text(text) => Some(text),
+            Self::Object(_) | Self::Integer(_) => None,
+        }
+    }
 }
 
 impl<'a> From<&'a Value> for Bound<'a> {
@@ -132,6 +145,9 @@ pub enum EvaluationError {
     /// Types that do not go together, a division by zero, an overflow, a bound.
     #[error("{0}")]
     Failed(String),
+    /// It takes more steps than are left.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
 }
 
 impl Expression {
@@ -147,6 +163,7 @@ impl Expression {
         Ok(Self {
             source: source.to_owned(),
             quick: Quick::of(&compiled.program),
+            steps: compile::steps(&compiled.program),
             program: compiled.program,
             info: compiled.info,
             slots: compiled.slots,
@@ -174,40 +191,71 @@ impl Expression {
         self.slots.iter().map(|slot| slot.place)
     }
 
+    /// The value for these variables, as [`Expression::evaluate_within`] a budget of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::evaluate_within`].
+    pub fn evaluate<'a, V: Variable<'a>>(
+        &'a self,
+        variables: &'a [(&'a str, V)],
+    ) -> Result<Value, EvaluationError> {
+        self.evaluate_within(variables, &Budget::new())
+    }
+
     /// The value for these variables. Only what [`Expression::paths`] names is looked at; a
     /// variable that is not given counts as absent.
     ///
     /// # Errors
     ///
-    /// A field that is absent, types that do not go together, a number that is not finite, a bound.
-    pub fn evaluate<'a, V: Variable<'a>>(
+    /// A field that is absent, types that do not go together, a number that is not finite, a bound,
+    /// a budget that is used up.
+    pub fn evaluate_within<'a, V: Variable<'a>>(
         &'a self,
         variables: &'a [(&'a str, V)],
+        budget: &Budget,
     ) -> Result<Value, EvaluationError> {
-        match self.quickly(variables) {
-            Some(scalar) => Ok(scalar.to_json()),
-            None => self.with_result(variables, value::to_json),
-        }
+        budget.spend(self.steps)?;
+        meter::within(budget, || {
+            let scalar = self.quickly(variables);
+            if let Some(Scalar::Text(text)) = scalar {
+                meter::pay(text_steps(text));
+            }
+            match scalar {
+                Some(scalar) => Ok(scalar.to_json()),
+                None => self.with_result(variables, value::to_json),
+            }
+        })?
+    }
+
+    /// Whether a condition holds for these variables, as [`Expression::holds_within`] a budget of
+    /// its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::holds_within`].
+    pub fn holds<'a, V: Variable<'a>>(
+        &'a self,
+        variables: &'a [(&'a str, V)],
+    ) -> Result<bool, EvaluationError> {
+        self.holds_within(variables, &Budget::new())
     }
 
     /// Whether a condition holds for these variables.
     ///
     /// # Errors
     ///
-    /// As [`Expression::evaluate`]; also a value that is neither true nor false.
-    pub fn holds<'a, V: Variable<'a>>(
+    /// As [`Expression::evaluate_within`]; also a value that is neither true nor false.
+    pub fn holds_within<'a, V: Variable<'a>>(
         &'a self,
         variables: &'a [(&'a str, V)],
+        budget: &Budget,
     ) -> Result<bool, EvaluationError> {
-        if let Some(Scalar::Bool(held)) = self.quickly(variables) {
-            return Ok(held);
-        }
-        self.with_result(variables, |value| {
-            value.downcast_ref::<CelBool>().map(|held| *held.inner()).ok_or_else(|| {
-                let found = value::describe(value);
-                EvaluationError::Failed(format!("a condition is true or false, this is {found}"))
-            })
-        })
+        budget.spend(self.steps)?;
+        meter::within(budget, || match self.quickly(variables) {
+            Some(Scalar::Bool(held)) => Ok(held),
+            _ => self.with_result(variables, condition),
+        })?
     }
 
     /// Byte offset of a node of the program in the source.
@@ -233,6 +281,14 @@ impl Expression {
             Err(error) => Err(bindings.explain(&error)),
         }
     }
+}
+
+/// The truth of a condition's result.
+fn condition(result: &dyn Val) -> Result<bool, EvaluationError> {
+    result.downcast_ref::<CelBool>().map(|held| *held.inner()).ok_or_else(|| {
+        let found = value::describe(result);
+        EvaluationError::Failed(format!("a condition is true or false, this is {found}"))
+    })
 }
 
 /// What a caller may give as the value of a variable.
@@ -324,12 +380,19 @@ impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
         if presence {
             return Some(arguments::truth(self.value(slot).is_some()));
         }
+        let bound = self.value(slot)?;
         match self.converted.get(index) {
-            None => value::from_json(self.value(slot)?).ok().map(CowVal::Owned),
-            Some(once) => once
-                .get_or_init(|| value::from_json(self.value(slot)?).ok())
-                .as_deref()
-                .map(CowVal::Borrowed),
+            None => meter::pay_bound(bound)
+                .then(|| value::from_json(bound).ok())
+                .flatten()
+                .map(CowVal::Owned),
+            Some(once) => {
+                // A text is borrowed each time and looked at each time; a list is converted once.
+                let is_paid = bound.text().is_none_or(|text| meter::pay(text_steps(text)));
+                let convert = || meter::pay_bound(bound).then(|| value::from_json(bound).ok());
+                let value = once.get_or_init(|| convert().flatten()).as_deref();
+                value.filter(|_| is_paid).map(CowVal::Borrowed)
+            }
         }
     }
 }

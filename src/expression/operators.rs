@@ -6,9 +6,11 @@ use cel::ExecutionError;
 use cel::common::types::{CelList, CelMap, CelString};
 use cel::common::value::{CowVal, Val};
 
+use crate::budget::text_steps;
 use crate::expression::arguments::{
     Outcome, bounded_text, calculated, failure, one_number, too_many_values, truth, two_numbers,
 };
+use crate::expression::meter::{self, Size};
 use crate::expression::number::{NumberError, Numeric};
 use crate::expression::time::{Duration, Timestamp};
 use crate::expression::value::{count, describe};
@@ -27,6 +29,7 @@ pub(super) fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
             if count(first) + count(second) > MAX_EXPRESSION_NODES {
                 return Err(too_many_values());
             }
+            meter::spend(Size::of(first).copied() + Size::of(second).copied())?;
             let joined = first.inner().iter().chain(second.inner());
             let joined: Vec<_> = joined.map(|item| item.clone_as_boxed()).collect();
             return Ok(CowVal::owned(CelList::from(joined)));
@@ -125,8 +128,12 @@ pub(super) fn compare(args: &[CowVal<'_, '_>]) -> Result<Ordering, ExecutionErro
     let (left, right) = (left.as_ref(), right.as_ref());
     let order = match (Numeric::of(left), Numeric::of(right)) {
         (Some(left), Some(right)) => left.compare(right),
-        (None, None) => time_order(left, right)
-            .or_else(|| left.as_comparer().and_then(|comparer| comparer.compare(right).ok())),
+        (None, None) => {
+            let text = left.downcast_ref::<CelString>();
+            meter::spend(text.map_or(0, |text| text_steps(text.inner())))?;
+            time_order(left, right)
+                .or_else(|| left.as_comparer().and_then(|comparer| comparer.compare(right).ok()))
+        }
         _ => None,
     };
     order.ok_or_else(|| {
@@ -173,13 +180,41 @@ pub(super) fn same(args: &[CowVal<'_, '_>]) -> Result<bool, ExecutionError> {
     let [left, right] = args else { return Err(failure("a comparison takes two values")) };
     Ok(match (Numeric::of(left.as_ref()), Numeric::of(right.as_ref())) {
         (Some(left), Some(right)) => left.compare(right) == Some(Ordering::Equal),
-        _ => left.as_ref().equals(right.as_ref()),
+        _ => {
+            let size = Size::of(left.as_ref());
+            meter::spend(size.values + size.text)?;
+            left.as_ref().equals(right.as_ref())
+        }
     })
 }
 
-/// The elements of a list, or the keys of a map in their order.
+/// A value that is copied into a list or map.
+pub(super) fn copied<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let Some(value) = args.pop() else { return Err(failure("nothing to copy")) };
+    meter::spend(Size::of(value.as_ref()).copied())?;
+    Ok(value)
+}
+
+/// A list that is searched within a loop.
+pub(super) fn scanned<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let Some(value) = args.pop() else { return Err(failure("nothing to search")) };
+    if value.downcast_ref::<CelList>().is_some() {
+        let size = Size::of(value.as_ref());
+        meter::spend(size.values + size.text)?;
+    }
+    Ok(value)
+}
+
+/// The elements of a list, or the keys of a map in their order. Pays for the whole loop: each element
+/// is copied once, and its text may be looked at by each step of a turn.
 pub(super) fn items<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let Some(range) = args.pop() else { return Err(failure("nothing to walk")) };
+    let each = args.pop().and_then(|each| match Numeric::of(each.as_ref()) {
+        Some(Numeric::Whole(each)) => u64::try_from(each).ok(),
+        _ => None,
+    });
+    let (Some(range), Some(each)) = (args.pop(), each) else {
+        return Err(failure("nothing to walk"));
+    };
     let size = match (range.downcast_ref::<CelList>(), range.downcast_ref::<CelMap>()) {
         (Some(list), _) => list.inner().len(),
         (_, Some(map)) => map.inner().len(),
@@ -194,6 +229,9 @@ pub(super) fn items<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     if count(range.as_ref()) > MAX_EXPRESSION_NODES {
         return Err(too_many_values());
     }
+    let found = Size::of(range.as_ref());
+    let turns = (size as u64).saturating_add(found.text);
+    meter::spend(found.values.saturating_add(turns.saturating_mul(each)))?;
     let Some(map) = range.downcast_ref::<CelMap>() else { return Ok(range) };
     let mut keys: Vec<_> = map.inner().keys().collect();
     keys.sort();

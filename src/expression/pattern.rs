@@ -6,13 +6,16 @@ use cel::common::types::Type;
 use cel::common::value::{StaticVal, Val};
 use regex::{Regex, RegexBuilder};
 
-use crate::limits::MAX_PATTERN_BYTES;
+use crate::limits::{MAX_PATTERN_BYTES, PATTERN_STEP_BYTES};
 
 static PATTERN: Type = Type::new_unspecified_type("pattern");
 
 /// A compiled regular expression, as a value that only `matches` takes.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(Regex);
+pub(super) struct Pattern {
+    regex: Regex,
+    rate: u64,
+}
 
 impl Pattern {
     /// Compiles a pattern in the syntax of RE2.
@@ -21,8 +24,7 @@ impl Pattern {
     ///
     /// What is wrong with it, in words; also one that would take more memory than its limit.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
-        let built = RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
-        built.map(Self).map_err(|error| match error {
+        Self::sized(pattern).map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => {
                 format!("the pattern takes more than {limit} bytes when compiled, the limit")
             }
@@ -36,9 +38,28 @@ impl Pattern {
         })
     }
 
+    /// The least bound on its size that it keeps says how large it is.
+    fn sized(pattern: &str) -> Result<Self, regex::Error> {
+        let mut rate = 1;
+        loop {
+            let bytes = rate * PATTERN_STEP_BYTES;
+            let limit = bytes.min(MAX_PATTERN_BYTES);
+            match RegexBuilder::new(pattern).size_limit(limit).build() {
+                Ok(regex) => return Ok(Self { regex, rate: rate as u64 }),
+                Err(regex::Error::CompiledTooBig(_)) if bytes < MAX_PATTERN_BYTES => rate *= 4,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Steps that a match takes for each step of its text.
+    pub(super) fn rate(&self) -> u64 {
+        self.rate
+    }
+
     /// Whether it is found anywhere in the text.
     pub(super) fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex.is_match(text)
     }
 }
 

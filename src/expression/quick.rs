@@ -9,7 +9,8 @@ use std::cmp::Ordering;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::number::Numeric;
-use super::{Bound, PRESENCE_OF, VALUE_OF};
+use super::{Bound, PRESENCE_OF, VALUE_OF, meter};
+use crate::budget::text_steps;
 use crate::codec::json::Value;
 
 /// A scalar, as an evaluation holds it.
@@ -185,7 +186,13 @@ impl Comparison {
     fn holds(self, left: Scalar<'_>, right: Scalar<'_>) -> Option<bool> {
         let order = match (left, right) {
             (Scalar::Number(left), Scalar::Number(right)) => left.compare(right)?,
-            (Scalar::Text(left), Scalar::Text(right)) => left.cmp(right),
+            (Scalar::Text(left), Scalar::Text(right)) => {
+                let steps = text_steps(left).min(text_steps(right));
+                if steps > 0 && !meter::pay(steps) {
+                    return None;
+                }
+                left.cmp(right)
+            }
             // Truths and nulls are only asked whether they are the same.
             (Scalar::Bool(left), Scalar::Bool(right)) if self.is_equality() => left.cmp(&right),
             (Scalar::Null, Scalar::Null) if self.is_equality() => Ordering::Equal,

@@ -38,7 +38,7 @@ fn shown(source: &str) -> String {
     match evaluate(source) {
         Ok(value) => value.to_string(),
         Err(EvaluationError::Missing(path)) => format!("missing {path}"),
-        Err(EvaluationError::Failed(message)) => format!("failed {message}"),
+        Err(error) => format!("failed {error}"),
     }
 }
 
@@ -418,6 +418,16 @@ fn functions_give_what_they_say() {
         ("'abc'.split('', 0)", "[]"),
         ("'a.b.c'.replace('.', '/', 1)", "\"a/b.c\""),
         ("'abcab'.indexOf('ab', 1) + 'abcab'.lastIndexOf('ab', 2)", "3"),
+        ("'abcab'.lastIndexOf('ab', 3) + 'abcab'.lastIndexOf('ab', 4) * 10", "33"),
+        ("'äöäö'.indexOf('ö', 2) + 'äöäö'.lastIndexOf('ö', 2) * 10", "13"),
+        ("'aé'.lastIndexOf('b', 1) + 'aé'.indexOf('a', 1) * 10", "-11"),
+        ("'äb'.indexOf('', 1) + 'äb'.lastIndexOf('', 9) * 10 + 'äb'.lastIndexOf('') * 100", "221"),
+        ("'ab'.indexOf('b', 2)", "failed `indexOf` starts at letter 2, which the text lacks"),
+        (
+            "'ab'.lastIndexOf('', -1)",
+            "failed `lastIndexOf` starts at letter -1, which the text lacks",
+        ),
+        ("'ab'.indexOf('b', 0.5)", "failed `indexOf` takes a whole number as its start"),
         ("'äb'.reverse()", "\"bä\""),
         ("dyn(state.temperature) + 1", "22"),
         ("bool('true') && !bool('f')", "true"),

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use crate::budget::Budget;
 use crate::codec::json::Value;
 
-use super::jsonpath::{Step, Work, resolve};
+use super::jsonpath::{Node, Path, Root, SelectError, Step, Work, resolve};
 use super::origin::Origin;
 use crate::event::{Event, Surroundings};
-use crate::limits::MAX_PARENTS;
+use crate::limits::{MAX_PARENTS, PATH_WORK_PER_STEP};
 
 /// A part of the document: what follows the `$`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,23 +128,26 @@ pub(super) struct Document<'a> {
     device: OnceCell<Value>,
     info: OnceCell<Value>,
     kafka: OnceCell<Value>,
+    /// Pays for all that is done on the event.
+    budget: &'a Budget,
     work: Work,
 }
 
 impl<'a> Document<'a> {
-    pub fn new(event: &'a Event) -> Self {
+    pub fn new(event: &'a Event, budget: &'a Budget) -> Self {
         Self {
             event,
             device: OnceCell::new(),
             info: OnceCell::new(),
             kafka: OnceCell::new(),
+            budget,
             work: Work::default(),
         }
     }
 
-    /// The work that all queries on this event share.
-    pub fn work(&self) -> &Work {
-        &self.work
+    /// The budget that all mappings of this event share.
+    pub fn budget(&self) -> &'a Budget {
+        self.budget
     }
 
     pub fn event(&self) -> &'a Event {
@@ -218,9 +222,19 @@ impl<'a> Scope<'a> {
     }
 
     /// The part that steps begin with, and how many of them name it.
-    pub fn begin(self, steps: &[Step]) -> Option<(&'a Value, usize)> {
+    fn begin(self, steps: &[Step]) -> Option<(&'a Value, usize)> {
         let part = Part::of_steps(steps)?;
         Some((self.part(part)?, part.width()))
+    }
+
+    /// The nodes of a query. Its work, which is bounded for itself, is paid for when it is done.
+    pub fn nodes(self, path: &Path) -> Result<Vec<Node<'a>>, SelectError> {
+        let begin = |steps: &[Step]| self.begin(steps);
+        let before = self.document.work.left();
+        let nodes = path.nodes_in(Root::Parts(&begin), &self.document.work);
+        let steps = (before - self.document.work.left()) / PATH_WORK_PER_STEP;
+        self.document.budget.spend(steps as u64)?;
+        nodes
     }
 
     /// The value at the end of the steps within a part.

@@ -8,14 +8,17 @@ use crate::codec::json::Value;
 use super::document::{Document, Item, Scope};
 use super::extension::{Taken, read_by};
 use super::field::{Query, Selected};
-use super::jsonpath::{Root, Step};
-use super::matching::{path_of, variables};
+use super::jsonpath::SelectError;
+use super::matching::{cause_of, path_of, variables};
 use super::{Each, Mapping, layout, origin};
+use crate::budget::{Budget, Exhausted};
 use crate::call::{Arguments, Payload};
 use crate::codec::json::Unreadable;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
-use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD};
+use crate::limits::{
+    COPY_STEPS, MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD,
+};
 
 /// Fields whose values are found without an allocation.
 const FEW_FIELDS: usize = 16;
@@ -75,7 +78,7 @@ impl Mapping {
             Each::Query(query) => elements(query, scope)?,
             Each::Expression { expression, parts } => {
                 let variables = variables(scope, parts);
-                listed = list(expression, &variables)?;
+                listed = list(expression, &variables, document.budget())?;
                 (listed_items(&listed), read_by(expression, &variables))
             }
         };
@@ -96,6 +99,8 @@ impl Mapping {
 
     /// One payload. `elements` is what `for_each` takes of the event.
     fn payload(&self, scope: Scope<'_>, elements: &[&Value]) -> Result<Payload, Rejection> {
+        let steps = self.fields.len() as u64 * COPY_STEPS + elements.len() as u64;
+        scope.document.budget().spend(steps).map_err(exhausted)?;
         let mut taken = Taken::new(self.extension.is_some());
         let mut arguments = self.layout.free();
         let (mut few, mut many) = ([None; FEW_FIELDS], Vec::new());
@@ -109,6 +114,7 @@ impl Mapping {
         self.descent.find(scope, found);
         for (number, (field, found)) in self.fields.iter().zip(found).enumerate() {
             if let Some(value) = field.as_it_is(*found, &mut taken) {
+                field.pay_copy(scope, value)?;
                 *self.layout.place(&mut arguments, number, field) = value.clone();
             } else if let Some(value) = field.evaluate(scope, *found, &mut taken)? {
                 *self.layout.place(&mut arguments, number, field) = value;
@@ -117,7 +123,7 @@ impl Mapping {
         // What is absent left its place free: no value of a field is null.
         arguments.remove_nulls();
         if let Some(names) = &self.extension
-            && let Some(rest) = taken.rest(scope, elements)
+            && let Some(rest) = taken.rest(scope, elements).map_err(exhausted)?
         {
             *layout::at(&mut arguments, names) = rest;
         }
@@ -149,9 +155,13 @@ fn elements<'a>(
         });
         return Ok((items.collect(), vec![array]));
     }
-    let begin = |steps: &[Step]| scope.begin(steps);
-    let nodes = query.path.nodes_in(Root::Parts(&begin), scope.document.work());
-    let nodes = nodes.map_err(|error| reject(error.to_string()))?;
+    let nodes = scope.nodes(&query.path).map_err(|error| {
+        let cause = match error {
+            SelectError::TooManyNodes => Cause::ForEach,
+            SelectError::TooMuchWork | SelectError::Exhausted(_) => Cause::Limit,
+        };
+        Rejection::new(cause, query.path.text(), error.to_string())
+    })?;
     let elements = nodes.iter().map(|node| node.value).collect();
     let items = nodes.into_iter().enumerate().map(|(index, node)| Item {
         value: node.value,
@@ -173,20 +183,22 @@ fn not_an_array(query: &Query, scope: Scope<'_>) -> String {
 }
 
 /// The list that the expression of `for_each` gives.
-fn list(expression: &Expression, variables: &[(&str, &Value)]) -> Result<Vec<Value>, Rejection> {
+fn list(
+    expression: &Expression,
+    variables: &[(&str, &Value)],
+    budget: &Budget,
+) -> Result<Vec<Value>, Rejection> {
     let reject = |cause: Cause, reason: &str| {
         let message = format!("the expression `{}` {reason}", expression.source());
         Rejection::new(cause, path_of(expression), message)
     };
-    match expression.evaluate(variables) {
+    match expression.evaluate_within(variables, budget) {
         Ok(Value::Array(list)) => Ok(list),
         Ok(_) => Err(reject(Cause::ForEach, "must give a list; it gives another value")),
         Err(EvaluationError::Missing(path)) => {
             Err(reject(Cause::ForEach, &format!("must give a list; `{path}` is absent")))
         }
-        Err(EvaluationError::Failed(reason)) => {
-            Err(reject(Cause::Expression, &format!("failed: {reason}")))
-        }
+        Err(error) => Err(reject(cause_of(&error), &format!("failed: {error}"))),
     }
 }
 
@@ -198,6 +210,11 @@ fn listed_items(list: &[Value]) -> Vec<Item<'_>> {
         origin: None,
     });
     items.collect()
+}
+
+/// No field in particular used the budget up.
+fn exhausted(exhausted: Exhausted) -> Rejection {
+    Rejection::new(Cause::Limit, "", exhausted.to_string())
 }
 
 /// What only an expression computes, or targets within targets put together.

@@ -1,9 +1,11 @@
 //! What no field takes, kept under `extension`.
 
+use crate::budget::{Budget, Exhausted};
 use crate::codec::json::{Map, Value};
 
 use super::document::{Part, Scope};
 use crate::expression::Expression;
+use crate::limits::COPY_STEPS;
 
 /// The values that an expression reads.
 pub(super) fn read_by<'a>(
@@ -47,40 +49,64 @@ impl Taken {
 
     /// What is left of the payload. Within `for_each`: of the payload without the `elements`, and
     /// of the element.
-    pub fn rest(mut self, scope: Scope<'_>, elements: &[&Value]) -> Option<Value> {
+    ///
+    /// # Errors
+    ///
+    /// A budget that is used up.
+    pub fn rest(
+        mut self,
+        scope: Scope<'_>,
+        elements: &[&Value],
+    ) -> Result<Option<Value>, Exhausted> {
+        let budget = scope.document.budget();
+        // Each value that is looked at is looked for among those that are taken.
+        budget.spend((self.values.len() + elements.len()) as u64)?;
         self.values.sort_unstable();
         let Some(item) = scope.item else {
-            return scope.part(Part::Payload).and_then(|payload| self.left(payload));
+            let payload = scope.part(Part::Payload);
+            return payload.map_or(Ok(None), |payload| self.left(payload, budget));
         };
-        let of_item = self.left(item.value);
+        let of_item = self.left(item.value, budget)?;
         elements.iter().for_each(|element| self.add(element));
         self.values.sort_unstable();
-        let of_payload = scope.part(Part::Payload).and_then(|payload| self.left(payload));
+        let payload = scope.part(Part::Payload);
+        let of_payload = payload.map_or(Ok(None), |payload| self.left(payload, budget))?;
         let parts: Map = [(Part::Payload, of_payload), (Part::Item, of_item)]
             .into_iter()
             .filter_map(|(part, rest)| Some((part.name().to_owned(), rest?)))
             .collect();
-        (!parts.is_empty()).then_some(Value::Object(parts))
+        Ok((!parts.is_empty()).then_some(Value::Object(parts)))
     }
 
     /// A value without what was taken of it; `None` where nothing is left.
-    fn left(&self, value: &Value) -> Option<Value> {
+    fn left(&self, value: &Value, budget: &Budget) -> Result<Option<Value>, Exhausted> {
         if self.values.binary_search(&std::ptr::from_ref(value)).is_ok() {
-            return None;
+            budget.spend(1)?;
+            return Ok(None);
         }
-        match value {
+        Ok(match value {
             Value::Object(members) if !members.is_empty() => {
-                let kept: Map = members
-                    .iter()
-                    .filter_map(|(name, value)| Some((name.clone(), self.left(value)?)))
-                    .collect();
+                budget.spend(COPY_STEPS)?;
+                let mut kept = Map::new();
+                for (name, value) in members {
+                    if let Some(left) = self.left(value, budget)? {
+                        kept.push_last(name.clone(), left);
+                    }
+                }
                 (!kept.is_empty()).then_some(Value::Object(kept))
             }
             Value::Array(elements) if !elements.is_empty() => {
-                let kept: Vec<Value> = elements.iter().filter_map(|v| self.left(v)).collect();
+                budget.spend(COPY_STEPS)?;
+                let mut kept = Vec::new();
+                for element in elements {
+                    kept.extend(self.left(element, budget)?);
+                }
                 (!kept.is_empty()).then_some(Value::Array(kept))
             }
-            whole => Some(whole.clone()),
-        }
+            whole => {
+                budget.spend_copy(whole)?;
+                Some(whole.clone())
+            }
+        })
     }
 }

@@ -7,9 +7,10 @@ use crate::codec::json::Value;
 use super::convert::FieldType;
 use super::document::{Part, Scope};
 use super::extension::Taken;
-use super::jsonpath::{Path, Root, Step};
+use super::jsonpath::{Path, Step};
 use super::lookup::Lookup;
-use super::matching::{path_of, variables};
+use super::matching::{cause_of, path_of, variables};
+use crate::budget::{Budget, Exhausted, copy_steps};
 use crate::event::time::TimeReader;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
@@ -51,6 +52,8 @@ pub(super) struct Query {
     pub part: Part,
 }
 
+/// Texts of so many bytes are copied with their value.
+const SHORT_TEXT_BYTES: usize = 24;
 /// Most steps of a way; a longer path is followed by itself.
 pub(super) const MAX_WAY_STEPS: usize = 8;
 
@@ -107,11 +110,9 @@ impl Query {
             }
             return Ok(found.map_or(Selected::Nothing, Selected::One));
         }
-        let begin = |steps: &[Step]| scope.begin(steps);
-        let nodes =
-            self.path.nodes_in(Root::Parts(&begin), scope.document.work()).map_err(|error| {
-                Rejection::new(Cause::Limit, self.location(scope), error.to_string())
-            })?;
+        let nodes = scope.nodes(&self.path).map_err(|error| {
+            Rejection::new(Cause::Limit, self.location(scope), error.to_string())
+        })?;
         let values: Vec<&Value> = nodes.into_iter().map(|node| node.value).collect();
         values.iter().for_each(|value| taken.add(value));
         Ok(Selected::Many(values))
@@ -190,6 +191,8 @@ impl Field {
             Selected::Many(values) => match (values.as_slice(), self.declared) {
                 ([], _) => Ok(None),
                 (_, FieldType::Array) => {
+                    let steps = values.iter().map(|value| copy_steps(value)).sum();
+                    self.pay(scope, |budget| budget.spend(steps))?;
                     let list = values.into_iter().cloned().collect();
                     Ok(Some(Cow::Owned(Value::Array(list))))
                 }
@@ -214,16 +217,36 @@ impl Field {
     ) -> Result<Option<Value>, Rejection> {
         let variables = variables(scope, parts);
         taken.add_paths(expression, &variables);
-        match expression.evaluate(&variables) {
+        match expression.evaluate_within(&variables, scope.document.budget()) {
             Ok(value) => Ok(Some(value)),
             Err(EvaluationError::Missing(_)) => Ok(None),
-            Err(EvaluationError::Failed(reason)) => {
-                Err(self.reject(Cause::Expression, scope, &reason))
-            }
+            Err(error) => Err(self.reject(cause_of(&error), scope, &error.to_string())),
+        }
+    }
+
+    /// Pays for steps of the field.
+    fn pay(
+        &self,
+        scope: Scope<'_>,
+        spend: impl FnOnce(&Budget) -> Result<(), Exhausted>,
+    ) -> Result<(), Rejection> {
+        spend(scope.document.budget())
+            .map_err(|exhausted| self.reject(Cause::Limit, scope, &exhausted.to_string()))
+    }
+
+    /// Pays for a copy of a value. Short ones are paid for with their payload.
+    pub(super) fn pay_copy(&self, scope: Scope<'_>, value: &Value) -> Result<(), Rejection> {
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+            Value::String(text) if text.len() <= SHORT_TEXT_BYTES => Ok(()),
+            long => self.pay(scope, |budget| budget.spend_copy(long)),
         }
     }
 
     fn convert(&self, value: Cow<'_, Value>, scope: Scope<'_>) -> Result<Value, Rejection> {
+        if let Cow::Borrowed(value) = value {
+            self.pay_copy(scope, value)?;
+        }
         match &self.lookup {
             None => self
                 .declared

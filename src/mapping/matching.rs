@@ -137,15 +137,23 @@ impl Condition {
     fn holds(&self, document: &Document<'_>) -> Result<bool, Rejection> {
         let scope = Scope { document, item: None };
         let variables = variables(scope, &self.parts);
-        match self.expression.holds(&variables) {
+        match self.expression.holds_within(&variables, document.budget()) {
             Ok(holds) => Ok(holds),
             Err(EvaluationError::Missing(_)) => Ok(false),
-            Err(EvaluationError::Failed(reason)) => {
+            Err(error) => {
                 let message =
-                    format!("the condition `{}` failed: {reason}", self.expression.source());
-                Err(Rejection::new(Cause::Expression, path_of(&self.expression), message))
+                    format!("the condition `{}` failed: {error}", self.expression.source());
+                Err(Rejection::new(cause_of(&error), path_of(&self.expression), message))
             }
         }
+    }
+}
+
+/// The cause of a rejection for an expression that gives no value.
+pub(super) fn cause_of(error: &EvaluationError) -> Cause {
+    match error {
+        EvaluationError::Exhausted(_) => Cause::Limit,
+        EvaluationError::Missing(_) | EvaluationError::Failed(_) => Cause::Expression,
     }
 }
 

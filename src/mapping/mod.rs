@@ -55,6 +55,7 @@ pub use convert::FieldType;
 pub use field::Field;
 pub use testing::Example;
 
+use crate::budget::Budget;
 use crate::call::{Function, Payload};
 use crate::codec::yaml::Located;
 use crate::codec::{Digest, yaml};
@@ -205,14 +206,21 @@ impl MappingSet {
     /// What all mappings together make of an event: one rejection rejects the record as a whole.
     #[must_use]
     pub fn evaluate(&self, event: &Event) -> Outcome {
-        evaluate_all(&self.mappings, event)
+        self.evaluate_within(event, &Budget::new())
+    }
+
+    /// The same within a budget, which all mappings share.
+    #[must_use]
+    pub fn evaluate_within(&self, event: &Event, budget: &Budget) -> Outcome {
+        evaluate_all(&self.mappings, event, budget)
     }
 
     /// Says of each mapping why it does not take an event: `None` where it does, also where it then
     /// rejects it.
     #[must_use]
     pub fn mismatches(&self, event: &Event) -> Vec<(&Mapping, Option<String>)> {
-        let document = document::Document::new(event);
+        let budget = Budget::new();
+        let document = document::Document::new(event, &budget);
         let mismatch = |mapping: &Mapping| match mapping.matcher.mismatch(&document) {
             Ok(mismatch) => mismatch.map(|mismatch| mismatch.to_string()),
             Err(_) => None,
@@ -227,8 +235,8 @@ impl MappingSet {
     }
 }
 
-fn evaluate_all(mappings: &[Mapping], event: &Event) -> Outcome {
-    let document = document::Document::new(event);
+fn evaluate_all(mappings: &[Mapping], event: &Event, budget: &Budget) -> Outcome {
+    let document = document::Document::new(event, budget);
     let mut outputs = evaluate::Outputs::default();
     for mapping in mappings {
         if let Err(rejection) = mapping.map(&document, &mut outputs) {

@@ -7,6 +7,7 @@ use similar::TextDiff;
 
 use super::form::{EventForm, ExpectForm, KafkaForm, RecordForm, RejectedForm, TestForm};
 use super::{Mapping, Outcome, evaluate_all};
+use crate::budget::Budget;
 use crate::codec::yaml::{Exact, Located};
 use crate::codec::{Writer, json, number};
 use crate::event::time::{SentTime, TimeReader};
@@ -122,7 +123,7 @@ fn fault(file: &Path, test: &Located<TestForm>) -> Option<Fault> {
 fn failure(mapping: &Mapping, test: &TestForm) -> Option<String> {
     let outcome = match (&test.event, &test.record) {
         (Some(event), None) => match event_of(mapping, event) {
-            Ok(event) => evaluate_all(std::slice::from_ref(mapping), &event),
+            Ok(event) => evaluate_all(std::slice::from_ref(mapping), &event, &Budget::new()),
             Err(message) => return Some(message),
         },
         (None, Some(record)) => outcome_of_record(mapping, record),
@@ -197,7 +198,7 @@ fn outcome_of_record(mapping: &Mapping, form: &RecordForm) -> Outcome {
         damage: None,
     };
     match Decoder::default().decode(&record) {
-        Ok(event) => evaluate_all(std::slice::from_ref(mapping), &event),
+        Ok(event) => evaluate_all(std::slice::from_ref(mapping), &event, &Budget::new()),
         Err(rejection) => Outcome::Rejected(rejection),
     }
 }

@@ -943,7 +943,8 @@ proptest! {
             .collect();
         let set = compiled(&format!("{HEAD}match: {{}}\nfields:\n{fields}"));
         let (event, mapping) = (event(&document), &set.mappings[0]);
-        let scope = Scope { document: &Document::new(&event), item: None };
+        let budget = Budget::new();
+        let scope = Scope { document: &Document::new(&event, &budget), item: None };
         let mut found = vec![None; mapping.fields.len()];
         mapping.descent.find(scope, &mut found);
         for (field, found) in mapping.fields.iter().zip(found) {

@@ -10,7 +10,9 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::codec::json;
-use crate::limits::{LOGIN_BODY_TIMEOUT, MAX_BODY_BYTES, MAX_LOGIN_BODY_BYTES, REQUEST_TIMEOUT};
+use crate::limits::{
+    LOGIN_BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BODY_VALUES, MAX_LOGIN_BODY_BYTES, REQUEST_TIMEOUT,
+};
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::App;
 use crate::monitor::request::Parameters;
@@ -24,6 +26,10 @@ pub async fn json<T: DeserializeOwned>(app: &App, request: Request) -> Result<T,
     let refused = |error: String| {
         Problem::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
     };
+    // A value in memory takes many times its text.
+    if values_at_most(&bytes) > MAX_BODY_VALUES {
+        return Err(refused(format!("it has more than {MAX_BODY_VALUES} values")));
+    }
     // As strict as with records: nothing in it may have two meanings.
     json::parse(&bytes).map_err(|error| refused(error.to_string()))?;
     serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))
@@ -70,6 +76,22 @@ async fn read_within(
     }
 }
 
+/// An upper bound of the values in a text of JSON: what its brackets and commas outside of texts can
+/// divide.
+fn values_at_most(json: &[u8]) -> usize {
+    let (mut values, mut in_text, mut is_escaped) = (1, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values
+}
+
 /// A body of another kind is refused: a page from elsewhere can send some kinds without being asked.
 fn check_kind(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -79,4 +101,24 @@ fn check_kind(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
     }
     let detail = format!("the body must be {expected}, by the header content-type");
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_outside_of_texts() {
+        for (json, values) in [
+            ("", 1),
+            ("7", 1),
+            ("[1, 2]", 3),
+            (r#"{"a": [1, {"b": 2}], "c": 3}"#, 6),
+            (r#"{"value": "[1,2,3]"}"#, 2),
+            (r#"{"value": "\"[1,2,3]"}"#, 2),
+            (r#"["\\", 1]"#, 3),
+        ] {
+            assert_eq!(values_at_most(json.as_bytes()), values, "{json}");
+        }
+    }
 }

@@ -1,18 +1,20 @@
 //! Trying an event: what the pipeline would make of a record, with the mappings, the contracts and the
 //! state that it runs with. Nothing is submitted and nothing is kept.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::budget::Budget;
 use crate::codec::Writer;
 use crate::contract::{Call, ContractSet, StateView};
 use crate::event::{Decoder, Headers, Record, SourcePartition, is_topic, time};
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::PendingView;
+use crate::limits::MAX_PAGE_BYTES;
 use crate::mapping::{MappingSet, Outcome};
 use crate::monitor::query::{Queries, QueryError};
 use crate::monitor::views::{
@@ -20,6 +22,9 @@ use crate::monitor::views::{
 };
 use crate::pipeline::transactions;
 use crate::transaction::Transaction;
+
+/// Held while a record is tried and shown.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// What records are tried with.
 #[derive(Debug, Clone, Default)]
@@ -107,35 +112,53 @@ struct OwnRecord {
 }
 
 impl Trial {
-    /// Tries a record against the state as it is now.
-    pub fn run(&self, queries: &Queries, asked: TrialRequest) -> Result<TrialView, QueryError> {
+    /// Tries a record against the state as it is now, and shows what came of it. Whoever may ask may
+    /// send records that are made to be large, so only one is tried at a time.
+    pub fn run<T>(
+        &self,
+        queries: &Queries,
+        asked: TrialRequest,
+        show: impl FnOnce(&TrialView) -> T,
+    ) -> Result<T, QueryError> {
+        // A panic in another trial leaves nothing behind.
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        self.view(queries, asked).map(|view| show(&view))
+    }
+
+    fn view(&self, queries: &Queries, asked: TrialRequest) -> Result<TrialView, QueryError> {
         let own = OwnRecord::of(asked)?;
         let height = queries.ledger().head().height;
         let event = match self.decoder.decode(&own.record()) {
             Ok(event) => event,
             Err(rejection) => return Ok(TrialView::rejected(height, None, rejection)),
         };
-        let mappings = self.mappings.mismatches(&event);
-        let answers = mappings.into_iter().map(|(mapping, reason)| MappingAnswerView {
-            mapping: mapping.name.to_string(),
-            matches: reason.is_none(),
-            reason,
+        let answers = self.mappings.mismatches(&event).into_iter().map(|(mapping, reason)| {
+            MappingAnswerView {
+                mapping: mapping.name.to_string(),
+                matches: reason.is_none(),
+                reason,
+            }
         });
-        let known = (EventView::from(&event), answers.collect());
-        Ok(match self.mappings.evaluate(&event) {
-            Outcome::Rejected(rejection) => TrialView::rejected(height, Some(known), rejection),
-            Outcome::NotMatched => TrialView::new(height, OutcomeView::Filtered, Some(known)),
+        let answers: Vec<_> = answers.collect();
+        let outcome = self.mappings.evaluate(&event);
+        // Its parts are moved where they can be: a body may take many times its text.
+        let known = |event| Some((EventView::from(event), answers));
+        Ok(match outcome {
+            Outcome::Rejected(rejection) => TrialView::rejected(height, known(event), rejection),
+            Outcome::NotMatched => TrialView::new(height, OutcomeView::Filtered, known(event)),
             Outcome::Mapped(payloads) => {
-                let mut view = TrialView::new(height, OutcomeView::Mapped, Some(known));
                 let made = transactions(&event, payloads);
-                let made = made.iter().map(|encoded| &**encoded.transaction());
-                view.transactions = self.execute(queries, made)?;
+                let mut view = TrialView::new(height, OutcomeView::Mapped, known(event));
+                let each = made.iter().map(|encoded| &**encoded.transaction());
+                view.transactions = self.execute(queries, each)?;
+                view.not_tried = made.len() - view.transactions.len();
                 view
             }
         })
     }
 
-    /// Executes transactions one after the other, each over what those before it wrote.
+    /// Executes transactions one after the other, each over what those before it wrote, until their
+    /// changes take [`MAX_PAGE_BYTES`].
     pub fn execute<'a>(
         &self,
         queries: &Queries,
@@ -144,22 +167,32 @@ impl Trial {
         // What is put over the state must count as newer than all of it.
         let version = queries.ledger().head().tree_size;
         let mut view = PendingView::over(queries.world().clone());
+        let budget = Budget::new();
         let mut executed = Vec::new();
+        let mut bytes = 0;
         for transaction in transactions {
+            if bytes > MAX_PAGE_BYTES {
+                break;
+            }
+            bytes += transaction.arguments.bytes().len();
             let call = Call {
                 function: transaction.function,
                 arguments: transaction.arguments.value(),
                 time_ms: transaction.time_ms,
             };
-            let effects = self.contracts.execute(&transaction.contract, call, &view);
+            let contract = &transaction.contract;
+            let effects = self.contracts.execute_within(contract, call, &view, &budget);
             let mut writes = Vec::new();
             for write in effects.writes {
                 let before = view.asset(&transaction.contract, &write.key);
-                writes.push(TrialWriteView {
+                let shown = TrialWriteView {
                     key: write.key.to_string(),
                     before: before.map(|before| before.asset.as_ref().clone()),
                     after: write.asset.as_deref().cloned(),
-                });
+                };
+                let assets = shown.before.iter().chain(&shown.after);
+                bytes += assets.map(|asset| asset.to_bytes().len()).sum::<usize>();
+                writes.push(shown);
                 view.put(&transaction.contract, &write.key, (version, write.asset));
             }
             if let Some(reason) = view.take_failure() {

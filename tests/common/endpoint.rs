@@ -79,6 +79,7 @@ for_each: $.payload.readings
 fields:
   assetID: $.payload.asset
   temperature: $.item.temperature
+  cargo: {path: $.payload.cargo, required: false}
 ";
 
 /// A clock whose date is set, so that a ledger is the same on every run.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
+use crate::budget::Budget;
 use crate::codec::{Digest, Hasher, Writer};
 use crate::contract::{Asset, Call, ContractSet, Verdict};
 use crate::ledger::block::{self, Block, BlockOutline, Header, Seal};
@@ -93,6 +94,7 @@ impl Executor {
             self.position.frontier.append_and_note(hash, &mut body.appended);
         }
         let mut seals = Vec::with_capacity(work.submissions.len());
+        let mut budget = Budget::new();
         for submission in work.submissions {
             seals.push(SubmissionSeal {
                 signer: submission.signer(),
@@ -101,7 +103,11 @@ impl Executor {
                 count: submission.transactions().len() as u64,
             });
             for transaction in submission.into_transactions() {
-                self.execute(transaction, &mut body)?;
+                // The transactions of a record follow one another, counted from 0.
+                if transaction.transaction().id.output == 0 {
+                    budget = Budget::new();
+                }
+                self.execute(transaction, &budget, &mut body)?;
             }
         }
         let records = Records {
@@ -128,7 +134,12 @@ impl Executor {
         Ok(())
     }
 
-    fn execute(&mut self, encoded: Encoded, body: &mut Body) -> Result<(), LedgerError> {
+    fn execute(
+        &mut self,
+        encoded: Encoded,
+        budget: &Budget,
+        body: &mut Body,
+    ) -> Result<(), LedgerError> {
         let version = self.position.frontier.size();
         let transaction = encoded.transaction();
         let call = Call {
@@ -136,11 +147,11 @@ impl Executor {
             arguments: transaction.arguments.value(),
             time_ms: transaction.time_ms,
         };
-        let effects = self.contracts.execute(&transaction.contract, call, &self.view);
+        let contract = &transaction.contract;
+        let effects = self.contracts.execute_within(contract, call, &self.view, budget);
         let mut writes = Vec::with_capacity(effects.writes.len());
         for write in effects.writes {
             // A write over a deleted asset names the deletion, so that history goes on behind it.
-            let contract = &transaction.contract;
             let replaced =
                 write.replaced.or_else(|| self.view.newest_version(contract, &write.key));
             let value = body.stored(write.asset.as_deref());

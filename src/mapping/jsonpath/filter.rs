@@ -9,10 +9,10 @@ use super::steps::{Step, resolve};
 use super::walk::{NODE_WORK, Segment, Selector, Walk};
 use super::{Node, SelectError};
 use crate::codec::number;
-use crate::limits::{MAX_PATH_BYTES, MAX_PATTERN_BYTES};
+use crate::limits::{MAX_PATH_BYTES, MAX_PATTERN_BYTES, PATTERN_STEP_BYTES};
 
 /// What compiling a regular expression costs.
-const PATTERN_WORK: usize = 64 * 1024;
+const PATTERN_WORK: usize = MAX_PATTERN_BYTES;
 
 /// A logical expression.
 #[derive(Debug)]
@@ -65,9 +65,17 @@ pub(super) enum Operator {
 #[derive(Debug)]
 pub(super) enum Pattern {
     /// Written in the query; `None` where it is none, and nothing matches.
-    Fixed(Option<Regex>),
+    Fixed(Option<Matcher>),
     /// Taken from the document.
     Dynamic(Operand),
+}
+
+/// A compiled regular expression. A match takes time linear in the text, and in the pattern's size.
+#[derive(Debug)]
+pub(super) struct Matcher {
+    regex: Regex,
+    /// Work for each byte of a text.
+    rate: usize,
 }
 
 /// A value of the document, or a computed one.
@@ -103,7 +111,6 @@ impl Filter {
                 let Some(text) = text.as_ref().and_then(|text| text.value().as_str()) else {
                     return Ok(false);
                 };
-                walk.spend(text.len())?;
                 pattern.matches(walk, current, text, *whole)
             }
         }
@@ -329,7 +336,7 @@ impl Pattern {
         whole: bool,
     ) -> Result<bool, SelectError> {
         let operand = match self {
-            Self::Fixed(regex) => return Ok(is_match(regex.as_ref(), text)),
+            Self::Fixed(matcher) => return is_match(walk, matcher.as_ref(), text),
             Self::Dynamic(operand) => operand,
         };
         let pattern = operand.give(walk, current)?;
@@ -342,16 +349,22 @@ impl Pattern {
             walk.spend(PATTERN_WORK)?;
             *cached = Some((key, compile(pattern, whole)));
         }
-        Ok(is_match(cached.as_ref().and_then(|(_, regex)| regex.as_ref()), text))
+        is_match(walk, cached.as_ref().and_then(|(_, matcher)| matcher.as_ref()), text)
     }
 }
 
-fn is_match(regex: Option<&Regex>, text: &str) -> bool {
-    regex.is_some_and(|regex| regex.is_match(text))
+fn is_match(
+    walk: &Walk<'_, '_>,
+    matcher: Option<&Matcher>,
+    text: &str,
+) -> Result<bool, SelectError> {
+    let Some(Matcher { regex, rate }) = matcher else { return Ok(false) };
+    walk.spend(text.len().saturating_mul(*rate))?;
+    Ok(regex.is_match(text))
 }
 
 /// Compiles an I-Regexp (RFC 9485): a `.` takes neither `\n` nor `\r` (section 5.3).
-fn compile(pattern: &str, whole: bool) -> Option<Regex> {
+fn compile(pattern: &str, whole: bool) -> Option<Matcher> {
     if pattern.len() > MAX_PATH_BYTES {
         return None;
     }
@@ -378,5 +391,10 @@ fn compile(pattern: &str, whole: bool) -> Option<Regex> {
     if whole {
         translated = format!("^(?:{translated})$");
     }
-    RegexBuilder::new(&translated).size_limit(MAX_PATTERN_BYTES).build().ok()
+    // The least bound that it keeps says how large it is.
+    [1, 4, 16, 64].into_iter().find_map(|rate| {
+        let bytes = rate * PATTERN_STEP_BYTES;
+        let regex = RegexBuilder::new(&translated).size_limit(bytes).build().ok()?;
+        Some(Matcher { regex, rate })
+    })
 }

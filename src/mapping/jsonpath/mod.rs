@@ -36,6 +36,7 @@ pub use steps::{Step, resolve};
 
 use std::cell::Cell;
 
+use crate::budget::Exhausted;
 use crate::codec::json::Value;
 
 use crate::limits::{MAX_PATH_NODES, MAX_PATH_WORK};
@@ -60,7 +61,7 @@ pub struct PathError {
     pub message: String,
 }
 
-/// Why a query gives no answer for this document. Both only happen with documents that are made to
+/// Why a query gives no answer for this document. All only happen with documents that are made to
 /// be expensive, or queries that fit no mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SelectError {
@@ -70,6 +71,9 @@ pub enum SelectError {
     /// It takes more than what is left of [`MAX_PATH_WORK`].
     #[error("the query takes more work than is allowed")]
     TooMuchWork,
+    /// The record has no steps left.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
 }
 
 /// What `$` stands for.
@@ -108,6 +112,11 @@ impl Default for Work {
 }
 
 impl Work {
+    /// What is left.
+    pub(super) fn left(&self) -> usize {
+        self.0.get()
+    }
+
     fn spend(&self, work: usize) -> Result<(), SelectError> {
         let left = self.0.get().checked_sub(work).ok_or(SelectError::TooMuchWork)?;
         self.0.set(left);

@@ -5,9 +5,8 @@ use std::cell::RefCell;
 use crate::codec::json::Value;
 use jsonpath_rust::parser::model::{JpQuery, Segment as EngineSegment, Selector as EngineSelector};
 use jsonpath_rust::query::js_path_process;
-use regex::Regex;
 
-use super::filter::Filter;
+use super::filter::{Filter, Matcher};
 use super::steps::push_name;
 use super::{Node, Root, SelectError, Work};
 use crate::limits::{MAX_JSON_DEPTH, MAX_PATH_NODES};
@@ -46,7 +45,7 @@ pub(super) struct Walk<'w, 'a> {
     pub root: Root<'w, 'a>,
     work: &'w Work,
     /// The last regular expression that came from a document.
-    pub pattern: RefCell<Option<(String, Option<Regex>)>>,
+    pub pattern: RefCell<Option<(String, Option<Matcher>)>>,
 }
 
 impl<'w, 'a> Walk<'w, 'a> {

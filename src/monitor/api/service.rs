@@ -165,8 +165,10 @@ fn try_record() -> Operation {
 
 async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
     let Sent { app, body, .. } = request;
-    let tried = ask(app, move |service| service.trial.run(&service.queries, body)).await?;
-    Ok(live(JSON, json::to_text(&tried)))
+    let tried = move |service: &Service| {
+        service.trial.run(&service.queries, body, |tried| json::to_text(tried))
+    };
+    Ok(live(JSON, ask(app, tried).await?))
 }
 
 /// What a call by hand asks for beside its body.

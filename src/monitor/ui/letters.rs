@@ -194,7 +194,7 @@ fn help(cause: &str) -> &'static str {
             "A mapping expects another event. Try the bytes on “Try an event”, adapt the mapping, add this event to its tests, and send the record again."
         }
         Some(Cause::PayloadTooLarge | Cause::Limit) => {
-            "What the mapping makes of it is over a limit of the ledger. Map less, or send less at a time."
+            "What the mapping does with it is over a limit. Map less, use fewer loops, or send less at a time."
         }
         None => "This version of the program does not know the cause.",
     }

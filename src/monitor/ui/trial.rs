@@ -62,15 +62,17 @@ pub fn form(service: &Service, mut given: Parameters) -> Made {
 pub fn tried(service: &Service, mut given: Parameters) -> Made {
     let fields = Fields::take(&mut given)?;
     given.finish()?;
-    let result =
-        match fields.to_request().and_then(|asked| service.trial.run(&service.queries, asked)) {
-            Ok(view) => result(service, &view, &fields),
-            // What was filled in stays, beside what is wrong with it.
-            Err(QueryError::Malformed(message)) => {
-                html! { p.problem role="alert" { (text(&message)) } }
-            }
-            Err(error) => return Err(error),
-        };
+    let show = |view: &TrialView| result(service, view, &fields);
+    let tried =
+        fields.to_request().and_then(|asked| service.trial.run(&service.queries, asked, show));
+    let result = match tried {
+        Ok(result) => result,
+        // What was filled in stays, beside what is wrong with it.
+        Err(QueryError::Malformed(message)) => {
+            html! { p.problem role="alert" { (text(&message)) } }
+        }
+        Err(error) => return Err(error),
+    };
     Ok(content(service, &fields, result))
 }
 
@@ -314,6 +316,9 @@ fn result(service: &Service, view: &TrialView, fields: &Fields) -> Markup {
             }
         }
         @for transaction in &view.transactions { (transaction_of(service, transaction)) }
+        @if view.not_tried > 0 {
+            p { (count(view.not_tried as u64)) " more were not tried: the page would be too large." }
+        }
         @if let Some(event) = &view.event { (event_of(event)) }
         @if !view.mappings.is_empty() { (mappings_of(&view.mappings)) }
     }

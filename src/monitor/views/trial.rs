@@ -26,6 +26,8 @@ pub struct TrialView {
     pub mappings: Vec<MappingAnswerView>,
     /// Its transactions, in order, each executed over what those before it wrote.
     pub transactions: Vec<TrialTransactionView>,
+    /// Further transactions, which were not tried because the answer would be too large.
+    pub not_tried: usize,
 }
 
 /// What becomes of a record.
@@ -126,7 +128,15 @@ impl TrialView {
     ) -> Self {
         let (event, mappings) = known.unzip();
         let mappings = mappings.unwrap_or_default();
-        Self { height, outcome, rejection: None, event, mappings, transactions: Vec::new() }
+        Self {
+            height,
+            outcome,
+            rejection: None,
+            event,
+            mappings,
+            transactions: Vec::new(),
+            not_tried: 0,
+        }
     }
 
     /// Of a record that would be a dead letter.
@@ -143,9 +153,9 @@ impl TrialView {
     }
 }
 
-impl From<&Event> for EventView {
-    fn from(event: &Event) -> Self {
-        let (device, info) = (&event.device, &event.info);
+impl From<Event> for EventView {
+    fn from(event: Event) -> Self {
+        let Event { device, info, payload, .. } = event;
         Self {
             org: device.org.to_string(),
             device_type: device.device_type.to_string(),
@@ -153,7 +163,7 @@ impl From<&Event> for EventView {
             event_type: info.event_type.to_string(),
             format: info.format.to_string(),
             time: info.time_ms.map(time_text),
-            payload: event.payload.clone(),
+            payload,
         }
     }
 }

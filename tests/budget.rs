@@ -1,0 +1,577 @@
+//! No record takes more than its budget of steps, whatever its mappings and contracts are: what would
+//! take more becomes a dead letter or a verdict `limit`, the same on every machine. Definitions whose
+//! cost explodes whatever arrives are refused when they are loaded.
+
+// A test fails by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+#[path = "common/ledger.rs"]
+mod ledger;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ledgerline::budget::Budget;
+use ledgerline::call::{Arguments, Function, Payload};
+use ledgerline::codec::Digest;
+use ledgerline::codec::json;
+use ledgerline::contract::{Call, ContractSet, InvalidCode, MemoryState, Verdict};
+use ledgerline::event::{
+    Decoder, DeviceName, Event, Headers, Record, RecordDigests, Rejection, SourcePartition,
+    SourcePosition,
+};
+use ledgerline::ledger::embedded::open;
+use ledgerline::ledger::{Definition, DefinitionKind, LedgerWriter, Progress, Work};
+use ledgerline::limits::{MAX_EXPRESSION_ITEMS, MAX_RECORD_STEPS};
+use ledgerline::mapping::{MappingSet, Outcome};
+use ledgerline::transaction::{Submission, Transaction};
+
+/// The contract `c` with this state schema in YAML's flow style, and these rules.
+fn contract_text(schema: &str, rules: &str) -> String {
+    let rules = if rules.is_empty() { "rules: []".to_owned() } else { format!("rules:\n{rules}") };
+    format!("contract: c\nversion: 1\nkey: id\nstate: {schema}\n{rules}\n")
+}
+
+fn contract(schema: &str, rules: &str) -> ContractSet {
+    let (set, faults) = ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
+    assert!(faults.is_empty(), "{schema}: {faults:?}");
+    set
+}
+
+/// What the contract says of an update with these arguments, and the steps it took.
+fn update(set: &ContractSet, arguments: &str) -> (Verdict, u64) {
+    let budget = Budget::new();
+    let verdict = update_within(set, arguments, &budget);
+    (verdict, budget.used())
+}
+
+fn update_within(set: &ContractSet, arguments: &str, budget: &Budget) -> Verdict {
+    let arguments = json::parse(arguments.as_bytes()).unwrap();
+    let call = Call { function: Function::Update, arguments: &arguments, time_ms: 0 };
+    set.execute_within("c", call, &MemoryState::new(), budget).verdict
+}
+
+fn detail(verdict: &Verdict) -> &str {
+    match verdict {
+        Verdict::Valid => "",
+        Verdict::Invalid { detail, .. } => detail,
+    }
+}
+
+fn mapping(fields: &str, before: &str) -> MappingSet {
+    let text = format!(
+        "mapping: m\nmatch: {{topic: t}}\ncontract: c\nfunction: update\n{before}fields:\n{fields}"
+    );
+    let (set, faults) = MappingSet::from_texts(&[("m.yaml".into(), text)]);
+    assert!(faults.is_empty(), "{faults:?}");
+    set
+}
+
+fn event(body: &str) -> Event {
+    let partition = SourcePartition::new("t", 0);
+    let record = Record {
+        partition: &partition,
+        offset: 0,
+        timestamp_ms: Some(0),
+        key: None,
+        value: Some(body.as_bytes()),
+        headers: Headers::default(),
+        damage: None,
+    };
+    Decoder::default().decode(&record).unwrap()
+}
+
+fn rejection(set: &MappingSet, body: &str) -> Rejection {
+    match set.evaluate(&event(body)) {
+        Outcome::Rejected(rejection) => rejection,
+        other => panic!("{} payloads", matches!(other, Outcome::Mapped(_))),
+    }
+}
+
+/// A list of so many values.
+fn list(length: usize, value: &str) -> String {
+    format!("[{}]", vec![value; length].join(","))
+}
+
+/// A value within so many arrays, objects, or both in turn.
+fn nested(depth: usize, open: &[&str], close: &[&str]) -> String {
+    let mut text = String::new();
+    (0..depth).for_each(|level| text.push_str(open[level % open.len()]));
+    text.push('1');
+    (0..depth).rev().for_each(|level| text.push_str(close[level % close.len()]));
+    text
+}
+
+/// Megabytes that the process has held at most.
+fn peak_megabytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// Applicators that look at one subschema more than once a level, in terms of the subschema itself.
+const BRANCHING: &[&str] = &[
+    "{anyOf: [{type: array, items: NODE}, {type: array, items: NODE}, {type: array, items: NODE}]}",
+    "{oneOf: [{type: array, items: NODE}, {type: array, items: NODE, minItems: 1}, {type: string}]}",
+    "{allOf: [{type: array, items: NODE}, {type: array, items: NODE}, {type: array, prefixItems: [NODE]}]}",
+    "{type: array, not: {type: array, items: NODE, contains: NODE}, items: NODE}",
+    "{if: {type: array, items: NODE}, then: {type: array, items: NODE}, else: {items: NODE}}",
+    "{type: [array, object], contains: NODE, items: NODE, unevaluatedItems: NODE}",
+    "{type: object, dependentSchemas: {a: {properties: {a: NODE}}}, properties: {a: NODE}, additionalProperties: NODE}",
+    "{type: object, patternProperties: {a: NODE, '^a': NODE, 'a$': NODE}}",
+    "{type: object, allOf: [{properties: {a: NODE}}, {properties: {a: NODE}}], unevaluatedProperties: NODE}",
+    "{type: object, propertyNames: {maxLength: 3}, anyOf: [{properties: {a: NODE}, required: [b]}, {properties: {a: NODE}}]}",
+    "{$dynamicAnchor: node, anyOf: [{type: array, items: {$dynamicRef: '#node'}}, {type: array, items: {$dynamicRef: '#node'}}, {type: object, additionalProperties: {$dynamicRef: '#node'}}]}",
+];
+
+fn branching() -> impl Iterator<Item = ContractSet> {
+    BRANCHING.iter().map(|branches| {
+        let node = branches.replace("NODE", "{$ref: '#/$defs/n'}");
+        let schema = format!(
+            "{{type: object, properties: {{id: {{type: string}}, v: {{$ref: '#/$defs/n'}}}}, \
+             $defs: {{n: {node}}}}}"
+        );
+        contract(&schema, "")
+    })
+}
+
+/// Bodies that go as deep as a body may.
+fn deep_bodies() -> Vec<String> {
+    let deep = 60;
+    let mut bodies = vec![
+        nested(deep, &["["], &["]"]),
+        nested(deep, &["{\"a\":"], &["}"]),
+        nested(deep, &["[", "{\"a\":"], &["]", "}"]),
+        // Wide and deep.
+        nested(6, &["[1,1,1,1,[2],", "[[3],[4],"], &["]"]),
+        nested(20, &["{\"a\":1,\"b\":"], &["}"]),
+    ];
+    bodies.push(nested(6, &["{\"a\":[1,[2]],\"aa\":", "[[],"], &["}", "]"]));
+    bodies.into_iter().map(|value| format!("{{\"id\":\"x\",\"v\":{value}}}")).collect()
+}
+
+#[test]
+fn recursive_schemas_end_within_memory() {
+    let before = peak_megabytes();
+    let mut unexplained = 0;
+    for set in branching() {
+        for body in deep_bodies() {
+            let (verdict, steps) = update(&set, &body);
+            assert!(steps <= MAX_RECORD_STEPS);
+            match &verdict {
+                Verdict::Valid => {}
+                Verdict::Invalid { code: InvalidCode::SchemaViolation, detail } => {
+                    unexplained += usize::from(detail.contains("the state breaks the schema"));
+                }
+                Verdict::Invalid { code: InvalidCode::Limit, detail } => {
+                    assert!(detail.contains("contract `c`, the state schema"), "{detail}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(unexplained > 0, "every error of every branch was told: the cases are too easy");
+    let grown = peak_megabytes() - before;
+    assert!(grown < 256, "{grown} MB");
+}
+
+#[test]
+fn however_few_steps_are_left_the_answer_is_the_limit_or_the_same() {
+    for set in branching() {
+        for body in [&deep_bodies()[3], &deep_bodies()[4], &deep_bodies()[5]] {
+            let (whole, steps) = update(&set, body);
+            for left in (0..steps.min(3_000)).step_by(7) {
+                let budget = Budget::of(left);
+                let verdict = update_within(&set, body, &budget);
+                let is_limit = matches!(verdict, Verdict::Invalid { code: InvalidCode::Limit, .. });
+                assert!(is_limit, "{left} of {steps} steps: {verdict:?}");
+                assert_eq!(budget.left(), 0);
+            }
+            assert_eq!(update_within(&set, body, &Budget::of(steps)), whole);
+        }
+    }
+}
+
+#[test]
+fn references_that_explode_are_refused_by_name() {
+    let mut definitions = String::new();
+    for level in 0..24 {
+        let next = level + 1;
+        write!(
+            definitions,
+            "n{level}: {{allOf: [{{$ref: '#/$defs/n{next}'}}, {{$ref: '#/$defs/n{next}'}}]}}, "
+        )
+        .unwrap();
+    }
+    let doubling = format!(
+        "{{type: object, properties: {{id: {{type: string}}, v: {{$ref: '#/$defs/n0'}}}}, \
+         $defs: {{{definitions}n24: {{type: integer}}}}}}"
+    );
+    let circle = "{type: object, properties: {id: {type: string}, v: {$ref: '#/$defs/a'}}, \
+                  $defs: {a: {anyOf: [{type: string}, {$ref: '#/$defs/b'}]}, b: {$ref: '#/$defs/a'}}}";
+    let rules = "  - alert: A\n    raise_when: state.v > 1\n";
+    for (schema, said) in [
+        (doubling.as_str(), ["subschemas apply to the same value", "`#/$defs/n"]),
+        (circle, ["in a circle", "`#/$defs/a`"]),
+    ] {
+        let (_, faults) = ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
+        let shown: String = faults.iter().map(ToString::to_string).collect();
+        for said in said {
+            assert!(shown.contains(said), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_schema_is_searched_once_for_each_subschema() {
+    // Each level has two ways to the next: 2^40 in all, of which each leads one name down.
+    let mut definitions = String::new();
+    for level in 0..40 {
+        let next = format!("{{properties: {{a: {{$ref: '#/$defs/n{}'}}}}}}", level + 1);
+        write!(definitions, "n{level}: {{allOf: [{next}, {next}]}}, ").unwrap();
+    }
+    let schema = format!(
+        "{{type: object, properties: {{id: {{type: string}}, a: {{$ref: '#/$defs/n0'}}}}, \
+         $defs: {{{definitions}n40: {{type: integer}}}}}}"
+    );
+    let path = vec!["a"; 30].join(".");
+    let set = contract(&schema, &format!("  - alert: A\n    raise_when: has(state.{path})\n"));
+    assert!(!set.get("c").unwrap().samples().is_empty());
+    assert!(set.get("c").unwrap().inputs().len() <= 256);
+    let body = format!("{{\"id\":\"x\",\"a\":{}}}", nested(40, &["{\"a\":"], &["}"]));
+    let (verdict, _) = update(&set, &body);
+    assert!(matches!(verdict, Verdict::Invalid { code: InvalidCode::Limit, .. }), "{verdict:?}");
+}
+
+const OPEN: &str = "{type: object, properties: {id: {type: string}, items: {type: array}}}";
+
+#[test]
+fn rules_with_loops_share_one_budget() {
+    let items = list(MAX_EXPRESSION_ITEMS, "1");
+    let body = format!("{{\"id\":\"x\",\"items\":{items}}}");
+    for (rule, named) in [
+        (
+            "  - reject: rN\n    when: state.items.exists(x, state.items.exists(y, x + y == 3))\n",
+            "reject",
+        ),
+        (
+            "  - derive: rN\n    value: size(state.items.filter(x, state.items.exists(y, x + y == 3)))\n",
+            "derive",
+        ),
+        (
+            "  - alert: rN\n    raise_when: state.items.exists(x, x in state.items.map(y, y + 1))\n",
+            "alert",
+        ),
+        ("  - derive: rN\n    value: state.items.map(x, state.items)\n", "derive"),
+        (
+            "  - derive: rN\n    value: state.items.map(x, string(state.items.map(y, y)[0]))\n",
+            "derive",
+        ),
+        // The library swallows errors within these.
+        (
+            "  - alert: rN\n    raise_when: state.items.all(x, state.items.all(y, x > y) || x == 1)\n",
+            "alert",
+        ),
+    ] {
+        let rules: String = (0..128).map(|n| rule.replace('N', &n.to_string())).collect();
+        let set = contract(OPEN, &rules);
+        let (verdict, _) = update(&set, &body);
+        let Verdict::Invalid { code, detail } = &verdict else { panic!("{rule}: valid") };
+        assert_eq!(*code, InvalidCode::Limit, "{rule}: {detail}");
+        assert!(detail.starts_with(&format!("{named} `r")), "{detail}");
+        assert!(detail.contains("5000000 steps"), "{detail}");
+        // Over small lists the same rules hold.
+        let (verdict, steps) = update(&set, "{\"id\":\"x\",\"items\":[1,2,3]}");
+        let is_limit = matches!(verdict, Verdict::Invalid { code: InvalidCode::Limit, .. });
+        assert!(!is_limit && steps < MAX_RECORD_STEPS / 20, "{rule}: {steps} {verdict:?}");
+    }
+}
+
+#[test]
+fn long_texts_in_loops_are_paid_for() {
+    let text = "ab".repeat(30_000);
+    let body = format!("{{\"id\":\"x\",\"text\":\"{text}\",\"items\":{}}}", list(1_000, "1"));
+    let schema = "{type: object, properties: {id: {type: string}, items: {type: array}, text: {type: string}}}";
+    for condition in [
+        "state.items.all(x, state.text.contains('ba'))",
+        "state.items.all(x, state.text.indexOf('b' + state.text) < 0)",
+        "state.items.all(x, state.text + 'c' != state.text)",
+        "state.items.all(x, state.text == state.text)",
+        "state.items.all(x, size(state.text) > x)",
+        "state.items.map(x, state.text).all(t, t.endsWith('b'))",
+        "state.items.all(x, state.text.replace('b', 'c') != 'd')",
+        "state.items.all(x, state.text.lastIndexOf('b' + state.text, 5) < 0)",
+        "state.items.all(x, state.text.substring(0, 1000).split('').size() > x)",
+        "state.items.filter(x, x == 1).size() > 0 && state.text.matches('(a|b)*(a|b|é){1000}c')",
+    ] {
+        let set = contract(schema, &format!("  - reject: r\n    when: {condition}\n"));
+        let (verdict, _) = update(&set, &body);
+        assert!(detail(&verdict).contains("steps for one record"), "{condition}: {verdict:?}");
+    }
+}
+
+#[test]
+fn for_each_and_its_fields_share_one_budget() {
+    let field =
+        "  fN: {expression: 'size(payload.items.filter(x, payload.items.exists(y, x < y)))'}\n";
+    let fields: String = (0..50).map(|n| field.replace('N', &n.to_string())).collect();
+    let set = mapping(&fields, "for_each: $.payload.items\n");
+    let refused = rejection(&set, &format!("{{\"items\":{}}}", list(1_000, "1")));
+    assert_eq!(refused.cause.name(), "limit");
+    assert!(refused.message.contains("mapping `m`: field `f0`"), "{}", refused.message);
+    assert!(refused.message.contains("5000000 steps for one record"), "{}", refused.message);
+    let Outcome::Mapped(payloads) = set.evaluate(&event("{\"items\":[1,2,3]}")) else { panic!() };
+    assert_eq!(payloads.len(), 3);
+}
+
+#[test]
+fn every_part_of_a_mapping_is_paid_for() {
+    let loops = "size(payload.items.filter(x, payload.items.exists(y, x < y))) == 0";
+    let wide = format!("{{\"items\":{}}}", list(1_000, "1"));
+    let middling = format!("{{\"items\":{},\"more\":{}}}", list(1_000, "1"), list(20_000, "1"));
+    let large = format!("{{\"items\":{},\"more\":{}}}", list(1_000, "1"), list(150_000, "1"));
+    let copies: String = (0..200).map(|n| format!("  c{n}: $.payload.more\n")).collect();
+    let nodes: String = (0..200)
+        .map(|n| {
+            format!("  c{n}: {{path: '$.payload.items[?@ > 5]', type: array, required: false}}\n")
+        })
+        .collect();
+    let conditions: String = (0..40)
+        .map(|n| {
+            format!(
+                "---\nmapping: m{n}\nmatch: {{topic: t, where: '{loops}'}}\ncontract: c\n\
+                 function: update\nfields: {{a: {{constant: 1}}}}\n"
+            )
+        })
+        .collect();
+    let (conditions, faults) = MappingSet::from_texts(&[("m.yaml".into(), conditions)]);
+    assert!(faults.is_empty(), "{faults:?}");
+    for (what, set, body) in [
+        ("copies", mapping(&copies, ""), &large),
+        ("nodes", mapping(&nodes, "for_each: $.payload.items\n"), &wide),
+        (
+            "nested wildcards",
+            mapping(
+                "  a: {path: '$.payload.items[?$.payload.items[?@ > 1]]', type: array}\n",
+                "for_each: $.payload.items[*]\n",
+            ),
+            &wide,
+        ),
+        (
+            "extension",
+            mapping("  a: $.index\n", "for_each: $.payload.items\nextension: true\n"),
+            &middling,
+        ),
+        ("where", conditions, &wide),
+        (
+            "for_each",
+            mapping(
+                "  a: $.index\n",
+                "for_each: {expression: 'payload.items.filter(x, payload.items.all(y, \
+                 payload.items.all(z, z == x)))'}\n",
+            ),
+            &wide,
+        ),
+    ] {
+        let refused = rejection(&set, body);
+        assert_eq!(refused.cause.name(), "limit", "{what}: {}", refused.message);
+    }
+}
+
+#[test]
+fn patterns_take_time_linear_in_the_text() {
+    let with = |pattern: &str| {
+        format!(
+            "{{type: object, properties: {{id: {{type: string}}, t: {{type: string, pattern: '{pattern}'}}}}}}"
+        )
+    };
+    // Catastrophic for an engine that backtracks.
+    for pattern in ["^(a+)+$", "^(a|aa)+$", "^(a*)*b", "^([a-z]+)*[0-9]$"] {
+        let set = contract(&with(pattern), "");
+        let body = format!("{{\"id\":\"x\",\"t\":\"{}!\"}}", "a".repeat(5_000));
+        let (verdict, steps) = update(&set, &body);
+        assert_eq!(verdict.name(), "schema_violation", "{pattern}");
+        assert!(steps < MAX_RECORD_STEPS / 100, "{pattern}: {steps}");
+    }
+    // What needs such an engine, and what is too large, is refused.
+    for pattern in ["^(?=a)a", "^(a)\\1$", "(x{1000}){1000}"] {
+        let text = contract_text(&with(pattern), "");
+        let (_, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
+        assert!(!faults.is_empty(), "{pattern}");
+    }
+    // The larger a pattern, the more a text costs.
+    let body = format!("{{\"id\":\"x\",\"t\":\"{}\"}}", "a".repeat(200_000));
+    let small = update(&contract(&with("^a*$"), ""), &body);
+    let large = update(&contract(&with("(a|b)*a(a|b|é){2000}c"), ""), &body);
+    assert!(small.0.is_valid() && small.1 < MAX_RECORD_STEPS / 10, "{small:?}");
+    assert_eq!(large.0.name(), "limit");
+}
+
+#[test]
+fn unique_items_are_found_by_order_and_not_by_hash() {
+    let schema =
+        "{type: object, properties: {id: {type: string}, v: {type: array, uniqueItems: true}}}";
+    let set = contract(schema, "");
+    // Lists that differ only in their brackets have one hash in some libraries.
+    let element = |number: usize| {
+        let bits = (0..11).map(|bit| if number >> bit & 1 == 1 { "[0]" } else { "[],[0]" });
+        format!("[{}]", bits.collect::<Vec<_>>().join(","))
+    };
+    let elements: Vec<String> = (0..1_500).map(element).collect();
+    let body = |elements: &[String]| format!("{{\"id\":\"x\",\"v\":[{}]}}", elements.join(","));
+    let (verdict, steps) = update(&set, &body(&elements));
+    assert!(verdict.is_valid(), "{verdict:?}");
+    assert!(steps < MAX_RECORD_STEPS, "{steps}");
+    let mut twice = elements[..1_000].to_vec();
+    twice.push(elements[500].clone());
+    assert_eq!(update(&set, &body(&twice)).0.name(), "schema_violation");
+    for (values, unique) in [
+        ("[1, 1.0]", false),
+        ("[1, true, \"1\", [1], {\"a\": 1}, null]", true),
+        ("[{\"a\": 1, \"b\": 2}, {\"b\": 2.0, \"a\": 1}]", false),
+        ("[9007199254740992, 9007199254740993]", true),
+        ("[]", true),
+        ("[[1, 2], [2, 1]]", true),
+        ("[{\"a\": []}, {\"a\": {}}]", true),
+    ] {
+        let (verdict, _) = update(&set, &format!("{{\"id\":\"x\",\"v\":{values}}}"));
+        assert_eq!(verdict.is_valid(), unique, "{values}");
+    }
+}
+
+#[test]
+fn deleting_many_properties_is_paid_for() {
+    let text = contract_text("{type: object, properties: {id: {type: string}}}", "")
+        + "functions: {update: , deleteProperties: }\n";
+    let (set, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
+    assert!(faults.is_empty(), "{faults:?}");
+    let names: Vec<String> = (0..20_000).map(|n| format!("\"p{n}\"")).collect();
+    let state = format!("{{\"id\":\"x\",{}}}", names.join(":1,") + ":1");
+    let mut view = MemoryState::new();
+    let mut call = |function, arguments: &str, budget: &Budget| {
+        let arguments = json::parse(arguments.as_bytes()).unwrap();
+        let call = Call { function, arguments: &arguments, time_ms: 0 };
+        let effects = set.execute_within("c", call, &view, budget);
+        view.apply("c", &effects);
+        effects.verdict
+    };
+    assert!(call(Function::Update, &state, &Budget::new()).is_valid());
+    let budget = Budget::new();
+    let few = format!("{{\"id\":\"x\",\"properties\":[{}]}}", names[..100].join(","));
+    assert!(call(Function::DeleteProperties, &few, &budget).is_valid());
+    assert!(budget.used() < MAX_RECORD_STEPS / 20, "{}", budget.used());
+    let all = format!("{{\"id\":\"x\",\"properties\":[{}]}}", names[100..].join(","));
+    let verdict = call(Function::DeleteProperties, &all, &Budget::of(1_000_000));
+    assert_eq!(verdict.name(), "limit", "{verdict:?}");
+}
+
+#[test]
+fn a_record_takes_the_same_steps_each_time_and_on_each_thread() {
+    let rules = "  - derive: n\n    value: size(state.items.filter(x, x in [1, 2, 3]))\n";
+    let schema = "{type: object, properties: {id: {type: string}, items: {type: array, items: \
+                  {anyOf: [{type: integer}, {type: string, maxLength: 5}]}}}, patternProperties: {'^x': {type: integer}}}";
+    let body = "{\"id\":\"x\",\"x1\":1,\"x2\":2,\"items\":[1,2,\"a\",3.5,\"b\"]}";
+    let steps = || update(&contract(schema, rules), body);
+    let first = steps();
+    let others: Vec<_> = (0..4).map(|_| std::thread::spawn(steps)).collect();
+    for other in others {
+        assert_eq!(other.join().unwrap(), first);
+    }
+}
+
+#[test]
+fn the_transactions_of_a_record_share_one_budget_and_those_of_another_have_their_own() {
+    let rules =
+        "  - reject: r\n    when: state.items.exists(x, state.items.exists(y, x + y == 3))\n";
+    let text = contract_text(OPEN, rules);
+    let (contracts, _) = ContractSet::load(&[("c.yaml".into(), text.clone())]);
+    let folder = ledger::folder();
+    let opened = open(&ledger::opening(folder.path()), &mut |_, _| {}).unwrap();
+    let world = Arc::new(ledger::caught_up(&opened.reader()));
+    let (keys, clock) = (ledger::keys(), ledger::Ticks::new());
+    let mut writer = opened.start(&keys, Arc::new(contracts), world, clock).unwrap();
+    let contract = Definition {
+        kind: DefinitionKind::Contract,
+        name: "c".to_owned(),
+        version: 1,
+        text: text.into(),
+    };
+    let mut work = Work { definitions: vec![contract], ..Work::default() };
+    writer.append(std::mem::take(&mut work)).unwrap().wait().unwrap();
+    let body = format!("{{\"id\":\"x\",\"items\":{}}}", list(200, "1"));
+    let transaction = |offset, output| {
+        let arguments = Arguments::from_value(json::parse(body.as_bytes()).unwrap()).unwrap();
+        let (function, mapping) = (Function::Update, Digest::default());
+        let payload = Payload { contract: "c".into(), function, arguments, mapping };
+        let id = SourcePosition { partition: ledger::partition(), offset, output };
+        let digests = RecordDigests { record: Digest::of(b"record"), value: Digest::of(b"value") };
+        Transaction::new(id, (0, DeviceName::new("t", "x")), digests, payload)
+    };
+    let partition = ledger::partition();
+    // One submission for each transaction, and one for all of them.
+    for (from, each) in [(0, true), (2, false)] {
+        let all = (from..from + 2).flat_map(|offset| (0..50).map(move |output| (offset, output)));
+        let all: Vec<_> = all.map(|(offset, output)| transaction(offset, output)).collect();
+        let sign =
+            |some: Vec<Transaction>| Submission::sign(ledger::NAME, &ledger::submitter_key(), some);
+        work.submissions = match each {
+            true => all.into_iter().map(|one| sign(vec![one])).collect(),
+            false => vec![sign(all)],
+        };
+        let (partition, next) = (partition.clone(), from + 2);
+        let progress = Progress { partition, from, next, records: 2, last: None };
+        work.progress = vec![progress];
+        let receipts = writer.append(std::mem::take(&mut work)).unwrap().wait().unwrap();
+        let verdicts: Vec<_> = receipts.iter().map(|receipt| receipt.verdict.name()).collect();
+        let valid = verdicts.iter().take_while(|name| **name == "valid").count();
+        assert!((2..49).contains(&valid), "{verdicts:?}");
+        let one_record = [vec!["valid"; valid], vec!["limit"; 50 - valid]].concat();
+        assert_eq!(verdicts, [one_record.clone(), one_record].concat());
+    }
+}
+
+fn shipped(kind: &str) -> Vec<(PathBuf, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(kind);
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        paths.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_shipped_examples_take_less_than_a_hundredth() {
+    let (mappings, _) = MappingSet::from_texts(&shipped("mappings"));
+    let (contracts, _) = ContractSet::load(&shipped("contracts"));
+    let (mut most_mapping, mut most_calls, mut mapped) = (0, 0, 0);
+    for example in mappings.mappings.iter().flat_map(|mapping| mapping.examples()) {
+        let partition = SourcePartition::new(&example.topic, 0);
+        let record = Record {
+            partition: &partition,
+            offset: 0,
+            timestamp_ms: example.timestamp_ms,
+            key: example.key.as_deref().map(str::as_bytes),
+            value: example.value.as_deref().map(str::as_bytes),
+            headers: Headers::default(),
+            damage: None,
+        };
+        let Ok(event) = Decoder::default().decode(&record) else { continue };
+        let budget = Budget::new();
+        let Outcome::Mapped(payloads) = mappings.evaluate_within(&event, &budget) else { continue };
+        mapped += 1;
+        most_mapping = most_mapping.max(budget.used());
+        let budget = Budget::new();
+        for payload in payloads {
+            let arguments = payload.arguments.value();
+            let call = Call { function: payload.function, arguments, time_ms: 0 };
+            let view = MemoryState::new();
+            let _ = contracts.execute_within(&payload.contract, call, &view, &budget);
+        }
+        most_calls = most_calls.max(budget.used());
+    }
+    println!("{mapped} records: mapping {most_mapping}, calls {most_calls} steps at most");
+    assert!(mapped > 3 && most_mapping > 0 && most_calls > 0);
+    assert!(most_mapping < MAX_RECORD_STEPS / 100, "{most_mapping}");
+    assert!(most_calls < MAX_RECORD_STEPS / 100, "{most_calls}");
+}
