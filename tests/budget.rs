@@ -223,6 +223,12 @@ fn deep_schemas_over_deep_bodies_fit_on_the_stack() {
 
 #[test]
 fn references_that_explode_are_refused_by_name() {
+    // Definitions are loaded on the main thread, whose stack is as large.
+    let main = std::thread::Builder::new().stack_size(8 * 1024 * 1024);
+    main.spawn(explosions_are_refused).unwrap().join().unwrap();
+}
+
+fn explosions_are_refused() {
     let mut definitions = String::new();
     for level in 0..24 {
         let next = level + 1;
@@ -238,10 +244,16 @@ fn references_that_explode_are_refused_by_name() {
     );
     let circle = "{type: object, properties: {id: {type: string}, v: {$ref: '#/$defs/a'}}, \
                   $defs: {a: {anyOf: [{type: string}, {$ref: '#/$defs/b'}]}, b: {$ref: '#/$defs/a'}}}";
+    let deep = format!(
+        "{{type: object, properties: {{id: {{type: string}}, v: {}{{type: string}}{}}}}}",
+        "{anyOf: [".repeat(30),
+        "]}".repeat(30)
+    );
     let rules = "  - alert: A\n    raise_when: state.v > 1\n";
     for (schema, said) in [
         (doubling.as_str(), ["subschemas apply to the same value", "`#/$defs/n"]),
         (circle, ["in a circle", "`#/$defs/a`"]),
+        (deep.as_str(), ["each within another one", "anyOf"]),
     ] {
         let (_, faults) = ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
         let shown: String = faults.iter().map(ToString::to_string).collect();
