@@ -175,11 +175,13 @@ pub const MAX_EXPLANATION_STEPS: u64 = 100_000;
 /// Most subschemas of a state schema that apply to one and the same value, each counted as often as
 /// `$ref`, `allOf`, `anyOf` and the like lead to it.
 pub const MAX_SCHEMA_BRANCHES: u64 = 2_000;
-/// Most such keywords within one another that apply to the same value: validation goes down a level
-/// of its stack with each, and again for each level of the state.
-pub const MAX_SCHEMA_NESTING: usize = 64;
-/// Largest compiled regular expression of a state schema in bytes. The time of a match grows with the product of this
-/// and the text.
+/// Most of these within one another.
+pub const MAX_SCHEMA_NESTING: usize = 20;
+/// Levels of a state times those of its schema: validation goes down the stack by some calls for each.
+/// A thread's stack holds them even where nothing is optimised.
+pub const MAX_VALIDATION_DEPTH: usize = 12 * MAX_JSON_DEPTH;
+/// Largest compiled regular expression of a state schema in bytes. The time of a match grows with the
+/// product of this and the text.
 pub const MAX_SCHEMA_PATTERN_BYTES: usize = 1024 * 1024;
 /// Bytes of a compiled regular expression that cost one step for each [`TEXT_STEP_BYTES`] of text.
 pub const PATTERN_STEP_BYTES: usize = 4 * 1024;

@@ -194,7 +194,43 @@ fn however_few_steps_are_left_the_answer_is_the_limit_or_the_same() {
 }
 
 #[test]
+fn deep_schemas_over_deep_bodies_fit_on_the_stack() {
+    // What opens a subschema that applies to the same value, what closes it, and its levels.
+    for (open, close, each) in [
+        ("{allOf: [{type: [array, object]}, ", "]}", 1),
+        ("{anyOf: [", "]}", 1),
+        ("{oneOf: [{type: string}, ", "]}", 1),
+        ("{not: {not: ", "}}", 2),
+        ("{if: {type: string}, else: ", "}", 1),
+        ("{dependentSchemas: {a: ", "}}", 1),
+    ] {
+        for (nesting, is_too_deep) in [(8, false), (16, true)] {
+            let schema = format!(
+                "{{type: object, properties: {{id: {{type: string}}, v: {{$ref: '#/$defs/n'}}}}, \
+                 $defs: {{n: {}{{items: {{$ref: '#/$defs/n'}}, properties: {{a: {{$ref: \
+                 '#/$defs/n'}}}}, type: [array, object]}}{}}}}}",
+                open.repeat(nesting / each),
+                close.repeat(nesting / each)
+            );
+            let set = contract(&schema, "");
+            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+                let body = format!("{{\"id\":\"x\",\"v\":{}}}", nested(62, &[open], &[close]));
+                let (verdict, _) = update(&set, &body);
+                let is_limit = verdict.name() == "limit";
+                assert_eq!(is_limit, is_too_deep, "{schema} {verdict:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn references_that_explode_are_refused_by_name() {
+    // Definitions are loaded on the main thread, whose stack is as large.
+    let main = std::thread::Builder::new().stack_size(8 * 1024 * 1024);
+    main.spawn(explosions_are_refused).unwrap().join().unwrap();
+}
+
+fn explosions_are_refused() {
     let mut definitions = String::new();
     for level in 0..24 {
         let next = level + 1;
@@ -210,10 +246,16 @@ fn references_that_explode_are_refused_by_name() {
     );
     let circle = "{type: object, properties: {id: {type: string}, v: {$ref: '#/$defs/a'}}, \
                   $defs: {a: {anyOf: [{type: string}, {$ref: '#/$defs/b'}]}, b: {$ref: '#/$defs/a'}}}";
+    let deep = format!(
+        "{{type: object, properties: {{id: {{type: string}}, v: {}{{type: string}}{}}}}}",
+        "{anyOf: [".repeat(30),
+        "]}".repeat(30)
+    );
     let rules = "  - alert: A\n    raise_when: state.v > 1\n";
     for (schema, said) in [
         (doubling.as_str(), ["subschemas apply to the same value", "`#/$defs/n"]),
         (circle, ["in a circle", "`#/$defs/a`"]),
+        (deep.as_str(), ["each within another one", "anyOf"]),
     ] {
         let (_, faults) = ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
         let shown: String = faults.iter().map(ToString::to_string).collect();

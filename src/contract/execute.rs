@@ -214,6 +214,15 @@ impl Contract {
             Ok(()) => {}
             Err(Misfit::Fault(fault)) => return invalid(InvalidCode::SchemaViolation, fault),
             Err(Misfit::Exhausted) => return Err(self.exhausted("the state schema", Exhausted)),
+            Err(Misfit::TooDeep) => {
+                let detail = format!(
+                    "contract `{}`: the state is nested too deeply for a schema whose subschemas \
+                     are nested that deeply; use fewer `allOf`, `$ref` and the like within one \
+                     another",
+                    self.name
+                );
+                return invalid(InvalidCode::Limit, detail);
+            }
         }
         match state {
             Value::Object(state) => Ok(state),

@@ -11,7 +11,8 @@ use crate::codec::json;
 use crate::contract::schema_cost;
 use crate::contract::schema_value::{Meter, Metered, States};
 use crate::limits::{
-    MAX_EXPLANATION_STEPS, MAX_JSON_DEPTH, MAX_SCHEMA_PATTERN_BYTES, PATTERN_STEP_BYTES,
+    MAX_EXPLANATION_STEPS, MAX_JSON_DEPTH, MAX_SCHEMA_PATTERN_BYTES, MAX_VALIDATION_DEPTH,
+    PATTERN_STEP_BYTES,
 };
 
 /// A JSON type.
@@ -98,6 +99,8 @@ pub(super) struct StateSchema {
     validator: Validator<States>,
     /// Steps for a piece of text, by the largest of its patterns.
     text_rate: u64,
+    /// Subschemas within one another that apply to one value, at most.
+    nesting: usize,
 }
 
 /// Why a state is not taken.
@@ -107,6 +110,8 @@ pub(super) enum Misfit {
     Fault(String),
     /// Looking at it takes more steps than are left.
     Exhausted,
+    /// It is nested too deeply for so deep a schema.
+    TooDeep,
 }
 
 impl fmt::Debug for StateSchema {
@@ -128,7 +133,7 @@ impl StateSchema {
             let message = format!("`{reference}` is outside of this schema and is never fetched");
             return Err(SchemaFault { pointer, message });
         }
-        schema_cost::check(&document)?;
+        let nesting = schema_cost::check(&document)?;
         let (validator, text_rate) = validator(&document).map_err(|error| SchemaFault {
             pointer: error.instance_path().to_string(),
             message: error.to_string(),
@@ -137,7 +142,7 @@ impl StateSchema {
             let message = "a state is an object: write `type: object`".to_owned();
             return Err(SchemaFault { pointer: "/type".to_owned(), message });
         }
-        Ok(Self { document, validator, text_rate })
+        Ok(Self { document, validator, text_rate, nesting })
     }
 
     /// The schema as it was written.
@@ -147,6 +152,11 @@ impl StateSchema {
 
     /// Checks a state. Of several faults always the same one is named.
     pub(super) fn check(&self, state: &json::Value, budget: &Budget) -> Result<(), Misfit> {
+        // Few schemas are deep enough for any state to be too deep.
+        let may_be_too_deep = self.nesting * MAX_JSON_DEPTH > MAX_VALIDATION_DEPTH;
+        if may_be_too_deep && self.nesting * depth_of(state) > MAX_VALIDATION_DEPTH {
+            return Err(Misfit::TooDeep);
+        }
         let meter = Meter { budget, text_rate: self.text_rate };
         let is_valid = self.validator.is_valid(Metered { value: state, meter: &meter });
         match (budget.is_exhausted(), is_valid) {
@@ -362,6 +372,17 @@ fn validator(document: &Value) -> Result<(Validator<States>, u64), ValidationErr
             Err(error) if bytes >= MAX_SCHEMA_PATTERN_BYTES => return Err(error),
             Err(_) => bytes *= 4,
         }
+    }
+}
+
+/// Levels of a value.
+fn depth_of(value: &json::Value) -> usize {
+    1 + match value {
+        json::Value::Array(elements) => elements.iter().map(depth_of).max().unwrap_or(0),
+        json::Value::Object(members) => {
+            members.iter().map(|(_, value)| depth_of(value)).max().unwrap_or(0)
+        }
+        _ => 0,
     }
 }
 

@@ -72,29 +72,48 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Refuses a schema of which too many subschemas apply to the same value.
-pub(super) fn check(document: &Value) -> Result<(), SchemaFault> {
+/// What applies to a value that a subschema applies to, the subschema included.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    /// Subschemas, each as often as something leads to it.
+    branches: u64,
+    /// How many of them lie within one another.
+    nesting: usize,
+}
+
+/// Refuses a schema of which too many subschemas apply to the same value. Gives how many of them lie
+/// within one another at most.
+pub(super) fn check(document: &Value) -> Result<usize, SchemaFault> {
     let root = Place { schema: document, pointer: String::new() };
     let mut analysis = Analysis {
         resources: vec![document],
         anchors: HashMap::new(),
-        branches: HashMap::new(),
+        known: HashMap::new(),
         open: HashSet::new(),
     };
     analysis.gather(&root, 0);
-    let mut seen = HashSet::new();
+    let (mut seen, mut nesting) = (HashSet::new(), 0);
     let mut todo = vec![root];
     while let Some(place) = todo.pop() {
         if !seen.insert(place.address()) {
             continue;
         }
-        analysis.branches(&place, 0)?;
+        nesting = nesting.max(analysis.reach(&place, 0)?.nesting);
         for keyword in IN_PLACE.iter().chain(BELOW) {
             todo.extend(place.subschemas(keyword));
         }
         todo.extend(analysis.referred(&place).into_iter().map(|(_, target)| target));
     }
-    Ok(())
+    Ok(nesting)
+}
+
+impl Reach {
+    fn with(self, other: Self) -> Self {
+        Self {
+            branches: self.branches.saturating_add(other.branches),
+            nesting: self.nesting.max(other.nesting),
+        }
+    }
 }
 
 struct Analysis<'a> {
@@ -103,7 +122,7 @@ struct Analysis<'a> {
     /// Subschemas by the name of their anchor.
     anchors: HashMap<&'a str, Vec<Place<'a>>>,
     /// What is known so far, by address.
-    branches: HashMap<usize, u64>,
+    known: HashMap<usize, Reach>,
     /// Subschemas that are being looked at, by address.
     open: HashSet<usize>,
 }
@@ -160,19 +179,21 @@ impl<'a> Analysis<'a> {
         found
     }
 
-    /// How many subschemas apply to a value that this one applies to, itself included.
-    fn branches(&mut self, place: &Place<'a>, nesting: usize) -> Result<u64, SchemaFault> {
-        if let Some(known) = self.branches.get(&place.address()) {
-            return Ok(*known);
-        }
-        if nesting > MAX_SCHEMA_NESTING {
+    /// What applies where this one does. `above` are the subschemas around it.
+    fn reach(&mut self, place: &Place<'a>, above: usize) -> Result<Reach, SchemaFault> {
+        let known = self.known.get(&place.address()).copied();
+        if above + known.map_or(1, |known| known.nesting) > MAX_SCHEMA_NESTING {
             return Err(place.fault(format!(
-                "more than {MAX_SCHEMA_NESTING} subschemas lie within one another that apply to \
-                 the same value"
+                "more than {MAX_SCHEMA_NESTING} subschemas apply to the same value, each within \
+                 another one{}",
+                named(place)
             )));
         }
+        if let Some(known) = known {
+            return Ok(known);
+        }
         self.open.insert(place.address());
-        let mut total: u64 = 1;
+        let mut total = Reach { branches: 1, nesting: 0 };
         for (reference, target) in self.referred(place) {
             if self.open.contains(&target.address()) {
                 return Err(reference.fault(format!(
@@ -181,36 +202,41 @@ impl<'a> Analysis<'a> {
                     reference.schema.as_str().unwrap_or_default()
                 )));
             }
-            total = total.saturating_add(self.branches(&target, nesting + 1)?);
+            total = total.with(self.reach(&target, above + 1)?);
             self.few(total, &reference)?;
         }
         for keyword in IN_PLACE {
             for subschema in place.subschemas(keyword) {
-                total = total.saturating_add(self.branches(&subschema, nesting + 1)?);
+                total = total.with(self.reach(&subschema, above + 1)?);
                 self.few(total, &subschema)?;
             }
         }
         if TWICE.iter().any(|keyword| place.schema.get(*keyword).is_some()) {
-            total = total.saturating_mul(2);
+            total.branches = total.branches.saturating_mul(2);
             self.few(total, place)?;
         }
+        total.nesting += 1;
         self.open.remove(&place.address());
-        self.branches.insert(place.address(), total);
+        self.known.insert(place.address(), total);
         Ok(total)
     }
 
-    fn few(&self, branches: u64, place: &Place<'_>) -> Result<(), SchemaFault> {
+    fn few(&self, Reach { branches, .. }: Reach, place: &Place<'_>) -> Result<(), SchemaFault> {
         if branches <= MAX_SCHEMA_BRANCHES {
             return Ok(());
         }
-        let reference = place.schema.get("$ref").unwrap_or(place.schema).as_str();
-        let reference = reference.map(|text| format!(" with `{text}`"));
         Err(place.fault(format!(
             "{branches} subschemas apply to the same value here{}, the limit is \
              {MAX_SCHEMA_BRANCHES}: a `$ref` counts as often as it is reached",
-            reference.unwrap_or_default()
+            named(place)
         )))
     }
+}
+
+/// The reference that a place is, or holds.
+fn named(place: &Place<'_>) -> String {
+    let reference = place.schema.get("$ref").unwrap_or(place.schema).as_str();
+    reference.map_or_else(String::new, |text| format!(" with `{text}`"))
 }
 
 /// A pointer as it stands in a URI's fragment, with its percent signs resolved.
@@ -317,7 +343,7 @@ mod tests {
             }
         }
         let (_, message) = refusal(&doubling("allOf", 200)).unwrap_or_default();
-        assert!(message.contains("within one another"), "{message}");
+        assert!(message.contains("each within another one with `#/$defs/n"), "{message}");
         // Each `unevaluatedProperties` looks at the others once more.
         let mut nested = json!({"properties": {"a": {}}});
         for _ in 0..12 {

@@ -165,9 +165,7 @@ fn try_record() -> Operation {
 
 async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
     let Sent { app, body, .. } = request;
-    let tried = move |service: &Service| {
-        service.trial.run(&service.queries, body, |tried| json::to_text(tried))
-    };
+    let tried = move |service: &Service| service.trial.run(&service.queries, body, json::to_text);
     Ok(live(JSON, ask(app, tried).await?))
 }
 
