@@ -345,7 +345,7 @@ fn long_texts_in_loops_are_paid_for() {
         "state.items.all(x, state.text.replace('b', 'c') != 'd')",
         "state.items.all(x, state.text.lastIndexOf('b' + state.text, 5) < 0)",
         "state.items.all(x, state.text.substring(0, 1000).split('').size() > x)",
-        "state.items.filter(x, x == 1).size() > 0 && state.text.matches('(a|b)*(a|b|é){1000}c')",
+        &["state.text.matches('(a|b)*(a|b|é){1000}c')"; 40].join(" || "),
     ] {
         let set = contract(schema, &format!("  - reject: r\n    when: {condition}\n"));
         let (verdict, _) = update(&set, &body);
@@ -410,8 +410,7 @@ fn every_part_of_a_mapping_is_paid_for() {
             "for_each",
             mapping(
                 "  a: $.index\n",
-                "for_each: {expression: 'payload.items.filter(x, payload.items.all(y, \
-                 payload.items.all(z, z == x)))'}\n",
+                "for_each:\n  expression: 'payload.items.filter(x, payload.items.exists(y, x < y))'\n",
             ),
             &wide,
         ),

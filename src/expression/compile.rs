@@ -6,13 +6,12 @@ use crate::expression::functions::{
 };
 use crate::expression::number::Numeric;
 use crate::expression::pattern::Pattern;
+use crate::expression::steps::steps;
 use crate::expression::{
     ExpressionError, PATTERN_OF, PRESENCE_OF, Slot, VALUE_OF, bounds, complaint,
 };
 use crate::fault::{Place, did_you_mean};
-use crate::limits::{
-    COPY_STEPS, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS,
-};
+use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue,
     MapExpr, SelectExpr, SourceInfo, operators,
@@ -445,31 +444,6 @@ fn copied(element: IdedExpr) -> IdedExpr {
         _ => false,
     };
     if is_borrowed { paid(COPIED, element) } else { element }
-}
-
-/// Steps of one evaluation: one for each operator, function and value, more for what is built. The
-/// turns of a loop are not among them: [`ITEMS`] pays for those once it knows their number.
-pub(super) fn steps(expression: &IdedExpr) -> u64 {
-    let all = |expressions: &[IdedExpr]| expressions.iter().map(steps).sum::<u64>();
-    1 + match &expression.expr {
-        Expr::Select(select) => steps(&select.operand),
-        Expr::Call(call) => {
-            all(&call.args) + call.target.as_ref().map_or(0, |target| steps(target))
-        }
-        Expr::List(list) => all(&list.elements) + COPY_STEPS * list.elements.len() as u64,
-        Expr::Map(map) => map.entries.iter().map(entry_steps).sum(),
-        Expr::Comprehension(loop_) => {
-            steps(&loop_.iter_range) + steps(&loop_.accu_init) + steps(&loop_.result)
-        }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => 0,
-    }
-}
-
-fn entry_steps(entry: &IdedEntryExpr) -> u64 {
-    match &entry.expr {
-        EntryExpr::MapEntry(entry) => COPY_STEPS + steps(&entry.key) + steps(&entry.value),
-        EntryExpr::StructField(_) => 0,
-    }
 }
 
 /// The name that a chain of fields starts with.

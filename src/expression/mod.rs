@@ -33,6 +33,7 @@ mod number;
 mod operators;
 mod pattern;
 mod quick;
+mod steps;
 mod time;
 mod value;
 
@@ -163,7 +164,7 @@ impl Expression {
         Ok(Self {
             source: source.to_owned(),
             quick: Quick::of(&compiled.program),
-            steps: compile::steps(&compiled.program),
+            steps: steps::steps(&compiled.program),
             program: compiled.program,
             info: compiled.info,
             slots: compiled.slots,
