@@ -313,7 +313,10 @@ fn a_viewer_and_a_page_of_another_site_submit_nothing() {
     let form = "f.assetID=A-1&do=submit";
     assert_eq!(post(address, "/operations/cold_chain/update", FORM, form).status, 403);
     let page = get(address, "/operations/cold_chain/update").text();
-    assert!(page.contains("takes the role") && !page.contains("Sign and submit"), "{page}");
+    assert!(
+        page.contains("submitting calls requires the") && !page.contains("Sign and submit"),
+        "{page}"
+    );
     running.stop();
     let running = Running::start(directory.path(), Role::Operator, false);
     for foreign in ["Origin: https://example.com", "Sec-Fetch-Site: cross-site"] {
@@ -397,7 +400,7 @@ fn the_form_is_of_the_contracts_schema_and_leads_to_the_transaction() {
         assert_eq!(page.status, 200);
         let shown = page.text();
         assert!(
-            shown.contains(&format!(">{verdict}</span>")) && shown.contains("By hand"),
+            shown.contains(&format!(">{verdict}</span>")) && shown.contains("Manual call"),
             "{shown}"
         );
     }

@@ -267,9 +267,9 @@ fn the_page_shows_it_and_keeps_what_was_filled_in() {
         ),
         (
             vec![("topic", "telemetry"), ("key", &*key), ("value", &*broken)],
-            vec!["a dead letter", "<mark>&lt;</mark>b&gt;}", "line 2, column 2"],
+            vec!["dead letter:", "<mark>&lt;</mark>b&gt;}", "line 2, column 2"],
         ),
-        (vec![("topic", "telemetry"), ("headers", "no colon")], vec!["`no colon` is no header"]),
+        (vec![("topic", "telemetry"), ("headers", "no colon")], vec!["`no colon` is not a header"]),
         (
             vec![("topic", "a b"), ("value", "kept <i>")],
             vec!["`topic` cannot be", "kept &lt;i&gt;"],
