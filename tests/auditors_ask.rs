@@ -167,7 +167,8 @@ fn an_export_may_have_all_that_the_ledger_holds() {
     let blocks = of("block");
     let newest = project.run(&["block", "ledger", "--json"]).exits(0).json();
     assert_eq!(blocks.len() as u64, newest["number"].as_u64().unwrap() + 1);
-    for name in ["hash", "previous", "entries_root", "effects", "signer", "signature", "checkpoint"] {
+    for name in ["hash", "previous", "entries_root", "effects", "signer", "signature", "checkpoint"]
+    {
         assert!(blocks.iter().all(|block| block[name].is_string()), "{name}");
     }
     let records = |block: &&Value| -> u64 {

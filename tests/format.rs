@@ -2,6 +2,7 @@
 //! `docs/format.md` says of the new one holds for the ledgers in `tests/vectors`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
+mod common;
 #[path = "common/project.rs"]
 mod project;
 
@@ -10,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use common::outside;
 use project::Project;
 use serde_json::{Value, json};
 
@@ -170,4 +172,42 @@ fn a_proof_is_checked_without_the_ledger() {
     project.write("a.proof", proof.replacen(&format!("{extra}\n"), "", 1));
     assert!(check(&[key]).exits(65).err.contains("no `extra` line"), "a leaf must be there");
     check(&["rubbish"]).exits(64);
+}
+
+/// What the verifier says that was written from `docs/format.md` alone; `None` where there is no
+/// Python.
+fn foreign(ledger: &Path, more: &[&str]) -> Option<(bool, String)> {
+    let mut python = outside("python3")?;
+    let output = python.arg(vectors("verify.py")).arg(ledger).args(more).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8(said).unwrap()))
+}
+
+#[test]
+fn a_verifier_that_was_written_from_the_page_alone_agrees() {
+    let path = |name: &str| vectors(name).to_str().unwrap().to_owned();
+    let records = path("site/records.jsonl");
+    for format in ["format-1", "format-2"] {
+        let (checkpoint, digests) =
+            (path(&format!("{format}/ledger.checkpoint")), path("format-2/digests.json"));
+        let mut more = vec!["--checkpoint", &checkpoint, "--records", &records];
+        if format == "format-2" {
+            more.extend(["--digests", &digests]);
+        }
+        let Some((is_sound, said)) = foreign(&vectors(format), &more) else { return };
+        assert!(is_sound && said.contains("verified: 4 blocks, 12 entries"), "{format}: {said}");
+    }
+    // A ledger that changed its format, and then a byte of a dead letter in its own frame.
+    let project = site("format-1");
+    more(&project);
+    project.run(&["run"]).exits(0);
+    let (is_sound, said) = foreign(&project.path("ledger"), &[]).unwrap();
+    assert!(is_sound && said.contains("verified: 6 blocks"), "{said}");
+    let older = project.path("published.checkpoint");
+    let newest = path("format-2/ledger.checkpoint");
+    let (is_sound, said) =
+        foreign(&project.path("ledger"), &["--checkpoint", older.to_str().unwrap()]).unwrap();
+    assert!(is_sound, "{said}");
+    let (is_sound, said) = foreign(&project.path("ledger"), &["--checkpoint", &newest]).unwrap();
+    assert!(!is_sound, "the checkpoint is of another log: {said}");
 }

@@ -1,7 +1,8 @@
 //! One leaf of the ledger's tree.
 //!
-//! An entry's bytes hold nothing of the block or batch it happened to stand in, so that the same
-//! records give the same leaves on every run.
+//! A transaction's own bytes hold nothing of the block or batch it happened to stand in, so that the
+//! same records give the same transactions on every run. The version that a write replaces is an index
+//! of the tree, which counts the blocks' own leaves too.
 
 use std::borrow::Cow;
 use std::sync::Arc;

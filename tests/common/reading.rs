@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use ledgerline::codec::Digest;
-use ledgerline::event::SourcePartition;
+use ledgerline::event::{SourcePartition, SourcePosition};
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::ledger::{Block, Entry, LedgerReader};
 use serde_json::Value;
@@ -19,18 +18,24 @@ pub struct Contents {
     /// What became of each record, by partition, in the ledger's order.
     pub fates: BTreeMap<String, Vec<(u64, Fate)>>,
     /// Bytes of each transaction with its verdict and what it wrote, by partition, in the ledger's
-    /// order. The versions are left out: they count entries over all partitions.
+    /// order. The versions are left out: they count entries of all partitions, and blocks.
     pub entries: BTreeMap<String, Vec<Vec<u8>>>,
-    /// Root of the tree.
-    pub root: Digest,
+    /// Of each of these, the transactions whose versions its writes replaced.
+    pub replaced: BTreeMap<String, Vec<Vec<Option<SourcePosition>>>>,
 }
 
 /// Reads a ledger.
 pub fn read(ledger: &Path) -> Contents {
     let reader = open_read_only(ledger, &mut |_, _| {}).unwrap();
-    let root = reader.head().tree_root;
-    let mut contents = Contents { fates: BTreeMap::new(), entries: BTreeMap::new(), root };
-    blocks(ledger).iter().for_each(|block| contents.take(block));
+    drop(reader);
+    let (fates, entries, replaced) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut contents = Contents { fates, entries, replaced };
+    let mut ids = BTreeMap::new();
+    for block in blocks(ledger) {
+        let by_index = block.indexed_entries();
+        ids.extend(by_index.filter_map(|(at, entry)| Some((at, entry.transaction()?.id.clone()))));
+        contents.take(&block, &ids);
+    }
     contents
 }
 
@@ -47,7 +52,7 @@ pub fn count(ledger: &Path) -> usize {
 }
 
 impl Contents {
-    fn take(&mut self, block: &Block) {
+    fn take(&mut self, block: &Block, ids: &BTreeMap<u64, SourcePosition>) {
         let mut fates: BTreeMap<&SourcePartition, Vec<(u64, Fate)>> = BTreeMap::new();
         for entry in &block.entries {
             let Entry::Transaction { transaction, verdict, writes } = entry else { continue };
@@ -57,6 +62,9 @@ impl Contents {
                 Some((offset, Fate::Committed(count))) if *offset == id.offset => *count += 1,
                 _ => found.push((id.offset, Fate::Committed(1))),
             }
+            let replaced = writes.iter().map(|write| ids.get(&write.replaced?).cloned());
+            let of_partition = self.replaced.entry(id.partition.to_string()).or_default();
+            of_partition.push(replaced.collect());
             let mut writes = writes.clone();
             writes.iter_mut().for_each(|write| write.replaced = None);
             let (transaction, verdict) = (transaction.clone(), verdict.clone());

@@ -5,5 +5,6 @@
 pub fn is_page(path: &str) -> bool {
     let others = ["/api/", "/tile/"];
     let is_other = others.iter().any(|other| path.starts_with(other));
-    !is_other && !["/metrics", "/checkpoint", "/live.js"].contains(&path)
+    let files = ["/metrics", "/checkpoint", "/live.js", "/healthz", "/readyz"];
+    !is_other && !files.contains(&path)
 }
