@@ -205,7 +205,7 @@ fn what_cannot_be_tried_is_refused() {
     let running = run();
     let address = running.endpoint.address();
     for (kind, body, status, part) in [
-        (JSON, "{", 400, "EOF"),
+        (JSON, "{", 400, "the text ends within an object"),
         (JSON, "{}", 400, "topic"),
         (JSON, r#"{"topic": "a/b"}"#, 400, "`topic` cannot be `a/b`"),
         (JSON, r#"{"topic": "t", "vlaue": "x"}"#, 400, "vlaue"),
@@ -223,7 +223,9 @@ fn what_cannot_be_tried_is_refused() {
     }
     let long = format!(r#"{{"topic": "{}"}}"#, "t".repeat(5 * 1024 * 1024));
     assert_eq!(post(address, "/api/v1/try", JSON, &long).status, 413);
-    for (path, allowed) in [("/api/v1/try", "GET, HEAD, POST"), ("/api/v1/status", "GET, HEAD")] {
+    for (path, allowed) in
+        [("/api/v1/try", "POST, OPTIONS"), ("/api/v1/status", "GET, HEAD, OPTIONS")]
+    {
         let reply = send(
             address,
             &format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
