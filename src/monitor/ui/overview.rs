@@ -278,5 +278,5 @@ fn partitions(status: &StatusView) -> Markup {
     };
     let rows: Vec<_> = status.partitions.iter().map(row).collect();
     let headings = ["Partition", "Assigned", "#Durable offset", "#End offset", "#Lag"];
-    table("Partitions", &headings, &rows, "No partitions yet.")
+    table("Positions of the partitions", &headings, &rows, "No partitions yet.")
 }
