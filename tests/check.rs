@@ -82,6 +82,23 @@ fn a_ledger_that_is_there_is_asked() {
     refused(&project, "ledgerline.yaml:2:", "is named `example.com/test`");
 }
 
+#[test]
+fn a_log_that_a_kept_checkpoint_goes_beyond_is_refused() {
+    let project = Project::new();
+    // Also where the configuration names another place for the checkpoint.
+    project.replace("ledgerline.yaml", "key: key.pem", "key: key.pem\n  checkpoint_copy: kept");
+    for offset in 0..2 {
+        let record = reading(0, offset, "M1", &json!({ "temperature": 1 }));
+        project.write("records.jsonl", project.read("records.jsonl") + &record);
+        project.run(&["run"]).exits(0);
+    }
+    project.run(&["check"]).exits(0);
+    let log = "ledger/log/blocks-00000000000000000000.log";
+    let whole = std::fs::read(project.path(log)).unwrap();
+    project.write(log, &whole[..whole.len() - 10]);
+    refused(&project, "ledgerline.yaml:3:", "holds a signed checkpoint of tree size");
+}
+
 const STATES: &str = "\
 contract: machine
 version: 1

@@ -1,5 +1,6 @@
-//! What `run` would refuse beyond the files themselves: keys, and definitions that the ledger knows
-//! with another text. Reads only; a service may be running over the same ledger.
+//! Faults that `run` would refuse and that a configuration alone does not show: unusable keys, and
+//! definitions that the ledger holds with another text. Reads only; a service may be running over the
+//! same ledger.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +31,12 @@ pub fn preflight(file: &Path, config: &Config, observe: Observe<'_>) -> Vec<Faul
     }
     let directory = &config.ledger.directory;
     if directory.join(LOG_DIRECTORY).exists() {
-        match open_log(directory, None, observe) {
+        let kept = Some(config.ledger.checkpoint_copy.as_path()).filter(|path| path.exists());
+        match open_log(directory, kept, observe) {
+            Ok(log) if log.is_cut_short => {
+                let reason = log.notes.last().map_or("", String::as_str);
+                faults.push(Fault::error(file, places.directory, reason));
+            }
             Ok(log) => faults.extend(against(file, config, &log.reader, (mine, previous))),
             Err(error) => faults.push(Fault::error(file, places.directory, chain(&error))),
         }
