@@ -1,7 +1,7 @@
 //! Digests of a record: whoever holds the record can find it again in the ledger, and tell whether
 //! anything of it was changed.
 
-use crate::codec::{Digest, Hasher, Writer};
+use crate::codec::{Digest, Writer};
 use crate::event::Record;
 
 /// Domain tag of the record digest, so that it cannot be mistaken for the digest of anything else.
@@ -34,9 +34,8 @@ impl RecordDigests {
         writer.option(record.key, Writer::bytes);
         writer.bytes(headers);
         writer.option(value.as_ref(), Writer::digest);
-        let mut hasher = Hasher::default();
-        hasher.update(&writer.into_bytes());
-        Self { record: hasher.finish(), value: value.unwrap_or_else(|| Digest::of(&[])) }
+        let record = Digest::of(&writer.into_bytes());
+        Self { record, value: value.unwrap_or_else(|| Digest::of(&[])) }
     }
 }
 

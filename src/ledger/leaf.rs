@@ -1,4 +1,4 @@
-//! Leaves of the tree, read back: what a proof proves.
+//! Decoding of tree leaves, for showing the content of a proof.
 
 use crate::codec::{DecodeError, Digest, Reader};
 use crate::ledger::block::BLOCK_LEAF;

@@ -7,7 +7,7 @@ use crate::ledger::block::BlockFormat;
 use crate::limits::{MAX_BLOCK_ITEMS, MAX_DEAD_LETTER_BYTES};
 use crate::transaction::{KeyId, decode_partition, encode_partition};
 
-/// What a header of a dead letter counts besides its name and value: a record may have very many that
+/// Bytes that a header of a dead letter counts besides its name and value: a record may have very many that
 /// are empty.
 const HEADER_BYTES: usize = 128;
 

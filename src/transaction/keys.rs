@@ -84,7 +84,7 @@ impl SignatureCheck {
 pub struct Signed {
     /// Public key.
     pub key: KeyId,
-    /// What was signed.
+    /// The signed bytes.
     pub message: Vec<u8>,
     /// Ed25519 signature.
     pub signature: [u8; 64],

@@ -144,8 +144,8 @@ pub enum TransactionForm {
     V2,
 }
 
-/// The device of format 1, `type:id`; a type had no colon of its own in practice, and where one had,
-/// nothing tells any more where it ended.
+/// Reads the device of format 1, `type:id`. The type ends at the first colon: format 1 did not keep
+/// where a type with a colon of its own ended.
 fn decode_joined_device(reader: &mut Reader<'_>) -> Result<DeviceName, DecodeError> {
     let joined = reader.text("device")?;
     match joined.split_once(':') {

@@ -105,7 +105,7 @@ pub fn verify_root(
     check.passes(signer, &root_message(ledger, root), signature)
 }
 
-/// What a submission's signature is made over.
+/// The message that a submission's signature covers.
 #[must_use]
 pub fn root_message(ledger: &str, root: &Digest) -> Vec<u8> {
     let mut writer = Writer::onto(DOMAIN.to_vec());

@@ -7,7 +7,7 @@ use crate::codec::DecodeError;
 use crate::limits::{MAX_VERIFY_GROUP_BLOCKS, MAX_VERIFY_GROUP_BYTES};
 use crate::verify::{Group, Prepared};
 
-/// What becomes of one block.
+/// Callback for each block, in order.
 type Take<'a> = &'a mut dyn FnMut(Result<Prepared, DecodeError>);
 
 /// Gathers blocks into groups, hands these to other threads, and gives the results in order.

@@ -10,7 +10,7 @@ use crate::transaction::{KeyId, SignatureCheck, Signed, root_message, verify_roo
 use crate::verify::Problems;
 use crate::verify::tree::BlockHashes;
 
-/// What was computed from a block's bytes.
+/// Values computed from a block's bytes.
 #[derive(Clone, Copy)]
 pub struct Computed<'a> {
     /// Hashes of its entries.

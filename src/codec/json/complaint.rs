@@ -32,7 +32,7 @@ pub(super) fn explained(text: &str, offset: usize, message: &str) -> String {
             "more than one JSON document; one is expected, and the second begins here"
         }
         "trailing characters" => "something follows the end of the JSON document",
-        "lone leading surrogate in hex escape" => "half a surrogate pair is no character",
+        "lone leading surrogate in hex escape" => "half a surrogate pair is not a character",
         _ if message.starts_with("control character") => {
             "a control character must be escaped within a string"
         }

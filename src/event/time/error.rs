@@ -82,7 +82,7 @@ pub enum TimeError {
     },
     /// A number that makes no sense in any unit.
     #[error(
-        "the number {0} is no plausible time in seconds, milliseconds, microseconds or nanoseconds"
+        "the number {0} is not a plausible time in seconds, milliseconds, microseconds or nanoseconds"
     )]
     NoUnitFits(String),
     /// A text or a number beyond the calendar.

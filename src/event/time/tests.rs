@@ -140,7 +140,7 @@ fn a_number_that_makes_no_sense_names_the_option() {
         }
     }
     refused("", r#""1e400000""#, "the option `unit`");
-    refused("unit: auto", "5", "no plausible time");
+    refused("unit: auto", "5", "not a plausible time");
     refused("unit: s", "1e30", "outside the years");
     refused("unit: s", r#""1e99999""#, "outside the years");
     refused("unit: ns", "-9223372036854775809000000000000000", "outside the years");

@@ -198,8 +198,7 @@ impl Executor {
         position.previous = header.hash();
         position.effects = header.effects;
         position.time_ms = header.time_ms;
-        let outline = self.seal(header, records, &mut body.appended)?;
-        let tree_root = self.position.frontier.root();
+        let (outline, tree_root) = self.seal(header, records, &mut body.appended)?;
         let entries = body.entries.into_bytes();
         let payload = block::encode(&outline, body.list.len(), &entries);
         self.buffers = (entries, body.scratch);
@@ -217,13 +216,13 @@ impl Executor {
         Ok(BuiltBlock { outline, block, payload, appended: body.appended, tree_root })
     }
 
-    /// Seals a block, appends its own leaf to the tree and signs the tree's head.
+    /// Seals a block, appends its own leaf to the tree and signs the tree's head; gives its root too.
     fn seal(
         &mut self,
         header: Header,
         records: Records,
         appended: &mut Appended,
-    ) -> Result<BlockOutline, LedgerError> {
+    ) -> Result<(BlockOutline, Digest), LedgerError> {
         let no_key = || LedgerError::Key("the ledger has no key to seal with".to_owned());
         let signer = self.signers.first().ok_or_else(no_key)?;
         let seal = Seal::sign(&self.name, signer, &header.hash());
@@ -237,7 +236,7 @@ impl Executor {
         let checkpoint = checkpoint
             .sign(&signers)
             .map_err(|error| LedgerError::Key(format!("signing the checkpoint: {error}")))?;
-        Ok(BlockOutline { header, seal, checkpoint: checkpoint.into(), records })
+        Ok((BlockOutline { header, seal, checkpoint: checkpoint.into(), records }, root))
     }
 }
 

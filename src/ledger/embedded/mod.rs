@@ -155,8 +155,8 @@ pub fn unregistered_key(key: KeyId, registered: &[KeyId]) -> String {
     )
 }
 
-/// What names the ledger and the format of its blocks: in a new ledger, and where one that was
-/// written in an older format goes on in the newest.
+/// The definition of the ledger's name and block format: recorded in a new ledger, and in one that
+/// continues in a newer format.
 fn format_definition(name: &str, format: Option<BlockFormat>) -> Option<Definition> {
     let text = BlockFormat::NEWEST.text();
     (format != Some(BlockFormat::NEWEST)).then(|| Definition {
