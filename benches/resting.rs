@@ -35,7 +35,7 @@ fn filled() -> (Books, u64) {
         submit(&mut books, calls.take()).wait().unwrap();
     }
     catch_up(&*books.reader, &*books.world, &mut |_, _| {}).unwrap();
-    let entries = books.reader.head().tree_size;
+    let entries = books.reader.head().entries;
     (books, entries)
 }
 

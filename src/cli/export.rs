@@ -176,13 +176,13 @@ impl<W: Write> Lines<'_, W> {
     fn entries(&mut self, block: &Arc<Block>) -> std::io::Result<()> {
         let (transactions, definitions) =
             (self.has(Kind::Transactions), self.has(Kind::Definitions));
-        for (index, entry) in block.indexed_entries() {
+        for (number, entry) in block.numbered_entries() {
             match entry.definition() {
                 Some(definition) if definitions => {
-                    self.write("definition", DefinitionView::new(index, definition, true))?;
+                    self.write("definition", DefinitionView::new(number, definition, true))?;
                 }
                 None if transactions => {
-                    let found = Found { block: block.clone(), index };
+                    let found = Found { block: block.clone(), number };
                     if let Some(view) = TransactionView::of(&found) {
                         self.write("transaction", view)?;
                     }

@@ -53,7 +53,7 @@ pub struct Receipt {
     pub id: Option<SourcePosition>,
     /// Block number.
     pub block: u64,
-    /// Index of the entry in the tree.
+    /// Number of the entry, from 0.
     pub entry: u64,
     /// What the contract said.
     pub verdict: Verdict,
@@ -64,7 +64,9 @@ pub struct Receipt {
 pub struct Head {
     /// Number of blocks; the newest has the number `height - 1`.
     pub height: u64,
-    /// Leaves of the tree: entries, and one for each block.
+    /// Entries.
+    pub entries: u64,
+    /// Leaves of the tree: entries, and one for each block since format 2.
     pub tree_size: u64,
     /// Root of the tree.
     pub tree_root: Digest,

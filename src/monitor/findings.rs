@@ -319,6 +319,7 @@ mod tests {
             ready: true,
             obstacles: Vec::new(),
             height: 1,
+            entries: 1,
             tree_size: 1,
             tree_root: Digest::default(),
             block_hash: Digest::default(),

@@ -196,7 +196,7 @@ fn ledger(families: &mut Families, service: &Service) {
     let ledger = service.queries.ledger();
     let (head, counts) = (ledger.head(), ledger.counts());
     families.gauges("ledgerline_blocks", "Blocks in the ledger.").add(&[], head.height);
-    families.gauges("ledgerline_entries", "Entries in the ledger.").add(&[], head.tree_size);
+    families.gauges("ledgerline_entries", "Entries in the ledger.").add(&[], head.entries);
     if let Some(age_ms) = service.block_age_ms() {
         families
             .gauges("ledgerline_newest_block_age_seconds", "Time since the newest block was made.")

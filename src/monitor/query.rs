@@ -188,7 +188,7 @@ impl LogQueries {
         let before = Before {
             header: previous.as_ref().map(|previous| &previous.header),
             tree_root: head.map(|head| head.root),
-            frontier: self.ledger.frontier_at(first)?,
+            frontier: self.ledger.frontier_at(block.header.first_leaf)?,
             definitions: earlier.map(|(_, definition)| definition).collect(),
         };
         Ok(one_block(&block, before).into_iter().map(StepView::from).collect())
@@ -254,15 +254,17 @@ impl LogQueries {
         let checkpoint = self.checkpoint()?;
         let unreadable = |error: CheckpointError| QueryError::NotReady(error.to_string());
         let head = Checkpoint::unverified(checkpoint.as_bytes()).map_err(unreadable)?;
-        let hashes = self.ledger.inclusion_proof(found.index, head.size)?;
+        let index = found.block.header.leaf_of(found.number);
+        let hashes = self.ledger.inclusion_proof(index, head.size)?;
         let leaf = Some(leaf_bytes(&entry).into_owned());
-        let proof = EntryProof { leaf, index: found.index, hashes, checkpoint };
+        let proof = EntryProof { leaf, index, hashes, checkpoint };
         let name = self.ledger.name();
         let keys = self.ledger.keys_of(LEDGER_ROLE);
         Ok(ProofView {
             ledger: name.to_owned(),
             id: id.to_string(),
-            entry: found.index,
+            entry: found.number,
+            leaf_index: index,
             tree_size: head.size,
             tree_root: head.root,
             leaf: BASE64_STANDARD.encode(leaf_bytes(&entry)),

@@ -63,6 +63,8 @@ pub struct StatusView {
     /// Number of blocks.
     pub height: u64,
     /// Number of entries.
+    pub entries: u64,
+    /// Leaves of the tree: the entries, and one for each block of format 2.
     pub tree_size: u64,
     /// Root of the tree.
     pub tree_root: Digest,
@@ -331,6 +333,7 @@ impl Service {
             ready: obstacles.is_empty(),
             obstacles,
             height: head.height,
+            entries: head.entries,
             tree_size: head.tree_size,
             tree_root: head.tree_root,
             block_hash: head.block_hash,

@@ -159,7 +159,7 @@ impl Wanted {
             let data = || json::to_text(&DeadLetterSummary::new(block, letter));
             add(self.kinds.dead_letters, "dead_letter", &data);
         }
-        for (index, entry) in block.indexed_entries() {
+        for (index, entry) in block.numbered_entries() {
             let Entry::Transaction { transaction, verdict, writes } = entry else { continue };
             let is_taken = self.filter.takes(entry);
             let summary = || TransactionSummary::new(index, transaction, (verdict, writes));

@@ -165,7 +165,7 @@ impl Trial {
         transactions: impl Iterator<Item = &'a Transaction>,
     ) -> Result<Vec<TrialTransactionView>, QueryError> {
         // What is put over the state must count as newer than all of it.
-        let version = queries.ledger().head().tree_size;
+        let version = queries.ledger().head().entries;
         let mut view = PendingView::over(queries.world().clone());
         let budget = Budget::new();
         let mut executed = Vec::new();

@@ -245,14 +245,16 @@ fn prepare(payloads: Group<Vec<u8>>, name: Option<&str>) -> Group<Result<Prepare
 fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problems<'_>) {
     let header = &block.header;
     let (number, hash, first, time) = match previous {
-        None => (0, Digest::default(), 0, i64::MIN),
+        None => (0, Digest::default(), (0, 0), i64::MIN),
         Some(previous) => {
-            (previous.number + 1, previous.hash(), previous.tree_size(), previous.time_ms)
+            let first = (previous.entries_end, previous.tree_size());
+            (previous.number + 1, previous.hash(), first, previous.time_ms)
         }
     };
     problems.check(header.number == number, "its number is not the next one");
     problems.check(header.previous == hash, "its previous hash is not the block's before");
-    problems.check(header.first_entry == first, "its first entry is not the next one");
+    problems.check(header.first_entry == first.0, "its first entry is not the next one");
+    problems.check(header.first_leaf == first.1, "its first leaf is not the next one");
     problems.check(header.time_ms >= time, "its time lies before the block in front");
     let records = block::records_digest(&block.records, header.format);
     problems.check(header.records == records, "its records are not those that it was sealed with");

@@ -240,7 +240,7 @@ mod tests {
     fn status() -> Value {
         json!({
             "ledger": "example.com/test", "version": "1.2.3", "ready": true, "obstacles": [],
-            "height": 1_234, "tree_size": 56_789, "block_age_seconds": 300.0,
+            "height": 1_234, "entries": 56_789, "block_age_seconds": 300.0,
             "records": {
                 "read": 1_000, "filtered": 7, "dead_lettered": 12, "valid": 979, "invalid": 2,
                 "dead_letters": { "empty": 2, "not_json": 10 },

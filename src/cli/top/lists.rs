@@ -25,7 +25,7 @@ pub fn ledger(answers: &Answers) -> Vec<Line<'static>> {
     };
     let mut lines = vec![
         fact("blocks", newest),
-        fact("entries", grouped(status.tree_size)),
+        fact("entries", grouped(status.entries)),
         fact("freshness", freshness),
     ];
     lines.extend(answers.blocks.iter().map(|block| {

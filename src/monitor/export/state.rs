@@ -1,8 +1,8 @@
 //! The state of a contract as a file: every asset that a filter takes, once, in order of keys.
 //!
 //! The state moves on while a file is read. Each line is an asset as it was at some moment between the
-//! two heights that the answer names; a line whose `version` lies below the tree size in front of the
-//! file was not changed since and is exactly what the first height left. For the others, and for what
+//! two heights that the answer names; a line whose `version` lies below the number of entries in front
+//! of the file was not changed since and is exactly what the first height left. For the others, and for what
 //! was deleted meanwhile, the API gives the asset at that block.
 
 use crate::limits::{EXPORT_PIECE_BYTES, MAX_SCANNED_ASSETS, PAGE_STEP};

@@ -119,7 +119,12 @@ impl Queries {
             let Some(changes) = write.value.as_deref().and_then(Alerts::of_asset) else { continue };
             let event = |alert: &str, change| {
                 let severity = self.alert_catalogue().severity(contract, alert);
-                AlertEventView::new(found.index, transaction, &write.key, (alert, severity, change))
+                AlertEventView::new(
+                    found.number,
+                    transaction,
+                    &write.key,
+                    (alert, severity, change),
+                )
             };
             events.extend(changes.raised.iter().map(|alert| event(alert, AlertChange::Raised)));
             for alert in &changes.cleared {

@@ -119,5 +119,5 @@ fn transactions_of(
         }
         Entry::Transaction { .. } | Entry::Definition(_) => None,
     };
-    block.indexed_entries().filter_map(view).collect()
+    block.numbered_entries().filter_map(view).collect()
 }

@@ -78,7 +78,7 @@ impl Queries {
         })
     }
 
-    /// Index of the entry that last wrote or deleted an asset.
+    /// Number of the entry that last wrote or deleted an asset.
     pub fn newest_change(&self, (contract, key): (&str, &str)) -> Result<u64, QueryError> {
         let newest = self.world.newest_version(contract, key)?;
         match newest {
@@ -110,7 +110,7 @@ impl Queries {
         if number >= height {
             return Err(not_found(format!("there is no block {number}; the ledger has {height}")));
         }
-        let end = self.ledger.block(number)?.header.tree_size();
+        let end = self.ledger.block(number)?.header.entries_end;
         let newest = self.newest_change((contract, key))?;
         let mut next = Some(from.map_or(newest, |from| from.min(newest)));
         for _ in 0..MAX_WALKED_CHANGES {

@@ -113,7 +113,7 @@ fn figures(status: &StatusView, samples: &[Sample]) -> Markup {
             grouped(status.height),
             age.map_or("none yet".to_owned(), |age| format!("newest {age} ago")),
         ),
-        ("Entries", grouped(status.tree_size), "each with a proof".to_owned()),
+        ("Entries", grouped(status.entries), "each with a proof".to_owned()),
         (
             "Assets with alerts",
             grouped(status.assets_with_alerts as u64),

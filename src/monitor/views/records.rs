@@ -22,7 +22,7 @@ pub struct DefinitionView {
     pub version: Option<u32>,
     /// SHA-256 of its text.
     pub digest: Digest,
-    /// Index of its entry: it holds from the next one on.
+    /// Number of its entry: it holds from the next one on.
     pub entry: u64,
     /// Its text, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
