@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use ledgerline::ledger::LedgerReader;
-use ledgerline::monitor::Queries;
 use ledgerline::pipeline::catch_up;
+use ledgerline::query::Queries;
 use ledgerline::state::{Filter, Projection, World};
 use ledgerline::transaction::{Encoded, SignatureCheck, Submission};
 use ledgerline::verify::{self, Request};

@@ -28,9 +28,10 @@
 //! | [`ledger`] | blocks, tree, checkpoint, the embedded block log | lose an acknowledged byte |
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
 //! | [`verify`] | is a ledger what it says, from its files alone | change the log |
+//! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
 //! | [`pipeline`] | threads and queues between the stages | drop a record |
 //! | [`simulation`] | lives of the program under a seed, against a model | wait, start a thread |
-//! | [`monitor`] | JSON views, endpoint and its doors, metrics, pages | write |
+//! | [`monitor`] | endpoint and its doors, metrics, pages | write |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
 //!
 //! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
@@ -82,6 +83,8 @@ pub mod ledger;
 pub mod state;
 
 pub mod verify;
+
+pub mod query;
 
 pub mod pipeline;
 

@@ -27,8 +27,7 @@ use ledgerline::ledger::{
     BlockFormat, Definition, DefinitionKind, Entry, LedgerWriter, Records, StoredWrite,
     SubmissionSeal, leaf_bytes,
 };
-use ledgerline::monitor::json;
-use ledgerline::monitor::query::At;
+use ledgerline::query::{At, json};
 use ledgerline::state::{Filter, STATE_DIRECTORY};
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash};
 use ledgerline::verify::{Before, Report, Request, one_block, verify};

@@ -16,9 +16,10 @@ use crate::ledger::embedded::{
 use crate::ledger::{Definition, DefinitionKind, LastRecord, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::traces::{TraceExport, TraceSettings};
-use crate::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
+use crate::monitor::{self, AnswerCounts, Endpoint, Service};
 use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
+use crate::query::{Queries, Trial};
 use crate::source::{
     Assignments, FileSource, HealthReport, KafkaSource, LastTaken, LastTakenOf, Source,
     SourceHealth,

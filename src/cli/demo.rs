@@ -20,8 +20,8 @@ use crate::cli::{ExitStatus, output};
 use crate::fleet::FleetSize;
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::Shared;
-use crate::monitor::views::grouped;
 use crate::pipeline::Stop;
+use crate::query::views::grouped;
 use crate::state::World;
 use crate::verify::Request;
 

@@ -16,10 +16,10 @@ use crate::ledger::embedded::Shared;
 use crate::ledger::tiles::TilePath;
 use crate::ledger::{Block, LedgerReader};
 use crate::limits::TILE_WIDTH;
-use crate::monitor::views::{
+use crate::query::views::{
     BlockView, DeadLetterView, DefinitionView, FilteredView, TransactionView, grouped,
 };
-use crate::monitor::{LogQueries, json};
+use crate::query::{LogQueries, json};
 use crate::state::history::Found;
 
 /// Arguments of `export`.

@@ -14,7 +14,7 @@ use crate::disk::{SystemDisk, replace};
 use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
 use crate::ledger::embedded::default_checkpoint_copy;
 use crate::monitor::Verification;
-use crate::monitor::views::grouped;
+use crate::query::views::grouped;
 use crate::verify::{Report, Request};
 
 /// Arguments of `verify`.

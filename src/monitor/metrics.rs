@@ -16,9 +16,10 @@ use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::MAX_RESIDENT_BYTES;
 use crate::monitor::findings::{self, Code};
 use crate::monitor::metrics::families::{Families, Value};
-use crate::monitor::service::{Service, StatusView, TopicView, seconds};
+use crate::monitor::service::{Service, StatusView, TopicView};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Stage;
+use crate::query::views::seconds;
 
 /// Content type of the text form.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline, Wrap};
 use crate::cli::top::answers::Answers;
 use crate::cli::top::lists;
 use crate::cli::top::view::{List, View};
-use crate::monitor::views::grouped;
+use crate::query::views::grouped;
 
 /// Lines of the row with rate and ledger, borders included.
 const UPPER: u16 = 8;

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 
 use crate::cli::top::answers::{AlertCount, Alerted, Answers, Partition, Status};
 use crate::cli::top::draw::{DOUBTFUL, FAINT, WELL, WRONG, age};
-use crate::monitor::views::grouped;
+use crate::query::views::grouped;
 
 /// A name and what there is to say.
 fn fact(name: &str, what: String) -> Line<'static> {

@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 use crate::limits::MAX_ASSET_KEY_BYTES;
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
 use crate::monitor::asking::App;
-use crate::monitor::query::{AlertFilter, At, QueryError};
-use crate::monitor::request::{Parameters, alert_cursor, change_cursor};
-use crate::monitor::views::{AssetAnswer, AssetView, ChangeView};
+use crate::monitor::request::Parameters;
 use crate::monitor::{export, parameter};
+use crate::query::page::{alert_cursor, change_cursor};
+use crate::query::views::{AssetAnswer, AssetView, ChangeView};
+use crate::query::{AlertFilter, At, QueryError};
 use crate::state::Filter;
 
 /// All of them.

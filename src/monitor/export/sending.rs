@@ -15,8 +15,8 @@ use crate::limits::{EXPORT_LIFETIME, MAX_QUEUED_EXPORT_PIECES};
 use crate::monitor::access::Place;
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{Answer, App, ask};
-use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
+use crate::query::QueryError;
 
 /// Blocks that the state held when the export began.
 pub const HEIGHT: HeaderName = HeaderName::from_static("ledgerline-height");

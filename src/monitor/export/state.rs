@@ -10,10 +10,10 @@ use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::export::sending::{Head, Pieces, send, standing};
 use crate::monitor::export::sheet::{Columns, text_cell};
 use crate::monitor::export::{FileForm, disposition};
-use crate::monitor::json;
-use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
-use crate::monitor::views::AssetView;
+use crate::query::QueryError;
+use crate::query::json;
+use crate::query::views::AssetView;
 use crate::state::Filter;
 
 const HEADINGS: [&str; 4] = ["key", "version", "compliant", "alerts"];

@@ -1,16 +1,25 @@
-//! What can be looked at, whoever asks: the endpoint and the command line.
+//! Questions about a ledger and its state, and the JSON form of each answer: used by the API, the
+//! pages and the offline commands alike.
 //!
 //! Every answer is a page, found within a bounded number of steps. Only durable blocks are read, and
 //! no lock is held while a file is read, so no question holds up ingestion.
 
+pub mod json;
+pub mod views;
+
 mod alerts;
 mod definitions;
+mod filter;
+pub mod page;
 mod records;
 mod state;
+pub mod trial;
 
 pub use alerts::AlertFilter;
+pub use filter::{TransactionFilter, VerdictFilter};
 pub use records::FilteredFilter;
 pub use state::At;
+pub use trial::Trial;
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -26,9 +35,8 @@ use crate::ledger::proof::EntryProof;
 use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
 use crate::ledger::tree::TreeError;
 use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
-use crate::monitor::filter::TransactionFilter;
-use crate::monitor::page::{ChangePlace, LetterPlace, gather};
-use crate::monitor::views::{
+use crate::query::page::{ChangePlace, LetterPlace, gather};
+use crate::query::views::{
     AlertCatalogue, BlockSummary, BlockView, ChangeView, DeadLetterSummary, DeadLetterView, Page,
     ProofView, StepView, TransactionSummary, TransactionView, record_id,
 };

@@ -4,9 +4,9 @@ use crate::codec::json::Value;
 use crate::fault::did_you_mean;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::{MAX_SCANNED_ASSETS, MAX_WALKED_CHANGES};
-use crate::monitor::page::gather;
-use crate::monitor::query::{Queries, QueryError, joined, not_found};
-use crate::monitor::views::{AssetView, ChangeView, Page, PastView, asset_value};
+use crate::query::page::gather;
+use crate::query::views::{AssetView, ChangeView, Page, PastView, asset_value};
+use crate::query::{Queries, QueryError, joined, not_found};
 use crate::state::{Filter, history};
 
 /// When, for a question about the past.
@@ -39,7 +39,7 @@ impl Queries {
     }
 
     /// Refuses a contract that the ledger never recorded.
-    pub(in crate::monitor) fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
+    pub(crate) fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
         let definitions = self.ledger.definitions();
         let contracts = definitions.iter().filter(|(_, d)| d.kind == DefinitionKind::Contract);
         let names: Vec<_> = contracts.map(|(_, definition)| definition.name.as_str()).collect();

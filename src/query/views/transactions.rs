@@ -10,7 +10,7 @@ use crate::codec::Digest;
 use crate::contract::{Asset, Verdict};
 use crate::event::DeviceName;
 use crate::ledger::{Entry, StoredWrite};
-use crate::monitor::views::time_text;
+use crate::query::views::time_text;
 use crate::state::StoredAsset;
 use crate::state::history::Found;
 use crate::transaction::Transaction;

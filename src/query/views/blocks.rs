@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::codec::Digest;
 use crate::ledger::{Block, Entry, Progress, SubmissionSeal};
-use crate::monitor::views::{DefinitionView, TransactionSummary, time_text};
+use crate::query::views::{DefinitionView, TransactionSummary, time_text};
 use crate::verify::Step;
 
 /// A block in a list.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::contract::{AlertSeverity, Alerts};
 use crate::ledger::{Entry, StoredWrite};
 use crate::limits::MAX_WALKED_ALERT_CHANGES;
-use crate::monitor::page::{AlertCursor, gather};
-use crate::monitor::query::{Queries, QueryError};
-use crate::monitor::views::{
+use crate::query::page::{AlertCursor, gather};
+use crate::query::views::{
     AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, FleetView,
     Page,
 };
+use crate::query::{Queries, QueryError};
 use crate::state::StoredAsset;
 use crate::state::history::{self, Found};
 

@@ -8,7 +8,7 @@ use crate::codec::Digest;
 use crate::event::SourcePartition;
 use crate::fault::TestResult;
 use crate::ledger::{Block, DeadLetter, Definition};
-use crate::monitor::views::{TransactionSummary, time_text};
+use crate::query::views::{TransactionSummary, time_text};
 
 /// A mapping, contract or key that is recorded in the ledger.
 #[derive(Debug, Serialize, JsonSchema)]

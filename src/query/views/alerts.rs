@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::contract::{AlertSeverity, ContractSet};
 use crate::ledger::{Definition, DefinitionKind};
-use crate::monitor::service::seconds;
-use crate::monitor::views::{AssetView, time_text};
+use crate::query::views::seconds;
+use crate::query::views::{AssetView, time_text};
 use crate::state::{AlertNames, Since, StoredAsset};
 use crate::transaction::Transaction;
 
