@@ -16,7 +16,7 @@
 //! | module | is for | must never |
 //! |---|---|---|
 //! | [`limits`], [`fault`], [`codec`], [`budget`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons, places in files, canonical bytes, steps of one record, time, work on other threads, whether there are any | know anything of the product |
-//! | [`disk`] | the file operations under the log, and a disk that fails on demand | try anything again |
+//! | [`disk`] | the file operations under the log | try anything again |
 //! | [`jsonpath`] | JSONPath after RFC 9535, bounded | see a whole event |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`event`] | a record's position, metadata and body | read the network |
@@ -31,7 +31,7 @@
 //! | [`verify`] | is a ledger what it says, from its files alone | change the log |
 //! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
 //! | [`pipeline`] | threads and queues between the stages | drop a record |
-//! | [`simulation`] | lives of the program under a seed, against a model | wait, start a thread |
+//! | [`simulation`] | lives of the program under a seed, on a disk that fails, against a model | wait, start a thread |
 //! | [`monitor`] | endpoint and its doors, metrics, pages | write |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
 //!
