@@ -33,6 +33,7 @@
 //! | [`pipeline`] | threads and queues between the stages | drop a record |
 //! | [`simulation`] | lives of the program under a seed, on a disk that fails, against a model | wait, start a thread |
 //! | [`monitor`] | endpoint and its doors, metrics, pages | write |
+//! | [`demo`] | the broker, devices and folder of demonstrations and measurements | do anything but through the configuration |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
 //!
 //! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
@@ -94,6 +95,8 @@ pub mod pipeline;
 pub mod simulation;
 
 pub mod monitor;
+
+pub mod demo;
 
 pub mod config;
 
