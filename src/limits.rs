@@ -113,6 +113,8 @@ pub const MAX_MAPPER_THREADS: usize = 64;
 
 /// Longest YAML file of a mapping or contract, in bytes. It also goes into the ledger.
 pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
+/// Times that a YAML document is read to find all its faults of form. Each reading finds one more.
+pub const MAX_FORM_READINGS: usize = 64;
 /// Most fields of one mapping.
 pub const MAX_MAPPING_FIELDS: usize = 256;
 /// Most payloads that one record may give (`for_each`, several mappings).

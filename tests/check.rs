@@ -30,6 +30,214 @@ fn warned(project: &Project, place: &str, message: &str) {
     assert!(line.contains(place) && line.contains("warning:"), "{line}");
 }
 
+/// Writes a text with a `¤` before each place of a fault. `check` tells those of the file, each once
+/// but for those that are marked twice.
+#[track_caller]
+fn told(project: &Project, file: &str, marked: &str) {
+    let mut places = Vec::new();
+    for (number, line) in (1..).zip(marked.lines()) {
+        let marks = line.chars().enumerate().filter(|(_, letter)| *letter == '¤');
+        let place =
+            |(before, (at, _)): (usize, (usize, char))| format!("{number}:{}", at - before + 1);
+        places.extend(marks.enumerate().map(place));
+    }
+    project.write(file, marked.replace('¤', ""));
+    let checked = project.run(&["check"]).exits(78);
+    let place = |line: &str| {
+        let (_, rest) = line.split_once(&format!("{file}:"))?;
+        let (place, _) = rest.split_once(": error:").or_else(|| rest.split_once(": warning:"))?;
+        Some(place.to_owned())
+    };
+    let mut found: Vec<String> = checked.err.lines().filter_map(place).collect();
+    found.sort();
+    places.sort();
+    assert_eq!(found, places, "{marked}\n{}", checked.err);
+}
+
+const BAD_CONFIGS: &[&str] = &[
+    "\
+ledger:
+  name: ¤[x]
+  directory: ledger
+  key: key.pem
+  ¤size: 1
+source:
+  file: { path: records.jsonl, epoch: ¤abc }
+mappings: [mappings]
+contracts: [contracts]
+monitor: { listen: null }
+",
+    // Faults of meaning are told too, where a fault of form cannot be the reason.
+    "\
+ledger: { name: ¤[x], directory: ledger, key: absent.pem }
+source: { file: { path: records.jsonl }, ¤identiy: [auto] }
+mappings: [mappings, ¤nowhere]
+contracts: [contracts]
+submission: { max_transactions: ¤0 }
+monitor: { base_path: ¤ledger }
+mapper_threads: ¤1000
+",
+    // A section of the wrong type, and one that is missing.
+    "\
+ledger: { name: n, directory: d, key: key.pem }
+source: ¤kafka
+mappings: [mappings]
+monitor: ¤[]
+¤submission: { max_wait_ms: ¤-1, sign_each: ¤5 }
+",
+    "\
+ledger: { name: example.com/a, directory: ¤~, key: key.pem }
+source:
+  kafka:
+    brokers: 127.0.0.1:1
+    group: ¤{}
+    topics: [telemetry]
+    start: ¤last
+    epochs: { telemetry: { epoch: ¤one, continue_at: { ¤x: 1 } } }
+  identity:
+  - ¤platform_kye
+  - mqtt_topic: { template: ¤[a], ¤heder: b }
+mappings: [mappings]
+contracts: [contracts]
+monitor:
+  ¤monitor: {}
+  access: { anonymous: ¤operator, ¤anonymous: none }
+",
+];
+
+const BAD_MAPPINGS: &[&str] = &[
+    "\
+mapping: reading
+match: { topic: telemetry, event_type: ¤{}, where: ¤'payload.d.x >' }
+contract: machine
+function: ¤updat
+fields:
+  machineID: $.device.id
+  temperature: { path: $.payload.d.temperature, type: ¤nmber }
+  note: { path: $.paylod.d.note, required: ¤maybe, ¤colour: red }
+  text: ¤$.paylod.d.text
+tests:
+  - name: a reading
+    event: { device: { id: ¤[] }, payload: { d: { temperature: 4 } } }
+    expect: { payloads: ¤{} }
+  - ¤nme: b
+    event: ¤3
+    expect: { rejected: { ¤because: x, cause: ¤{} } }
+",
+    // What is at fault is not said to be absent, and the contract is not said to miss the mapping.
+    "\
+mapping: ¤[]
+contract: ¤~
+function: update
+fields: ¤3
+¤extension: []
+",
+    "\
+mapping: reading
+contract: ¤nowhere
+function: update
+fields:
+  machineID: $.device.id
+  mode: { path: $.payload.mode, lookup: { a: 1 } }
+---
+mapping: second
+¤contrct: machine
+¤fields: { ¤machineID: [], ¤machineID: $.paylod }
+",
+];
+
+const BAD_CONTRACTS: &[&str] = &[
+    "\
+contract: machine
+version: ¤one
+key: machineID
+state:
+  type: object
+  additionalProperties: false
+  properties: { machineID: { type: string }, temperature: { type: number } }
+rules:
+  - reject: impossible
+    when: state.temperature > 900
+    ¤mesage: no machine is that hot
+  - alert: HOT
+    raise_when: state.temperature > 100
+    severity: ¤hgih
+  - alert: COLD
+    raise_when: ¤state.temprature < 0
+  - alert: WARM
+    raise_when: ¤{}
+",
+    // What was derived under a name at fault is not said to be absent.
+    "\
+contract: machine
+version: 1
+key: machineID
+functions: { update: { create_when_absent: ¤5 } }
+state:
+  type: object
+  properties: { machineID: { type: string }, temperature: { type: number } }
+rules:
+  - derive: ¤[hot]
+    value: state.temperature > 100
+  - alert: HOT
+    raise_when: derived.hot
+tests:
+  - name: hot
+    steps: [{ call: ¤updat, arguments: {}, expect: { verdict: ¤[] } }]
+",
+    // All rests on the schema.
+    "\
+contract: machine
+version: 1
+key: machineID
+state: ¤5
+rules:
+  - alert: HOT
+    raise_when: state.temperature
+    description: ¤[]
+",
+];
+
+#[test]
+fn every_fault_of_form_in_a_configuration_is_told_at_once() {
+    for config in BAD_CONFIGS {
+        told(&Project::new(), "ledgerline.yaml", config);
+    }
+}
+
+#[test]
+fn every_fault_of_form_in_a_mapping_is_told_at_once() {
+    for mapping in BAD_MAPPINGS {
+        told(&Project::new(), "mappings/reading.yaml", mapping);
+    }
+}
+
+#[test]
+fn every_fault_of_form_in_a_contract_is_told_at_once() {
+    for contract in BAD_CONTRACTS {
+        told(&Project::new(), "contracts/machine.yaml", contract);
+    }
+}
+
+#[test]
+fn a_fault_of_form_hides_no_fault_of_another_file() {
+    let project = Project::new();
+    project.replace("ledgerline.yaml", "{ listen: null }", "{ listen: abc, prot: 1 }");
+    project.replace("ledgerline.yaml", "key.pem", "absent.pem");
+    project.replace("mappings/reading.yaml", "function: update", "function: updat");
+    project.replace("contracts/machine.yaml", "version: 1", "version: one");
+    let checked = project.run(&["check"]).exits(78);
+    for part in [
+        "ledgerline.yaml:4:8: error: there is no key file",
+        "ledgerline.yaml:9:25: error: unknown field `prot`",
+        "reading.yaml:4:11: error: unknown variant `updat`",
+        "machine.yaml:2:10: error: a whole number is expected",
+    ] {
+        assert!(checked.err.contains(part), "{part}\n{}", checked.err);
+    }
+    assert_eq!(checked.err.matches(": error: ").count(), 4, "{}", checked.err);
+}
+
 #[test]
 fn a_key_that_cannot_sign_is_found() {
     let project = Project::new();
@@ -80,6 +288,21 @@ fn a_ledger_that_is_there_is_asked() {
 
     project.replace("ledgerline.yaml", "example.com/test", "example.com/another");
     refused(&project, "ledgerline.yaml:2:", "is named `example.com/test`");
+}
+
+#[test]
+fn faults_at_one_place_are_all_told() {
+    let project = Project::new();
+    project.write("records.jsonl", reading(0, 0, "M1", &json!({ "temperature": 1 })));
+    project.run(&["run"]).exits(0);
+    project.replace("ledgerline.yaml", "example.com/test", "a b");
+    for message in ["cannot be named", "is named `example.com/test`"] {
+        refused(&project, "ledgerline.yaml:2:9", message);
+    }
+    // A key that is absent is told once.
+    project.replace("ledgerline.yaml", "key.pem", "absent.pem");
+    let checked = project.run(&["check"]).exits(78);
+    assert_eq!(checked.err.matches("ledgerline.yaml:4:8: ").count(), 1, "{}", checked.err);
 }
 
 #[test]
@@ -159,6 +382,18 @@ fn values_that_the_schema_does_not_list_are_found() {
 #[test]
 fn a_required_field_that_no_mapping_gives_is_told() {
     warned(&states("  level: { constant: 1 }\n"), "reading.yaml:1:", "no mapping gives `mode`");
+}
+
+#[test]
+fn a_mapping_at_fault_is_not_said_to_give_nothing() {
+    let project = states("  mode: $.payload.mode\n");
+    let other = "mapping: other\nmatch: { topic: t }\ncontract: machine\nfunction: update\n\
+                 fields: { machineID: $.device.id }\n";
+    project.write("mappings/other.yaml", other);
+    project.run(&["check"]).exits(0);
+    project.replace("mappings/reading.yaml", "function: update", "function: updat");
+    let checked = project.run(&["check"]).exits(78);
+    assert!(!checked.err.contains("no mapping gives"), "{}", checked.err);
 }
 
 #[test]

@@ -14,11 +14,16 @@ use crate::mapping::{self, Field, Mapping, MappingSet};
 /// faults (`is_whole` is false), a mapping that calls one which is not there is passed over.
 #[must_use]
 pub fn cross_check(mappings: &MappingSet, contracts: &ContractSet, is_whole: bool) -> Vec<Fault> {
-    let all = mappings;
     let known =
         mappings.mappings.iter().filter(|m| is_whole || contracts.get(&m.contract).is_some());
-    let of_mappings = known.flat_map(|mapping| of_mapping(mapping, contracts));
-    of_mappings.chain(contracts.iter().filter_map(|contract| required(all, contract))).collect()
+    known.flat_map(|mapping| of_mapping(mapping, contracts)).collect()
+}
+
+/// Warns of fields that contracts require and that no mapping gives. All mappings must be there:
+/// one that was left out for its own faults may give them.
+#[must_use]
+pub fn unset_fields(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Fault> {
+    contracts.iter().filter_map(|contract| required(mappings, contract)).collect()
 }
 
 /// Warns of mappings whose `match` names no topic that is read.
