@@ -379,6 +379,75 @@ fn values_that_the_schema_does_not_list_are_found() {
     }
 }
 
+/// Lists, references and constants of the contract whose rules are checked.
+const RULES: &str = "
+    part: { type: object, properties: { mode: { $ref: '#/$defs/mode' }, any: { type: string } } }
+    free: { anyOf: [{ enum: [idle] }, { type: string }] }
+    maybe: { enum: [idle, null] }
+  $defs: { mode: { enum: [idle, running] } }
+constants: { off: stopped, on: running, modes: [idle, stopd] }
+";
+
+/// A contract with these functions and a rule with this condition.
+fn ruled(functions: &str, condition: &str) -> Project {
+    let project = states("  mode: { constant: idle }\n");
+    let rule = format!("rules:\n- alert: A\n  raise_when: {}\n", json!(condition));
+    let contract = STATES.replacen("state:", &format!("functions: {functions}\nstate:"), 1);
+    project.write("contracts/machine.yaml", contract + RULES.trim_start_matches('\n') + &rule);
+    project
+}
+
+#[test]
+fn rules_that_compare_with_values_that_the_schema_does_not_list_are_found() {
+    // Each with the columns of what is found.
+    let cases: &[(&str, &[u64])] = &[
+        ("state.mode == 'runing'", &[15]),
+        ("'runing' == state.mode", &[1]),
+        ("state.mode != 'stopped'", &[15]),
+        ("state['mode'] == 'runing'", &[18]),
+        ("state.mode in ['idle', 'runing', 'fault', 'stopped']", &[24, 43]),
+        ("!(state.mode in {'runing': 1})", &[18]),
+        ("{'idle': 1, 'runing': 2}[state.mode] == 1", &[13]),
+        ("has(state.level) && state.level == 2", &[36]),
+        ("state.kind == 'drill'", &[15]),
+        ("state.part.mode == 'runing'", &[20]),
+        ("arguments.mode == 'runing'", &[19]),
+        ("state.mode == constants.off", &[15]),
+        ("state.mode in constants.modes", &[15]),
+        ("[1].exists(x, state.mode == 'runing')", &[29]),
+    ];
+    for (condition, columns) in cases {
+        let checked = ruled("{ update: }", condition).run(&["check"]).exits(78);
+        let found: Vec<_> = checked.err.lines().filter(|line| line.contains(": error: ")).collect();
+        // The condition begins after the quotation mark in column 15.
+        let places = columns.iter().map(|column| format!("machine.yaml:21:{}: ", 15 + column));
+        let places: Vec<_> = places.collect();
+        assert_eq!(found.len(), places.len(), "{condition}: {}", checked.err);
+        for (line, place) in found.iter().zip(&places) {
+            assert!(line.contains(place) && line.contains("cannot be"), "{condition}: {line}");
+        }
+        let helps = condition.contains("runing");
+        assert_eq!(checked.err.contains("did you mean `running`?"), helps, "{condition}");
+    }
+    for condition in [
+        "state.mode == 'running' || state.mode in ['idle', 'fault']",
+        "state.level == 1.0 || state.level == 2.50",
+        "state.mode == constants.on",
+        "state.free == 'other'",
+        "state.part.any == 'other'",
+        "state.maybe == null",
+        "arguments.mode == null",
+        // An earlier version of the contract may have listed others.
+        "old.mode == 'stopped'",
+        "state.mode + '!' == 'other'",
+    ] {
+        let checked = ruled("{ update: }", condition).run(&["check"]).exits(0);
+        assert!(!checked.err.contains("cannot be"), "{condition}: {}", checked.err);
+    }
+    // Nothing checks what a deletion is called with.
+    ruled("{ update: , delete: }", "arguments.mode == 'scrapped'").run(&["check"]).exits(0);
+}
+
 #[test]
 fn a_required_field_that_no_mapping_gives_is_told() {
     warned(&states("  level: { constant: 1 }\n"), "reading.yaml:1:", "no mapping gives `mode`");

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::call::Function;
 use crate::codec::json::Value;
-use crate::codec::number;
-use crate::contract::{Contract, ContractSet, FieldType, JsonType};
+use crate::contract::{Contract, ContractSet, FieldType, JsonType, same_value};
 use crate::fault::{Fault, did_you_mean};
 use crate::mapping::{self, Field, Mapping, MappingSet};
 
@@ -132,19 +131,6 @@ fn values(mapping: &Mapping, contract: &Contract, field: &Field) -> Vec<Fault> {
         Fault::error(&mapping.file, field.place, message).help(help)
     };
     field.written_values().into_iter().filter(|value| !fits(value)).map(fault).collect()
-}
-
-/// Whether a value of a mapping is one of a schema; numbers are compared by value.
-fn same_value(value: &Value, allowed: &serde_json::Value) -> bool {
-    match (value, allowed) {
-        (Value::Number(value), serde_json::Value::Number(allowed)) => {
-            number::canonical(value.as_str()) == number::canonical(&allowed.to_string())
-        }
-        (value, allowed) => {
-            let (value, allowed) = (value.to_string(), allowed.to_string());
-            value == allowed
-        }
-    }
 }
 
 /// Fields that every state must have and that no mapping of the contract gives: no call of a mapping
