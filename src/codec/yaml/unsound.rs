@@ -87,9 +87,8 @@ impl<T> Unsound<T> {
     }
 }
 
-/// Every fault of form of a document whose reading came to an error. `text` has its places of the
-/// file.
-pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str, first: &Error) -> Unsound<T> {
+/// Every fault of form of a document that cannot be read. `text` has its places of the file.
+pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str) -> Unsound<T> {
     let mut unsound =
         Unsound { faults: Vec::new(), rest: None, outline: None, missing: Vec::new() };
     let options = serde_saphyr::options! {
@@ -98,10 +97,9 @@ pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str, first: &Error) 
     };
     let outline = match serde_saphyr::from_str_with_options::<Outline>(text, options) {
         Ok(outline) => outline,
-        // This is not YAML, and what follows the fault cannot be trusted.
+        // This is not YAML: what the rest means, and what came before, cannot be trusted.
         Err(error) => {
-            unsound.faults = vec![fault(file, first), fault(file, &error)];
-            unsound.faults.dedup();
+            unsound.faults.push(fault(file, &error));
             return unsound;
         }
     };
