@@ -454,7 +454,11 @@ fn the_walk_for_places_of_elements_is_paid_for() {
     // Many such mappings come to the end of the budget, wherever the elements are.
     let large = body(list(400_000, "1"));
     assert!(used(&set("$.index", 4), &large) < 1_000);
-    for field in ["$.path", "{path: $.key, required: false}", "{expression: 'has(parents[0].items) ? 1 : 2'}"] {
+    for field in [
+        "$.path",
+        "{path: $.key, required: false}",
+        "{expression: 'has(parents[0].items) ? 1 : 2'}",
+    ] {
         let refused = rejection(&set(field, 4), &large);
         assert_eq!(refused.cause.name(), "limit", "{field}: {}", refused.message);
         assert!(refused.message.contains("mapping `m"), "{}", refused.message);
