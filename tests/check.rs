@@ -30,10 +30,10 @@ fn warned(project: &Project, place: &str, message: &str) {
     assert!(line.contains(place) && line.contains("warning:"), "{line}");
 }
 
-/// Writes a text with a `¤` before each place of a fault. `check` tells those of the file, each once
-/// but for those that are marked twice.
+/// Writes a text that has a `¤` before the place of each fault. `check` reports exactly these for the
+/// file.
 #[track_caller]
-fn told(project: &Project, file: &str, marked: &str) {
+fn reports(project: &Project, file: &str, marked: &str) {
     let mut places = Vec::new();
     for (number, line) in (1..).zip(marked.lines()) {
         let marks = line.chars().enumerate().filter(|(_, letter)| *letter == '¤');
@@ -67,7 +67,7 @@ mappings: [mappings]
 contracts: [contracts]
 monitor: { listen: null }
 ",
-    // Faults of meaning are told too, where a fault of form cannot be the reason.
+    // Other faults are reported too, where no fault of form can have caused them.
     "\
 ledger: { name: ¤[x], directory: ledger, key: absent.pem }
 source: { file: { path: records.jsonl }, ¤identiy: [auto] }
@@ -124,7 +124,7 @@ tests:
     event: ¤3
     expect: { rejected: { ¤because: x, cause: ¤{} } }
 ",
-    // What is at fault is not said to be absent, and the contract is not said to miss the mapping.
+    // A value of the wrong type is not reported as absent as well.
     "\
 mapping: ¤[]
 contract: ¤~
@@ -167,12 +167,11 @@ rules:
   - alert: WARM
     raise_when: ¤{}
 ",
-    // What was derived under a name at fault is not said to be absent.
+    // A derived field whose rule has no usable name is not reported as absent.
     "\
 contract: machine
 version: 1
 key: machineID
-functions: { update: { create_when_absent: ¤5 } }
 state:
   type: object
   properties: { machineID: { type: string }, temperature: { type: number } }
@@ -181,11 +180,37 @@ rules:
     value: state.temperature > 100
   - alert: HOT
     raise_when: derived.hot
+",
+    "\
+contract: machine
+version: 1
+key: machineID
+state:
+  type: object
+  properties: { machineID: { type: string }, temperature: { type: number } }
+rules:
+  - ¤derive hot
+  - alert: HOT
+    raise_when: derived.hot
+  - alert: COLD
+    raise_when: ¤state.temprature < 0
+",
+    // A test is not said to call what the functions at fault may offer.
+    "\
+contract: machine
+version: 1
+key: machineID
+functions: { ¤updat: , create: { create_when_absent: ¤5 } }
+state:
+  type: object
+  properties: { machineID: { type: string } }
 tests:
   - name: hot
-    steps: [{ call: ¤updat, arguments: {}, expect: { verdict: ¤[] } }]
+    steps: [{ call: update, arguments: {}, expect: { verdict: ¤[] } }]
+  - name: cold
+    steps: [{ call: ¤updat, arguments: {}, expect: {} }]
 ",
-    // All rests on the schema.
+    // Rules cannot be checked without the schema.
     "\
 contract: machine
 version: 1
@@ -199,23 +224,23 @@ rules:
 ];
 
 #[test]
-fn every_fault_of_form_in_a_configuration_is_told_at_once() {
+fn every_fault_of_form_in_a_configuration_is_reported_at_once() {
     for config in BAD_CONFIGS {
-        told(&Project::new(), "ledgerline.yaml", config);
+        reports(&Project::new(), "ledgerline.yaml", config);
     }
 }
 
 #[test]
-fn every_fault_of_form_in_a_mapping_is_told_at_once() {
+fn every_fault_of_form_in_a_mapping_is_reported_at_once() {
     for mapping in BAD_MAPPINGS {
-        told(&Project::new(), "mappings/reading.yaml", mapping);
+        reports(&Project::new(), "mappings/reading.yaml", mapping);
     }
 }
 
 #[test]
-fn every_fault_of_form_in_a_contract_is_told_at_once() {
+fn every_fault_of_form_in_a_contract_is_reported_at_once() {
     for contract in BAD_CONTRACTS {
-        told(&Project::new(), "contracts/machine.yaml", contract);
+        reports(&Project::new(), "contracts/machine.yaml", contract);
     }
 }
 
@@ -291,7 +316,7 @@ fn a_ledger_that_is_there_is_asked() {
 }
 
 #[test]
-fn faults_at_one_place_are_all_told() {
+fn faults_at_one_place_are_all_reported() {
     let project = Project::new();
     project.write("records.jsonl", reading(0, 0, "M1", &json!({ "temperature": 1 })));
     project.run(&["run"]).exits(0);
@@ -299,7 +324,7 @@ fn faults_at_one_place_are_all_told() {
     for message in ["cannot be named", "is named `example.com/test`"] {
         refused(&project, "ledgerline.yaml:2:9", message);
     }
-    // A key that is absent is told once.
+    // An absent key is reported once.
     project.replace("ledgerline.yaml", "key.pem", "absent.pem");
     let checked = project.run(&["check"]).exits(78);
     assert_eq!(checked.err.matches("ledgerline.yaml:4:8: ").count(), 1, "{}", checked.err);

@@ -21,7 +21,7 @@ pub fn preflight(file: &Path, config: &Config, observe: Observe<'_>) -> Vec<Faul
     let mut faults = Vec::new();
     let LedgerConfig { key, previous_key, submitter_key, places, .. } = &config.ledger;
     let mut read = |path: &PathBuf, place: Place| {
-        // A key that is absent is a fault of the configuration, and told there.
+        // The configuration's own check reports a key file that is absent.
         if !path.exists() {
             return None;
         }

@@ -186,6 +186,7 @@ fn has_content(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_FORM_READINGS;
 
     fn split(text: &str) -> Vec<(&str, u64)> {
         let documents = documents(Path::new("file.yaml"), text).unwrap();
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_form_is_told_once() {
+    fn every_fault_of_form_is_reported_once() {
         let cases: &[(&str, &[(u64, u64)])] = &[
             ("name: a\ncolour: [x]\nport: abc\nsize: 1\n", &[(2, 9), (3, 7), (4, 1)]),
             ("name: {}\ncolour: ~\nport: -1\nparts: 3\n", &[(1, 7), (2, 9), (3, 7), (4, 8)]),
@@ -319,6 +320,15 @@ mod tests {
             places.sort_unstable();
             assert_eq!(found, places, "{text}\n{faults:#?}");
         }
+    }
+
+    #[test]
+    fn a_file_with_too_many_faults_says_so() {
+        let parts = "- {id: x, kind: plain}\n".repeat(2 * MAX_FORM_READINGS);
+        let faults = faults(&format!("name: a\ncolour: b\nparts:\n{parts}"));
+        assert_eq!(faults.len(), MAX_FORM_READINGS + 1);
+        assert_eq!(faults[0].place, Place::START);
+        assert!(faults[0].message.contains("first 64 faults"), "{}", faults[0]);
     }
 
     #[test]

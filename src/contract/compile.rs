@@ -22,6 +22,14 @@ use crate::limits::{MAX_CONTRACT_RULES, MAX_NAME_BYTES};
 /// Top-level entries that all others refer to.
 const FOUNDATIONS: &[&str] = &["key", "state", "functions", "constants", "rules"];
 
+/// Whether a rule may derive a field under a name that it does not say.
+fn is_nameless(rule: &RuleForm) -> bool {
+    match &rule.derive {
+        Some(name) => name.value.split('.').any(str::is_empty),
+        None => rule.reject.is_none() && rule.alert.is_none(),
+    }
+}
+
 /// The contracts of a file without errors, each with the place of its name.
 pub(super) fn file(file: &Path, text: &str, faults: &mut Vec<Fault>) -> Vec<(Contract, Place)> {
     let documents = match yaml::documents(file, text) {
@@ -215,6 +223,7 @@ impl Compiler<'_> {
             let message = format!("more than {MAX_CONTRACT_RULES} rules");
             self.error(surplus.place, message, "split the contract");
         }
+        names.is_open = form.rules.iter().any(|rule| is_nameless(&rule.value));
         // Derived names first: alerts may stand above the rules that give what they read.
         for rule in &form.rules {
             self.derive(&rule.value, &mut names, &mut rules);

@@ -20,6 +20,8 @@ pub(super) struct Names<'a> {
     constants: &'a Fields,
     takes_properties: bool,
     deletes: bool,
+    /// Whether a rule at fault may derive any other field.
+    pub(super) is_open: bool,
     /// Paths of the fields that were derived so far, with the kinds of their values.
     pub(super) derived: Vec<(Vec<String>, Kinds)>,
 }
@@ -32,7 +34,8 @@ impl<'a> Names<'a> {
     ) -> Self {
         let takes_properties = functions.offers(Function::DeleteProperties);
         let deletes = functions.offers(Function::Delete);
-        Self { schema, constants, takes_properties, deletes, derived: Vec::new() }
+        let derived = Vec::new();
+        Self { schema, constants, takes_properties, deletes, is_open: false, derived }
     }
 
     /// Reports every field that an expression reads and that cannot be there, and all that fails
@@ -193,7 +196,8 @@ impl<'a> Names<'a> {
                     known.starts_with(fields) || fields.starts_with(known)
                 };
                 // What was derived before may also stem from rules further down.
-                if variable == "old_derived" || self.derived.iter().any(related) {
+                let is_known = self.is_open || self.derived.iter().any(related);
+                if variable == "old_derived" || is_known {
                     return None;
                 }
                 let known: Vec<String> =

@@ -1,11 +1,11 @@
-//! Every fault of form of a document, not only the first.
+//! Recovery from faults of form, so that all of them are found and not only the first.
 //!
-//! The YAML library reads straight into a form and ends at the first value that the form cannot
-//! take. Such a document is read again and again: each reading steps over what was at fault in
-//! those before, until one gets through. An entry with an unknown name is passed over; a value of
-//! the wrong type, and one that is missing, is replaced by a [`Hole`], which is whatever the form
-//! asks for. So a fault is reported once and does not cause others. A form with holes is for
-//! finding more faults only.
+//! The YAML library reads straight into a form and stops at the first value that does not fit.
+//! Such a document is read repeatedly: each reading steps over the faults of the readings before,
+//! until one succeeds. An entry with an unknown name is skipped; a value of the wrong type, and one
+//! that is missing, is replaced by a [`Hole`], which takes whatever shape the form asks for. So
+//! each fault is reported once and causes no others. A form with holes serves to find more faults
+//! and nothing else.
 
 mod hole;
 
@@ -20,13 +20,13 @@ use serde::de::{
 
 use hole::Hole;
 
-/// Way from the root to a node: for each level its number, keys even, values and elements odd.
+/// Path from the root to a node: its number at each level, even for keys, odd for values.
 type Path = Vec<usize>;
 
-/// What was at fault in the readings before.
+/// The faults of the readings so far.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
-    /// Values to replace and keys to pass over, with the number of replacements that failed.
+    /// Values to replace and keys to skip, with the number of replacements that did not fit.
     holes: BTreeMap<Path, usize>,
     /// Names to add to a mapping.
     missing: BTreeMap<Path, Vec<String>>,
@@ -34,7 +34,7 @@ pub(super) struct Recovery {
     failed: Option<(Path, bool)>,
 }
 
-/// A fault of a reading, in relation to those before.
+/// How a reading's fault relates to those before.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// A fault of the document, in the mapping or list at this path.
@@ -48,14 +48,14 @@ pub(super) enum Found {
 }
 
 impl Recovery {
-    /// The deserializer of a reading that steps over what is known.
+    /// Wraps the library's deserializer for a reading that steps over the known faults.
     pub(super) fn root<D>(this: &RefCell<Self>, inner: D) -> Node<'_, D> {
         this.borrow_mut().failed = None;
         Node { inner, at: At { recovery: this, path: Path::new() } }
     }
 
-    /// Notes what the next reading must step over: the node that this one failed at or, where it is
-    /// a mapping that lacks a name, the name.
+    /// Notes what the next reading must step over: the node that this one failed at or, for a
+    /// mapping that lacks a name, that name.
     pub(super) fn note(&mut self, missing: Option<&str>) -> Found {
         let (path, is_hole) = self.failed.take().unwrap_or_default();
         let parent = path[..path.len().saturating_sub(1)].to_vec();
@@ -97,7 +97,7 @@ impl<'s> At<'s> {
         Self { recovery: self.recovery, path }
     }
 
-    /// How many replacements failed, for a node that is a hole.
+    /// The number of replacements that did not fit, for a node that is a hole.
     fn hole(&self) -> Option<usize> {
         self.recovery.borrow().holes.get(&self.path).copied()
     }
@@ -107,7 +107,7 @@ impl<'s> At<'s> {
         self.recovery.borrow().missing.get(&self.path)?.get(number).cloned()
     }
 
-    /// Passes a result on; where it is the first that failed, this is the innermost node.
+    /// Passes a result on. The first node that fails is the innermost one.
     fn watch<T, E>(&self, result: Result<T, E>, is_hole: bool) -> Result<T, E> {
         if result.is_err() {
             let mut recovery = self.recovery.borrow_mut();
@@ -123,7 +123,7 @@ impl<'s> At<'s> {
     }
 }
 
-/// Anything of the library's that hands out nodes, with where it is.
+/// A deserializer, visitor or seed, with the path of its node.
 pub(super) struct Node<'s, D> {
     inner: D,
     at: At<'s>,
@@ -143,7 +143,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Node<'_, S> {
     }
 }
 
-/// Methods that hand the visitor to the library: as it is for values without parts.
+/// Methods that hand the visitor to the library, unwrapped for values without parts.
 macro_rules! read {
     ($($leaf:ident)*; $($nested:ident($($argument:ident: $type:ty),*))*) => {
         $(fn $leaf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -297,7 +297,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
     }
 }
 
-/// The seed of a key, which is still there where the document has no further entry.
+/// The seed of a key. It is left in place where the document has no further entry.
 struct Once<'s, 'k, S> {
     seed: &'k mut Option<S>,
     at: At<'s>,

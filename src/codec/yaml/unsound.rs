@@ -1,4 +1,4 @@
-//! A document with faults of form: all of them, and what may still be said of the rest.
+//! A document with faults of form: all of them, and which other faults can be trusted.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -47,9 +47,9 @@ impl Parts<'_> {
 }
 
 impl<T> Unsound<T> {
-    /// Those of `found` that no fault of form can have caused: they are in another top-level entry
-    /// or, within those named in `parted`, in another of its entries. Where what is named in
-    /// `foundations` is at fault, nothing is left: everything rests on it.
+    /// Keeps those of `found` that no fault of form can have caused: they are in another top-level
+    /// entry or, within the entries named in `parted`, in another part. Keeps nothing where one of
+    /// `foundations` is at fault: all other entries depend on these.
     #[must_use]
     pub fn sift(&self, found: Vec<Fault>, parted: &[&str], foundations: &[&str]) -> Vec<Fault> {
         let parts = self.parts(parted);
@@ -156,8 +156,9 @@ fn read_on<T: DeserializeOwned>(unsound: &mut Unsound<T>, file: &Path, text: &st
             return;
         }
     }
-    let message = format!("{} faults are told; there may be more", unsound.faults.len());
-    unsound.faults.push(Fault::error(file, Place::START, message).help("mend these first"));
+    let message = format!("these are the first {} faults of the file", unsound.faults.len());
+    let help = "fix them and check again: there may be more";
+    unsound.faults.push(Fault::error(file, Place::START, message).help(help));
 }
 
 /// The name that a mapping lacks, where that is the fault.
