@@ -6,7 +6,11 @@ mod project;
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
+use ledgerline::contract::ContractSet;
+use ledgerline::fault::Fault;
+use ledgerline::mapping::MappingSet;
 use project::{Project, reading};
 use serde_json::json;
 
@@ -242,6 +246,38 @@ fn every_fault_of_form_in_a_contract_is_reported_at_once() {
     for contract in BAD_CONTRACTS {
         reports(&Project::new(), "contracts/machine.yaml", contract);
     }
+}
+
+/// The shipped files of a kind with their texts.
+fn shipped(kind: &str) -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(kind);
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.map(|file| (file.clone(), std::fs::read_to_string(&file).unwrap())).collect()
+}
+
+#[test]
+fn one_value_of_the_wrong_type_is_one_fault() {
+    let mappings = |files: &[(PathBuf, String)]| MappingSet::from_texts(files).1;
+    let contracts = |files: &[(PathBuf, String)]| ContractSet::load(files).1;
+    let mut found = 0;
+    for (kind, load) in [("mappings", &mappings as &dyn Fn(&_) -> _), ("contracts", &contracts)] {
+        for (file, text) in shipped(kind) {
+            let lines: Vec<&str> = text.lines().collect();
+            for (number, line) in lines.iter().enumerate() {
+                let Some((name, _)) = line.split_once(": ") else { continue };
+                let wrong = ["[[]]", "{ ? [] : {} }", "~"][number % 3];
+                let changed = format!("{name}: {wrong}");
+                let text = [&lines[..number], &[&changed], &lines[number + 1..]].concat();
+                let faults: Vec<Fault> = load(&[(file.clone(), text.join("\n"))]);
+                // Elsewhere the same value is valid, or what it breaks is the YAML itself.
+                if faults.iter().any(|fault| fault.place.line == number as u64 + 1) {
+                    assert_eq!(faults.len(), 1, "{}: {changed}: {faults:#?}", file.display());
+                    found += 1;
+                }
+            }
+        }
+    }
+    assert!(found > 300, "{found}");
 }
 
 #[test]
