@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use ledgerline::ledger::LedgerReader;
-use ledgerline::monitor::Queries;
 use ledgerline::pipeline::catch_up;
+use ledgerline::query::Queries;
 use ledgerline::state::{Filter, Projection, World};
 use ledgerline::transaction::{Encoded, SignatureCheck, Submission};
 use ledgerline::verify::{self, Request};
@@ -35,7 +35,7 @@ fn filled() -> (Books, u64) {
         submit(&mut books, calls.take()).wait().unwrap();
     }
     catch_up(&*books.reader, &*books.world, &mut |_, _| {}).unwrap();
-    let entries = books.reader.head().tree_size;
+    let entries = books.reader.head().entries;
     (books, entries)
 }
 

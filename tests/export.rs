@@ -105,7 +105,7 @@ fn a_file_holds_what_the_pages_hold() {
     let status = get(address, "/api/v1/status").json();
     let file = export(address, STATE);
     assert_eq!(file.headers["ledgerline-height"], status["height"].to_string());
-    assert_eq!(file.headers["ledgerline-tree-size"], status["tree_size"].to_string());
+    assert_eq!(file.headers["ledgerline-entries"], status["entries"].to_string());
     assert_eq!(file.trailers["ledgerline-height-at-end"], status["height"].to_string());
 }
 
@@ -224,17 +224,17 @@ fn a_file_is_read_while_the_ledger_grows() {
     assert_eq!(keys, expected, "each once");
     assert_eq!(reply.headers["ledgerline-height"], height.to_string());
     assert_eq!(reply.trailers["ledgerline-height-at-end"], (height + 6).to_string());
-    let tree_size: u64 = reply.headers["ledgerline-tree-size"].parse().unwrap();
+    let entries: u64 = reply.headers["ledgerline-entries"].parse().unwrap();
     let mut seen = [0, 0];
     for asset in &assets {
-        let is_later = asset["version"].as_u64().unwrap() >= tree_size;
+        let is_later = asset["version"].as_u64().unwrap() >= entries;
         seen[usize::from(is_later)] += 1;
         // As it was before, or as it became: whole in either case.
         let expected = if is_later { 2 } else { 1 };
         assert_eq!(asset["state"]["temperature"], json!(expected), "{}", asset["key"]);
     }
     assert!(seen[0] > 0 && seen[1] > 0, "both kinds are there: {seen:?}");
-    let key = assets.iter().find(|asset| asset["version"].as_u64().unwrap() >= tree_size).unwrap();
+    let key = assets.iter().find(|asset| asset["version"].as_u64().unwrap() >= entries).unwrap();
     let key = key["key"].as_str().unwrap();
     let past = get(address, &format!("/api/v1/state/cold_chain/{key}?at_block={}", height - 1));
     assert_eq!(past.json()["asset"]["state"]["temperature"], json!(1));

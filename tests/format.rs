@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use common::outside;
+use ledgerline::codec::Digest;
 use project::Project;
 use serde_json::{Value, json};
 
@@ -98,49 +99,122 @@ fn a_ledger_of_format_1_goes_on_in_format_2() {
     assert_eq!(kinds.iter().filter(|entry| entry["definition"] == "ledger").count(), 2);
 }
 
+/// What the published digests name of each block and of each transaction.
+const OF_BLOCKS: [&str; 7] =
+    ["number", "format", "hash", "entries_root", "tree_size", "effects", "records"];
+const OF_TRANSACTIONS: [&str; 6] =
+    ["id", "entry", "record_digest", "value_digest", "mapping_digest", "verdict"];
+
+fn published_digests() -> Value {
+    serde_json::from_slice(&fs::read(vectors("format-2/digests.json")).unwrap()).unwrap()
+}
+
+/// Hash of a transaction's leaf, from its proof.
+fn leaf_hash(project: &Project, id: &str) -> String {
+    let proof = project.run(&["tx", "ledger", id, "--proof"]).exits(0).out;
+    let extra = proof.lines().find_map(|line| line.strip_prefix("extra ")).unwrap();
+    let leaf = BASE64_STANDARD.decode(extra).unwrap();
+    Digest::of(&[&[0][..], &leaf].concat()).to_string()
+}
+
+/// What a verifier should find in a ledger of the site.
+fn digests(project: &Project) -> Value {
+    let picked = |from: &Value, names: &[&str]| -> Value {
+        names.iter().map(|name| ((*name).to_owned(), from[*name].clone())).collect()
+    };
+    let newest = project.run(&["block", "ledger", "--json"]).exits(0).json();
+    let blocks = (0..=newest["number"].as_u64().unwrap()).map(|number| {
+        let block = project.run(&["block", "ledger", &number.to_string(), "--json"]).exits(0);
+        let block = block.json();
+        let root = block["checkpoint"].as_str().unwrap().lines().nth(2).unwrap();
+        let root: [u8; 32] = BASE64_STANDARD.decode(root).unwrap().try_into().unwrap();
+        let mut found = picked(&block, &OF_BLOCKS);
+        found["tree_root"] = json!(Digest(root).to_string());
+        found
+    });
+    let blocks: Vec<_> = blocks.collect();
+    let lines = project.run(&["export", "ledger"]).exits(0).json_lines();
+    let transactions = lines.iter().filter(|line| line.get("verdict").is_some());
+    let transactions = transactions.map(|transaction| {
+        let mut found = picked(transaction, &OF_TRANSACTIONS);
+        found["leaf_hash"] = json!(leaf_hash(project, transaction["id"].as_str().unwrap()));
+        found
+    });
+    let newest = &blocks[blocks.len() - 1];
+    json!({
+        "ledger": "example.com/vectors",
+        "tree": { "size": newest["tree_size"], "root": newest["tree_root"] },
+        "records": project.read("records.jsonl").lines().count(),
+        "transactions": transactions.collect::<Vec<_>>(),
+        "blocks": blocks,
+    })
+}
+
+/// Publishes the ledger of format 2 again: set `LEDGERLINE_WRITE_VECTORS` after the format or the
+/// site has changed.
+fn publish() {
+    let project = site("format-2");
+    fs::remove_dir_all(project.path("ledger")).unwrap();
+    project.run(&["run"]).exits(0);
+    let to = |name: &str| vectors("format-2").join(name);
+    fs::remove_dir_all(to("log")).unwrap();
+    copy(&project.path("ledger/log"), &to("log"));
+    fs::copy(project.path("ledger.checkpoint"), to("ledger.checkpoint")).unwrap();
+    let digests = serde_json::to_string_pretty(&digests(&project)).unwrap();
+    fs::write(to("digests.json"), digests + "\n").unwrap();
+}
+
 #[test]
 fn a_published_ledger_of_format_2_holds_what_is_published_of_it() {
+    if std::env::var_os("LEDGERLINE_WRITE_VECTORS").is_some() {
+        publish();
+    }
     let project = site("format-2");
-    let digests: Value =
-        serde_json::from_slice(&fs::read(vectors("format-2/digests.json")).unwrap()).unwrap();
     let report = project
         .run(&["verify", "ledger", "--from-checkpoint", "published.checkpoint"])
         .exits(0)
         .out;
-    let tree = &digests["tree"];
+    let published = published_digests();
+    let tree = &published["tree"];
     let line =
         format!("tree          {} leaves, root {}", tree["size"], tree["root"].as_str().unwrap());
     assert!(report.contains(&line), "{report}");
-    for block in digests["blocks"].as_array().unwrap() {
-        let number = block["number"].to_string();
-        let found = project.run(&["block", "ledger", &number, "--json"]).exits(0).json();
-        for field in ["hash", "entries_root", "effects", "records", "tree_size"] {
-            assert_eq!(found[field], block[field], "block {number}: {field}");
-        }
-    }
-    for transaction in digests["transactions"].as_array().unwrap() {
-        let id = transaction["id"].as_str().unwrap();
-        let found = project.run(&["tx", "ledger", id, "--json"]).exits(0).json();
-        for field in ["record_digest", "value_digest", "mapping_digest", "entry"] {
-            assert_eq!(found[field], transaction[field], "{id}: {field}");
-        }
-    }
+    assert_eq!(digests(&project), published);
+}
+
+fn in_partition_0((offset, line): (u64, &str)) -> String {
+    let mut record: Value = serde_json::from_str(line).unwrap();
+    (record["partition"], record["offset"]) = (json!(0), json!(offset));
+    record.to_string() + "\n"
 }
 
 #[test]
-fn the_same_records_give_the_published_entries() {
-    let project = site("format-2");
-    fs::remove_dir_all(project.path("ledger")).unwrap();
-    project.run(&["run"]).exits(0);
-    let digests: Value =
-        serde_json::from_slice(&fs::read(vectors("format-2/digests.json")).unwrap()).unwrap();
-    for transaction in digests["transactions"].as_array().unwrap() {
-        let id = transaction["id"].as_str().unwrap();
-        let found = project.run(&["tx", "ledger", id, "--json"]).exits(0).json();
-        for field in ["record_digest", "value_digest", "mapping_digest"] {
-            assert_eq!(found[field], transaction[field], "{id}: {field}");
+fn the_same_records_give_the_same_entries_wherever_blocks_end() {
+    // Between partitions there is no order, so all records are put into one.
+    let records = fs::read_to_string(vectors("site/records.jsonl")).unwrap();
+    let records: Vec<_> = (0..).zip(records.lines()).map(in_partition_0).collect();
+    let run = |at_a_time: usize| {
+        let project = site("format-2");
+        fs::remove_dir_all(project.path("ledger")).unwrap();
+        let mut until = 0;
+        while until < records.len() {
+            until = records.len().min(until + at_a_time);
+            project.write("records.jsonl", records[..until].concat());
+            project.run(&["run"]).exits(0);
         }
+        digests(&project)
+    };
+    let blocks = |digests: &Value| digests["blocks"].as_array().unwrap().len();
+    let whole = run(records.len());
+    for at_a_time in [1, 4] {
+        let parted = run(at_a_time);
+        assert!(blocks(&parted) > blocks(&whole), "{at_a_time} at a time");
+        assert_eq!(parted["transactions"], whole["transactions"], "{at_a_time} at a time");
     }
+    // What they replace is part of them, and there is something replaced.
+    let project = site("format-2");
+    let lines = project.run(&["export", "ledger"]).exits(0).json_lines();
+    assert!(lines.iter().any(|line| line["writes"][0]["replaced"].is_u64()), "{lines:?}");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn one_picture_is_printed_as_text() {
         &format!("example.com/test · {url} · ready: records are taken in"),
         "│0  at most 0 in the last minute",
         &format!("blocks     {}, newest ", status["height"]),
-        &format!("entries    {}", status["tree_size"]),
+        &format!("entries    {}", status["entries"]),
         &format!("read       {}", u64::from(PARTITIONS) * COUNT),
         "rejected 2",
         " lag: 0 ",

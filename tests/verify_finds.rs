@@ -27,8 +27,7 @@ use ledgerline::ledger::{
     BlockFormat, Definition, DefinitionKind, Entry, LedgerWriter, Records, StoredWrite,
     SubmissionSeal, leaf_bytes,
 };
-use ledgerline::monitor::json;
-use ledgerline::monitor::query::At;
+use ledgerline::query::{At, json};
 use ledgerline::state::{Filter, STATE_DIRECTORY};
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash};
 use ledgerline::verify::{Before, Report, Request, one_block, verify};
@@ -63,9 +62,12 @@ enum Forger {
 fn reseal(blocks: &mut [Block], signer: &Signer) {
     let (mut frontier, mut previous, mut effects) =
         (Frontier::new(), Digest::default(), Digest::default());
+    let mut entries = 0;
     for (number, block) in (0..).zip(blocks) {
         let header = &mut block.header;
-        (header.number, header.previous, header.first_entry) = (number, previous, frontier.size());
+        (header.number, header.previous) = (number, previous);
+        (header.first_entry, header.first_leaf) = (entries, frontier.size());
+        entries += block.entries.len() as u64;
         let mut of_block = Writer::new();
         for entry in &block.entries {
             let mut writer = Writer::new();
@@ -75,7 +77,7 @@ fn reseal(blocks: &mut [Block], signer: &Signer) {
         }
         effects = block::chain_effects(&effects, &Digest::of(&of_block.into_bytes()));
         header.effects = effects;
-        (header.entries_end, header.entries_root) = (frontier.size(), frontier.root());
+        (header.entries_end, header.entries_root) = (entries, frontier.root());
         header.records = block::records_digest(&block.records, header.format);
         previous = header.hash();
         block.seal = Seal::sign(NAME, signer, &previous);
@@ -232,6 +234,15 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
     ("a block left out", |b| _ = b.remove(TARGET), "its previous hash is not the block's before"),
     ("a block twice", |b| b.insert(TARGET, b[TARGET - 1].clone()), "its number is not the next"),
     ("entries in another order", |b| b[TARGET].entries.swap(0, 1), "its tree root does not follow"),
+    ("the first leaf", |b| b[TARGET].header.first_leaf += 1, "its first leaf is not the next one"),
+    (
+        "the first entry",
+        |b| {
+            b[TARGET].header.first_entry += 1;
+            b[TARGET].header.entries_end += 1;
+        },
+        "its first entry is not the next one",
+    ),
     (
         "every block from here on sealed by a stranger",
         |b| {

@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = Block::decode(&block);
     }
     if let Ok(block) = Block::decode(bytes) {
-        for (_, entry) in block.indexed_entries() {
+        for (_, entry) in block.numbered_entries() {
             let written = entry.to_bytes();
             let again = ledgerline::ledger::Entry::decode(&written);
             assert_eq!(again.as_ref(), Ok(entry), "an entry comes back");

@@ -10,8 +10,8 @@ use crate::ledger::embedded::{
     self, KeptCheckpoint, Shared, check_kept, default_checkpoint_copy, read_kept,
 };
 use crate::ledger::{Block, LedgerError};
-use crate::monitor::Queries;
 use crate::pipeline::catch_up;
+use crate::query::Queries;
 use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
 
 /// A log, opened to be looked at.

@@ -16,10 +16,10 @@ use crate::ledger::embedded::Shared;
 use crate::ledger::tiles::TilePath;
 use crate::ledger::{Block, LedgerReader};
 use crate::limits::TILE_WIDTH;
-use crate::monitor::views::{
+use crate::query::views::{
     BlockView, DeadLetterView, DefinitionView, FilteredView, TransactionView, grouped,
 };
-use crate::monitor::{LogQueries, json};
+use crate::query::{LogQueries, json};
 use crate::state::history::Found;
 
 /// Arguments of `export`.
@@ -176,13 +176,13 @@ impl<W: Write> Lines<'_, W> {
     fn entries(&mut self, block: &Arc<Block>) -> std::io::Result<()> {
         let (transactions, definitions) =
             (self.has(Kind::Transactions), self.has(Kind::Definitions));
-        for (index, entry) in block.indexed_entries() {
+        for (number, entry) in block.numbered_entries() {
             match entry.definition() {
                 Some(definition) if definitions => {
-                    self.write("definition", DefinitionView::new(index, definition, true))?;
+                    self.write("definition", DefinitionView::new(number, definition, true))?;
                 }
                 None if transactions => {
-                    let found = Found { block: block.clone(), index };
+                    let found = Found { block: block.clone(), number };
                     if let Some(view) = TransactionView::of(&found) {
                         self.write("transaction", view)?;
                     }

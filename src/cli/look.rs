@@ -14,9 +14,10 @@ use crate::cli::output::{Progress, line, note, safe};
 use crate::event::SourcePosition;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_PAGE_ITEMS;
-use crate::monitor::json::{to_pretty_text, to_text};
-use crate::monitor::views::Page;
-use crate::monitor::{LogQueries, QueryError, letter_cursor};
+use crate::query::json::{to_pretty_text, to_text};
+use crate::query::page::letter_cursor;
+use crate::query::views::Page;
+use crate::query::{LogQueries, QueryError};
 use crate::state::Filter;
 
 /// What every look has in common.

@@ -7,8 +7,8 @@ use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::look::{LookArgs, Most, item, more, one, paged, record_of, text_of};
 use crate::cli::output::{note, safe};
-use crate::monitor::views::RecordOutcome;
-use crate::monitor::{FilteredFilter, TransactionFilter, VerdictFilter};
+use crate::query::views::RecordOutcome;
+use crate::query::{FilteredFilter, TransactionFilter, VerdictFilter};
 
 /// Arguments of `record`.
 #[derive(Debug, Args)]

@@ -32,7 +32,13 @@ pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
     let started = opened.start()?;
     wait(started, &stop, &signals)?;
     let head = reader.head();
-    tracing::info!(blocks = head.height, tree_size = head.tree_size, root = %head.tree_root, "ended");
+    tracing::info!(
+        blocks = head.height,
+        entries = head.entries,
+        tree_size = head.tree_size,
+        root = %head.tree_root,
+        "ended"
+    );
     Ok(ExitStatus::Ok)
 }
 
@@ -43,6 +49,7 @@ fn announce(opened: &Opened) {
         ledger = opened.reader.name(),
         directory = %opened.reader.directory().display(),
         blocks = head.height,
+        entries = head.entries,
         tree_size = head.tree_size,
         endpoint = endpoint.as_deref().unwrap_or("none"),
         "running"

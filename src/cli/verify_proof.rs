@@ -14,8 +14,8 @@ use crate::ledger::checkpoint::parse_verifier_key;
 use crate::ledger::proof::EntryProof;
 use crate::ledger::{Entry, Leaf};
 use crate::limits::{MAX_PROOF_BYTES, READ_CHUNK_BYTES};
-use crate::monitor::json;
-use crate::monitor::views::{DefinitionView, TransactionSummary};
+use crate::query::json;
+use crate::query::views::{DefinitionView, TransactionSummary};
 use crate::transaction::Transaction;
 
 /// Arguments of `verify-proof`.

@@ -119,7 +119,7 @@ pub struct AlertInfo<'a> {
 /// An asset's state and the ledger entry that wrote it.
 #[derive(Debug, Clone)]
 pub struct Versioned {
-    /// Index of the entry in the ledger's tree.
+    /// Number of the entry in the ledger.
     pub version: u64,
     /// The state.
     pub asset: Arc<Asset>,

@@ -62,11 +62,14 @@ pub struct Header {
     pub number: u64,
     /// Hash of the block before; zeros for the first.
     pub previous: Digest,
-    /// Index of its first entry.
+    /// Number of its first entry: the entries of the ledger in front of this block.
     pub first_entry: u64,
-    /// Leaves of the tree with this block's entries, without its own leaf.
+    /// Entries of the ledger with this block's.
     pub entries_end: u64,
-    /// Root of the RFC 6962 tree of these leaves.
+    /// Index of its first leaf: the size of the tree in front of this block. In format 1, where
+    /// every leaf is an entry, this is the number of its first entry.
+    pub first_leaf: u64,
+    /// Root of the RFC 6962 tree up to this block's entries, without its own leaf.
     pub entries_root: Digest,
     /// Chained digest over all verdicts and writes so far.
     pub effects: Digest,
@@ -86,6 +89,9 @@ impl Header {
         writer.digest(&self.previous);
         writer.uint(self.first_entry);
         writer.uint(self.entries_end);
+        if self.format >= BlockFormat::V2 {
+            writer.uint(self.first_leaf);
+        }
         writer.digest(&self.entries_root);
         writer.digest(&self.effects);
         writer.digest(&self.records);
@@ -103,12 +109,21 @@ impl Header {
                 }
             }
         };
+        let number = reader.uint("block number")?;
+        let previous = reader.digest("previous hash")?;
+        let first_entry = reader.uint("first entry")?;
+        let entries_end = reader.uint("number of entries")?;
+        let first_leaf = match format {
+            BlockFormat::V1 => first_entry,
+            BlockFormat::V2 => reader.uint("first leaf")?,
+        };
         Ok(Self {
             format,
-            number: reader.uint("block number")?,
-            previous: reader.digest("previous hash")?,
-            first_entry: reader.uint("first entry")?,
-            entries_end: reader.uint("tree size")?,
+            number,
+            previous,
+            first_entry,
+            entries_end,
+            first_leaf,
             entries_root: reader.digest("tree root")?,
             effects: reader.digest("effects hash")?,
             records: reader.digest("records hash")?,
@@ -131,11 +146,18 @@ impl Header {
     /// Leaves of the tree with this block, its own leaf included: the size that its checkpoint names.
     #[must_use]
     pub fn tree_size(&self) -> u64 {
+        // A ledger does not reach the sizes at which this saturates; the checkpoint then does not fit.
+        let entries_leaves = self.leaf_of(self.entries_end);
         match self.format {
-            BlockFormat::V1 => self.entries_end,
-            // A size that no ledger reaches; the checkpoint then does not fit.
-            BlockFormat::V2 => self.entries_end.saturating_add(1),
+            BlockFormat::V1 => entries_leaves,
+            BlockFormat::V2 => entries_leaves.saturating_add(1),
         }
+    }
+
+    /// Index of the leaf of an entry of this block.
+    #[must_use]
+    pub fn leaf_of(&self, entry: u64) -> u64 {
+        self.first_leaf.saturating_add(entry.saturating_sub(self.first_entry))
     }
 }
 
@@ -258,7 +280,7 @@ impl BlockOutline {
             return Err(DecodeError::Malformed("number of entries"));
         }
         if header.first_entry.checked_add(count as u64) != Some(header.entries_end) {
-            return Err(DecodeError::Malformed("tree size"));
+            return Err(DecodeError::Malformed("number of entries"));
         }
         let outline = Self { header, seal, checkpoint, records };
         Ok((outline, EntryBytes { reader, left: count }))
@@ -309,15 +331,15 @@ impl Block {
         Checkpoint::unverified(self.checkpoint.as_bytes())
     }
 
-    /// Index and entry, in order.
-    pub fn indexed_entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
+    /// Number and entry, in order.
+    pub fn numbered_entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
         (self.header.first_entry..self.header.entries_end).zip(&self.entries)
     }
 
-    /// The entry with this index in the tree.
+    /// The entry with this number.
     #[must_use]
-    pub fn entry(&self, index: u64) -> Option<&Entry> {
-        let at = index.checked_sub(self.header.first_entry)?;
+    pub fn entry(&self, number: u64) -> Option<&Entry> {
+        let at = number.checked_sub(self.header.first_entry)?;
         self.entries.get(usize::try_from(at).ok()?)
     }
 }

@@ -1,8 +1,8 @@
 //! One leaf of the ledger's tree.
 //!
-//! A transaction's own bytes hold nothing of the block or batch it happened to stand in, so that the
-//! same records give the same transactions on every run. The version that a write replaces is an index
-//! of the tree, which counts the blocks' own leaves too.
+//! An entry holds nothing of the block or batch it happened to stand in, so that the same records in
+//! the same order give the same entries on every run. The version that a write replaces is the number
+//! of an entry, which does not count the blocks' own leaves.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct StoredWrite {
     pub key: Arc<str>,
     /// Canonical bytes of the new [`crate::contract::Asset`]; `None` deletes it.
     pub value: Option<Arc<[u8]>>,
-    /// Entry index of the version that it replaces.
+    /// Number of the entry that wrote the version that it replaces.
     pub replaced: Option<u64>,
 }
 

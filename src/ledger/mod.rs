@@ -53,7 +53,7 @@ pub struct Receipt {
     pub id: Option<SourcePosition>,
     /// Block number.
     pub block: u64,
-    /// Index of the entry in the tree.
+    /// Number of the entry, from 0.
     pub entry: u64,
     /// What the contract said.
     pub verdict: Verdict,
@@ -64,7 +64,9 @@ pub struct Receipt {
 pub struct Head {
     /// Number of blocks; the newest has the number `height - 1`.
     pub height: u64,
-    /// Leaves of the tree: entries, and one for each block.
+    /// Entries.
+    pub entries: u64,
+    /// Leaves of the tree: entries, and one for each block since format 2.
     pub tree_size: u64,
     /// Root of the tree.
     pub tree_root: Digest,
@@ -140,7 +142,9 @@ pub enum LedgerError {
         error: std::io::Error,
     },
     /// Another process has the ledger open.
-    #[error("the ledger in {0} is in use by another process; an embedded ledger has one writer")]
+    #[error(
+        "the ledger in {0} is in use by another process; a ledger has one writer: stop the other process first"
+    )]
     Locked(PathBuf),
     /// No ledger in the directory.
     #[error("{0} holds no ledger (it has no `log` directory); `ledgerline run` makes one")]

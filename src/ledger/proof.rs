@@ -18,7 +18,7 @@ pub struct EntryProof {
     /// The leaf itself, in the proof's `extra` line: nothing signs that line, but the leaf's hash is
     /// where the path begins.
     pub leaf: Option<Vec<u8>>,
-    /// Index of the entry in the tree.
+    /// Index of the entry's leaf in the tree.
     pub index: u64,
     /// RFC 6962 section 2.1.1, the lowest level first.
     pub hashes: Vec<Digest>,

@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::fault::chain;
-use crate::monitor::query::QueryError;
-use crate::monitor::{conditional, json};
+use crate::monitor::conditional;
+use crate::query::QueryError;
+use crate::query::json;
 
 /// An error in the form of RFC 9457. The detail says what was looked for and what helps.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

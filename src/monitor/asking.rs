@@ -21,11 +21,11 @@ use crate::limits::{
 };
 use crate::monitor::access::{Access, Asker, Place, Places, Quota};
 use crate::monitor::answer::{Problem, json_text};
-use crate::monitor::json;
-use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
 use crate::monitor::share::ReadShare;
 use crate::monitor::watch::Watched;
+use crate::query::QueryError;
+use crate::query::json;
 
 /// How long a question waits before it looks again whether records still wait.
 const SHARE_LOOK: Duration = Duration::from_millis(50);

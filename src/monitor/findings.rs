@@ -9,9 +9,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::limits::FUTURE_TOLERANCE;
-use crate::monitor::service::{StatusView, seconds};
-use crate::monitor::views::{grouped, time_text};
+use crate::monitor::service::StatusView;
 use crate::monitor::watch::Sample;
+use crate::query::views::seconds;
+use crate::query::views::{grouped, time_text};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -285,8 +286,8 @@ mod tests {
     use crate::monitor::service::{
         CopiesView, FutureEventView, FutureView, PartitionView, RecordsView, StateView,
     };
-    use crate::monitor::views::FleetView;
     use crate::pipeline::DefinitionCounts;
+    use crate::query::views::FleetView;
 
     fn sample(records: u64, dead_lettered: u64, lag: Option<u64>) -> Sample {
         Sample {
@@ -319,6 +320,7 @@ mod tests {
             ready: true,
             obstacles: Vec::new(),
             height: 1,
+            entries: 1,
             tree_size: 1,
             tree_root: Digest::default(),
             block_hash: Digest::default(),

@@ -17,11 +17,11 @@ use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::conditional::Condition;
 use crate::monitor::host::Hosts;
 use crate::monitor::large::paced;
-use crate::monitor::query::QueryError;
 use crate::monitor::request::check_encoding;
 use crate::monitor::route::{Methods, Needs, Route, Table, router};
 use crate::monitor::service::Service;
 use crate::monitor::{api, ui};
+use crate::query::QueryError;
 
 /// All routes, for requests to these hosts by those who may.
 pub fn routes(app: App, hosts: Hosts) -> Router {

@@ -16,9 +16,10 @@ use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::MAX_RESIDENT_BYTES;
 use crate::monitor::findings::{self, Code};
 use crate::monitor::metrics::families::{Families, Value};
-use crate::monitor::service::{Service, StatusView, TopicView, seconds};
+use crate::monitor::service::{Service, StatusView, TopicView};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Stage;
+use crate::query::views::seconds;
 
 /// Content type of the text form.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -196,7 +197,7 @@ fn ledger(families: &mut Families, service: &Service) {
     let ledger = service.queries.ledger();
     let (head, counts) = (ledger.head(), ledger.counts());
     families.gauges("ledgerline_blocks", "Blocks in the ledger.").add(&[], head.height);
-    families.gauges("ledgerline_entries", "Entries in the ledger.").add(&[], head.tree_size);
+    families.gauges("ledgerline_entries", "Entries in the ledger.").add(&[], head.entries);
     if let Some(age_ms) = service.block_age_ms() {
         families
             .gauges("ledgerline_newest_block_age_seconds", "Time since the newest block was made.")

@@ -1,5 +1,5 @@
-//! What can be seen of a running or resting ledger, and who may see it: JSON views, the HTTP endpoint,
-//! metrics, pages.
+//! The HTTP endpoint of a running service: routes, access control, metrics and pages over the answers
+//! of [`query`](crate::query).
 //!
 //! Nothing here writes or decides: what is tried leaves nothing behind, and a call by hand is handed to
 //! the pipeline and takes the way of every record. The endpoint runs on threads of its own and reads
@@ -14,17 +14,13 @@ pub mod base_path;
 mod body;
 mod conditional;
 mod export;
-mod filter;
 mod findings;
 mod host;
 mod http;
-pub mod json;
 mod large;
 mod metrics;
 mod operations;
-mod page;
 mod parameter;
-pub mod query;
 mod request;
 mod route;
 mod server;
@@ -32,19 +28,13 @@ pub mod service;
 mod share;
 mod stream;
 pub mod traces;
-mod trial;
 mod ui;
-pub mod views;
 mod watch;
 
 pub use answer_counts::AnswerCounts;
-pub use filter::{TransactionFilter, VerdictFilter};
 pub use metrics::Verification;
-pub use query::{FilteredFilter, LogQueries, Queries, QueryError};
-pub use request::letter_cursor;
 pub use server::{Endpoint, EndpointError};
 pub use service::Service;
-pub use trial::Trial;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -12,10 +12,10 @@ use crate::event::{SourcePartition, SourcePosition, time};
 use crate::fault::did_you_mean;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_ARGUMENTS_BYTES;
-use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
-use crate::monitor::views::{TransactionView, TrialTransactionView};
 use crate::pipeline::{CallByHand, CallError};
+use crate::query::QueryError;
+use crate::query::views::{TransactionView, TrialTransactionView};
 
 /// How long a call may take to become durable while its sender waits.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -12,10 +12,9 @@ use serde::de::DeserializeOwned;
 use crate::event::time::{self, SentTime};
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE_ITEMS};
 use crate::monitor::answer::Problem;
-use crate::monitor::filter::TransactionFilter;
 use crate::monitor::parameter::{self, Parameter};
-use crate::monitor::query::{At, QueryError};
-use crate::state::history::{ChangeCursor, LetterCursor};
+use crate::query::TransactionFilter;
+use crate::query::{At, QueryError};
 
 /// Names in the path of an address.
 pub struct InPath<T>(pub T);
@@ -245,35 +244,6 @@ impl Parameters {
         };
         Err(QueryError::Malformed(format!("the parameter `{name}` is unknown; {known}")))
     }
-}
-
-fn no_cursor(name: &str, text: &str) -> QueryError {
-    let message = format!("the parameter `{name}` cannot be `{text}`: it is the `next` of a page");
-    QueryError::Malformed(message)
-}
-
-/// Where a list of alerts goes on: contract and key.
-pub fn alert_cursor(after: &str) -> Result<(String, String), QueryError> {
-    let cursor = after.split_once('/');
-    let cursor = cursor.map(|(contract, key)| (contract.to_owned(), key.to_owned()));
-    cursor.ok_or_else(|| no_cursor("after", after))
-}
-
-/// Where a list of dead letters goes on: block and place.
-pub fn letter_cursor(before: &str) -> Result<LetterCursor, QueryError> {
-    two_numbers(before).ok_or_else(|| no_cursor("before", before))
-}
-
-/// Where a list of newest changes goes on: entry and place.
-pub fn change_cursor(from: &str) -> Result<ChangeCursor, QueryError> {
-    two_numbers(from).ok_or_else(|| no_cursor("from", from))
-}
-
-fn two_numbers(text: &str) -> Option<(u64, usize)> {
-    let (first, second) = text.split_once('/')?;
-    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
-    (is_number(first) && is_number(second))
-        .then(|| Some((first.parse().ok()?, second.parse().ok()?)))?
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ use crate::limits::{
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::{Access, AccessError, Connected, Peer};
 use crate::monitor::answer::Problem;
-use crate::monitor::json;
+use crate::query::json;
 use crate::threads::{self, TooFewThreads};
 
 /// How long accepting pauses when the system has no more sockets to give.

@@ -18,12 +18,14 @@ use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::mapping::Mapping;
+use crate::monitor::AnswerCounts;
 use crate::monitor::findings::{Code, Problem, Signs};
-use crate::monitor::views::{AlertCountView, FleetView, time_text};
 use crate::monitor::watch::Sample;
-use crate::monitor::{AnswerCounts, Queries, Trial};
 use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DefinitionCounts, Verdicts};
+use crate::query::views::seconds;
+use crate::query::views::{AlertCountView, FleetView, time_text};
+use crate::query::{Queries, Trial};
 use crate::source::{Assignments, HealthReport, PartitionStatus};
 use crate::state::Projection;
 
@@ -63,6 +65,8 @@ pub struct StatusView {
     /// Number of blocks.
     pub height: u64,
     /// Number of entries.
+    pub entries: u64,
+    /// Leaves of the tree: the entries, and one for each block of format 2.
     pub tree_size: u64,
     /// Root of the tree.
     pub tree_root: Digest,
@@ -331,6 +335,7 @@ impl Service {
             ready: obstacles.is_empty(),
             obstacles,
             height: head.height,
+            entries: head.entries,
             tree_size: head.tree_size,
             tree_root: head.tree_root,
             block_hash: head.block_hash,
@@ -409,10 +414,4 @@ fn reasons(problems: &[Problem]) -> Vec<String> {
             None => problem.what.clone(),
         })
         .collect()
-}
-
-/// Milliseconds as seconds. Exact up to 2⁵³, far beyond any age.
-#[allow(clippy::cast_precision_loss)] // said above
-pub(super) fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1_000.0
 }

@@ -25,13 +25,13 @@ use crate::ledger::{Block, Entry, LedgerReader};
 use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_HEARTBEAT, STREAM_LIFETIME};
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{Answer, App, ask};
-use crate::monitor::filter::TransactionFilter;
-use crate::monitor::json;
 use crate::monitor::parameter;
-use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::StatusView;
-use crate::monitor::views::{BlockSummary, DeadLetterSummary, TransactionSummary};
+use crate::query::QueryError;
+use crate::query::TransactionFilter;
+use crate::query::json;
+use crate::query::views::{BlockSummary, DeadLetterSummary, TransactionSummary};
 
 /// The most often that a status is sent, and how soon a client should come back.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
@@ -159,7 +159,7 @@ impl Wanted {
             let data = || json::to_text(&DeadLetterSummary::new(block, letter));
             add(self.kinds.dead_letters, "dead_letter", &data);
         }
-        for (index, entry) in block.indexed_entries() {
+        for (index, entry) in block.numbered_entries() {
             let Entry::Transaction { transaction, verdict, writes } = entry else { continue };
             let is_taken = self.filter.takes(entry);
             let summary = || TransactionSummary::new(index, transaction, (verdict, writes));

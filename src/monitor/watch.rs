@@ -13,9 +13,10 @@ use tokio::sync::watch;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_SAMPLES;
 use crate::monitor::findings::{self, Code};
-use crate::monitor::service::{Service, seconds};
-use crate::monitor::views::time_text;
+use crate::monitor::service::Service;
 use crate::pipeline::DefinitionCounts;
+use crate::query::views::seconds;
+use crate::query::views::time_text;
 
 /// How often the height is looked at: what a live page lags behind at most.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

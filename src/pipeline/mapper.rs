@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
-use crate::call::Payload;
 use crate::clock::Clock;
-use crate::event::{Decoder, Event, Record, Rejection, SourcePartition, SourcePosition};
+use crate::event::{Decoder, Record, Rejection, SourcePartition};
 use crate::ledger::{DeadLetter, LastRecord};
 use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
 use crate::mapping::{MappingSet, Outcome};
@@ -139,7 +138,7 @@ impl MapStage {
     fn map_record(&self, record: &Record<'_>) -> Result<Option<Vec<Encoded>>, Rejection> {
         let event = self.decoder.decode(record)?;
         match self.mappings.evaluate(&event) {
-            Outcome::Mapped(payloads) => Ok(Some(transactions(&event, payloads))),
+            Outcome::Mapped(payloads) => Ok(Some(Transaction::of_event(&event, payloads))),
             Outcome::NotMatched => Ok(None),
             Outcome::Rejected(rejection) => Err(rejection),
         }
@@ -166,16 +165,4 @@ impl MappedBatch {
             Err(rejection) => self.dead_letters.push(DeadLetter::new(record, rejection)),
         }
     }
-}
-
-/// The transactions of an event: each payload at its position.
-pub(crate) fn transactions(event: &Event, payloads: Vec<Payload>) -> Vec<Encoded> {
-    let device = event.device.name();
-    let time_ms = event.info.time_ms.or(event.timestamp_ms).unwrap_or(0);
-    let transaction = |(output, payload)| {
-        let partition = event.partition.clone();
-        let id = SourcePosition { partition, offset: event.offset, output };
-        Transaction::new(id, (time_ms, device.clone()), event.digests, payload).into()
-    };
-    (0..).zip(payloads).map(transaction).collect()
 }

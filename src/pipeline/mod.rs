@@ -31,7 +31,7 @@ pub use topic_counts::{FutureEvent, FutureEvents, TopicCounts};
 pub use traces::{BatchTrace, Origin, Span, Taken, Traces};
 pub use write_loop::SubmissionLimits;
 
-pub(crate) use mapper::{MappedBatch, transactions};
+pub(crate) use mapper::MappedBatch;
 pub(crate) use write_loop::WriteLoop;
 
 use std::sync::atomic::{AtomicBool, Ordering};

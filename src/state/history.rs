@@ -14,15 +14,15 @@ use crate::transaction::Transaction;
 pub struct Found {
     /// The block that holds it.
     pub block: Arc<Block>,
-    /// Index of the entry in the tree.
-    pub index: u64,
+    /// Number of the entry.
+    pub number: u64,
 }
 
 impl Found {
     /// The entry.
     #[must_use]
     pub fn entry(&self) -> Option<&Entry> {
-        self.block.entry(self.index)
+        self.block.entry(self.number)
     }
 
     /// The transaction, where it is one.
@@ -45,10 +45,10 @@ impl Found {
     }
 }
 
-/// The entry with this index.
-pub fn entry(ledger: &dyn LedgerReader, index: u64) -> Result<Option<Found>, LedgerError> {
-    let Some(number) = ledger.block_of_entry(index) else { return Ok(None) };
-    Ok(Some(Found { block: ledger.block(number)?, index }))
+/// The entry with this number.
+pub fn entry(ledger: &dyn LedgerReader, number: u64) -> Result<Option<Found>, LedgerError> {
+    let Some(block) = ledger.block_of_entry(number) else { return Ok(None) };
+    Ok(Some(Found { block: ledger.block(block)?, number }))
 }
 
 /// The transaction with this id.
@@ -59,8 +59,8 @@ pub fn transaction(
     let Some(number) = ledger.block_of_record(&id.partition, id.offset) else { return Ok(None) };
     let block = ledger.block(number)?;
     let is_it = |entry: &Entry| entry.transaction().is_some_and(|found| found.id == *id);
-    let index = block.indexed_entries().find(|(_, entry)| is_it(entry)).map(|(index, _)| index);
-    Ok(index.map(|index| Found { block, index }))
+    let number = block.numbered_entries().find(|(_, entry)| is_it(entry)).map(|(number, _)| number);
+    Ok(number.map(|number| Found { block, number }))
 }
 
 /// The changes of an asset, newest first, from the entry `newest` on back. The second value is the
@@ -73,14 +73,14 @@ pub fn of_asset(
 ) -> Result<(Vec<Found>, Option<u64>), LedgerError> {
     let mut changes = Vec::new();
     let mut next = Some(newest);
-    while let Some(index) = next {
+    while let Some(number) = next {
         if changes.len() == limit {
-            return Ok((changes, Some(index)));
+            return Ok((changes, Some(number)));
         }
-        let Some(found) = entry(ledger, index)? else { break };
+        let Some(found) = entry(ledger, number)? else { break };
         let Some(write) = found.write_of(contract, key) else { break };
         // A version is older than the one that replaced it, so this ends.
-        next = write.replaced.filter(|replaced| *replaced < index);
+        next = write.replaced.filter(|replaced| *replaced < number);
         changes.push(found);
     }
     Ok((changes, None))
@@ -109,28 +109,28 @@ pub fn search(
     limit: usize,
     mut takes: impl FnMut(&Entry) -> bool,
 ) -> Result<(Vec<Found>, Option<u64>), LedgerError> {
-    let end = range.end.min(ledger.head().tree_size);
+    let end = range.end.min(ledger.head().entries);
     let mut found = Vec::new();
     let (mut scanned, mut entries) = (0, 0);
     let mut number = end.checked_sub(1).and_then(|entry| ledger.block_of_entry(entry));
     while let Some(at) = number {
         let block = ledger.block(at)?;
-        if block.header.tree_size() <= range.start {
+        if block.header.entries_end <= range.start {
             break;
         }
         if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
-            return Ok((found, Some(block.header.tree_size())));
+            return Ok((found, Some(block.header.entries_end)));
         }
         scanned += 1;
         entries += block.entries.len();
-        let is_within = |(index, _): &(u64, &Entry)| (range.start..end).contains(index);
-        let indexed: Vec<_> = block.indexed_entries().filter(is_within).collect();
-        for (index, entry) in indexed.into_iter().rev() {
+        let is_within = |(number, _): &(u64, &Entry)| (range.start..end).contains(number);
+        let within: Vec<_> = block.numbered_entries().filter(is_within).collect();
+        for (number, entry) in within.into_iter().rev() {
             if found.len() == limit {
-                return Ok((found, Some(index + 1)));
+                return Ok((found, Some(number + 1)));
             }
             if takes(entry) {
-                found.push(Found { block: block.clone(), index });
+                found.push(Found { block: block.clone(), number });
             }
         }
         number = at.checked_sub(1);
@@ -155,7 +155,7 @@ pub fn recent_assets<E: From<LedgerError>>(
     mut is_newest: impl FnMut(&str, &str, u64) -> Result<bool, E>,
 ) -> Result<(Vec<FoundChange>, Option<ChangeCursor>), E> {
     let (first, skip) = from.unwrap_or((u64::MAX, 0));
-    let end = ledger.head().tree_size.min(first.saturating_add(1));
+    let end = ledger.head().entries.min(first.saturating_add(1));
     let mut number = end.checked_sub(1).and_then(|entry| ledger.block_of_entry(entry));
     // What is known of an asset need not be asked for again.
     let mut seen = BTreeSet::new();
@@ -164,23 +164,23 @@ pub fn recent_assets<E: From<LedgerError>>(
     while let Some(at) = number {
         let block = ledger.block(at)?;
         if scanned == MAX_SCANNED_BLOCKS || entries >= MAX_SCANNED_ENTRIES {
-            return Ok((recent, block.header.tree_size().checked_sub(1).map(|last| (last, 0))));
+            return Ok((recent, block.header.entries_end.checked_sub(1).map(|last| (last, 0))));
         }
         scanned += 1;
         entries += block.entries.len();
-        let indexed: Vec<_> = block.indexed_entries().filter(|(index, _)| *index < end).collect();
-        for (index, entry) in indexed.into_iter().rev() {
+        let before: Vec<_> = block.numbered_entries().filter(|(number, _)| *number < end).collect();
+        for (number, entry) in before.into_iter().rev() {
             let Entry::Transaction { transaction, writes, .. } = entry else { continue };
-            let skip = if index == first { skip } else { 0 };
+            let skip = if number == first { skip } else { 0 };
             for (place, write) in writes.iter().enumerate().skip(skip) {
                 if recent.len() == limit {
-                    return Ok((recent, Some((index, place))));
+                    return Ok((recent, Some((number, place))));
                 }
                 let contract = &transaction.contract;
                 if seen.insert((contract.clone(), write.key.clone()))
-                    && is_newest(contract, &write.key, index)?
+                    && is_newest(contract, &write.key, number)?
                 {
-                    recent.push((Found { block: block.clone(), index }, write.key.clone()));
+                    recent.push((Found { block: block.clone(), number }, write.key.clone()));
                 }
             }
         }

@@ -32,7 +32,7 @@ pub struct StoredAsset {
     pub contract: Arc<str>,
     /// Key within the contract.
     pub key: String,
-    /// Index of the entry that wrote it.
+    /// Number of the entry that wrote it.
     pub version: u64,
     /// The state.
     pub asset: Asset,
@@ -201,7 +201,7 @@ impl World {
         }
     }
 
-    /// Index of the entry that last wrote or deleted an asset.
+    /// Number of the entry that last wrote or deleted an asset.
     pub fn newest_version(&self, contract: &str, key: &str) -> Result<Option<u64>, StateError> {
         Ok(self.stored(contract, key)?.map(|stored| stored.version))
     }
@@ -386,7 +386,7 @@ impl Projection for World {
             return Err(StateError::NotNext { number, savepoint });
         }
         let Layers { resident, alerts, .. } = &mut *layers;
-        for (version, entry) in block.indexed_entries() {
+        for (version, entry) in block.numbered_entries() {
             let Entry::Transaction { transaction, writes, .. } = entry else { continue };
             let Transaction { contract, time_ms, .. } = &**transaction;
             for write in writes {
@@ -396,7 +396,7 @@ impl Projection for World {
             }
         }
         layers.place.totals.add(block);
-        layers.place.entries = block.header.tree_size();
+        layers.place.entries = block.header.entries_end;
         layers.place.mark = Mark { blocks: blocks + 1, block_hash: block.header.hash() };
         Ok(())
     }

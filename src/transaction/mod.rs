@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::call::{Arguments, Function, Payload};
 use crate::codec::{DecodeError, Digest, Reader, Writer};
-use crate::event::{DeviceName, RecordDigests, SourcePartition, SourcePosition};
+use crate::event::{DeviceName, Event, RecordDigests, SourcePartition, SourcePosition};
 
 /// Stands as the device type of people in their calls by hand.
 pub const OPERATOR_TYPE: &str = "operator";
@@ -48,6 +48,19 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// The transactions of an event, one for each payload, in order.
+    #[must_use]
+    pub fn of_event(event: &Event, payloads: Vec<Payload>) -> Vec<Encoded> {
+        let device = event.device.name();
+        let time_ms = event.info.time_ms.or(event.timestamp_ms).unwrap_or(0);
+        let transaction = |(output, payload)| {
+            let partition = event.partition.clone();
+            let id = SourcePosition { partition, offset: event.offset, output };
+            Self::new(id, (time_ms, device.clone()), event.digests, payload).into()
+        };
+        (0..).zip(payloads).map(transaction).collect()
+    }
+
     /// The transaction of one payload.
     #[must_use]
     pub fn new(

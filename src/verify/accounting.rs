@@ -91,7 +91,7 @@ impl Accounting {
         let mut members = members.into_iter();
         self.totals.add(block);
         let mut accounted: BTreeMap<SourcePartition, Accounted> = BTreeMap::new();
-        for (index, entry) in block.indexed_entries() {
+        for (index, entry) in block.numbered_entries() {
             match entry {
                 Entry::Definition(definition) => match definition.kind {
                     DefinitionKind::Mapping => _ = self.mappings.insert(definition.digest()),
@@ -181,7 +181,7 @@ impl Accounting {
 /// What each write of a block adds to the state's fingerprint. Needs no other block.
 pub fn members(block: &Block) -> Vec<Member> {
     let mut members = Vec::new();
-    for (index, entry) in block.indexed_entries() {
+    for (index, entry) in block.numbered_entries() {
         let Entry::Transaction { transaction, writes, .. } = entry else { continue };
         let member_of = |write: &StoredWrite| {
             member(&transaction.contract, &write.key, index, write.value.as_ref())

@@ -92,7 +92,7 @@ impl TreeCheck {
     /// Root at a size that the newest block has reached or passed.
     #[must_use]
     pub fn root_at(&self, size: u64, block: &Block) -> Option<Digest> {
-        let take = usize::try_from(size.checked_sub(block.header.first_entry)?).ok()?;
+        let take = usize::try_from(size.checked_sub(block.header.first_leaf)?).ok()?;
         let mut frontier = self.before.clone();
         self.leaves.get(..take)?.iter().for_each(|leaf| frontier.append(*leaf));
         Some(frontier.root())

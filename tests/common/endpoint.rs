@@ -21,9 +21,10 @@ use ledgerline::ledger::{
 };
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
-use ledgerline::monitor::{self, AnswerCounts, Endpoint, Queries, Service, Trial};
+use ledgerline::monitor::{self, AnswerCounts, Endpoint, Service};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, catch_up};
+use ledgerline::query::{Queries, Trial};
 use ledgerline::source::{Assignments, HealthReport, ProblemCode, SourceProblem};
 use ledgerline::state::{Projection, World};
 use ledgerline::transaction::{Signer, Submission, Transaction};

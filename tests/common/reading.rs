@@ -32,7 +32,7 @@ pub fn read(ledger: &Path) -> Contents {
     let mut contents = Contents { fates, entries, replaced };
     let mut ids = BTreeMap::new();
     for block in blocks(ledger) {
-        let by_index = block.indexed_entries();
+        let by_index = block.numbered_entries();
         ids.extend(by_index.filter_map(|(at, entry)| Some((at, entry.transaction()?.id.clone()))));
         contents.take(&block, &ids);
     }

@@ -442,6 +442,7 @@ class Verifier:
         self.check(r.uint() == number, "wrong number")
         self.check(r.digest() == self.hash, "wrong hash of the block before")
         first, end = r.uint(), r.uint()
+        first_leaf = r.uint() if fmt == 2 else first
         entries_root, effects, records, time = r.digest(), r.digest(), r.digest(), r.int()
         header = data[: r.pos]
         key, seal, note = r.raw(32), r.raw(64), r.text()
@@ -454,7 +455,9 @@ class Verifier:
         entries = r.list(r.bytes)
         r.end("a block")
 
-        self.check(first == len(self.tree), f"first entry {first}, tree size {len(self.tree)}")
+        self.check(first == self.entries, f"first entry {first}, {self.entries} is next")
+        size = len(self.tree)
+        self.check(first_leaf == size, f"first leaf {first_leaf}, tree size {size}")
         self.check(end == first + len(entries), f"entries end {end}")
         self.check(self.time is None or time >= self.time, "earlier than the block before")
         sealers, submitters = set(self.in_force["ledger"]), set(self.in_force["submitter"])
@@ -483,21 +486,22 @@ class Verifier:
 
     def entry(self, data, fmt, submitters):
         """Check one entry and add it to the tree; returns it if it is a transaction."""
-        index = len(self.tree)
-        long = len(data) > 0xFFFF
-        self.tree.add(b"\xff" + sha256(data) + len(data).to_bytes(8, "big") if long else data)
+        number = self.entries
         self.entries += 1
+        long = len(data) > 0xFFFF
+        leaf = b"\xff" + sha256(data) + len(data).to_bytes(8, "big") if long else data
+        self.tree.add(leaf)
         r = Reader(data)
         kind = r.byte()
-        self.check(index or data.startswith(b"\2\1"), "the first entry does not name the ledger")
+        self.check(number or data.startswith(b"\2\1"), "the first entry does not name the ledger")
         if kind == 2:
             kind, name, _version, text = r.byte(), r.text(), r.uint(), r.text()
             r.end("a definition")
             self.definition(kind, name, text, submitters)
             return None
-        require(kind == (1, 4)[fmt - 1], f"entry {index} of type {kind:#04x} in format {fmt}")
+        require(kind == (1, 4)[fmt - 1], f"entry {number} of type {kind:#04x} in format {fmt}")
         t = Transaction(r, fmt)
-        self.transaction(t, index)
+        self.transaction(t, number, sha256(b"\0", leaf))
         return t
 
     def definition(self, kind, name, text, submitters):
@@ -524,7 +528,7 @@ class Verifier:
         else:
             self.contracts.add(name)
 
-    def transaction(self, t, index):
+    def transaction(self, t, number, leaf):
         if t.partition[0] == CALLS:
             self.check(t.mapping == ZERO, f"{t.id}: a call with a mapping")
             self.check(t.device[0] == "operator", f"{t.id}: a call of a {t.device[0]!r}")
@@ -539,9 +543,9 @@ class Verifier:
         for key, _, replaced in t.writes:
             newest = self.versions.get((t.contract, key))
             self.check(replaced == newest, f"{t.id}: replaces {replaced} of {key!r}, not {newest}")
-            self.versions[t.contract, key] = index
+            self.versions[t.contract, key] = number
         self.transactions.append({
-            "id": t.id, "entry": index, "record_digest": t.record and t.record.hex(),
+            "id": t.id, "entry": number, "leaf_hash": leaf.hex(), "record_digest": t.record and t.record.hex(),
             "value_digest": t.value.hex(), "mapping_digest": t.mapping.hex(),
             "valid": t.verdict == 0})
 

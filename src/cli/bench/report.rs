@@ -6,7 +6,7 @@ use crate::cli::bench::BenchArgs;
 use crate::cli::bench::readers::Readers;
 use crate::cli::bench::whole::Whole;
 use crate::cli::output::line;
-use crate::monitor::views::grouped;
+use crate::query::views::grouped;
 use crate::timing::TimeCounts;
 
 /// What was measured.

@@ -58,7 +58,7 @@ pub struct Status {
     /// Number of blocks.
     pub height: u64,
     /// Number of entries.
-    pub tree_size: u64,
+    pub entries: u64,
     /// Age of the newest block in seconds.
     pub block_age_seconds: Option<f64>,
     /// What became of every record.

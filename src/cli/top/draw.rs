@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline, Wrap};
 use crate::cli::top::answers::Answers;
 use crate::cli::top::lists;
 use crate::cli::top::view::{List, View};
-use crate::monitor::views::grouped;
+use crate::query::views::grouped;
 
 /// Lines of the row with rate and ledger, borders included.
 const UPPER: u16 = 8;
@@ -240,7 +240,7 @@ mod tests {
     fn status() -> Value {
         json!({
             "ledger": "example.com/test", "version": "1.2.3", "ready": true, "obstacles": [],
-            "height": 1_234, "tree_size": 56_789, "block_age_seconds": 300.0,
+            "height": 1_234, "entries": 56_789, "block_age_seconds": 300.0,
             "records": {
                 "read": 1_000, "filtered": 7, "dead_lettered": 12, "valid": 979, "invalid": 2,
                 "dead_letters": { "empty": 2, "not_json": 10 },

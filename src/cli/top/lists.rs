@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 
 use crate::cli::top::answers::{AlertCount, Alerted, Answers, Partition, Status};
 use crate::cli::top::draw::{DOUBTFUL, FAINT, WELL, WRONG, age};
-use crate::monitor::views::grouped;
+use crate::query::views::grouped;
 
 /// A name and what there is to say.
 fn fact(name: &str, what: String) -> Line<'static> {
@@ -25,7 +25,7 @@ pub fn ledger(answers: &Answers) -> Vec<Line<'static>> {
     };
     let mut lines = vec![
         fact("blocks", newest),
-        fact("entries", grouped(status.tree_size)),
+        fact("entries", grouped(status.entries)),
         fact("freshness", freshness),
     ];
     lines.extend(answers.blocks.iter().map(|block| {

@@ -41,6 +41,8 @@ pub struct Position {
     pub number: u64,
     /// Hash of the newest block.
     pub previous: Digest,
+    /// Entries so far: the number of the next one.
+    pub entries: u64,
     /// Right edge of the tree.
     pub frontier: Frontier,
     /// Newest link of the effects chain.
@@ -49,6 +51,14 @@ pub struct Position {
     pub time_ms: i64,
     /// Who may sign.
     pub keys: KeyRegistry,
+}
+
+impl Position {
+    /// Takes in the leaf of the next entry.
+    fn append(&mut self, leaf: Digest, appended: &mut Appended) {
+        self.frontier.append_and_note(leaf, appended);
+        self.entries += 1;
+    }
 }
 
 /// The executor.
@@ -91,7 +101,7 @@ impl Executor {
         for definition in work.definitions {
             self.position.keys.apply(&definition);
             let hash = body.push_definition(definition);
-            self.position.frontier.append_and_note(hash, &mut body.appended);
+            self.position.append(hash, &mut body.appended);
         }
         let mut seals = Vec::with_capacity(work.submissions.len());
         let mut budget = Budget::new();
@@ -140,7 +150,7 @@ impl Executor {
         budget: &Budget,
         body: &mut Body,
     ) -> Result<(), LedgerError> {
-        let version = self.position.frontier.size();
+        let version = self.position.entries;
         let transaction = encoded.transaction();
         let call = Call {
             function: transaction.function,
@@ -163,7 +173,7 @@ impl Executor {
         }
         let verdict = effects.verdict;
         let hash = body.push_executed(&encoded, &verdict, &writes);
-        self.position.frontier.append_and_note(hash, &mut body.appended);
+        self.position.append(hash, &mut body.appended);
         let mut transaction = encoded.into_transaction();
         // Blocks are kept for readers and followers, who ask for it seldom.
         if let Some(transaction) = Arc::get_mut(&mut transaction) {
@@ -180,15 +190,16 @@ impl Executor {
         now_ms: i64,
     ) -> Result<BuiltBlock, LedgerError> {
         let position = &mut self.position;
-        let entries_end = position.frontier.size();
+        let (entries_end, count) = (position.entries, body.list.len() as u64);
         let effects = body.effects.finish();
         let format = BlockFormat::NEWEST;
         let header = Header {
             format,
             number: position.number,
             previous: position.previous,
-            first_entry: entries_end - body.list.len() as u64,
+            first_entry: entries_end - count,
             entries_end,
+            first_leaf: position.frontier.size() - count,
             entries_root: position.frontier.root(),
             effects: block::chain_effects(&position.effects, &effects),
             records: block::records_digest(&records, format),

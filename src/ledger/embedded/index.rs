@@ -26,10 +26,12 @@ pub struct Index {
     pub segments: Vec<Segment>,
     /// Each block's first entry and its place: segment and offset.
     blocks: Rising<3>,
+    /// Blocks of format 1, which stand in front of all others.
+    old_blocks: u64,
     partitions: BTreeMap<SourcePartition, PartitionIndex>,
     /// Numbers of blocks with dead letters.
     dead_letter_blocks: Rising<1>,
-    /// Definitions with their entry index.
+    /// Definitions, each with the number of its entry.
     pub definitions: Vec<(u64, Definition)>,
     /// Who may sign.
     pub keys: KeyRegistry,
@@ -109,11 +111,35 @@ impl Index {
     /// The block that holds an entry.
     #[must_use]
     pub fn block_of_entry(&self, entry: u64) -> Option<u64> {
-        if entry >= self.head?.tree_size {
+        if entry >= self.head?.entries {
             return None;
         }
-        // In format 1, blocks without entries share their first entry with the block behind them.
+        // Blocks without entries share their first entry with the block behind them.
         self.blocks.last_up_to(entry).map(|(number, _)| number as u64)
+    }
+
+    /// The block that holds a leaf.
+    #[must_use]
+    pub fn block_of_leaf(&self, leaf: u64) -> Option<u64> {
+        if leaf >= self.head?.tree_size {
+            return None;
+        }
+        let (mut from, mut to) = (0, self.height());
+        while from + 1 < to {
+            let middle = from.midpoint(to);
+            match self.first_leaf(middle)? <= leaf {
+                true => from = middle,
+                false => to = middle,
+            }
+        }
+        Some(from)
+    }
+
+    /// Index of a block's first leaf: in front of it stand the entries, and a leaf for each block of
+    /// format 2.
+    fn first_leaf(&self, number: u64) -> Option<u64> {
+        let [first_entry, ..] = self.blocks.get(usize::try_from(number).ok()?)?;
+        Some(first_entry + number.saturating_sub(self.old_blocks))
     }
 
     /// The block whose progress covers a record.
@@ -160,8 +186,8 @@ impl Index {
     pub fn check(&self, outline: &BlockOutline) -> Result<(), Misfit> {
         let header = &outline.header;
         let (number, previous, first) = match &self.head {
-            None => (0, Digest::default(), 0),
-            Some(head) => (head.height, head.block_hash, head.tree_size),
+            None => (0, Digest::default(), (0, 0)),
+            Some(head) => (head.height, head.block_hash, (head.entries, head.tree_size)),
         };
         if header.number != number {
             return Err(format!("it has the number {}, {number} is next", header.number));
@@ -169,8 +195,13 @@ impl Index {
         if header.previous != previous {
             return Err("its previous hash is not the hash of the block before".to_owned());
         }
-        if header.first_entry != first {
-            return Err(format!("it begins at entry {}, {first} is next", header.first_entry));
+        let begins = (header.first_entry, header.first_leaf);
+        if begins != first {
+            let ((entry, leaf), (next_entry, next_leaf)) = (begins, first);
+            return Err(format!(
+                "it begins at entry {entry} and leaf {leaf}, entry {next_entry} and leaf \
+                 {next_leaf} are next"
+            ));
         }
         if self.head.is_some_and(|head| header.time_ms < head.time_ms) {
             return Err("its time lies before the block in front".to_owned());
@@ -199,6 +230,7 @@ impl Index {
     /// Takes in a block that [`Index::check`] let pass.
     pub fn push_outline(&mut self, outline: &BlockOutline, location: Location, tree_root: Digest) {
         let header = &outline.header;
+        self.old_blocks += u64::from(header.format == BlockFormat::V1);
         self.blocks.push([header.first_entry, u64::from(location.segment), location.offset]);
         for progress in &outline.records.progress {
             let index = self.partitions.entry(progress.partition.clone()).or_default();
@@ -215,6 +247,7 @@ impl Index {
         self.checkpoint = outline.checkpoint.clone();
         self.head = Some(Head {
             height: header.number + 1,
+            entries: header.entries_end,
             tree_size: header.tree_size(),
             tree_root,
             block_hash: header.hash(),
@@ -232,9 +265,9 @@ impl Index {
     pub fn push_block(&mut self, built: BuiltBlock, location: Location) {
         let BuiltBlock { outline, block, tree_root, .. } = built;
         self.push_outline(&outline, location, tree_root);
-        for (index, entry) in block.indexed_entries() {
+        for (number, entry) in block.numbered_entries() {
             if let Entry::Definition(definition) = entry {
-                self.push_definition(index, definition);
+                self.push_definition(number, definition);
             }
         }
         self.recent.push_back(block);

@@ -74,6 +74,7 @@ pub fn open_on(
     let position = Position {
         number: read.index.height(),
         previous: read.index.head().map(|head| head.block_hash).unwrap_or_default(),
+        entries: read.index.head().map_or(0, |head| head.entries),
         frontier: read.frontier,
         effects: read.index.effects(),
         time_ms: read.index.head().map_or(i64::MIN, |head| head.time_ms),
@@ -198,13 +199,13 @@ impl Outlined {
     fn read(payload: &[u8]) -> Result<Self, DecodeError> {
         let (outline, entries) = BlockOutline::decode(payload)?;
         let (mut leaves, mut definitions) = (Vec::new(), Vec::new());
-        for (index, bytes) in (outline.header.first_entry..).zip(entries) {
+        for (number, bytes) in (outline.header.first_entry..).zip(entries) {
             let bytes = bytes?;
             leaves.push(leaf_hash(&leaf_bytes(bytes)));
             if Entry::is_definition(bytes)
                 && let Entry::Definition(definition) = Entry::decode(bytes)?
             {
-                definitions.push((index, definition));
+                definitions.push((number, definition));
             }
         }
         let own_leaf = block::own_leaf(&outline.header, &outline.seal);
@@ -268,7 +269,7 @@ impl Read {
         let mut appended = Appended::default();
         let frontier = &mut self.frontier;
         leaves.into_iter().for_each(|leaf| frontier.append_and_note(leaf, &mut appended));
-        for (index, definition) in &definitions {
+        for (number, definition) in &definitions {
             check_format(definition)?;
             self.definition_bytes += definition.memory_bytes();
             if self.definition_bytes > MAX_DEFINITIONS_BYTES {
@@ -276,7 +277,7 @@ impl Read {
                     format!("mappings and contracts take more than {MAX_DEFINITIONS_BYTES} bytes");
                 return Err(inconsistent(reason));
             }
-            self.index.push_definition(*index, definition);
+            self.index.push_definition(*number, definition);
         }
         if self.index.format().is_some_and(|format| format != outline.header.format) {
             return Err(inconsistent("it is in another format than the ledger".to_owned()));

@@ -16,7 +16,7 @@ pub type StateOf = (u64, Option<Arc<Asset>>);
 
 /// The state that durable blocks have written, as a projection holds it.
 pub trait DurableState: Send + Sync {
-    /// Index of the entry that last wrote or deleted an asset, and the asset where it exists. An
+    /// Number of the entry that last wrote or deleted an asset, and the asset where it exists. An
     /// error halts the ledger: without the state nothing can be decided.
     fn newest(&self, contract: &str, key: &str) -> Result<Option<StateOf>, String>;
 

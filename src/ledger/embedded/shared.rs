@@ -165,7 +165,7 @@ impl Shared {
         unpoisoned(self.status.lock()).1.clone()
     }
 
-    /// Every definition with its entry index, in order.
+    /// Every definition with the number of its entry, in order.
     #[must_use]
     pub fn definitions(&self) -> Vec<(u64, Definition)> {
         self.index().definitions.clone()
@@ -183,26 +183,26 @@ impl Shared {
         self.index().checkpoint().to_owned()
     }
 
-    /// The right edge of the tree of the first `size` entries.
+    /// The right edge of the tree of the first `size` leaves.
     pub fn frontier_at(&self, size: u64) -> Result<Frontier, TreeError<LedgerError>> {
         self.tree.frontier_at(size, self)
     }
 
-    /// Root of the first `size` entries.
+    /// Root of the first `size` leaves.
     pub fn root_at(&self, size: u64) -> Result<Digest, TreeError<LedgerError>> {
         self.tree.root_at(size, self)
     }
 
-    /// Proof that an entry is in the tree of the first `size` entries.
+    /// Proof that a leaf is in the tree of the first `size` leaves.
     pub fn inclusion_proof(
         &self,
-        entry: u64,
+        leaf: u64,
         size: u64,
     ) -> Result<Vec<Digest>, TreeError<LedgerError>> {
-        self.tree.inclusion_proof((entry, size), self)
+        self.tree.inclusion_proof((leaf, size), self)
     }
 
-    /// Proof that the tree of `to` entries extends the one of `from`.
+    /// Proof that the tree of `to` leaves extends the one of `from`.
     pub fn consistency_proof(
         &self,
         from: u64,
@@ -221,27 +221,27 @@ impl Shared {
         self.tree.tile((level, index, width), self)
     }
 
-    /// The leaves' bytes from one entry on.
+    /// The leaves' bytes from one leaf on.
     pub fn leaves(&self, first: u64, count: usize) -> Result<Vec<Vec<u8>>, LedgerError> {
         let mut leaves = Vec::with_capacity(count);
-        let mut number = self.block_of_entry(first);
+        let mut number = self.index().block_of_leaf(first);
         while let (Some(at), true) = (number, leaves.len() < count) {
             let payload = self.payload(at)?;
             let decode = |error| LedgerError::Decode { number: at, error };
             let (outline, entries) = BlockOutline::decode(&payload).map_err(decode)?;
-            for (index, entry) in (outline.header.first_entry..).zip(entries) {
+            let header = &outline.header;
+            for (leaf, entry) in (header.first_leaf..).zip(entries) {
                 let entry = entry.map_err(decode)?;
-                if index >= first && leaves.len() < count {
+                if leaf >= first && leaves.len() < count {
                     leaves.push(leaf_bytes(entry).into_owned());
                 }
             }
-            if let Some(leaf) = block::own_leaf(&outline.header, &outline.seal)
-                && outline.header.entries_end >= first
+            if let Some(leaf) = block::own_leaf(header, &outline.seal)
                 && leaves.len() < count
             {
                 leaves.push(leaf);
             }
-            number = (outline.header.number + 1 < self.head().height).then_some(at + 1);
+            number = (header.number + 1 < self.head().height).then_some(at + 1);
         }
         Ok(leaves)
     }
@@ -274,6 +274,7 @@ impl LedgerReader for Shared {
     fn head(&self) -> Head {
         let empty = Head {
             height: 0,
+            entries: 0,
             tree_size: 0,
             tree_root: Digest::of(&[]),
             block_hash: Digest::default(),

@@ -175,7 +175,7 @@ impl Pending for PendingBlock {
                 Entry::Definition(_) => Verdict::Valid,
             },
         };
-        Ok(block.indexed_entries().map(receipt).collect())
+        Ok(block.numbered_entries().map(receipt).collect())
     }
 
     fn durable_at(&mut self) -> Option<Duration> {

@@ -8,9 +8,9 @@ use crate::monitor::api::operation::{
 };
 use crate::monitor::asking::{Answer, App, ask, ask_json};
 use crate::monitor::parameter::{self, Parameter};
-use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
-use crate::monitor::views::ProofView;
+use crate::query::QueryError;
+use crate::query::views::ProofView;
 
 /// Topic, partition, offset and output in a path.
 pub type IdParts = (String, String, String, String);

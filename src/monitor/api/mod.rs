@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use crate::monitor::base_path::BasePath;
-use crate::monitor::json;
 use crate::monitor::route::Route;
+use crate::query::json;
 
 use operation::Operation;
 

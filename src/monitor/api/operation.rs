@@ -15,9 +15,9 @@ use crate::monitor::access::Caller;
 use crate::monitor::asking::{Answer, App, ask_json};
 use crate::monitor::body;
 use crate::monitor::parameter::Parameter;
-use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
 use crate::monitor::route::Needs;
+use crate::query::QueryError;
 
 /// What an operation is for, in words, and where it stands.
 #[derive(Debug, Clone, Copy)]

@@ -12,12 +12,14 @@ use crate::monitor::api::operation::{
 };
 use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::request::{Parameters, letter_cursor};
+use crate::monitor::request::Parameters;
 use crate::monitor::route::Needs;
 use crate::monitor::service::Service;
-use crate::monitor::trial::TrialRequest;
-use crate::monitor::views::{TransactionView, TrialTransactionView, TrialView};
-use crate::monitor::{api, findings, json, metrics, parameter, stream};
+use crate::monitor::{api, findings, metrics, parameter, stream};
+use crate::query::json;
+use crate::query::page::letter_cursor;
+use crate::query::trial::TrialRequest;
+use crate::query::views::{TransactionView, TrialTransactionView, TrialView};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";

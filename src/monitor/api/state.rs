@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 use crate::limits::MAX_ASSET_KEY_BYTES;
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
 use crate::monitor::asking::App;
-use crate::monitor::query::{AlertFilter, At, QueryError};
-use crate::monitor::request::{Parameters, alert_cursor, change_cursor};
-use crate::monitor::views::{AssetAnswer, AssetView, ChangeView};
+use crate::monitor::request::Parameters;
 use crate::monitor::{export, parameter};
+use crate::query::page::{alert_cursor, change_cursor};
+use crate::query::views::{AssetAnswer, AssetView, ChangeView};
+use crate::query::{AlertFilter, At, QueryError};
 use crate::state::Filter;
 
 /// All of them.
@@ -234,9 +235,9 @@ fn export_state() -> Operation {
         names: &[parameter::CONTRACT_IN_PATH],
         summary: "The assets of a contract as one file: JSON lines or CSV.",
         more: "In order of keys, each asset once. The state moves on while it is read: the headers \
-               `Ledgerline-Height` and `Ledgerline-Tree-Size` say how many blocks and entries it held at \
+               `Ledgerline-Height` and `Ledgerline-Entries` say how many blocks and entries it held at \
                the beginning, the trailer `Ledgerline-Height-At-End` (for who sends `TE: trailers`) how \
-               many at the end. A line whose `version` is below that tree size is the asset exactly as \
+               many at the end. A line whose `version` is below that number of entries is the asset exactly as \
                the first height left it; every other is as it was at some moment in between, and \
                `getAsset` with `at_block` gives it as it was at the first.\n\n\
                An export that takes longer than 100 seconds is cut off: the connection ends without \

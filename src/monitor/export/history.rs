@@ -8,10 +8,10 @@ use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::export::sending::{Head, Pieces, send, standing};
 use crate::monitor::export::sheet::{Columns, text_cell};
 use crate::monitor::export::{FileForm, disposition};
-use crate::monitor::json;
-use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
-use crate::monitor::views::ChangeView;
+use crate::query::QueryError;
+use crate::query::json;
+use crate::query::views::ChangeView;
 use crate::state::history::of_asset;
 
 const HEADINGS: [&str; 10] = [

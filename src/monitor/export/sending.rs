@@ -15,13 +15,13 @@ use crate::limits::{EXPORT_LIFETIME, MAX_QUEUED_EXPORT_PIECES};
 use crate::monitor::access::Place;
 use crate::monitor::answer::Problem;
 use crate::monitor::asking::{Answer, App, ask};
-use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
+use crate::query::QueryError;
 
 /// Blocks that the state held when the export began.
 pub const HEIGHT: HeaderName = HeaderName::from_static("ledgerline-height");
 /// Entries of the ledger then: what has a lower version was not changed since.
-pub const TREE_SIZE: HeaderName = HeaderName::from_static("ledgerline-tree-size");
+pub const ENTRIES: HeaderName = HeaderName::from_static("ledgerline-entries");
 /// Blocks that the state held when the export ended; behind the file, as a trailer.
 pub const HEIGHT_AT_END: HeaderName = HeaderName::from_static("ledgerline-height-at-end");
 /// Pause before a piece is asked for again when all places were taken.
@@ -70,7 +70,7 @@ pub async fn send<P: Pieces>(app: App, pieces: P, from: P::Place, head: Head) ->
         headers.insert(header::CONTENT_DISPOSITION, disposition);
     }
     headers.insert(HEIGHT, number(head.standing.0));
-    headers.insert(TREE_SIZE, number(head.standing.1));
+    headers.insert(ENTRIES, number(head.standing.1));
     headers.insert(header::TRAILER, HeaderValue::from_static("ledgerline-height-at-end"));
     Ok(response)
 }
@@ -143,7 +143,7 @@ pub fn standing(service: &Service) -> (u64, u64) {
     use crate::state::Projection as _;
     let (ledger, height) = (service.queries.ledger(), service.queries.world().next_block());
     let newest = height.checked_sub(1).and_then(|newest| ledger.block(newest).ok());
-    (height, newest.map_or(0, |block| block.header.tree_size()))
+    (height, newest.map_or(0, |block| block.header.entries_end))
 }
 
 /// The body of the answer: an error where it ends before all was sent.

@@ -16,8 +16,8 @@ use crate::codec::json::{Map, Value};
 use crate::contract::{Contract, ContractSet};
 use crate::ledger::DefinitionKind;
 use crate::limits::{MAX_EXPORT_COLUMNS, MAX_JSON_DEPTH};
-use crate::monitor::json;
-use crate::monitor::query::Queries;
+use crate::query::Queries;
+use crate::query::json;
 
 /// The column for all that has no column of its own.
 const OTHER: &str = "other";

@@ -1,8 +1,8 @@
 //! The state of a contract as a file: every asset that a filter takes, once, in order of keys.
 //!
 //! The state moves on while a file is read. Each line is an asset as it was at some moment between the
-//! two heights that the answer names; a line whose `version` lies below the tree size in front of the
-//! file was not changed since and is exactly what the first height left. For the others, and for what
+//! two heights that the answer names; a line whose `version` lies below the number of entries in front
+//! of the file was not changed since and is exactly what the first height left. For the others, and for what
 //! was deleted meanwhile, the API gives the asset at that block.
 
 use crate::limits::{EXPORT_PIECE_BYTES, MAX_SCANNED_ASSETS, PAGE_STEP};
@@ -10,10 +10,10 @@ use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::export::sending::{Head, Pieces, send, standing};
 use crate::monitor::export::sheet::{Columns, text_cell};
 use crate::monitor::export::{FileForm, disposition};
-use crate::monitor::json;
-use crate::monitor::query::QueryError;
 use crate::monitor::service::Service;
-use crate::monitor::views::AssetView;
+use crate::query::QueryError;
+use crate::query::json;
+use crate::query::views::AssetView;
 use crate::state::Filter;
 
 const HEADINGS: [&str; 4] = ["key", "version", "compliant", "alerts"];

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::monitor::metrics::families::{Families, Value};
-use crate::monitor::service::seconds;
+use crate::query::views::seconds;
 use crate::verify::Report;
 
 /// A verification that has ended.

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::PartitionView;
-use crate::monitor::views::time_text;
 use crate::pipeline::FutureEvents;
+use crate::query::views::time_text;
 use crate::source::{HealthReport, TopicReport};
 
 /// The connection of a source.

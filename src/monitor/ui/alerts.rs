@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use crate::limits::DEFAULT_PAGE;
-use crate::monitor::query::AlertFilter;
-use crate::monitor::request::{Parameters, alert_cursor};
+use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
@@ -12,7 +11,9 @@ use crate::monitor::ui::parts::{
     severity_name, table, text, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
-use crate::monitor::views::{AlertChange, AlertCountView, AlertEventView, AlertedView, Page};
+use crate::query::AlertFilter;
+use crate::query::page::alert_cursor;
+use crate::query::views::{AlertChange, AlertCountView, AlertEventView, AlertedView, Page};
 
 const CHANGES: [&str; 5] = ["Asset", "Alert", "Change", "Transaction", "Time"];
 const HEADINGS: [&str; 4] = ["Asset", "Alert", "Meaning", "Since"];
@@ -92,7 +93,7 @@ pub fn kinds(counts: &[AlertCountView]) -> Markup {
 /// One row for each alert of an asset.
 pub fn rows(item: &AlertedView, now: i64) -> Vec<Row> {
     let asset = address(&["state", &item.asset.contract, &item.asset.key]);
-    let row = |of: &crate::monitor::views::AlertView| {
+    let row = |of: &crate::query::views::AlertView| {
         vec![
             cell(of_contract(&asset, &item.asset.key, &item.asset.contract)),
             cell(alert(&of.alert, of.severity)),

@@ -5,12 +5,12 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::monitor::api;
-use crate::monitor::json;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{Row, cell, json_block, table};
 use crate::monitor::ui::shell::Content;
+use crate::query::json;
 
 /// Where a line of a shell finds the endpoint.
 const BASE: &str = "$LEDGERLINE";

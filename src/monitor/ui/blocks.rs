@@ -3,7 +3,6 @@
 use maud::{Markup, html};
 
 use crate::ledger::LedgerReader;
-use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
@@ -12,7 +11,8 @@ use crate::monitor::ui::parts::{
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, transactions};
-use crate::monitor::views::{BlockSummary, BlockView, EntryView, StepView};
+use crate::query::QueryError;
+use crate::query::views::{BlockSummary, BlockView, EntryView, StepView};
 
 const HEADINGS: [&str; 8] = [
     "Block",
@@ -153,7 +153,7 @@ fn verification(path: &str, steps: Option<&[StepView]>) -> Markup {
 }
 
 fn progress(block: &BlockView) -> Markup {
-    let row = |progress: &crate::monitor::views::ProgressView| {
+    let row = |progress: &crate::query::views::ProgressView| {
         vec![
             cell(name(&progress.partition)),
             count_cell(progress.from),
@@ -167,7 +167,7 @@ fn progress(block: &BlockView) -> Markup {
 }
 
 fn submissions(block: &BlockView) -> Markup {
-    let row = |seal: &crate::monitor::views::SubmissionView| {
+    let row = |seal: &crate::query::views::SubmissionView| {
         vec![
             count_cell(seal.transactions),
             cell(digest(&seal.signer)),

@@ -11,8 +11,8 @@ use crate::monitor::ui::parts::{
     with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
-use crate::monitor::views::{DefinitionView, TestView, time_text};
 use crate::monitor::watch::Sample;
+use crate::query::views::{DefinitionView, TestView, time_text};
 
 /// Every name with its newest version, and what came of those that run.
 pub fn list(service: &Service, samples: &[Sample], given: Parameters) -> Made {
@@ -100,7 +100,7 @@ pub fn one(
             p { a href=(address(&["state", name])) { "Assets of this contract" } }
         }
         h2 { "Text" }
-        pre tabindex="0" { code { (crate::monitor::json::visible(source)) } }
+        pre tabindex="0" { code { (crate::query::json::visible(source)) } }
         h2 { "Tests" }
         (tests(&service.queries.definition_tests(kind, name, asked.as_deref())?))
         h2 { "Versions" }

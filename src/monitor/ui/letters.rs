@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use crate::event::Cause;
-use crate::monitor::json;
-use crate::monitor::request::{Parameters, letter_cursor};
+use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address_of_id, ago, cell, count, digest, facts, link, name, paging, table, text,
@@ -12,7 +11,9 @@ use crate::monitor::ui::parts::{
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, position};
-use crate::monitor::views::{BytesView, DeadLetterSummary, DeadLetterView};
+use crate::query::json;
+use crate::query::page::letter_cursor;
+use crate::query::views::{BytesView, DeadLetterSummary, DeadLetterView};
 
 const HEADINGS: [&str; 5] = ["Record", "Created", "Cause", "Place", "Problem"];
 

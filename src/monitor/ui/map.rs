@@ -6,10 +6,10 @@ use maud::{Markup, html};
 use crate::codec::json::{Map, Value};
 use crate::contract::AlertSeverity;
 use crate::limits::MAX_MAPPED_FIELDS;
-use crate::monitor::json::visible;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{address, severity_name};
-use crate::monitor::views::{AssetView, ChangeView};
+use crate::query::json::visible;
+use crate::query::views::{AssetView, ChangeView};
 
 /// Width of the drawing, in its own units.
 const WIDTH: f64 = 960.0;

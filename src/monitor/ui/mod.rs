@@ -34,12 +34,12 @@ use crate::monitor::access::Caller;
 use crate::monitor::answer::{Problem, tagged};
 use crate::monitor::asking::{App, ask};
 use crate::monitor::body;
-use crate::monitor::query::QueryError;
 use crate::monitor::request::{InPath, Parameters};
 use crate::monitor::route::{Needs, Route};
 use crate::monitor::service::Service;
 use crate::monitor::ui::operations::Sent;
 use crate::monitor::ui::shell::{Content, Visitor};
+use crate::query::QueryError;
 
 const HTML: &str = "text/html; charset=utf-8";
 

@@ -11,7 +11,6 @@ use crate::fault::did_you_mean;
 use crate::limits::DEFAULT_PAGE;
 use crate::monitor::access::{Caller, Role};
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
@@ -19,7 +18,8 @@ use crate::monitor::ui::parts::{
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, transactions, trial};
-use crate::monitor::views::TransactionView;
+use crate::query::QueryError;
+use crate::query::views::TransactionView;
 
 /// What the names of fields in the form begin with.
 const FIELD: &str = "f.";

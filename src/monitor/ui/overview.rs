@@ -4,9 +4,8 @@ use maud::{Markup, html};
 
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::monitor::findings::{Gravity, findings};
-use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
-use crate::monitor::service::{Service, StatusView, seconds};
+use crate::monitor::service::{Service, StatusView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::chart::{Frame, Line, chart};
 use crate::monitor::ui::parts::{
@@ -15,8 +14,10 @@ use crate::monitor::ui::parts::{
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{alerts, blocks, letters, state};
-use crate::monitor::views::{BlockSummary, ChangeView, DeadLetterSummary, grouped};
 use crate::monitor::watch::{Sample, SamplesView};
+use crate::query::QueryError;
+use crate::query::views::seconds;
+use crate::query::views::{BlockSummary, ChangeView, DeadLetterSummary, grouped};
 
 /// Rows of each list here.
 const ROWS: usize = 8;
@@ -113,7 +114,7 @@ fn figures(status: &StatusView, samples: &[Sample]) -> Markup {
             grouped(status.height),
             age.map_or("none yet".to_owned(), |age| format!("newest {age} ago")),
         ),
-        ("Entries", grouped(status.tree_size), "each with a proof".to_owned()),
+        ("Entries", grouped(status.entries), "each with a proof".to_owned()),
         (
             "Assets with alerts",
             grouped(status.assets_with_alerts as u64),

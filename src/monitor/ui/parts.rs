@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::contract::AlertSeverity;
 use crate::event::time;
 use crate::limits::FUTURE_TOLERANCE;
-use crate::monitor::json;
-use crate::monitor::views::grouped;
+use crate::query::json;
+use crate::query::views::grouped;
 
 /// What stands in addresses as it is; all else is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');

@@ -5,10 +5,10 @@ use maud::{DOCTYPE, Markup, html};
 use crate::ledger::LedgerReader;
 use crate::monitor::access::{Caller, How};
 use crate::monitor::answer::Problem;
-use crate::monitor::json;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::text;
-use crate::monitor::views::{FleetView, grouped, time_text};
+use crate::query::json;
+use crate::query::views::{FleetView, grouped, time_text};
 
 /// The parts of the site, in the order of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,6 @@ use crate::call::Function;
 use crate::codec::json::{Map, Value};
 use crate::event::time;
 use crate::ledger::{DefinitionKind, LedgerReader};
-use crate::monitor::query::{At, QueryError};
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::chart::{Frame, Line, chart};
@@ -18,7 +17,8 @@ use crate::monitor::ui::parts::{
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, alerts, changes, map};
-use crate::monitor::views::{AssetView, ChangeView};
+use crate::query::views::{AssetView, ChangeView};
+use crate::query::{At, QueryError};
 use crate::state::Filter;
 
 /// Numeric fields of an asset that are drawn.
@@ -259,7 +259,7 @@ fn series(changes: &[ChangeView]) -> BTreeMap<String, Vec<(f64, f64)>> {
             if let Some(Value::Number(number)) = field.after
                 && let Ok(value) = number.as_str().parse()
             {
-                let at = crate::monitor::service::seconds(time_ms);
+                let at = crate::query::views::seconds(time_ms);
                 series.entry(field.field).or_default().push((at, value));
             }
         }
@@ -273,7 +273,7 @@ fn charts(changes: &[ChangeView]) -> Markup {
     series.retain(|_, points| points.windows(2).any(|pair| pair[0].1 != pair[1].1));
     let x = |at: f64| {
         #[allow(clippy::cast_possible_truncation)] // seconds of a calendar
-        let text = crate::monitor::views::time_text((at * 1_000.0) as i64);
+        let text = crate::query::views::time_text((at * 1_000.0) as i64);
         text.get(11..19).unwrap_or(&text).to_owned()
     };
     let y =

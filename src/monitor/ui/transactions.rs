@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use crate::contract::InvalidCode;
 use crate::event::SourcePosition;
 use crate::ledger::{DefinitionKind, LedgerReader};
-use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
@@ -14,7 +13,8 @@ use crate::monitor::ui::parts::{
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, changes, position};
-use crate::monitor::views::{TransactionSummary, TransactionView, WriteView};
+use crate::query::QueryError;
+use crate::query::views::{TransactionSummary, TransactionView, WriteView};
 
 const HEADINGS: [&str; 7] =
     ["Transaction", "Time", "Device", "Call", "Assets", "Verdict", "#Entry"];

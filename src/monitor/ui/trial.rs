@@ -9,17 +9,17 @@ use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 use crate::event::is_topic;
 use crate::mapping::{Example, Mapping};
-use crate::monitor::json::{to_plain_pretty_text, visible};
-use crate::monitor::query::QueryError;
 use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
-use crate::monitor::trial::{TrialHeader, TrialRequest};
 use crate::monitor::ui::parts::{
     address, alert, cell, count, facts, json_block, link, table, text, verdict, with_parameters,
 };
 use crate::monitor::ui::shell::{Content, Section};
 use crate::monitor::ui::{Made, changes, letters, position};
-use crate::monitor::views::{
+use crate::query::QueryError;
+use crate::query::json::{to_plain_pretty_text, visible};
+use crate::query::trial::{TrialHeader, TrialRequest};
+use crate::query::views::{
     BytesView, DeadLetterView, EventView, MappingAnswerView, OutcomeView, TrialTransactionView,
     TrialView, TrialWriteView, time_text,
 };

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::codec::json::Value;
 use crate::contract::{Asset, Verdict};
 use crate::event::{Event, Rejection};
-use crate::monitor::views::time_text;
+use crate::query::views::time_text;
 use crate::transaction::Transaction;
 
 /// What the pipeline would make of a record now.

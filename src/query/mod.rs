@@ -1,16 +1,25 @@
-//! What can be looked at, whoever asks: the endpoint and the command line.
+//! Questions about a ledger and its state, and the JSON form of each answer: used by the API, the
+//! pages and the offline commands alike.
 //!
 //! Every answer is a page, found within a bounded number of steps. Only durable blocks are read, and
 //! no lock is held while a file is read, so no question holds up ingestion.
 
+pub mod json;
+pub mod views;
+
 mod alerts;
 mod definitions;
+mod filter;
+pub mod page;
 mod records;
 mod state;
+pub mod trial;
 
 pub use alerts::AlertFilter;
+pub use filter::{TransactionFilter, VerdictFilter};
 pub use records::FilteredFilter;
 pub use state::At;
+pub use trial::Trial;
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -26,9 +35,8 @@ use crate::ledger::proof::EntryProof;
 use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
 use crate::ledger::tree::TreeError;
 use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
-use crate::monitor::filter::TransactionFilter;
-use crate::monitor::page::{ChangePlace, LetterPlace, gather};
-use crate::monitor::views::{
+use crate::query::page::{ChangePlace, LetterPlace, gather};
+use crate::query::views::{
     AlertCatalogue, BlockSummary, BlockView, ChangeView, DeadLetterSummary, DeadLetterView, Page,
     ProofView, StepView, TransactionSummary, TransactionView, record_id,
 };
@@ -188,7 +196,7 @@ impl LogQueries {
         let before = Before {
             header: previous.as_ref().map(|previous| &previous.header),
             tree_root: head.map(|head| head.root),
-            frontier: self.ledger.frontier_at(first)?,
+            frontier: self.ledger.frontier_at(block.header.first_leaf)?,
             definitions: earlier.map(|(_, definition)| definition).collect(),
         };
         Ok(one_block(&block, before).into_iter().map(StepView::from).collect())
@@ -254,15 +262,17 @@ impl LogQueries {
         let checkpoint = self.checkpoint()?;
         let unreadable = |error: CheckpointError| QueryError::NotReady(error.to_string());
         let head = Checkpoint::unverified(checkpoint.as_bytes()).map_err(unreadable)?;
-        let hashes = self.ledger.inclusion_proof(found.index, head.size)?;
+        let index = found.block.header.leaf_of(found.number);
+        let hashes = self.ledger.inclusion_proof(index, head.size)?;
         let leaf = Some(leaf_bytes(&entry).into_owned());
-        let proof = EntryProof { leaf, index: found.index, hashes, checkpoint };
+        let proof = EntryProof { leaf, index, hashes, checkpoint };
         let name = self.ledger.name();
         let keys = self.ledger.keys_of(LEDGER_ROLE);
         Ok(ProofView {
             ledger: name.to_owned(),
             id: id.to_string(),
-            entry: found.index,
+            entry: found.number,
+            leaf_index: index,
             tree_size: head.size,
             tree_root: head.root,
             leaf: BASE64_STANDARD.encode(leaf_bytes(&entry)),

@@ -4,9 +4,9 @@ use crate::codec::json::Value;
 use crate::fault::did_you_mean;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::{MAX_SCANNED_ASSETS, MAX_WALKED_CHANGES};
-use crate::monitor::page::gather;
-use crate::monitor::query::{Queries, QueryError, joined, not_found};
-use crate::monitor::views::{AssetView, ChangeView, Page, PastView, asset_value};
+use crate::query::page::gather;
+use crate::query::views::{AssetView, ChangeView, Page, PastView, asset_value};
+use crate::query::{Queries, QueryError, joined, not_found};
 use crate::state::{Filter, history};
 
 /// When, for a question about the past.
@@ -39,7 +39,7 @@ impl Queries {
     }
 
     /// Refuses a contract that the ledger never recorded.
-    pub(in crate::monitor) fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
+    pub(crate) fn known_contract(&self, contract: &str) -> Result<(), QueryError> {
         let definitions = self.ledger.definitions();
         let contracts = definitions.iter().filter(|(_, d)| d.kind == DefinitionKind::Contract);
         let names: Vec<_> = contracts.map(|(_, definition)| definition.name.as_str()).collect();
@@ -78,7 +78,7 @@ impl Queries {
         })
     }
 
-    /// Index of the entry that last wrote or deleted an asset.
+    /// Number of the entry that last wrote or deleted an asset.
     pub fn newest_change(&self, (contract, key): (&str, &str)) -> Result<u64, QueryError> {
         let newest = self.world.newest_version(contract, key)?;
         match newest {
@@ -110,7 +110,7 @@ impl Queries {
         if number >= height {
             return Err(not_found(format!("there is no block {number}; the ledger has {height}")));
         }
-        let end = self.ledger.block(number)?.header.tree_size();
+        let end = self.ledger.block(number)?.header.entries_end;
         let newest = self.newest_change((contract, key))?;
         let mut next = Some(from.map_or(newest, |from| from.min(newest)));
         for _ in 0..MAX_WALKED_CHANGES {

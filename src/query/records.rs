@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::event::{SourcePartition, SourcePosition};
 use crate::ledger::{Block, Entry, LedgerReader};
-use crate::monitor::query::{LogQueries, QueryError};
-use crate::monitor::views::{
+use crate::query::views::{
     DeadLetterSummary, FilteredView, RecordOutcome, RecordView, TransactionSummary, record_id,
     time_text,
 };
+use crate::query::{LogQueries, QueryError};
 
 /// Which records a list of filtered ones is about.
 #[derive(Debug, Clone, Default)]
@@ -119,5 +119,5 @@ fn transactions_of(
         }
         Entry::Transaction { .. } | Entry::Definition(_) => None,
     };
-    block.indexed_entries().filter_map(view).collect()
+    block.numbered_entries().filter_map(view).collect()
 }

@@ -10,7 +10,7 @@ use crate::codec::Digest;
 use crate::contract::{Asset, Verdict};
 use crate::event::DeviceName;
 use crate::ledger::{Entry, StoredWrite};
-use crate::monitor::views::time_text;
+use crate::query::views::time_text;
 use crate::state::StoredAsset;
 use crate::state::history::Found;
 use crate::transaction::Transaction;
@@ -20,7 +20,7 @@ use crate::transaction::Transaction;
 pub struct TransactionSummary {
     /// Its id: topic, partition, offset, output.
     pub id: String,
-    /// Index of its entry in the tree.
+    /// Number of its entry.
     pub entry: u64,
     /// When the event happened.
     pub time: String,
@@ -78,7 +78,7 @@ impl TransactionSummary {
     pub fn of(found: &Found) -> Option<Self> {
         match found.entry()? {
             Entry::Transaction { transaction, verdict, writes } => {
-                Some(Self::new(found.index, transaction, (verdict, writes)))
+                Some(Self::new(found.number, transaction, (verdict, writes)))
             }
             Entry::Definition(_) => None,
         }
@@ -139,7 +139,7 @@ pub struct WriteView {
     /// Its new state; `null` where it was deleted. Bytes that are not JSON stand as base64 in the one
     /// member `unreadable`.
     pub asset: Option<Value>,
-    /// The version that it replaced: index of the entry.
+    /// The version that it replaced: number of the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced: Option<u64>,
 }
@@ -169,7 +169,7 @@ pub struct AssetView {
     pub contract: String,
     /// Key.
     pub key: String,
-    /// Index of the entry that wrote it.
+    /// Number of the entry that wrote it.
     pub version: u64,
     /// What devices sent, what the contract computed.
     #[serde(flatten)]
@@ -188,7 +188,7 @@ impl From<StoredAsset> for AssetView {
 pub struct PastView {
     /// The block that left it so.
     pub block: u64,
-    /// Index of the entry that wrote it; absent where it did not exist yet.
+    /// Number of the entry that wrote it; absent where it did not exist yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// The asset; `null` where it did not exist, or no more. Bytes that are not JSON stand as base64
@@ -250,8 +250,10 @@ pub struct ProofView {
     pub ledger: String,
     /// Id of the transaction.
     pub id: String,
-    /// Index of its entry in the tree.
+    /// Number of its entry.
     pub entry: u64,
+    /// Index of the entry's leaf in the tree: in front of it also stand the leaves of blocks.
+    pub leaf_index: u64,
     /// Size of the tree that the proof leads to.
     pub tree_size: u64,
     /// Root of that tree.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::codec::Digest;
 use crate::ledger::{Block, Entry, Progress, SubmissionSeal};
-use crate::monitor::views::{DefinitionView, TransactionSummary, time_text};
+use crate::query::views::{DefinitionView, TransactionSummary, time_text};
 use crate::verify::Step;
 
 /// A block in a list.
@@ -18,7 +18,7 @@ pub struct BlockSummary {
     pub hash: Digest,
     /// When it was made.
     pub time: String,
-    /// Index of its first entry.
+    /// Number of its first entry.
     pub first_entry: u64,
     /// Number of its entries.
     pub entry_count: usize,
@@ -99,8 +99,9 @@ impl BlockView {
     #[must_use]
     pub fn new(block: &Block, from: u64, limit: usize) -> Self {
         let header = &block.header;
-        let mut entries = block.indexed_entries().filter(|(index, _)| *index >= from).peekable();
-        let page = entries.by_ref().take(limit).map(|(index, entry)| EntryView::new(index, entry));
+        let mut entries = block.numbered_entries().filter(|(number, _)| *number >= from).peekable();
+        let page =
+            entries.by_ref().take(limit).map(|(number, entry)| EntryView::new(number, entry));
         Self {
             summary: BlockSummary::new(block),
             previous: header.previous,
@@ -114,7 +115,7 @@ impl BlockView {
             progress: block.records.progress.iter().map(ProgressView::new).collect(),
             submissions: block.records.submissions.iter().map(SubmissionView::new).collect(),
             entries: page.collect(),
-            next: entries.next().map(|(index, _)| index),
+            next: entries.next().map(|(number, _)| number),
         }
     }
 }

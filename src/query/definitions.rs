@@ -7,8 +7,8 @@ use crate::contract::ContractSet;
 use crate::fault::did_you_mean;
 use crate::ledger::{Definition, DefinitionKind};
 use crate::mapping::MappingSet;
-use crate::monitor::query::{Queries, QueryError, joined, not_found};
-use crate::monitor::views::{DefinitionView, Page, TestView};
+use crate::query::views::{DefinitionView, Page, TestView};
+use crate::query::{Queries, QueryError, joined, not_found};
 
 impl Queries {
     /// Definitions of a kind behind the entry `after`, in the order they were recorded, without

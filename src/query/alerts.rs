@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::contract::{AlertSeverity, Alerts};
 use crate::ledger::{Entry, StoredWrite};
 use crate::limits::MAX_WALKED_ALERT_CHANGES;
-use crate::monitor::page::{AlertCursor, gather};
-use crate::monitor::query::{Queries, QueryError};
-use crate::monitor::views::{
+use crate::query::page::{AlertCursor, gather};
+use crate::query::views::{
     AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, FleetView,
     Page,
 };
+use crate::query::{Queries, QueryError};
 use crate::state::StoredAsset;
 use crate::state::history::{self, Found};
 
@@ -119,7 +119,12 @@ impl Queries {
             let Some(changes) = write.value.as_deref().and_then(Alerts::of_asset) else { continue };
             let event = |alert: &str, change| {
                 let severity = self.alert_catalogue().severity(contract, alert);
-                AlertEventView::new(found.index, transaction, &write.key, (alert, severity, change))
+                AlertEventView::new(
+                    found.number,
+                    transaction,
+                    &write.key,
+                    (alert, severity, change),
+                )
             };
             events.extend(changes.raised.iter().map(|alert| event(alert, AlertChange::Raised)));
             for alert in &changes.cleared {

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::limits::{MAX_PAGE_BYTES, PAGE_STEP};
-use crate::monitor::json;
-use crate::monitor::query::QueryError;
-use crate::monitor::views::Page;
+use crate::query::QueryError;
+use crate::query::json;
+use crate::query::views::Page;
 use crate::state::history::{ChangeCursor, LetterCursor};
 
 /// Gathers a page step by step, so that what an answer takes in memory is bounded by its own size
@@ -62,6 +62,35 @@ impl fmt::Display for ChangePlace {
         let (entry, at) = self.0;
         write!(f, "{entry}/{at}")
     }
+}
+
+fn no_cursor(name: &str, text: &str) -> QueryError {
+    let message = format!("the parameter `{name}` cannot be `{text}`: it is the `next` of a page");
+    QueryError::Malformed(message)
+}
+
+/// Where a list of alerts goes on: contract and key.
+pub fn alert_cursor(after: &str) -> Result<(String, String), QueryError> {
+    let cursor = after.split_once('/');
+    let cursor = cursor.map(|(contract, key)| (contract.to_owned(), key.to_owned()));
+    cursor.ok_or_else(|| no_cursor("after", after))
+}
+
+/// Where a list of dead letters goes on: block and place.
+pub fn letter_cursor(before: &str) -> Result<LetterCursor, QueryError> {
+    two_numbers(before).ok_or_else(|| no_cursor("before", before))
+}
+
+/// Where a list of newest changes goes on: entry and place.
+pub fn change_cursor(from: &str) -> Result<ChangeCursor, QueryError> {
+    two_numbers(from).ok_or_else(|| no_cursor("from", from))
+}
+
+fn two_numbers(text: &str) -> Option<(u64, usize)> {
+    let (first, second) = text.split_once('/')?;
+    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    (is_number(first) && is_number(second))
+        .then(|| Some((first.parse().ok()?, second.parse().ok()?)))?
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::codec::Digest;
 use crate::event::SourcePartition;
 use crate::fault::TestResult;
 use crate::ledger::{Block, DeadLetter, Definition};
-use crate::monitor::views::{TransactionSummary, time_text};
+use crate::query::views::{TransactionSummary, time_text};
 
 /// A mapping, contract or key that is recorded in the ledger.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -22,7 +22,7 @@ pub struct DefinitionView {
     pub version: Option<u32>,
     /// SHA-256 of its text.
     pub digest: Digest,
-    /// Index of its entry: it holds from the next one on.
+    /// Number of its entry: it holds from the next one on.
     pub entry: u64,
     /// Its text, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::contract::{AlertSeverity, ContractSet};
 use crate::ledger::{Definition, DefinitionKind};
-use crate::monitor::service::seconds;
-use crate::monitor::views::{AssetView, time_text};
+use crate::query::views::seconds;
+use crate::query::views::{AssetView, time_text};
 use crate::state::{AlertNames, Since, StoredAsset};
 use crate::transaction::Transaction;
 
@@ -181,7 +181,7 @@ pub struct AlertEventView {
     pub time: String,
     /// Id of the transaction.
     pub transaction: String,
-    /// Index of its entry in the tree.
+    /// Number of its entry.
     pub entry: u64,
     /// How long it was active, in seconds; absent where it was raised, or too far back to be found.
     #[serde(skip_serializing_if = "Option::is_none")]

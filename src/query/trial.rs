@@ -16,11 +16,10 @@ use crate::ledger::LedgerReader;
 use crate::ledger::embedded::PendingView;
 use crate::limits::MAX_PAGE_BYTES;
 use crate::mapping::{MappingSet, Outcome};
-use crate::monitor::query::{Queries, QueryError};
-use crate::monitor::views::{
+use crate::query::views::{
     EventView, MappingAnswerView, OutcomeView, TrialTransactionView, TrialView, TrialWriteView,
 };
-use crate::pipeline::transactions;
+use crate::query::{Queries, QueryError};
 use crate::transaction::Transaction;
 
 /// Held while a record is tried and shown.
@@ -147,7 +146,7 @@ impl Trial {
             Outcome::Rejected(rejection) => TrialView::rejected(height, known(event), rejection),
             Outcome::NotMatched => TrialView::new(height, OutcomeView::Filtered, known(event)),
             Outcome::Mapped(payloads) => {
-                let made = transactions(&event, payloads);
+                let made = Transaction::of_event(&event, payloads);
                 let mut view = TrialView::new(height, OutcomeView::Mapped, known(event));
                 let each = made.iter().map(|encoded| &**encoded.transaction());
                 view.transactions = self.execute(queries, each)?;
@@ -165,7 +164,7 @@ impl Trial {
         transactions: impl Iterator<Item = &'a Transaction>,
     ) -> Result<Vec<TrialTransactionView>, QueryError> {
         // What is put over the state must count as newer than all of it.
-        let version = queries.ledger().head().tree_size;
+        let version = queries.ledger().head().entries;
         let mut view = PendingView::over(queries.world().clone());
         let budget = Budget::new();
         let mut executed = Vec::new();

@@ -67,6 +67,13 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// Milliseconds as seconds. Exact up to 2⁵³, far beyond any age.
+#[allow(clippy::cast_precision_loss)] // said above
+#[must_use]
+pub fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1_000.0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
