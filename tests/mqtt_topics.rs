@@ -103,6 +103,7 @@ fn a_template_names_the_levels_of_a_topic_in_a_header_or_in_the_body() {
 /// `../shared/cases`.
 #[test]
 fn the_published_case_comes_to_its_values() {
+    #[allow(clippy::disallowed_methods)] // where the published cases are
     let root = std::env::var("LEDGERLINE_CASES").unwrap_or("../shared/cases".to_owned());
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join(root).join("mqtt-levels");
     let Ok(records) = std::fs::read_to_string(case.join("records.jsonl")) else {

@@ -1,5 +1,5 @@
-//! What an expression compares the values that it reads with, where both are written out: finds at
-//! load a name that a value can never have.
+//! Comparisons in an expression of a value that it reads with one that is written out, so that a value
+//! that a field can never have is found at load.
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 
@@ -160,7 +160,9 @@ mod tests {
 
     #[test]
     fn comparisons_with_what_is_written_out_are_found() {
-        let cases: &[(&str, &[(&str, &str, u64)])] = &[
+        /// Path, the other side, and its column.
+        type Shown<'a> = (&'a str, &'a str, u64);
+        let cases: &[(&str, &[Shown<'_>])] = &[
             ("s.a == 'x'", &[("s.a", "\"x\"", 8)]),
             ("'x' != s['a']", &[("s.a", "\"x\"", 1)]),
             ("s.a == 2.0 || s.b > 1", &[("s.a", "2", 8)]),
