@@ -91,7 +91,7 @@ impl Document<'_> {
         let skipped = usize::try_from(self.first_line - 1).unwrap_or(0);
         let padded = "\n".repeat(skipped) + self.text;
         exact::with_source(padded, |text| {
-            serde_saphyr::from_str(text).map_err(|_| unsound::read(file, text))
+            serde_saphyr::from_str(text).map_err(|error| unsound::read(file, text, &error))
         })
     }
 }
@@ -305,6 +305,10 @@ mod tests {
             ),
             ("name: a\nname: b\ncolour: c\nport: x\nport: y\n", &[(2, 1), (4, 7), (5, 1)]),
             ("name: a\ncolour: c\nany: .nan\n", &[(3, 6)]),
+            (
+                "name: a\ncolour: b\nparts: [{id: 1, kind: plain, table: {0xB: yes, 11: no}}]\n",
+                &[(3, 48)],
+            ),
             // An alias is at fault where it is used.
             ("name: &a [x]\ncolour: *a\nport: *a\n", &[(1, 10), (2, 9), (3, 7)]),
             ("- a\n- b\n", &[(1, 1)]),

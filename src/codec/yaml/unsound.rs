@@ -87,8 +87,8 @@ impl<T> Unsound<T> {
     }
 }
 
-/// Every fault of form of a document that cannot be read. `text` has its places of the file.
-pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str) -> Unsound<T> {
+/// Every fault of form of a document whose reading failed. `text` has its places of the file.
+pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str, first: &Error) -> Unsound<T> {
     let mut unsound =
         Unsound { faults: Vec::new(), rest: None, outline: None, missing: Vec::new() };
     let options = serde_saphyr::options! {
@@ -109,6 +109,10 @@ pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str) -> Unsound<T> {
     });
     unsound.outline = Some(outline);
     read_on(&mut unsound, file, text);
+    if unsound.faults.is_empty() {
+        // Keys that are one number in two spellings.
+        unsound.faults.push(fault(file, first));
+    }
     unsound.faults.sort_by_key(|fault| fault.place);
     unsound
 }
