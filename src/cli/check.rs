@@ -88,11 +88,6 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         let mut progress = Progress::new();
         let observe = &mut |doing, done, all| progress.show(doing, done, all);
         let more = preflight(config, found, observe);
-        // What is named and absent was told already.
-        let told = |fault: &Fault| {
-            checked.faults.iter().any(|told| (&told.file, told.place) == (&fault.file, fault.place))
-        };
-        let more: Vec<_> = more.into_iter().filter(|fault| !told(fault)).collect();
         if !more.is_empty() {
             checked.config = None;
         }
