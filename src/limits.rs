@@ -452,6 +452,8 @@ pub const TRACES_STOP: Duration = Duration::from_secs(3);
 pub const MAX_TRACE_LINKS: usize = 128;
 /// Most bytes of a `traceparent`: twice what its present version has.
 pub const MAX_TRACEPARENT_BYTES: usize = 110;
+/// Most bytes of a collector's reply.
+pub const MAX_TRACES_REPLY_BYTES: usize = 256 * 1024;
 /// Most bytes of a `tracestate`, of which W3C Trace Context wants at least so many.
 pub const MAX_TRACE_STATE_BYTES: usize = 512;
 /// Most bytes of one answer that `top` takes: two pages, so that an endpoint's own bound comes first.
