@@ -298,6 +298,23 @@ fn a_client_certificate_says_who_it_is() {
 }
 
 #[test]
+fn a_key_that_becomes_readable_for_everyone_is_not_taken() {
+    let site = Site::new();
+    let settings = site.settings(open()).tls.unwrap();
+    let tls = Tls::open(&settings).unwrap();
+    let taken = || format!("{:?}", Arc::as_ptr(tls.acceptor().config()));
+    let first = taken();
+    site.renew();
+    let key = |mode| std::fs::set_permissions(&settings.key, PermissionsExt::from_mode(mode));
+    key(0o644).unwrap();
+    tls.look();
+    assert_eq!(taken(), first, "everyone can read the new key");
+    key(0o600).unwrap();
+    tls.look();
+    assert_ne!(taken(), first);
+}
+
+#[test]
 fn names_of_client_certificates_match_exactly() {
     let uri = |text: &str| SanType::URI(text.try_into().unwrap());
     let dns = |text: &str| SanType::DnsName(text.try_into().unwrap());
@@ -519,11 +536,16 @@ fn top_asks_over_tls_with_a_token() {
     for (arguments, given, code, said) in [
         (&["--url", &*url, "--ca", &*ca, "--token-file", &*file][..], None, 0, LEDGER),
         (&["--url", &*url, "--ca", &*ca], Some(&*token), 0, LEDGER),
-        (&["--url", &*url, "--ca", &*ca], None, 69, "401 Unauthorized: this needs the role viewer"),
+        (
+            &["--url", &*url, "--ca", &*ca],
+            None,
+            69,
+            "401 Unauthorized: this needs the role viewer",
+        ),
         (&["--url", &*url, "--ca", &*ca], Some("x"), 69, "the token is not known here"),
         (&["--url", &*url], Some(&*token), 69, "--ca"),
-        (&["--url", &*url, "--ca", &*absent], None, 64, "is not there"),
-        (&["--url", &*url, "--ca", &*ca, "--token-file", &*absent], None, 64, "is not there"),
+        (&["--url", &*url, "--ca", &*absent], None, 64, "not found"),
+        (&["--url", &*url, "--ca", &*ca, "--token-file", &*absent], None, 64, "not found"),
         (&["--url", "http://192.0.2.1:1"], Some(&*token), 64, "sent by https only"),
     ] {
         let ended = top(arguments, given);

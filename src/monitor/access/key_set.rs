@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::fault::chain;
 use crate::limits::{KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT};
-use crate::monitor::access::kept::Kept;
+use crate::monitor::access::kept::{Contents, Kept};
 use crate::monitor::access::keys::Keys;
 use crate::monitor::access::outgoing::Server;
 use crate::monitor::access::settings::KeySource;
@@ -59,9 +59,9 @@ impl KeySet {
         match source {
             KeySource::File(file) => {
                 let named = file.display().to_string();
-                let make = |contents: &[Option<Vec<u8>>]| match contents {
-                    [Some(bytes)] => Keys::parse(bytes),
-                    _ => Err("the file is not there".to_owned()),
+                let make = |contents: &[Option<Contents>]| match contents {
+                    [Some(contents)] => Keys::parse(&contents.bytes),
+                    _ => Err("file not found".to_owned()),
                 };
                 let kept = Kept::open(vec![file.clone()], make);
                 kept.map(Self::File).map_err(|reason| format!("{named}: {reason}"))

@@ -361,3 +361,30 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_token_taken_back_in_a_file_with_the_wrong_mode_ends_once_the_mode_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.yaml");
+        let set_mode = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode));
+        let [ada, bob] =
+            ["ada", "bob"].map(|name| tokens::add(&path, (name, Role::Viewer), 0, None).unwrap());
+        let kept = keep_tokens(&path).unwrap();
+        let known = || [&ada, &bob].map(|token| kept.get().find(token, 0).is_ok());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let without_ada = text.lines().filter(|line| !line.contains("ada"));
+        std::fs::write(&path, without_ada.collect::<Vec<_>>().join("\n")).unwrap();
+        set_mode(0o666).unwrap();
+        kept.look();
+        assert_eq!(known(), [true, true], "anyone could have written it");
+        set_mode(0o600).unwrap();
+        kept.look();
+        assert_eq!(known(), [false, true]);
+    }
+}
