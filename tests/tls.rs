@@ -36,7 +36,8 @@ use tokio_rustls::rustls::crypto;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
+    StreamOwned,
 };
 
 /// An authority that makes certificates.
@@ -294,6 +295,25 @@ fn a_client_certificate_says_who_it_is() {
                 assert!(page.contains(name) && !page.contains("Log out"), "{what}");
             }
         }
+    }
+}
+
+#[test]
+fn a_client_certificate_is_checked_on_every_connection() {
+    let site = Site::new();
+    let shown = site.authority.client("scraper.example.com");
+    for (authorities, expected) in
+        [(None, HandshakeKind::Resumed), (Some(site.path("ca.pem")), HandshakeKind::Full)]
+    {
+        let mut settings = site.settings(open());
+        settings.tls.as_mut().unwrap().client_authorities = authorities;
+        let running = run_with(&settings, Arc::new(SystemClock::new()));
+        let address = running.endpoint.address();
+        let config = client(&site.authority, Some(&shown));
+        // To its end, so that all tickets have come.
+        assert_eq!(ask(address, &config, "/api/v1/status", "").unwrap().status, 200);
+        let stream = connect(address, &config).unwrap();
+        assert_eq!(stream.conn.handshake_kind(), Some(expected));
     }
 }
 

@@ -16,8 +16,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{
     CertificateDer, DnsName, PrivateKeyDer, ServerName, UnixTime,
 };
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::time_provider::TimeProvider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use webpki::EndEntityCert;
@@ -106,6 +106,7 @@ fn server_config(files: &[Option<Contents>], require_client: bool) -> Result<Ser
     let builder = ServerConfig::builder_with_details(provider(), Arc::new(WallClock))
         .with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
+    let asks_clients = verifier.is_some();
     let builder = match verifier.transpose()? {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
@@ -114,6 +115,11 @@ fn server_config(files: &[Option<Contents>], require_client: bool) -> Result<Ser
         .with_single_cert(chain, key)
         .map_err(|error| format!("certificate and key cannot be used together: {error}"))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if asks_clients {
+        // A resumed session takes over the client's certificate unchecked, also when it has expired.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
 
