@@ -732,6 +732,32 @@ fn an_identity_provider_says_who_it_is() {
 }
 
 #[test]
+fn a_login_ends_when_the_key_of_its_token_is_withdrawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    // A provider may give a new key the name of the old one.
+    for (old, new) in
+        [(Provider::new("one"), Provider::new("two")), (Provider::new("one"), Provider::new("one"))]
+    {
+        std::fs::write(&file, old.key_set()).unwrap();
+        let running = run_with(&with_provider(KeySource::File(file.clone())), Still::new());
+        let address = running.endpoint.address();
+        let log_in = |provider: &Provider| {
+            let token = provider.sign(&claims("ledger-viewer"));
+            let reply = post(address, "/login", FORM, &format!("token={token}"));
+            let cookie = reply.headers.get("set-cookie")?.split(';').next().unwrap();
+            Some(format!("Cookie: {cookie}\r\n"))
+        };
+        let first = log_in(&old).unwrap();
+        assert_eq!(get_with(address, "/", &first).status, 200);
+        std::fs::write(&file, new.key_set()).unwrap();
+        let second = until("the keys are read again", || log_in(&new));
+        assert_eq!(get_with(address, "/", &first).status, 303, "{} then {}", old.id, new.id);
+        assert_eq!(get_with(address, "/", &second).status, 200);
+    }
+}
+
+#[test]
 fn keys_are_asked_for_and_strangers_cannot_make_that_often() {
     let provider = Provider::new("one");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::codec::Digest;
 use crate::limits::{CLOCK_LEEWAY, MAX_NAME_BYTES, MAX_TOKEN_BYTES, truncated};
 use crate::monitor::access::caller::{Caller, How, Role};
 use crate::monitor::access::keys::Keys;
@@ -58,6 +59,8 @@ pub struct Accepted {
     pub caller: Caller,
     /// When it ends, in milliseconds since 1970.
     pub until_ms: i64,
+    /// Thumbprint of the key that signed it.
+    pub key: Digest,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +85,7 @@ pub fn check(
     token: &str,
     now_ms: i64,
 ) -> Result<Accepted, JwtError> {
-    let claims = signed_claims(keys, token)?;
+    let (claims, key) = signed_claims(keys, token)?;
     let claim = |name: &str| claims.get(name);
     if claim("iss").and_then(Value::as_str) != Some(&settings.issuer) {
         return Err(JwtError::Issuer);
@@ -108,11 +111,12 @@ pub fn check(
     let name = claim(&settings.name_claim).and_then(Value::as_str);
     let caller = name.and_then(|name| Caller::known(name, role, How::Jwt));
     let caller = caller.ok_or_else(|| JwtError::Claim(settings.name_claim.clone()))?;
-    Ok(Accepted { caller, until_ms })
+    Ok(Accepted { caller, until_ms, key })
 }
 
-/// The claims, once the signature over them was found good. Nothing in them is looked at before.
-fn signed_claims(keys: &Keys, token: &str) -> Result<Map<String, Value>, JwtError> {
+/// The claims, once the signature over them was found good, and the thumbprint of the key that made
+/// it. Nothing in them is looked at before.
+fn signed_claims(keys: &Keys, token: &str) -> Result<(Map<String, Value>, Digest), JwtError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(JwtError::Form("it is too long"));
     }
@@ -137,8 +141,9 @@ fn signed_claims(keys: &Keys, token: &str) -> Result<Map<String, Value>, JwtErro
     if !key.verifies(&header.alg, message.as_bytes(), &signature) {
         return Err(JwtError::Signature);
     }
-    serde_json::from_slice(&decoded(claims, "its claims are no base64url")?)
-        .map_err(|_| JwtError::Form("its claims cannot be read"))
+    let claims = serde_json::from_slice(&decoded(claims, "its claims are not base64url")?)
+        .map_err(|_| JwtError::Form("its claims cannot be read"))?;
+    Ok((claims, key.thumbprint()))
 }
 
 /// A claim of a time (NumericDate, seconds since 1970) in milliseconds.
@@ -171,7 +176,7 @@ fn role(settings: &JwtSettings, claims: &Map<String, Value>) -> Result<Role, Jwt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::access::keys::tests::{RFC_RSA_N, ec, ed25519, keys, rsa};
+    use crate::monitor::access::keys::tests::{RFC_RSA_N, ec, ed25519, keys, rsa, with};
     use crate::monitor::access::settings::KeySource;
     use proptest::prelude::*;
     use ring::hmac;
@@ -220,11 +225,6 @@ mod tests {
     fn try_token(token: &str) -> Result<Accepted, JwtError> {
         let keys = keys(&[rsa("rsa"), ec("ec"), ed25519("ed")]).unwrap();
         check(&settings(), &keys, token, NOW * 1_000)
-    }
-
-    fn with(mut object: Value, name: &str, value: Value) -> Value {
-        object[name] = value;
-        object
     }
 
     #[test]

@@ -251,7 +251,10 @@ impl Access {
         let now_ms = self.clock.now_ms();
         match self.sessions.find(client.cookie(headers, &self.base_path)?, now_ms)? {
             Proof::Token(digest) => self.tokens.as_ref()?.get().of_digest(&digest, now_ms),
-            Proof::Signed { caller, .. } => Some(caller),
+            // A key that its set no longer holds vouches for nobody.
+            Proof::Signed { caller, key, .. } => {
+                self.key_set.as_ref()?.get().holds(&key).then_some(caller)
+            }
         }
     }
 
@@ -265,8 +268,8 @@ impl Access {
             if let Err(JwtError::UnknownKey(_)) = accepted {
                 key_set.miss();
             }
-            let jwt::Accepted { caller, until_ms } = accepted?;
-            return Ok((caller.clone(), Proof::Signed { caller, until_ms }));
+            let jwt::Accepted { caller, until_ms, key } = accepted?;
+            return Ok((caller.clone(), Proof::Signed { caller, until_ms, key }));
         }
         let tokens = self.tokens.as_ref().ok_or(BadToken::Unknown)?.get();
         let (caller, digest) = tokens.find(token, now_ms)?;

@@ -23,6 +23,8 @@ pub enum Proof {
         caller: Caller,
         /// When it ends, in milliseconds since 1970.
         until_ms: i64,
+        /// Thumbprint of the key that signed it.
+        key: Digest,
     },
 }
 
@@ -90,7 +92,8 @@ mod tests {
         let sessions = Sessions::default();
         let lifetime = i64::try_from(SESSION_LIFETIME.as_millis()).unwrap();
         let caller = Caller::known("ada", Role::Viewer, How::Jwt).unwrap();
-        let signed = |until_ms| Proof::Signed { caller: caller.clone(), until_ms };
+        let key = Digest::of(b"key");
+        let signed = |until_ms| Proof::Signed { caller: caller.clone(), until_ms, key };
         for (proof, lasts) in [
             (token(1), lifetime),
             (signed(NOW_MS + 1_000), 1_000),
