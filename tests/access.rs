@@ -19,7 +19,7 @@ use common::{program, succeed, until};
 use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::limits::{
     FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, KEPT_STREAMS, MAX_BODIES, MAX_CLIENT_CONNECTIONS,
-    MAX_LOGIN_BODY_BYTES, MAX_STREAMS, MAX_TOKEN_BYTES, REQUEST_BURST, REQUEST_EVERY,
+    MAX_LOGIN_BODY_BYTES, MAX_SESSIONS, MAX_STREAMS, MAX_TOKEN_BYTES, REQUEST_BURST, REQUEST_EVERY,
     SESSION_LIFETIME,
 };
 use ledgerline::monitor::access::tokens::{self, PREFIX};
@@ -755,6 +755,20 @@ fn a_login_ends_when_the_key_of_its_token_is_withdrawn() {
         assert_eq!(get_with(address, "/", &first).status, 303, "{} then {}", old.id, new.id);
         assert_eq!(get_with(address, "/", &second).status, 200);
     }
+}
+
+#[test]
+fn one_caller_cannot_log_the_others_out() {
+    let tokens = Tokens::new();
+    let running = run_with(&tokens.settings(None), Still::new());
+    let address = running.endpoint.address();
+    let [viewer, operator, _] = &tokens.of_role;
+    let other = log_in(address, operator);
+    for _ in 0..=MAX_SESSIONS {
+        log_in(address, viewer);
+    }
+    let cookie = format!("Cookie: {other}\r\n");
+    assert_eq!(get_with(address, "/", &cookie).status, 200);
 }
 
 #[test]

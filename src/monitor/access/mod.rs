@@ -319,7 +319,7 @@ impl Access {
     /// Logs a browser in with a token; the cookie that says so.
     pub fn log_in(&self, client: &Client, token: &str) -> Result<header::HeaderValue, Refusal> {
         let (caller, proof) = self.prove(token).map_err(|refused| self.count(&refused, client))?;
-        let session = self.sessions.begin(proof, self.clock.now_ms()).ok();
+        let session = self.sessions.begin(&caller, proof, self.clock.now_ms()).ok();
         let cookie = session
             .and_then(|text| client.set_cookie(&text, &self.base_path))
             .ok_or_else(|| {
