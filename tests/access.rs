@@ -367,6 +367,23 @@ fn a_client_that_asks_too_often_is_told_to_wait() {
     assert_eq!(get(address, "/healthz").status, 200);
     clock.pass(REQUEST_EVERY);
     assert_eq!((from("203.0.113.7").status, from("203.0.113.7").status), (200, 429));
+    // No form of request is free.
+    for (method, path, headers, alone) in [
+        ("OPTIONS", "/blocks", "", 204),
+        ("OPTIONS", "*", "", 204),
+        ("DELETE", "/blocks", "", 405),
+        ("GET", "/%zz", "", 400),
+        ("GET", "/api/%zz", "", 400),
+        ("GET", "/blocks", "Host: localhost\r\n", 400),
+        ("GET", "http://elsewhere.example/", "", 421),
+        ("GET", "/blocks", "Content-Length: 1\r\n", 413),
+    ] {
+        let headers = format!("X-Forwarded-For: 203.0.113.7\r\n{headers}");
+        let status = || ask(address, method, path, &headers).status;
+        assert_eq!(status(), 429, "{method} {path} {headers}");
+        clock.pass(REQUEST_EVERY);
+        assert_eq!((status(), status()), (alone, 429), "{method} {path} {headers}");
+    }
 
     let guess = |client: &str, token: &str| {
         let headers = format!("X-Forwarded-For: {client}\r\n{}", bearer(token));

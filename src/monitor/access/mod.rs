@@ -206,11 +206,17 @@ impl Access {
         self.key_set.iter().for_each(KeySet::look);
     }
 
-    /// Lets a request pass with its [`Caller`] and its [`Asker`], or says why not. It passes where
-    /// its caller has the role that is needed, or none is.
+    /// Counts a request, whatever its form; refuses it where its client sends too many.
+    pub fn limit(&self, request: &Request) -> Result<(), Refusal> {
+        let client = self.client(request);
+        self.limits.request(client.address, self.clock.monotonic()).map_err(Refusal::too_many)
+    }
+
+    /// Lets a request that was counted ([`Access::limit`]) pass with its [`Caller`] and its
+    /// [`Asker`], or says why not. It passes where its caller has the role that is needed, or none
+    /// is.
     pub fn admit(&self, request: &mut Request, needed: Option<Role>) -> Result<(), Refusal> {
         let client = self.client(request);
-        self.limits.request(client.address, self.clock.monotonic()).map_err(Refusal::too_many)?;
         if !request.method().is_safe() && origin::is_foreign(request.headers()) {
             let detail = "this request comes from a page of another site, and is refused";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
