@@ -788,6 +788,38 @@ fn one_caller_cannot_log_the_others_out() {
     assert_eq!(get_with(address, "/", &cookie).status, 200);
 }
 
+/// A browser's request over plain HTTP names the page's origin and nothing else. Whoever is no proxy
+/// of ours cannot say which host it was for.
+#[test]
+fn the_word_of_a_proxy_for_its_host_counts_behind_one_alone() {
+    let tokens = Tokens::new();
+    for behind_proxy in [false, true] {
+        let settings = Settings { behind_proxy, ..tokens.settings(Some(Role::Viewer)) };
+        let running = run_with(&settings, Still::new());
+        let address = running.endpoint.address();
+        for (host, origin, is_own) in [
+            ("ledger.example", "http://ledger.example", true),
+            ("ledger.example", "http://evil.example", false),
+            ("evil.example, ledger.example", "http://evil.example", false),
+        ] {
+            let headers = format!("X-Forwarded-Host: {host}\r\nOrigin: {origin}\r\n");
+            let reply = ask(address, "POST", "/logout", &headers);
+            let expected = if is_own && behind_proxy { 303 } else { 403 };
+            assert_eq!(reply.status, expected, "{behind_proxy} {headers}: {}", reply.text());
+        }
+        // A script of another site that would forge the header asks first, and is not allowed.
+        let reply = ask(
+            address,
+            "OPTIONS",
+            "/api/v1/calls",
+            "Origin: http://evil.example\r\nAccess-Control-Request-Method: POST\r\n\
+             Access-Control-Request-Headers: x-forwarded-host\r\n",
+        );
+        let allows = |name: &String| name.starts_with("access-control-");
+        assert!(!reply.headers.keys().any(allows), "{:?}", reply.headers);
+    }
+}
+
 #[test]
 fn keys_are_asked_for_and_strangers_cannot_make_that_often() {
     let provider = Provider::new("one");

@@ -217,7 +217,8 @@ impl Access {
     /// is.
     pub fn admit(&self, request: &mut Request, needed: Option<Role>) -> Result<(), Refusal> {
         let client = self.client(request);
-        if !request.method().is_safe() && origin::is_foreign(request.headers()) {
+        let is_foreign = || origin::is_foreign(request.headers(), self.behind_proxy);
+        if !request.method().is_safe() && is_foreign() {
             let detail = "this request comes from a page of another site, and is refused";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         }
