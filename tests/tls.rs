@@ -560,7 +560,7 @@ fn top_asks_over_tls_with_a_token() {
             &["--url", &*url, "--ca", &*ca],
             None,
             69,
-            "401 Unauthorized: this needs the role viewer",
+            "401 Unauthorized: this requires the role viewer",
         ),
         (&["--url", &*url, "--ca", &*ca], Some("x"), 69, "the token is not known here"),
         (&["--url", &*url], Some(&*token), 69, "--ca"),

@@ -23,8 +23,8 @@ const KINDS: [&str; 2] = ["jwt", "at+jwt"];
 /// Why a signed token is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// It is no signed token.
-    #[error("it is no signed token: {0}")]
+    /// It is not a signed token.
+    #[error("not a signed token: {0}")]
     Form(&'static str),
     /// It names a key that is not in the set.
     #[error("no key of the set is named {0:?}")]
@@ -48,7 +48,7 @@ pub enum JwtError {
     #[error("it has no claim `{0}` of the right kind")]
     Claim(String),
     /// It gives nobody a role.
-    #[error("its claim `{0}` gives no role here")]
+    #[error("its claim `{0}` grants no role in this service")]
     NoRole(String),
 }
 
@@ -124,7 +124,7 @@ fn signed_claims(keys: &Keys, token: &str) -> Result<(Map<String, Value>, Digest
     let (header, claims) = message.split_once('.').ok_or(JwtError::Form("it has two parts"))?;
     let decoded =
         |text: &str, what| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Form(what));
-    let header: Header = serde_json::from_slice(&decoded(header, "its header is no base64url")?)
+    let header: Header = serde_json::from_slice(&decoded(header, "its header is not base64url")?)
         .map_err(|_| JwtError::Form("its header cannot be read"))?;
     if header.crit.is_some() {
         return Err(JwtError::Form("it demands an extension"));
@@ -132,12 +132,12 @@ fn signed_claims(keys: &Keys, token: &str) -> Result<(Map<String, Value>, Digest
     let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
     let kind = kind.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));
     if kind.is_some_and(|kind| !KINDS.contains(&kind)) {
-        return Err(JwtError::Form("it is of a kind that lets nobody in"));
+        return Err(JwtError::Form("this token type is not accepted"));
     }
     let key = keys.find(header.kid.as_deref());
     let named = || truncated(header.kid.as_deref().unwrap_or_default(), MAX_NAME_BYTES).to_owned();
     let key = key.ok_or_else(|| JwtError::UnknownKey(named()))?;
-    let signature = decoded(signature, "its signature is no base64url")?;
+    let signature = decoded(signature, "its signature is not base64url")?;
     if !key.verifies(&header.alg, message.as_bytes(), &signature) {
         return Err(JwtError::Signature);
     }

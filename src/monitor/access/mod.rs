@@ -89,7 +89,7 @@ enum Told {
     Unknown,
     #[error("the token has expired")]
     Expired,
-    #[error("the token says who you are, but gives no role here")]
+    #[error("the token is valid but grants no role in this service")]
     NoRole,
 }
 
@@ -288,7 +288,7 @@ impl Access {
             Found::Someone(caller) if caller.may(needed) => Ok(()),
             Found::Someone(caller) if caller.is_known() || !self.settings.knows_anyone() => {
                 let (name, role) = (caller.name(), caller.role());
-                let mut detail = format!("this needs the role {needed}, and {name} has {role}");
+                let mut detail = format!("this requires the role {needed}, and {name} has {role}");
                 if !self.settings.knows_anyone() {
                     detail.push_str(&format!(
                         "; `ledgerline token NAME --role {needed} --file tokens.yaml` makes a \
@@ -298,7 +298,9 @@ impl Access {
                 Err(Refusal::new(StatusCode::FORBIDDEN, detail))
             }
             Found::Someone(_) | Found::Nobody => {
-                Err(Refusal::who(format!("this needs the role {needed}: say who you are")))
+                let detail =
+                    format!("this requires the role {needed}; log in or send a bearer token");
+                Err(Refusal::who(detail))
             }
             Found::Unknown(refused) => Err(self.count(refused, client)),
         }
@@ -330,7 +332,7 @@ impl Access {
         let cookie = session
             .and_then(|text| client.set_cookie(&text, &self.base_path))
             .ok_or_else(|| {
-                let detail = "this machine gives no random bytes; no login can begin";
+                let detail = "this machine gives no random bytes, so nobody can log in";
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             })?;
         let (name, role) = (caller.name(), caller.role());
