@@ -777,10 +777,13 @@ fn a_login_ends_when_the_key_of_its_token_is_withdrawn() {
 #[test]
 fn one_caller_cannot_log_the_others_out() {
     let tokens = Tokens::new();
-    let running = run_with(&tokens.settings(None), Still::new());
+    let clock = Still::new();
+    let running = run_with(&tokens.settings(None), clock.clone());
     let address = running.endpoint.address();
     let [viewer, operator, _] = &tokens.of_role;
     let other = log_in(address, operator);
+    // The oldest of all.
+    clock.pass(Duration::from_secs(1));
     for _ in 0..=MAX_SESSIONS {
         log_in(address, viewer);
     }

@@ -367,11 +367,16 @@ fn keep_tokens(path: &Path) -> Result<Kept<Tokens>, String> {
     })
 }
 
-/// The token of a request (RFC 6750, 2.1). Other schemes are of a proxy's login.
+/// The token of a request (RFC 6750, 2.1). Other schemes belong to the login of a proxy.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    headers.get_all(header::AUTHORIZATION).iter().find_map(|line| {
+        let (scheme, token) = line.as_bytes().split_at_checked(6)?;
+        let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
+        let is_whole = token.first().is_none_or(|next| *next == b' ');
+        // Other characters than those of ASCII are in no token: such a text is nobody's.
+        let token = std::str::from_utf8(token).unwrap_or_default();
+        (is_bearer && is_whole).then(|| token.trim())
+    })
 }
 
 #[cfg(test)]
@@ -379,6 +384,33 @@ mod tests {
     use super::*;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_bearer_token_is_taken_in_any_form_and_other_schemes_are_not() {
+        for (lines, expected) in [
+            (&["Bearer x"][..], Some("x")),
+            (&["bEARER  x "], Some("x")),
+            (&["Bearer"], Some("")),
+            (&["Bearer "], Some("")),
+            (&["Bearer \u{e9}"], Some("\u{e9}")),
+            (&["Basic YTpi", "Bearer x"], Some("x")),
+            (&["Basic YTpi"], None),
+            (&["Bearerx"], None),
+            (&["Bear"], None),
+            (&[""], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                let line = header::HeaderValue::from_bytes(line.as_bytes()).unwrap();
+                headers.append(header::AUTHORIZATION, line);
+            }
+            assert_eq!(bearer(&headers), expected, "{lines:?}");
+        }
+        let line = header::HeaderValue::from_bytes(b"Bearer \xff").unwrap();
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, line)]);
+        assert_eq!(bearer(&headers), Some(""), "a token that is nobody's, and not none");
+    }
 
     #[test]
     fn a_token_taken_back_in_a_file_with_the_wrong_mode_ends_once_the_mode_is_right() {
