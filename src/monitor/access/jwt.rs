@@ -134,13 +134,14 @@ fn signed_claims(keys: &Keys, token: &str) -> Result<(Map<String, Value>, Digest
     if kind.is_some_and(|kind| !KINDS.contains(&kind)) {
         return Err(JwtError::Form("this token type is not accepted"));
     }
-    let key = keys.find(header.kid.as_deref());
-    let named = || truncated(header.kid.as_deref().unwrap_or_default(), MAX_NAME_BYTES).to_owned();
-    let key = key.ok_or_else(|| JwtError::UnknownKey(named()))?;
-    let signature = decoded(signature, "its signature is not base64url")?;
-    if !key.verifies(&header.alg, message.as_bytes(), &signature) {
-        return Err(JwtError::Signature);
+    let mut named = keys.named(header.kid.as_deref()).peekable();
+    if named.peek().is_none() {
+        let name = truncated(header.kid.as_deref().unwrap_or_default(), MAX_NAME_BYTES);
+        return Err(JwtError::UnknownKey(name.to_owned()));
     }
+    let signature = decoded(signature, "its signature is not base64url")?;
+    let key = named.find(|key| key.verifies(&header.alg, message.as_bytes(), &signature));
+    let key = key.ok_or(JwtError::Signature)?;
     let claims = serde_json::from_slice(&decoded(claims, "its claims are not base64url")?)
         .map_err(|_| JwtError::Form("its claims cannot be read"))?;
     Ok((claims, key.thumbprint()))
@@ -225,6 +226,18 @@ mod tests {
     fn try_token(token: &str) -> Result<Accepted, JwtError> {
         let keys = keys(&[rsa("rsa"), ec("ec"), ed25519("ed")]).unwrap();
         check(&settings(), &keys, token, NOW * 1_000)
+    }
+
+    #[test]
+    fn keys_may_share_a_name() {
+        let token = signed(&header(), &claims());
+        let try_keys = |set: &[Value]| check(&settings(), &keys(set).unwrap(), &token, NOW * 1_000);
+        let alone = try_keys(&[ed25519("ed")]).unwrap();
+        for set in [[ed25519("ed"), rsa("ed")], [rsa("ed"), ed25519("ed")]] {
+            assert_eq!(try_keys(&set), Ok(alone.clone()));
+        }
+        assert_eq!(try_keys(&[rsa("ed"), ec("ed")]), Err(JwtError::Signature));
+        assert_eq!(try_keys(&[rsa("ed"), ed25519("other")]), Err(JwtError::Signature));
     }
 
     #[test]

@@ -96,13 +96,20 @@ impl Keys {
         self.keys.iter().any(|key| key.thumbprint == *thumbprint)
     }
 
-    /// The key that a token names. Where it names none, the only one there is.
+    /// The keys that a token names: several may share a name (RFC 7517, 4.5). Where it names none,
+    /// the only one there is.
+    pub fn named(&self, id: Option<&str>) -> impl Iterator<Item = &Key> {
+        let is_only = self.keys.len() == 1;
+        self.keys.iter().filter(move |key| match id {
+            Some(id) => key.id.as_deref() == Some(id),
+            None => is_only,
+        })
+    }
+
+    /// The first of them.
+    #[cfg(test)]
     pub fn find(&self, id: Option<&str>) -> Option<&Key> {
-        match (id, &self.keys[..]) {
-            (None, [only]) => Some(only),
-            (None, _) => None,
-            (Some(id), keys) => keys.iter().find(|key| key.id.as_deref() == Some(id)),
-        }
+        self.named(id).next()
     }
 }
 
