@@ -22,8 +22,8 @@ use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
 use ledgerline::monitor::access::tls::{self, Tls};
 use ledgerline::monitor::access::{
-    AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Role, Settings,
-    TlsSettings, tokens,
+    AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
+    Settings, TlsSettings, tokens,
 };
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -479,6 +479,29 @@ fn keys_of_an_identity_provider_come_from_whom_its_authority_vouches_for() {
     let running = start("foreign.pem");
     until("it went away", || (gone.load(Ordering::SeqCst) > 0).then_some(()));
     assert!(!is_in(&running));
+    // An authority that is renewed is read for the next question.
+    let set = KeySet::open(&KeySource::Url(url.clone()), Some(&site.path("foreign.pem"))).unwrap();
+    let before = gone.load(Ordering::SeqCst);
+    follow_until(&set, || gone.load(Ordering::SeqCst) > before);
+    site.write("foreign.pem", &site.authority.certificate.pem());
+    follow_until(&set, || format!("{:?}", set.get()).contains('k'));
+}
+
+/// Asks for a key set until something holds.
+fn follow_until(set: &KeySet, holds: impl Fn() -> bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let held = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            () = set.follow() => panic!("it never ends"),
+            () = held => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => panic!("it never came"),
+        }
+    });
 }
 
 /// The example of the README, with a key set that needs no network.
