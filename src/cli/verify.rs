@@ -15,6 +15,7 @@ use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
 use crate::ledger::embedded::default_checkpoint_copy;
 use crate::monitor::Verification;
 use crate::query::views::grouped;
+use crate::transaction::{read_key_file, write_new_key_file};
 use crate::verify::{Report, Request};
 
 /// Arguments of `verify`.
@@ -46,6 +47,9 @@ pub struct KeygenArgs {
     /// The key file to make. An existing file is never overwritten.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Make nothing: print the public key of an existing key file.
+    #[arg(long)]
+    pub show: bool,
     /// The ledger's name: prints the public key in the form that verifiers take.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -144,7 +148,13 @@ pub fn print_report(report: &Report) -> anyhow::Result<()> {
     if more > 0 {
         line(format!("WRONG         and {more} more"))?;
     }
-    line(if report.is_sound() { "verified" } else { "NOT VERIFIED" })
+    match report.is_sound() {
+        true if report.tail_bytes > 0 => {
+            line(format!("verified up to block {}", report.blocks.saturating_sub(1)))
+        }
+        true => line("verified"),
+        false => line("NOT VERIFIED"),
+    }
 }
 
 /// Builds the state again.
@@ -157,12 +167,16 @@ pub fn rebuild(ledger: &Path) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
-/// Makes a key file.
+/// Makes a key file, or shows the public key of one.
 pub fn keygen(args: &KeygenArgs) -> anyhow::Result<ExitStatus> {
     if let Some(name) = &args.name {
         check_origin(name).map_err(|error| UsageError(format!("`--name`: {error}")))?;
     }
-    let signer = crate::transaction::write_new_key_file(&args.file).map_err(AppError::from)?;
+    let signer = match args.show {
+        true => read_key_file(&args.file),
+        false => write_new_key_file(&args.file),
+    };
+    let signer = signer.map_err(AppError::from)?;
     match &args.name {
         Some(name) => line(verifier_key(name, &signer.id()))?,
         None => line(signer.id())?,

@@ -510,8 +510,8 @@ mod tests {
         let table = [
             ("[]", "1:1", "`identity` is empty"),
             ("[auto, platform_key, plain, type_id_key]", "1:29", "never tried"),
-            ("[paths: {type: t, id: $.device.id}]", "1:23", "neither with `$.payload`"),
-            ("[paths: {type: t, id: '$.payload[*]'}]", "1:23", "a quoted name or an index"),
+            ("[paths: {type: t, id: $.device.id}]", "1:23", "neither `$.payload`"),
+            ("[paths: {type: t, id: '$.payload[*]'}]", "1:23", "more than one value"),
             ("[paths: {type: t, id: $.payload.i, time: noon}]", "1:42", "the same for every event"),
             ("[paths: {type: t, id: i, time: {unit: s}}]", "1:32", "needs a `path`"),
             (
@@ -521,7 +521,7 @@ mod tests {
             ),
             ("[mqtt_topic: {template: 'a/b'}]", "1:25", "neither `{id}` nor `{event}`"),
             ("[mqtt_topic: {header: a, path: $.payload.t}]", "1:2", "not both"),
-            ("[mqtt_topic: {path: $.device.t}]", "1:21", "neither with `$.payload`"),
+            ("[mqtt_topic: {path: $.device.t}]", "1:21", "neither `$.payload`"),
             ("[expression: {type: '\"t\"', id: device.id}]", "1:32", "no variable `device`"),
             ("[expression: {type: '\"t\"', id: kafka.kee}]", "1:32", "no `kafka.kee`"),
             ("[expression: {type: '\"t\"', id: 'f('}]", "1:32", ""),

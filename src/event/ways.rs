@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::budget::Budget;
 use crate::codec::json::{Map, Text, Value};
+use crate::event::identity::path::{Selected, SingularPath};
 use crate::event::identity::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
-use crate::event::path::Selected;
 use crate::event::time::{SentTime, TimeError, TimeReader};
 use crate::event::{
     Cause, Device, EventInfo, JSON, Record, Rejection, Surroundings, body as value_body,
@@ -245,7 +245,7 @@ fn text_of(
 }
 
 fn time_at(
-    time: &Time<crate::event::path::SingularPath>,
+    time: &Time<SingularPath>,
     record: &Record<'_>,
     body: &Value,
 ) -> Result<Option<SentTime>, Rejection> {

@@ -12,7 +12,6 @@ use super::form::{
     Entries, ExtensionForm, FieldForm, ForEachForm, FullForEachForm, MappingForm, MatchForm,
     OneOrMany,
 };
-use super::jsonpath::{Path, Step};
 use super::layout::Layout;
 use super::matching::{Condition, Glob, Matcher};
 use super::{Each, Mapping, testing};
@@ -20,6 +19,7 @@ use crate::codec::Digest;
 use crate::codec::yaml::{Document, Located};
 use crate::expression::Expression;
 use crate::fault::{Fault, Place, Severity, did_you_mean};
+use crate::jsonpath::{Path, Step};
 use crate::limits::{MAX_MAPPING_FIELDS, MAX_PARENTS};
 
 /// Longest name of a mapping, contract or argument, in bytes.

@@ -71,6 +71,8 @@ pub struct Report {
     pub tree_size: u64,
     /// Root of the tree over all leaves.
     pub root: Digest,
+    /// Bytes behind the last block that are not a whole block.
+    pub tail_bytes: u64,
     /// What was looked at and holds, or could not be looked at, in words.
     pub notes: Vec<String>,
     /// What is wrong, and where; at most [`MAX_LISTED_PROBLEMS`].
@@ -129,6 +131,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         rest: None,
         checkpoints: Vec::new(),
         old_format: (0, 0),
+        is_unreadable: false,
     };
     match state {
         // Not even the first savepoint was completed.
@@ -326,6 +329,8 @@ struct Verifier {
     rest: Option<Rest>,
     /// Blocks of format 1, and the size of the tree behind them.
     old_format: (u64, u64),
+    /// A block could not be read: nothing behind it can be checked.
+    is_unreadable: bool,
     checkpoints: Vec<Promised>,
 }
 
@@ -378,12 +383,16 @@ impl Verifier {
             });
             groups.finish(&mut |it| self.block(it, report));
             match scanned {
-                Ok(end) if end.good_len < end.file_len => report.notes.push(format!(
-                    "{}: {} bytes of an interrupted write follow the last whole block; the next \
-                     start cuts them off",
-                    segment.path.display(),
-                    end.file_len - end.good_len
-                )),
+                Ok(end) if end.good_len < end.file_len => {
+                    report.tail_bytes = end.file_len - end.good_len;
+                    report.notes.push(format!(
+                        "{}: {} bytes behind the last block are not a whole block: an interrupted \
+                         write, which the next start cuts off, or a last block that was damaged or \
+                         changed. A kept checkpoint tells which",
+                        segment.path.display(),
+                        report.tail_bytes
+                    ));
+                }
                 Ok(_) => {}
                 Err(error @ LedgerError::Damaged { .. }) => {
                     report.problem(error.to_string());
@@ -397,11 +406,20 @@ impl Verifier {
     }
 
     fn block(&mut self, prepared: Result<Prepared, DecodeError>, report: &mut Report) {
+        if self.is_unreadable {
+            return;
+        }
         let number = report.blocks;
         report.blocks += 1;
         let Prepared { block, mut hashes, members, is_signed } = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => return report.problem(format!("block {number}: {error}")),
+            Err(error) => {
+                self.is_unreadable = true;
+                return report.problem(format!(
+                    "block {number}: it cannot be read: {error}. It is damaged, or another version of \
+                     Ledgerline wrote it; nothing behind it was checked"
+                ));
+            }
         };
         let mut problems = Problems { number, report };
         chain(self.previous.as_ref(), &block, &mut problems);
@@ -477,7 +495,9 @@ impl Verifier {
                 "the state store has taken in {blocks} blocks, the log has {has}"
             ));
         }
-        for promised in self.checkpoints {
+        // Without a first block there is neither a name nor a key to compare with.
+        let is_named = !self.signatures.name().is_empty();
+        for promised in self.checkpoints.into_iter().filter(|_| is_named) {
             promised.finish(&self.signatures, report);
         }
     }
