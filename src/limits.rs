@@ -362,6 +362,8 @@ pub const MAX_TOKENS: usize = 1_000;
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Browsers that are logged in at a time.
 pub const MAX_SESSIONS: usize = 1_024;
+/// Browsers that one caller is logged in with at a time, so that nobody can log everyone else out.
+pub const MAX_CALLER_SESSIONS: usize = 16;
 /// How long a login lasts: a day's work.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Clients that are counted at a time.

@@ -106,7 +106,7 @@ pub fn top(args: &TopArgs) -> anyhow::Result<ExitStatus> {
 /// The token of a file, or else of the environment.
 fn token(file: Option<&Path>) -> Result<Option<String>, UsageError> {
     let Some(file) = file else { return Ok(environment(TOKEN)) };
-    let absent = || "it is not there".to_owned();
+    let absent = || "file not found".to_owned();
     let bytes = kept::read(file).and_then(|bytes| bytes.ok_or_else(absent));
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
     text.map(Some)
