@@ -386,6 +386,8 @@ pub const ACCESS_FILES_EVERY: Duration = Duration::from_secs(2);
 pub const KEY_SET_EVERY: Duration = Duration::from_secs(600);
 /// The least time between two questions for a key set, whatever names strangers give for keys.
 pub const KEY_SET_PAUSE: Duration = Duration::from_secs(60);
+/// Most bytes of a key set from an address.
+pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 /// How long one question for a key set may take.
 pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far the clock of an identity provider may be off.
