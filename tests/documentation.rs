@@ -253,3 +253,20 @@ fn the_readme_is_short_and_its_taste_is_valid() {
     let out = String::from_utf8_lossy(&checked.get_output().stdout).into_owned();
     assert!(out.ends_with("1 mapping and 1 contract: no error, 0 warnings\n"), "{out}");
 }
+
+#[test]
+fn every_command_is_listed() {
+    let page = std::fs::read_to_string(root().join("docs/commands.md")).unwrap();
+    let mut helps = Helps::default();
+    let help = helps.of(&[]).unwrap();
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<_> = listed
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    let table: String = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let missing: Vec<_> =
+        commands.iter().filter(|name| !table.contains(&format!("`{name}`"))).collect();
+    assert!(commands.len() > 20 && missing.is_empty(), "{missing:?} of {commands:?}");
+}

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::app::{AppError, offline};
 use crate::cli::ExitStatus;
@@ -14,6 +15,7 @@ use crate::disk::{SystemDisk, replace};
 use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
 use crate::ledger::embedded::default_checkpoint_copy;
 use crate::monitor::Verification;
+use crate::query::json::to_text;
 use crate::query::views::grouped;
 use crate::transaction::{read_key_file, write_new_key_file};
 use crate::verify::{Report, Request};
@@ -39,6 +41,20 @@ pub struct VerifyArgs {
     /// exporter, also where the verification fails.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `rebuild`.
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// The ledger's directory.
+    #[arg(value_name = "DIR")]
+    pub ledger: PathBuf,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `keygen`.
@@ -68,7 +84,11 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         // It must not stand in front of what is wrong with the ledger.
         note(format!("ledgerline: {error:#}"));
     }
-    print_report(&verified?)?;
+    let report = verified?;
+    match args.json {
+        true => line(to_text(&report_value(&report)))?,
+        false => print_report(&report)?,
+    }
     if !is_sound {
         return Ok(ExitStatus::Data);
     }
@@ -124,6 +144,25 @@ fn write_metrics(
     Ok(())
 }
 
+/// A verification's outcome for programs.
+fn report_value(report: &Report) -> Value {
+    json!({
+        "verified": report.is_sound(),
+        "ledger": report.name,
+        "begun_with": report.first_key.map(|key| verifier_key(&report.name, &key)),
+        "blocks": report.blocks,
+        "entries": report.entries,
+        "transactions": report.transactions,
+        "records": report.records,
+        "tree_size": report.tree_size,
+        "tree_root": report.root,
+        "tail_bytes": report.tail_bytes,
+        "notes": report.notes,
+        "problems": report.problems,
+        "problem_count": report.problem_count,
+    })
+}
+
 /// Prints what a verification found.
 pub fn print_report(report: &Report) -> anyhow::Result<()> {
     line(format!("ledger        {}", safe(&report.name)))?;
@@ -158,12 +197,15 @@ pub fn print_report(report: &Report) -> anyhow::Result<()> {
 }
 
 /// Builds the state again.
-pub fn rebuild(ledger: &Path) -> anyhow::Result<ExitStatus> {
+pub fn rebuild(args: &RebuildArgs) -> anyhow::Result<ExitStatus> {
     let mut progress = Progress::new();
     let observe = &mut |doing, done, all| progress.show(doing, done, all);
-    let blocks = offline::rebuild(ledger, observe)?;
+    let blocks = offline::rebuild(&args.ledger, observe)?;
     drop(progress);
-    line(format!("the state holds what {} blocks wrote", grouped(blocks)))?;
+    match args.json {
+        true => line(json!({ "blocks": blocks }))?,
+        false => line(format!("the state holds what {} blocks wrote", grouped(blocks)))?,
+    }
     Ok(ExitStatus::Ok)
 }
 

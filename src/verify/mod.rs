@@ -6,6 +6,7 @@
 mod accounting;
 mod groups;
 mod one_block;
+mod promised;
 mod signatures;
 mod tree;
 
@@ -27,6 +28,7 @@ use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
 use crate::transaction::{KeyId, all_pass};
 use crate::verify::accounting::Accounting;
 use crate::verify::groups::Groups;
+use crate::verify::promised::Promised;
 use crate::verify::signatures::{Computed, Signatures};
 use crate::verify::tree::{BlockHashes, TreeCheck};
 
@@ -280,42 +282,6 @@ fn differs(blocks: u64, report: &mut Report) {
         "the state store does not hold what the first {blocks} blocks wrote; the next start builds it \
          again, or run `ledgerline rebuild`"
     ));
-}
-
-/// A checkpoint that the log must extend.
-struct Promised {
-    /// What it is, in words.
-    name: &'static str,
-    head: Checkpoint,
-    note: Vec<u8>,
-    /// Root of the log at its size, once the log is read up to there.
-    root: Option<Digest>,
-}
-
-impl Promised {
-    fn finish(self, signatures: &Signatures, report: &mut Report) {
-        let Self { name, head, note, root } = self;
-        let keys = signatures.ever_ledger_keys();
-        if let Err(error) = Checkpoint::open(&note, signatures.name(), &keys) {
-            return report.problem(format!("the {name}: {error}"));
-        }
-        let size = head.size;
-        match root {
-            Some(root) if root == head.root => report.notes.push(format!(
-                "the log extends the {name} of tree size {size}: it has the same root at that size"
-            )),
-            Some(root) => report.problem(format!(
-                "the log does not extend the {name} of tree size {size}: the root there is {root}, the \
-                 checkpoint says {}",
-                head.root
-            )),
-            None => report.problem(format!(
-                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was cut off or \
-                 is damaged, or this is an older copy",
-                report.tree_size
-            )),
-        }
-    }
 }
 
 struct Verifier {
