@@ -270,3 +270,22 @@ fn every_command_is_listed() {
         commands.iter().filter(|name| !table.contains(&format!("`{name}`"))).collect();
     assert!(commands.len() > 20 && missing.is_empty(), "{missing:?} of {commands:?}");
 }
+
+#[test]
+fn the_table_of_modules_is_that_of_the_library() {
+    let page = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let library = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let row = Regex::new(r"(?m)^\| ((?:`[a-z]+`(?:, )?)+) \|").unwrap();
+    let name = Regex::new(r"`([a-z]+)`").unwrap();
+    let listed: Vec<_> = row
+        .captures_iter(&page)
+        .flat_map(|found| {
+            let names = found.get(1).unwrap().as_str();
+            name.captures_iter(names).map(|found| found[1].to_owned()).collect::<Vec<_>>()
+        })
+        .collect();
+    let declared = Regex::new(r"(?m)^pub mod ([a-z]+);").unwrap();
+    let declared: Vec<_> =
+        declared.captures_iter(&library).map(|found| found[1].to_owned()).collect();
+    assert_eq!(listed, declared);
+}
