@@ -75,7 +75,7 @@ impl Member {
         }
         let lane = seen.entry(batch.partition.to_string()).or_default();
         lane.extend(batch.records().map(|r| (r.offset, r.value.unwrap_or_default().to_vec())));
-        self.source.durable(&batch.partition, batch.next)
+        self.source.durable(&batch.partition, batch.next).map(|_| ())
     }
 
     fn assigned(&self) -> usize {

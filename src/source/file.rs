@@ -236,8 +236,8 @@ impl Source for FileSource {
         Ok(())
     }
 
-    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<(), SourceError> {
-        Ok(()) // the ledger itself says where to go on
+    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<bool, SourceError> {
+        Ok(true) // the ledger itself says where to go on
     }
 
     fn close(&mut self) -> Result<(), SourceError> {

@@ -51,9 +51,11 @@ struct Moment {
 pub(super) enum Refusal {
     /// The connection: authentication, TLS, protocol version. Ends with a connection.
     Connection,
-    /// The group. Ends with an assignment.
+    /// Membership of the group. Ends with an assignment, a commit or a settled membership.
     Group,
-    /// Reading a topic's records. Ends with a record or an assignment.
+    /// Asking where partitions of this topic begin. Ends with an answer, or with the question.
+    Offsets(String),
+    /// Reading records. Ends with records of every topic, or once reading was tried again.
     Fetch,
     /// Looking up this topic. Ends with an answer about it.
     Topic(String),
@@ -245,6 +247,12 @@ impl SourceHealth {
         if let Some(topic) = self.lock().topics.get_mut(name) {
             (topic.holders, topic.held) = (holders, held);
         }
+    }
+
+    /// Number of a topic's partitions in the first answer about it: those with higher numbers were
+    /// created since. `None` before there is an answer.
+    pub(super) fn first_count(&self, name: &str) -> Option<u32> {
+        self.lock().topics.get(name).and_then(|topic| topic.first_count)
     }
 
     /// Topics of which this process does not read every partition.

@@ -26,6 +26,8 @@ pub(super) struct Topic {
     pub(super) known_since: Moment,
     /// Number of its partitions, where known.
     pub(super) partitions: Option<u32>,
+    /// The same in the first answer; 0 where the topic did not exist then.
+    pub(super) first_count: Option<u32>,
     /// Partitions that no broker leads.
     pub(super) leaderless: BTreeSet<u32>,
     /// Since when there are such, or none.
@@ -60,6 +62,7 @@ impl Topic {
             known: None,
             known_since: now,
             partitions: None,
+            first_count: None,
             leaderless: BTreeSet::new(),
             leaderless_since: now,
             assigned: 0,
@@ -83,6 +86,7 @@ impl Topic {
         let was_absent = self.known == Some(false) && answer.known;
         let grew = self.partitions.is_some_and(|before| before < answer.partitions);
         let was_complete = self.elsewhere() == 0;
+        self.first_count.get_or_insert(if answer.known { answer.partitions } else { 0 });
         self.known = Some(answer.known);
         self.partitions = answer.known.then_some(answer.partitions);
         self.leaderless = answer.leaderless;
