@@ -41,6 +41,8 @@ pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Longest line of a source file: the largest record with each byte written as `\u00XX`, and as
 /// much again for key, headers and names.
 pub const MAX_LINE_BYTES: usize = 8 * MAX_RECORD_BYTES;
+/// Partitions that one source file may name: each line may name another one, and each takes memory.
+pub const MAX_FILE_PARTITIONS: usize = 10_000;
 /// Bytes that are read from a source file at once.
 pub const FILE_CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks of a source file that are read ahead.

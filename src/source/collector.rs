@@ -141,6 +141,11 @@ impl Collector {
         Ok(())
     }
 
+    /// How many partitions are ours.
+    pub(super) fn len(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// Whether one round has gathered enough.
     pub(super) fn is_full(&self) -> bool {
         self.records >= MAX_BATCH_RECORDS || self.bytes >= MAX_BATCH_BYTES

@@ -522,6 +522,51 @@ mod tests {
     }
 
     #[test]
+    fn partitions_that_cannot_begin_are_not_said_to_be_elsewhere() {
+        let (health, clock) = health(&["t"]);
+        health.set_connected(true);
+        health.set_topic("t", known(5));
+        health.set_error("timed out");
+        let waiting = "partitions of topic `t` are assigned to this process, but where to begin cannot be read: timed out";
+        let elsewhere = "partitions of topic `t` are not assigned to this process: other members of group `g` may hold them";
+        let table = [
+            ((3, 2), format!("2 of 5 {waiting}")),
+            ((3, 0), format!("2 of 5 {elsewhere}")),
+            ((2, 2), format!("2 of 5 {waiting}; 1 of 5 {elsewhere}")),
+        ];
+        for (counts, expected) in table {
+            health.set_assigned(|_| counts);
+            pass(&health, &clock, LONG);
+            assert_eq!(codes(&health), ["partitions_elsewhere"]);
+            assert_eq!(message(&health), expected);
+        }
+    }
+
+    #[test]
+    fn a_topic_that_is_created_later_has_its_own_grace_period() {
+        let (health, clock) = health(&["t"]);
+        health.set_connected(true);
+        health.set_topic("t", TopicAnswer::default());
+        pass(&health, &clock, 60 * LONG);
+        assert_eq!(codes(&health), ["TOPIC_MISSING"]);
+        health.set_topic("t", known(1));
+        assert_eq!(codes(&health), ["STARTING"], "the group has not assigned it yet");
+        pass(&health, &clock, LONG);
+        assert_eq!(codes(&health), ["NO_PARTITION"]);
+    }
+
+    #[test]
+    fn partitions_of_the_first_answer_are_told_from_later_ones() {
+        let (health, _) = health(&["t", "u"]);
+        assert_eq!(health.first_count("t"), None);
+        for (topic, answer) in [("t", known(2)), ("u", TopicAnswer::default())] {
+            health.set_topic(topic, answer);
+            health.set_topic(topic, known(4));
+        }
+        assert_eq!([health.first_count("t"), health.first_count("u")], [Some(2), Some(0)]);
+    }
+
+    #[test]
     fn partitions_without_a_leader_are_told() {
         let (health, clock) = health(&["t"]);
         health.set_connected(true);
