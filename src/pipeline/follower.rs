@@ -324,7 +324,8 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::codec::Digest;
     use crate::event::SourcePartition;
-    use crate::ledger::{BlockFormat, Head, Header, Records, Seal};
+    use crate::ledger::block::Seal;
+    use crate::ledger::{BlockFormat, Head, Header, Records};
     use crate::transaction::KeyId;
 
     /// A ledger of blocks without entries.
