@@ -16,7 +16,8 @@
 //! | module | is for | must never |
 //! |---|---|---|
 //! | [`limits`], [`fault`], [`codec`], [`budget`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons, places in files, canonical bytes, steps of one record, time, work on other threads, whether there are any | know anything of the product |
-//! | [`disk`] | the file operations under the log, and a disk that fails on demand | try anything again |
+//! | [`disk`] | the file operations under the log | try anything again |
+//! | [`jsonpath`] | JSONPath after RFC 9535, bounded | see a whole event |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`event`] | a record's position, metadata and body | read the network |
 //! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
@@ -30,8 +31,9 @@
 //! | [`verify`] | is a ledger what it says, from its files alone | change the log |
 //! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
 //! | [`pipeline`] | threads and queues between the stages | drop a record |
-//! | [`simulation`] | lives of the program under a seed, against a model | wait, start a thread |
+//! | [`simulation`] | lives of the program under a seed, on a disk that fails, against a model | wait, start a thread |
 //! | [`monitor`] | endpoint and its doors, metrics, pages | write |
+//! | [`demo`] | the broker, devices and folder of demonstrations and measurements | do anything but through the configuration |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
 //!
 //! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
@@ -62,6 +64,8 @@ pub mod threads;
 
 pub mod disk;
 
+pub mod jsonpath;
+
 pub mod expression;
 
 pub mod event;
@@ -91,6 +95,8 @@ pub mod pipeline;
 pub mod simulation;
 
 pub mod monitor;
+
+pub mod demo;
 
 pub mod config;
 

@@ -14,12 +14,13 @@ use std::sync::Arc;
 
 use ledger::*;
 use ledgerline::clock::Clock;
-use ledgerline::disk::{Call, Disk, Failure, Fault, FaultyDisk, Operation};
+use ledgerline::disk::Disk;
 use ledgerline::ledger::embedded::{
     EmbeddedLedger, Opening, Shared, keep_checkpoint, open, open_on, open_read_only,
 };
 use ledgerline::ledger::{Entry, LedgerError, LedgerReader, LedgerWriter, Pending, Receipt};
 use ledgerline::pipeline::catch_up;
+use ledgerline::simulation::disk::{Call, Failure, Fault, FaultyDisk, Operation};
 use ledgerline::state::world::Found;
 use ledgerline::state::{Projection, STATE_DIRECTORY, World};
 

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use ledgerline::codec::json::{self, Value};
-use ledgerline::mapping::jsonpath::Path;
+use ledgerline::jsonpath::Path;
 
 /// Number of tests in the published file, and of those whose query must be refused.
 const TESTS: (usize, usize) = (703, 247);

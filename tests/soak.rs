@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use common::service::Service;
 use common::{Deployment, Random, assert_sound, log_bytes, succeed};
-use ledgerline::app::demo::{Brokers, Feeding, Load, STEADY, Senders, Setting, Stage, set_stage};
 use ledgerline::clock::{Clock, SystemClock};
+use ledgerline::demo::{Brokers, Feeding, Load, STEADY, Senders, Setting, Stage, set_stage};
 use ledgerline::event::SourcePartition;
 use serde_json::Value;
 

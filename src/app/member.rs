@@ -25,7 +25,7 @@ pub fn member_id(directory: &Path) -> Result<String, AppError> {
         return Ok(kept.trim().to_owned());
     }
     let mut random = [0; ID_BYTES];
-    let no_randomness = |error: getrandom::Error| AppError::Demo(error.to_string());
+    let no_randomness = |error: getrandom::Error| AppError::NoRandomness(error.to_string());
     getrandom::fill(&mut random).map_err(no_randomness)?;
     let id = format!("{PREFIX}{}", hex::encode(random));
     let new = directory.join(format!("{FILE}.new"));

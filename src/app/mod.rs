@@ -1,6 +1,5 @@
 //! Wiring: the only place that names the adapters and puts the parts together.
 
-pub mod demo;
 mod member;
 pub mod offline;
 pub mod preflight;
@@ -46,9 +45,9 @@ pub enum AppError {
         "could not drain within {0} s and ends as it is; nothing is lost: the next start goes on behind the last durable block"
     )]
     NotDrained(u64),
-    /// The demonstration's own parts.
+    /// The system gives no random bytes.
     #[error("{0}")]
-    Demo(String),
+    NoRandomness(String),
     /// A file operation.
     #[error("{doing} {path}")]
     Io {

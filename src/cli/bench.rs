@@ -16,10 +16,6 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Args;
 
-use crate::app::demo::{
-    Brokers, Consumed, FLEET, Feeding, Load, NamedBrokers, STEADY, Senders, Setting, Stage,
-    set_stage,
-};
 use crate::app::offline::temporary_folder;
 use crate::cli::ExitStatus;
 use crate::cli::bench::bare::{Bare, append_only, sign_and_check};
@@ -32,6 +28,10 @@ use crate::cli::exit::UsageError;
 use crate::cli::output::note;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::demo::{
+    Brokers, Consumed, FLEET, Feeding, Load, NamedBrokers, STEADY, Senders, Setting, Stage,
+    set_stage,
+};
 use crate::disk::ScratchFolder;
 use crate::fleet::{FleetSize, READINGS};
 use crate::source::producer::GatedProducer;

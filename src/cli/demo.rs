@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::demo::{Brokers, FLEET, Feeding, Load, Senders, Setting, consumed_by, set_stage};
 use crate::app::offline::temporary_folder;
 use crate::app::{self, AppError, Opened};
 use crate::cli::check::print_faults;
@@ -17,6 +16,7 @@ use crate::cli::output::line;
 use crate::cli::run::{wait, watch_signals};
 use crate::cli::verify::print_report;
 use crate::cli::{ExitStatus, output};
+use crate::demo::{Brokers, FLEET, Feeding, Load, Senders, Setting, consumed_by, set_stage};
 use crate::fleet::FleetSize;
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::Shared;

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use crate::app::AppError;
 use crate::cli::top::AwayError;
+use crate::demo::DemoError;
 use crate::ledger::LedgerError;
 use crate::monitor::EndpointError;
 use crate::monitor::access::tokens::TokenError;
@@ -64,6 +65,9 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     if let Some(error) = error.downcast_ref::<TokenError>() {
         return of_token(error);
     }
+    if let Some(error) = error.downcast_ref::<DemoError>() {
+        return of_demo(error);
+    }
     if error.is::<TooFewThreads>() {
         return ExitStatus::System;
     }
@@ -109,11 +113,22 @@ fn of_app(error: &AppError) -> ExitStatus {
         AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
         AppError::Pipeline(PipelineError::Thread(_))
         | AppError::Endpoint(EndpointError::Threads(_)) => ExitStatus::System,
-        AppError::Demo(_) | AppError::Pipeline(PipelineError::Panicked(_)) => ExitStatus::Software,
+        AppError::NoRandomness(_) | AppError::Pipeline(PipelineError::Panicked(_)) => {
+            ExitStatus::Software
+        }
         AppError::Traces(_) => ExitStatus::Config,
         AppError::Endpoint(_) => ExitStatus::Unavailable,
         AppError::NotDrained(_) => ExitStatus::Temporary,
         AppError::Io { error, .. } => of_io(error),
+    }
+}
+
+fn of_demo(error: &DemoError) -> ExitStatus {
+    match error {
+        DemoError::Failed(_) => ExitStatus::Software,
+        DemoError::Key(error) => of_key(error),
+        DemoError::Ledger(error) => of_ledger(error),
+        DemoError::Io { error, .. } => of_io(error),
     }
 }
 

@@ -4,13 +4,8 @@
 //! What goes through here is the block log and the checkpoint that is kept outside it. Nothing here
 //! tries anything again or hides an error: what a failure means is for the caller to say.
 
-mod fault;
-mod faulty;
-mod model;
 mod scratch;
 
-pub use fault::{Call, Failure, Fault, Operation};
-pub use faulty::FaultyDisk;
 pub use scratch::ScratchFolder;
 
 use std::fmt::Debug;

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::budget::Budget;
 use crate::codec::json::Value;
 use crate::event::body::{self, BodyForm};
 use crate::event::identity::{self, IdentityForm, Way};
@@ -70,8 +71,9 @@ impl Decoder {
 
     fn identify(&self, record: &Record<'_>, body: &mut Value) -> Result<Identity, Rejection> {
         let mut event_only: Option<EventInfo> = None;
+        let budget = Budget::new();
         for way in &self.ways {
-            match look(way, record, body)? {
+            match look(way, record, body, &budget)? {
                 Found::Known(identity) if identity.device.id.is_empty() && !way.is_plain() => {
                     return Err(refused("$.device.id", "the device id is empty"));
                 }
@@ -92,8 +94,9 @@ impl Decoder {
     /// Says of each way why it is not the record's. Only on the way to the dead letters.
     fn unknown(&self, record: &Record<'_>, body: &mut Value) -> Rejection {
         let mut message = String::from("no configured way identifies the device");
+        let budget = Budget::new();
         for way in &self.ways {
-            let reason = match look(way, record, body) {
+            let reason = match look(way, record, body, &budget) {
                 Ok(Found::Not(reason)) => reason,
                 Ok(Found::EventOnly(_)) => "the topic names no device".into(),
                 Ok(Found::Known(_)) | Err(_) => continue,
@@ -107,14 +110,20 @@ impl Decoder {
     }
 }
 
-fn look(way: &Way, record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection> {
+/// Asks one way. All that are asked for one record share a budget.
+fn look(
+    way: &Way,
+    record: &Record<'_>,
+    body: &mut Value,
+    budget: &Budget,
+) -> Result<Found, Rejection> {
     match way {
         Way::PlatformKey => key::platform_key(record),
         Way::TypeIdKey => ways::type_id_key(record, body),
         Way::MqttTopic(topic) => ways::mqtt_topic(topic, record, body),
         Way::CloudEvents => cloudevents::cloudevent(record, body),
         Way::Paths(paths) => ways::by_paths(paths, record, body),
-        Way::Expressions(expressions) => ways::by_expressions(expressions, record, body),
+        Way::Expressions(expressions) => ways::by_expressions(expressions, record, body, budget),
         Way::Plain => Ok(Found::Known(Identity {
             info: EventInfo { format: JSON, ..EventInfo::default() },
             ..Identity::default()
@@ -510,8 +519,8 @@ mod tests {
         let table = [
             ("[]", "1:1", "`identity` is empty"),
             ("[auto, platform_key, plain, type_id_key]", "1:29", "never tried"),
-            ("[paths: {type: t, id: $.device.id}]", "1:23", "neither with `$.payload`"),
-            ("[paths: {type: t, id: '$.payload[*]'}]", "1:23", "a quoted name or an index"),
+            ("[paths: {type: t, id: $.device.id}]", "1:23", "neither `$.payload`"),
+            ("[paths: {type: t, id: '$.payload[*]'}]", "1:23", "more than one value"),
             ("[paths: {type: t, id: $.payload.i, time: noon}]", "1:42", "the same for every event"),
             ("[paths: {type: t, id: i, time: {unit: s}}]", "1:32", "needs a `path`"),
             (
@@ -521,7 +530,7 @@ mod tests {
             ),
             ("[mqtt_topic: {template: 'a/b'}]", "1:25", "neither `{id}` nor `{event}`"),
             ("[mqtt_topic: {header: a, path: $.payload.t}]", "1:2", "not both"),
-            ("[mqtt_topic: {path: $.device.t}]", "1:21", "neither with `$.payload`"),
+            ("[mqtt_topic: {path: $.device.t}]", "1:21", "neither `$.payload`"),
             ("[expression: {type: '\"t\"', id: device.id}]", "1:32", "no variable `device`"),
             ("[expression: {type: '\"t\"', id: kafka.kee}]", "1:32", "no `kafka.kee`"),
             ("[expression: {type: '\"t\"', id: 'f('}]", "1:32", ""),

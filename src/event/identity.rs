@@ -1,6 +1,7 @@
 //! How records tell who sent them: the checked ways of the configuration.
 
 mod form;
+pub(super) mod path;
 
 pub use form::{
     ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
@@ -12,11 +13,12 @@ use std::sync::Arc;
 
 use crate::codec::yaml::Located;
 use crate::event::Surroundings;
-use crate::event::path::{self, SingularPath};
+use crate::event::identity::path::SingularPath;
 use crate::event::template::Template;
 use crate::event::time::{TimeOptions, TimeReader};
 use crate::expression::Expression;
 use crate::fault::{Fault, Place, did_you_mean};
+use crate::limits::{MAX_DETAIL_BYTES, truncated};
 
 /// A checked way.
 #[derive(Debug, Clone)]
@@ -193,9 +195,10 @@ fn selector(text: &Located<String>, file: &Path) -> Result<Selector, Fault> {
 }
 
 fn path_at(text: &Located<String>, file: &Path) -> Result<SingularPath, Fault> {
-    path::parse(&text.value).map_err(|error| {
+    SingularPath::parse(&text.value).map_err(|error| {
+        let message = format!("`{}`: {error}", truncated(&text.value, MAX_DETAIL_BYTES));
         let help = "identity takes steps only: `$.payload.a.b[0]`, `$.kafka.headers['device-id']`";
-        Fault::error(file, text.place, error.to_string()).help(help)
+        Fault::error(file, text.place, message).help(help)
     })
 }
 

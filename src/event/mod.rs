@@ -9,7 +9,6 @@ mod digest;
 mod identity;
 mod kafka;
 mod key;
-mod path;
 mod position;
 mod template;
 pub mod time;

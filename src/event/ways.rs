@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::budget::Budget;
 use crate::codec::json::{Map, Text, Value};
+use crate::event::identity::path::{Selected, SingularPath};
 use crate::event::identity::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
-use crate::event::path::Selected;
 use crate::event::time::{SentTime, TimeError, TimeReader};
 use crate::event::{
     Cause, Device, EventInfo, JSON, Record, Rejection, Surroundings, body as value_body,
@@ -245,7 +245,7 @@ fn text_of(
 }
 
 fn time_at(
-    time: &Time<crate::event::path::SingularPath>,
+    time: &Time<SingularPath>,
     record: &Record<'_>,
     body: &Value,
 ) -> Result<Option<SentTime>, Rejection> {
@@ -266,6 +266,7 @@ pub(super) fn by_expressions(
     expressions: &Expressions,
     record: &Record<'_>,
     body: &Value,
+    budget: &Budget,
 ) -> Result<Found, Rejection> {
     let surroundings = Surroundings::from(record);
     let members = Surroundings::MEMBERS.into_iter();
@@ -274,10 +275,9 @@ pub(super) fn by_expressions(
         members.filter_map(|name| Some((name.to_owned(), surroundings.member(name)?))).collect();
     let kafka = Value::Object(kafka);
     let variables = [("payload", body), ("kafka", &kafka)];
-    let budget = Budget::new();
-    let required = |expression: &Expression| identifying(expression, &variables, &budget);
+    let required = |expression: &Expression| identifying(expression, &variables, budget);
     let optional = |expression: &Option<Expression>| match expression {
-        Some(expression) => identifying(expression, &variables, &budget),
+        Some(expression) => identifying(expression, &variables, budget),
         None => Ok(None),
     };
     let Some(id) = required(&expressions.id)? else {
@@ -293,7 +293,7 @@ pub(super) fn by_expressions(
     };
     let time = match &expressions.time {
         None => None,
-        Some(Time { from, reader }) => match evaluated(from, &variables, &budget)? {
+        Some(Time { from, reader }) => match evaluated(from, &variables, budget)? {
             None => None,
             Some(value) => {
                 let read = reader.value(&value, record.timestamp_ms);

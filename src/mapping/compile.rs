@@ -12,7 +12,6 @@ use super::form::{
     Entries, ExtensionForm, FieldForm, ForEachForm, FullForEachForm, MappingForm, MatchForm,
     OneOrMany,
 };
-use super::jsonpath::{Path, Step};
 use super::layout::Layout;
 use super::matching::{Condition, Glob, Matcher};
 use super::{Each, Mapping, testing};
@@ -20,6 +19,7 @@ use crate::codec::Digest;
 use crate::codec::yaml::{Document, Located};
 use crate::expression::Expression;
 use crate::fault::{Fault, Place, Severity, did_you_mean};
+use crate::jsonpath::{Path, Step};
 use crate::limits::{MAX_MAPPING_FIELDS, MAX_PARENTS};
 
 /// Longest name of a mapping, contract or argument, in bytes.
@@ -29,12 +29,19 @@ const EXTENSION: &str = "extension";
 
 /// A checked document, or its faults. Warnings may come with a mapping.
 pub(super) fn compile(file: &FilePath, document: &Document<'_>) -> (Option<Mapping>, Vec<Fault>) {
-    let form: MappingForm = match document.parse(file) {
-        Ok(form) => form,
-        Err(fault) => return (None, vec![fault]),
-    };
     let mut compiler =
         Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT, asks_origin: false };
+    let form: MappingForm = match document.parse(file) {
+        Ok(form) => form,
+        Err(mut unsound) => {
+            if let Some(rest) = unsound.rest.take() {
+                compiler.mapping(rest, document.text);
+            }
+            let more = unsound.sift(compiler.faults, &["fields", "match", "tests"], &["fields"]);
+            unsound.faults.extend(more);
+            return (None, unsound.faults);
+        }
+    };
     let mapping = compiler.mapping(form, document.text);
     let has_errors = compiler.faults.iter().any(|fault| fault.severity == Severity::Error);
     (Some(mapping).filter(|_| !has_errors), compiler.faults)

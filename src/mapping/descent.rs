@@ -5,7 +5,7 @@ use crate::codec::json::Value;
 
 use super::document::{Part, Scope};
 use super::field::{Field, MAX_WAY_STEPS, Query, Source};
-use super::jsonpath::Step;
+use crate::jsonpath::Step;
 
 /// The ways of a mapping's fields, in the order of their steps.
 #[derive(Debug, Default)]

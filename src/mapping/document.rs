@@ -6,9 +6,9 @@ use std::cell::OnceCell;
 use crate::budget::Budget;
 use crate::codec::json::Value;
 
-use super::jsonpath::{Node, Path, Root, SelectError, Step, Work, resolve};
 use super::origin::Origin;
 use crate::event::{Event, Surroundings};
+use crate::jsonpath::{Node, Path, Root, SelectError, Step, Work, resolve};
 use crate::limits::{MAX_PARENTS, PATH_WORK_PER_STEP};
 
 /// A part of the document: what follows the `$`.

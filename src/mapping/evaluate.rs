@@ -8,7 +8,6 @@ use crate::codec::json::Value;
 use super::document::{Document, Item, Scope};
 use super::extension::{Taken, read_by};
 use super::field::{Query, Selected};
-use super::jsonpath::SelectError;
 use super::matching::{cause_of, path_of, variables};
 use super::{Each, Mapping, layout, origin};
 use crate::budget::{Budget, Exhausted};
@@ -16,6 +15,7 @@ use crate::call::{Arguments, Payload};
 use crate::codec::json::Unreadable;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
+use crate::jsonpath::SelectError;
 use crate::limits::{
     COPY_STEPS, MAX_ARGUMENTS_BYTES, MAX_OUTPUT_BYTES_PER_RECORD, MAX_OUTPUTS_PER_RECORD,
 };
@@ -90,7 +90,8 @@ impl Mapping {
             return Err(Rejection::new(Cause::ForEach, each.place(), message));
         }
         if self.asks_origin {
-            origin::find(&document.event().payload, &mut items);
+            let payload = &document.event().payload;
+            origin::find(payload, &mut items, document.budget()).map_err(exhausted)?;
         }
         items.iter().try_for_each(|item| {
             outputs.push(self.payload(Scope { document, item: Some(item) }, &elements)?)

@@ -7,7 +7,6 @@ use crate::codec::json::Value;
 use super::convert::FieldType;
 use super::document::{Part, Scope};
 use super::extension::Taken;
-use super::jsonpath::{Path, Step};
 use super::lookup::Lookup;
 use super::matching::{cause_of, path_of, variables};
 use crate::budget::{Budget, Exhausted, copy_steps};
@@ -15,6 +14,7 @@ use crate::event::time::TimeReader;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
 use crate::fault::Place;
+use crate::jsonpath::{Path, Step};
 
 /// A compiled field.
 #[derive(Debug)]

@@ -40,7 +40,6 @@ mod evaluate;
 mod extension;
 mod field;
 pub mod form;
-pub mod jsonpath;
 mod layout;
 mod lookup;
 mod matching;

@@ -949,7 +949,7 @@ proptest! {
         mapping.descent.find(scope, &mut found);
         for (field, found) in mapping.fields.iter().zip(found) {
             let Source::Query(query) = &field.source else { panic!("no path") };
-            let alone = jsonpath::resolve(&event.payload, query.steps());
+            let alone = crate::jsonpath::resolve(&event.payload, query.steps());
             let expected = alone.filter(|_| query.is_way());
             prop_assert_eq!(found, expected, "{}", query.path.text());
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::contract::ContractSet;
-use crate::disk::{Disk, Failure, Fault, FaultyDisk};
+use crate::disk::Disk;
 use crate::event::Decoder;
 use crate::fault::chain;
 use crate::fleet::random::Random;
@@ -23,6 +23,7 @@ use crate::pipeline::status::Status;
 use crate::pipeline::{
     EachSigner, MapStage, MappedBatch, SubmissionLimits, Traces, WriteLoop, catch_up,
 };
+use crate::simulation::disk::{Failure, Fault, FaultyDisk};
 use crate::simulation::model::{CONTRACT, MAPPING, Model};
 use crate::simulation::source::SimulatedSource;
 use crate::simulation::{End, SimulatedClock};

@@ -6,6 +6,7 @@
 //! state. The source, the clock and the disk are its own. After each life a model, which only knows
 //! the records, says what the ledger and the state must hold. Nothing here waits for a time.
 
+pub mod disk;
 mod hunt;
 mod life;
 mod model;
@@ -17,8 +18,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::disk::FaultyDisk;
 use crate::fleet::random::Random;
+use crate::simulation::disk::FaultyDisk;
 use crate::simulation::life::{Definitions, Life, Place};
 use crate::simulation::model::Model;
 use crate::verify::{Request, verify};
@@ -149,13 +150,14 @@ impl Simulation {
         if self.plan.disk_lies {
             // One of them is a sync.
             let first = self.disk.count() + self.number(20, 60);
-            (first..first + 8).for_each(|call| self.disk.inject(call, crate::disk::Fault::Lie));
+            (first..first + 8)
+                .for_each(|call| self.disk.inject(call, crate::simulation::disk::Fault::Lie));
             return 8;
         }
         if self.random.one_in(4) {
             return 0;
         }
-        let fault = self.random.pick(life::FAULTS, crate::disk::Fault::Kill);
+        let fault = self.random.pick(life::FAULTS, crate::simulation::disk::Fault::Kill);
         let first = self.disk.count() + self.number(0, 70);
         let count = self.number(1, 3);
         (first..first + count).for_each(|call| self.disk.inject(call, fault));

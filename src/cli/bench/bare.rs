@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::bail;
 
 use crate::app::AppError;
-use crate::app::demo::{Consumed, Feeding};
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
 use crate::cli::bench::{BenchArgs, Set, feed, float, full, set};
 use crate::clock::{Clock, SystemClock};
 use crate::config::SourceConfig;
+use crate::demo::{Consumed, Feeding};
 use crate::disk::SystemDisk;
 use crate::event::{Decoder, SourcePartition};
 use crate::ledger::embedded::log::{self, AppendError, LogWriter, ScanEnd, Segment};

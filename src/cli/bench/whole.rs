@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::app;
 use crate::app::Running;
-use crate::app::demo::{Feeding, consumed_by};
 use crate::cli::bench::process::{ThreadTimes, peak_resident_mib};
 use crate::cli::bench::readers::Readers;
 use crate::cli::bench::report::Quantiles;
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
 use crate::cli::bench::{BenchArgs, Set, feed, float, readers, reads, set};
 use crate::clock::Clock;
+use crate::demo::{Feeding, consumed_by};
 use crate::ledger::LedgerReader;
 use crate::pipeline::status::{Stage as PipelineStage, Status};
 use crate::state::World;

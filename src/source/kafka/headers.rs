@@ -12,8 +12,11 @@ thread_local! {
     static IS_EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Name and value.
+type Header<'a> = (&'a str, Option<&'a [u8]>);
+
 /// The headers; `None` where a name is not UTF-8.
-pub(super) fn read(headers: &BorrowedHeaders) -> Option<Vec<(&str, Option<&[u8]>)>> {
+pub(super) fn read(headers: &BorrowedHeaders) -> Option<Vec<Header<'_>>> {
     without_panic(|| headers.iter().map(|header| (header.key, header.value)).collect())
 }
 

@@ -55,11 +55,13 @@ pub(super) struct Lookups {
 impl Lookups {
     /// Asks about a partition at this time or later. Answers to former questions count no more.
     pub(super) fn want(&mut self, name: Name, reason: Reason, due: Duration) {
-        let stays = |known: &Lookup| match (&known.reason, &reason) {
-            (_, Reason::Assigned) | (Reason::Compare, Reason::OutOfRange(_)) => false,
-            _ => true,
+        let is_less = |known: &Lookup| {
+            matches!(
+                (&known.reason, &reason),
+                (_, Reason::Assigned) | (Reason::Compare, Reason::OutOfRange(_))
+            )
         };
-        if self.lookups.get(&name).is_some_and(stays) {
+        if self.lookups.get(&name).is_some_and(|known| !is_less(known)) {
             return;
         }
         self.last_id += 1;

@@ -14,14 +14,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::app::AppError;
-use crate::app::demo::folder::{config_text, new_token, next_epoch};
 use crate::clock::Clock;
+use crate::demo::folder::{config_text, new_token, next_epoch};
 use crate::event::SourcePartition;
 use crate::fleet::{Fleet, FleetSize, MACHINES, Message, READINGS, Steady, TELEMETRY};
+use crate::ledger::LedgerError;
 use crate::ledger::embedded::Shared;
 use crate::source::broker::EmbeddedBroker;
 use crate::source::producer::{GatedProducer, Outgoing, Sent};
+use crate::transaction::{KeyError, write_new_key_file};
 
 /// What is sent, and what is made of it.
 #[derive(Debug)]
@@ -67,8 +68,33 @@ const MOST_BEHIND: Duration = Duration::from_millis(100);
 /// Longest wait for the last records to be written.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
 
-fn demo_error(error: impl std::fmt::Display) -> AppError {
-    AppError::Demo(error.to_string())
+/// Why a demonstration cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// A part of its own failed: broker, senders or token.
+    #[error("{0}")]
+    Failed(String),
+    /// The key file in its folder.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The ledger in its folder.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A file operation.
+    #[error("{doing} {path}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+fn demo_error(error: impl std::fmt::Display) -> DemoError {
+    DemoError::Failed(error.to_string())
 }
 
 /// How the stage is set.
@@ -123,7 +149,7 @@ pub struct Stage {
 }
 
 /// Starts the broker and writes the folder; files that are there already are left as they are.
-pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
+pub fn set_stage(setting: &Setting) -> Result<Stage, DemoError> {
     let (embedded, bootstrap, properties, partitions) = match &setting.brokers {
         Brokers::Embedded(partitions) => {
             let broker = EmbeddedBroker::start(1).map_err(demo_error)?;
@@ -148,7 +174,7 @@ pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
     }
     let key = setting.directory.join("ledger.pem");
     if !key.exists() {
-        crate::transaction::write_new_key_file(&key)?;
+        write_new_key_file(&key)?;
     }
     let config = setting.directory.join("ledgerline.yaml");
     let token = new_token(&setting.directory.join("tokens.yaml"))?;
@@ -157,13 +183,13 @@ pub fn set_stage(setting: &Setting) -> Result<Stage, AppError> {
     Ok(stage)
 }
 
-fn write_new(path: &Path, text: &str) -> Result<(), AppError> {
+fn write_new(path: &Path, text: &str) -> Result<(), DemoError> {
     if path.exists() { Ok(()) } else { write(path, text) }
 }
 
 /// Writes a file that only its owner may read: the configuration may say how clients are let in.
-fn write(path: &Path, text: &str) -> Result<(), AppError> {
-    let io = |error| AppError::Io { doing: "writing", path: path.to_owned(), error };
+fn write(path: &Path, text: &str) -> Result<(), DemoError> {
+    let io = |error| DemoError::Io { doing: "writing", path: path.to_owned(), error };
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(io)?;
     }
@@ -221,7 +247,7 @@ pub fn consumed_by(reader: Arc<Shared>) -> Consumed {
 
 /// A fleet at work on a thread of its own.
 pub struct Feeding {
-    thread: JoinHandle<Result<(), AppError>>,
+    thread: JoinHandle<Result<(), DemoError>>,
     sent: Arc<AtomicU64>,
     end: Arc<AtomicBool>,
 }
@@ -233,7 +259,7 @@ impl Feeding {
         load: Load,
         consumed: Consumed,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, AppError> {
+    ) -> Result<Self, DemoError> {
         let (sent, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let Stage { bootstrap, properties, partitions, epoch, .. } = stage;
         let feeder = Feeder {
@@ -265,13 +291,13 @@ impl Feeding {
     }
 
     /// Ends the fleet.
-    pub fn end(self) -> Result<(), AppError> {
+    pub fn end(self) -> Result<(), DemoError> {
         self.end.store(true, Ordering::Relaxed);
         self.finish()
     }
 
     /// Waits until everything is written.
-    pub fn finish(self) -> Result<(), AppError> {
+    pub fn finish(self) -> Result<(), DemoError> {
         self.thread.join().unwrap_or_else(|_| Err(demo_error("the fleet's thread failed")))
     }
 }
@@ -296,7 +322,7 @@ struct Feeder {
 }
 
 impl Feeder {
-    fn run(self) -> Result<(), AppError> {
+    fn run(self) -> Result<(), DemoError> {
         let mut producer = GatedProducer::with_properties(&self.bootstrap, &self.properties)
             .map_err(demo_error)?;
         let mut next = self.load.senders.next();
@@ -328,7 +354,7 @@ impl Feeder {
         pace.due = pace.due.max(oldest) + Duration::from_nanos(nanos);
     }
 
-    fn offer(&self, producer: &mut GatedProducer, message: &Message) -> Result<(), AppError> {
+    fn offer(&self, producer: &mut GatedProducer, message: &Message) -> Result<(), DemoError> {
         let record = Outgoing {
             topic: message.topic,
             partition: message.partition(self.partitions),

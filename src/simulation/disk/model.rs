@@ -106,7 +106,7 @@ impl Model {
     }
 
     fn push(&mut self, path: &Path, change: Change) {
-        let directory = super::directory_of(path).to_owned();
+        let directory = crate::disk::directory_of(path).to_owned();
         self.pending.push(NameChange { directory, change });
     }
 

@@ -1,13 +1,17 @@
 //! A disk that fails where it is told to, and on which power can go: for tests and simulations.
 
+mod fault;
+mod model;
+
+pub use fault::{Call, Failure, Fault, Operation};
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::disk::fault::{Call, Fault, Operation};
-use crate::disk::model::{FileId, Model, Node};
 use crate::disk::{Disk, DiskFile, SystemDisk};
+use crate::simulation::disk::model::{FileId, Model, Node};
 
 /// The machine's disk, with faults. Its syncs take no time: what they promise is only noted.
 ///

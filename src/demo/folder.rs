@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use crate::app::AppError;
-use crate::app::demo::{Brokers, Scene, Setting, Stage, demo_error};
 use crate::clock::{Clock as _, SystemClock};
+use crate::demo::{Brokers, DemoError, Scene, Setting, Stage, demo_error};
 use crate::ledger::{LedgerReader as _, embedded};
 use crate::monitor::access::{Role, tokens};
 
 /// Each demonstration has a token of its own, in a file of its own.
-pub fn new_token(path: &Path) -> Result<String, AppError> {
+pub fn new_token(path: &Path) -> Result<String, DemoError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(demo_error(error));
@@ -51,7 +50,7 @@ pub fn config_text(setting: &Setting, stage: &Stage) -> String {
 
 /// A ledger that was used before has read these topics to some offset, and the new broker begins at
 /// 0 again: that is what stream epochs are for.
-pub fn next_epoch(directory: &Path) -> Result<u32, AppError> {
+pub fn next_epoch(directory: &Path) -> Result<u32, DemoError> {
     let ledger = directory.join("ledger");
     if !ledger.join("log").exists() {
         return Ok(0);

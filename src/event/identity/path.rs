@@ -1,18 +1,18 @@
-//! Singular paths of the identity configuration: `$.payload.a.b[0]`, `$.kafka.headers['x']`.
+//! Paths of the identity configuration, which select one value of a record: `$.payload.a.b[0]`,
+//! `$.kafka.headers['x']`.
 //!
-//! The document is the one that mappings see. Queries with wildcards or filters belong to the
-//! mapping and have no place here: an event has one sender.
+//! They are JSONPath over the document that mappings see. Wildcards and filters are refused: an event
+//! has one sender.
 
 use std::borrow::Cow;
 
 use crate::codec::json::Value;
-
 use crate::event::Record;
-use crate::limits::MAX_PATH_BYTES;
+use crate::jsonpath::{Path, Step, resolve};
 
 /// A path to at most one value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SingularPath {
+pub(in crate::event) struct SingularPath {
     text: String,
     root: Root,
 }
@@ -28,15 +28,9 @@ enum Root {
     Header(String),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    Name(String),
-    Index(usize),
-}
-
 /// What a path selects.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Selected<'a> {
+pub(in crate::event) enum Selected<'a> {
     /// A text, or a number in the text it was sent in.
     Text(Cow<'a, str>),
     /// An integer.
@@ -47,31 +41,36 @@ pub(super) enum Selected<'a> {
     Other(&'static str),
 }
 
-/// Why a text is no such path.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}`: {problem} at character {at}")]
-pub(super) struct PathError {
-    path: String,
-    problem: &'static str,
-    at: usize,
-}
-
 impl SingularPath {
+    /// Reads a path.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let path = Path::parse(text)
+            .map_err(|error| format!("{} (at byte {})", error.message, error.offset))?;
+        let steps = path.singular().ok_or("the path selects more than one value")?;
+        let root = root(steps)
+            .ok_or("the path starts with neither `$.payload` nor a field of `$.kafka`")?;
+        Ok(Self { text: text.to_owned(), root })
+    }
+
     /// The path as it was written.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::event) fn text(&self) -> &str {
         &self.text
     }
 
     /// Whether it is the broker's timestamp, which is in milliseconds.
-    pub(super) fn is_broker_time(&self) -> bool {
+    pub(in crate::event) fn is_broker_time(&self) -> bool {
         self.root == Root::Timestamp
     }
 
     /// The value, where there is one and it is not null.
-    pub(super) fn select<'a>(&self, record: &Record<'a>, body: &'a Value) -> Option<Selected<'a>> {
+    pub(in crate::event) fn select<'a>(
+        &self,
+        record: &Record<'a>,
+        body: &'a Value,
+    ) -> Option<Selected<'a>> {
         let integer = |number: String| Some(Selected::Integer(Cow::Owned(number)));
         match &self.root {
-            Root::Payload(steps) => of_value(walk(steps, body)?),
+            Root::Payload(steps) => of_value(resolve(body, steps)?),
             Root::Topic => Some(Selected::Text(Cow::Owned(record.partition.topic.to_string()))),
             Root::Partition => integer(record.partition.partition.to_string()),
             Root::Offset => integer(record.offset.to_string()),
@@ -80,13 +79,6 @@ impl SingularPath {
             Root::Header(name) => Some(of_bytes(record.headers.get(name)?)),
         }
     }
-}
-
-fn walk<'a>(steps: &[Step], body: &'a Value) -> Option<&'a Value> {
-    steps.iter().try_fold(body, |value, step| match step {
-        Step::Name(name) => value.as_object()?.get(name),
-        Step::Index(index) => value.as_array()?.get(*index),
-    })
 }
 
 fn of_value(value: &Value) -> Option<Selected<'_>> {
@@ -129,67 +121,18 @@ fn is_amqp_text(bytes: &[u8]) -> bool {
     }
 }
 
-/// Reads a path.
-pub(super) fn parse(text: &str) -> Result<SingularPath, PathError> {
-    let error = |problem, at| PathError { path: text.chars().take(80).collect(), problem, at };
-    if text.len() > MAX_PATH_BYTES {
-        return Err(error("the path is too long", MAX_PATH_BYTES));
-    }
-    let Some(mut rest) = text.strip_prefix('$') else {
-        return Err(error("`$` is missing", 1));
+/// Part of the record that steps name, and the steps within the body.
+fn root(steps: &[Step]) -> Option<Root> {
+    let name = |step: &Step| match step {
+        Step::Name(name) => Some(name.clone()),
+        Step::Index(_) => None,
     };
-    let mut steps = Vec::new();
-    while !rest.is_empty() {
-        let at = text.chars().count() - rest.chars().count() + 1;
-        let (step, left) = parse_step(rest).map_err(|problem| error(problem, at))?;
-        steps.push(step);
-        rest = left;
+    let (first, rest) = steps.split_first()?;
+    if name(first)? == "payload" {
+        return Some(Root::Payload(rest.to_vec()));
     }
-    let root = root(steps).ok_or_else(|| {
-        error("it begins neither with `$.payload` nor with a field of `$.kafka`", 1)
-    })?;
-    Ok(SingularPath { text: text.to_owned(), root })
-}
-
-fn parse_step(rest: &str) -> Result<(Step, &str), &'static str> {
-    if let Some(name) = rest.strip_prefix('.') {
-        let end = name.find(['.', '[']).unwrap_or(name.len());
-        let (name, left) = name.split_at(end);
-        let plain = |c: char| c.is_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err("a name of letters, digits and `_` was expected (else write `['name']`)");
-        }
-        return Ok((Step::Name(name.to_owned()), left));
-    }
-    let inner = rest.strip_prefix('[').ok_or("`.` or `[` was expected")?;
-    for quote in ['\'', '"'] {
-        if let Some(name) = inner.strip_prefix(quote) {
-            let (name, left) = name.split_once(quote).ok_or("the quote is not closed")?;
-            let left = left.strip_prefix(']').ok_or("`]` was expected")?;
-            return Ok((Step::Name(name.to_owned()), left));
-        }
-    }
-    let (index, left) = inner.split_once(']').ok_or("`]` was expected")?;
-    let digits = index.bytes().all(|byte| byte.is_ascii_digit());
-    let index = index.parse().ok().filter(|_| digits);
-    Ok((Step::Index(index.ok_or("a quoted name or an index was expected")?), left))
-}
-
-fn root(steps: Vec<Step>) -> Option<Root> {
-    let names: Vec<&str> = steps
-        .iter()
-        .map_while(|step| match step {
-            Step::Name(name) => Some(name.as_str()),
-            Step::Index(_) => None,
-        })
-        .collect();
-    if names.first() == Some(&"payload") {
-        return Some(Root::Payload(steps[1..].to_vec()));
-    }
-    if names.len() < steps.len() {
-        return None;
-    }
-    match names.as_slice() {
+    let names: Option<Vec<_>> = steps.iter().map(name).collect();
+    match names?.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["kafka", "topic"] => Some(Root::Topic),
         ["kafka", "partition"] => Some(Root::Partition),
         ["kafka", "offset"] => Some(Root::Offset),
@@ -218,7 +161,7 @@ mod tests {
             damage: None,
         };
         let body = json!({"a": {"b-c": ["x", 12, 1.5, null, true]}});
-        assert_eq!(parse(path).unwrap().select(&record, &body), expected, "{path}");
+        assert_eq!(SingularPath::parse(path).unwrap().select(&record, &body), expected, "{path}");
     }
 
     #[test]
@@ -231,6 +174,7 @@ mod tests {
         check("$.payload.a['b-c'][3]", None);
         check("$.payload.a['b-c'][4]", Some(Selected::Other("a boolean")));
         check("$.payload.a['b-c'][5]", None);
+        check("$.payload.a['b-c'][-4]", integer("12"));
         check("$.payload.a.x.y", None);
         check("$.payload[0]", None);
         check("$.payload", Some(Selected::Other("an object")));
@@ -259,27 +203,24 @@ mod tests {
     #[test]
     fn other_paths_are_refused() {
         let table = [
-            ("", "`$` is missing at character 1"),
-            ("$", "neither with `$.payload`"),
-            ("$.a", "neither with `$.payload`"),
-            ("$.kafka", "neither with `$.payload`"),
-            ("$.kafka.headers", "neither with `$.payload`"),
-            ("$.payload.", "a name of letters"),
-            ("$.payload..a", "a name of letters"),
-            ("$.payload.*", "a name of letters"),
-            ("$.payload[*]", "a quoted name or an index"),
-            ("$.payload[-1]", "a quoted name or an index"),
-            ("$.payload[+1]", "a quoted name or an index"),
-            ("$.payload['a", "the quote is not closed at character 10"),
-            ("$.payload['a'", "`]` was expected"),
-            ("$.payload[0", "`]` was expected"),
-            ("$.payload a", "a name of letters"),
-            ("$payload", "`.` or `[` was expected at character 2"),
+            ("", "a JSONPath starts with `$`"),
+            ("payload.a", "a JSONPath starts with `$`"),
+            ("$", "starts with neither `$.payload`"),
+            ("$.a", "starts with neither `$.payload`"),
+            ("$.kafka", "starts with neither `$.payload`"),
+            ("$.kafka.headers", "starts with neither `$.payload`"),
+            ("$.kafka[0]", "starts with neither `$.payload`"),
+            ("$[0]", "starts with neither `$.payload`"),
+            ("$.payload..a", "more than one value"),
+            ("$.payload.*", "more than one value"),
+            ("$.payload['a','b']", "more than one value"),
+            ("$.payload[?@.a]", "more than one value"),
+            ("$.payload['a", "at byte"),
+            ("$.payload a", "at byte"),
         ];
         for (path, expected) in table {
-            let error = parse(path).unwrap_err().to_string();
+            let error = SingularPath::parse(path).unwrap_err();
             assert!(error.contains(expected), "{path}: {error}");
         }
-        assert!(parse(&format!("$.payload{}", ".a".repeat(MAX_PATH_BYTES))).is_err());
     }
 }
