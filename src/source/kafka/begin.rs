@@ -11,8 +11,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::event::SourcePartition;
 use crate::limits::{
-    KAFKA_BEHIND_WAIT, KAFKA_MOST_RESTARTS, KAFKA_REFUSED_EVERY, KAFKA_REFUSED_QUIET,
-    KAFKA_RESTARTS_FORGOTTEN,
+    KAFKA_MOST_RESTARTS, KAFKA_REFUSED_EVERY, KAFKA_REFUSED_QUIET, KAFKA_RESTARTS_FORGOTTEN,
 };
 use crate::source::SourceError;
 use crate::source::health::Refusal;
@@ -127,11 +126,12 @@ impl Context {
         }
         let questions = {
             let shared = &mut *self.shared();
-            let positions = shared.collector.positions();
+            let (collector, mut known) = (&shared.collector, None);
             let position = |(topic, number): &Name| {
                 let is = |p: &SourcePartition| {
                     *p.topic == **topic && u32::try_from(*number) == Ok(p.partition)
                 };
+                let positions = known.get_or_insert_with(|| collector.positions());
                 positions.iter().find(|(p, _)| is(p)).map(|(_, next)| *next)
             };
             shared.lookups.due(now, position)
@@ -178,20 +178,20 @@ impl Context {
 
     /// Where a partition begins, by an answer; `None` where it is no longer ours.
     fn judge(&self, lookup: &mut Lookup, answer: Answer) -> Result<Option<Beginning>, Trouble> {
-        let (topic, number) = &lookup.name;
-        let Some(partition) = self.partition(topic, *number) else { return Ok(None) };
+        let (topic, number) = answer.name;
+        let Some(partition) = self.partition(&topic, number) else { return Ok(None) };
         let offsets = match answer.offsets {
             Ok(offsets) => offsets,
             Err(failure) => {
-                lookup.behind_since = None;
+                lookup.failed();
                 if failure.is_refusal {
                     let message = format!("the broker refuses it: {}", failure.message);
-                    self.refuse(Refusal::Offsets(topic.clone()), &message);
+                    self.refuse(Refusal::Offsets(topic), &message);
                 }
                 return Err(Trouble::Later(failure.message));
             }
         };
-        self.health().accept(&Refusal::Offsets(topic.clone()));
+        self.health().accept(&Refusal::Offsets(topic));
         let Offsets { committed, low, mut high } = offsets;
         let next = match lookup.reason {
             Reason::Assigned => self.assignments.next(&partition),
@@ -209,10 +209,14 @@ impl Context {
         let former = None;
         let continues = None;
         let known = Known { next, committed, low, high, former, continues, is_younger, noticed };
-        if !known.is_behind() {
-            lookup.behind_since = None;
+        if lookup.waits_for_end(known.is_behind(), self.clock.monotonic()) {
+            let (end, next) = (known.high, known.next.unwrap_or_default());
+            return Err(Trouble::Later(format!(
+                "{partition}: the topic ends at offset {end}, before the ledger's position {next}; \
+                 waiting in case a broker has just restarted"
+            )));
         }
-        let beginning = self.beginning(partition, known, &mut lookup.behind_since)?;
+        let beginning = self.beginning(partition, known)?;
         if let Reason::OutOfRange(said) = &lookup.reason {
             let now = self.clock.monotonic();
             if self.shared().restarts.add(&lookup.name, now) {
@@ -232,12 +236,7 @@ impl Context {
     }
 
     /// Where one partition begins.
-    fn beginning(
-        &self,
-        partition: SourcePartition,
-        known: Known,
-        behind_since: &mut Option<Duration>,
-    ) -> Result<Beginning, Trouble> {
+    fn beginning(&self, partition: SourcePartition, known: Known) -> Result<Beginning, Trouble> {
         let former = self.assignments.former(&partition);
         let mut known = Known { former: former.as_ref().map(|(_, next)| *next), ..known };
         let epoch = self.epochs.get(&*partition.topic);
@@ -256,13 +255,6 @@ impl Context {
                 );
             }
         }
-        if known.is_behind() && self.waits_for_end(behind_since) {
-            let (end, next) = (known.high, known.next.unwrap_or_default());
-            return Err(Trouble::Later(format!(
-                "{partition}: the topic ends at offset {end}, before the ledger's position {next}; \
-                 waiting in case a broker has just restarted"
-            )));
-        }
         let first = first_offset(&partition, known, self.start).map_err(Trouble::Refused)?;
         let taken_from = match (&former, known.continues) {
             (Some((former, next)), Some(first)) if *next == first => former,
@@ -279,14 +271,6 @@ impl Context {
         let last = last.filter(|last| last.offset >= known.low);
         let (end, is_new) = (known.high, known.next.is_none());
         Ok(Beginning { partition, first, end, is_new, last })
-    }
-
-    /// Whether a topic that ends before the ledger's position may still grow to it: the restart of a
-    /// broker leaves its end behind for a moment.
-    fn waits_for_end(&self, behind_since: &mut Option<Duration>) -> bool {
-        let now = self.clock.monotonic();
-        let since = *behind_since.get_or_insert(now);
-        now.saturating_sub(since) < KAFKA_BEHIND_WAIT
     }
 
     /// Notes where a partition ends, and goes on from an end without records that has been the same

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::limits::{KAFKA_FIRST_TIMEOUT, KAFKA_REQUEST_TIMEOUT, KAFKA_RETRY_PAUSE};
+use crate::limits::{
+    KAFKA_BEHIND_WAIT, KAFKA_FIRST_TIMEOUT, KAFKA_REQUEST_TIMEOUT, KAFKA_RETRY_PAUSE,
+};
 
 /// Topic and number of a partition.
 pub(super) type Name = (String, i32);
@@ -39,10 +41,28 @@ pub(super) struct Lookup {
     /// The position when it was asked about, where it is being read.
     pub(super) position: Option<u64>,
     /// Since when the topic has ended before the ledger's position.
-    pub(super) behind_since: Option<Duration>,
+    behind_since: Option<Duration>,
     due: Duration,
     attempts: u32,
     is_asked: bool,
+}
+
+impl Lookup {
+    /// Notes an answer: whether the topic ends before the ledger's position, and that may pass. The
+    /// restart of a broker leaves its end behind for a moment.
+    pub(super) fn waits_for_end(&mut self, is_behind: bool, now: Duration) -> bool {
+        if !is_behind {
+            self.behind_since = None;
+            return false;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        now.saturating_sub(since) < KAFKA_BEHIND_WAIT
+    }
+
+    /// Notes that there was no answer: while nothing answers, nothing catches up either.
+    pub(super) fn failed(&mut self) {
+        self.behind_since = None;
+    }
 }
 
 /// All that are asked about.
@@ -88,7 +108,7 @@ impl Lookups {
     pub(super) fn due(
         &mut self,
         now: Duration,
-        position: impl Fn(&Name) -> Option<u64>,
+        mut position: impl FnMut(&Name) -> Option<u64>,
     ) -> Vec<Question> {
         let is_due = |lookup: &&mut Lookup| !lookup.is_asked && lookup.due <= now;
         let ask = |lookup: &mut Lookup| {
@@ -180,6 +200,25 @@ mod tests {
             let failed = lookups.take(question.id, &question.name).unwrap();
             lookups.put_off(failed, now);
         }
+    }
+
+    #[test]
+    fn each_partition_that_is_behind_has_its_own_time_to_catch_up() {
+        let mut lookups = Lookups::default();
+        lookups.want(name(0), Reason::Assigned, Duration::ZERO);
+        lookups.want(name(1), Reason::Assigned, Duration::ZERO);
+        let questions = lookups.due(Duration::ZERO, |_| None);
+        let mut taken = questions.iter().map(|one| lookups.take(one.id, &one.name).unwrap());
+        let (mut first, mut second) = (taken.next().unwrap(), taken.next().unwrap());
+        assert!(first.waits_for_end(true, SECOND));
+        assert!(first.waits_for_end(true, KAFKA_BEHIND_WAIT));
+        let late = SECOND + KAFKA_BEHIND_WAIT;
+        assert!(second.waits_for_end(true, late), "the other one's time has not begun before");
+        assert!(!first.waits_for_end(true, late), "its time is over");
+        second.failed();
+        assert!(second.waits_for_end(true, 2 * late), "there was no answer in between");
+        assert!(!second.waits_for_end(false, 2 * late), "it caught up");
+        assert!(second.waits_for_end(true, 3 * late), "and is behind anew");
     }
 
     #[test]
