@@ -64,7 +64,9 @@ fn check_key(key: &dyn Val) -> Result<(), ExecutionError> {
         return Ok(());
     }
     let found = describe(key);
-    Err(failure(format!("a key of a map is a text, a number, true or false, this is {found}")))
+    Err(failure(format!(
+        "a key of a map is a text, a whole number, true or false, this is {found}"
+    )))
 }
 
 /// A computed key of a map that is written out, paid for.

@@ -67,6 +67,10 @@ pub(super) fn spend_copy(value: &dyn Val) -> Result<(), ExecutionError> {
 
 /// Pays for the value of a variable or field: for its text, and for all that is in a list or map.
 pub(super) fn pay_bound(bound: Bound<'_>) -> bool {
+    if IS_EXHAUSTED.get() {
+        // Nothing can be paid for, and to find out how much there is takes time.
+        return false;
+    }
     match bound {
         Bound::Value(Value::String(text)) => pay(text_steps(text)),
         Bound::Value(value @ (Value::Array(_) | Value::Object(_))) => pay(copy_steps(value)),

@@ -128,13 +128,14 @@ impl Timestamp {
 
     /// Seconds east of UTC.
     fn offset(self, zone: &str) -> Outcome<i32> {
+        let shown = truncated(zone, LONGEST_SHOWN);
         if zone.contains(':') {
             return numeric_offset(zone).ok_or_else(|| {
-                format!("{zone:?} is not an offset; it is written like +01:00 or -09:30")
+                format!("{shown:?} is not an offset; it is written like +01:00 or -09:30")
             });
         }
         let found: TimeZone = ZONES.get(zone).map_err(|_| {
-            format!("{zone:?} is not a time zone; it is written like Europe/Berlin or +01:00")
+            format!("{shown:?} is not a time zone; it is written like Europe/Berlin or +01:00")
         })?;
         Ok(found.to_offset(self.nearest()).seconds())
     }

@@ -175,7 +175,9 @@ pub(super) fn explain(error: &ExecutionError) -> EvaluationError {
             format!("a condition is true or false, this is {}", kind_of_type(got))
         }
         ExecutionError::DuplicateKey(_) => "a map names a key twice".to_owned(),
-        ExecutionError::UnsupportedKeyType(_) => "a map's key is of a wrong type".to_owned(),
+        ExecutionError::UnsupportedKeyType(_) => {
+            "a key of a map is a text, a whole number, true or false".to_owned()
+        }
         ExecutionError::ValuesNotComparable(..) => "values cannot be compared".to_owned(),
         _ => "values of these types do not go together".to_owned(),
     };
