@@ -113,6 +113,8 @@ pub const MAX_MAPPER_THREADS: usize = 64;
 
 /// Longest YAML file of a mapping or contract, in bytes. It also goes into the ledger.
 pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
+/// Times that a YAML document is read to find all its faults of form. Each reading finds one more.
+pub const MAX_FORM_READINGS: usize = 64;
 /// Most fields of one mapping.
 pub const MAX_MAPPING_FIELDS: usize = 256;
 /// Most payloads that one record may give (`for_each`, several mappings).
@@ -161,8 +163,9 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 pub const MAX_VERIFY_GROUP_BLOCKS: usize = 64;
 /// Bytes of blocks after which such a group is closed.
 pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
-/// Most steps that the mappings take for one record, and again the contracts that it calls: a step
-/// is a value looked at, an operator, or [`TEXT_STEP_BYTES`] of text. The shipped examples take less
+/// Most steps that the expressions of its identity take for one record, again its mappings, and
+/// again the contracts that it calls: a step is a value looked at, an operator, or
+/// [`TEXT_STEP_BYTES`] of text. The shipped examples take less
 /// than a hundredth of it; all of it takes about a quarter of a second, and tens of megabytes.
 pub const MAX_RECORD_STEPS: u64 = 5_000_000;
 /// Bytes of text that count as one step.
@@ -359,6 +362,8 @@ pub const MAX_TOKENS: usize = 1_000;
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Browsers that are logged in at a time.
 pub const MAX_SESSIONS: usize = 1_024;
+/// Browsers that one caller is logged in with at a time, so that nobody can log everyone else out.
+pub const MAX_CALLER_SESSIONS: usize = 16;
 /// How long a login lasts: a day's work.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Clients that are counted at a time.
@@ -449,6 +454,8 @@ pub const TRACES_STOP: Duration = Duration::from_secs(3);
 pub const MAX_TRACE_LINKS: usize = 128;
 /// Most bytes of a `traceparent`: twice what its present version has.
 pub const MAX_TRACEPARENT_BYTES: usize = 110;
+/// Most bytes of a collector's reply.
+pub const MAX_TRACES_REPLY_BYTES: usize = 256 * 1024;
 /// Most bytes of a `tracestate`, of which W3C Trace Context wants at least so many.
 pub const MAX_TRACE_STATE_BYTES: usize = 512;
 /// Most bytes of one answer that `top` takes: two pages, so that an endpoint's own bound comes first.

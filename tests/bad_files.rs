@@ -28,7 +28,7 @@ const CONFIGS: &[Case] = &[
     (C, "directory", "directry", "3:3", &["`directry`", "did you mean `directory`?"]),
     (C, "  key: key.pem\n", "", "3:3", &["missing field `key`"]),
     (C, "example.com/test", "a b", "2:9", &["cannot be named \"a b\"", "example.com/cold-chain"]),
-    (C, "example.com/test", "[a]", "2:9", &["expected string"]),
+    (C, "example.com/test", "[a]", "2:9", &["a text is expected"]),
     (C, "key.pem", "absent.pem", "4:8", &["no key file absent.pem", "keygen absent.pem"]),
     (C, "jsonl }", "jsonl, epoch: -1 }", "6:39", &["a whole number is expected"]),
     (C, "file: { path: records.jsonl }", "{}", "6:3", &["exactly one of `kafka` and `file`"]),
@@ -80,7 +80,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "tls: { certificate: c.pem, key: key.pem }",
         "9:17",
-        &["c.pem, key.pem", "the file of the certificate is not there"],
+        &["c.pem, key.pem", "certificate file not found"],
     ),
     (
         C,
@@ -115,7 +115,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "access: { jwt: { issuer: i, audience: a, keys: k.json, role_claim: r, roles: { x: viewer } } }",
         "9:59",
-        &["k.json: the file is not there"],
+        &["k.json: file not found"],
     ),
     (
         C,

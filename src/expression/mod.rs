@@ -22,6 +22,7 @@ mod arguments;
 mod arithmetic;
 mod bounds;
 mod calendar;
+mod comparisons;
 mod compile;
 mod complaint;
 mod conversions;
@@ -40,6 +41,7 @@ mod text;
 mod time;
 mod value;
 
+pub use comparisons::{Compared, Comparison};
 pub use functions::{FUNCTIONS, FunctionDoc};
 pub use kinds::Kinds;
 
