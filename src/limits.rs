@@ -177,7 +177,7 @@ pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
 /// Most steps that the expressions of its identity take for one record, again its mappings, and
 /// again the contracts that it calls: a step is a value looked at, an operator, or
 /// [`TEXT_STEP_BYTES`] of text. The shipped examples take less
-/// than a hundredth of it; all of it takes about a quarter of a second, and tens of megabytes.
+/// than a hundredth of it; all of it takes from a quarter of a second to two seconds, and tens of megabytes.
 pub const MAX_RECORD_STEPS: u64 = 5_000_000;
 /// Bytes of text that count as one step.
 pub const TEXT_STEP_BYTES: usize = 8;
@@ -197,8 +197,15 @@ pub const MAX_VALIDATION_DEPTH: usize = 12 * MAX_JSON_DEPTH;
 /// Largest compiled regular expression of a state schema in bytes. The time of a match grows with the
 /// product of this and the text.
 pub const MAX_SCHEMA_PATTERN_BYTES: usize = 1024 * 1024;
-/// Bytes of a compiled regular expression that cost one step for each [`TEXT_STEP_BYTES`] of text.
-pub const PATTERN_STEP_BYTES: usize = 4 * 1024;
+/// Positions of a regular expression (its letters, classes and operators, each as often as it is
+/// repeated) that cost one step for each [`TEXT_STEP_BYTES`] of text. In the worst case the engine
+/// looks at each of them for each byte, which takes about 10 ns.
+pub const PATTERN_STEP_POSITIONS: u64 = 2;
+/// Least bytes that a position takes in a compiled regular expression.
+pub const PATTERN_POSITION_BYTES: usize = 32;
+/// Least bound on the size of a compiled regular expression that is tried where only trying tells
+/// its size.
+pub const MIN_PATTERN_BYTES: usize = 1024;
 
 /// Longest key of an asset in bytes.
 pub const MAX_ASSET_KEY_BYTES: usize = 512;

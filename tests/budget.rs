@@ -706,6 +706,90 @@ fn patterns_take_time_linear_in_the_text() {
     assert_eq!(large.0.name(), "limit");
 }
 
+/// Patterns of which a text can keep many positions alive at once, with such a text.
+const WIDE: &[(&str, &str)] = &[
+    ("(?:x{1,50}){1,50}y", "x"),
+    ("(?:[xz]{1,40}){1,40}y", "xz"),
+    ("[xz]*x[xz]{1000}y", "xxz"),
+    ("(?:(?:x?){30}x){30}y", "x"),
+];
+
+#[test]
+fn a_match_is_paid_by_the_size_of_its_pattern_wherever_it_is() {
+    let text_schema = "{type: object, properties: {id: {type: string}, t: {type: string}}}";
+    for (pattern, unit) in WIDE {
+        let text = unit.repeat(200_000 / unit.len());
+        let body = format!("{{\"id\":\"x\",\"t\":\"{text}\"}}");
+        // In a rule.
+        let rule = format!("  - reject: r\n    when: state.t.matches('{pattern}')\n");
+        let (verdict, _) = update(&contract(text_schema, &rule), &body);
+        assert_eq!(verdict.name(), "limit", "{pattern}: {verdict:?}");
+        // In a schema, for a value and for a name.
+        let schema = format!(
+            "{{type: object, properties: {{id: {{type: string}}, t: {{pattern: '{pattern}'}}}}}}"
+        );
+        let (verdict, _) = update(&contract(&schema, ""), &body);
+        assert_eq!(verdict.name(), "limit", "{pattern}: {verdict:?}");
+        let schema = format!(
+            "{{type: object, properties: {{id: {{type: string}}}}, patternProperties: {{'{pattern}': {{}}}}}}"
+        );
+        let (verdict, _) =
+            update(&contract(&schema, ""), &format!("{{\"id\":\"x\",\"{text}\":1}}"));
+        assert_eq!(verdict.name(), "limit", "{pattern}: {verdict:?}");
+        // In a mapping's expression and in paths, with a pattern that is written out or sent.
+        let body = format!("{{\"s\":\"{text}\",\"l\":[\"{text}\"],\"p\":\"{pattern}\"}}");
+        for field in [
+            format!("  v: {{ expression: 'payload.s.matches(\"{pattern}\")' }}\n"),
+            format!("  v: {{ path: '$.payload.l[?search(@, \"{pattern}\")]' }}\n"),
+            format!("  v: {{ path: '$.payload.l[?match(@, \"{pattern}\")]' }}\n"),
+            "  v: { path: '$.payload.l[?search(@, $.payload.p)]' }\n".to_owned(),
+        ] {
+            let refused = rejection(&mapping(&field, ""), &body);
+            assert_eq!(refused.cause.name(), "limit", "{field}: {}", refused.message);
+        }
+    }
+}
+
+#[test]
+fn short_texts_pay_for_large_patterns() {
+    // Each is shorter than a step's worth of text.
+    let texts = list(20_000, "\"xxxxxy\"");
+    let body = format!("{{\"id\":\"x\",\"v\":{texts}}}");
+    let schema = "{type: object, properties: {id: {type: string}, v: {items: {pattern: '(?:x{1,50}){1,50}y'}}}}";
+    assert_eq!(update(&contract(schema, ""), &body).0.name(), "limit");
+    // Many patterns look at one name.
+    let patterns: Vec<String> = (0..100).map(|n| format!("'x{{1,200}}{n}': {{}}")).collect();
+    let names: Vec<String> = (0..2_000).map(|n| format!("\"n{n}\":1")).collect();
+    let schema = format!(
+        "{{type: object, properties: {{id: {{type: string}}}}, patternProperties: {{{}}}}}",
+        patterns.join(", ")
+    );
+    let body = format!("{{\"id\":\"x\",{}}}", names.join(","));
+    assert_eq!(update(&contract(&schema, ""), &body).0.name(), "limit");
+}
+
+#[test]
+fn usual_patterns_cost_few_steps() {
+    let text_schema = "{type: object, properties: {id: {type: string}, t: {type: string}}}";
+    for (pattern, text) in [
+        ("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2024-05-28"),
+        ("^[A-Z]{2}[0-9]{4}$", "AB1234"),
+        ("^(open|closed|unknown)$", "unknown"),
+        ("^[0-9A-F]{2}(:[0-9A-F]{2}){5}$", "00:1B:44:11:3A:B7"),
+        ("^\\d+(\\.\\d+)?$", "21.5"),
+    ] {
+        let body = format!("{{\"id\":\"x\",\"t\":\"{text}\"}}");
+        let rule = format!("  - reject: r\n    when: '!state.t.matches(r\"{pattern}\")'\n");
+        let (verdict, steps) = update(&contract(text_schema, &rule), &body);
+        assert!(verdict.is_valid() && steps < 100, "{pattern}: {steps} {verdict:?}");
+        let schema = format!(
+            "{{type: object, properties: {{id: {{type: string}}, t: {{pattern: '{pattern}'}}}}}}"
+        );
+        let (verdict, steps) = update(&contract(&schema, ""), &body);
+        assert!(verdict.is_valid() && steps < 150, "{pattern}: {steps} {verdict:?}");
+    }
+}
+
 #[test]
 fn unique_items_are_found_by_order_and_not_by_hash() {
     let schema =

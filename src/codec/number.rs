@@ -113,6 +113,14 @@ pub fn integer_text(text: &str) -> Option<String> {
     Some(if number.negative { format!("-{digits}") } else { digits })
 }
 
+/// Whether a number is an integer by value, however many digits it takes.
+#[must_use]
+pub fn is_whole(text: &str) -> bool {
+    let number = Decimal::of(text);
+    let digits = i64::try_from(number.significant().count()).unwrap_or(i64::MAX);
+    digits == 0 || digits <= number.point
+}
+
 /// A text that is the same for all spellings of a number, and differs for different numbers.
 #[must_use]
 pub fn canonical(text: &str) -> Cow<'_, str> {

@@ -39,6 +39,7 @@ mod memory;
 mod rules;
 mod samples;
 mod schema;
+mod schema_bounds;
 mod schema_cost;
 mod schema_value;
 mod set;

@@ -8,12 +8,14 @@ use serde_json::Value;
 
 use crate::budget::Budget;
 use crate::codec::{json, number};
+use crate::contract::schema_bounds::with_exact_bounds;
 use crate::contract::schema_cost;
 use crate::contract::schema_value::{Meter, Metered, States};
 use crate::limits::{
     MAX_EXPLANATION_STEPS, MAX_JSON_DEPTH, MAX_SCHEMA_PATTERN_BYTES, MAX_VALIDATION_DEPTH,
-    PATTERN_STEP_BYTES,
+    MIN_PATTERN_BYTES,
 };
+use crate::pattern;
 
 /// A JSON type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -97,7 +99,7 @@ pub enum FieldType {
 pub(super) struct StateSchema {
     document: Value,
     validator: Validator<States>,
-    /// Steps for a piece of text, by the largest of its patterns.
+    /// Steps for a piece of text, by the largest of its patterns; see [`pattern::rate`].
     text_rate: u64,
     /// Subschemas within one another that apply to one value, at most.
     nesting: usize,
@@ -359,18 +361,29 @@ struct Walked {
     depth: usize,
 }
 
-/// The library's form of a schema, and the steps that a piece of text costs. Patterns are matched in
-/// time that is linear in the text (no look-around, no backreference), and the factor is bounded by
-/// the size of the compiled pattern: the least of some bounds that all of them keep.
+/// The library's form of a schema, and the steps that a piece of text costs: those of the patterns
+/// that may look at it together. Where the library reads a pattern that the parser does not (ECMA 262
+/// has escapes of its own), the size of the compiled pattern bounds its positions.
 fn validator(document: &Value) -> Result<(Validator<States>, u64), ValidationError<'_>> {
-    let mut bytes = PATTERN_STEP_BYTES;
+    let parsed = schema_cost::pattern_positions(document, &pattern::positions);
+    let mut bytes = if parsed.is_some() { MAX_SCHEMA_PATTERN_BYTES } else { MIN_PATTERN_BYTES };
     loop {
         let patterns = PatternOptions::regex().size_limit(bytes);
         let options = jsonschema::options_for::<States>().with_draft(Draft::Draft202012).offline();
-        match options.with_pattern_options(patterns).build(document) {
-            Ok(validator) => return Ok((validator, (bytes / PATTERN_STEP_BYTES) as u64)),
+        let options = with_exact_bounds(options.with_pattern_options(patterns));
+        match options.build(document) {
+            Ok(validator) => {
+                let bounded = |text: &str| {
+                    let most = pattern::positions_within(bytes);
+                    Some(pattern::positions(text).map_or(most, |positions| positions.min(most)))
+                };
+                let positions = parsed
+                    .or_else(|| schema_cost::pattern_positions(document, &bounded))
+                    .unwrap_or_default();
+                return Ok((validator, pattern::rate(positions)));
+            }
             Err(error) if bytes >= MAX_SCHEMA_PATTERN_BYTES => return Err(error),
-            Err(_) => bytes *= 4,
+            Err(_) => bytes *= 2,
         }
     }
 }
@@ -567,15 +580,36 @@ mod tests {
     fn numbers_are_judged_as_they_were_sent() {
         let schema = compile(json!({"properties": {
             "whole": {"type": "integer"}, "small": {"maximum": 9007199254740992_i64},
+            "listed": {"enum": [0.3, "a"]}, "below": {"exclusiveMaximum": 0.3}, "above": {"minimum": 0.3},
+            "huge": serde_json::from_str::<Value>(
+                r#"{"maximum": 123456789012345678901234567890}"#).unwrap(),
             "step": {"multipleOf": 0.1}}}));
         let cases = [
             (r#"{"whole": 21}"#, true),
             (r#"{"whole": 21.0}"#, true),
             (r#"{"whole": 21.5}"#, false),
             (r#"{"whole": 18446744073709551615}"#, true),
+            (r#"{"whole": 9007199254740993.5}"#, false),
+            (r#"{"whole": 1.5e1}"#, true),
+            (r#"{"whole": 1e300}"#, true),
+            (r#"{"whole": 0.0e-9}"#, true),
+            (r#"{"listed": 0.300}"#, true),
+            (r#"{"listed": 0.30000000000000000001}"#, false),
             (r#"{"small": 9007199254740992}"#, true),
             (r#"{"small": 9007199254740993}"#, false),
             (r#"{"small": 1e300}"#, false),
+            (r#"{"small": 9007199254740992.5}"#, false),
+            (r#"{"small": 9007199254740991.9999}"#, true),
+            (r#"{"small": 9.0071992547409920e15}"#, true),
+            (r#"{"below": 0.29999999999999999999}"#, true),
+            (r#"{"below": 0.3}"#, false),
+            (r#"{"below": 0.30000000000000000001}"#, false),
+            (r#"{"below": 1e-300}"#, true),
+            (r#"{"above": 0.30000000000000000001}"#, true),
+            (r#"{"above": 0.3000}"#, true),
+            (r#"{"above": 0.29999999999999999999}"#, false),
+            (r#"{"huge": 123456789012345678901234567890}"#, true),
+            (r#"{"huge": 123456789012345678901234567891}"#, false),
             (r#"{"step": 0.3}"#, true),
             (r#"{"step": 0.35}"#, false),
         ];
