@@ -95,6 +95,32 @@ pub fn compare_texts(left: &str, right: &str) -> Ordering {
     })
 }
 
+/// A number times 10^`places`, rounded to an integer, halves away from zero: whether it is negative,
+/// and its magnitude. `None` for a magnitude beyond 128 bits.
+#[must_use]
+pub fn rounded(text: &str, places: i32) -> Option<(bool, u128)> {
+    let number = Decimal::of(text);
+    let kept = number.point.saturating_add(places.into());
+    let Ok(kept) = usize::try_from(kept) else { return Some((number.negative, 0)) };
+    let mut digits = number.significant();
+    let mut magnitude: u128 = 0;
+    for digit in digits.by_ref().take(kept).chain(std::iter::repeat(b'0')).take(kept) {
+        let digit = u128::from(digit - b'0');
+        magnitude = magnitude.checked_mul(10)?.checked_add(digit)?;
+    }
+    // The first digit that is dropped decides.
+    let is_up = digits.next().is_some_and(|digit| digit >= b'5');
+    Some((number.negative, magnitude.checked_add(u128::from(is_up))?))
+}
+
+/// Whether a number has digits behind so many decimal places.
+#[must_use]
+pub fn goes_beyond(text: &str, places: i32) -> bool {
+    let number = Decimal::of(text);
+    let digits = i64::try_from(number.significant().count()).unwrap_or(i64::MAX);
+    digits > 0 && digits > number.point.saturating_add(places.into())
+}
+
 /// The digits of a number that is an integer by value: `21` of `21`, `21.0` and `2.1e1`. `None` for
 /// one with a fraction, and for one that takes more than [`MAX_NUMBER_BYTES`] digits.
 #[must_use]
@@ -116,9 +142,7 @@ pub fn integer_text(text: &str) -> Option<String> {
 /// Whether a number is an integer by value, however many digits it takes.
 #[must_use]
 pub fn is_whole(text: &str) -> bool {
-    let number = Decimal::of(text);
-    let digits = i64::try_from(number.significant().count()).unwrap_or(i64::MAX);
-    digits == 0 || digits <= number.point
+    !goes_beyond(text, 0)
 }
 
 /// A text that is the same for all spellings of a number, and differs for different numbers.
@@ -141,6 +165,37 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn rounding_looks_at_every_digit() {
+        for (text, places, result) in [
+            ("2.674999999999999999999", 2, Some((false, 267))),
+            ("2.675", 2, Some((false, 268))),
+            ("-2.675000000000000000001", 2, Some((true, 268))),
+            ("1.00499999999999999999999", 2, Some((false, 100))),
+            ("0.004", 2, Some((false, 0))),
+            ("0.005", 2, Some((false, 1))),
+            ("0.0005", 2, Some((false, 0))),
+            ("1250", -2, Some((false, 13))),
+            ("50", -2, Some((false, 1))),
+            ("5", -2, Some((false, 0))),
+            ("1.5e3", 2, Some((false, 150_000))),
+            ("0.0", 15, Some((false, 0))),
+            ("1e60", 0, None),
+        ] {
+            assert_eq!(rounded(text, places), result, "{text} {places}");
+        }
+        for (text, places, beyond) in [
+            ("1.123456789", 9, false),
+            ("1.1234567891", 9, true),
+            ("1.1234567890", 9, false),
+            ("15e-1", 0, true),
+            ("150e-1", 0, false),
+            ("0e-99", 0, false),
+        ] {
+            assert_eq!(goes_beyond(text, places), beyond, "{text} {places}");
+        }
+    }
 
     #[test]
     fn order_is_by_value() {

@@ -36,6 +36,7 @@ mod number;
 mod operators;
 mod pattern;
 mod quick;
+mod sent;
 mod steps;
 mod text;
 mod time;
@@ -59,6 +60,7 @@ use cel::{Context, ExecutionError};
 use crate::fault::Place;
 use pattern::Pattern;
 use quick::{Quick, Scalar};
+use sent::Sent;
 
 /// A compiled expression.
 pub struct Expression {
@@ -319,6 +321,8 @@ impl Slot {
 /// Prefixes of the names that stand in a program for its slots. No expression can spell them.
 const VALUE_OF: char = '#';
 const PRESENCE_OF: char = '?';
+/// As [`VALUE_OF`], with all digits of a number.
+const DIGITS_OF: char = '=';
 /// Prefix of the names of its regular expressions.
 const PATTERN_OF: char = '~';
 
@@ -352,7 +356,7 @@ impl<'a, V: Variable<'a>> Bindings<'a, V> {
     /// The slot behind a name of the program, and whether only its presence is asked for.
     fn slot(&self, name: &str) -> Option<(usize, bool)> {
         let presence = match name.chars().next()? {
-            VALUE_OF => false,
+            VALUE_OF | DIGITS_OF => false,
             PRESENCE_OF => true,
             _ => return None,
         };
@@ -387,6 +391,11 @@ impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
             return Some(arguments::truth(self.value(slot).is_some()));
         }
         let bound = self.value(slot)?;
+        if name.starts_with(DIGITS_OF)
+            && let Some(sent) = Sent::of(bound)
+        {
+            return Some(CowVal::owned(sent));
+        }
         match self.converted.get(index) {
             None => meter::pay_bound(bound)
                 .then(|| value::from_json(bound).ok())
