@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::budget::{Budget, Exhausted};
 use crate::call::Function;
 use crate::codec::json::{Number, Value};
-use crate::contract::rules::{self, Scope};
+use crate::contract::rules::{self, Refusal, Scope};
 use crate::contract::schema::Misfit;
 use crate::contract::state::{self, Fields};
 use crate::contract::{
@@ -179,7 +179,7 @@ impl Contract {
         scope: &Scope<'_>,
     ) -> Result<Option<Asset>, Verdict> {
         let Some(state) = state else {
-            rules::reject(&self.rejects, scope)?;
+            rules::reject(&self.rejects, scope).map_err(|refusal| refusal.verdict)?;
             return Ok(None);
         };
         let too_large = || {
@@ -194,9 +194,10 @@ impl Contract {
             with_blame(verdict, before.and_then(Result::err))
         })?;
         let scope = scope.of(&state);
-        rules::reject(&self.rejects, &scope).map_err(|verdict| {
-            let before = old.map(|old| rules::reject(&self.rejects, &scope.of(&old.asset.state)));
-            with_blame(verdict, before.and_then(Result::err))
+        rules::reject(&self.rejects, &scope).map_err(|Refusal { rule, verdict }| {
+            let old = old.filter(|_| rule.is_about_the_state());
+            let before = old.map(|old| rules::reject([rule], &scope.of(&old.asset.state)));
+            with_blame(verdict, before.and_then(Result::err).map(|refusal| refusal.verdict))
         })?;
         let derived = rules::derive(&self.derives, &scope)?;
         if !state::fits(&[&state, &derived], MAX_STATE_BYTES) {

@@ -264,8 +264,28 @@ fn a_refusal_says_when_the_state_had_the_fault_before_the_call() {
     let short = ZERO.replace("carrier: {type: string}", "carrier: {type: string, maxLength: 0}");
     let cold = ZERO.replace("state.temperature > 1000", "state.temperature == 1");
     let before = " (the state had this before the call)";
+    // One rule among others, which tells the sender what to do.
+    let rule = |when: &str| {
+        let rule = format!("  - {{reject: r, when: '{when}', message: m}}\n  - {{derive: highest,");
+        ZERO.replacen("  - {derive: highest,", &rule, 1)
+    };
+    let flow = rule("arguments.flow > 100");
+    let late = rule("time == 0 && state.temperature == 1");
+    let function = rule("call == \"update\" && state.temperature == 1");
+    let same = rule("state.temperature == old.temperature");
+    let always = rule("true");
+    let failing = rule("1 / (size(state.carrier) - 1) > 0");
+    // Another rule refuses the old state first.
+    let second = cold.replace("  - {derive: highest,", "  - {reject: r, when: 'state.carrier == \"C\"'}\n  - {derive: highest,");
     for (text, sends, is_of_before) in [
-        (short.as_str(), json!({"assetID": "A", "temperature": 5}), true),
+        (flow.as_str(), json!({"assetID": "A", "flow": 200}), false),
+        (&late, json!({"assetID": "A", "carrier": "D"}), false),
+        (&function, json!({"assetID": "A", "carrier": "D"}), false),
+        (&same, json!({"assetID": "A", "carrier": "D"}), false),
+        (&always, json!({"assetID": "A", "carrier": "D"}), false),
+        (&failing, json!({"assetID": "A", "carrier": "D"}), true),
+        (&second, json!({"assetID": "A", "temperature": 5}), true),
+        (&short, json!({"assetID": "A", "temperature": 5}), true),
         (&short, json!({"assetID": "A", "carrier": "D"}), false),
         (&cold, json!({"assetID": "A", "carrier": "D"}), true),
         (ZERO, json!({"assetID": "A", "temperature": 2000}), false),
