@@ -154,7 +154,7 @@ pub struct EventInfo {
 }
 
 impl EventInfo {
-    /// When it happened, as text; `None` where that is not known, or outside the years -9999 to 9999.
+    /// When it happened, as text; `None` where that is not known, or outside the years 0 to 9999.
     #[must_use]
     pub fn time_text(&self) -> Option<String> {
         SentTime::new(self.time_ms?, self.time_below_ms_ns).map(SentTime::text)
