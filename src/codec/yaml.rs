@@ -52,6 +52,16 @@ fn place_of(location: serde_saphyr::Location) -> Place {
     Place { line: location.line().max(1), column: location.column().max(1) }
 }
 
+/// The options of every reading. Booleans are `true` and `false` alone, as in YAML 1.2: `off`, `NO` and
+/// `n` are texts, and so are `012` and `1_000` where any value may stand.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+    }
+}
+
 /// Reads every document of a YAML text. The first fault of form ends the reading: what follows it
 /// cannot be trusted.
 pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fault> {
@@ -60,7 +70,7 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fau
             format!("the file has {} bytes, the limit is {MAX_DEFINITION_BYTES}", text.len());
         return Err(Fault::error(file, Place::START, message));
     }
-    serde_saphyr::from_multiple(text).map_err(|error| {
+    serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| {
         let place = error.location().map_or(Place::START, place_of);
         explained(file, place, &error.without_snippet().to_string())
     })
@@ -81,7 +91,8 @@ impl Document<'_> {
         // Empty lines in front shift every place to where it is in the file.
         let skipped = usize::try_from(self.first_line - 1).unwrap_or(0);
         let padded = "\n".repeat(skipped) + self.text;
-        exact::with_source(padded, |text| serde_saphyr::from_str(text)).map_err(|error| {
+        let read = |text: &str| serde_saphyr::from_str_with_options(text, options());
+        exact::with_source(padded, read).map_err(|error| {
             let start = Place { line: self.first_line, column: 1 };
             let place = error.location().map_or(start, place_of);
             explained(file, place, &error.without_snippet().to_string())
@@ -97,6 +108,9 @@ fn explained(file: &Path, place: Place, message: &str) -> Fault {
     let message = message[..end].split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     if message.starts_with("invalid u") {
         return Fault::error(file, place, "a whole number is expected, 0 or more");
+    }
+    if message.starts_with("invalid boolean") {
+        return Fault::error(file, place, "`true` or `false` is expected");
     }
     if message.starts_with("cannot deserialize null into string") {
         return Fault::error(file, place, "`null` where a text is expected")
@@ -249,10 +263,13 @@ mod tests {
             _name: String,
             #[serde(rename = "colour")]
             _colour: String,
+            #[serde(rename = "bright", default)]
+            _bright: bool,
         }
         for (text, line, message, help) in [
             ("naem: a\n", 1, "unknown field `naem`", "did you mean `name`?"),
-            ("name: a\nsize: b\n", 2, "unknown field `size`", "known are: colour, name"),
+            ("name: a\nsize: b\n", 2, "unknown field `size`", "known are: bright, colour, name"),
+            ("name: a\ncolour: b\nbright: yes\n", 3, "`true` or `false` is expected", ""),
             ("name: a\n", 1, "missing field `colour`", ""),
             (
                 "name: null\ncolour: b\n",
