@@ -113,6 +113,8 @@ pub const MAX_MAPPER_THREADS: usize = 64;
 
 /// Longest YAML file of a mapping or contract, in bytes. It also goes into the ledger.
 pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
+/// Times that a YAML document is read to find all its faults of form. Each reading finds one more.
+pub const MAX_FORM_READINGS: usize = 64;
 /// Most fields of one mapping.
 pub const MAX_MAPPING_FIELDS: usize = 256;
 /// Most payloads that one record may give (`for_each`, several mappings).
@@ -161,10 +163,11 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 pub const MAX_VERIFY_GROUP_BLOCKS: usize = 64;
 /// Bytes of blocks after which such a group is closed.
 pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
-/// Most steps that the mappings take for one record, and again the contracts that it calls: a step
-/// is a value looked at, an operator, or [`TEXT_STEP_BYTES`] of text. Each call pays for a copy of the
-/// state it finds and of the one it writes. The shipped examples take less than a hundredth of it; all
-/// of it takes about a quarter of a second, and tens of megabytes.
+/// Most steps that the expressions of its identity take for one record, again its mappings, and
+/// again the contracts that it calls: a step is a value looked at, an operator, or
+/// [`TEXT_STEP_BYTES`] of text. Each call pays for a copy of the state it finds and of the one it
+/// writes. The shipped examples take less than a hundredth of it; all of it takes about a quarter of
+/// a second, and tens of megabytes.
 pub const MAX_RECORD_STEPS: u64 = 5_000_000;
 /// Bytes of text that count as one step.
 pub const TEXT_STEP_BYTES: usize = 8;

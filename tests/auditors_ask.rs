@@ -193,6 +193,25 @@ fn an_export_may_have_all_that_the_ledger_holds() {
 }
 
 #[test]
+fn a_last_block_that_cannot_be_read_is_not_passed_over() {
+    let project = filled();
+    let log = project.path("ledger/log/blocks-00000000000000000000.log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.len() - 10;
+    bytes[at] ^= 1;
+    std::fs::write(&log, &bytes).unwrap();
+    // What the kept checkpoint covers was there.
+    let kept = project.run(&["verify", "ledger"]).exits(65).out;
+    assert!(kept.ends_with("NOT VERIFIED\n"), "{kept}");
+    // Without one it may have been an interrupted write: nothing calls the whole log verified.
+    std::fs::remove_file(project.path("ledger.checkpoint")).unwrap();
+    std::fs::remove_dir_all(project.path("ledger/state")).unwrap();
+    let alone = project.run(&["verify", "ledger/"]).exits(0).out;
+    assert!(alone.contains("are not a whole block") && alone.contains("cannot be told"), "{alone}");
+    assert!(alone.lines().last().unwrap().starts_with("verified up to block "), "{alone}");
+}
+
+#[test]
 fn assets_named_like_folders_and_options_are_reached() {
     let project = Project::new();
     let names = [".", "..", "-x", "--json", "a/b", " "];

@@ -28,7 +28,7 @@ const CONFIGS: &[Case] = &[
     (C, "directory", "directry", "3:3", &["`directry`", "did you mean `directory`?"]),
     (C, "  key: key.pem\n", "", "3:3", &["missing field `key`"]),
     (C, "example.com/test", "a b", "2:9", &["cannot be named \"a b\"", "example.com/cold-chain"]),
-    (C, "example.com/test", "[a]", "2:9", &["expected string"]),
+    (C, "example.com/test", "[a]", "2:9", &["a text is expected"]),
     (C, "key.pem", "absent.pem", "4:8", &["no key file absent.pem", "keygen absent.pem"]),
     (C, "jsonl }", "jsonl, epoch: -1 }", "6:39", &["a whole number is expected"]),
     (C, "file: { path: records.jsonl }", "{}", "6:3", &["exactly one of `kafka` and `file`"]),

@@ -15,13 +15,13 @@ use std::sync::Arc;
 use ledgerline::budget::{Budget, copy_steps};
 use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::codec::Digest;
-use ledgerline::codec::json;
+use ledgerline::codec::{json, yaml};
 use ledgerline::contract::{
     Asset, Call, ContractSet, InvalidCode, MemoryState, StateView, Verdict, Versioned,
 };
 use ledgerline::event::{
-    Decoder, DeviceName, Event, Headers, Record, RecordDigests, Rejection, SourcePartition,
-    SourcePosition,
+    Decoder, DeviceName, Event, Headers, IdentityForm, Record, RecordDigests, Rejection,
+    SourcePartition, SourcePosition,
 };
 use ledgerline::ledger::embedded::open;
 use ledgerline::ledger::{Definition, DefinitionKind, LedgerWriter, Progress, Work};
@@ -419,6 +419,89 @@ fn every_part_of_a_mapping_is_paid_for() {
     ] {
         let refused = rejection(&set, body);
         assert_eq!(refused.cause.name(), "limit", "{what}: {}", refused.message);
+    }
+}
+
+#[test]
+fn the_walk_for_places_of_elements_is_paid_for() {
+    let set = |field: &str, mappings: usize| {
+        let texts = (0..mappings).map(|n| {
+            let text = format!(
+                "mapping: m{n}\nmatch: {{topic: t}}\ncontract: c\nfunction: update\n\
+                 for_each: $.payload.items\nfields:\n  a: {field}\n"
+            );
+            (format!("m{n}.yaml").into(), text)
+        });
+        let (set, faults) = MappingSet::from_texts(&texts.collect::<Vec<_>>());
+        assert!(faults.is_empty(), "{faults:?}");
+        set
+    };
+    let used = |set: &MappingSet, body: &str| {
+        let budget = Budget::new();
+        let outcome = set.evaluate_within(&event(body), &budget);
+        assert!(matches!(outcome, Outcome::Mapped(_)), "{}", budget.used());
+        budget.used()
+    };
+    let body = |more: String| format!("{{\"items\":[1,2],\"more\":{more}}}");
+    // Every value of the payload is on the way, in lists and in objects; long names cost more.
+    let name = "n".repeat(160);
+    let named = (0..1_000).map(|n| format!("\"{name}{n}\":1")).collect::<Vec<_>>().join(",");
+    for (more, least) in [(list(1_000, "1"), 4_000), (format!("{{{named}}}"), 24_000)] {
+        let (without, with) = (set("$.index", 1), set("$.path", 1));
+        let small = used(&with, &body("[]".to_owned()));
+        let large = used(&with, &body(more.clone()));
+        assert!(large - small >= least && large - small < 2 * least, "{large} {small}");
+        assert!(used(&without, &body(more)) < 100);
+    }
+    // Many such mappings come to the end of the budget, wherever the elements are.
+    let large = body(list(400_000, "1"));
+    assert!(used(&set("$.index", 4), &large) < 1_000);
+    for field in [
+        "$.path",
+        "{path: $.key, required: false}",
+        "{expression: 'has(parents[0].items) ? 1 : 2'}",
+    ] {
+        let refused = rejection(&set(field, 4), &large);
+        assert_eq!(refused.cause.name(), "limit", "{field}: {}", refused.message);
+        assert!(refused.message.contains("mapping `m"), "{}", refused.message);
+    }
+}
+
+/// What a decoder with this identity says of a body that holds a list of so many ones.
+fn identified(identity: &str, length: usize) -> Result<Event, Rejection> {
+    let file = Path::new("c.yaml");
+    let form = yaml::parse::<IdentityForm>(file, identity).unwrap().remove(0);
+    let partition = SourcePartition::new("t", 0);
+    let body = format!("{{\"name\":\"x\",\"items\":{}}}", list(length, "1"));
+    Decoder::new(&form, file).unwrap().decode(&Record {
+        partition: &partition,
+        offset: 0,
+        timestamp_ms: Some(0),
+        key: None,
+        value: Some(body.as_bytes()),
+        headers: Headers::default(),
+        damage: None,
+    })
+}
+
+#[test]
+fn expressions_of_an_identity_are_paid_for() {
+    let loops = "payload.items.exists(x, payload.items.exists(y, x < y))";
+    let way = |id: &str, time: &str| {
+        format!("- expression: {{ type: '\"t\"', id: '{id}', time: '{time}' }}\n")
+    };
+    let null = way(&format!("{loops} ? \"y\" : null"), "null");
+    for (identity, fits, exceeds) in [
+        (way(&format!("{loops} ? \"y\" : \"n\""), "null"), 10, 1_000),
+        (way("payload.name", &format!("{loops} ? 1 : null")), 10, 1_000),
+        // One budget for all that is asked.
+        (null.clone() + "- plain\n", 300, 1_000),
+        (null.repeat(20) + "- plain\n", 10, 300),
+    ] {
+        assert!(identified(&identity, fits).is_ok(), "{identity}");
+        let refused = identified(&identity, exceeds).unwrap_err();
+        assert_eq!(refused.cause.name(), "limit", "{identity}: {}", refused.message);
+        assert!(refused.message.contains("5000000 steps for one record"), "{}", refused.message);
     }
 }
 

@@ -49,6 +49,8 @@ fn help_tells_of_every_command_and_every_status() {
         "bench",
         "simulate",
         "schema",
+        "completions",
+        "man",
     ];
     for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in\n{help}");

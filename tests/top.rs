@@ -54,6 +54,9 @@ fn one_picture_is_printed_as_text() {
         partitions.all(|partition| partition["lag"] == 0)
     });
     let url = scene.url();
+    let object = succeed(&["top", "--once", "--json", "--url", &url]);
+    let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+    assert_eq!(object["status"]["records"]["read"], status["records"]["read"]);
     let picture = succeed(&["top", "--once", "--url", &url]);
     let dead = status["records"]["dead_lettered"].as_u64().unwrap();
     for text in [

@@ -184,7 +184,11 @@ fn open_log(config: &LedgerConfig, observe: Observe<'_>) -> Result<OpenLedger, A
     let opened = embedded::open(&opening, &mut |done, all| observe("reading the log", done, all))?;
     if opened.repaired_bytes > 0 {
         let bytes = opened.repaired_bytes;
-        tracing::warn!(bytes, "cut an interrupted write off the log; none of it was acknowledged");
+        tracing::warn!(
+            bytes,
+            "cut bytes off the end of the log that were not a whole block: an interrupted write, none of \
+             which was acknowledged, or a last block that was damaged since"
+        );
     }
     Ok(opened)
 }

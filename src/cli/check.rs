@@ -4,14 +4,26 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 
 use crate::app::preflight::preflight;
-use crate::cli::ExitStatus;
 use crate::cli::output::{Progress, line, note};
-use crate::config::{texts, yaml_files};
+use crate::cli::{ConfigArgs, ExitStatus, results};
+use crate::config::{Checked, texts, yaml_files};
 use crate::contract::ContractSet;
 use crate::fault::{Fault, Place, Severity, TestResult};
 use crate::mapping::MappingSet;
+use crate::query::json::to_text;
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Print one JSON object on standard output: counts, and each fault with its place.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Arguments of `test`.
 #[derive(Debug, Args)]
@@ -19,6 +31,12 @@ pub struct TestArgs {
     /// Mapping and contract files, or directories of them; which is which stands in each file.
     #[arg(default_values = ["mappings", "contracts"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Print one JSON object on standard output: counts, faults, and each test with its outcome.
+    #[arg(long)]
+    pub json: bool,
+    /// Also write the results into this file, in the XML form of JUnit that CI servers read.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
 }
 
 /// Arguments of `schema`.
@@ -63,40 +81,50 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 /// Checks a configuration and all that it names.
-pub fn check(config: &Path) -> anyhow::Result<ExitStatus> {
+pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
+    let config = args.config.path();
     let mut checked = crate::config::load(config);
     if let Some(found) = checked.config.as_ref().or(checked.refused.as_ref()) {
         let mut progress = Progress::new();
         let observe = &mut |doing, done, all| progress.show(doing, done, all);
         let more = preflight(config, found, observe);
-        // What is named and absent was told already.
-        let told = |fault: &Fault| {
-            checked.faults.iter().any(|told| (&told.file, told.place) == (&fault.file, fault.place))
-        };
-        let more: Vec<_> = more.into_iter().filter(|fault| !told(fault)).collect();
         if !more.is_empty() {
             checked.config = None;
         }
         checked.faults.extend(more);
     }
-    print_faults(&checked.faults);
-    let count = |severity| checked.faults.iter().filter(|fault| fault.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    match checked.config {
-        Some(checked) => {
-            let mappings = checked.mappings.mappings.len();
-            let contracts = checked.contracts.iter().count();
+    print_checked(&checked, args.json)?;
+    Ok(if checked.config.is_some() { ExitStatus::Ok } else { refused(config) })
+}
+
+fn print_checked(checked: &Checked, as_json: bool) -> anyhow::Result<()> {
+    let faults = &checked.faults;
+    let errors = results::count(faults, Severity::Error);
+    let warnings = results::count(faults, Severity::Warning);
+    let definitions = checked
+        .config
+        .as_ref()
+        .map(|config| (config.mappings.mappings.len(), config.contracts.iter().count()));
+    if as_json {
+        let mut object = json!({
+            "errors": errors,
+            "warnings": warnings,
+            "faults": results::faults(faults),
+        });
+        if let Some((mappings, contracts)) = definitions {
+            (object["mappings"], object["contracts"]) = (json!(mappings), json!(contracts));
+        }
+        return line(to_text(&object));
+    }
+    print_faults(faults);
+    let warnings = counted(warnings, "warning");
+    match definitions {
+        Some((mappings, contracts)) => {
             let (mappings, contracts) =
                 (counted(mappings, "mapping"), counted(contracts, "contract"));
-            let warnings = counted(warnings, "warning");
-            line(format!("{mappings} and {contracts}: no error, {warnings}"))?;
-            Ok(ExitStatus::Ok)
+            line(format!("{mappings} and {contracts}: no error, {warnings}"))
         }
-        None => {
-            let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
-            line(format!("{errors}, {warnings}"))?;
-            Ok(refused(config))
-        }
+        None => line(format!("{}, {warnings}", counted(errors, "error"))),
     }
 }
 
@@ -108,31 +136,49 @@ pub fn test(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     faults.extend(more);
     let (contracts, more) = ContractSet::load(&contract_texts);
     faults.extend(more);
-    print_faults(&faults);
-    if faults.iter().any(|fault| fault.severity == Severity::Error) {
-        return Ok(ExitStatus::Config);
+    let is_usable = results::count(&faults, Severity::Error) == 0;
+    let mut tested = Vec::new();
+    if is_usable {
+        tested.extend(mappings.run_tests());
+        tested.extend(contracts.run_tests());
     }
-    let mut results = mappings.run_tests();
-    results.extend(contracts.run_tests());
-    print_results(&results)
+    if let Some(path) = &args.junit {
+        results::write_junit(path, &faults, &tested)?;
+    }
+    let failed = tested.iter().filter(|result| result.failure.is_some()).count();
+    if args.json {
+        line(to_text(&json!({
+            "passed": tested.len() - failed,
+            "failed": failed,
+            "faults": results::faults(&faults),
+            "tests": results::tests(&tested),
+        })))?;
+    } else {
+        print_faults(&faults);
+        if is_usable {
+            print_results(&tested, failed)?;
+        }
+    }
+    Ok(match (is_usable, failed) {
+        (false, _) => ExitStatus::Config,
+        (true, 0) => ExitStatus::Ok,
+        (true, _) => ExitStatus::Data,
+    })
 }
 
-fn print_results(results: &[TestResult]) -> anyhow::Result<ExitStatus> {
-    let mut failed = 0;
+fn print_results(results: &[TestResult], failed: usize) -> anyhow::Result<()> {
     for result in results {
         let TestResult { file, place, definition, test, failure } = result;
         let mark = if failure.is_none() { "ok  " } else { "FAIL" };
         line(format!("{mark} {definition}: {test}"))?;
         if let Some(difference) = failure {
-            failed += 1;
             line(format!("     {}:{}:{}", file.display(), place.line, place.column))?;
             for text in difference.lines() {
                 line(format!("     {text}"))?;
             }
         }
     }
-    line(format!("{} passed, {failed} failed", results.len() - failed))?;
-    Ok(if failed == 0 { ExitStatus::Ok } else { ExitStatus::Data })
+    line(format!("{} passed, {failed} failed", results.len() - failed))
 }
 
 type Texts = Vec<(PathBuf, String)>;

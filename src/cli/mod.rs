@@ -5,9 +5,11 @@ mod check;
 mod demo;
 mod exit;
 mod export;
+mod generate;
 mod look;
 mod output;
 mod records;
+mod results;
 mod run;
 mod simulate;
 mod token;
@@ -17,7 +19,7 @@ mod verify_proof;
 
 pub use exit::{ExitStatus, exit_status};
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -75,7 +77,7 @@ pub enum Command {
     /// writes the state, commits the group's offsets.
     Run(ConfigArgs),
     /// Read configuration, mappings and contracts, and report every fault with its place.
-    Check(ConfigArgs),
+    Check(check::CheckArgs),
     /// Run the tests that stand in mapping and contract files.
     Test(check::TestArgs),
     /// Verify a ledger offline, from its files alone.
@@ -83,7 +85,7 @@ pub enum Command {
     /// Check one proof of a transaction, without the ledger.
     VerifyProof(verify_proof::ProofArgs),
     /// Build the state again from the log.
-    Rebuild(LedgerArgs),
+    Rebuild(verify::RebuildArgs),
     /// Write the ledger as JSON lines, or its tree as C2SP tiles.
     Export(export::ExportArgs),
     /// Make a new signing key file (Ed25519, PKCS#8 PEM, mode 0600).
@@ -119,6 +121,10 @@ pub enum Command {
     Simulate(simulate::SimulateArgs),
     /// Print the JSON Schema of a file's form, for editors.
     Schema(check::SchemaArgs),
+    /// Print the completion script of a shell.
+    Completions(generate::CompletionArgs),
+    /// Print the man page, or write a page for each command into a folder.
+    Man(generate::ManArgs),
 }
 
 impl Command {
@@ -133,7 +139,9 @@ impl Command {
             | Self::Token(_)
             | Self::Simulate(_)
             | Self::VerifyProof(_)
-            | Self::Schema(_) => 0,
+            | Self::Schema(_)
+            | Self::Completions(_)
+            | Self::Man(_) => 0,
             // The others read a ledger.
             _ => COMMAND_THREADS,
         }
@@ -143,17 +151,24 @@ impl Command {
 /// A configuration file.
 #[derive(Debug, Args)]
 pub struct ConfigArgs {
-    /// The configuration.
-    #[arg(short, long, default_value = "ledgerline.yaml", value_name = "FILE")]
-    pub config: PathBuf,
+    /// The configuration; without it `ledgerline.yaml` here, or else
+    /// `/etc/ledgerline/ledgerline.yaml`.
+    #[arg(short, long, env = "LEDGERLINE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
-/// A ledger's directory.
-#[derive(Debug, Args)]
-pub struct LedgerArgs {
-    /// The ledger's directory.
-    #[arg(value_name = "DIR")]
-    pub ledger: PathBuf,
+/// Where a configuration is looked for, in this order.
+const CONFIG_PLACES: [&str; 2] = ["ledgerline.yaml", "/etc/ledgerline/ledgerline.yaml"];
+
+impl ConfigArgs {
+    /// The file that was named, or the first that is found in the usual places; the first of these
+    /// where none is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        let places = CONFIG_PLACES.map(Path::new);
+        let found = || places.into_iter().find(|place| place.exists()).unwrap_or(places[0]);
+        self.config.as_deref().unwrap_or_else(found)
+    }
 }
 
 /// Carries a command out.
@@ -165,12 +180,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
     crate::threads::check(cli.command.threads())?;
     match cli.command {
         Command::Demo(args) => demo::demo(&args),
-        Command::Run(args) => run::run(&args.config),
-        Command::Check(args) => check::check(&args.config),
+        Command::Run(args) => run::run(args.path()),
+        Command::Check(args) => check::check(&args),
         Command::Test(args) => check::test(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::VerifyProof(args) => verify_proof::verify_proof(&args),
-        Command::Rebuild(args) => verify::rebuild(&args.ledger),
+        Command::Rebuild(args) => verify::rebuild(&args),
         Command::Export(args) => export::export(&args),
         Command::Keygen(args) => verify::keygen(&args),
         Command::Token(args) => token::token(&args),
@@ -186,5 +201,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Bench(args) => bench::bench(&args),
         Command::Simulate(args) => simulate::simulate(args),
         Command::Schema(args) => check::schema(&args),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
     }
 }

@@ -32,6 +32,7 @@ use crate::config::environment;
 use crate::fault::chain;
 use crate::monitor::access::kept;
 use crate::pipeline::Stop;
+use crate::query::json::to_text;
 
 /// Arguments of `top`.
 #[derive(Debug, Args)]
@@ -53,6 +54,9 @@ pub struct TopArgs {
     /// looks, for a rate lies between them.
     #[arg(long)]
     once: bool,
+    /// With `--once`: print one JSON object after a single look.
+    #[arg(long, requires = "once")]
+    json: bool,
 }
 
 /// How long the keyboard is waited for before the picture is drawn again.
@@ -76,6 +80,10 @@ pub fn top(args: &TopArgs) -> anyhow::Result<ExitStatus> {
     }
     let every = Duration::from_secs(args.every);
     let clock = SystemClock::new();
+    if args.json {
+        line(to_text(&client.ask()?))?;
+        return Ok(ExitStatus::Ok);
+    }
     match args.once {
         true => print_once(&client, every, &clock),
         false => watch(client, every, &clock),

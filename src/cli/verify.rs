@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::{Value, json};
 
 use crate::app::{AppError, offline};
 use crate::cli::ExitStatus;
@@ -14,7 +15,9 @@ use crate::disk::{SystemDisk, replace};
 use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
 use crate::ledger::embedded::default_checkpoint_copy;
 use crate::monitor::Verification;
+use crate::query::json::to_text;
 use crate::query::views::grouped;
+use crate::transaction::{read_key_file, write_new_key_file};
 use crate::verify::{Report, Request};
 
 /// Arguments of `verify`.
@@ -38,6 +41,20 @@ pub struct VerifyArgs {
     /// exporter, also where the verification fails.
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `rebuild`.
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// The ledger's directory.
+    #[arg(value_name = "DIR")]
+    pub ledger: PathBuf,
+    /// Print one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Arguments of `keygen`.
@@ -46,6 +63,9 @@ pub struct KeygenArgs {
     /// The key file to make. An existing file is never overwritten.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Make nothing: print the public key of an existing key file.
+    #[arg(long)]
+    pub show: bool,
     /// The ledger's name: prints the public key in the form that verifiers take.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
@@ -64,7 +84,11 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
         // It must not stand in front of what is wrong with the ledger.
         note(format!("ledgerline: {error:#}"));
     }
-    print_report(&verified?)?;
+    let report = verified?;
+    match args.json {
+        true => line(to_text(&report_value(&report)))?,
+        false => print_report(&report)?,
+    }
     if !is_sound {
         return Ok(ExitStatus::Data);
     }
@@ -120,6 +144,25 @@ fn write_metrics(
     Ok(())
 }
 
+/// A verification's outcome for programs.
+fn report_value(report: &Report) -> Value {
+    json!({
+        "verified": report.is_sound(),
+        "ledger": report.name,
+        "begun_with": report.first_key.map(|key| verifier_key(&report.name, &key)),
+        "blocks": report.blocks,
+        "entries": report.entries,
+        "transactions": report.transactions,
+        "records": report.records,
+        "tree_size": report.tree_size,
+        "tree_root": report.root,
+        "tail_bytes": report.tail_bytes,
+        "notes": report.notes,
+        "problems": report.problems,
+        "problem_count": report.problem_count,
+    })
+}
+
 /// Prints what a verification found.
 pub fn print_report(report: &Report) -> anyhow::Result<()> {
     line(format!("ledger        {}", safe(&report.name)))?;
@@ -144,25 +187,38 @@ pub fn print_report(report: &Report) -> anyhow::Result<()> {
     if more > 0 {
         line(format!("WRONG         and {more} more"))?;
     }
-    line(if report.is_sound() { "verified" } else { "NOT VERIFIED" })
+    match report.is_sound() {
+        true if report.tail_bytes > 0 => {
+            line(format!("verified up to block {}", report.blocks.saturating_sub(1)))
+        }
+        true => line("verified"),
+        false => line("NOT VERIFIED"),
+    }
 }
 
 /// Builds the state again.
-pub fn rebuild(ledger: &Path) -> anyhow::Result<ExitStatus> {
+pub fn rebuild(args: &RebuildArgs) -> anyhow::Result<ExitStatus> {
     let mut progress = Progress::new();
     let observe = &mut |doing, done, all| progress.show(doing, done, all);
-    let blocks = offline::rebuild(ledger, observe)?;
+    let blocks = offline::rebuild(&args.ledger, observe)?;
     drop(progress);
-    line(format!("the state holds what {} blocks wrote", grouped(blocks)))?;
+    match args.json {
+        true => line(json!({ "blocks": blocks }))?,
+        false => line(format!("the state holds what {} blocks wrote", grouped(blocks)))?,
+    }
     Ok(ExitStatus::Ok)
 }
 
-/// Makes a key file.
+/// Makes a key file, or shows the public key of one.
 pub fn keygen(args: &KeygenArgs) -> anyhow::Result<ExitStatus> {
     if let Some(name) = &args.name {
         check_origin(name).map_err(|error| UsageError(format!("`--name`: {error}")))?;
     }
-    let signer = crate::transaction::write_new_key_file(&args.file).map_err(AppError::from)?;
+    let signer = match args.show {
+        true => read_key_file(&args.file),
+        false => write_new_key_file(&args.file),
+    };
+    let signer = signer.map_err(AppError::from)?;
     match &args.name {
         Some(name) => line(verifier_key(name, &signer.id()))?,
         None => line(signer.id())?,

@@ -4,8 +4,12 @@
 //! own: that slice, and not what a parser made of it, is what goes into the ledger.
 
 mod exact;
+mod outline;
+mod recover;
+mod unsound;
 
 pub use exact::Exact;
+pub use unsound::Unsound;
 
 use std::borrow::Cow;
 use std::io::Read as _;
@@ -28,6 +32,10 @@ pub struct Located<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Values that are in no file have no place; see `recover`.
+        if !deserializer.is_human_readable() {
+            return T::deserialize(deserializer).map(|value| Self { value, place: Place::START });
+        }
         let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
         let place = place_of(spanned.referenced);
         Ok(Self { value: spanned.value, place })
@@ -70,10 +78,8 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fau
             format!("the file has {} bytes, the limit is {MAX_DEFINITION_BYTES}", text.len());
         return Err(Fault::error(file, Place::START, message));
     }
-    serde_saphyr::from_multiple_with_options(text, options()).map_err(|error| {
-        let place = error.location().map_or(Place::START, place_of);
-        explained(file, place, &error.without_snippet().to_string())
-    })
+    serde_saphyr::from_multiple_with_options(text, options())
+        .map_err(|error| unsound::fault(file, &error))
 }
 
 /// One document of a YAML file: the slice between two `---` lines.
@@ -87,41 +93,19 @@ pub struct Document<'a> {
 
 impl Document<'_> {
     /// Reads the document. Places in it, also those of faults, are places of the file.
-    pub fn parse<T: DeserializeOwned>(&self, file: &Path) -> Result<T, Fault> {
+    ///
+    /// # Errors
+    ///
+    /// Every fault of form.
+    pub fn parse<T: DeserializeOwned>(&self, file: &Path) -> Result<T, Unsound<T>> {
         // Empty lines in front shift every place to where it is in the file.
         let skipped = usize::try_from(self.first_line - 1).unwrap_or(0);
         let padded = "\n".repeat(skipped) + self.text;
-        let read = |text: &str| serde_saphyr::from_str_with_options(text, options());
-        exact::with_source(padded, read).map_err(|error| {
-            let start = Place { line: self.first_line, column: 1 };
-            let place = error.location().map_or(start, place_of);
-            explained(file, place, &error.without_snippet().to_string())
+        exact::with_source(padded, |text| {
+            serde_saphyr::from_str_with_options(text, options())
+                .map_err(|error| unsound::read(file, text, &error))
         })
     }
-}
-
-/// A fault of the library's message, without the place at its end; with the closest name that is
-/// known, where a name is not.
-fn explained(file: &Path, place: Place, message: &str) -> Fault {
-    let end = message.find(" at line ").unwrap_or(message.len());
-    // What is said of the library's own settings helps nobody.
-    let message = message[..end].split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-    if message.starts_with("invalid u") {
-        return Fault::error(file, place, "a whole number is expected, 0 or more");
-    }
-    if message.starts_with("invalid boolean") {
-        return Fault::error(file, place, "`true` or `false` is expected");
-    }
-    if message.starts_with("cannot deserialize null into string") {
-        return Fault::error(file, place, "`null` where a text is expected")
-            .help("write `'null'` for the word; an absent value has no name of its own");
-    }
-    let Some((unknown, known)) = message.split_once(", expected one of ") else {
-        return Fault::error(file, place, message);
-    };
-    let name = unknown.split('`').nth(1).unwrap_or_default();
-    let known = known.split(", ").map(|name| name.trim_matches('`'));
-    Fault::error(file, place, unknown).help(crate::fault::did_you_mean(name, known))
 }
 
 /// Reads a file of definitions. The only way to the disk here, for the start of the program.
@@ -214,6 +198,7 @@ fn has_content(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_FORM_READINGS;
 
     fn split(text: &str) -> Vec<(&str, u64)> {
         let documents = documents(Path::new("file.yaml"), text).unwrap();
@@ -250,46 +235,127 @@ mod tests {
         let second: Form = documents[1].parse(file).unwrap();
         assert_eq!(second.name.value, "two");
         assert_eq!(second.name.place, Place { line: 4, column: 7 });
-        let fault = documents[2].parse::<Form>(file).unwrap_err();
-        assert_eq!(fault.place.line, 7, "{fault}");
+        let faults = documents[2].parse::<Form>(file).unwrap_err().faults;
+        assert_eq!(faults[0].place.line, 7, "{faults:?}");
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)] // a form to be read
+    struct Form {
+        name: Located<String>,
+        colour: String,
+        #[serde(default)]
+        port: Option<Located<u16>>,
+        #[serde(default)]
+        parts: Vec<Located<PartForm>>,
+        #[serde(default)]
+        any: Option<Exact>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)] // a form to be read
+    struct PartForm {
+        id: Located<u32>,
+        kind: Kind,
+        #[serde(default)]
+        table: std::collections::BTreeMap<String, bool>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    #[allow(dead_code)] // a form to be read
+    enum Kind {
+        Deep(Box<PartForm>),
+        Plain,
+    }
+
+    fn faults(text: &str) -> Vec<Fault> {
+        let file = Path::new("file.yaml");
+        documents(file, text).unwrap()[0].parse::<Form>(file).unwrap_err().faults
     }
 
     #[test]
     fn a_fault_of_form_says_what_helps() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Form {
-            #[serde(rename = "name")]
-            _name: String,
-            #[serde(rename = "colour")]
-            _colour: String,
-            #[serde(rename = "bright", default)]
-            _bright: bool,
-        }
+        let absent = "write `'null'` for the word; an absent value has no name of its own";
         for (text, line, message, help) in [
-            ("naem: a\n", 1, "unknown field `naem`", "did you mean `name`?"),
-            ("name: a\nsize: b\n", 2, "unknown field `size`", "known are: bright, colour, name"),
-            ("name: a\ncolour: b\nbright: yes\n", 3, "`true` or `false` is expected", ""),
+            ("naem: a\ncolour: b\n", 1, "unknown field `naem`", "did you mean `name`?"),
+            (
+                "name: a\ncolour: c\nsize: b\n",
+                3,
+                "unknown field `size`",
+                "known are: any, colour, name, parts, port",
+            ),
             ("name: a\n", 1, "missing field `colour`", ""),
             (
-                "name: null\ncolour: b\n",
-                1,
-                "`null` where a text is expected",
-                "write `'null'` for the word; an absent value has no name of its own",
+                "name: a\ncolour: b\nparts: [{id: 1, kind: plain, table: {a: yes}}]\n",
+                3,
+                "`true` or `false` is expected",
+                "",
             ),
-            ("name: a\nname: b\n", 2, "duplicate mapping key: name", ""),
+            ("name: null\ncolour: b\n", 1, "`null` where a text is expected", absent),
+            ("name: a\nname: b\ncolour: b\n", 2, "duplicate mapping key: name", ""),
         ] {
-            let file = Path::new("file.yaml");
-            let fault = documents(file, text).unwrap()[0].parse::<Form>(file).unwrap_err();
-            assert_eq!(fault.place.line, line, "{fault}");
-            assert!(fault.message.starts_with(message), "{fault}");
-            assert_eq!(fault.help, help);
+            let faults = faults(text);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].place.line, line, "{faults:?}");
+            assert!(faults[0].message.starts_with(message), "{faults:?}");
+            assert_eq!(faults[0].help, help);
         }
     }
 
     #[test]
+    fn every_fault_of_form_is_reported_once() {
+        let cases: &[(&str, &[(u64, u64)])] = &[
+            ("name: a\ncolour: [x]\nport: abc\nsize: 1\n", &[(2, 9), (3, 7), (4, 1)]),
+            ("name: {}\ncolour: ~\nport: -1\nparts: 3\n", &[(1, 7), (2, 9), (3, 7), (4, 8)]),
+            ("{name: [], colour: [], port: []}", &[(1, 8), (1, 20), (1, 30)]),
+            // All that is missing, but not what is misspelt.
+            ("port: x\n", &[(1, 1), (1, 7), (1, 1)]),
+            ("nme: a\ncolor: b\nport: x\n", &[(1, 1), (2, 1), (3, 7)]),
+            // What is in a part that is at fault is not looked at; what stands beside it is.
+            (
+                "name: a\ncolour: b\nparts:\n- {id: x, kind: plian}\n- text\n\
+                 - {id: 1, kind: plain, table: {a: 5, b: true, c: []}}\n\
+                 - {kind: {deep: {id: a, kind: plain, x: 1}}, id: 2}\n",
+                &[(4, 8), (4, 17), (5, 3), (6, 35), (6, 50), (7, 22), (7, 38)],
+            ),
+            ("name: a\nname: b\ncolour: c\nport: x\nport: y\n", &[(2, 1), (4, 7), (5, 1)]),
+            ("name: a\ncolour: c\nany: .nan\n", &[(3, 6)]),
+            (
+                "name: a\ncolour: b\nparts: [{id: 1, kind: plain, table: {0xB: true, 11: false}}]\n",
+                &[(3, 48)],
+            ),
+            // An alias is at fault where it is used.
+            ("name: &a [x]\ncolour: *a\nport: *a\n", &[(1, 10), (2, 9), (3, 7)]),
+            ("- a\n- b\n", &[(1, 1)]),
+            ("text", &[(1, 1)]),
+            ("name: [\ncolour: {}\nport: x\n", &[(3, 1)]),
+        ];
+        for (text, places) in cases {
+            let faults = faults(text);
+            let mut found: Vec<_> =
+                faults.iter().map(|fault| (fault.place.line, fault.place.column)).collect();
+            found.sort_unstable();
+            let mut places = places.to_vec();
+            places.sort_unstable();
+            assert_eq!(found, places, "{text}\n{faults:#?}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_too_many_faults_says_so() {
+        let parts = "- {id: x, kind: plain}\n".repeat(2 * MAX_FORM_READINGS);
+        let faults = faults(&format!("name: a\ncolour: b\nparts:\n{parts}"));
+        assert_eq!(faults.len(), MAX_FORM_READINGS + 1);
+        assert_eq!(faults[0].place, Place::START);
+        assert!(faults[0].message.contains("first 64 faults"), "{}", faults[0]);
+    }
+
+    #[test]
     fn places_inside_of_values_are_found() {
-        #[derive(serde::Deserialize)]
+        #[derive(Debug, serde::Deserialize)]
         struct Form {
             when: Located<String>,
         }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::call::Function;
 use crate::codec::json::Value;
-use crate::codec::number;
-use crate::contract::{Contract, ContractSet, FieldType, JsonType};
+use crate::contract::{Contract, ContractSet, FieldType, JsonType, same_value};
 use crate::fault::{Fault, did_you_mean};
 use crate::mapping::{self, Field, Mapping, MappingSet};
 
@@ -14,11 +13,16 @@ use crate::mapping::{self, Field, Mapping, MappingSet};
 /// faults (`is_whole` is false), a mapping that calls one which is not there is passed over.
 #[must_use]
 pub fn cross_check(mappings: &MappingSet, contracts: &ContractSet, is_whole: bool) -> Vec<Fault> {
-    let all = mappings;
     let known =
         mappings.mappings.iter().filter(|m| is_whole || contracts.get(&m.contract).is_some());
-    let of_mappings = known.flat_map(|mapping| of_mapping(mapping, contracts));
-    of_mappings.chain(contracts.iter().filter_map(|contract| required(all, contract))).collect()
+    known.flat_map(|mapping| of_mapping(mapping, contracts)).collect()
+}
+
+/// Warns of fields that contracts require and that no mapping gives. All mappings must be there:
+/// one that was left out for its own faults may give them.
+#[must_use]
+pub fn unset_fields(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Fault> {
+    contracts.iter().filter_map(|contract| required(mappings, contract)).collect()
 }
 
 /// Warns of mappings whose `match` names no topic that is read.
@@ -127,19 +131,6 @@ fn values(mapping: &Mapping, contract: &Contract, field: &Field) -> Vec<Fault> {
         Fault::error(&mapping.file, field.place, message).help(help)
     };
     field.written_values().into_iter().filter(|value| !fits(value)).map(fault).collect()
-}
-
-/// Whether a value of a mapping is one of a schema; numbers are compared by value.
-fn same_value(value: &Value, allowed: &serde_json::Value) -> bool {
-    match (value, allowed) {
-        (Value::Number(value), serde_json::Value::Number(allowed)) => {
-            number::canonical(value.as_str()) == number::canonical(&allowed.to_string())
-        }
-        (value, allowed) => {
-            let (value, allowed) = (value.to_string(), allowed.to_string());
-            value == allowed
-        }
-    }
 }
 
 /// Fields that every state must have and that no mapping of the contract gives: no call of a mapping

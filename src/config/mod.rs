@@ -115,14 +115,14 @@ pub struct Checked {
 #[must_use]
 pub fn load(path: &Path) -> Checked {
     let mut faults = Vec::new();
-    let config = read_form(path, &mut faults).and_then(|form| check(path, form, &mut faults));
+    let config = read_form(path, &mut faults);
     faults.sort_by_key(|fault| (fault.file.clone(), fault.place));
     let is_refused = faults.iter().any(|fault| fault.severity == Severity::Error);
     let (config, refused) = if is_refused { (None, config) } else { (config, None) };
     Checked { config, refused, faults }
 }
 
-fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<ConfigForm> {
+fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<Config> {
     let text = match yaml::read(path) {
         Ok(text) => text,
         Err(fault) => {
@@ -130,16 +130,28 @@ fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<ConfigForm> {
             return None;
         }
     };
-    match yaml::parse::<ConfigForm>(path, &text) {
-        Ok(mut documents) if documents.len() == 1 => documents.pop(),
-        Ok(documents) => {
-            let message = format!("holds {} YAML documents, one is expected", documents.len());
-            faults.push(Fault::error(path, Place::START, message));
-            None
-        }
-        Err(fault) => {
-            faults.push(fault);
-            None
+    let documents = yaml::documents(path, &text).map_err(|fault| faults.push(fault)).ok()?;
+    let [document] = documents.as_slice() else {
+        let message = format!("holds {} YAML documents, one is expected", documents.len());
+        faults.push(Fault::error(path, Place::START, message));
+        return None;
+    };
+    match document.parse::<ConfigForm>(path) {
+        Ok(form) => check(path, form, faults),
+        Err(mut unsound) => {
+            let mut found = Vec::new();
+            let config = unsound.rest.take().and_then(|form| check(path, form, &mut found));
+            let (mine, others): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|fault| fault.file == path);
+            let more = unsound.sift(mine, &[], &[]);
+            if unsound.is_sound(&["mappings", "contracts"]) {
+                faults.extend(others);
+            }
+            // Keys and ledger can be looked at where all that they need is certain.
+            let config = config.filter(|_| unsound.is_sound(&["ledger", "contracts"]));
+            faults.extend(unsound.faults);
+            faults.extend(more);
+            config
         }
     }
 }
@@ -154,10 +166,13 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     let mut contract_faults = Vec::new();
     let (contracts, found) = ContractSet::load(&texts(&contract_files, &mut contract_faults));
     contract_faults.extend(found);
-    let is_whole = contract_faults.iter().all(|fault| fault.severity != Severity::Error);
+    let is_whole = |faults: &[Fault]| faults.iter().all(|fault| fault.severity != Severity::Error);
+    faults.extend(cross_check(&mappings, &contracts, is_whole(&contract_faults)));
+    if is_whole(&mapping_faults) {
+        faults.extend(cross_check::unset_fields(&mappings, &contracts));
+    }
     faults.extend(mapping_faults);
     faults.extend(contract_faults);
-    faults.extend(cross_check(&mappings, &contracts, is_whole));
     if form.mappings.is_empty() {
         let message = "no mapping is named, so every record would be filtered";
         faults.push(Fault::warning(path, Place::START, message));

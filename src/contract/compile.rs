@@ -19,6 +19,17 @@ use crate::expression::{Expression, Kinds};
 use crate::fault::{Fault, Place, Severity};
 use crate::limits::{MAX_CONTRACT_RULES, MAX_NAME_BYTES};
 
+/// Top-level entries that all others refer to.
+const FOUNDATIONS: &[&str] = &["key", "state", "functions", "constants", "rules"];
+
+/// Whether a rule may derive a field under a name that it does not say.
+fn is_nameless(rule: &RuleForm) -> bool {
+    match &rule.derive {
+        Some(name) => name.value.split('.').any(str::is_empty),
+        None => rule.reject.is_none() && rule.alert.is_none(),
+    }
+}
+
 /// The contracts of a file without errors, each with the place of its name.
 pub(super) fn file(file: &Path, text: &str, faults: &mut Vec<Fault>) -> Vec<(Contract, Place)> {
     let documents = match yaml::documents(file, text) {
@@ -72,13 +83,23 @@ impl Compiler<'_> {
     }
 
     fn document(&mut self, document: &Document<'_>) -> Option<(Contract, Place)> {
-        let form: ContractForm = match document.parse(self.file) {
+        let form = match document.parse(self.file) {
             Ok(form) => form,
-            Err(fault) => {
-                self.fault(fault);
+            Err(mut unsound) => {
+                if let Some(rest) = unsound.rest.take() {
+                    self.contract(rest, document.text);
+                }
+                let found = std::mem::take(&mut self.faults);
+                let more = unsound.sift(found, &["rules", "tests"], FOUNDATIONS);
+                self.faults = unsound.faults;
+                self.faults.extend(more);
                 return None;
             }
         };
+        self.contract(form, document.text)
+    }
+
+    fn contract(&mut self, form: ContractForm, text: &str) -> Option<(Contract, Place)> {
         let place = form.contract.place;
         self.name(&form.contract, "a contract's name");
         if form.version.value == 0 {
@@ -93,8 +114,8 @@ impl Compiler<'_> {
         let contract = Contract {
             name: Arc::from(form.contract.value),
             version: form.version.value,
-            text: Arc::from(document.text),
-            digest: Digest::of(document.text.as_bytes()),
+            text: Arc::from(text),
+            digest: Digest::of(text.as_bytes()),
             description: form.description,
             file: self.file.to_owned(),
             version_place: form.version.place,
@@ -202,6 +223,7 @@ impl Compiler<'_> {
             let message = format!("more than {MAX_CONTRACT_RULES} rules");
             self.error(surplus.place, message, "split the contract");
         }
+        names.is_open = form.rules.iter().any(|rule| is_nameless(&rule.value));
         // Derived names first: alerts may stand above the rules that give what they read.
         for rule in &form.rules {
             self.derive(&rule.value, &mut names, &mut rules);

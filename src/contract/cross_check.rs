@@ -8,10 +8,10 @@ use crate::codec::yaml::Located;
 use crate::contract::compile::Compiler;
 use crate::contract::execute::PROPERTIES;
 use crate::contract::form::{ContractForm, StepForm};
-use crate::contract::schema::{FieldType, JsonType, StateSchema};
+use crate::contract::schema::{self, FieldType, JsonType, StateSchema};
 use crate::contract::state::{self, Fields};
 use crate::contract::{Functions, InvalidCode};
-use crate::expression::{Expression, Kinds};
+use crate::expression::{Compared, Comparison, Expression, Kinds};
 use crate::fault::{Fault, did_you_mean};
 
 /// What expressions may read.
@@ -19,6 +19,9 @@ pub(super) struct Names<'a> {
     schema: &'a StateSchema,
     constants: &'a Fields,
     takes_properties: bool,
+    deletes: bool,
+    /// Whether a rule at fault may derive any other field.
+    pub(super) is_open: bool,
     /// Paths of the fields that were derived so far, with the kinds of their values.
     pub(super) derived: Vec<(Vec<String>, Kinds)>,
 }
@@ -30,7 +33,9 @@ impl<'a> Names<'a> {
         functions: &Functions,
     ) -> Self {
         let takes_properties = functions.offers(Function::DeleteProperties);
-        Self { schema, constants, takes_properties, derived: Vec::new() }
+        let deletes = functions.offers(Function::Delete);
+        let derived = Vec::new();
+        Self { schema, constants, takes_properties, deletes, is_open: false, derived }
     }
 
     /// Reports every field that an expression reads and that cannot be there, and all that fails
@@ -58,7 +63,70 @@ impl<'a> Names<'a> {
             let file = compiler.file().to_owned();
             compiler.fault(Fault::error(&file, place, fault.message));
         }
+        for comparison in expression.comparisons() {
+            let place = compiler.inside(source, comparison.place);
+            for (message, help) in self.unlisted(&comparison) {
+                let file = compiler.file().to_owned();
+                compiler.fault(Fault::error(&file, place, message).help(help));
+            }
+        }
         kinds
+    }
+
+    /// What is wrong with a comparison of a field with values that its schema does not list, and what
+    /// helps. Values of another type are left to [`Expression::kinds`].
+    fn unlisted(&self, comparison: &Comparison<'_>) -> Vec<(String, String)> {
+        let (Some(allowed), Some(values)) =
+            (self.listed(comparison.path), self.values(&comparison.with))
+        else {
+            return Vec::new();
+        };
+        let kinds = allowed.iter().map(|value| kinds_of_type(JsonType::of(value)));
+        let kinds = kinds.fold(Kinds::NONE, |all, kind| all | kind);
+        let is_unlisted = |value: &&Value| {
+            kinds_of_value(value).meets(kinds)
+                && !allowed.iter().any(|allowed| schema::same_value(value, allowed))
+        };
+        let path = comparison.path.join(".");
+        let shown: Vec<_> = allowed.iter().map(ToString::to_string).collect();
+        let texts = || allowed.iter().filter_map(serde_json::Value::as_str);
+        let fault = |value: &Value| {
+            let message =
+                format!("`{path}` cannot be {value}, the state schema allows {}", shown.join(", "));
+            let help = value.as_str().map(|text| did_you_mean(text, texts()));
+            (message, help.filter(|help| help.starts_with("did you mean")).unwrap_or_default())
+        };
+        values.into_iter().filter(is_unlisted).map(fault).collect()
+    }
+
+    /// The values that a field can have when rules see it, where its schema lists them. The state
+    /// before may be of an earlier version, and what a deletion was called with is never checked.
+    fn listed(&self, path: &[String]) -> Option<Vec<serde_json::Value>> {
+        let (variable, fields) = path.split_first()?;
+        let is_checked = match variable.as_str() {
+            "state" => true,
+            "arguments" => !self.deletes,
+            _ => false,
+        };
+        (is_checked && !fields.is_empty()).then(|| self.schema.allowed_values(fields))?
+    }
+
+    /// The values that something is compared with, where the contract says them.
+    fn values<'v>(&'v self, compared: &'v Compared<'_>) -> Option<Vec<&'v Value>> {
+        let constant = |path: &[String]| match path.split_first() {
+            Some((variable, fields)) if variable == "constants" => {
+                state::at(self.constants, fields)
+            }
+            _ => None,
+        };
+        match compared {
+            Compared::Value(value) => Some(vec![value]),
+            Compared::Path(path) => constant(path).map(|value| vec![value]),
+            Compared::Elements(path) => match constant(path)? {
+                Value::Array(elements) => Some(elements.iter().collect()),
+                _ => None,
+            },
+        }
     }
 
     /// The kinds of values that a path can have.
@@ -128,7 +196,8 @@ impl<'a> Names<'a> {
                     known.starts_with(fields) || fields.starts_with(known)
                 };
                 // What was derived before may also stem from rules further down.
-                if variable == "old_derived" || self.derived.iter().any(related) {
+                let is_known = self.is_open || self.derived.iter().any(related);
+                if variable == "old_derived" || is_known {
                     return None;
                 }
                 let known: Vec<String> =

@@ -49,7 +49,7 @@ pub use asset::{Alerts, Asset};
 pub use form::{AlertSeverity, json_schema};
 pub use inputs::{Input, arguments_of};
 pub use memory::MemoryState;
-pub use schema::{FieldType, JsonType};
+pub use schema::{FieldType, JsonType, same_value};
 pub use set::ContractSet;
 pub use verdict::{InvalidCode, Verdict};
 

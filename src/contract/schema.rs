@@ -7,7 +7,7 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::budget::Budget;
-use crate::codec::json;
+use crate::codec::{json, number};
 use crate::contract::schema_cost;
 use crate::contract::schema_value::{Meter, Metered, States};
 use crate::limits::{
@@ -389,6 +389,20 @@ fn depth_of(value: &json::Value) -> usize {
 /// Where an error stands and what it says.
 fn shown(error: &ValidationError<'_>) -> (String, String) {
     (error.instance_path().to_string(), error.to_string())
+}
+
+/// Whether a value is one that a schema lists; numbers are compared by value.
+#[must_use]
+pub fn same_value(value: &json::Value, allowed: &Value) -> bool {
+    match (value, allowed) {
+        (json::Value::Number(value), Value::Number(allowed)) => {
+            number::canonical(value.as_str()) == number::canonical(&allowed.to_string())
+        }
+        (value, allowed) => {
+            let (value, allowed) = (value.to_string(), allowed.to_string());
+            value == allowed
+        }
+    }
 }
 
 /// The types that a schema itself declares.

@@ -276,7 +276,10 @@ fn a_refusal_says_when_the_state_had_the_fault_before_the_call() {
     let always = rule("true");
     let failing = rule("1 / (size(state.carrier) - 1) > 0");
     // Another rule refuses the old state first.
-    let second = cold.replace("  - {derive: highest,", "  - {reject: r, when: 'state.carrier == \"C\"'}\n  - {derive: highest,");
+    let second = cold.replace(
+        "  - {derive: highest,",
+        "  - {reject: r, when: 'state.carrier == \"C\"'}\n  - {derive: highest,",
+    );
     for (text, sends, is_of_before) in [
         (flow.as_str(), json!({"assetID": "A", "flow": 200}), false),
         (&late, json!({"assetID": "A", "carrier": "D"}), false),

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use crate::budget::Budget;
 use crate::codec::json::Value;
 use crate::event::body::{self, BodyForm};
 use crate::event::identity::{self, IdentityForm, Way};
@@ -70,8 +71,9 @@ impl Decoder {
 
     fn identify(&self, record: &Record<'_>, body: &mut Value) -> Result<Identity, Rejection> {
         let mut event_only: Option<EventInfo> = None;
+        let budget = Budget::new();
         for way in &self.ways {
-            match look(way, record, body)? {
+            match look(way, record, body, &budget)? {
                 Found::Known(identity) if identity.device.id.is_empty() && !way.is_plain() => {
                     return Err(refused("$.device.id", "the device id is empty"));
                 }
@@ -92,8 +94,9 @@ impl Decoder {
     /// Says of each way why it is not the record's. Only on the way to the dead letters.
     fn unknown(&self, record: &Record<'_>, body: &mut Value) -> Rejection {
         let mut message = String::from("no configured way identifies the device");
+        let budget = Budget::new();
         for way in &self.ways {
-            let reason = match look(way, record, body) {
+            let reason = match look(way, record, body, &budget) {
                 Ok(Found::Not(reason)) => reason,
                 Ok(Found::EventOnly(_)) => "the topic names no device".into(),
                 Ok(Found::Known(_)) | Err(_) => continue,
@@ -107,14 +110,20 @@ impl Decoder {
     }
 }
 
-fn look(way: &Way, record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection> {
+/// Asks one way. All that are asked for one record share a budget.
+fn look(
+    way: &Way,
+    record: &Record<'_>,
+    body: &mut Value,
+    budget: &Budget,
+) -> Result<Found, Rejection> {
     match way {
         Way::PlatformKey => key::platform_key(record),
         Way::TypeIdKey => ways::type_id_key(record, body),
         Way::MqttTopic(topic) => ways::mqtt_topic(topic, record, body),
         Way::CloudEvents => cloudevents::cloudevent(record, body),
         Way::Paths(paths) => ways::by_paths(paths, record, body),
-        Way::Expressions(expressions) => ways::by_expressions(expressions, record, body),
+        Way::Expressions(expressions) => ways::by_expressions(expressions, record, body, budget),
         Way::Plain => Ok(Found::Known(Identity {
             info: EventInfo { format: JSON, ..EventInfo::default() },
             ..Identity::default()

@@ -266,6 +266,7 @@ pub(super) fn by_expressions(
     expressions: &Expressions,
     record: &Record<'_>,
     body: &Value,
+    budget: &Budget,
 ) -> Result<Found, Rejection> {
     let surroundings = Surroundings::from(record);
     let members = Surroundings::MEMBERS.into_iter();
@@ -274,10 +275,9 @@ pub(super) fn by_expressions(
         members.filter_map(|name| Some((name.to_owned(), surroundings.member(name)?))).collect();
     let kafka = Value::Object(kafka);
     let variables = [("payload", body), ("kafka", &kafka)];
-    let budget = Budget::new();
-    let required = |expression: &Expression| identifying(expression, &variables, &budget);
+    let required = |expression: &Expression| identifying(expression, &variables, budget);
     let optional = |expression: &Option<Expression>| match expression {
-        Some(expression) => identifying(expression, &variables, &budget),
+        Some(expression) => identifying(expression, &variables, budget),
         None => Ok(None),
     };
     let Some(id) = required(&expressions.id)? else {
@@ -293,7 +293,7 @@ pub(super) fn by_expressions(
     };
     let time = match &expressions.time {
         None => None,
-        Some(Time { from, reader }) => match evaluated(from, &variables, &budget)? {
+        Some(Time { from, reader }) => match evaluated(from, &variables, budget)? {
             None => None,
             Some(value) => {
                 let read = reader.value(&value, record.timestamp_ms);

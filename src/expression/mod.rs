@@ -21,6 +21,7 @@
 mod arguments;
 mod bounds;
 mod calendar;
+mod comparisons;
 mod compile;
 mod complaint;
 mod conversions;
@@ -37,6 +38,7 @@ mod steps;
 mod time;
 mod value;
 
+pub use comparisons::{Compared, Comparison};
 pub use functions::{FUNCTIONS, FunctionDoc};
 pub use kinds::Kinds;
 

@@ -142,7 +142,9 @@ pub enum LedgerError {
         error: std::io::Error,
     },
     /// Another process has the ledger open.
-    #[error("the ledger in {0} is in use by another process; an embedded ledger has one writer")]
+    #[error(
+        "the ledger in {0} is in use by another process; a ledger has one writer: stop the other process first"
+    )]
     Locked(PathBuf),
     /// No ledger in the directory.
     #[error("{0} holds no ledger (it has no `log` directory); `ledgerline run` makes one")]

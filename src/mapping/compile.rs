@@ -29,12 +29,19 @@ const EXTENSION: &str = "extension";
 
 /// A checked document, or its faults. Warnings may come with a mapping.
 pub(super) fn compile(file: &FilePath, document: &Document<'_>) -> (Option<Mapping>, Vec<Fault>) {
-    let form: MappingForm = match document.parse(file) {
-        Ok(form) => form,
-        Err(fault) => return (None, vec![fault]),
-    };
     let mut compiler =
         Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT, asks_origin: false };
+    let form: MappingForm = match document.parse(file) {
+        Ok(form) => form,
+        Err(mut unsound) => {
+            if let Some(rest) = unsound.rest.take() {
+                compiler.mapping(rest, document.text);
+            }
+            let more = unsound.sift(compiler.faults, &["fields", "match", "tests"], &["fields"]);
+            unsound.faults.extend(more);
+            return (None, unsound.faults);
+        }
+    };
     let mapping = compiler.mapping(form, document.text);
     let has_errors = compiler.faults.iter().any(|fault| fault.severity == Severity::Error);
     (Some(mapping).filter(|_| !has_errors), compiler.faults)

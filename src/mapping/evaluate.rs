@@ -90,7 +90,8 @@ impl Mapping {
             return Err(Rejection::new(Cause::ForEach, each.place(), message));
         }
         if self.asks_origin {
-            origin::find(&document.event().payload, &mut items);
+            let payload = &document.event().payload;
+            origin::find(payload, &mut items, document.budget()).map_err(exhausted)?;
         }
         items.iter().try_for_each(|item| {
             outputs.push(self.payload(Scope { document, item: Some(item) }, &elements)?)

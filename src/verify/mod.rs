@@ -6,6 +6,7 @@
 mod accounting;
 mod groups;
 mod one_block;
+mod promised;
 mod signatures;
 mod tree;
 
@@ -27,6 +28,7 @@ use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
 use crate::transaction::{KeyId, all_pass};
 use crate::verify::accounting::Accounting;
 use crate::verify::groups::Groups;
+use crate::verify::promised::Promised;
 use crate::verify::signatures::{Computed, Signatures};
 use crate::verify::tree::{BlockHashes, TreeCheck};
 
@@ -71,6 +73,8 @@ pub struct Report {
     pub tree_size: u64,
     /// Root of the tree over all leaves.
     pub root: Digest,
+    /// Bytes behind the last block that are not a whole block.
+    pub tail_bytes: u64,
     /// What was looked at and holds, or could not be looked at, in words.
     pub notes: Vec<String>,
     /// What is wrong, and where; at most [`MAX_LISTED_PROBLEMS`].
@@ -129,6 +133,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         rest: None,
         checkpoints: Vec::new(),
         old_format: (0, 0),
+        is_unreadable: false,
     };
     match state {
         // Not even the first savepoint was completed.
@@ -279,42 +284,6 @@ fn differs(blocks: u64, report: &mut Report) {
     ));
 }
 
-/// A checkpoint that the log must extend.
-struct Promised {
-    /// What it is, in words.
-    name: &'static str,
-    head: Checkpoint,
-    note: Vec<u8>,
-    /// Root of the log at its size, once the log is read up to there.
-    root: Option<Digest>,
-}
-
-impl Promised {
-    fn finish(self, signatures: &Signatures, report: &mut Report) {
-        let Self { name, head, note, root } = self;
-        let keys = signatures.ever_ledger_keys();
-        if let Err(error) = Checkpoint::open(&note, signatures.name(), &keys) {
-            return report.problem(format!("the {name}: {error}"));
-        }
-        let size = head.size;
-        match root {
-            Some(root) if root == head.root => report.notes.push(format!(
-                "the log extends the {name} of tree size {size}: it has the same root at that size"
-            )),
-            Some(root) => report.problem(format!(
-                "the log does not extend the {name} of tree size {size}: the root there is {root}, the \
-                 checkpoint says {}",
-                head.root
-            )),
-            None => report.problem(format!(
-                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was cut off or \
-                 is damaged, or this is an older copy",
-                report.tree_size
-            )),
-        }
-    }
-}
-
 struct Verifier {
     previous: Option<block::Header>,
     effects: Digest,
@@ -326,6 +295,8 @@ struct Verifier {
     rest: Option<Rest>,
     /// Blocks of format 1, and the size of the tree behind them.
     old_format: (u64, u64),
+    /// A block could not be read: nothing behind it can be checked.
+    is_unreadable: bool,
     checkpoints: Vec<Promised>,
 }
 
@@ -378,12 +349,16 @@ impl Verifier {
             });
             groups.finish(&mut |it| self.block(it, report));
             match scanned {
-                Ok(end) if end.good_len < end.file_len => report.notes.push(format!(
-                    "{}: {} bytes of an interrupted write follow the last whole block; the next \
-                     start cuts them off",
-                    segment.path.display(),
-                    end.file_len - end.good_len
-                )),
+                Ok(end) if end.good_len < end.file_len => {
+                    report.tail_bytes = end.file_len - end.good_len;
+                    report.notes.push(format!(
+                        "{}: {} bytes behind the last block are not a whole block: an interrupted \
+                         write, which the next start cuts off, or a last block that was damaged or \
+                         changed. A kept checkpoint tells which",
+                        segment.path.display(),
+                        report.tail_bytes
+                    ));
+                }
                 Ok(_) => {}
                 Err(error @ LedgerError::Damaged { .. }) => {
                     report.problem(error.to_string());
@@ -397,11 +372,20 @@ impl Verifier {
     }
 
     fn block(&mut self, prepared: Result<Prepared, DecodeError>, report: &mut Report) {
+        if self.is_unreadable {
+            return;
+        }
         let number = report.blocks;
         report.blocks += 1;
         let Prepared { block, mut hashes, members, is_signed } = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => return report.problem(format!("block {number}: {error}")),
+            Err(error) => {
+                self.is_unreadable = true;
+                return report.problem(format!(
+                    "block {number}: it cannot be read: {error}. It is damaged, or another version of \
+                     Ledgerline wrote it; nothing behind it was checked"
+                ));
+            }
         };
         let mut problems = Problems { number, report };
         chain(self.previous.as_ref(), &block, &mut problems);
@@ -477,7 +461,9 @@ impl Verifier {
                 "the state store has taken in {blocks} blocks, the log has {has}"
             ));
         }
-        for promised in self.checkpoints {
+        // Without a first block there is neither a name nor a key to compare with.
+        let is_named = !self.signatures.name().is_empty();
+        for promised in self.checkpoints.into_iter().filter(|_| is_named) {
             promised.finish(&self.signatures, report);
         }
     }

@@ -140,7 +140,9 @@ impl Project {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        command.env_remove("LEDGERLINE_LOG").env_remove("LEDGERLINE_LOG_FORMAT");
+        for name in ["LEDGERLINE_LOG", "LEDGERLINE_LOG_FORMAT", "LEDGERLINE_CONFIG"] {
+            command.env_remove(name);
+        }
         command
     }
 

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cli::output::safe;
 
 /// A text that a terminal may show.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
 pub struct SafeText(pub String);
 
 impl<'de> Deserialize<'de> for SafeText {
@@ -25,7 +26,7 @@ impl fmt::Display for SafeText {
 }
 
 /// The answers of one round.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Answers {
     /// `/api/v1/status`.
     pub status: Status,
@@ -45,7 +46,7 @@ pub struct Page<T> {
 }
 
 /// The state of the service.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
     /// Name of the ledger.
     pub ledger: SafeText,
@@ -76,7 +77,7 @@ pub struct Status {
 }
 
 /// What became of every record.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Records {
     /// Records read.
     pub read: u64,
@@ -95,7 +96,7 @@ pub struct Records {
 }
 
 /// How far the state is.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
     /// Blocks that it has not taken in.
     pub blocks_behind: u64,
@@ -104,14 +105,14 @@ pub struct State {
 }
 
 /// Copies of dead letters on a topic.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Copies {
     /// Blocks whose dead letters were not copied yet.
     pub blocks_behind: u64,
 }
 
 /// One partition of the source.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Partition {
     /// Topic, epoch and partition.
     pub partition: SafeText,
@@ -122,7 +123,7 @@ pub struct Partition {
 }
 
 /// How many assets have an alert.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AlertCount {
     /// Contract.
     pub contract: SafeText,
@@ -135,7 +136,7 @@ pub struct AlertCount {
 }
 
 /// An asset with active alerts.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Alerted {
     /// Contract.
     pub contract: SafeText,
@@ -146,14 +147,14 @@ pub struct Alerted {
 }
 
 /// One of them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ActiveAlert {
     /// Its name.
     pub alert: SafeText,
 }
 
 /// A block.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Block {
     /// Its number.
     pub number: u64,
@@ -166,7 +167,7 @@ pub struct Block {
 }
 
 /// A dead letter.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Letter {
     /// Topic, partition and offset of its record.
     pub id: SafeText,

@@ -38,7 +38,9 @@ pub enum AwayError {
     },
     /// No TLS comes about, for the certificate is not believed or none is spoken.
     #[error(
-        "{url} cannot be spoken to safely; name the authority of its certificate with `--ca`, and the          host as the certificate does"
+        "cannot establish TLS with {url}; name the authority of its certificate with `--ca`, and the \
+         host as the certificate does; a certificate of its own must not be marked as an authority \
+         (`basicConstraints=CA:FALSE`)"
     )]
     Tls {
         /// Address of the endpoint.
@@ -48,7 +50,9 @@ pub enum AwayError {
         error: io::Error,
     },
     /// The connection broke, or it is no HTTP.
-    #[error("{url} does not answer as an endpoint of Ledgerline does")]
+    #[error(
+        "{url} does not answer as an endpoint of Ledgerline does; if it speaks TLS, its address begins with https://"
+    )]
     Http {
         /// Address of the endpoint.
         url: String,
@@ -57,7 +61,7 @@ pub enum AwayError {
         error: hyper::Error,
     },
     /// The answer is an error.
-    #[error("{url} answers with {status}: {detail}")]
+    #[error("{url} answers with {status}: {detail}{}", token_help(*status))]
     Refused {
         /// What was asked.
         url: String,
@@ -107,6 +111,16 @@ pub struct Client {
 #[derive(Deserialize)]
 struct Problem {
     detail: SafeText,
+}
+
+/// Help for answers that want a token.
+fn token_help(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            "; give a token with `--token-file FILE`, or in the variable LEDGERLINE_TOKEN"
+        }
+        _ => "",
+    }
 }
 
 impl Client {

@@ -89,9 +89,7 @@ pub enum TimeError {
     )]
     NoUnitFits(String),
     /// A text or a number beyond the calendar.
-    #[error(
-        "`{0}` is a time outside the years 0 to 9999, which end on December 30 at 22:00 UTC"
-    )]
+    #[error("`{0}` is a time outside the years 0 to 9999, which end on December 30 at 22:00 UTC")]
     OutOfRange(String),
     /// A number with digits below a nanosecond.
     #[error("the number {0} has digits below a nanosecond, which cannot be kept")]

@@ -125,7 +125,9 @@ impl Format {
     fn has_second_60(&self, text: &str, read: &BrokenDownTime) -> bool {
         let count = |text: &str| text.matches("60").count();
         let is_less = |again: String| count(&again) < count(text);
-        read.second() == Some(59) && count(text) > 0 && read.to_string(&self.text).is_ok_and(is_less)
+        read.second() == Some(59)
+            && count(text) > 0
+            && read.to_string(&self.text).is_ok_and(is_less)
     }
 }
 

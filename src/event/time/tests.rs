@@ -327,7 +327,8 @@ fn offsets_are_within_a_day_and_years_those_of_rfc_3339() {
         assert!(parse(text).is_err(), "{text}");
     }
     refused("format: '%F %T %z'", r#""2026-01-01 00:00:00 +2500""#, "is not a time");
-    for text in ["-002026-01-01T00:00:00Z", "0000-01-01T00:00:00+01:00", "-000001-12-31T23:59:59Z"] {
+    for text in ["-002026-01-01T00:00:00Z", "0000-01-01T00:00:00+01:00", "-000001-12-31T23:59:59Z"]
+    {
         refused("", &format!("\"{text}\""), "outside the years 0 to 9999");
         assert!(parse(text).is_err(), "{text}");
     }

@@ -85,7 +85,9 @@ impl Local<'_> {
         let text = || self.text.to_owned();
         let offset = match self.offset {
             Some(offset) => offset,
-            None => self.offset_by(self.zone.as_ref().or(reader.zone.as_ref()), reader.ambiguous)?,
+            None => {
+                self.offset_by(self.zone.as_ref().or(reader.zone.as_ref()), reader.ambiguous)?
+            }
         };
         if offset.seconds().abs() >= DAY_SECONDS {
             return Err(TimeError::NotATime(text()));
