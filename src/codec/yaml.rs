@@ -325,7 +325,7 @@ mod tests {
             ("name: a\ncolour: c\nany: .nan\n", &[(3, 6)]),
             (
                 "name: a\ncolour: b\nparts: [{id: 1, kind: plain, table: {0xB: true, 11: false}}]\n",
-                &[(3, 48)],
+                &[(3, 49)],
             ),
             // An alias is at fault where it is used.
             ("name: &a [x]\ncolour: *a\nport: *a\n", &[(1, 10), (2, 9), (3, 7)]),

@@ -98,10 +98,13 @@ pub struct TimeReader {
 }
 
 impl TimeReader {
-    /// A reader of milliseconds, for a number whose unit is known.
+    /// The same for the broker's timestamp, which is in milliseconds where no option says otherwise.
     #[must_use]
-    pub fn of_milliseconds() -> Self {
-        Self { unit: Some(Unit::Ms), ..Self::default() }
+    pub fn of_broker_time(self) -> Self {
+        match (self.unit, &self.format) {
+            (None, None) => Self { unit: Some(Unit::Ms), ..self },
+            _ => self,
+        }
     }
 
     /// Reads a text or a number. `record_ms` is the broker's timestamp of the record, where there is

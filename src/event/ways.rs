@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::codec::json::{Map, Text, Value};
 use crate::event::identity::path::{Selected, SingularPath};
 use crate::event::identity::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
+use crate::event::template::EventParts;
 use crate::event::time::{SentTime, TimeError, TimeReader};
 use crate::event::{
     Cause, Device, EventInfo, JSON, Record, Rejection, Surroundings, body as value_body,
@@ -21,7 +22,7 @@ pub(super) enum Found {
     /// Device and event are known.
     Known(Identity),
     /// The event is known and a later way must tell the device.
-    EventOnly(EventInfo),
+    EventOnly(EventParts),
     /// The record is not of this way, and why.
     Not(Cow<'static, str>),
 }
@@ -137,6 +138,10 @@ pub(super) fn mqtt_topic(
             Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
             None => return Ok(Found::not("there is no such header")),
         },
+        TopicPlace::AutoHeader(name) => match record.headers.get_ignoring_case(name) {
+            Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
+            None => return Ok(Found::not("there is no such header")),
+        },
         TopicPlace::Path(path) => match path.select(record, body) {
             Some(Selected::Text(text)) => {
                 selected = text;
@@ -148,16 +153,19 @@ pub(super) fn mqtt_topic(
     match &topic.template {
         None => platform_topic(bytes, &place),
         Some(template) => {
-            let text = std::str::from_utf8(bytes).unwrap_or_default();
+            let Ok(text) = std::str::from_utf8(bytes) else {
+                return Ok(Found::not("the topic is not UTF-8"));
+            };
             let Some(parts) = template.read(text) else {
                 let reason = format!("the topic does not fit the template `{}`", template.text());
                 return Ok(Found::Not(reason.into()));
             };
             if template.has_id() {
-                let (device, info) = (parts.device, parts.info);
-                return Ok(Found::Known(Identity { device, info, payload: None }));
+                let mut info = EventInfo { format: JSON, ..EventInfo::default() };
+                parts.event.replace_in(&mut info);
+                return Ok(Found::Known(Identity { device: parts.device, info, payload: None }));
             }
-            Ok(Found::EventOnly(parts.info))
+            Ok(Found::EventOnly(parts.event))
         }
     }
 }
@@ -168,11 +176,6 @@ fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
     };
     let levels = std::str::from_utf8(levels)
         .map_err(|error| refused(place, format!("the MQTT topic is not UTF-8: {error}")))?;
-    let info = |event_type: &str, format: &str| EventInfo {
-        event_type: event_type.into(),
-        format: format.into(),
-        ..EventInfo::default()
-    };
     let mut parts = levels.split('/');
     let parts: [&str; 8] = std::array::from_fn(|_| parts.next().unwrap_or_default());
     let count = levels.split('/').count();
@@ -180,11 +183,16 @@ fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
         (8, ["type", device_type, "id", id, "evt", event_type, "fmt", format]) => {
             let device =
                 Device { org: Text::default(), device_type: device_type.into(), id: id.into() };
-            let info = info(event_type, format);
+            let info = EventInfo {
+                event_type: event_type.into(),
+                format: format.into(),
+                ..EventInfo::default()
+            };
             Ok(Found::Known(Identity { device, info, payload: None }))
         }
         (4, ["evt", event_type, "fmt", format, ..]) => {
-            Ok(Found::EventOnly(info(event_type, format)))
+            let (event_type, format) = (Some(event_type.into()), Some(format.into()));
+            Ok(Found::EventOnly(EventParts { event_type, format }))
         }
         _ => Err(refused(
             place,

@@ -130,6 +130,11 @@ fn types_and_lookups() {
         ("{path: $.payload.t, type: string}", r#"{"t":21.50}"#, r#"{"a":"21.50"}"#),
         ("{path: $.payload.t}", r#"{"t":9007199254740993}"#, r#"{"a":9007199254740993}"#),
         ("{path: $.kafka.timestamp, type: timestamp}", "{}", r#"{"a":"2017-01-04T11:11:33.700Z"}"#),
+        (
+            "{expression: kafka.timestamp, type: timestamp}",
+            "{}",
+            r#"{"a":"2017-01-04T11:11:33.700Z"}"#,
+        ),
         ("{path: '$.payload.t[*]', type: array}", r#"{"t":[1,2.0]}"#, r#"{"a":[1,2.0]}"#),
         ("{path: '$.payload.t[*]', type: number}", r#"{"t":[1]}"#, r#"{"a":1}"#),
         ("$.payload.t[*]", r#"{"t":[1,2]}"#, "field_type $.payload.t[*]"),
@@ -411,9 +416,17 @@ fn timestamps_by_their_options() {
         assert_eq!(outcome(&compiled(&format!("{HEAD}{field}")), &event), expected, "{field}");
     }
     // The broker's own timestamp is in milliseconds, however odd it is.
-    let broker = format!("{HEAD}fields: {{a: {{path: $.kafka.timestamp, type: timestamp}}}}");
-    let odd = Event { timestamp_ms: Some(7), ..event("{}") };
-    assert_eq!(outcome(&compiled(&broker), &odd), r#"{"a":"1970-01-01T00:00:00.007Z"}"#);
+    for (source, time) in [
+        ("path: $.kafka.timestamp", "1970-01-01T00:00:00.007Z"),
+        ("expression: kafka.timestamp", "1970-01-01T00:00:00.007Z"),
+        ("path: $.kafka.timestamp, zone: UTC", "1970-01-01T00:00:00.007Z"),
+        ("path: $.kafka.timestamp, unit: s", "1970-01-01T00:00:07.000Z"),
+    ] {
+        let broker = format!("{HEAD}fields: {{a: {{{source}, type: timestamp}}}}");
+        let odd = Event { timestamp_ms: Some(7), ..event("{}") };
+        let expected = format!("{{\"a\":\"{time}\"}}");
+        assert_eq!(outcome(&compiled(&broker), &odd), expected, "{source}");
+    }
     let info = EventInfo { time_ms: Some(1), time_below_ms_ns: 500_000, ..EventInfo::default() };
     let fine = Event { info, ..event("{}") };
     let time = compiled(&format!("{HEAD}fields: {{a: $.event.time}}"));
@@ -598,6 +611,7 @@ const FAULTS_OF_PARTS: &[FaultCase] = &[
     ("fields:\n  a: {expression: item.t}", 5, 19, "item", ""),
     ("fields:\n  a: {}", 5, 3, "where does `a` come from?", "exactly one of"),
     ("fields:\n  a: {path: $.payload, constant: 1}", 5, 3, "where does `a` come from?", ""),
+    ("fields: {a: $.payload}\nextension: yes", 5, 12, "`yes` is a text; `true` or `false`", ""),
     ("fields:\n  a: {path: $.payload, typ: integer}", 5, 24, "unknown field `typ`", "`type`"),
     ("fields:\n  a: {path: $.payload, type: int}", 5, 30, "unknown variant `int`", "known are"),
     ("fields:\n  a: 5", 5, 3, "expected a JSONPath", ""),
