@@ -16,6 +16,7 @@ use crate::event::{
     Cause, Device, EventInfo, JSON, Record, Rejection, Surroundings, body as value_body,
 };
 use crate::expression::{EvaluationError, Expression};
+use crate::jsonpath::path_of_names;
 
 /// What one way finds.
 pub(super) enum Found {
@@ -305,7 +306,7 @@ pub(super) fn by_expressions(
             None => None,
             Some(value) => {
                 let read = reader.value(&value, record.timestamp_ms);
-                Some(read.map_err(|error| bad_time(&place_of(from), &error))?)
+                Some(read.map_err(|error| bad_time(&place_of(from, None), &error))?)
             }
         },
     };
@@ -322,13 +323,13 @@ fn evaluated(
     match expression.evaluate_within(variables, budget) {
         Ok(Value::Null) | Err(EvaluationError::Missing(_)) => Ok(None),
         Ok(value) => Ok(Some(value)),
-        Err(EvaluationError::Failed(reason)) => {
-            let message = format!("the expression `{}` failed: {reason}", expression.source());
-            Err(refused(&place_of(expression), message))
-        }
-        Err(EvaluationError::Exhausted(exhausted)) => {
-            let message = format!("the expression `{}` failed: {exhausted}", expression.source());
-            Err(Rejection::new(Cause::Limit, place_of(expression), message))
+        Err(error) => {
+            let cause = match error {
+                EvaluationError::Exhausted(_) => Cause::Limit,
+                EvaluationError::Missing(_) | EvaluationError::Failed(_) => Cause::Identity,
+            };
+            let message = format!("the expression `{}` failed: {error}", expression.source());
+            Err(Rejection::new(cause, place_of(expression, Some(&error)), message))
         }
     }
 }
@@ -353,10 +354,10 @@ fn identifying(
         "the expression `{}` gives {what}; a text or an integer identifies",
         expression.source()
     );
-    Err(refused(&place_of(expression), message))
+    Err(refused(&place_of(expression, None), message))
 }
 
-/// The first path that an expression reads.
-fn place_of(expression: &Expression) -> String {
-    expression.paths().first().map_or_else(String::new, |path| format!("$.{}", path.join(".")))
+/// The path that an expression's value or failure is about, where it can be told.
+fn place_of(expression: &Expression, error: Option<&EvaluationError>) -> String {
+    expression.path_at_fault(error).map_or_else(String::new, path_of_names)
 }
