@@ -306,6 +306,53 @@ fn a_refusal_says_when_the_state_had_the_fault_before_the_call() {
 }
 
 #[test]
+fn rules_may_compare_what_the_schema_leaves_open() {
+    for (schema, condition) in [
+        ("properties: {v: {anyOf: [{type: string}, {}]}}", "state.v > 5"),
+        ("properties: {v: {oneOf: [{type: string}, {minimum: 3}]}}", "state.v > 5"),
+        (
+            "if: {properties: {p: {const: 1}}}, then: {properties: {q: {type: string}}}",
+            "state.q > 5",
+        ),
+        ("properties: {w: {properties: {x: {type: number}}}}", "state.w == \"off\""),
+        (
+            "allOf: [{properties: {x: {}}}], unevaluatedProperties: false, properties: {id: {}}",
+            "state.x > 5",
+        ),
+        ("$ref: '#/$defs/base', properties: {x: {type: number}}, $defs: {base: {}}", "state.x > 5"),
+    ] {
+        let text = format!(
+            "contract: c\nversion: 1\nkey: id\nstate: {{type: object, {schema}}}\n\
+             rules: [{{alert: A, raise_when: '{condition}'}}]\n"
+        );
+        let (_, faults) = load(&text);
+        assert!(faults.is_empty(), "{text}\n{}", shown(&faults));
+    }
+    // What no state can have is found all the same.
+    for (schema, condition, message) in [
+        ("properties: {v: {anyOf: [{type: string}, {type: 'null'}]}}", "state.v > 5", "a text"),
+        (
+            "allOf: [{properties: {x: {}}}], unevaluatedProperties: false, properties: {id: {}}",
+            "state.y > 5",
+            "has no `y`",
+        ),
+        (
+            "$ref: '#/$defs/base', properties: {x: {}}, $defs: {base: {properties: {id: {}}, \
+             additionalProperties: false}}",
+            "state.x > 5",
+            "has no `x`",
+        ),
+    ] {
+        let text = format!(
+            "contract: c\nversion: 1\nkey: id\nstate: {{type: object, {schema}}}\n\
+             rules: [{{alert: A, raise_when: '{condition}'}}]\n"
+        );
+        let (_, faults) = load(&text);
+        assert!(shown(&faults).contains(message), "{text}\n{}", shown(&faults));
+    }
+}
+
+#[test]
 fn update_creates_unless_told_otherwise() {
     let text = "contract: c\nversion: 1\nkey: id\nstate: {}\nfunctions:\n  create:\n  update: {create_when_absent: false}\n";
     let mut bench = Bench::new(text);
