@@ -484,7 +484,7 @@ fn rules_that_compare_with_values_that_the_schema_does_not_list_are_found() {
         let checked = ruled("{ update: }", condition).run(&["check"]).exits(78);
         let found: Vec<_> = checked.err.lines().filter(|line| line.contains(": error: ")).collect();
         // The condition begins after the quotation mark in column 15.
-        let places = columns.iter().map(|column| format!("machine.yaml:21:{}: ", 15 + column));
+        let places = columns.iter().map(|column| format!("machine.yaml:22:{}: ", 15 + column));
         let places: Vec<_> = places.collect();
         assert_eq!(found.len(), places.len(), "{condition}: {}", checked.err);
         for (line, place) in found.iter().zip(&places) {
