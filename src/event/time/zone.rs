@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
-use jiff::{Timestamp, Zoned};
+use jiff::{Timestamp, ZonedDateTime};
 
 use super::{Ambiguous, PARSER, SentTime, TimeError, TimeReader};
 use crate::fault::did_you_mean;
@@ -181,6 +181,6 @@ fn name(zone: &TimeZone) -> String {
 }
 
 /// An instant that has no part in common with another, to try a format on.
-pub(super) fn example() -> Zoned {
-    Timestamp::constant(981_209_716, 123_456_789).to_zoned(TimeZone::UTC)
+pub(super) fn example() -> ZonedDateTime {
+    Timestamp::constant(981_209_716, 123_456_789).to_zoned_datetime(TimeZone::UTC)
 }
