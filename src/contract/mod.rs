@@ -41,6 +41,7 @@ mod samples;
 mod schema;
 mod schema_bounds;
 mod schema_cost;
+mod schema_fields;
 mod schema_value;
 mod set;
 mod state;
