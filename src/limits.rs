@@ -198,14 +198,12 @@ pub const MAX_VALIDATION_DEPTH: usize = 12 * MAX_JSON_DEPTH;
 /// Largest compiled regular expression of a state schema in bytes. The time of a match grows with the
 /// product of this and the text.
 pub const MAX_SCHEMA_PATTERN_BYTES: usize = 1024 * 1024;
-/// Positions of a regular expression (its letters, classes and operators, each as often as it is
-/// repeated) that cost one step for each [`TEXT_STEP_BYTES`] of text. In the worst case the engine
-/// looks at each of them for each byte, which takes about 10 ns.
+/// Positions of a regular expression (see [`crate::pattern`]) that cost a step for each
+/// [`TEXT_STEP_BYTES`] of text: about 10 ns for each byte and position in the worst case.
 pub const PATTERN_STEP_POSITIONS: u64 = 2;
 /// Least bytes that a position takes in a compiled regular expression.
 pub const PATTERN_POSITION_BYTES: usize = 32;
-/// Least bound on the size of a compiled regular expression that is tried where only trying tells
-/// its size.
+/// Least bound on a compiled regular expression's size that is tried to learn its size.
 pub const MIN_PATTERN_BYTES: usize = 1024;
 
 /// Longest key of an asset in bytes.
