@@ -226,7 +226,7 @@ pub const MAX_TAIL_FRAMES: usize = 65_536;
 pub const LOG_CHUNK_BYTES: usize = 1024 * 1024;
 /// Bytes of memory that blocks take which are decoded ahead of the one that is taken in. One block
 /// may take more.
-pub const MAX_AHEAD_BYTES: usize = 256 * 1024 * 1024;
+pub const MAX_AHEAD_BYTES: usize = 512 * 1024 * 1024;
 /// Most entries of one block, and runs of filtered records, dead letters, partitions and submissions:
 /// a few bytes of a packed block must not ask for gigabytes.
 pub const MAX_BLOCK_ITEMS: usize = 4 * 1024 * 1024;
@@ -240,6 +240,9 @@ pub const DUE_BLOCK_ITEMS: usize = MAX_BLOCK_ITEMS / 8;
 pub const MAX_BLOCK_MEMORY_BYTES: usize = 768 * 1024 * 1024;
 /// Bytes of mappings, contracts and keys that a ledger may hold: each stays in memory.
 pub const MAX_DEFINITIONS_BYTES: usize = 1024 * MAX_DEFINITION_BYTES;
+/// Longest note to itself that the program reads, in bytes, such as the place of the dead letter
+/// topic. One takes some 400.
+pub const MAX_NOTE_BYTES: usize = 64 * 1024;
 /// Largest checkpoint that is read, in bytes. A note with two signatures has some 500.
 pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 

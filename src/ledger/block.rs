@@ -239,11 +239,12 @@ pub struct BlockOutline {
     pub records: Records,
 }
 
-/// Bytes of memory that are set aside for blocks of so many bytes together, until it is known what
-/// they take decoded: with their own bytes, most take less.
+/// Most memory that blocks of so many bytes together take decoded, with their own bytes: set aside
+/// for them until it is known what they do take.
 #[must_use]
-pub fn expected_memory(len: usize) -> usize {
-    len.saturating_mul(8).min(MAX_BLOCK_MEMORY_BYTES + MAX_BLOCK_BYTES)
+pub fn most_memory(len: usize) -> usize {
+    // No value takes more for each of its bytes; most take two or three.
+    len.saturating_mul(32).min(MAX_BLOCK_MEMORY_BYTES + MAX_BLOCK_BYTES)
 }
 
 /// Digest over a block's records.

@@ -244,7 +244,7 @@ pub fn catch_up(
         Ok::<(), StateError>(())
     };
     // Each takes as much as the largest at most, until it is read.
-    let most = block::expected_memory(reader.largest_block());
+    let most = block::most_memory(reader.largest_block());
     ahead(
         |number, weight: &Weight| {
             let block = reader.block(number);

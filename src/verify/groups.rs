@@ -46,7 +46,7 @@ impl Groups<'_, '_> {
 
     fn hand_on(&mut self, take: Take<'_>) {
         let (group, bytes) = (std::mem::take(&mut self.next), std::mem::take(&mut self.bytes));
-        let bytes = block::expected_memory(bytes);
+        let bytes = block::most_memory(bytes);
         while let Some(group) = self.ahead.make_room(bytes) {
             group.into_iter().for_each(&mut *take);
         }

@@ -1,12 +1,13 @@
 //! Opening a ledger: read the log once, check it, lock it, repair a torn tail.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ahead::{Ahead, Weight, ahead};
 use crate::codec::{DecodeError, Digest};
-use crate::disk::{Disk, SystemDisk, make_directories};
+use crate::disk::{Disk, SystemDisk, make_directories, open_regular};
 use crate::ledger::block::{self, BlockFormat, BlockOutline};
 use crate::ledger::checkpoint::check_origin;
 use crate::ledger::embedded::executor::Position;
@@ -146,7 +147,12 @@ pub fn open_to_look(
 pub fn lock(directory: &Path) -> Result<File, LedgerError> {
     let path = directory.join("lock");
     let io = |error| LedgerError::Io { doing: "locking", path: path.clone(), error };
-    let file = File::create(&path).map_err(io)?;
+    // Neither through a link nor into a pipe: the folder may come from anyone.
+    let file = match open_regular(&path, OpenOptions::new().write(true)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => File::create(&path),
+        opened => opened,
+    };
+    let file = file.map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked(directory.to_owned())),
@@ -255,7 +261,7 @@ impl Read {
             let end = log::scan(disk, segment, is_last, |offset, payload| {
                 observe(before + offset);
                 let location = Location { segment: number, offset };
-                let len = block::expected_memory(payload.len());
+                let len = block::most_memory(payload.len());
                 let mut taken = Ok(());
                 while taken.is_ok()
                     && let Some(it) = outlined.make_room(len)
