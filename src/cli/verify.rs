@@ -137,8 +137,8 @@ fn write_metrics(
     let (ended_ms, took) = (clock.now_ms(), clock.monotonic());
     let verification = Verification { directory: &directory, report, ended_ms, took };
     let text = verification.to_text().context("writing the metrics")?;
-    let written = require_replaceable(path)
-        .and_then(|()| replace(&SystemDisk, path, text.as_bytes()));
+    let written =
+        require_replaceable(path).and_then(|()| replace(&SystemDisk, path, text.as_bytes()));
     written.map_err(|error| AppError::Io {
         doing: "writing the metrics into",
         path: path.to_owned(),

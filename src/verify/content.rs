@@ -92,10 +92,14 @@ fn dead_letter(letter: &DeadLetter, found: &mut Found) {
     let place = || format!("the dead letter {}/{}", letter.partition, letter.offset);
     let value = letter.value.as_deref().unwrap_or_default();
     let kept = letter.value_len.min(MAX_DEAD_LETTER_BYTES as u64);
+    let of_headers = letter.headers.iter();
+    let of_headers =
+        of_headers.map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len));
     let is_cut_right = value.len() as u64 == kept
+        && of_headers.sum::<usize>() <= MAX_DEAD_LETTER_BYTES
         && letter.key.as_ref().is_none_or(|key| key.len() <= MAX_DEAD_LETTER_BYTES);
     found.check(is_cut_right, || {
-        format!("{} keeps more or less of its record than its length says", place())
+        format!("{} keeps more or less of its record than it should", place())
     });
     let is_whole = letter.value_len <= MAX_DEAD_LETTER_BYTES as u64;
     let fits = !is_whole || Digest::of(value) == letter.digest;

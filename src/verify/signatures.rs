@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use crate::codec::Digest;
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
-use crate::ledger::{
-    Block, BlockFormat, Definition, DefinitionKind, Entry, SubmissionSeal,
-};
+use crate::ledger::{Block, BlockFormat, Definition, DefinitionKind, Entry, SubmissionSeal};
 use crate::limits::MAX_VERIFY_SIGNATURES;
 use crate::transaction::{KeyId, SignatureCheck, Signed, all_pass, root_message, verify_root};
 use crate::verify::Problems;
@@ -66,8 +64,7 @@ pub fn all_hold<'a>(
 /// Whether each submission has a transaction at least, and each transaction a submission.
 fn covers_each(submissions: &[SubmissionSeal], transactions: usize) -> bool {
     let counts = || submissions.iter().map(|seal| seal.count);
-    counts().all(|count| count > 0)
-        && counts().fold(0, u64::saturating_add) == transactions as u64
+    counts().all(|count| count > 0) && counts().fold(0, u64::saturating_add) == transactions as u64
 }
 
 /// Checks signatures block by block.

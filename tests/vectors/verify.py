@@ -412,7 +412,9 @@ def read_dead_letter(r, fmt):
     require(cause in CAUSES, f"cause {cause} of a dead letter")
     key, value, size, digest = r.option(r.bytes), r.option(r.bytes), r.uint(), r.digest()
     record = r.option(r.digest) if fmt == 2 else None
-    r.list(lambda: (r.text(), r.option(r.bytes)))
+    headers = r.list(lambda: (r.text(), r.option(r.bytes)))
+    kept = sum(len(n.encode()) + len(v or b"") for n, v in headers)
+    require(kept <= KEPT, "dead letter's headers")
     require(len(key or b"") <= KEPT and len(value or b"") == min(size, KEPT), "dead letter's lengths")
     require(size > KEPT or digest == sha256(value or b""), "dead letter's value digest")
     return partition, offset, record, digest

@@ -37,10 +37,14 @@ mod tests {
 
     #[test]
     fn spaces_stand_in_strings_only() {
-        for compact in [r#"{"a b":" \" ","c":[1,-2.5e+3,null,true]}"#, r#""\\""#, "0", r#"["\\"," "]"#] {
+        for compact in
+            [r#"{"a b":" \" ","c":[1,-2.5e+3,null,true]}"#, r#""\\""#, "0", r#"["\\"," "]"#]
+        {
             assert!(is_compact(compact.as_bytes()), "{compact}");
         }
-        for other in ["", " 1", "1 ", "[1, 2]", "{\"a\" :1}", r#"["\\" ]"#, "[1\n]", "{x", "1 2", "[01]"] {
+        for other in
+            ["", " 1", "1 ", "[1, 2]", "{\"a\" :1}", r#"["\\" ]"#, "[1\n]", "{x", "1 2", "[01]"]
+        {
             assert!(!is_compact(other.as_bytes()), "{other}");
         }
         assert!(!is_compact(b"\"\xff\""));

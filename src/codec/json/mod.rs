@@ -24,8 +24,8 @@ mod quick;
 mod shape;
 mod value;
 
-pub use compact::is_compact;
 pub(crate) use compact::has_no_spaces;
+pub use compact::is_compact;
 pub use digits::Number;
 pub use map::{Iter, Map};
 pub(crate) use quick::parse_first;
