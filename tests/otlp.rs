@@ -311,7 +311,7 @@ fn what_was_not_taken_is_told_again() {
 #[test]
 fn a_collector_that_cannot_be_meant_is_refused() {
     for (traces, expected) in [
-        ("{ endpoint: 'collector:4318' }", "must begin with http:// or https://"),
+        ("{ endpoint: 'collector:4318' }", "does not start with http://HOST"),
         ("{ endpoint: 'http://c', sample: 2 }", "`sample` is 2, allowed is 0 to 1"),
         ("{ endpoint: 'http://c', sample: .nan }", "`sample` is NaN, allowed is 0 to 1"),
         ("{ endpoint: 'http://c', headers: { 'a b': c } }", "there can be no header `a b`"),
@@ -319,7 +319,7 @@ fn a_collector_that_cannot_be_meant_is_refused() {
             "{ endpoint: 'http://c', headers: { a: '${NO_SUCH_NAME}' } }",
             "no variable `NO_SUCH_NAME`",
         ),
-        ("{ endpoint: 'https://c', authorities: none.pem }", "none.pem is not there"),
+        ("{ endpoint: 'https://c', authorities: none.pem }", "none.pem not found"),
     ] {
         let project = Project::new();
         let text = project::CONFIG.to_owned() + &format!("traces: {traces}\n");

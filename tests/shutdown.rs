@@ -75,7 +75,7 @@ fn a_second_process_on_a_ledger_is_refused() {
     first.until_running();
     let second = Service::start(&deployment).wait();
     assert_eq!(second.code, Some(75), "{}", second.log);
-    let told = "is in use by another process; an embedded ledger has one writer";
+    let told = "is in use by another process; a ledger has one writer";
     assert!(second.log.contains(told), "{}", second.log);
     assert!(second.log.contains(deployment.ledger.to_str().unwrap()), "{}", second.log);
     // The first noticed nothing.
