@@ -575,6 +575,11 @@ const CONTENT: &[(&str, Forge, &str)] = &[
         |b| define(b, DefinitionKind::Contract, CONTRACT_NAME, (0, CONTRACT)),
         "a contract's version is not above the one before",
     ),
+    (
+        "a first output of 1",
+        |b| Arc::make_mut(parts(b).0).id.output = 1,
+        "stands where output 0 of its record should",
+    ),
     ("arguments that are not JSON", |b| arguments(b, "{x"), "are not compact JSON"),
     ("arguments with spaces", |b| arguments(b, "{\"a\": 1}"), "are not compact JSON"),
     ("arguments and more", |b| arguments(b, "{}{}"), "are not compact JSON"),

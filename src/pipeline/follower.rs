@@ -376,6 +376,10 @@ mod tests {
             Ok(Arc::new(Block { header, seal, checkpoint, records, entries: Vec::new() }))
         }
 
+        fn largest_block(&self) -> usize {
+            0
+        }
+
         fn wait_for(&self, _height: u64, _wait: Duration) -> Head {
             self.head()
         }
