@@ -88,7 +88,7 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         let mut progress = Progress::new();
         let observe = &mut |doing, done, all| progress.show(doing, done, all);
         let more = preflight(config, found, observe);
-        if !more.is_empty() {
+        if more.iter().any(|fault| fault.severity == Severity::Error) {
             checked.config = None;
         }
         checked.faults.extend(more);

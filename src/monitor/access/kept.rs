@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::codec::Digest;
+use crate::disk::open_followed;
 use crate::limits::MAX_ACCESS_FILE_BYTES;
 
 /// What the files come to, or why to nothing. A file that is not there is `None`.
@@ -76,7 +77,18 @@ impl<T> Kept<T> {
 }
 
 fn read_all(files: &[PathBuf]) -> Result<Vec<Option<Vec<u8>>>, String> {
-    files.iter().map(|file| read(file)).collect()
+    files.iter().map(|file| read_regular(file)).collect()
+}
+
+/// As [`read`], but refuses what is not a regular file: it is read again and again, and a named pipe
+/// would hold that up.
+fn read_regular(file: &Path) -> Result<Option<Vec<u8>>, String> {
+    match open_followed(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            Err(format!("{} cannot be read: {error}", file.display()))
+        }
+        _ => read(file),
+    }
 }
 
 /// Reads a file of bounded length; `None` where it is not there.
