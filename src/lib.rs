@@ -20,6 +20,7 @@
 //! | [`jsonpath`] | JSONPath after RFC 9535, bounded | see a whole event |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`event`] | a record's position, metadata and body | read the network |
+//! | [`outbound`] | the HTTP client: TLS, proxies, limits, pauses between attempts | know whom it asks |
 //! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
 //! | [`fleet`] | a simulated fleet for demonstrations and benchmarks | know Kafka |
 //! | [`call`] | the words of a contract call: function, payload | execute anything |
@@ -69,6 +70,8 @@ pub mod jsonpath;
 pub mod expression;
 
 pub mod event;
+
+pub mod outbound;
 
 pub mod source;
 

@@ -362,6 +362,8 @@ pub const MAX_TOKENS: usize = 1_000;
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Browsers that are logged in at a time.
 pub const MAX_SESSIONS: usize = 1_024;
+/// Browsers that one caller is logged in with at a time, so that nobody can log everyone else out.
+pub const MAX_CALLER_SESSIONS: usize = 16;
 /// How long a login lasts: a day's work.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Clients that are counted at a time.
@@ -452,6 +454,8 @@ pub const TRACES_STOP: Duration = Duration::from_secs(3);
 pub const MAX_TRACE_LINKS: usize = 128;
 /// Most bytes of a `traceparent`: twice what its present version has.
 pub const MAX_TRACEPARENT_BYTES: usize = 110;
+/// Most bytes of a collector's reply.
+pub const MAX_TRACES_REPLY_BYTES: usize = 256 * 1024;
 /// Most bytes of a `tracestate`, of which W3C Trace Context wants at least so many.
 pub const MAX_TRACE_STATE_BYTES: usize = 512;
 /// Most bytes of one answer that `top` takes: two pages, so that an endpoint's own bound comes first.

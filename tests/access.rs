@@ -19,7 +19,7 @@ use common::{program, succeed, until};
 use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::limits::{
     FAILED_LOGIN_BURST, FAILED_LOGIN_EVERY, KEPT_STREAMS, MAX_BODIES, MAX_CLIENT_CONNECTIONS,
-    MAX_LOGIN_BODY_BYTES, MAX_STREAMS, MAX_TOKEN_BYTES, REQUEST_BURST, REQUEST_EVERY,
+    MAX_LOGIN_BODY_BYTES, MAX_SESSIONS, MAX_STREAMS, MAX_TOKEN_BYTES, REQUEST_BURST, REQUEST_EVERY,
     SESSION_LIFETIME,
 };
 use ledgerline::monitor::access::tokens::{self, PREFIX};
@@ -367,6 +367,23 @@ fn a_client_that_asks_too_often_is_told_to_wait() {
     assert_eq!(get(address, "/healthz").status, 200);
     clock.pass(REQUEST_EVERY);
     assert_eq!((from("203.0.113.7").status, from("203.0.113.7").status), (200, 429));
+    // No form of request is free.
+    for (method, path, headers, alone) in [
+        ("OPTIONS", "/blocks", "", 204),
+        ("OPTIONS", "*", "", 204),
+        ("DELETE", "/blocks", "", 405),
+        ("GET", "/%zz", "", 400),
+        ("GET", "/api/%zz", "", 400),
+        ("GET", "/blocks", "Host: localhost\r\n", 400),
+        ("GET", "http://elsewhere.example/", "", 421),
+        ("GET", "/blocks", "Content-Length: 1\r\n", 413),
+    ] {
+        let headers = format!("X-Forwarded-For: 203.0.113.7\r\n{headers}");
+        let status = || ask(address, method, path, &headers).status;
+        assert_eq!(status(), 429, "{method} {path} {headers}");
+        clock.pass(REQUEST_EVERY);
+        assert_eq!((status(), status()), (alone, 429), "{method} {path} {headers}");
+    }
 
     let guess = |client: &str, token: &str| {
         let headers = format!("X-Forwarded-For: {client}\r\n{}", bearer(token));
@@ -729,6 +746,81 @@ fn an_identity_provider_says_who_it_is() {
     std::fs::write(&file, other.key_set()).unwrap();
     until("the keys are read again", || (status(&other.sign(&later)) == 200).then_some(()));
     assert_ne!(status(&provider.sign(&later)), 200);
+}
+
+#[test]
+fn a_login_ends_when_the_key_of_its_token_is_withdrawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    // A provider may give a new key the name of the old one.
+    for (old, new) in
+        [(Provider::new("one"), Provider::new("two")), (Provider::new("one"), Provider::new("one"))]
+    {
+        std::fs::write(&file, old.key_set()).unwrap();
+        let running = run_with(&with_provider(KeySource::File(file.clone())), Still::new());
+        let address = running.endpoint.address();
+        let log_in = |provider: &Provider| {
+            let token = provider.sign(&claims("ledger-viewer"));
+            let reply = post(address, "/login", FORM, &format!("token={token}"));
+            let cookie = reply.headers.get("set-cookie")?.split(';').next().unwrap();
+            Some(format!("Cookie: {cookie}\r\n"))
+        };
+        let first = log_in(&old).unwrap();
+        assert_eq!(get_with(address, "/", &first).status, 200);
+        std::fs::write(&file, new.key_set()).unwrap();
+        let second = until("the keys are read again", || log_in(&new));
+        assert_eq!(get_with(address, "/", &first).status, 303, "{} then {}", old.id, new.id);
+        assert_eq!(get_with(address, "/", &second).status, 200);
+    }
+}
+
+#[test]
+fn one_caller_cannot_log_the_others_out() {
+    let tokens = Tokens::new();
+    let clock = Still::new();
+    let running = run_with(&tokens.settings(None), clock.clone());
+    let address = running.endpoint.address();
+    let [viewer, operator, _] = &tokens.of_role;
+    let other = log_in(address, operator);
+    // The oldest of all.
+    clock.pass(Duration::from_secs(1));
+    for _ in 0..=MAX_SESSIONS {
+        log_in(address, viewer);
+    }
+    let cookie = format!("Cookie: {other}\r\n");
+    assert_eq!(get_with(address, "/", &cookie).status, 200);
+}
+
+/// A browser's request over plain HTTP names the page's origin and nothing else. Whoever is no proxy
+/// of ours cannot say which host it was for.
+#[test]
+fn the_word_of_a_proxy_for_its_host_counts_behind_one_alone() {
+    let tokens = Tokens::new();
+    for behind_proxy in [false, true] {
+        let settings = Settings { behind_proxy, ..tokens.settings(Some(Role::Viewer)) };
+        let running = run_with(&settings, Still::new());
+        let address = running.endpoint.address();
+        for (host, origin, is_own) in [
+            ("ledger.example", "http://ledger.example", true),
+            ("ledger.example", "http://evil.example", false),
+            ("evil.example, ledger.example", "http://evil.example", false),
+        ] {
+            let headers = format!("X-Forwarded-Host: {host}\r\nOrigin: {origin}\r\n");
+            let reply = ask(address, "POST", "/logout", &headers);
+            let expected = if is_own && behind_proxy { 303 } else { 403 };
+            assert_eq!(reply.status, expected, "{behind_proxy} {headers}: {}", reply.text());
+        }
+        // A script of another site that would forge the header asks first, and is not allowed.
+        let reply = ask(
+            address,
+            "OPTIONS",
+            "/api/v1/calls",
+            "Origin: http://evil.example\r\nAccess-Control-Request-Method: POST\r\n\
+             Access-Control-Request-Headers: x-forwarded-host\r\n",
+        );
+        let allows = |name: &String| name.starts_with("access-control-");
+        assert!(!reply.headers.keys().any(allows), "{:?}", reply.headers);
+    }
 }
 
 #[test]

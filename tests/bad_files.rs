@@ -80,7 +80,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "tls: { certificate: c.pem, key: key.pem }",
         "9:17",
-        &["c.pem, key.pem", "the file of the certificate is not there"],
+        &["c.pem, key.pem", "certificate file not found"],
     ),
     (
         C,
@@ -115,7 +115,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "access: { jwt: { issuer: i, audience: a, keys: k.json, role_claim: r, roles: { x: viewer } } }",
         "9:59",
-        &["k.json: the file is not there"],
+        &["k.json: file not found"],
     ),
     (
         C,

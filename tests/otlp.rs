@@ -319,7 +319,7 @@ fn a_collector_that_cannot_be_meant_is_refused() {
             "{ endpoint: 'http://c', headers: { a: '${NO_SUCH_NAME}' } }",
             "no variable `NO_SUCH_NAME`",
         ),
-        ("{ endpoint: 'https://c', authorities: none.pem }", "none.pem is not there"),
+        ("{ endpoint: 'https://c', authorities: none.pem }", "none.pem not found"),
     ] {
         let project = Project::new();
         let text = project::CONFIG.to_owned() + &format!("traces: {traces}\n");

@@ -214,6 +214,33 @@ fn below_a_path_strangers_are_led_to_the_login_and_back() {
 }
 
 #[test]
+fn behind_a_plain_proxy_with_a_host_of_its_own_browsers_log_in() {
+    let below = Below::start("/");
+    let location = format!(
+        "location / {{ proxy_pass http://{}; proxy_set_header X-Forwarded-For $remote_addr; \
+         proxy_set_header X-Forwarded-Host $http_host; }}",
+        below.address()
+    );
+    let Some(nginx) = Nginx::start(&location) else { return };
+    let port = nginx.address.port();
+    let log_in = |headers: &str| {
+        let body = format!("token={}", below.token);
+        let request = format!(
+            "POST /login HTTP/1.1\r\nHost: ledger.example:{port}\r\nConnection: close\r\n\
+             Content-Type: {FORM}\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        );
+        send(nginx.address, &request).status
+    };
+    let (own, foreign) = (format!("http://ledger.example:{port}"), "http://evil.example");
+    assert_eq!(log_in(&format!("Origin: {own}\r\n")), 303);
+    assert_eq!(log_in(&format!("Origin: {foreign}\r\n")), 403);
+    // nginx replaces what a client says of the host.
+    let forged = format!("Origin: {foreign}\r\nX-Forwarded-Host: evil.example\r\n");
+    assert_eq!(log_in(&forged), 403);
+}
+
+#[test]
 fn below_a_path_the_roles_are_the_same() {
     let below = Below::start("/ledger");
     let address = below.address();

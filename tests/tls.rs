@@ -22,8 +22,8 @@ use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
 use ledgerline::monitor::access::tls::{self, Tls};
 use ledgerline::monitor::access::{
-    AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Role, Settings,
-    TlsSettings, tokens,
+    AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
+    Settings, TlsSettings, tokens,
 };
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -36,7 +36,8 @@ use tokio_rustls::rustls::crypto;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
+    ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
+    StreamOwned,
 };
 
 /// An authority that makes certificates.
@@ -298,6 +299,42 @@ fn a_client_certificate_says_who_it_is() {
 }
 
 #[test]
+fn a_client_certificate_is_checked_on_every_connection() {
+    let site = Site::new();
+    let shown = site.authority.client("scraper.example.com");
+    for (authorities, expected) in
+        [(None, HandshakeKind::Resumed), (Some(site.path("ca.pem")), HandshakeKind::Full)]
+    {
+        let mut settings = site.settings(open());
+        settings.tls.as_mut().unwrap().client_authorities = authorities;
+        let running = run_with(&settings, Arc::new(SystemClock::new()));
+        let address = running.endpoint.address();
+        let config = client(&site.authority, Some(&shown));
+        // To its end, so that all tickets have come.
+        assert_eq!(ask(address, &config, "/api/v1/status", "").unwrap().status, 200);
+        let stream = connect(address, &config).unwrap();
+        assert_eq!(stream.conn.handshake_kind(), Some(expected));
+    }
+}
+
+#[test]
+fn a_key_that_becomes_readable_for_everyone_is_not_taken() {
+    let site = Site::new();
+    let settings = site.settings(open()).tls.unwrap();
+    let tls = Tls::open(&settings).unwrap();
+    let taken = || format!("{:?}", Arc::as_ptr(tls.acceptor().config()));
+    let first = taken();
+    site.renew();
+    let key = |mode| std::fs::set_permissions(&settings.key, PermissionsExt::from_mode(mode));
+    key(0o644).unwrap();
+    tls.look();
+    assert_eq!(taken(), first, "everyone can read the new key");
+    key(0o600).unwrap();
+    tls.look();
+    assert_ne!(taken(), first);
+}
+
+#[test]
 fn names_of_client_certificates_match_exactly() {
     let uri = |text: &str| SanType::URI(text.try_into().unwrap());
     let dns = |text: &str| SanType::DnsName(text.try_into().unwrap());
@@ -442,6 +479,29 @@ fn keys_of_an_identity_provider_come_from_whom_its_authority_vouches_for() {
     let running = start("foreign.pem");
     until("it went away", || (gone.load(Ordering::SeqCst) > 0).then_some(()));
     assert!(!is_in(&running));
+    // An authority that is renewed is read for the next question.
+    let set = KeySet::open(&KeySource::Url(url.clone()), Some(&site.path("foreign.pem"))).unwrap();
+    let before = gone.load(Ordering::SeqCst);
+    follow_until(&set, || gone.load(Ordering::SeqCst) > before);
+    site.write("foreign.pem", &site.authority.certificate.pem());
+    follow_until(&set, || format!("{:?}", set.get()).contains('k'));
+}
+
+/// Asks for a key set until something holds.
+fn follow_until(set: &KeySet, holds: impl Fn() -> bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let held = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    runtime.block_on(async {
+        tokio::select! {
+            () = set.follow() => panic!("it never ends"),
+            () = held => {}
+            () = tokio::time::sleep(Duration::from_secs(60)) => panic!("it never came"),
+        }
+    });
 }
 
 /// The example of the README, with a key set that needs no network.
@@ -519,11 +579,16 @@ fn top_asks_over_tls_with_a_token() {
     for (arguments, given, code, said) in [
         (&["--url", &*url, "--ca", &*ca, "--token-file", &*file][..], None, 0, LEDGER),
         (&["--url", &*url, "--ca", &*ca], Some(&*token), 0, LEDGER),
-        (&["--url", &*url, "--ca", &*ca], None, 69, "401 Unauthorized: this needs the role viewer"),
+        (
+            &["--url", &*url, "--ca", &*ca],
+            None,
+            69,
+            "401 Unauthorized: this requires the role viewer",
+        ),
         (&["--url", &*url, "--ca", &*ca], Some("x"), 69, "the token is not known here"),
         (&["--url", &*url], Some(&*token), 69, "--ca"),
-        (&["--url", &*url, "--ca", &*absent], None, 64, "is not there"),
-        (&["--url", &*url, "--ca", &*ca, "--token-file", &*absent], None, 64, "is not there"),
+        (&["--url", &*url, "--ca", &*absent], None, 64, "not found"),
+        (&["--url", &*url, "--ca", &*ca, "--token-file", &*absent], None, 64, "not found"),
         (&["--url", "http://192.0.2.1:1"], Some(&*token), 64, "sent by https only"),
     ] {
         let ended = top(arguments, given);

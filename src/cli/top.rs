@@ -31,6 +31,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::environment;
 use crate::fault::chain;
 use crate::monitor::access::kept;
+use crate::outbound::Trust;
+use crate::outbound::tls::Identity;
 use crate::pipeline::Stop;
 use crate::query::json::to_text;
 
@@ -43,6 +45,12 @@ pub struct TopArgs {
     /// PEM file of the authorities of an https endpoint; the system's where not given.
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// PEM file of a client certificate, for an endpoint that takes these.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
     /// File with a token that says who asks; where not given, the variable LEDGERLINE_TOKEN.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -73,8 +81,13 @@ const TOKEN: &str = "LEDGERLINE_TOKEN";
 pub fn top(args: &TopArgs) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("no runtime to ask with")?;
+    let identity = args.certificate.clone().zip(args.key.clone());
+    let trust = Trust {
+        authorities: args.ca.clone(),
+        identity: identity.map(|(certificate, key)| Identity { certificate, key }),
+    };
     let usage = |reason| UsageError(format!("`--url {}`: {reason}", safe(&args.url)));
-    let mut client = Client::new(&args.url, args.ca.as_deref(), runtime).map_err(usage)?;
+    let mut client = Client::new(&args.url, &trust, runtime).map_err(usage)?;
     if let Some(token) = token(args.token_file.as_deref())? {
         client = client.with_token(&token).map_err(usage)?;
     }
@@ -93,7 +106,7 @@ pub fn top(args: &TopArgs) -> anyhow::Result<ExitStatus> {
 /// The token of a file, or else of the environment.
 fn token(file: Option<&Path>) -> Result<Option<String>, UsageError> {
     let Some(file) = file else { return Ok(environment(TOKEN)) };
-    let absent = || "it is not there".to_owned();
+    let absent = || "file not found".to_owned();
     let bytes = kept::read(file).and_then(|bytes| bytes.ok_or_else(absent));
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
     text.map(Some)

@@ -25,7 +25,7 @@ pub struct MonitorForm {
     /// `behind_proxy`.
     pub listen: Option<Located<String>>,
     /// Says that only a proxy reaches it, which speaks TLS and asks who is there; its
-    /// `X-Forwarded-For` and `X-Forwarded-Proto` count.
+    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` count.
     pub behind_proxy: bool,
     /// Path under which a proxy serves it, such as `/ledger`: links, forms, redirects and the cookie
     /// of a login begin with it. Requests are taken with it and without it, so the proxy may strip it.

@@ -47,28 +47,39 @@ struct Gate {
 /// Refuses what no route takes and whoever may not ask, and says on every answer what a browser may
 /// do with it.
 async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
-    let Gate { hosts, app, table } = gate;
-    let App { service, access, .. } = &app;
+    let App { service, access, .. } = &gate.app;
     let path = request.extensions().get::<MatchedPath>();
-    let methods = path.and_then(|path| table.of(path.as_str()));
-    let needed = needed(methods, request.method());
+    let methods = path.and_then(|path| gate.table.of(path.as_str()));
     let mut asker = Asker::default();
-    let mut response = match refusal((hosts, service), &request, methods) {
+    let mut response = match turned_away(&gate, &mut request, methods) {
         Some(response) => response,
-        None => match access.admit(&mut request, needed) {
-            Ok(()) => {
-                let condition = Condition::of(&request);
-                asker = request.extensions().get().copied().unwrap_or_default();
-                condition.answer(next.run(request).await)
-            }
-            Err(refused) => refused.answer(&request, |problem| ui::turned_away(service, problem)),
-        },
+        None => {
+            let condition = Condition::of(&request);
+            asker = request.extensions().get().copied().unwrap_or_default();
+            condition.answer(next.run(request).await)
+        }
     };
     response = access.base_path().answer(response).await;
-    response = paced(&app, asker, response).await;
+    response = paced(&gate.app, asker, response).await;
     access.protect(&mut response);
     service.answers.add(response.status());
     response
+}
+
+/// The answer to a request that does not pass: too many were sent, it is malformed, or its caller may
+/// not. All are counted, so that no form of request makes a flood free.
+fn turned_away(gate: &Gate, request: &mut Request, methods: Option<&Methods>) -> Option<Response> {
+    let App { service, access, .. } = &gate.app;
+    let page = |problem: &Problem| ui::turned_away(service, problem);
+    if let Err(refused) = access.limit(request) {
+        return Some(refused.answer(request, page));
+    }
+    if let Some(response) = refusal((gate.hosts, service), request, methods) {
+        return Some(response);
+    }
+    let needed = needed(methods, request.method());
+    let refused = access.admit(request, needed).err()?;
+    Some(refused.answer(request, page))
 }
 
 /// The role that a request needs. That an address is not known is told to those who may look.

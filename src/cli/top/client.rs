@@ -1,25 +1,15 @@
 //! Asks an endpoint: one connection a round, bounded in time and bytes.
 
-use std::future::poll_fn;
-use std::io;
-use std::path::Path;
-use std::pin::Pin;
-
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
-use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use crate::cli::top::answers::{Answers, Page, SafeText};
-use crate::limits::{
-    ANSWER_TIMEOUT, MAX_ANSWER_BYTES, MAX_REQUEST_HEAD_BYTES, MAX_REQUEST_HEADERS,
-};
-use crate::monitor::access::outgoing::Server;
+use crate::limits::{ANSWER_TIMEOUT, MAX_ANSWER_BYTES};
+use crate::outbound::{Bounds, OutboundError, Peer, Request, Trust};
 
 /// Why there is no overview.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +24,7 @@ pub enum AwayError {
         url: String,
         /// What the system said.
         #[source]
-        error: io::Error,
+        error: OutboundError,
     },
     /// No TLS comes about, for the certificate is not believed or none is spoken.
     #[error(
@@ -47,7 +37,7 @@ pub enum AwayError {
         url: String,
         /// What is wrong.
         #[source]
-        error: io::Error,
+        error: OutboundError,
     },
     /// The connection broke, or it is no HTTP.
     #[error(
@@ -58,7 +48,7 @@ pub enum AwayError {
         url: String,
         /// What is wrong.
         #[source]
-        error: hyper::Error,
+        error: OutboundError,
     },
     /// The answer is an error.
     #[error("{url} answers with {status}: {detail}{}", token_help(*status))]
@@ -95,13 +85,9 @@ pub enum AwayError {
 
 /// An endpoint that can be asked.
 pub struct Client {
-    server: Server,
-    /// Host and port.
-    authority: String,
+    peer: Peer,
     /// The address without a slash at its end.
     url: String,
-    /// Path in front of every other, without a slash at its end.
-    path: String,
     /// What says who asks, as a header.
     token: Option<HeaderValue>,
     runtime: Runtime,
@@ -126,21 +112,17 @@ fn token_help(status: StatusCode) -> &'static str {
 impl Client {
     /// For an address such as `http://127.0.0.1:8780`, whose certificate leads to an authority of the
     /// file where one is named; why that is none in words.
-    pub fn new(url: &str, authorities: Option<&Path>, runtime: Runtime) -> Result<Self, String> {
-        let help = "the form is http://HOST:PORT or https://HOST:PORT";
-        let uri: Uri = url.parse().map_err(|error| format!("{error}; {help}"))?;
-        let server = Server::new(&uri, authorities).map_err(|error| format!("{error}; {help}"))?;
-        let host = uri.host().unwrap_or_default();
-        let (scheme, port) = if server.is_secure() { ("https", 443) } else { ("http", 80) };
-        let authority = format!("{host}:{}", uri.port_u16().unwrap_or(port));
-        let path = uri.path().trim_end_matches('/').to_owned();
-        let url = format!("{scheme}://{authority}{path}");
-        Ok(Self { server, authority, url, path, token: None, runtime })
+    pub fn new(url: &str, trust: &Trust, runtime: Runtime) -> Result<Self, String> {
+        let peer = Peer::new(url, trust).map_err(|error| {
+            format!("{error}; the form is http://HOST:PORT or https://HOST:PORT")
+        })?;
+        let url = peer.url().as_str().trim_end_matches('/').to_owned();
+        Ok(Self { peer, url, token: None, runtime })
     }
 
     /// Says with a token who asks; why it is none in words. It never goes over a network in the clear.
     pub fn with_token(mut self, token: &str) -> Result<Self, String> {
-        if !self.server.is_secure() && !self.server.is_here() {
+        if !self.peer.is_secure() && !self.peer.is_local() {
             return Err("a token is sent by https only, or on this machine".to_owned());
         }
         let header = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
@@ -167,71 +149,40 @@ impl Client {
     }
 
     async fn round(&self) -> Result<Answers, AwayError> {
-        let connect = |error: io::Error| match error.kind() {
-            io::ErrorKind::InvalidData => AwayError::Tls { url: self.url.clone(), error },
-            _ => AwayError::Connect { url: self.url.clone(), error },
-        };
-        let stream = self.server.connect().await.map_err(connect)?;
-        let (mut sender, connection) = Builder::new()
-            .max_buf_size(MAX_REQUEST_HEAD_BYTES)
-            .max_headers(MAX_REQUEST_HEADERS)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.broken(error))?;
-        // Its error comes out of the answer that is being waited for.
-        tokio::spawn(connection);
-        let sender = &mut sender;
-        let status = self.get(sender, "/api/v1/status").await?;
-        let alerted: Page<_> = self.get(sender, "/api/v1/alerts?limit=50").await?;
-        let blocks: Page<_> = self.get(sender, "/api/v1/blocks?limit=3").await?;
-        let letters: Page<_> = self.get(sender, "/api/v1/deadletters?limit=20").await?;
+        let status = self.get("/api/v1/status").await?;
+        let alerted: Page<_> = self.get("/api/v1/alerts?limit=50").await?;
+        let blocks: Page<_> = self.get("/api/v1/blocks?limit=3").await?;
+        let letters: Page<_> = self.get("/api/v1/deadletters?limit=20").await?;
         Ok(Answers { status, alerted: alerted.items, blocks: blocks.items, letters: letters.items })
     }
 
-    fn broken(&self, error: hyper::Error) -> AwayError {
-        AwayError::Http { url: self.url.clone(), error }
-    }
-
-    async fn get<T: DeserializeOwned>(
-        &self,
-        sender: &mut SendRequest<String>,
-        path: &str,
-    ) -> Result<T, AwayError> {
-        let mut request = Request::new(String::new());
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, AwayError> {
         let url = format!("{}{path}", self.url);
-        // What stands in front was a path of an address, and the rest is ours.
-        *request.uri_mut() = format!("{}{path}", self.path).parse().unwrap_or_default();
-        let headers = request.headers_mut();
-        headers.extend(self.authority.parse().map(|host| (HOST, host)));
-        headers.extend("application/json".parse().map(|kind| (ACCEPT, kind)));
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.extend(self.token.clone().map(|token| (AUTHORIZATION, token)));
-        let answer = sender.send_request(request).await.map_err(|error| self.broken(error))?;
-        let status = answer.status();
-        let bytes = match read(answer.into_body()).await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Err(AwayError::TooLong { url }),
-            Err(error) => return Err(self.broken(error)),
-        };
-        if status != StatusCode::OK {
-            let problem = serde_json::from_slice(&bytes);
+        let base = self.peer.url().path().trim_end_matches('/');
+        let request = Request { headers, ..Request::get(&format!("{base}{path}")) };
+        let bounds = Bounds { timeout: ANSWER_TIMEOUT, max_bytes: MAX_ANSWER_BYTES };
+        let reply =
+            self.peer.send(request, bounds).await.map_err(|error| self.away(error, &url))?;
+        if reply.status != StatusCode::OK {
+            let problem = serde_json::from_slice(&reply.body);
             let detail =
                 problem.map_or("without a reason".to_owned(), |Problem { detail }| detail.0);
-            return Err(AwayError::Refused { url, status, detail });
+            return Err(AwayError::Refused { url, status: reply.status, detail });
         }
-        serde_json::from_slice(&bytes).map_err(|error| AwayError::Form { url, error })
+        serde_json::from_slice(&reply.body).map_err(|error| AwayError::Form { url, error })
     }
-}
 
-/// Reads a body; `None` where it is too long.
-async fn read(mut body: Incoming) -> Result<Option<Vec<u8>>, hyper::Error> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Ok(data) = frame?.into_data() {
-            if bytes.len() + data.len() > MAX_ANSWER_BYTES {
-                return Ok(None);
-            }
-            bytes.extend_from_slice(&data);
+    fn away(&self, error: OutboundError, asked: &str) -> AwayError {
+        let (url, asked) = (self.url.clone(), asked.to_owned());
+        match error {
+            OutboundError::Connect(_) => AwayError::Connect { url, error },
+            OutboundError::Tls(_) => AwayError::Tls { url, error },
+            OutboundError::Protocol(_) => AwayError::Http { url, error },
+            OutboundError::TooLong(_) => AwayError::TooLong { url: asked },
+            OutboundError::Timeout(_) => AwayError::Slow { url },
         }
     }
-    Ok(Some(bytes))
 }

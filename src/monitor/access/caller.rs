@@ -64,7 +64,7 @@ impl FromStr for Role {
 }
 
 /// What tells who a caller is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
     /// Nothing: what anyone may do.
@@ -147,9 +147,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| {
-            Problem::new(StatusCode::UNAUTHORIZED, "nobody was asked for here, and one is needed")
-        })
+        caller.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "authentication is required"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is known of whoever sends a request, before it says who it is.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -23,6 +23,19 @@ const PLAIN_COOKIE: &str = "ledgerline";
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// The last element of a header that proxies append to: the word of the nearest one.
+pub fn last_forwarded(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let line = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    line.rsplit(',').next().map(str::trim)
+}
+
+/// The address of an element of `X-Forwarded-For`. Some proxies add the client's port.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    text.parse().ok().or_else(with_port).or_else(bracketed)
+}
 
 /// The other end of a connection. Every request carries it.
 #[derive(Debug, Clone)]
@@ -59,11 +72,10 @@ impl Client {
             connected: None,
         };
         let peer = request.extensions().get::<Peer>().unwrap_or(&unknown);
-        let said = |name| request.headers().get_all(name).iter().next_back()?.to_str().ok();
-        let last = |name| said(name).and_then(|text: &str| text.rsplit(',').next()).map(str::trim);
+        let last = |name| last_forwarded(request.headers(), name);
         let (mut address, mut is_secure) = (peer.address, peer.is_secure);
         if behind_proxy {
-            address = last(FORWARDED_FOR).and_then(|last| last.parse().ok()).unwrap_or(address);
+            address = last(FORWARDED_FOR).and_then(address_of).unwrap_or(address);
             is_secure |= last(FORWARDED_PROTO).is_some_and(|last| last == "https");
         }
         let (certified, connected) = (peer.certified.clone(), peer.connected.clone());
@@ -133,6 +145,10 @@ mod tests {
             (&forged[..], false, "192.0.2.1"),
             (&forged[..], true, "203.0.113.7"),
             (&[("x-forwarded-for", "2001:db8::1")], true, "2001:db8::1"),
+            (&[("x-forwarded-for", "203.0.113.7:49152")], true, "203.0.113.7"),
+            (&[("x-forwarded-for", "[2001:db8::1]:49152")], true, "2001:db8::1"),
+            (&[("x-forwarded-for", "[2001:db8::1]")], true, "2001:db8::1"),
+            (&[("x-forwarded-for", "203.0.113.7:x")], true, "192.0.2.1"),
             (&[("x-forwarded-for", "somewhere")], true, "192.0.2.1"),
             (&[], true, "192.0.2.1"),
         ] {

@@ -36,8 +36,12 @@ pub fn protect(headers: &mut HeaderMap, is_tls: bool, is_for_all: bool) {
     }
     let keep = headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if !is_for_all && let Ok(text) = keep.to_str() {
-        let private = HeaderValue::from_str(&text.replace("public", "private"));
-        *keep = private.unwrap_or(HeaderValue::from_static("no-store"));
+        // `no-cache` alone lets a cache on the way keep an answer, if not use it unasked.
+        let private = match text.replace("public", "private") {
+            text if text.contains("private") || text.contains("no-store") => text,
+            text => format!("{text}, private"),
+        };
+        *keep = HeaderValue::from_str(&private).unwrap_or(HeaderValue::from_static("no-store"));
     }
 }
 
@@ -54,6 +58,34 @@ pub fn date(headers: &mut HeaderMap, now_ms: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_not_everyone_may_see_is_kept_by_browsers_alone() {
+        for (given, for_all, for_some) in [
+            (None, "no-store", "no-store"),
+            (Some("no-store"), "no-store", "no-store"),
+            (Some("no-cache"), "no-cache", "no-cache, private"),
+            (
+                Some("no-cache, no-transform"),
+                "no-cache, no-transform",
+                "no-cache, no-transform, private",
+            ),
+            (
+                Some("public, max-age=31536000, immutable"),
+                "public, max-age=31536000, immutable",
+                "private, max-age=31536000, immutable",
+            ),
+        ] {
+            for (is_for_all, expected) in [(true, for_all), (false, for_some)] {
+                let mut headers = HeaderMap::new();
+                if let Some(given) = given {
+                    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(given));
+                }
+                protect(&mut headers, false, is_for_all);
+                assert_eq!(headers[header::CACHE_CONTROL], expected, "{given:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_date_is_said_where_http_can_write_it() {

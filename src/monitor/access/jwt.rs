@@ -10,6 +10,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::codec::Digest;
 use crate::limits::{CLOCK_LEEWAY, MAX_NAME_BYTES, MAX_TOKEN_BYTES, truncated};
 use crate::monitor::access::caller::{Caller, How, Role};
 use crate::monitor::access::keys::Keys;
@@ -22,8 +23,8 @@ const KINDS: [&str; 2] = ["jwt", "at+jwt"];
 /// Why a signed token is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// It is no signed token.
-    #[error("it is no signed token: {0}")]
+    /// It is not a signed token.
+    #[error("not a signed token: {0}")]
     Form(&'static str),
     /// It names a key that is not in the set.
     #[error("no key of the set is named {0:?}")]
@@ -47,7 +48,7 @@ pub enum JwtError {
     #[error("it has no claim `{0}` of the right kind")]
     Claim(String),
     /// It gives nobody a role.
-    #[error("its claim `{0}` gives no role here")]
+    #[error("its claim `{0}` grants no role in this service")]
     NoRole(String),
 }
 
@@ -58,6 +59,8 @@ pub struct Accepted {
     pub caller: Caller,
     /// When it ends, in milliseconds since 1970.
     pub until_ms: i64,
+    /// Thumbprint of the key that signed it.
+    pub key: Digest,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +85,7 @@ pub fn check(
     token: &str,
     now_ms: i64,
 ) -> Result<Accepted, JwtError> {
-    let claims = signed_claims(keys, token)?;
+    let (claims, key) = signed_claims(keys, token)?;
     let claim = |name: &str| claims.get(name);
     if claim("iss").and_then(Value::as_str) != Some(&settings.issuer) {
         return Err(JwtError::Issuer);
@@ -108,11 +111,12 @@ pub fn check(
     let name = claim(&settings.name_claim).and_then(Value::as_str);
     let caller = name.and_then(|name| Caller::known(name, role, How::Jwt));
     let caller = caller.ok_or_else(|| JwtError::Claim(settings.name_claim.clone()))?;
-    Ok(Accepted { caller, until_ms })
+    Ok(Accepted { caller, until_ms, key })
 }
 
-/// The claims, once the signature over them was found good. Nothing in them is looked at before.
-fn signed_claims(keys: &Keys, token: &str) -> Result<Map<String, Value>, JwtError> {
+/// The claims, once the signature over them was found good, and the thumbprint of the key that made
+/// it. Nothing in them is looked at before.
+fn signed_claims(keys: &Keys, token: &str) -> Result<(Map<String, Value>, Digest), JwtError> {
     if token.len() > MAX_TOKEN_BYTES {
         return Err(JwtError::Form("it is too long"));
     }
@@ -120,7 +124,7 @@ fn signed_claims(keys: &Keys, token: &str) -> Result<Map<String, Value>, JwtErro
     let (header, claims) = message.split_once('.').ok_or(JwtError::Form("it has two parts"))?;
     let decoded =
         |text: &str, what| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| JwtError::Form(what));
-    let header: Header = serde_json::from_slice(&decoded(header, "its header is no base64url")?)
+    let header: Header = serde_json::from_slice(&decoded(header, "its header is not base64url")?)
         .map_err(|_| JwtError::Form("its header cannot be read"))?;
     if header.crit.is_some() {
         return Err(JwtError::Form("it demands an extension"));
@@ -128,17 +132,19 @@ fn signed_claims(keys: &Keys, token: &str) -> Result<Map<String, Value>, JwtErro
     let kind = header.typ.as_deref().map(str::to_ascii_lowercase);
     let kind = kind.as_deref().map(|kind| kind.strip_prefix("application/").unwrap_or(kind));
     if kind.is_some_and(|kind| !KINDS.contains(&kind)) {
-        return Err(JwtError::Form("it is of a kind that lets nobody in"));
+        return Err(JwtError::Form("this token type is not accepted"));
     }
-    let key = keys.find(header.kid.as_deref());
-    let named = || truncated(header.kid.as_deref().unwrap_or_default(), MAX_NAME_BYTES).to_owned();
-    let key = key.ok_or_else(|| JwtError::UnknownKey(named()))?;
-    let signature = decoded(signature, "its signature is no base64url")?;
-    if !key.verifies(&header.alg, message.as_bytes(), &signature) {
-        return Err(JwtError::Signature);
+    let mut named = keys.named(header.kid.as_deref()).peekable();
+    if named.peek().is_none() {
+        let name = truncated(header.kid.as_deref().unwrap_or_default(), MAX_NAME_BYTES);
+        return Err(JwtError::UnknownKey(name.to_owned()));
     }
-    serde_json::from_slice(&decoded(claims, "its claims are no base64url")?)
-        .map_err(|_| JwtError::Form("its claims cannot be read"))
+    let signature = decoded(signature, "its signature is not base64url")?;
+    let key = named.find(|key| key.verifies(&header.alg, message.as_bytes(), &signature));
+    let key = key.ok_or(JwtError::Signature)?;
+    let claims = serde_json::from_slice(&decoded(claims, "its claims are not base64url")?)
+        .map_err(|_| JwtError::Form("its claims cannot be read"))?;
+    Ok((claims, key.thumbprint()))
 }
 
 /// A claim of a time (NumericDate, seconds since 1970) in milliseconds.
@@ -171,7 +177,7 @@ fn role(settings: &JwtSettings, claims: &Map<String, Value>) -> Result<Role, Jwt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::access::keys::tests::{RFC_RSA_N, ec, ed25519, keys, rsa};
+    use crate::monitor::access::keys::tests::{RFC_RSA_N, ec, ed25519, keys, rsa, with};
     use crate::monitor::access::settings::KeySource;
     use proptest::prelude::*;
     use ring::hmac;
@@ -222,9 +228,16 @@ mod tests {
         check(&settings(), &keys, token, NOW * 1_000)
     }
 
-    fn with(mut object: Value, name: &str, value: Value) -> Value {
-        object[name] = value;
-        object
+    #[test]
+    fn keys_may_share_a_name() {
+        let token = signed(&header(), &claims());
+        let try_keys = |set: &[Value]| check(&settings(), &keys(set).unwrap(), &token, NOW * 1_000);
+        let alone = try_keys(&[ed25519("ed")]).unwrap();
+        for set in [[ed25519("ed"), rsa("ed")], [rsa("ed"), ed25519("ed")]] {
+            assert_eq!(try_keys(&set), Ok(alone.clone()));
+        }
+        assert_eq!(try_keys(&[rsa("ed"), ec("ed")]), Err(JwtError::Signature));
+        assert_eq!(try_keys(&[rsa("ed"), ed25519("other")]), Err(JwtError::Signature));
     }
 
     #[test]

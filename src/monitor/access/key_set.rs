@@ -2,7 +2,7 @@
 //! that is asked at the start, now and then, and when a token names a key that nobody knows. A
 //! request never waits for it, and strangers cannot make it ask often. The last good set stays.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,11 +10,12 @@ use axum::body::Body;
 use hyper::header::{ACCEPT, HOST};
 use hyper::{Request, StatusCode, Uri};
 use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::fault::chain;
 use crate::limits::{KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT};
-use crate::monitor::access::kept::Kept;
+use crate::monitor::access::kept::{Contents, Kept};
 use crate::monitor::access::keys::Keys;
 use crate::monitor::access::outgoing::Server;
 use crate::monitor::access::settings::KeySource;
@@ -31,7 +32,8 @@ pub enum KeySet {
 /// A key set at an address.
 pub struct Remote {
     url: Uri,
-    server: Server,
+    /// The file of the authorities of its server, read for each question: it may be renewed.
+    authorities: Option<PathBuf>,
     keys: RwLock<Arc<Keys>>,
     /// A token named a key that is not known.
     missed: Notify,
@@ -59,9 +61,9 @@ impl KeySet {
         match source {
             KeySource::File(file) => {
                 let named = file.display().to_string();
-                let make = |contents: &[Option<Vec<u8>>]| match contents {
-                    [Some(bytes)] => Keys::parse(bytes),
-                    _ => Err("the file is not there".to_owned()),
+                let make = |contents: &[Option<Contents>]| match contents {
+                    [Some(contents)] => Keys::parse(&contents.bytes),
+                    _ => Err("file not found".to_owned()),
                 };
                 let kept = Kept::open(vec![file.clone()], make);
                 kept.map(Self::File).map_err(|reason| format!("{named}: {reason}"))
@@ -110,7 +112,8 @@ impl Remote {
             return Err(format!("{url}: who is on the way could change the keys; use https"));
         }
         let pace = Pace { every: KEY_SET_EVERY, pause: KEY_SET_PAUSE };
-        Ok(Self { url, server, keys: RwLock::default(), missed: Notify::new(), pace })
+        let authorities = authorities.map(Path::to_owned);
+        Ok(Self { url, authorities, keys: RwLock::default(), missed: Notify::new(), pace })
     }
 
     async fn follow(&self) {
@@ -143,7 +146,10 @@ impl Remote {
         let host = self.url.authority().map_or("", |authority| authority.as_str());
         let request = Request::get(path).header(HOST, host).header(ACCEPT, "application/json");
         let request = request.body(Body::empty()).map_err(|error| chain(&error))?;
-        let (status, body) = self.server.ask(request).await?;
+        let (url, authorities) = (self.url.clone(), self.authorities.clone());
+        let server = move || Server::new(&url, authorities.as_deref());
+        let server = spawn_blocking(server).await.map_err(|error| chain(&error))??;
+        let (status, body) = server.ask(request).await?;
         if status != StatusCode::OK {
             return Err(format!("the answer is {status}"));
         }

@@ -13,6 +13,7 @@ use ring::signature::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::codec::Digest;
 use crate::limits::MAX_KEYS;
 
 /// Signatures of RSA keys, by their names in tokens (RFC 7518, 3.1).
@@ -57,6 +58,7 @@ pub struct Key {
     id: Option<String>,
     /// The only name of a signature that it may make, where its set says one.
     only: Option<String>,
+    thumbprint: Digest,
     material: Material,
 }
 
@@ -89,13 +91,25 @@ impl Keys {
         Ok(Self { keys })
     }
 
-    /// The key that a token names. Where it names none, the only one there is.
+    /// Whether the key with this thumbprint is among them.
+    pub fn holds(&self, thumbprint: &Digest) -> bool {
+        self.keys.iter().any(|key| key.thumbprint == *thumbprint)
+    }
+
+    /// The keys that a token names: several may share a name (RFC 7517, 4.5). Where it names none,
+    /// the only one there is.
+    pub fn named(&self, id: Option<&str>) -> impl Iterator<Item = &Key> {
+        let is_only = self.keys.len() == 1;
+        self.keys.iter().filter(move |key| match id {
+            Some(id) => key.id.as_deref() == Some(id),
+            None => is_only,
+        })
+    }
+
+    /// The first of them.
+    #[cfg(test)]
     pub fn find(&self, id: Option<&str>) -> Option<&Key> {
-        match (id, &self.keys[..]) {
-            (None, [only]) => Some(only),
-            (None, _) => None,
-            (Some(id), keys) => keys.iter().find(|key| key.id.as_deref() == Some(id)),
-        }
+        self.named(id).next()
     }
 }
 
@@ -107,8 +121,13 @@ impl Key {
         if !is_to_sign || !may_verify {
             return None;
         }
-        let material = Material::new(&form)?;
-        Some(Self { id: form.kid, only: form.alg, material })
+        let (material, thumbprint) = (Material::new(&form)?, thumbprint(&form)?);
+        Some(Self { id: form.kid, only: form.alg, thumbprint, material })
+    }
+
+    /// The digest that tells this key from every other, whatever its set calls it (RFC 7638).
+    pub fn thumbprint(&self) -> Digest {
+        self.thumbprint
     }
 
     /// Whether it made this signature of this name.
@@ -128,11 +147,38 @@ impl Key {
     }
 }
 
+fn decoded(text: Option<&String>) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(text?).ok()
+}
+
+/// SHA-256 over the members that make up a key, in the one form of RFC 7638, section 3.
+fn thumbprint(form: &KeyForm) -> Option<Digest> {
+    let member = |text: &Option<String>| {
+        Some(BASE64_URL_SAFE_NO_PAD.encode(without_zeros(&decoded(text.as_ref())?)))
+    };
+    let curve = form.crv.as_deref().unwrap_or_default();
+    // The coordinates of a point have a fixed length, zeros included.
+    let point = |text: &Option<String>| decoded(text.as_ref()).and(text.clone());
+    let text = match form.kty.as_str() {
+        "RSA" => {
+            let (e, n) = (member(&form.e)?, member(&form.n)?);
+            format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)
+        }
+        "EC" => {
+            let (x, y) = (point(&form.x)?, point(&form.y)?);
+            format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+        }
+        kty => {
+            let x = point(&form.x)?;
+            format!(r#"{{"crv":"{curve}","kty":"{kty}","x":"{x}"}}"#)
+        }
+    };
+    Some(Digest::of(text.as_bytes()))
+}
+
 impl Material {
     fn new(form: &KeyForm) -> Option<Self> {
-        let bytes = |text: &Option<String>| {
-            text.as_ref().and_then(|text| BASE64_URL_SAFE_NO_PAD.decode(text).ok())
-        };
+        let bytes = |text: &Option<String>| decoded(text.as_ref());
         let other = |names, how: &'static dyn VerificationAlgorithm, key| Self::Other {
             names,
             key: UnparsedPublicKey::new(how, key),
@@ -215,6 +261,12 @@ pub(crate) mod tests {
         })
     }
 
+    /// An object with one member changed.
+    pub fn with(mut object: Value, name: &str, value: Value) -> Value {
+        object[name] = value;
+        object
+    }
+
     pub fn keys(keys: &[Value]) -> Result<Keys, String> {
         Keys::parse(json!({"keys": keys}).to_string().as_bytes())
     }
@@ -250,10 +302,6 @@ pub(crate) mod tests {
 
     #[test]
     fn only_what_may_check_signatures_is_a_key() {
-        let with = |mut key: Value, name: &str, value: Value| {
-            key[name] = value;
-            key
-        };
         for (key, is_key) in [
             (rsa("k"), true),
             (with(rsa("k"), "use", json!("sig")), true),
@@ -298,5 +346,32 @@ pub(crate) mod tests {
         assert!(one.find(None).is_some() && one.find(Some("a")).is_some());
         assert!(one.find(Some("b")).is_none() && one.find(Some("")).is_none());
         assert!(two.find(None).is_none() && two.find(Some("b")).is_some());
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_thumbprint() {
+        // RFC 7638, 3.1, and RFC 8037, A.3.
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_\
+            BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2\
+            QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6W\
+            eZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+        let published = [
+            (with(rsa("k"), "n", json!(n)), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
+            (ed25519("k"), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+        ];
+        for (key, expected) in published {
+            let thumbprint = keys(&[key]).unwrap().find(None).unwrap().thumbprint();
+            assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(thumbprint.0), expected);
+        }
+        let of = |key: &Value| keys(std::slice::from_ref(key)).unwrap().keys[0].thumbprint;
+        let modulus = BASE64_URL_SAFE_NO_PAD.decode(RFC_RSA_N).unwrap();
+        let padded = BASE64_URL_SAFE_NO_PAD.encode([&[0], &modulus[..]].concat());
+        let padded = with(rsa("other"), "n", json!(padded));
+        assert_eq!(of(&rsa("k")), of(&padded), "neither its name nor a zero in front counts");
+        let other = with(ec("k"), "x", ec("k")["y"].clone());
+        let set = keys(&[rsa("a"), ec("k")]).unwrap();
+        assert!(set.holds(&of(&rsa("b"))) && set.holds(&of(&ec("b"))));
+        assert!(!set.holds(&of(&other)), "another key of the same name");
+        assert!(!set.holds(&of(&ed25519("a"))));
     }
 }

@@ -89,7 +89,7 @@ enum Told {
     Unknown,
     #[error("the token has expired")]
     Expired,
-    #[error("the token says who you are, but gives no role here")]
+    #[error("the token is valid but grants no role in this service")]
     NoRole,
 }
 
@@ -206,12 +206,19 @@ impl Access {
         self.key_set.iter().for_each(KeySet::look);
     }
 
-    /// Lets a request pass with its [`Caller`] and its [`Asker`], or says why not. It passes where
-    /// its caller has the role that is needed, or none is.
+    /// Counts a request, whatever its form; refuses it where its client sends too many.
+    pub fn limit(&self, request: &Request) -> Result<(), Refusal> {
+        let client = self.client(request);
+        self.limits.request(client.address, self.clock.monotonic()).map_err(Refusal::too_many)
+    }
+
+    /// Lets a request that was counted ([`Access::limit`]) pass with its [`Caller`] and its
+    /// [`Asker`], or says why not. It passes where its caller has the role that is needed, or none
+    /// is.
     pub fn admit(&self, request: &mut Request, needed: Option<Role>) -> Result<(), Refusal> {
         let client = self.client(request);
-        self.limits.request(client.address, self.clock.monotonic()).map_err(Refusal::too_many)?;
-        if !request.method().is_safe() && origin::is_foreign(request.headers()) {
+        let is_foreign = || origin::is_foreign(request.headers(), self.behind_proxy);
+        if !request.method().is_safe() && is_foreign() {
             let detail = "this request comes from a page of another site, and is refused";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         }
@@ -251,7 +258,10 @@ impl Access {
         let now_ms = self.clock.now_ms();
         match self.sessions.find(client.cookie(headers, &self.base_path)?, now_ms)? {
             Proof::Token(digest) => self.tokens.as_ref()?.get().of_digest(&digest, now_ms),
-            Proof::Signed { caller, .. } => Some(caller),
+            // A key that its set no longer holds vouches for nobody.
+            Proof::Signed { caller, key, .. } => {
+                self.key_set.as_ref()?.get().holds(&key).then_some(caller)
+            }
         }
     }
 
@@ -265,8 +275,8 @@ impl Access {
             if let Err(JwtError::UnknownKey(_)) = accepted {
                 key_set.miss();
             }
-            let jwt::Accepted { caller, until_ms } = accepted?;
-            return Ok((caller.clone(), Proof::Signed { caller, until_ms }));
+            let jwt::Accepted { caller, until_ms, key } = accepted?;
+            return Ok((caller.clone(), Proof::Signed { caller, until_ms, key }));
         }
         let tokens = self.tokens.as_ref().ok_or(BadToken::Unknown)?.get();
         let (caller, digest) = tokens.find(token, now_ms)?;
@@ -278,7 +288,7 @@ impl Access {
             Found::Someone(caller) if caller.may(needed) => Ok(()),
             Found::Someone(caller) if caller.is_known() || !self.settings.knows_anyone() => {
                 let (name, role) = (caller.name(), caller.role());
-                let mut detail = format!("this needs the role {needed}, and {name} has {role}");
+                let mut detail = format!("this requires the role {needed}, and {name} has {role}");
                 if !self.settings.knows_anyone() {
                     detail.push_str(&format!(
                         "; `ledgerline token NAME --role {needed} --file tokens.yaml` makes a \
@@ -288,7 +298,9 @@ impl Access {
                 Err(Refusal::new(StatusCode::FORBIDDEN, detail))
             }
             Found::Someone(_) | Found::Nobody => {
-                Err(Refusal::who(format!("this needs the role {needed}: say who you are")))
+                let detail =
+                    format!("this requires the role {needed}; log in or send a bearer token");
+                Err(Refusal::who(detail))
             }
             Found::Unknown(refused) => Err(self.count(refused, client)),
         }
@@ -316,11 +328,11 @@ impl Access {
     /// Logs a browser in with a token; the cookie that says so.
     pub fn log_in(&self, client: &Client, token: &str) -> Result<header::HeaderValue, Refusal> {
         let (caller, proof) = self.prove(token).map_err(|refused| self.count(&refused, client))?;
-        let session = self.sessions.begin(proof, self.clock.now_ms()).ok();
+        let session = self.sessions.begin(&caller, proof, self.clock.now_ms()).ok();
         let cookie = session
             .and_then(|text| client.set_cookie(&text, &self.base_path))
             .ok_or_else(|| {
-                let detail = "this machine gives no random bytes; no login can begin";
+                let detail = "this machine gives no random bytes, so nobody can log in";
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             })?;
         let (name, role) = (caller.name(), caller.role());
@@ -355,9 +367,68 @@ fn keep_tokens(path: &Path) -> Result<Kept<Tokens>, String> {
     })
 }
 
-/// The token of a request (RFC 6750, 2.1). Other schemes are of a proxy's login.
+/// The token of a request (RFC 6750, 2.1). Other schemes belong to the login of a proxy.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    headers.get_all(header::AUTHORIZATION).iter().find_map(|line| {
+        let (scheme, token) = line.as_bytes().split_at_checked(6)?;
+        let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
+        let is_whole = token.first().is_none_or(|next| *next == b' ');
+        // Other characters than those of ASCII are in no token: such a text is nobody's.
+        let token = std::str::from_utf8(token).unwrap_or_default();
+        (is_bearer && is_whole).then(|| token.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_bearer_token_is_taken_in_any_form_and_other_schemes_are_not() {
+        for (lines, expected) in [
+            (&["Bearer x"][..], Some("x")),
+            (&["bEARER  x "], Some("x")),
+            (&["Bearer"], Some("")),
+            (&["Bearer "], Some("")),
+            (&["Bearer \u{e9}"], Some("\u{e9}")),
+            (&["Basic YTpi", "Bearer x"], Some("x")),
+            (&["Basic YTpi"], None),
+            (&["Bearerx"], None),
+            (&["Bear"], None),
+            (&[""], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                let line = header::HeaderValue::from_bytes(line.as_bytes()).unwrap();
+                headers.append(header::AUTHORIZATION, line);
+            }
+            assert_eq!(bearer(&headers), expected, "{lines:?}");
+        }
+        let line = header::HeaderValue::from_bytes(b"Bearer \xff").unwrap();
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, line)]);
+        assert_eq!(bearer(&headers), Some(""), "a token that is nobody's, and not none");
+    }
+
+    #[test]
+    fn a_token_taken_back_in_a_file_with_the_wrong_mode_ends_once_the_mode_is_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens.yaml");
+        let set_mode = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode));
+        let [ada, bob] =
+            ["ada", "bob"].map(|name| tokens::add(&path, (name, Role::Viewer), 0, None).unwrap());
+        let kept = keep_tokens(&path).unwrap();
+        let known = || [&ada, &bob].map(|token| kept.get().find(token, 0).is_ok());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let without_ada = text.lines().filter(|line| !line.contains("ada"));
+        std::fs::write(&path, without_ada.collect::<Vec<_>>().join("\n")).unwrap();
+        set_mode(0o666).unwrap();
+        kept.look();
+        assert_eq!(known(), [true, true], "anyone could have written it");
+        set_mode(0o600).unwrap();
+        kept.look();
+        assert_eq!(known(), [false, true]);
+    }
 }

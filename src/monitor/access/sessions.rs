@@ -4,12 +4,13 @@
 //!
 //! Sessions are in memory only: after a start everyone logs in again.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::Digest;
-use crate::limits::{MAX_SESSIONS, SESSION_LIFETIME};
-use crate::monitor::access::caller::Caller;
+use crate::limits::{MAX_CALLER_SESSIONS, MAX_SESSIONS, SESSION_LIFETIME};
+use crate::monitor::access::caller::{Caller, How};
 use crate::monitor::access::tokens::{TokenError, random_text};
 
 /// What was shown at the login.
@@ -23,13 +24,23 @@ pub enum Proof {
         caller: Caller,
         /// When it ends, in milliseconds since 1970.
         until_ms: i64,
+        /// Thumbprint of the key that signed it.
+        key: Digest,
     },
 }
 
 #[derive(Debug)]
 struct Session {
+    holder: Holder,
     proof: Proof,
     until_ms: i64,
+}
+
+/// The one whose sessions are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Holder {
+    name: Arc<str>,
+    how: How,
 }
 
 /// All sessions.
@@ -39,8 +50,10 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Begins a session; its cookie's value. Where there are [`MAX_SESSIONS`], the oldest ends.
-    pub fn begin(&self, proof: Proof, now_ms: i64) -> Result<String, TokenError> {
+    /// Begins a session of a caller; its cookie's value. Where the caller has
+    /// [`MAX_CALLER_SESSIONS`], its own oldest ends; where there are [`MAX_SESSIONS`], the oldest of
+    /// the caller with the most.
+    pub fn begin(&self, caller: &Caller, proof: Proof, now_ms: i64) -> Result<String, TokenError> {
         let text = random_text()?;
         let lifetime = i64::try_from(SESSION_LIFETIME.as_millis()).unwrap_or(i64::MAX);
         let most = now_ms.saturating_add(lifetime);
@@ -50,12 +63,9 @@ impl Sessions {
         };
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.retain(|_, session| session.until_ms > now_ms);
-        if table.len() >= MAX_SESSIONS {
-            let oldest = table.iter().min_by_key(|(_, session)| session.until_ms);
-            let oldest = oldest.map(|(key, _)| *key);
-            oldest.map(|key| table.remove(&key));
-        }
-        table.insert(Digest::of(text.as_bytes()), Session { proof, until_ms });
+        let holder = Holder { name: caller.name().into(), how: caller.how() };
+        make_room(&mut table, &holder);
+        table.insert(Digest::of(text.as_bytes()), Session { holder, proof, until_ms });
         Ok(text)
     }
 
@@ -74,10 +84,32 @@ impl Sessions {
     }
 }
 
+/// Ends the sessions that one more of this holder has no room beside: never another's while the holder
+/// has too many, so that nobody logs everyone else out.
+fn make_room(table: &mut HashMap<Digest, Session>, holder: &Holder) {
+    let mut counts = HashMap::<&Holder, usize>::new();
+    for session in table.values() {
+        *counts.entry(&session.holder).or_default() += 1;
+    }
+    let count = |holder: &Holder| counts.get(holder).copied().unwrap_or_default();
+    let is_own = |session: &Session| session.holder == *holder;
+    let candidates: Vec<_> = if count(holder) >= MAX_CALLER_SESSIONS {
+        table.iter().filter(|(_, session)| is_own(session)).collect()
+    } else if table.len() >= MAX_SESSIONS {
+        table.iter().collect()
+    } else {
+        return;
+    };
+    let rank =
+        |(_, session): &&(&Digest, &Session)| (Reverse(count(&session.holder)), session.until_ms);
+    let oldest = candidates.iter().min_by_key(rank).map(|(key, _)| **key);
+    oldest.map(|key| table.remove(&key));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::access::caller::{How, Role};
+    use crate::monitor::access::caller::Role;
 
     const NOW_MS: i64 = 1_800_000_000_000;
 
@@ -90,13 +122,14 @@ mod tests {
         let sessions = Sessions::default();
         let lifetime = i64::try_from(SESSION_LIFETIME.as_millis()).unwrap();
         let caller = Caller::known("ada", Role::Viewer, How::Jwt).unwrap();
-        let signed = |until_ms| Proof::Signed { caller: caller.clone(), until_ms };
+        let key = Digest::of(b"key");
+        let signed = |until_ms| Proof::Signed { caller: caller.clone(), until_ms, key };
         for (proof, lasts) in [
             (token(1), lifetime),
             (signed(NOW_MS + 1_000), 1_000),
             (signed(NOW_MS + 10 * lifetime), lifetime),
         ] {
-            let cookie = sessions.begin(proof.clone(), NOW_MS).unwrap();
+            let cookie = sessions.begin(&caller, proof.clone(), NOW_MS).unwrap();
             assert_eq!(sessions.find(&cookie, NOW_MS + lasts - 1), Some(proof));
             assert_eq!(sessions.find(&cookie, NOW_MS + lasts), None);
             assert_eq!(sessions.find(&cookie[1..], NOW_MS), None);
@@ -105,16 +138,48 @@ mod tests {
         }
     }
 
+    fn caller(name: &str) -> Caller {
+        Caller::known(name, Role::Viewer, How::Token).unwrap()
+    }
+
+    /// Which of some sessions last.
+    fn live(sessions: &Sessions, cookies: &[String]) -> Vec<bool> {
+        cookies.iter().map(|cookie| sessions.find(cookie, NOW_MS + 5_000).is_some()).collect()
+    }
+
     #[test]
-    fn the_oldest_of_too_many_ends() {
+    fn a_caller_with_too_many_loses_its_own_oldest() {
         let sessions = Sessions::default();
-        let begin = |number: u64| {
-            let now_ms = NOW_MS + i64::try_from(number).unwrap();
-            sessions.begin(token(number), now_ms).unwrap()
+        let begin = |caller: &Caller, at_ms| {
+            let proof = token(u64::try_from(at_ms).unwrap());
+            sessions.begin(caller, proof, NOW_MS + at_ms).unwrap()
         };
-        let cookies: Vec<_> = (0..=MAX_SESSIONS as u64).map(begin).collect();
+        let same_name = Caller::known("ada", Role::Viewer, How::Jwt).unwrap();
+        let others = [begin(&caller("bob"), 0), begin(&same_name, 1)];
+        let most = i64::try_from(MAX_CALLER_SESSIONS).unwrap();
+        let many = 2 * i64::try_from(MAX_SESSIONS).unwrap();
+        let own: Vec<_> = (0..many).map(|number| begin(&caller("ada"), 2 + number)).collect();
+        assert_eq!(live(&sessions, &others), [true, true], "nobody logs others out");
+        let expected: Vec<_> = (0..many).map(|number| number >= many - most).collect();
+        assert_eq!(live(&sessions, &own), expected, "the newest stay");
+    }
+
+    #[test]
+    fn the_caller_with_the_most_makes_room_when_all_are_taken() {
+        let sessions = Sessions::default();
+        let begin =
+            |name: &str, at_ms| sessions.begin(&caller(name), token(0), NOW_MS + at_ms).unwrap();
+        let greedy = [begin("greedy", 1), begin("greedy", 2)];
+        let oldest = begin("oldest", 0);
+        let others = MAX_SESSIONS - greedy.len() - 1;
+        for number in 0..others {
+            begin(&format!("other-{number}"), 3);
+        }
+        let late = begin("late", 4);
         assert_eq!(sessions.table.lock().unwrap().len(), MAX_SESSIONS);
-        let live = |cookie: &String| sessions.find(cookie, NOW_MS + 5_000).is_some();
-        assert!(!live(&cookies[0]) && cookies[1..].iter().all(live));
+        assert_eq!(live(&sessions, &greedy), [false, true]);
+        assert_eq!(live(&sessions, &[oldest.clone(), late]), [true, true]);
+        begin("later", 4);
+        assert_eq!(live(&sessions, &[oldest]), [false], "of those with one, the oldest");
     }
 }

@@ -5,7 +5,6 @@
 //! certificate for anyone whom the configuration does not name.
 
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +16,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{
     CertificateDer, DnsName, PrivateKeyDer, ServerName, UnixTime,
 };
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::time_provider::TimeProvider;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use webpki::EndEntityCert;
@@ -26,7 +25,7 @@ use webpki::EndEntityCert;
 use crate::clock::{Clock as _, SystemClock};
 use crate::codec::Digest;
 use crate::monitor::access::caller::{Caller, How};
-use crate::monitor::access::kept::{Kept, read};
+use crate::monitor::access::kept::{Contents, Kept, read};
 use crate::monitor::access::settings::{CertificateMatch, CertificateRule, TlsSettings};
 
 /// What a handshake needs, from files that may change.
@@ -39,10 +38,12 @@ impl Tls {
     /// Reads the files.
     pub fn open(settings: &TlsSettings) -> Result<Self, String> {
         let TlsSettings { certificate, key, client_authorities, require_client } = settings.clone();
-        check_mode(&key)?;
-        let mut files = vec![certificate, key];
+        let mut files = vec![certificate, key.clone()];
         files.extend(client_authorities);
-        let make = move |contents: &[Option<Vec<u8>>]| server_config(contents, require_client);
+        let make = move |contents: &[Option<Contents>]| {
+            check_mode(&key, contents)?;
+            server_config(contents, require_client)
+        };
         let named: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
         let config = Kept::open(files, make);
         config
@@ -61,10 +62,11 @@ impl Tls {
     }
 }
 
-/// A private key that everyone on the machine can read is none. (Its group may: that is how keys are
+/// Refuses a private key that everyone on the machine can read. (Its group may: that is how keys are
 /// shared with those who renew them.)
-fn check_mode(key: &Path) -> Result<(), String> {
-    let mode = std::fs::metadata(key).map_or(0, |metadata| metadata.permissions().mode() & 0o7777);
+fn check_mode(key: &Path, contents: &[Option<Contents>]) -> Result<(), String> {
+    // The key is the second file; a missing one is reported with the others.
+    let mode = contents.get(1).and_then(Option::as_ref).map_or(0, |contents| contents.mode);
     if mode & 0o007 == 0 {
         return Ok(());
     }
@@ -90,21 +92,21 @@ impl TimeProvider for WallClock {
 }
 
 /// Certificate, key and, where there is a third, the clients' authorities.
-fn server_config(files: &[Option<Vec<u8>>], require_client: bool) -> Result<ServerConfig, String> {
-    let absent = |what: &str| format!("the file of the {what} is not there");
+fn server_config(files: &[Option<Contents>], require_client: bool) -> Result<ServerConfig, String> {
     let mut files = files.iter();
     let mut next = |what| match files.next() {
-        Some(Some(bytes)) => Ok(Some(bytes)),
-        Some(None) => Err(absent(what)),
+        Some(Some(contents)) => Ok(Some(contents.bytes.as_slice())),
+        Some(None) => Err(format!("{what} file not found")),
         None => Ok(None),
     };
-    let chain = certificates(next("certificate")?.map_or(&[][..], Vec::as_slice))?;
-    let key = PrivateKeyDer::from_pem_slice(next("key")?.map_or(&[][..], Vec::as_slice));
+    let chain = certificates(next("certificate")?.unwrap_or_default())?;
+    let key = PrivateKeyDer::from_pem_slice(next("key")?.unwrap_or_default());
     let key = key.map_err(|_| "the file of the key holds no private key in PEM form".to_owned())?;
-    let verifier = next("clients' authorities")?.map(|bytes| verifier(bytes, require_client));
+    let verifier = next("client authorities")?.map(|bytes| verifier(bytes, require_client));
     let builder = ServerConfig::builder_with_details(provider(), Arc::new(WallClock))
         .with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
+    let asks_clients = verifier.is_some();
     let builder = match verifier.transpose()? {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
@@ -113,6 +115,11 @@ fn server_config(files: &[Option<Vec<u8>>], require_client: bool) -> Result<Serv
         .with_single_cert(chain, key)
         .map_err(|error| format!("certificate and key cannot be used together: {error}"))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if asks_clients {
+        // A resumed session takes over the client's certificate unchecked, also when it has expired.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
 
@@ -145,7 +152,7 @@ fn authorities(bytes: &[u8]) -> Result<RootCertStore, String> {
 pub fn client_config(authority_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let roots = match authority_file {
         Some(file) => {
-            let bytes = read(file)?.ok_or_else(|| format!("{} is not there", file.display()))?;
+            let bytes = read(file)?.ok_or_else(|| format!("{} not found", file.display()))?;
             authorities(&bytes).map_err(|reason| format!("{}: {reason}", file.display()))?
         }
         None => {

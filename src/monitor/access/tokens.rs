@@ -141,7 +141,8 @@ impl Tokens {
     /// Whose the token with this digest is.
     #[must_use]
     pub fn of_digest(&self, digest: &Digest, now_ms: i64) -> Option<Caller> {
-        let token = self.tokens.iter().find(|token| token.digest == *digest)?;
+        // The last of several lines for one token, as in `find`.
+        let token = self.tokens.iter().rfind(|token| token.digest == *digest)?;
         token.caller_at(now_ms).ok()
     }
 }
@@ -282,6 +283,19 @@ mod tests {
         let altered = format!("{}x", &ada[..ada.len() - 1]);
         for unknown in ["", "ada", PREFIX, &ada[1..], &ada.to_uppercase(), &altered] {
             assert_eq!(tokens.find(unknown, NOW_MS), Err(BadToken::Unknown), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_token_with_two_lines_has_one_role() {
+        let digest = Digest::of(b"token");
+        let line = |role| format!("- {{ name: {role}, role: {role}, sha256: \"{digest}\" }}\n");
+        for roles in [["viewer", "admin"], ["admin", "viewer"]] {
+            let text = roles.map(line).concat();
+            let tokens = Tokens::parse(Path::new("tokens.yaml"), &text).unwrap();
+            let (caller, digest) = tokens.find("token", NOW_MS).unwrap();
+            assert_eq!(caller.role().name(), roles[1]);
+            assert_eq!(tokens.of_digest(&digest, NOW_MS), Some(caller), "the same after a login");
         }
     }
 

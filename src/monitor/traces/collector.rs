@@ -1,19 +1,16 @@
 //! The collector's address, and one question to it after the other (OTLP/HTTP with protobuf).
 
-use axum::body::Body;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::http::uri::PathAndQuery;
-use hyper::{HeaderMap, Request, StatusCode, Uri};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{HeaderMap, Method, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use prost::Message as _;
 use tokio::runtime::Runtime;
-use tokio::time::timeout;
 
-use crate::limits::{MAX_DETAIL_BYTES, TRACES_TIMEOUT, truncated};
-use crate::monitor::access::outgoing::Server;
+use crate::limits::{MAX_DETAIL_BYTES, MAX_TRACES_REPLY_BYTES, TRACES_TIMEOUT, truncated};
 use crate::monitor::traces::TraceSettings;
+use crate::outbound::{Bounds, Peer, Request, Trust};
 
 /// Where traces go when the address has no path (OTLP/HTTP).
 const PATH: &str = "/v1/traces";
@@ -21,7 +18,7 @@ const PROTOBUF: &str = "application/x-protobuf";
 
 /// A collector.
 pub struct Collector {
-    server: Server,
+    peer: Peer,
     path: String,
     headers: HeaderMap,
     runtime: Runtime,
@@ -44,51 +41,45 @@ pub enum NotTaken {
 impl Collector {
     /// Looks at the address and the headers; asks nothing yet.
     pub fn open(settings: &TraceSettings) -> Result<Self, String> {
-        let endpoint = &settings.endpoint;
-        let url: Uri =
-            endpoint.parse().map_err(|error| format!("`{endpoint}` is no address: {error}"))?;
-        let server = Server::new(&url, settings.authorities.as_deref())
-            .map_err(|reason| format!("`{endpoint}`: {reason}"))?;
-        let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
-        let path = if path == "/" { PATH } else { path }.to_owned();
+        let trust = Trust::in_authorities(settings.authorities.as_deref());
+        let peer = Peer::new(&settings.endpoint, &trust)?;
+        let path = if peer.url().path() == "/" { PATH } else { "" }.to_owned();
         let mut headers = HeaderMap::new();
-        let agent = concat!("ledgerline/", env!("CARGO_PKG_VERSION"));
-        let host = url.authority().map_or("", |authority| authority.as_str());
-        let ours = [("host", host), ("user-agent", agent)];
-        let ours = ours.into_iter().chain([("content-type", PROTOBUF), ("accept", PROTOBUF)]);
-        let theirs = settings.headers.iter().map(|(name, value)| (name.as_str(), value.reveal()));
-        for (name, value) in ours.chain(theirs) {
+        for name in [CONTENT_TYPE, ACCEPT] {
+            headers.insert(name, HeaderValue::from_static(PROTOBUF));
+        }
+        for (name, value) in &settings.headers {
             let wrong = |what| format!("`headers`: {what} `{name}`");
-            let known = name.parse().map_err(|_| wrong("there can be no header"))?;
-            let mut value = hyper::header::HeaderValue::from_str(value)
+            let known: HeaderName = name.parse().map_err(|_| wrong("there can be no header"))?;
+            let mut value = HeaderValue::from_str(value.reveal())
                 .map_err(|_| wrong("a header cannot hold the value of"))?;
-            value.set_sensitive(!OURS.contains(&known));
-            if headers.insert(known, value).is_some() {
+            value.set_sensitive(true);
+            if OURS.contains(&known) || headers.insert(known, value).is_some() {
                 return Err(wrong("there is already a header"));
             }
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| error.to_string())?;
-        Ok(Self { server, path, headers, runtime })
+        Ok(Self { peer, path, headers, runtime })
     }
 
     /// Gives it spans. Waits at most [`TRACES_TIMEOUT`].
     pub fn give(&self, request: &ExportTraceServiceRequest) -> Result<(), NotTaken> {
-        let mut asked = Request::new(Body::from(request.encode_to_vec()));
-        *asked.method_mut() = hyper::Method::POST;
-        let path = self.path.parse();
-        *asked.uri_mut() = path.map_err(|_| NotTaken::Now("it has no such path".to_owned()))?;
-        asked.headers_mut().clone_from(&self.headers);
-        let answer = self.runtime.block_on(async {
-            let answer = timeout(TRACES_TIMEOUT, self.server.ask(asked)).await;
-            answer.map_err(|_| format!("no answer in {} s", TRACES_TIMEOUT.as_secs()))?
-        });
-        let (status, body) = answer.map_err(NotTaken::Now)?;
-        judge(status, &body)
+        let asked = Request {
+            method: Method::POST,
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            body: request.encode_to_vec(),
+        };
+        let bounds = Bounds { timeout: TRACES_TIMEOUT, max_bytes: MAX_TRACES_REPLY_BYTES };
+        let reply = self.runtime.block_on(self.peer.send(asked, bounds));
+        let reply = reply.map_err(|error| NotTaken::Now(error.to_string()))?;
+        judge(reply.status, &reply.body)
     }
 }
 
-const OURS: [hyper::header::HeaderName; 4] = [HOST, USER_AGENT, CONTENT_TYPE, ACCEPT];
+/// Headers that are ours to set.
+const OURS: [HeaderName; 4] = [HOST, USER_AGENT, CONTENT_TYPE, ACCEPT];
 
 /// What an answer means (OTLP specification, "OTLP/HTTP Response").
 fn judge(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
@@ -146,7 +137,7 @@ mod tests {
         for (endpoint, path) in [
             ("http://127.0.0.1:4318", "/v1/traces"),
             ("http://collector:4318/", "/v1/traces"),
-            ("http://[::1]:4318/otlp/v1/traces?team=1", "/otlp/v1/traces?team=1"),
+            ("http://[::1]:4318/otlp/v1/traces?team=1", ""),
         ] {
             assert_eq!(open(endpoint, &[]).map(|collector| collector.path), Ok(path.to_owned()));
         }

@@ -12,6 +12,7 @@ use crate::limits::{MAX_QUEUED_TRACES, MAX_SENT_TRACES, TRACES_EVERY, TRACES_PAU
 use crate::monitor::traces::TraceSettings;
 use crate::monitor::traces::collector::{Collector, NotTaken};
 use crate::monitor::traces::spans::Spans;
+use crate::outbound::Backoff;
 use crate::pipeline::{BatchTrace, Taken, Traces};
 
 /// How often a stop looks whether the thread has ended.
@@ -32,8 +33,9 @@ struct Exporter {
     ready: VecDeque<BatchTrace>,
     /// When the collector is told again.
     due: Duration,
-    /// The pause after the last failure, and what it was.
-    failed: Option<(Duration, String)>,
+    backoff: Backoff,
+    /// Why it failed last, until it succeeds.
+    failed: Option<String>,
     /// Batches that will not be told of, and how many of them were warned of.
     lost: u64,
     warned: u64,
@@ -59,6 +61,7 @@ impl TraceExport {
             clock: clock.clone(),
             ready: VecDeque::new(),
             due: Duration::ZERO,
+            backoff: Backoff::new(TRACES_EVERY, TRACES_PAUSE),
             failed: None,
             lost: 0,
             warned: 0,
@@ -131,6 +134,7 @@ impl Exporter {
         match told {
             Ok(()) => {
                 self.ready.drain(..count);
+                self.backoff.reset();
                 if self.failed.take().is_some() {
                     tracing::info!("the collector takes traces again");
                 }
@@ -152,17 +156,15 @@ impl Exporter {
 
     /// Pauses, longer each time, and tells what is new.
     fn fail(&mut self, reason: String, spans: Option<u64>) {
-        let last = self.failed.take();
-        let pause = last.as_ref().map_or(TRACES_EVERY, |(pause, _)| (*pause * 2).min(TRACES_PAUSE));
-        if last.is_none_or(|(_, last)| last != reason) {
+        if self.failed.as_ref() != Some(&reason) {
             tracing::warn!(
                 reason,
                 spans,
                 "the collector does not take traces; nothing waits for it"
             );
         }
-        self.due = self.clock.monotonic() + pause;
-        self.failed = Some((pause, reason));
+        self.due = self.clock.monotonic() + self.backoff.pause();
+        self.failed = Some(reason);
     }
 
     fn warn_of_lost(&mut self) {
