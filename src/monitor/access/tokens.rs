@@ -147,6 +147,13 @@ impl Tokens {
     }
 }
 
+/// Tokens of a file that have this name; none where it cannot be read.
+#[must_use]
+pub fn count_named(path: &Path, name: &str) -> usize {
+    let tokens = read(path).map(|tokens| tokens.tokens).unwrap_or_default();
+    tokens.iter().filter(|token| token.caller.name() == name).count()
+}
+
 impl Token {
     fn check(path: &Path, form: &TokenForm) -> Result<Self, Fault> {
         let Located { value: name, place } = &form.name;
