@@ -152,7 +152,10 @@ fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<Config> {
                 found.into_iter().partition(|fault| fault.file == path);
             let more = unsound.sift(mine, &[], &[]);
             if unsound.is_sound(&["mappings", "contracts"]) {
-                faults.extend(others);
+                // Mappings are warned of what identity cannot give, where all of it was read.
+                let has_source = unsound.is_sound(&["source"]);
+                let is_certain = |fault: &Fault| has_source || fault.severity == Severity::Error;
+                faults.extend(others.into_iter().filter(is_certain));
             }
             // Keys and ledger can be looked at where all that they need is certain.
             let config = config.filter(|_| unsound.is_sound(&["ledger", "contracts"]));
@@ -185,7 +188,11 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
         faults.push(Fault::warning(path, Place::START, message));
     }
     let decoder = match Decoder::new(&form.source.value.identity, path) {
-        Ok(decoder) => Some(decoder.with_body(form.source.value.body)),
+        Ok(decoder) => {
+            faults.extend(Decoder::warnings(&form.source.value.identity, path));
+            faults.extend(cross_check::identity(&mappings, &decoder));
+            Some(decoder.with_body(form.source.value.body))
+        }
         Err(found) => {
             faults.extend(found);
             None
