@@ -74,8 +74,8 @@ impl Source for Memory {
         Ok(())
     }
 
-    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<(), SourceError> {
-        Ok(())
+    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<bool, SourceError> {
+        Ok(true)
     }
 
     fn close(&mut self) -> Result<(), SourceError> {

@@ -41,6 +41,8 @@ pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Longest line of a source file: the largest record with each byte written as `\u00XX`, and as
 /// much again for key, headers and names.
 pub const MAX_LINE_BYTES: usize = 8 * MAX_RECORD_BYTES;
+/// Partitions that one source file may name: each line may name another one, and each takes memory.
+pub const MAX_FILE_PARTITIONS: usize = 10_000;
 /// Bytes that are read from a source file at once.
 pub const FILE_CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks of a source file that are read ahead.
@@ -50,8 +52,7 @@ pub const FILE_QUEUE_CHUNKS: usize = 4;
 /// ordinary words.
 pub const MIN_HIDDEN_BYTES: usize = 4;
 /// Shortest and longest time in milliseconds between two polls before Kafka takes the partitions
-/// away. A request about offsets, during which nothing is polled, may take
-/// [`KAFKA_REQUEST_TIMEOUT`].
+/// away. A full queue is waited for some seconds between two polls; a broker's answer never is.
 pub const POLL_INTERVALS_MS: (u64, u64) = (6_000, 3_600_000);
 /// Shortest and longest time in milliseconds between two commits of the group's offsets.
 pub const COMMIT_INTERVALS_MS: (u64, u64) = (1, 60_000);
@@ -60,6 +61,10 @@ pub const COMMIT_INTERVALS_MS: (u64, u64) = (1, 60_000);
 pub const STATISTICS_INTERVALS_MS: (u64, u64) = (1, 10_000);
 /// How long one request to Kafka about offsets may take before it is asked again later.
 pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the first such request about a partition may take: a partition that is not reached must
+/// not hold up those that are for long. Each further one may take twice as long, up to
+/// [`KAFKA_REQUEST_TIMEOUT`].
+pub const KAFKA_FIRST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause between such requests while the broker does not answer.
 pub const KAFKA_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How often topics and the group are asked about while something is missing.
@@ -88,6 +93,12 @@ pub const KAFKA_BEHIND_WAIT: Duration = Duration::from_secs(10);
 /// How often in a row partitions are read again from their position after Kafka called an offset out
 /// of range that is not.
 pub const KAFKA_MOST_RESTARTS: u32 = 3;
+/// How long ago the last such restart of a partition must be for it to count no more.
+pub const KAFKA_RESTARTS_FORGOTTEN: Duration = Duration::from_secs(60);
+/// How often reading is tried again while it is refused: the client says each refusal only once.
+pub const KAFKA_REFUSED_EVERY: Duration = Duration::from_secs(30);
+/// How long nothing may be refused after that until the refusal is over.
+pub const KAFKA_REFUSED_QUIET: Duration = Duration::from_secs(5);
 /// How long a partition must have had the same end behind its last record until the ledger goes on
 /// from that end, in a block of its own: a busy partition has no such end for long.
 pub const KAFKA_TAIL_WAIT: Duration = Duration::from_secs(10);
@@ -386,6 +397,8 @@ pub const ACCESS_FILES_EVERY: Duration = Duration::from_secs(2);
 pub const KEY_SET_EVERY: Duration = Duration::from_secs(600);
 /// The least time between two questions for a key set, whatever names strangers give for keys.
 pub const KEY_SET_PAUSE: Duration = Duration::from_secs(60);
+/// Most bytes of a key set from an address.
+pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 /// How long one question for a key set may take.
 pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(10);
 /// How far the clock of an identity provider may be off.

@@ -125,10 +125,10 @@ fn the_container_file_copies_what_is_built_in() {
         assert!(path(name).exists(), "{name}");
     }
     let built_in = Regex::new(r#"include_(?:str|bytes)!\("((?:\.\./)*)([^"]+)"\)"#).unwrap();
-    let demo = text("src/app/demo.rs");
+    let demo = text("src/demo/mod.rs");
     let mut count = 0;
     for found in built_in.captures_iter(&demo) {
-        assert_eq!(&found[1], "../../", "from src/app to the root");
+        assert_eq!(&found[1], "../../", "from src/demo to the root");
         let folder = found[2].split('/').next().unwrap();
         assert!(copied.iter().any(|name| name == folder), "{folder} is not copied");
         count += 1;

@@ -64,7 +64,7 @@ fn a_stall_longer_than_the_poll_interval() {
         (rival.assignment().unwrap().count() == usize::from(PARTITIONS)).then_some(())
     });
     service.signal("CONT");
-    service.until_logged("given back");
+    service.until_logged("partitions revoked");
     drop(rival);
     write(&broker, 400..600);
     service.until_durable(usize::from(PARTITIONS), 600);

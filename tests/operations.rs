@@ -58,7 +58,7 @@ impl Source for Nothing {
         Ok(())
     }
 
-    fn durable(&mut self, partition: &SourcePartition, _: u64) -> Result<(), SourceError> {
+    fn durable(&mut self, partition: &SourcePartition, _: u64) -> Result<bool, SourceError> {
         panic!("told of {partition}, which is not of this source");
     }
 

@@ -106,7 +106,7 @@ fn a_topic_that_does_not_exist_is_named_until_it_is_created() {
             "ledgerline_findings{code=\"topic_missing\"} 0",
         ],
     );
-    service.until_logged("no longer the case");
+    service.until_logged("\"resolved\"");
     service.end();
 }
 

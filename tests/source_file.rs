@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerline::event::{Cause, Decoder, Event, Rejection, SourcePartition};
-use ledgerline::limits::MAX_LINE_BYTES;
+use ledgerline::limits::{MAX_FILE_PARTITIONS, MAX_LINE_BYTES};
 use ledgerline::source::{
     Accepted, Assignments, FileForm, FileSource, Polled, Source, SourceError,
 };
@@ -255,4 +255,37 @@ fn the_published_readings_are_read_whole() {
         assert_eq!(event.info.time_ms, event.timestamp_ms);
     }
     assert_eq!(next.len(), 2);
+}
+
+#[test]
+fn a_file_names_only_so_many_partitions() {
+    let most = u32::try_from(MAX_FILE_PARTITIONS).unwrap();
+    let named = (0..most + 2).map(|partition| line(partition, 0));
+    let lines: Vec<_> = named.chain([line(0, 1), line(most, 1)]).collect();
+    let (_directory, path) = written(lines.join("\n").as_bytes());
+    let assignments = Arc::new(Assignments::default());
+    let records = read(&mut open(&path, &assignments), &assignments, usize::MAX);
+    assert_eq!(records.len(), lines.len(), "no line is lost");
+    let rejected: Vec<_> = records
+        .iter()
+        .filter_map(|(_, offset, result)| Some((offset, result.as_ref().err()?)))
+        .collect();
+    let numbers: Vec<_> = rejected.iter().map(|(offset, _)| **offset).collect();
+    let most = u64::from(most);
+    assert_eq!(numbers, [most, most + 1, most + 3]);
+    assert!(rejected[0].1.to_string().contains("more than 10000 partitions"), "{}", rejected[0].1);
+    assert_eq!(assignments.status().len(), MAX_FILE_PARTITIONS + 1);
+}
+
+#[test]
+fn a_paused_file_gives_nothing() {
+    let (_directory, path) = written(line(0, 0).as_bytes());
+    let assignments = Arc::new(Assignments::default());
+    let mut source = open(&path, &assignments);
+    source.pause().unwrap();
+    for _ in 0..5 {
+        assert!(matches!(source.poll(Duration::from_millis(5)).unwrap(), Polled::Idle));
+    }
+    source.resume().unwrap();
+    assert_eq!(read(&mut source, &assignments, usize::MAX).len(), 1);
 }

@@ -5,17 +5,18 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use ledgerline::clock::SystemClock;
+use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::codec::yaml;
 use ledgerline::event::{RecordDigests, SourcePartition};
+use ledgerline::limits::KAFKA_REFUSED_EVERY;
 use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
 use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
 use ledgerline::source::{
     Accepted, Assignments, BatchBuilder, Generation, KafkaForm, KafkaSource, LastTaken,
-    LastTakenOf, Polled, Source, SourceError,
+    LastTakenOf, Polled, ProblemCode, Source, SourceError,
 };
 
 /// Polls that a condition may take: with [`WAIT`] each, two minutes.
@@ -53,13 +54,20 @@ impl Member {
         last_taken: LastTakenOf,
         (more, properties): (&str, &str),
     ) -> Self {
-        let text = format!(
-            "brokers: '{}'\ngroup: ledger\ntopics: [telemetry]\n{more}\nproperties: {{{properties}}}",
-            broker.bootstrap()
-        );
-        let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), &text).unwrap();
-        let settings = form[0].check(Path::new("ledgerline.yaml"), &mut Vec::new()).unwrap();
         let clock = Arc::new(SystemClock::new());
+        let text = form(broker, "telemetry", more, properties);
+        Self::join_by(&text, assignments, last_taken, clock)
+    }
+
+    /// A member with this configuration and clock.
+    fn join_by(
+        text: &str,
+        assignments: &Arc<Assignments>,
+        last_taken: LastTakenOf,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), text).unwrap();
+        let settings = form[0].check(Path::new("ledgerline.yaml"), &mut Vec::new()).unwrap();
         let source =
             KafkaSource::new(&settings, Arc::clone(assignments), last_taken, clock).unwrap();
         Self { source, assignments: Arc::clone(assignments) }
@@ -75,7 +83,13 @@ impl Member {
         }
         let lane = seen.entry(batch.partition.to_string()).or_default();
         lane.extend(batch.records().map(|r| (r.offset, r.value.unwrap_or_default().to_vec())));
-        self.source.durable(&batch.partition, batch.next)
+        self.source.durable(&batch.partition, batch.next).map(|_| ())
+    }
+
+    /// Whether a broker refuses this client.
+    fn is_refused(&self) -> bool {
+        let problems = self.source.health().report().problems;
+        problems.iter().any(|problem| problem.code == ProblemCode::BrokerRefused)
     }
 
     fn assigned(&self) -> usize {
@@ -104,6 +118,37 @@ impl Member {
     }
 }
 
+/// The configuration of a member.
+fn form(broker: &EmbeddedBroker, topics: &str, more: &str, properties: &str) -> String {
+    let brokers = broker.bootstrap();
+    format!(
+        "brokers: '{brokers}'\ngroup: ledger\ntopics: [{topics}]\n{more}\nproperties: {{{properties}}}"
+    )
+}
+
+/// The machine's clock, moved forward by hand.
+#[derive(Default)]
+struct Moved {
+    clock: SystemClock,
+    by_ms: AtomicU64,
+}
+
+impl Moved {
+    fn pass(&self, time: Duration) {
+        self.by_ms.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Moved {
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms() + i64::try_from(self.by_ms.load(Ordering::SeqCst)).unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic() + Duration::from_millis(self.by_ms.load(Ordering::SeqCst))
+    }
+}
+
 fn broker(brokers: u8, partitions: u16) -> (EmbeddedBroker, GatedProducer) {
     let broker = EmbeddedBroker::start(brokers).unwrap();
     broker.create_topic("telemetry", partitions).unwrap();
@@ -117,9 +162,13 @@ fn value(partition: u16, n: u64) -> Vec<u8> {
 }
 
 fn offer(producer: &mut GatedProducer, partition: u16, value: Option<&[u8]>) {
+    offer_to(producer, "telemetry", partition, value);
+}
+
+fn offer_to(producer: &mut GatedProducer, topic: &str, partition: u16, value: Option<&[u8]>) {
     let headers: &[(&str, &[u8])] = &[("h", b"1")];
     let record = Outgoing {
-        topic: "telemetry",
+        topic,
         partition,
         key: Some(b"key"),
         value,
@@ -673,4 +722,132 @@ fn the_producer_keeps_the_broker_from_dropping_records() {
     assert!(held > 0, "it never held back");
     assert_whole(&seen, 1, 0..total);
     assert_eq!(producer.written(), total);
+}
+
+#[test]
+fn a_partition_that_cannot_be_asked_about_holds_up_no_other() {
+    for strategy in ["cooperative-sticky", "range"] {
+        let (broker, mut producer) = broker(1, 3);
+        produce(&mut producer, 3, 0..10);
+        broker.set_leader("telemetry", 1, None).unwrap();
+        let assignments = Arc::new(Assignments::default());
+        let mut seen = Seen::new();
+        let properties = format!("{QUICK}, partition.assignment.strategy: {strategy}");
+        let mut member = Member::join_after(&broker, &assignments, always(None), ("", &properties));
+        member.until(&mut seen, |_, seen| count(seen) == 20);
+        assert_eq!(member.assigned(), 2);
+        broker.set_leader("telemetry", 1, Some(1)).unwrap();
+        produce(&mut producer, 3, 10..20);
+        member.until(&mut seen, |m, seen| count(seen) == 60 && m.assigned() == 3);
+        assert_whole(&seen, 3, 0..20);
+    }
+}
+
+#[test]
+fn with_the_latest_a_later_partition_is_read_from_its_beginning() {
+    let (broker, mut producer) = broker(1, 2);
+    produce(&mut producer, 2, 0..30);
+    // The ledger has read the topic before; of its second partition, neither it nor the group knows.
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &at(30), "start: latest");
+    member.until(&mut seen, |_, seen| count(seen) == 30);
+    assert_eq!(seen.keys().collect::<Vec<_>>(), ["telemetry/1"]);
+    assert_eq!(seen["telemetry/1"][0], (0, value(1, 0)));
+}
+
+#[test]
+fn the_position_of_a_former_epoch_is_not_written_as_the_groups_offset() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..30);
+    let epochs = "start: latest\nepochs: {telemetry: 1}";
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &at(5_000), epochs);
+    member.until(&mut seen, |m, _| m.assigned() == 1);
+    // The pipeline tells of every partition that the ledger has read.
+    let former = SourcePartition::new("telemetry", 0);
+    assert!(member.source.durable(&former, 5_000).unwrap(), "there is nothing to tell again");
+    member.source.close().unwrap();
+    // Nothing of the new epoch is in the ledger when the process starts again.
+    produce(&mut producer, 1, 30..40);
+    let mut member = Member::join(&broker, &at(5_000), epochs);
+    member.until(&mut seen, |_, seen| count(seen) == 10);
+    assert_eq!(seen["telemetry@1/0"][0], (30, value(0, 30)));
+}
+
+#[test]
+fn a_kill_before_the_first_commit_of_a_new_epoch_is_gone_on_from() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..50);
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &Arc::default(), "");
+    member.until(&mut seen, |_, seen| count(seen) == 50);
+    member.source.close().unwrap();
+    // The new epoch began at 45, and its first block came as far as 47.
+    produce(&mut producer, 1, 50..60);
+    let new = SourcePartition { epoch: 1, ..SourcePartition::new("telemetry", 0) };
+    let read = [(SourcePartition::new("telemetry", 0), 50), (new, 47)];
+    let epochs = "epochs: {telemetry: {epoch: 1, continue_at: {0: 45}}}";
+    let mut seen = Seen::new();
+    let mut member = Member::join(&broker, &Arc::new(Assignments::new(read)), epochs);
+    member.until(&mut seen, |_, seen| count(seen) == 13);
+    assert_eq!(seen["telemetry@1/0"][0], (47, value(0, 47)));
+}
+
+#[test]
+fn a_refusal_to_read_lasts_until_every_topic_is_read_again() {
+    let (broker, mut producer) = broker(1, 1);
+    broker.create_topic("other", 1).unwrap();
+    let send = |producer: &mut GatedProducer, topic| {
+        offer_to(producer, topic, 0, Some(b"{}"));
+        producer.flush(Duration::from_secs(60)).unwrap();
+    };
+    let clock = Arc::new(Moved::default());
+    let text = form(&broker, "telemetry, other", "", QUICK);
+    let mut member = Member::join_by(&text, &Arc::default(), always(None), clock.clone());
+    let mut seen = Seen::new();
+    send(&mut producer, "telemetry");
+    send(&mut producer, "other");
+    member.until(&mut seen, |_, seen| count(seen) == 2);
+
+    // The client says once for each partition that it may not be read, and not of which.
+    broker.fail(BrokerRequest::Fetch, BrokerFault::Forbidden, 1).unwrap();
+    member.until(&mut seen, |m, _| m.is_refused());
+    send(&mut producer, "telemetry");
+    member.until(&mut seen, |_, seen| count(seen) == 3);
+    assert!(member.is_refused(), "a record of one topic says nothing of the other");
+    send(&mut producer, "other");
+    member.until(&mut seen, |m, seen| count(seen) == 4 && !m.is_refused());
+
+    // Without any record, reading is tried again after a while.
+    broker.fail(BrokerRequest::Fetch, BrokerFault::Forbidden, 1).unwrap();
+    member.until(&mut seen, |m, _| m.is_refused());
+    clock.pass(KAFKA_REFUSED_EVERY);
+    member.until(&mut seen, |m, _| !m.is_refused());
+
+    // A refusal that lasts is seen again then.
+    broker.fail(BrokerRequest::Fetch, BrokerFault::Forbidden, 1_000).unwrap();
+    member.until(&mut seen, |m, _| m.is_refused());
+    clock.pass(KAFKA_REFUSED_EVERY);
+    let now_ms = clock.now_ms();
+    member.until(&mut seen, |m, _| {
+        let last = m.source.health().report().last_error;
+        last.is_some_and(|last| last.at_ms > now_ms && last.message.contains("Fetch"))
+    });
+    assert!(member.is_refused());
+}
+
+#[test]
+fn a_refusal_by_the_group_ends_while_nothing_is_read() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..10);
+    let mut seen = Seen::new();
+    // Nothing comes, so nothing is committed either.
+    let mut member = Member::join(&broker, &at(10), "");
+    member.until(&mut seen, |m, _| m.assigned() == 1);
+    // The member looks for its group anew, is refused once, and stays a member all the while.
+    broker.fail(BrokerRequest::FindCoordinator, BrokerFault::GroupForbidden, 1).unwrap();
+    broker.fail(BrokerRequest::Heartbeat, BrokerFault::NotCoordinator, 1).unwrap();
+    member.until(&mut seen, |m, _| m.is_refused());
+    member.until(&mut seen, |m, _| !m.is_refused());
+    assert_eq!(member.assigned(), 1);
 }

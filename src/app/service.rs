@@ -179,7 +179,7 @@ impl Running {
         }
         match ended {
             Ok(result) => Ok(result?),
-            Err(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(PipelineError::Panicked("source").into()),
         }
     }
 }

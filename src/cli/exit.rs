@@ -116,7 +116,9 @@ fn of_app(error: &AppError) -> ExitStatus {
         AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
         AppError::Pipeline(PipelineError::Thread(_))
         | AppError::Endpoint(EndpointError::Threads(_)) => ExitStatus::System,
-        AppError::NoRandomness(_) => ExitStatus::Software,
+        AppError::NoRandomness(_) | AppError::Pipeline(PipelineError::Panicked(_)) => {
+            ExitStatus::Software
+        }
         AppError::Traces(_) => ExitStatus::Config,
         AppError::Endpoint(_) => ExitStatus::Unavailable,
         AppError::NotDrained(_) => ExitStatus::Temporary,
@@ -200,5 +202,17 @@ fn of_source(error: &SourceError) -> ExitStatus {
         | SourceError::Fenced(_)
         | SourceError::TakenByAnotherLedger { .. }
         | SourceError::OutOfOrder { .. } => ExitStatus::Data,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_from_a_lack_of_threads() {
+        let status = |error: PipelineError| exit_status(&AppError::from(error).into());
+        assert_eq!(status(PipelineError::Thread("mapper")), ExitStatus::System);
+        assert_eq!(status(PipelineError::Panicked("mapper")), ExitStatus::Software);
     }
 }

@@ -19,6 +19,7 @@
 //! Nothing here does IO, knows the time or panics on any text or value.
 
 mod arguments;
+mod arithmetic;
 mod bounds;
 mod calendar;
 mod comparisons;
@@ -26,15 +27,17 @@ mod compile;
 mod complaint;
 mod conversions;
 mod decimal;
+mod fields;
 mod functions;
 mod kinds;
-mod library;
+mod members;
 mod meter;
 mod number;
 mod operators;
 mod pattern;
 mod quick;
 mod steps;
+mod text;
 mod time;
 mod value;
 

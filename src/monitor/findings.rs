@@ -64,6 +64,10 @@ pub struct Signs {
     pub mappings_without_topic: Vec<(String, Vec<String>, String)>,
     /// How far the newest block's time is ahead of the clock, in milliseconds.
     pub clock_behind_ms: i64,
+    /// Since when the state is held up, in milliseconds since 1970.
+    pub state_held_since_ms: Option<i64>,
+    /// The same of the copies of dead letters.
+    pub copies_held_since_ms: Option<i64>,
 }
 
 /// A problem of the source or the ledger.
@@ -92,6 +96,9 @@ const SMALL_LAG: u64 = 1_000;
 const LAG_SAMPLES: usize = 15;
 /// Samples without progress after which records that are on their way count as stuck: a minute.
 const STALL_SAMPLES: usize = 30;
+/// Samples without an acknowledgement after which copies of dead letters count as stuck: two minutes,
+/// because a slow broker makes their savepoints come once a minute.
+const COPIES_SAMPLES: usize = 2 * STALL_SAMPLES;
 /// Difference between the two clocks from one sample to the next that counts as a jump.
 const CLOCK_JUMP_MS: i64 = 5_000;
 /// How far the newest block may be ahead of the clock: a clock that is slewed goes back a little.
@@ -143,12 +150,12 @@ fn stalled(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
     let waits = |p: &&crate::monitor::service::PartitionView| p.assigned && p.lag != Some(0);
     let places = status.partitions.iter().filter(waits);
     let places: Vec<_> = places.map(|p| format!("{}/{}", p.partition, p.durable)).collect();
-    let what = format!(
-        "no record has come through since {}, and {} are on their way; the next ones are {}",
-        first.time,
-        grouped(newest.last()?.in_flight),
-        places.join(", ")
-    );
+    let next = match places.is_empty() {
+        true => String::new(),
+        false => format!(". Next offsets: {}", places.join(", ")),
+    };
+    let in_flight = grouped(newest.last()?.in_flight);
+    let what = format!("no record processed since {}; {in_flight} in flight{next}", first.time);
     Some(Finding::new(Code::Stalled, what).since(Some(first.time_ms)))
 }
 
@@ -158,27 +165,29 @@ fn state_behind(status: &StatusView) -> Option<Finding> {
     (behind > MOST_BLOCKS_BEHIND || held.is_some()).then(|| {
         let reason = held.map(|reason| format!(": {reason}")).unwrap_or_default();
         let what = format!("the state is {} blocks behind the ledger{reason}", grouped(behind));
-        Finding::new(Code::StateBehind, what)
+        Finding::new(Code::StateBehind, what).since(status.signs.state_held_since_ms)
     })
 }
 
 fn copies_behind(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
     let copies = status.dead_letter_topic.as_ref()?;
     let behind = copies.blocks_behind;
-    let reason = match (&copies.held, unacknowledged_since(samples)) {
-        (Some(reason), _) => format!(": {reason}"),
-        (None, Some(first)) => format!(": no acknowledgement since {}", first.time),
-        (None, None) if behind > MOST_BLOCKS_BEHIND => String::new(),
+    let (reason, since_ms) = match (&copies.held, unacknowledged_since(samples)) {
+        (Some(reason), _) => (format!(": {reason}"), status.signs.copies_held_since_ms),
+        (None, Some(first)) => {
+            (format!(": no acknowledgement since {}", first.time), Some(first.time_ms))
+        }
+        (None, None) if behind > MOST_BLOCKS_BEHIND => (String::new(), None),
         (None, None) => return None,
     };
     let blocks = grouped(behind);
     let what = format!("dead letters do not reach their topic, {blocks} blocks behind{reason}");
-    Some(Finding::new(Code::DeadLetterTopicBehind, what))
+    Some(Finding::new(Code::DeadLetterTopicBehind, what).since(since_ms))
 }
 
 /// The first of the samples in which copies wait and none more is acknowledged.
 fn unacknowledged_since(samples: &[Sample]) -> Option<&Sample> {
-    let newest = &samples[samples.len().checked_sub(STALL_SAMPLES)?..];
+    let newest = &samples[samples.len().checked_sub(COPIES_SAMPLES)?..];
     let first = newest.first()?;
     let acknowledged = first.waiting_copies?;
     newest.iter().all(|sample| sample.waiting_copies == Some(acknowledged)).then_some(first)
@@ -384,7 +393,12 @@ mod tests {
             end: Some(26),
             lag: Some(9),
         });
-        check(&status, &samples, Some((Code::Stalled, &["time 0", "7 are on", "t/3/17"])));
+        let parts = &["no record processed since time 0; 7 in flight. Next offsets: t/3/17"];
+        check(&status, &samples, Some((Code::Stalled, parts)));
+        let idle = std::mem::take(&mut status.partitions);
+        check(&status, &samples, Some((Code::Stalled, &["since time 0; 7 in flight"])));
+        assert!(findings(&status, &samples)[0].what.ends_with("in flight"), "and no empty list");
+        status.partitions = idle;
         check(&status, &samples[1..], None);
         let full = Problem {
             code: Code::DiskFull,
@@ -421,13 +435,30 @@ mod tests {
         of_copies.dead_letter_topic = copies(0, None);
         let waiting =
             |blocks| Sample { waiting_copies: blocks, time: "then".into(), ..sample(0, 0, None) };
-        let mut samples = vec![waiting(Some(4)); STALL_SAMPLES];
+        let mut samples = vec![waiting(Some(4)); COPIES_SAMPLES];
         check(&of_copies, &samples, Some((Code::DeadLetterTopicBehind, &["since then"])));
         check(&of_copies, &samples[1..], None);
         for other in [None, Some(3)] {
             samples[0] = waiting(other);
             check(&of_copies, &samples, None);
         }
+    }
+
+    #[test]
+    fn a_follower_that_is_held_up_says_since_when() {
+        let mut held = status();
+        held.state.held = Some("no space".to_owned());
+        let copies = CopiesView { blocks_behind: 1, held: Some("no right".to_owned()) };
+        held.dead_letter_topic = Some(copies);
+        held.signs.state_held_since_ms = Some(1_000);
+        held.signs.copies_held_since_ms = Some(2_000);
+        let since: Vec<_> =
+            findings(&held, &[]).into_iter().map(|one| (one.code, one.since.unwrap())).collect();
+        let expected = [
+            (Code::StateBehind, "1970-01-01T00:00:01.000Z".to_owned()),
+            (Code::DeadLetterTopicBehind, "1970-01-01T00:00:02.000Z".to_owned()),
+        ];
+        assert_eq!(since, expected);
     }
 
     #[test]

@@ -381,6 +381,9 @@ impl Service {
             filtered_topics: filtered.collect(),
             ..Signs::default()
         };
+        let since = |name: &str| self.status.held(name).map(|hold| hold.since_ms);
+        signs.state_held_since_ms = since(self.queries.world().name());
+        signs.copies_held_since_ms = self.copies.as_ref().and_then(|copies| since(copies.name()));
         let head = self.queries.ledger().head();
         if head.height > 0 {
             signs.clock_behind_ms = head.time_ms.saturating_sub(self.clock.now_ms());

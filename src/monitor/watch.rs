@@ -9,6 +9,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_SAMPLES;
@@ -125,7 +126,7 @@ impl Watcher {
 
     /// Looks again and again.
     pub async fn run(self) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
+        let mut looks = looks();
         let mut left = LOOKS_A_SAMPLE;
         loop {
             looks.tick().await;
@@ -158,7 +159,7 @@ impl Watcher {
                 tracing::warn!(code = finding.code.name(), "{}", finding.what.escape_debug());
             }
             for code in logged.difference(&present) {
-                tracing::info!(code = code.name(), "no longer the case");
+                tracing::info!(code = code.name(), "resolved");
             }
             *logged = present;
         });
@@ -172,6 +173,14 @@ impl Watcher {
         }
         samples.push_back(sample);
     }
+}
+
+/// When to look. Looks that a stopped process has missed are left out: samples of one moment would
+/// look like minutes without progress.
+fn looks() -> Interval {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    looks
 }
 
 fn sample(service: &Service) -> Sample {
@@ -197,5 +206,20 @@ fn sample(service: &Service) -> Sample {
         waiting_copies: service.waiting_copies(),
         future_events: service.status.future_events().count,
         by_definition: service.status.by_definition(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn looks_that_were_missed_are_not_made_up_for() {
+        let mut looks = looks();
+        looks.tick().await;
+        // The whole process stands still, as it does while it is stopped.
+        std::thread::sleep(LOOK_EVERY * 5);
+        let (missed, next) = (looks.tick().await, looks.tick().await);
+        assert!(next - missed >= LOOK_EVERY * 4, "{:?}", next - missed);
     }
 }

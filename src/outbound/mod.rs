@@ -103,7 +103,9 @@ impl Peer {
     pub fn new(address: &str, trust: &Trust) -> Result<Self, String> {
         let url =
             Url::parse(address).map_err(|error| format!("`{address}` is not a URL: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        // A URL's parser takes any number of slashes in front of the host.
+        let has_host = address.split_once("://").is_some_and(|(_, rest)| !rest.starts_with('/'));
+        if !matches!(url.scheme(), "http" | "https") || !has_host {
             return Err(format!("`{address}` does not start with http://HOST or https://HOST"));
         }
         let mut builder = Client::builder()
@@ -172,11 +174,7 @@ fn explained(error: &reqwest::Error, bounds: Bounds) -> OutboundError {
     let mut deepest: &dyn Error = error;
     let mut is_tls = false;
     while let Some(source) = deepest.source() {
-        is_tls |= source.is::<rustls::Error>()
-            || source.downcast_ref().is_some_and(|error: &io::Error| {
-                error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
-                    || error.kind() == io::ErrorKind::InvalidData
-            });
+        is_tls |= is_of_tls(source);
         deepest = source;
     }
     let reason = deepest.to_string();
@@ -186,6 +184,15 @@ fn explained(error: &reqwest::Error, bounds: Bounds) -> OutboundError {
         error if error.is_connect() => OutboundError::Connect(reason),
         _ => OutboundError::Protocol(reason),
     }
+}
+
+/// Whether an error is of TLS, or wraps one: the source of an [`io::Error`] passes over what it wraps.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<io::Error>() else {
+        return error.is::<rustls::Error>();
+    };
+    error.kind() == io::ErrorKind::InvalidData
+        || error.get_ref().is_some_and(|inner| is_of_tls(inner))
 }
 
 #[cfg(test)]
@@ -281,6 +288,7 @@ mod tests {
         for (address, expected) in [
             ("example.com", "is not a URL"),
             ("ftp://example.com", "does not start with http://"),
+            ("https:///path", "does not start with http://"),
             ("http://", "is not a URL"),
         ] {
             let error = Peer::new(address, &Trust::default()).unwrap_err();

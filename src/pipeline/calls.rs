@@ -68,7 +68,7 @@ impl CallByHand {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// There is no pipeline to take it: not yet, or no more.
-    #[error("the service takes in nothing now, so the call was not submitted; try again later")]
+    #[error("the service is not accepting calls; nothing was submitted. Try again later")]
     Closed,
     /// No place was free in time.
     #[error("the ledger is too busy to take the call in, so it was not submitted; try again")]

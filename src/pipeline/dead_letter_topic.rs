@@ -122,8 +122,8 @@ impl DeadLetterTopic {
                     Err(error) => tracing::debug!(%error, "no new writer for dead letters"),
                 }
                 format!(
-                    "the topic `{}` takes no dead letters: {reason}; they are safe in the ledger \
-                     and go out from there once that is mended",
+                    "cannot write dead letters to topic `{}`: {reason}; they stay in the ledger and \
+                     are sent once the cause is fixed",
                     self.topic
                 )
             }

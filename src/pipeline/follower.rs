@@ -112,6 +112,8 @@ impl Follower {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(StateError::Destination(reason)) if !is_last_round => {
+                    // What was to be saved is taken in again from the last place that was.
+                    run.saving = None;
                     self.hold(&mut run, (reason, LONGEST_PAUSE), drained);
                 }
                 Err(error @ StateError::NoSpace { .. }) if !is_last_round => {
@@ -316,7 +318,141 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::codec::Digest;
+    use crate::event::SourcePartition;
+    use crate::ledger::block::Seal;
+    use crate::ledger::{BlockFormat, Head, Header, Records};
+    use crate::transaction::KeyId;
+
+    /// A ledger of blocks without entries.
+    struct Empty {
+        blocks: u64,
+    }
+
+    impl LedgerReader for Empty {
+        fn name(&self) -> &str {
+            "l"
+        }
+
+        fn head(&self) -> Head {
+            Head {
+                height: self.blocks,
+                entries: 0,
+                tree_size: 0,
+                tree_root: Digest::default(),
+                block_hash: Digest::default(),
+                time_ms: 0,
+            }
+        }
+
+        fn block(&self, number: u64) -> Result<Arc<Block>, LedgerError> {
+            let header = Header {
+                format: BlockFormat::V2,
+                number,
+                previous: Digest::default(),
+                first_entry: 0,
+                entries_end: 0,
+                first_leaf: 0,
+                entries_root: Digest::default(),
+                effects: Digest::default(),
+                records: Digest::default(),
+                time_ms: 0,
+            };
+            let seal = Seal { signer: KeyId([0; 32]), signature: [0; 64] };
+            let (checkpoint, records) = (Box::default(), Records::default());
+            Ok(Arc::new(Block { header, seal, checkpoint, records, entries: Vec::new() }))
+        }
+
+        fn wait_for(&self, _height: u64, _wait: Duration) -> Head {
+            self.head()
+        }
+
+        fn block_of_entry(&self, _entry: u64) -> Option<u64> {
+            None
+        }
+
+        fn block_of_record(&self, _partition: &SourcePartition, _offset: u64) -> Option<u64> {
+            None
+        }
+
+        fn blocks_with_dead_letters(&self, _before: u64, _limit: usize) -> Vec<u64> {
+            Vec::new()
+        }
+
+        fn progress(&self) -> Vec<(SourcePartition, u64)> {
+            Vec::new()
+        }
+    }
+
+    /// A destination that refuses its first savepoint and goes back to what it had.
+    #[derive(Default)]
+    struct RefusesOnce(Mutex<(u64, u64, bool)>);
+
+    impl Projection for RefusesOnce {
+        fn name(&self) -> &'static str {
+            "destination"
+        }
+
+        fn next_block(&self) -> u64 {
+            self.0.lock().unwrap().0
+        }
+
+        fn lasting_block(&self) -> Option<u64> {
+            Some(self.0.lock().unwrap().1)
+        }
+
+        fn apply(&self, block: &Block) -> Result<(), StateError> {
+            self.0.lock().unwrap().0 = block.header.number + 1;
+            Ok(())
+        }
+
+        fn is_full(&self) -> bool {
+            false
+        }
+
+        fn save_some(&self) -> Result<bool, StateError> {
+            let (next, saved, refused) = &mut *self.0.lock().unwrap();
+            if !std::mem::replace(refused, true) {
+                *next = *saved;
+                return Err(StateError::Destination("no".to_owned()));
+            }
+            *saved = *next;
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn a_refused_savepoint_is_made_again_with_all_blocks() {
+        let destination = Arc::new(RefusesOnce::default());
+        let follower = Follower {
+            reader: Arc::new(Empty { blocks: 3 }),
+            projection: destination.clone(),
+            clock: Arc::new(SystemClock::new()),
+            status: None,
+            holds: Arc::default(),
+            traces: Traces::default(),
+            keep: None,
+        };
+        let drained = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let following = scope.spawn(|| follower.run(&drained));
+            // Without an end: the ledger is idle from here on.
+            for _ in 0..600 {
+                if destination.lasting_block() == Some(3) {
+                    break;
+                }
+                std::thread::sleep(WAIT);
+            }
+            let lasting = destination.lasting_block();
+            drained.store(true, Ordering::SeqCst);
+            following.join().unwrap().unwrap();
+            assert_eq!(lasting, Some(3), "the last blocks were never saved");
+        });
+    }
 
     #[test]
     fn a_savepoint_is_due_by_its_share_of_the_time_or_by_what_a_start_would_take_in_again() {

@@ -60,7 +60,7 @@ impl Intake {
             }
             if self.clock.monotonic().saturating_sub(told_at) >= DURABLE_EVERY {
                 told_at = self.clock.monotonic();
-                told.tell(&mut *self.source, &*self.reader)?;
+                told.tell(&mut *self.source, self.reader.progress())?;
             }
         }
         Ok(())
@@ -89,23 +89,11 @@ impl Intake {
                 paused = true;
             }
             if paused {
-                // Serves the group, so that a long stall does not cost the membership. A batch that
-                // was on its way when the pause came has its place behind the one in hand.
-                let asked = self.clock.monotonic();
-                if let Polled::Batch(mut next) = self.source.poll(POLL_WAIT)? {
-                    (next.asked, next.polled) = (asked, self.clock.monotonic());
-                    if !self.send_waiting(at, batch) {
-                        return Ok(false);
-                    }
-                    batch = next;
-                }
+                // Serves the group, so that a long stall does not cost the membership. A paused
+                // source gives no batch.
+                self.source.poll(POLL_WAIT)?;
             }
         }
-    }
-
-    fn send_waiting(&self, at: usize, batch: Batch) -> bool {
-        self.status.queued(1);
-        self.queues[at].send(batch).is_ok()
     }
 
     /// Closes the queues and gives the source back.
@@ -130,12 +118,11 @@ impl Told {
     fn tell(
         &mut self,
         source: &mut dyn Source,
-        reader: &dyn LedgerReader,
+        progress: Vec<(SourcePartition, u64)>,
     ) -> Result<(), SourceError> {
-        let progress = reader.progress().into_iter();
+        let progress = progress.into_iter();
         for (partition, next) in progress.filter(|(partition, _)| !partition.is_calls()) {
-            if self.0.get(&partition) != Some(&next) {
-                source.durable(&partition, next)?;
+            if self.0.get(&partition) != Some(&next) && source.durable(&partition, next)? {
                 self.0.insert(partition, next);
             }
         }
@@ -145,6 +132,64 @@ impl Told {
 
 /// Tells the source all that is durable and ends it.
 pub fn close(source: &mut dyn Source, reader: &dyn LedgerReader) -> Result<(), SourceError> {
-    Told::default().tell(source, reader)?;
+    Told::default().tell(source, reader.progress())?;
     source.close()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that owns some partitions and notes what it is told.
+    #[derive(Default)]
+    struct Owner {
+        owned: Vec<SourcePartition>,
+        told: Vec<(String, u64)>,
+    }
+
+    impl Source for Owner {
+        fn poll(&mut self, _: Duration) -> Result<Polled, SourceError> {
+            Ok(Polled::Idle)
+        }
+
+        fn pause(&mut self) -> Result<(), SourceError> {
+            Ok(())
+        }
+
+        fn resume(&mut self) -> Result<(), SourceError> {
+            Ok(())
+        }
+
+        fn durable(&mut self, partition: &SourcePartition, next: u64) -> Result<bool, SourceError> {
+            self.told.push((partition.to_string(), next));
+            Ok(self.owned.contains(partition))
+        }
+
+        fn close(&mut self) -> Result<(), SourceError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_source_did_not_take_is_told_again() {
+        let (ours, theirs) = (SourcePartition::new("t", 0), SourcePartition::new("t", 1));
+        let mut source = Owner::default();
+        let mut told = Told::default();
+        let mut tell = |owned: &[&SourcePartition], next| {
+            source.owned = owned.iter().map(|&partition| partition.clone()).collect();
+            let calls = (SourcePartition::calls(), 9);
+            let progress = vec![(ours.clone(), next), (theirs.clone(), 7), calls];
+            told.tell(&mut source, progress).unwrap();
+            std::mem::take(&mut source.told)
+        };
+        let (first, second) = (("t/0".to_owned(), 5), ("t/1".to_owned(), 7));
+        assert_eq!(tell(&[], 5), [first.clone(), second.clone()], "nothing is ours yet");
+        assert_eq!(tell(&[&ours], 5), [first, second.clone()]);
+        assert_eq!(
+            tell(&[&ours], 5),
+            std::slice::from_ref(&second),
+            "what is known is not told again"
+        );
+        assert_eq!(tell(&[&ours], 6), [("t/0".to_owned(), 6), second]);
+    }
 }

@@ -34,6 +34,7 @@ pub use write_loop::SubmissionLimits;
 pub(crate) use mapper::MappedBatch;
 pub(crate) use write_loop::WriteLoop;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,9 +86,12 @@ pub enum PipelineError {
         #[source]
         error: StateError,
     },
-    /// A thread could not be started or has panicked.
-    #[error("the thread {0} failed")]
+    /// A thread could not be started.
+    #[error("the thread `{0}` could not be started")]
     Thread(&'static str),
+    /// A thread has panicked, which is a defect of this program.
+    #[error("the thread `{0}` panicked: this is a defect, please report it with the log")]
+    Panicked(&'static str),
 }
 
 /// What a pipeline is made of.
@@ -145,16 +149,25 @@ impl Failure {
     }
 }
 
-/// Starts a stage's thread under its name. Where there is none to be had, the failure says so and
-/// the other stages come to their end.
+/// Starts a stage's thread under its name. Where there is none to be had, or where it panics, the
+/// failure says so and the other stages come to their end.
 fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
     name: &'static str,
     failure: &Failure,
     stage: impl FnOnce() + Send + 'scope,
 ) -> Option<ScopedJoinHandle<'scope, ()>> {
+    let of_stage = failure.clone();
+    let stage = move || _ = or_panicked(name, &of_stage, stage);
     let thread = Builder::new().name(name.to_owned()).spawn_scoped(scope, stage);
     thread.inspect_err(|_| failure.set(PipelineError::Thread(name))).ok()
+}
+
+/// What a stage gives; `None` where it panics, which the failure then says.
+fn or_panicked<T>(name: &'static str, failure: &Failure, stage: impl FnOnce() -> T) -> Option<T> {
+    // A stage that has panicked is not used any more.
+    let result = catch_unwind(AssertUnwindSafe(stage));
+    result.inspect_err(|_| failure.set(PipelineError::Panicked(name))).ok()
 }
 
 impl Pipeline {
@@ -194,18 +207,15 @@ impl Pipeline {
             status: self.status,
             stop: self.stop,
         };
-        let taken = intake.run();
+        let taken = or_panicked("source", failure, || intake.run()).unwrap_or(Ok(()));
         // Closes the queues: the mappers end, then the write loop, then the followers.
         calls.close();
         let mut source = intake.into_source();
-        if writing.is_some_and(|thread| thread.join().is_err()) {
-            failure.set(PipelineError::Thread("write-loop"));
-        }
+        // The failure has a panic already.
+        let _ = writing.map(ScopedJoinHandle::join);
         drained.store(true, Ordering::SeqCst);
         for follower in following {
-            if follower.join().is_err() {
-                failure.set(PipelineError::Thread("follower"));
-            }
+            let _ = follower.join();
         }
         traces.finish();
         let closed = intake::close(&mut *source, &*self.reader);
@@ -272,5 +282,23 @@ impl Pipeline {
             }));
         }
         following
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_that_panics_is_a_failure_and_asks_the_others_to_stop() {
+        let failure = Failure { first: Arc::default(), stop: Stop::default() };
+        std::thread::scope(|scope| {
+            spawn(scope, "mapper", &failure, || panic!("a panic of this test"));
+        });
+        assert!(failure.stop.is_asked());
+        assert!(matches!(failure.take(), Some(PipelineError::Panicked("mapper"))));
+        let failure = Failure { first: Arc::default(), stop: Stop::default() };
+        std::thread::scope(|scope| spawn(scope, "mapper", &failure, || ()).is_some());
+        assert!(!failure.stop.is_asked() && failure.take().is_none());
     }
 }

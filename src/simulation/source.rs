@@ -85,8 +85,8 @@ impl Source for SimulatedSource {
         Ok(())
     }
 
-    fn durable(&mut self, _: &SourcePartition, _: u64) -> Result<(), SourceError> {
-        Ok(())
+    fn durable(&mut self, _: &SourcePartition, _: u64) -> Result<bool, SourceError> {
+        Ok(true)
     }
 
     fn close(&mut self) -> Result<(), SourceError> {

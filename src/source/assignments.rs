@@ -4,9 +4,9 @@
 //! takes batches in. A batch of an assignment that has ended is stale and is dropped here: whoever
 //! owns the partition next starts at the position that is kept here, so nothing is lost by it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::event::SourcePartition;
 
@@ -27,6 +27,8 @@ pub enum Accepted {
 #[derive(Debug, Default)]
 pub struct Assignments {
     inner: Mutex<Inner>,
+    /// Topics, each at its epoch, of which the ledger had records when this process started.
+    read_before: BTreeSet<(Arc<str>, u32)>,
 }
 
 #[derive(Debug, Default)]
@@ -68,13 +70,28 @@ impl Assignments {
     pub fn new(progress: impl IntoIterator<Item = (SourcePartition, u64)>) -> Self {
         let state = |next| State { next: Some(next), ..State::default() };
         let partitions = progress.into_iter().map(|(partition, next)| (partition, state(next)));
-        Self { inner: Mutex::new(Inner { partitions: partitions.collect(), ..Inner::default() }) }
+        let inner = Inner { partitions: partitions.collect(), ..Inner::default() };
+        let topic = |partition: &SourcePartition| (partition.topic.clone(), partition.epoch);
+        let read_before = inner.partitions.keys().map(topic).collect();
+        Self { inner: Mutex::new(inner), read_before }
     }
 
     /// The offset a partition needs next, where the ledger or this process has read it before.
     #[must_use]
     pub fn next(&self, partition: &SourcePartition) -> Option<u64> {
         self.lock().partitions.get(partition).and_then(|state| state.next)
+    }
+
+    /// Whether the ledger had records of a topic, at this epoch, when this process started.
+    #[must_use]
+    pub fn was_read_before(&self, topic: &str, epoch: u32) -> bool {
+        self.read_before.iter().any(|(name, of)| &**name == topic && *of == epoch)
+    }
+
+    /// The offset where a partition would have begun when it was first noticed, before it was ours.
+    #[must_use]
+    pub fn noticed_at(&self, partition: &SourcePartition) -> Option<u64> {
+        self.lock().partitions.get(partition).and_then(|state| state.first)
     }
 
     /// The newest stream epoch before a partition's own that was read, and the offset that it needs
@@ -195,6 +212,18 @@ mod tests {
         assert_eq!(former(3, 0), Some((2, 20)));
         assert_eq!(former(3, 1), Some((2, 7)));
         assert_eq!(former(3, 2), None);
+    }
+
+    #[test]
+    fn what_the_ledger_read_before_is_told_from_what_this_process_reads() {
+        let at_epoch = SourcePartition { epoch: 1, ..SourcePartition::new("t", 0) };
+        let assignments = Assignments::new([(at_epoch, 5)]);
+        assignments.assign(&SourcePartition::new("u", 0), 0);
+        let read: Vec<_> = [("t", 0), ("t", 1), ("u", 0)]
+            .into_iter()
+            .filter(|(topic, epoch)| assignments.was_read_before(topic, *epoch))
+            .collect();
+        assert_eq!(read, [("t", 1)]);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum BrokerRequest {
     Heartbeat,
     /// Joining a group.
     JoinGroup,
+    /// Asking which broker keeps a group.
+    FindCoordinator,
 }
 
 /// How a request fails.
@@ -66,6 +68,8 @@ pub enum BrokerFault {
     OtherStrategy,
     /// The member belongs to a former generation of its group.
     IllegalGeneration,
+    /// Another broker keeps the group.
+    NotCoordinator,
     /// The request took too long.
     TimedOut,
 }
@@ -221,6 +225,7 @@ impl BrokerRequest {
             Self::OffsetFetch => RDKafkaApiKey::OffsetFetch,
             Self::Heartbeat => RDKafkaApiKey::Heartbeat,
             Self::JoinGroup => RDKafkaApiKey::JoinGroup,
+            Self::FindCoordinator => RDKafkaApiKey::FindCoordinator,
         }
     }
 }
@@ -236,6 +241,7 @@ impl BrokerFault {
             Self::GroupForbidden => Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
             Self::OtherStrategy => Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL,
             Self::IllegalGeneration => Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
+            Self::NotCoordinator => Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
             Self::TimedOut => Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
         }
     }

@@ -97,6 +97,16 @@ impl Collector {
         self.lanes.iter().map(|lane| (lane.partition.clone(), lane.next)).collect()
     }
 
+    /// The partitions that are ours, each with the offset that it is to be fetched from: that of the
+    /// record to compare, where that has not come.
+    pub(super) fn fetch_positions(&self) -> Vec<(SourcePartition, u64)> {
+        let from = |lane: &Lane| match &lane.before {
+            Some(Before { last, is_compared: false }) => last.offset,
+            _ => lane.next,
+        };
+        self.lanes.iter().map(|lane| (lane.partition.clone(), from(lane))).collect()
+    }
+
     /// The offset that comes next in a lane that [`Collector::find`] found.
     pub(super) fn next(&self, lane: usize) -> Option<u64> {
         self.lanes.get(lane).map(|lane| lane.next)
@@ -130,6 +140,11 @@ impl Collector {
         self.records += 1;
         self.bytes += builder.byte_len() - before;
         Ok(())
+    }
+
+    /// How many partitions are ours.
+    pub(super) fn len(&self) -> usize {
+        self.lanes.len()
     }
 
     /// Whether one round has gathered enough.
@@ -274,8 +289,11 @@ mod tests {
     fn the_record_before_the_position_is_compared_and_dropped() {
         let same = digest(&SourcePartition::new("t", 0), 8);
         let mut collector = comparing(same);
-        for offset in 8..12 {
+        let from = |collector: &Collector| collector.fetch_positions()[0].1;
+        assert_eq!(from(&collector), 8);
+        for (offset, next) in [(8, 10), (9, 10), (10, 11), (11, 12)] {
             push(&mut collector, 0, offset).unwrap();
+            assert_eq!(from(&collector), next);
         }
         collector.flush();
         let batch = collector.take().unwrap();

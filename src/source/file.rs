@@ -15,6 +15,7 @@
 //! content needs another [`FileForm::epoch`]. The last record that the ledger has of each partition is
 //! compared with the one in the file, by its digest: a ledger keeps no digest of those before.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +28,9 @@ use serde::Deserialize;
 
 use crate::codec::Digest;
 use crate::event::SourcePartition;
-use crate::limits::{FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_LINE_BYTES};
+use crate::limits::{
+    FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_FILE_PARTITIONS, MAX_LINE_BYTES,
+};
 use crate::source::collector::{Collector, Parts, record_digest};
 use crate::source::kcat::{self, Line};
 use crate::source::{Assignments, LastTaken, LastTakenOf, Polled, Source, SourceError};
@@ -79,6 +82,18 @@ impl FileCounts {
     }
 }
 
+/// A partition that the file has named.
+#[derive(Debug, Clone, Copy)]
+struct Lane {
+    /// Its place in the collector, which never drops one of a file.
+    at: usize,
+    /// Highest offset seen plus one, in this reading.
+    seen: u64,
+}
+
+/// The place of the lines that are no records in the collector: they are assigned first.
+const BAD_LINES: usize = 0;
+
 type Chunk = Result<Vec<u8>, std::io::Error>;
 
 /// Reads a file of JSON lines to its end.
@@ -91,8 +106,8 @@ pub struct FileSource {
     lines: Lines,
     /// Where bad lines go.
     bad_lines: SourcePartition,
-    /// Highest offset seen of each partition plus one, in this reading.
-    seen: Vec<(SourcePartition, u64)>,
+    /// Each partition that the file has named, by topic and number.
+    lanes: HashMap<String, BTreeMap<u32, Lane>>,
     counts: Arc<FileCounts>,
     last_taken: LastTakenOf,
     /// Of each partition, in the collector's order, the last record that the ledger has.
@@ -134,7 +149,7 @@ impl FileSource {
             collector,
             lines: Lines::default(),
             bad_lines,
-            seen: Vec::new(),
+            lanes: HashMap::new(),
             counts: Arc::default(),
             last_taken: Arc::new(|_| None),
             last: vec![None],
@@ -188,18 +203,25 @@ impl FileSource {
             let message = format!("topic `{}` is kept for lines that are no records", record.topic);
             return self.bad_line(line, &message);
         }
-        let lane = self.lane(record);
-        let seen = &mut self.seen[lane.0];
-        if record.offset < seen.1 {
+        let Some(lane) = self.lane(record) else {
             let message = format!(
-                "offset {} of {} comes after {}; offsets must rise within a partition",
+                "the file names more than {MAX_FILE_PARTITIONS} partitions; {}/{} is one too many",
+                record.topic, record.partition
+            );
+            return self.bad_line(line, &message);
+        };
+        let (at, seen) = (lane.at, lane.seen);
+        if record.offset < seen {
+            let message = format!(
+                "offset {} of {}/{} comes after {}; offsets must rise within a partition",
                 record.offset,
-                seen.0,
-                seen.1 - 1
+                record.topic,
+                record.partition,
+                seen - 1
             );
             return self.bad_line(line, &message);
         }
-        seen.1 = record.offset + 1;
+        lane.seen = record.offset + 1;
         let parts = Parts {
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
@@ -210,7 +232,7 @@ impl FileSource {
         let headers = record.headers.iter();
         let headers =
             headers.map(|(name, value)| (name.as_str(), value.as_deref().map(str::as_bytes)));
-        self.push((lane.1, line.number), parts, headers)
+        self.push((at, line.number), parts, headers)
     }
 
     /// Hands a record on, or compares it where the ledger has it already.
@@ -242,15 +264,17 @@ impl FileSource {
         }
     }
 
-    /// The record's partition among those seen and in the collector; a new one is assigned.
-    fn lane(&mut self, record: &Line) -> (usize, usize) {
-        loop {
-            let found = self.collector.find(&record.topic, record.partition);
-            let seen = self.seen.iter().position(|(partition, _)| {
-                partition.partition == record.partition && *partition.topic == *record.topic
-            });
-            if let (Some(seen), Some(found)) = (seen, found) {
-                return (seen, found);
+    /// The record's partition; a new one is assigned, as long as there are not too many.
+    fn lane(&mut self, record: &Line) -> Option<&mut Lane> {
+        let is_known = self
+            .lanes
+            .get(record.topic.as_str())
+            .is_some_and(|lanes| lanes.contains_key(&record.partition));
+        if !is_known {
+            let at = self.collector.len();
+            // The lines that are no records have one of their own.
+            if at > MAX_FILE_PARTITIONS {
+                return None;
             }
             let partition = SourcePartition {
                 topic: record.topic.as_str().into(),
@@ -258,14 +282,16 @@ impl FileSource {
                 partition: record.partition,
             };
             let assigned = self.assignments.assign(&partition, record.offset);
-            self.collector.assign(partition.clone(), assigned);
             self.last.push((self.last_taken)(&partition));
-            self.seen.push((partition, 0));
+            self.collector.assign(partition, assigned);
+            let lanes = self.lanes.entry(record.topic.clone()).or_default();
+            lanes.insert(record.partition, Lane { at, seen: 0 });
         }
+        self.lanes.get_mut(record.topic.as_str())?.get_mut(&record.partition)
     }
 
     fn bad_line(&mut self, line: RawLine<'_>, message: &str) -> Result<(), SourceError> {
-        let Some(lane) = self.collector.find(&self.bad_lines.topic, 0) else { return Ok(()) };
+        let lane = BAD_LINES;
         let parts = Parts {
             offset: line.number,
             timestamp_ms: None,
@@ -320,8 +346,8 @@ impl Source for FileSource {
         Ok(())
     }
 
-    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<(), SourceError> {
-        Ok(()) // the ledger itself says where to go on
+    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<bool, SourceError> {
+        Ok(true) // the ledger itself says where to go on
     }
 
     fn close(&mut self) -> Result<(), SourceError> {

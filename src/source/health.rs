@@ -51,9 +51,11 @@ struct Moment {
 pub(super) enum Refusal {
     /// The connection: authentication, TLS, protocol version. Ends with a connection.
     Connection,
-    /// The group. Ends with an assignment.
+    /// Membership of the group. Ends with an assignment, a commit or a settled membership.
     Group,
-    /// Reading a topic's records. Ends with a record or an assignment.
+    /// Asking where partitions of this topic begin. Ends with an answer, or with the question.
+    Offsets(String),
+    /// Reading records. Ends with records of every topic, or once reading was tried again.
     Fetch,
     /// Looking up this topic. Ends with an answer about it.
     Topic(String),
@@ -245,6 +247,12 @@ impl SourceHealth {
         if let Some(topic) = self.lock().topics.get_mut(name) {
             (topic.holders, topic.held) = (holders, held);
         }
+    }
+
+    /// Number of a topic's partitions in the first answer about it: those with higher numbers were
+    /// created since. `None` before there is an answer.
+    pub(super) fn first_count(&self, name: &str) -> Option<u32> {
+        self.lock().topics.get(name).and_then(|topic| topic.first_count)
     }
 
     /// Topics of which this process does not read every partition.
@@ -511,6 +519,51 @@ mod tests {
         pass(&health, &clock, LONG);
         assert_eq!(codes(&health), ["partitions_elsewhere"]);
         assert_eq!(health.incomplete_topics(), ["t"]);
+    }
+
+    #[test]
+    fn partitions_that_cannot_begin_are_not_said_to_be_elsewhere() {
+        let (health, clock) = health(&["t"]);
+        health.set_connected(true);
+        health.set_topic("t", known(5));
+        health.set_error("timed out");
+        let waiting = "partitions of topic `t` are assigned to this process, but where to begin cannot be read: timed out";
+        let elsewhere = "partitions of topic `t` are not assigned to this process: other members of group `g` may hold them";
+        let table = [
+            ((3, 2), format!("2 of 5 {waiting}")),
+            ((3, 0), format!("2 of 5 {elsewhere}")),
+            ((2, 2), format!("2 of 5 {waiting}; 1 of 5 {elsewhere}")),
+        ];
+        for (counts, expected) in table {
+            health.set_assigned(|_| counts);
+            pass(&health, &clock, LONG);
+            assert_eq!(codes(&health), ["partitions_elsewhere"]);
+            assert_eq!(message(&health), expected);
+        }
+    }
+
+    #[test]
+    fn a_topic_that_is_created_later_has_its_own_grace_period() {
+        let (health, clock) = health(&["t"]);
+        health.set_connected(true);
+        health.set_topic("t", TopicAnswer::default());
+        pass(&health, &clock, 60 * LONG);
+        assert_eq!(codes(&health), ["TOPIC_MISSING"]);
+        health.set_topic("t", known(1));
+        assert_eq!(codes(&health), ["STARTING"], "the group has not assigned it yet");
+        pass(&health, &clock, LONG);
+        assert_eq!(codes(&health), ["NO_PARTITION"]);
+    }
+
+    #[test]
+    fn partitions_of_the_first_answer_are_told_from_later_ones() {
+        let (health, _) = health(&["t", "u"]);
+        assert_eq!(health.first_count("t"), None);
+        for (topic, answer) in [("t", known(2)), ("u", TopicAnswer::default())] {
+            health.set_topic(topic, answer);
+            health.set_topic(topic, known(4));
+        }
+        assert_eq!([health.first_count("t"), health.first_count("u")], [Some(2), Some(0)]);
     }
 
     #[test]

@@ -2,16 +2,19 @@
 //!
 //! The ledger's own progress is the position: each assignment begins where [`Assignments`] says, and
 //! the group's offset is only written, after the fact, for lag tools and as a fence between ledgers.
-//! The consumer is polled on the pipeline's source thread; nothing here waits longer than a request
-//! to the broker takes. A broker that is away is no error: polls come back idle and
+//! The consumer is polled on the pipeline's source thread, and nothing there waits for a broker's
+//! answer: other threads ask. A broker that is away is no error: polls come back idle and
 //! [`SourceHealth`] says so.
 
+mod asker;
 mod begin;
 mod brokers;
 mod context;
 mod dry_run;
 mod form;
+mod headers;
 mod log;
+mod lookups;
 mod members;
 mod properties;
 mod property;
@@ -27,19 +30,19 @@ pub use settings::KafkaSettings;
 
 pub(in crate::source) use redaction::Redaction;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::source::collector::Parts;
 use crate::source::health::Refusal;
 use crate::source::{Assignments, LastTakenOf, Polled, Source, SourceError, SourceHealth};
+use asker::Asker;
 use context::Context;
 use watch::Watch;
 
@@ -47,6 +50,8 @@ use watch::Watch;
 pub struct KafkaSource {
     /// Ends before the consumer does.
     watch: Option<Watch>,
+    /// Ends before the consumer does.
+    asker: Option<Asker>,
     /// Gone once closed.
     consumer: Option<Arc<BaseConsumer<Context>>>,
     health: Arc<SourceHealth>,
@@ -76,8 +81,8 @@ impl KafkaSource {
         let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(redacted)?;
         let consumer = Arc::new(consumer);
-        let watch = Watch::start(&consumer)?;
-        Ok(Self { watch: Some(watch), consumer: Some(consumer), health })
+        let (watch, asker) = (Watch::start(&consumer)?, Asker::start(&consumer)?);
+        Ok(Self { watch: Some(watch), asker: Some(asker), consumer: Some(consumer), health })
     }
 
     /// Whether brokers are reached, for readiness.
@@ -89,12 +94,14 @@ impl KafkaSource {
 
 impl Source for KafkaSource {
     fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError> {
-        let Some(consumer) = &self.consumer else { return Ok(Polled::End) };
+        let (Some(consumer), Some(asker)) = (&self.consumer, &self.asker) else {
+            return Ok(Polled::End);
+        };
         let context = consumer.context();
         if let Some(polled) = next(context)? {
             return Ok(polled);
         }
-        context.retry(consumer);
+        context.look_up(consumer, asker);
         let mut wait = wait;
         while let Some(result) = consumer.poll(wait) {
             wait = Duration::ZERO;
@@ -126,21 +133,30 @@ impl Source for KafkaSource {
         &mut self,
         partition: &SourcePartition,
         next_offset: u64,
-    ) -> Result<(), SourceError> {
-        let Some(consumer) = &self.consumer else { return Ok(()) };
+    ) -> Result<bool, SourceError> {
+        let Some(consumer) = &self.consumer else { return Ok(false) };
+        if consumer.context().epoch(&partition.topic) != partition.epoch {
+            // The group's offset is one of the present stream epoch.
+            return Ok(true);
+        }
         let number = i32::try_from(partition.partition);
         let last = next_offset.checked_sub(1).map(i64::try_from);
         if let (Ok(number), Some(Ok(last))) = (number, last) {
             // Refused where the partition is no longer ours; its next owner stores its own.
             if let Err(error) = consumer.store_offset(&partition.topic, number, last) {
                 tracing::debug!("Kafka: {partition}: storing offset {next_offset}: {error}");
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn close(&mut self) -> Result<(), SourceError> {
-        self.watch = None;
+        if let Some(asker) = &mut self.asker {
+            asker.stop();
+        }
+        // Each waits for its request in hand.
+        (self.watch, self.asker) = (None, None);
         // Dropping the consumer gives its partitions back, commits what was stored and leaves.
         self.consumer = None;
         Ok(())
@@ -157,8 +173,8 @@ fn next(context: &Context) -> Result<Option<Polled>, SourceError> {
         return Ok(None);
     }
     let batch = shared.collector.take();
-    if batch.is_some() {
-        shared.restarts = 0;
+    if let Some(batch) = batch.as_ref().filter(|batch| !batch.is_empty()) {
+        shared.restarts.forget(&batch.partition);
     }
     Ok(batch.map(Polled::Batch))
 }
@@ -183,7 +199,10 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
         damage: None,
     };
     let mut shared = context.shared();
-    if std::mem::take(&mut shared.fetch_is_refused) {
+    if let Some(refused) = &mut shared.fetch_refused
+        && refused.read(message.topic())
+    {
+        shared.fetch_refused = None;
         context.health().accept(&Refusal::Fetch);
     }
     // A message of an assignment that has ended: its next owner reads it.
@@ -192,13 +211,9 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
         shared.collector.push(lane, record, std::iter::empty())?;
         return Ok(shared.collector.is_full());
     };
-    // The library panics on a header's name that is not UTF-8, and anyone may send one.
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        headers.iter().map(|header| (header.key, header.value)).collect::<Vec<_>>()
-    }));
-    match read {
-        Ok(headers) => shared.collector.push(lane, record, headers.into_iter())?,
-        Err(_) => {
+    match headers::read(headers) {
+        Some(headers) => shared.collector.push(lane, record, headers.into_iter())?,
+        None => {
             let record = Parts { damage: Some("a header's name is not UTF-8"), ..record };
             shared.collector.push(lane, record, std::iter::empty())?;
         }

@@ -48,7 +48,8 @@ pub trait Source: Send {
     /// called again and again, also while paused.
     fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError>;
 
-    /// Stops taking in records until [`Source::resume`]. Called under lasting backpressure.
+    /// Stops taking in records until [`Source::resume`]. Called under lasting backpressure. A poll
+    /// MUST NOT give a batch meanwhile.
     fn pause(&mut self) -> Result<(), SourceError>;
 
     /// Takes in records again.
@@ -56,8 +57,13 @@ pub trait Source: Send {
 
     /// Tells that everything below `next_offset` is durably in the ledger. A Kafka source writes it
     /// as the group's offset, for lag tools; nothing is ever read back from there but a fence.
-    fn durable(&mut self, partition: &SourcePartition, next_offset: u64)
-    -> Result<(), SourceError>;
+    ///
+    /// Returns whether it needs no further telling: while the partition is not ours it does.
+    fn durable(
+        &mut self,
+        partition: &SourcePartition,
+        next_offset: u64,
+    ) -> Result<bool, SourceError>;
 
     /// Ends the source: commits what was told durable and leaves the group.
     fn close(&mut self) -> Result<(), SourceError>;

@@ -2,23 +2,22 @@
 //! that is asked at the start, now and then, and when a token names a key that nobody knows. A
 //! request never waits for it, and strangers cannot make it ask often. The last good set stays.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::body::Body;
-use hyper::header::{ACCEPT, HOST};
-use hyper::{Request, StatusCode, Uri};
+use hyper::StatusCode;
+use hyper::header::{ACCEPT, HeaderValue};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use crate::fault::chain;
-use crate::limits::{KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT};
+use crate::limits::{KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT, MAX_KEY_SET_BYTES};
 use crate::monitor::access::kept::{Contents, Kept};
 use crate::monitor::access::keys::Keys;
-use crate::monitor::access::outgoing::Server;
 use crate::monitor::access::settings::KeySource;
+use crate::outbound::{Bounds, Peer, Request, Trust};
 
 /// A key set that follows its source.
 #[derive(Debug)]
@@ -31,9 +30,9 @@ pub enum KeySet {
 
 /// A key set at an address.
 pub struct Remote {
-    url: Uri,
-    /// The file of the authorities of its server, read for each question: it may be renewed.
-    authorities: Option<PathBuf>,
+    url: String,
+    /// Its files are read for each question: they may be renewed.
+    trust: Trust,
     keys: RwLock<Arc<Keys>>,
     /// A token named a key that is not known.
     missed: Notify,
@@ -106,29 +105,25 @@ impl KeySet {
 
 impl Remote {
     fn new(url: &str, authorities: Option<&Path>) -> Result<Self, String> {
-        let url: Uri = url.parse().map_err(|error| format!("`{url}` is no address: {error}"))?;
-        let server = Server::new(&url, authorities).map_err(|reason| format!("{url}: {reason}"))?;
-        if !server.is_secure() && !server.is_here() {
+        let trust = Trust::in_authorities(authorities);
+        let peer = Peer::new(url, &trust)?;
+        if !peer.is_secure() && !peer.is_local() {
             return Err(format!("{url}: who is on the way could change the keys; use https"));
         }
         let pace = Pace { every: KEY_SET_EVERY, pause: KEY_SET_PAUSE };
-        let authorities = authorities.map(Path::to_owned);
-        Ok(Self { url, authorities, keys: RwLock::default(), missed: Notify::new(), pace })
+        let (url, keys, missed) = (url.to_owned(), RwLock::default(), Notify::new());
+        Ok(Self { url, trust, keys, missed, pace })
     }
 
     async fn follow(&self) {
         loop {
-            let is_good = match timeout(KEY_SET_TIMEOUT, self.ask()).await {
-                Ok(Ok(keys)) => {
+            let is_good = match self.ask().await {
+                Ok(keys) => {
                     *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
                     true
                 }
-                Ok(Err(reason)) => {
-                    tracing::warn!(url = %self.url, reason, "no key set; the last one stays");
-                    false
-                }
-                Err(_) => {
-                    tracing::warn!(url = %self.url, "no key set in time; the last one stays");
+                Err(reason) => {
+                    tracing::warn!(url = self.url, reason, "no key set; the last one stays");
                     false
                 }
             };
@@ -142,25 +137,23 @@ impl Remote {
     }
 
     async fn ask(&self) -> Result<Keys, String> {
-        let path = self.url.path_and_query().map_or("/", |path| path.as_str());
-        let host = self.url.authority().map_or("", |authority| authority.as_str());
-        let request = Request::get(path).header(HOST, host).header(ACCEPT, "application/json");
-        let request = request.body(Body::empty()).map_err(|error| chain(&error))?;
-        let (url, authorities) = (self.url.clone(), self.authorities.clone());
-        let server = move || Server::new(&url, authorities.as_deref());
-        let server = spawn_blocking(server).await.map_err(|error| chain(&error))??;
-        let (status, body) = server.ask(request).await?;
-        if status != StatusCode::OK {
-            return Err(format!("the answer is {status}"));
+        let (url, trust) = (self.url.clone(), self.trust.clone());
+        let peer = spawn_blocking(move || Peer::new(&url, &trust));
+        let peer = peer.await.map_err(|error| chain(&error))??;
+        let headers = [(ACCEPT, HeaderValue::from_static("application/json"))];
+        let request = Request { headers: headers.into_iter().collect(), ..Request::get("") };
+        let bounds = Bounds { timeout: KEY_SET_TIMEOUT, max_bytes: MAX_KEY_SET_BYTES };
+        let reply = peer.send(request, bounds).await.map_err(|error| error.to_string())?;
+        if reply.status != StatusCode::OK {
+            return Err(format!("the reply is {}", reply.status));
         }
-        Keys::parse(&body)
+        Keys::parse(&reply.body)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::MAX_ACCESS_FILE_BYTES;
     use crate::monitor::access::keys::tests::{ec, ed25519, rsa};
     use serde_json::{Value, json};
     use std::io::{Read as _, Write as _};
@@ -176,7 +169,7 @@ mod tests {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut head = [0; 1_024];
                 let length = stream.read(&mut head).unwrap();
-                assert!(head[..length].starts_with(b"GET /keys?v=1 HTTP/1.1\r\nhost: 127.0.0.1:"));
+                assert!(head[..length].starts_with(b"GET /keys?v=1 HTTP/1.1\r\n"));
                 // Who got enough may be gone before the end.
                 let _ = stream.write_all(answer.as_bytes());
             }
@@ -216,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_last_good_set_stays_until_there_is_another() {
-        let too_long = "x".repeat(usize::try_from(MAX_ACCESS_FILE_BYTES).unwrap() + 1);
+        let too_long = "x".repeat(MAX_KEY_SET_BYTES + 1);
         let length = too_long.len();
         let (url, serving) = serve(vec![
             found(&[rsa("a"), ec("b")]),

@@ -14,7 +14,6 @@ mod key_set;
 mod keys;
 mod limit;
 mod origin;
-pub mod outgoing;
 mod places;
 mod refusal;
 mod rules;

@@ -1,5 +1,4 @@
-//! TLS of the endpoint and of what is asked elsewhere: certificates and keys from files, and whose a
-//! client certificate is. The cryptography is `ring`'s, named each time, whatever else is linked in.
+//! TLS of the endpoint: certificates and keys from files, and whose a client certificate is.
 //!
 //! It must never speak without having checked that key and certificate belong together, or take a
 //! certificate for anyone whom the configuration does not name.
@@ -7,26 +6,21 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::{self, CryptoProvider};
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{
-    CertificateDer, DnsName, PrivateKeyDer, ServerName, UnixTime,
-};
+use tokio_rustls::rustls::pki_types::{CertificateDer, DnsName, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use tokio_rustls::rustls::time_provider::TimeProvider;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use webpki::EndEntityCert;
 
-use crate::clock::{Clock as _, SystemClock};
 use crate::codec::Digest;
 use crate::monitor::access::caller::{Caller, How};
-use crate::monitor::access::kept::{Contents, Kept, read};
+use crate::monitor::access::kept::{Contents, Kept};
 use crate::monitor::access::settings::{CertificateMatch, CertificateRule, TlsSettings};
+use crate::outbound::tls::{WallClock, authorities, certificates, provider};
 
 /// What a handshake needs, from files that may change.
 #[derive(Debug)]
@@ -76,21 +70,6 @@ fn check_mode(key: &Path, contents: &[Option<Contents>]) -> Result<(), String> {
     ))
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(crypto::ring::default_provider())
-}
-
-/// The clock that certificates are checked with. The library's own panics before 1970.
-#[derive(Debug)]
-struct WallClock;
-
-impl TimeProvider for WallClock {
-    fn current_time(&self) -> Option<UnixTime> {
-        let now_ms = u64::try_from(SystemClock::new().now_ms()).unwrap_or(0);
-        Some(UnixTime::since_unix_epoch(Duration::from_millis(now_ms)))
-    }
-}
-
 /// Certificate, key and, where there is a third, the clients' authorities.
 fn server_config(files: &[Option<Contents>], require_client: bool) -> Result<ServerConfig, String> {
     let mut files = files.iter();
@@ -128,46 +107,6 @@ fn verifier(bytes: &[u8], require: bool) -> Result<Arc<dyn ClientCertVerifier>, 
     let builder = WebPkiClientVerifier::builder_with_provider(roots, provider());
     let builder = if require { builder } else { builder.allow_unauthenticated() };
     builder.build().map_err(|error| error.to_string())
-}
-
-fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err("the file of certificates holds none in PEM form".to_owned()),
-        Err(error) => Err(format!("a certificate cannot be read: {error}")),
-    }
-}
-
-fn authorities(bytes: &[u8]) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(bytes)? {
-        roots.add(certificate).map_err(|error| format!("an authority cannot be used: {error}"))?;
-    }
-    Ok(roots)
-}
-
-/// How other servers are asked: their certificates must lead to an authority of a PEM file, or of the
-/// system where none is named.
-pub fn client_config(authority_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let roots = match authority_file {
-        Some(file) => {
-            let bytes = read(file)?.ok_or_else(|| format!("{} not found", file.display()))?;
-            authorities(&bytes).map_err(|reason| format!("{}: {reason}", file.display()))?
-        }
-        None => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            roots
-        }
-    };
-    if roots.is_empty() {
-        return Err("this system names no authorities; give a file of them".to_owned());
-    }
-    let builder = ClientConfig::builder_with_details(provider(), Arc::new(WallClock))
-        .with_safe_default_protocol_versions();
-    let builder = builder.map_err(|error| error.to_string())?;
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// Whose certificate it is, where the configuration names it.

@@ -26,7 +26,7 @@ pub enum Code {
     Stalled,
     /// Partitions of a topic have no leader.
     PartitionWithoutLeader,
-    /// Some partitions of a topic are not assigned to this process.
+    /// Some partitions of a topic are not read by this process.
     PartitionsElsewhere,
     /// The newest records of a topic match no mapping.
     EverythingFiltered,
@@ -172,8 +172,10 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::PartitionsElsewhere,
-        "Records of these partitions do not come into this ledger. One ledger owns one \
-                 consumer group: stop the other member, or give it a group of its own.",
+        "Records of these partitions do not come into this ledger. Where another member holds \
+                 them: one ledger owns one consumer group, so stop that member, or give it a group \
+                 of its own. Where they cannot begin: they do so by themselves once the broker \
+                 answers.",
     ),
     (
         Code::EverythingFiltered,

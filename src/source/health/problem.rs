@@ -13,7 +13,7 @@ pub enum ProblemCode {
     NoPartition,
     /// Partitions have no leader and cannot be read.
     PartitionWithoutLeader,
-    /// Some partitions of a topic are not assigned to this process.
+    /// Some partitions of a topic are not read by this process.
     PartitionsElsewhere,
     /// The source has just started and joins its group.
     Starting,

@@ -18,6 +18,9 @@ pub(in crate::source) struct TopicAnswer {
     pub(in crate::source) leaderless: BTreeSet<u32>,
 }
 
+/// What is said where the broker has given no reason.
+const NO_ANSWER: &str = "the broker has not answered";
+
 #[derive(Debug)]
 pub(super) struct Topic {
     /// Whether the cluster knows it; `None` before it has answered.
@@ -26,6 +29,8 @@ pub(super) struct Topic {
     pub(super) known_since: Moment,
     /// Number of its partitions, where known.
     pub(super) partitions: Option<u32>,
+    /// The same in the first answer; 0 where the topic did not exist then.
+    pub(super) first_count: Option<u32>,
     /// Partitions that no broker leads.
     pub(super) leaderless: BTreeSet<u32>,
     /// Since when there are such, or none.
@@ -60,6 +65,7 @@ impl Topic {
             known: None,
             known_since: now,
             partitions: None,
+            first_count: None,
             leaderless: BTreeSet::new(),
             leaderless_since: now,
             assigned: 0,
@@ -83,6 +89,7 @@ impl Topic {
         let was_absent = self.known == Some(false) && answer.known;
         let grew = self.partitions.is_some_and(|before| before < answer.partitions);
         let was_complete = self.elsewhere() == 0;
+        self.first_count.get_or_insert(if answer.known { answer.partitions } else { 0 });
         self.known = Some(answer.known);
         self.partitions = answer.known.then_some(answer.partitions);
         self.leaderless = answer.leaderless;
@@ -112,7 +119,7 @@ impl Topic {
         }
     }
 
-    /// Partitions that this process does not read.
+    /// Partitions that this process does not read, whoever has them.
     pub(super) fn elsewhere(&self) -> u32 {
         self.partitions.unwrap_or(0).saturating_sub(self.assigned)
     }
@@ -137,7 +144,12 @@ impl Topic {
             return is_told(self.known_since).then_some(missing).into_iter().collect();
         }
         if self.assigned == 0 {
-            let is_starting = !self.was_read && age(self.assigned_since) < KAFKA_START_GRACE;
+            // A topic that has just been created cannot have been assigned before.
+            let absent_since = match self.known_since.at > self.assigned_since.at {
+                true => self.known_since,
+                false => self.assigned_since,
+            };
+            let is_starting = !self.was_read && age(absent_since) < KAFKA_START_GRACE;
             let (code, message) = match is_starting {
                 true => {
                     let group = about.group;
@@ -146,8 +158,8 @@ impl Topic {
                 }
                 false => (ProblemCode::NoPartition, self.no_partition(name, about)),
             };
-            let none = problem(code, message, self.assigned_since, true);
-            return is_told(self.assigned_since).then_some(none).into_iter().collect();
+            let none = problem(code, message, absent_since, true);
+            return is_told(absent_since).then_some(none).into_iter().collect();
         }
         let mut problems = Vec::new();
         if !self.leaderless.is_empty() && age(self.leaderless_since) >= KAFKA_LOST_GRACE {
@@ -159,25 +171,42 @@ impl Topic {
             problems.push(problem(code, message, self.leaderless_since, is_all));
         }
         if self.elsewhere() > 0 && age(self.elsewhere_since) >= KAFKA_LOST_GRACE {
-            let (count, all) = (self.elsewhere(), self.partitions.unwrap_or(0));
-            let holders = match self.holders.is_empty() {
-                true => format!("other members of group `{}` may hold them", about.group),
-                false => format!("held by {}", self.holders.join(", ")),
-            };
-            let message = format!(
-                "{count} of {all} partitions of topic `{name}` are not assigned to this process: {holders}"
-            );
+            let message = self.not_read(name, about);
             let code = ProblemCode::PartitionsElsewhere;
             problems.push(problem(code, message, self.elsewhere_since, false));
         }
         problems
     }
 
+    /// Says why some partitions of the topic are not read, as far as that is known.
+    fn not_read(&self, name: &str, about: &About<'_>) -> String {
+        let (missing, all) = (self.elsewhere(), self.partitions.unwrap_or(0));
+        let waiting = self.pending.min(missing);
+        let elsewhere = missing - waiting;
+        let mut parts = Vec::new();
+        if waiting > 0 {
+            let reason = about.last_error.unwrap_or(NO_ANSWER);
+            parts.push(format!(
+                "{waiting} of {all} partitions of topic `{name}` are assigned to this process, but where to begin cannot be read: {reason}"
+            ));
+        }
+        if elsewhere > 0 {
+            let holders = match self.holders.is_empty() {
+                true => format!("other members of group `{}` may hold them", about.group),
+                false => format!("held by {}", self.holders.join(", ")),
+            };
+            parts.push(format!(
+                "{elsewhere} of {all} partitions of topic `{name}` are not assigned to this process: {holders}"
+            ));
+        }
+        parts.join("; ")
+    }
+
     /// Says why no partition of the topic is read, as far as that is known.
     fn no_partition(&self, name: &str, about: &About<'_>) -> String {
         let group = about.group;
         if self.pending > 0 {
-            let reason = about.last_error.unwrap_or("the broker has not answered");
+            let reason = about.last_error.unwrap_or(NO_ANSWER);
             return format!(
                 "group `{group}` has assigned partitions of topic `{name}`, but where to begin cannot be read: {reason}"
             );

@@ -1,93 +1,243 @@
 //! Where the partitions of an assignment begin, and what follows when Kafka calls an offset out of
-//! range. Each question to the broker is short; what it does not answer is asked again later.
+//! range or reading was refused. What the brokers do not answer is asked again later.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::statistics::Partition;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::event::SourcePartition;
-use crate::limits::{KAFKA_BEHIND_WAIT, KAFKA_MOST_RESTARTS, KAFKA_REQUEST_TIMEOUT};
+use crate::limits::{
+    KAFKA_MOST_RESTARTS, KAFKA_REFUSED_EVERY, KAFKA_REFUSED_QUIET, KAFKA_RESTARTS_FORGOTTEN,
+};
 use crate::source::SourceError;
 use crate::source::health::Refusal;
-use crate::source::kafka::context::{Context, is_incremental, refuses};
+use crate::source::kafka::asker::{Answer, Asker, Offsets};
+use crate::source::kafka::context::{Context, is_incremental};
+use crate::source::kafka::lookups::{Lookup, Name, Reason};
 use crate::source::kafka::start::{Beginning, Known, first_offset};
 use crate::source::kafka::tail::reached_end;
 
-/// Why partitions do not begin.
-pub(super) enum Trouble {
-    /// The broker does not answer; it is asked again.
+/// Why a partition does not begin.
+enum Trouble {
+    /// It is asked about again.
     Later(String),
-    /// They must not begin.
+    /// It must not begin.
     Refused(SourceError),
 }
 
-/// Topic and number of a partition.
-type Name = (String, i32);
+/// Restarts after an offset was called out of range, by partition: they count in a row, until the
+/// partition gives a record or the last restart is long past.
+#[derive(Debug, Default)]
+pub(super) struct Restarts(BTreeMap<Name, (u32, Duration)>);
 
-/// Where partitions begin, or why they do not.
-type Found = Result<Vec<Beginning>, Trouble>;
+impl Restarts {
+    /// Counts one more; whether that is too many.
+    fn add(&mut self, name: &Name, now: Duration) -> bool {
+        self.0.retain(|_, (_, at)| now.saturating_sub(*at) < KAFKA_RESTARTS_FORGOTTEN);
+        let (count, at) = self.0.entry(name.clone()).or_insert((0, now));
+        (*count, *at) = (*count + 1, now);
+        *count > KAFKA_MOST_RESTARTS
+    }
+
+    /// Forgets those of a partition that gives records.
+    pub(super) fn forget(&mut self, partition: &SourcePartition) {
+        if !self.0.is_empty() {
+            let is_other = |(topic, number): &Name| {
+                *topic != *partition.topic || u32::try_from(*number) != Ok(partition.partition)
+            };
+            self.0.retain(|name, _| is_other(name));
+        }
+    }
+}
+
+/// Reading records was refused. The library says so once for each partition and does not say of
+/// which, so every topic that is being read is in doubt until a record of it comes.
+#[derive(Debug)]
+pub(super) struct FetchRefused {
+    doubtful: BTreeSet<String>,
+    /// When the doubtful ones are read again from their position, so that the library says once
+    /// more what is still refused.
+    again_at: Duration,
+    /// When that was done: nothing refused for a while since then ends the doubt.
+    tried_at: Option<Duration>,
+}
+
+impl FetchRefused {
+    pub(super) fn new(doubtful: BTreeSet<String>, now: Duration) -> Self {
+        Self { doubtful, again_at: now.saturating_add(KAFKA_REFUSED_EVERY), tried_at: None }
+    }
+
+    /// Notes that a record of a topic came; whether no topic is in doubt any more.
+    pub(super) fn read(&mut self, topic: &str) -> bool {
+        self.doubtful.remove(topic);
+        self.doubtful.is_empty()
+    }
+
+    /// Notes that a partition is read again from its position.
+    pub(super) fn tried(&mut self, partition: &SourcePartition, now: Duration) {
+        if self.doubtful.contains(&*partition.topic) {
+            self.tried_at = Some(now);
+        }
+    }
+
+    /// Drops the topics that are no longer read; whether no topic is in doubt any more.
+    pub(super) fn keep(&mut self, read: &BTreeSet<String>) -> bool {
+        self.doubtful.retain(|topic| read.contains(topic));
+        self.doubtful.is_empty()
+    }
+
+    /// Whether a topic is in doubt.
+    pub(super) fn doubts(&self, topic: &str) -> bool {
+        self.doubtful.contains(topic)
+    }
+
+    /// Whether the doubt is over at this time: reading was tried again and not refused.
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        self.tried_at.is_some_and(|at| now.saturating_sub(at) >= KAFKA_REFUSED_QUIET)
+    }
+
+    /// Whether it is time to try again.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.tried_at.is_none() && now >= self.again_at
+    }
+}
 
 impl Context {
-    /// Where partitions begin, from what the ledger needs next, the group's offsets and the
-    /// broker's watermarks.
-    pub(super) fn look_up(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        wanted: &[(String, i32)],
-        next: impl Fn(&Self, &SourcePartition) -> Option<u64>,
-    ) -> Found {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let later = |what: &str, error: &KafkaError| {
-            let message = format!("{what}: {error}");
-            if error.rdkafka_error_code().is_some_and(refuses) {
-                self.refuse(Refusal::Group, &format!("the broker refuses it: {message}"));
+    /// What the poll loop does each time: takes in answers, begins what can begin, asks what is due.
+    pub(super) fn look_up(&self, consumer: &BaseConsumer<Self>, asker: &Asker) {
+        let now = self.clock.monotonic();
+        let answers = {
+            let mut shared = self.shared();
+            if shared.want_again(now) {
+                self.health().accept(&Refusal::Fetch);
             }
-            Trouble::Later(message)
+            let answers = std::mem::take(&mut shared.answers);
+            if shared.lookups.is_empty() {
+                return;
+            }
+            answers
         };
-        let mut list = TopicPartitionList::with_capacity(wanted.len());
-        for (topic, partition) in wanted {
-            list.add_partition(topic, *partition);
+        if !answers.is_empty() {
+            self.take_in(consumer, answers);
         }
-        let offsets = consumer
-            .committed_offsets(list, KAFKA_REQUEST_TIMEOUT)
-            .map_err(|error| later("asking for the group's offsets", &error))?;
-        let mut beginnings = Vec::with_capacity(wanted.len());
-        for (topic, number) in wanted {
-            let Some(partition) = self.partition(topic, *number) else { continue };
-            let committed = match offsets.find_partition(topic, *number) {
-                Some(element) => {
-                    element.error().map_err(|e| later("asking for the group's offset", &e))?;
-                    element.offset()
+        let questions = {
+            let shared = &mut *self.shared();
+            let (collector, mut known) = (&shared.collector, None);
+            let position = |(topic, number): &Name| {
+                let is = |p: &SourcePartition| {
+                    *p.topic == **topic && u32::try_from(*number) == Ok(p.partition)
+                };
+                let positions = known.get_or_insert_with(|| collector.positions());
+                positions.iter().find(|(p, _)| is(p)).map(|(_, next)| *next)
+            };
+            shared.lookups.due(now, position)
+        };
+        asker.ask(questions);
+    }
+
+    /// Takes an answer in, from the thread that asks.
+    pub(super) fn answer(&self, answer: Answer) {
+        self.shared().answers.push(answer);
+    }
+
+    fn take_in(&self, consumer: &BaseConsumer<Self>, answers: Vec<Answer>) {
+        let (mut beginnings, mut again) = (Vec::new(), Vec::new());
+        for answer in answers {
+            let Some(mut lookup) = self.shared().lookups.take(answer.id, &answer.name) else {
+                continue;
+            };
+            match self.judge(&mut lookup, answer) {
+                Ok(None) => {}
+                Ok(Some(beginning)) => {
+                    beginnings.push(beginning);
+                    if lookup.reason != Reason::Assigned {
+                        again.push(lookup.name);
+                    }
                 }
-                None => Offset::Invalid,
-            };
-            let (low, high) =
-                consumer.fetch_watermarks(topic, *number, KAFKA_REQUEST_TIMEOUT).map_err(
-                    |error| later(&format!("asking for the offsets of {partition}"), &error),
-                )?;
-            let known = Known {
-                next: next(self, &partition),
-                committed: match committed {
-                    Offset::Offset(offset) => u64::try_from(offset).ok(),
-                    _ => None,
-                },
-                low: u64::try_from(low).unwrap_or_default(),
-                high: u64::try_from(high).unwrap_or_default(),
-                former: None,
-                continues: None,
-            };
-            beginnings.push(self.beginning(partition, known)?);
+                Err(Trouble::Refused(error)) => return self.halt(error),
+                Err(Trouble::Later(message)) => {
+                    self.note(&message);
+                    self.shared().lookups.put_off(lookup, self.clock.monotonic());
+                }
+            }
         }
-        self.shared().behind_since = None;
-        Ok(beginnings)
+        if beginnings.is_empty() {
+            return;
+        }
+        if !again.is_empty()
+            && let Err(error) = unassign(consumer, &again)
+        {
+            return self.halt_with(&error.to_string());
+        }
+        self.begin(consumer, &beginnings);
+    }
+
+    /// Where a partition begins, by an answer; `None` where it is no longer ours.
+    fn judge(&self, lookup: &mut Lookup, answer: Answer) -> Result<Option<Beginning>, Trouble> {
+        let (topic, number) = answer.name;
+        let Some(partition) = self.partition(&topic, number) else { return Ok(None) };
+        let offsets = match answer.offsets {
+            Ok(offsets) => offsets,
+            Err(failure) => {
+                lookup.failed();
+                if failure.is_refusal {
+                    let message = format!("the broker refuses it: {}", failure.message);
+                    self.refuse(Refusal::Offsets(topic), &message);
+                }
+                return Err(Trouble::Later(failure.message));
+            }
+        };
+        self.health().accept(&Refusal::Offsets(topic));
+        let Offsets { committed, low, mut high } = offsets;
+        let next = match lookup.reason {
+            Reason::Assigned => self.assignments.next(&partition),
+            Reason::Compare | Reason::OutOfRange(_) => {
+                let Some(position) = self.shared().position(&partition) else { return Ok(None) };
+                // Records were read while the answer was on its way.
+                if lookup.position.is_some_and(|asked_at| high >= asked_at) {
+                    high = high.max(position);
+                }
+                Some(position)
+            }
+        };
+        let is_younger = self.is_younger(&partition);
+        let noticed = self.assignments.noticed_at(&partition);
+        let former = None;
+        let continues = None;
+        let known = Known { next, committed, low, high, former, continues, is_younger, noticed };
+        if lookup.waits_for_end(known.is_behind(), self.clock.monotonic()) {
+            let (end, next) = (known.high, known.next.unwrap_or_default());
+            return Err(Trouble::Later(format!(
+                "{partition}: the topic ends at offset {end}, before the ledger's position {next}; \
+                 waiting in case a broker has just restarted"
+            )));
+        }
+        let beginning = self.beginning(partition, known)?;
+        if let Reason::OutOfRange(said) = &lookup.reason {
+            let now = self.clock.monotonic();
+            if self.shared().restarts.add(&lookup.name, now) {
+                return Err(Trouble::Refused(SourceError::Kafka(said.clone())));
+            }
+            self.note(said);
+        }
+        Ok(Some(beginning))
+    }
+
+    /// Whether a partition was created after the first start: all of its records came since.
+    pub(super) fn is_younger(&self, partition: &SourcePartition) -> bool {
+        let SourcePartition { topic, epoch, partition: number } = partition;
+        let first_count = self.health().first_count(topic);
+        self.assignments.was_read_before(topic, *epoch)
+            || first_count.is_some_and(|count| *number >= count)
     }
 
     /// Where one partition begins.
     fn beginning(&self, partition: SourcePartition, known: Known) -> Result<Beginning, Trouble> {
-        let former = self.assignments.former(&partition).filter(|_| known.next.is_none());
+        let former = self.assignments.former(&partition);
         let mut known = Known { former: former.as_ref().map(|(_, next)| *next), ..known };
         let epoch = self.epochs.get(&*partition.topic);
         let continue_at = epoch.and_then(|epoch| epoch.continue_at.as_ref());
@@ -105,13 +255,6 @@ impl Context {
                 );
             }
         }
-        if known.is_behind() && self.waits_for_end() {
-            let (end, next) = (known.high, known.next.unwrap_or_default());
-            return Err(Trouble::Later(format!(
-                "{partition}: the topic ends at offset {end}, before the ledger's position {next}; \
-                 waiting in case a broker has just restarted"
-            )));
-        }
         let first = first_offset(&partition, known, self.start).map_err(Trouble::Refused)?;
         let taken_from = match (&former, known.continues) {
             (Some((former, next)), Some(first)) if *next == first => former,
@@ -128,73 +271,6 @@ impl Context {
         let last = last.filter(|last| last.offset >= known.low);
         let (end, is_new) = (known.high, known.next.is_none());
         Ok(Beginning { partition, first, end, is_new, last })
-    }
-
-    /// Whether a topic that ends before the ledger's position may still grow to it: the restart of a
-    /// broker leaves its end behind for a moment.
-    fn waits_for_end(&self) -> bool {
-        let now = self.clock.monotonic();
-        let since = *self.shared().behind_since.get_or_insert(now);
-        now.saturating_sub(since) < KAFKA_BEHIND_WAIT
-    }
-
-    /// An offset was out of range: says which and why. Where nothing explains it, the partitions are
-    /// read again from their position (the record to compare may have been removed, a broker may
-    /// have restarted); when that does not help either, what the broker said ends the source.
-    pub(super) fn explain(&self, consumer: &BaseConsumer<Self>, reason: String) {
-        let (wanted, found) = self.look_up_again(consumer);
-        match found {
-            Err(Trouble::Later(_)) => self.shared().out_of_range = Some(reason),
-            Err(Trouble::Refused(error)) => self.halt(error),
-            Ok(beginnings) => {
-                let restarts = {
-                    let mut shared = self.shared();
-                    shared.restarts += 1;
-                    shared.restarts
-                };
-                if restarts > KAFKA_MOST_RESTARTS {
-                    return self.halt_with(&reason);
-                }
-                self.note(&reason);
-                self.begin_again(consumer, &wanted, &beginnings);
-            }
-        }
-    }
-
-    /// Brokers are reached again after they were not: each partition is read again from its position,
-    /// so that its last record is compared. A topic may have been made again meanwhile.
-    pub(super) fn compare_again(&self, consumer: &BaseConsumer<Self>) {
-        if !std::mem::take(&mut self.shared().compares_again) {
-            return;
-        }
-        let (wanted, found) = self.look_up_again(consumer);
-        match found {
-            Err(Trouble::Later(_)) => self.shared().compares_again = true,
-            Err(Trouble::Refused(error)) => self.halt(error),
-            Ok(beginnings) => self.begin_again(consumer, &wanted, &beginnings),
-        }
-    }
-
-    /// Looks up the partitions that are ours, as if they began at their position.
-    fn look_up_again(&self, consumer: &BaseConsumer<Self>) -> (Vec<Name>, Found) {
-        let positions = self.shared().collector.positions();
-        let name = |p: &SourcePartition| Some((p.topic.to_string(), p.partition.try_into().ok()?));
-        let wanted: Vec<_> = positions.iter().filter_map(|(p, _)| name(p)).collect();
-        let position = |_: &Self, partition: &SourcePartition| {
-            positions.iter().find(|(p, _)| p == partition).map(|(_, next)| *next)
-        };
-        let found = self.look_up(consumer, &wanted, position);
-        (wanted, found)
-    }
-
-    fn begin_again(&self, consumer: &BaseConsumer<Self>, wanted: &[Name], found: &[Beginning]) {
-        if wanted.is_empty() {
-            return;
-        }
-        match unassign(consumer, wanted) {
-            Ok(()) => self.begin(consumer, found),
-            Err(error) => self.halt_with(&error.to_string()),
-        }
     }
 
     /// Notes where a partition ends, and goes on from an end without records that has been the same
@@ -227,5 +303,51 @@ fn unassign(consumer: &BaseConsumer<Context>, wanted: &[(String, i32)]) -> Kafka
     match is_incremental(consumer) {
         true => consumer.incremental_unassign(&list),
         false => consumer.unassign(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn restarts_count_in_a_row_for_each_partition() {
+        let name = |number| ("t".to_owned(), number);
+        let mut restarts = Restarts::default();
+        let most = KAFKA_MOST_RESTARTS;
+        for n in 0..most {
+            assert!(!restarts.add(&name(0), SECOND), "{n}");
+            assert!(!restarts.add(&name(1), SECOND), "{n}");
+            // Records of another partition do not lift the bound.
+            restarts.forget(&SourcePartition::new("t", 1));
+            restarts.forget(&SourcePartition::new("u", 0));
+        }
+        assert!(restarts.add(&name(0), SECOND));
+        restarts.forget(&SourcePartition::new("t", 0));
+        assert!(!restarts.add(&name(0), SECOND), "it gave a record");
+        for n in 0..2 * most {
+            let now = SECOND + KAFKA_RESTARTS_FORGOTTEN * (n + 1);
+            assert!(!restarts.add(&name(0), now), "the last one is long past");
+        }
+    }
+
+    #[test]
+    fn a_refusal_to_read_is_in_doubt_for_each_topic() {
+        let topics = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut refused = FetchRefused::new(topics(&["a", "b", "c"]), SECOND);
+        assert!(!refused.read("a"));
+        assert!(!refused.read("a"), "records of one topic say nothing of another");
+        assert!(!refused.keep(&topics(&["a", "c"])));
+        let due = SECOND + KAFKA_REFUSED_EVERY;
+        assert!(!refused.is_due(due - SECOND) && refused.is_due(due));
+        assert!(!refused.is_over(due), "nothing was tried");
+        refused.tried(&SourcePartition::new("a", 0), due);
+        assert!(refused.is_due(due), "only a topic in doubt counts");
+        refused.tried(&SourcePartition::new("c", 0), due);
+        assert!(!refused.is_due(due) && !refused.is_over(due));
+        assert!(refused.is_over(due + KAFKA_REFUSED_QUIET));
+        assert!(refused.read("c"), "a record of the last one ends it");
     }
 }

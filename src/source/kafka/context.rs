@@ -5,7 +5,7 @@ mod health;
 
 pub(super) use health::refuses;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,18 +13,20 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::statistics::Statistics;
+use rdkafka::statistics::{ConsumerGroup, Statistics};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
-use crate::limits::KAFKA_RETRY_PAUSE;
+use crate::limits::{KAFKA_REFUSED_QUIET, KAFKA_RETRY_PAUSE};
 use crate::source::collector::Collector;
 use crate::source::health::Refusal;
-use crate::source::kafka::begin::Trouble;
+use crate::source::kafka::asker::Answer;
+use crate::source::kafka::begin::{FetchRefused, Restarts};
 use crate::source::kafka::form::{Epoch, Start};
 use crate::source::kafka::log;
+use crate::source::kafka::lookups::{Lookups, Name, Reason};
 use crate::source::kafka::redaction::Redaction;
 use crate::source::kafka::settings::KafkaSettings;
 use crate::source::kafka::start::Beginning;
@@ -48,26 +50,27 @@ pub(super) struct Shared {
     pub(super) paused: bool,
     /// What ends the source at its next poll.
     pub(super) errors: VecDeque<SourceError>,
-    /// Partitions whose beginning could not be asked for yet.
-    pending: Vec<(String, i32)>,
-    retry_at: Duration,
+    /// Partitions whose beginning is asked for.
+    pub(super) lookups: Lookups,
+    /// Answers about them that were not taken in yet.
+    pub(super) answers: Vec<Answer>,
     /// The broker refused an offset, and what it said.
     pub(super) out_of_range: Option<String>,
     /// Why the last connection failed.
     connection: Option<String>,
-    /// Since when a topic has ended before the ledger's position.
-    pub(super) behind_since: Option<Duration>,
     /// Restarts in a row after an offset was called out of range.
-    pub(super) restarts: u32,
+    pub(super) restarts: Restarts,
     pub(super) tails: Tails,
     /// Whether brokers were ever reached.
     was_connected: bool,
     /// Brokers are reached again: topics may have been made again meanwhile.
     pub(super) compares_again: bool,
-    /// Answers of all brokers so far.
-    answers: u64,
-    /// Reading records was refused; the next record shows that it is not any more.
-    pub(super) fetch_is_refused: bool,
+    /// Responses of all brokers so far.
+    responses: u64,
+    /// Reading records was refused.
+    pub(super) fetch_refused: Option<FetchRefused>,
+    /// When the group last refused this member.
+    group_refused_at: Duration,
 }
 
 /// The hint of the library that the listener speaks another protocol.
@@ -140,85 +143,51 @@ impl Context {
         Some(SourcePartition { topic: topic.into(), epoch: self.epoch(topic), partition })
     }
 
-    fn epoch(&self, topic: &str) -> u32 {
+    pub(super) fn epoch(&self, topic: &str) -> u32 {
         self.epochs.get(topic).map_or(0, |epoch| epoch.number)
     }
 
-    /// Asks again for partitions that could not begin, and why the broker refused an offset.
-    pub(super) fn retry(&self, consumer: &BaseConsumer<Self>) {
-        let now = self.clock.monotonic();
-        let (wanted, out_of_range) = {
-            let mut shared = self.shared();
-            if shared.retry_at > now {
-                return;
-            }
-            shared.retry_at = now.saturating_add(KAFKA_RETRY_PAUSE);
-            (std::mem::take(&mut shared.pending), shared.out_of_range.take())
-        };
-        if !wanted.is_empty() {
-            self.try_begin(consumer, wanted, false);
-        }
-        match out_of_range {
-            Some(reason) => self.explain(consumer, reason),
-            None => self.compare_again(consumer),
-        }
-    }
-
+    /// Asks where these partitions begin. The group expects an answer to each assignment, if only an
+    /// empty one.
     fn assigned(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
-        self.try_begin(consumer, names(list), true);
-    }
-
-    /// Begins these partitions. The group expects an answer to each assignment, if only an empty one.
-    fn try_begin(&self, consumer: &BaseConsumer<Self>, wanted: Vec<(String, i32)>, answer: bool) {
-        let trouble = match self
-            .look_up(consumer, &wanted, |context, partition| context.assignments.next(partition))
-        {
-            Ok(beginnings) => return self.begin(consumer, &beginnings),
-            Err(trouble) => trouble,
-        };
-        match trouble {
-            Trouble::Refused(error) => self.halt(error),
-            Trouble::Later(reason) => {
-                self.note(&reason);
-                let mut shared = self.shared();
-                shared.pending = wanted;
-                shared.retry_at = self.clock.monotonic().saturating_add(KAFKA_RETRY_PAUSE);
-            }
+        self.health.accept(&Refusal::Group);
+        let now = self.clock.monotonic();
+        for name in names(list) {
+            self.shared().lookups.want(name, Reason::Assigned, now);
         }
         self.tell_assigned();
-        if answer && let Err(error) = assign(consumer, &TopicPartitionList::new()) {
+        if let Err(error) = assign(consumer, &TopicPartitionList::new()) {
             self.halt_with(&error.to_string());
         }
     }
 
+    /// Begins these partitions.
     pub(super) fn begin(&self, consumer: &BaseConsumer<Self>, beginnings: &[Beginning]) {
-        let (mut list, mut firsts) = (TopicPartitionList::new(), TopicPartitionList::new());
+        let mut firsts = TopicPartitionList::new();
         let mut places = Vec::with_capacity(beginnings.len());
+        let now = self.clock.monotonic();
         for Beginning { partition, first, end, is_new, last } in beginnings {
             let assigned = self.assignments.assign(partition, *first);
             self.assignments.set_end(partition, *end);
-            let last = last.filter(|last| last.offset < assigned.1);
-            self.shared().assign(partition, assigned, last);
-            // The last record that the ledger has taken comes again, to be compared.
-            let from = last.map_or(assigned.1, |last| last.offset);
-            let mut added = add(&mut list, partition, from);
-            if *is_new {
-                added = added.and_then(|()| add(&mut firsts, partition, assigned.1));
+            let mut shared = self.shared();
+            shared.assign(partition, assigned, *last);
+            if let Some(refused) = &mut shared.fetch_refused {
+                refused.tried(partition, now);
             }
-            if let Err(error) = added {
+            drop(shared);
+            if *is_new && let Err(error) = add(&mut firsts, partition, assigned.1) {
                 return self.halt_with(&error.to_string());
             }
             places.push(format!("{partition} from {}", assigned.1));
         }
+        let list = match self.fetch_list(beginnings, is_incremental(consumer)) {
+            Ok(list) => list,
+            Err(error) => return self.halt_with(&error.to_string()),
+        };
         if let Err(error) = assign(consumer, &list) {
             return self.halt_with(&error.to_string());
         }
         self.tell_assigned();
-        if beginnings.is_empty() {
-            return;
-        }
-        self.health.accept(&Refusal::Group);
-        self.health.accept(&Refusal::Fetch);
         tracing::info!(partitions = places.join(", "), "assigned");
         if self.start == Start::Latest && firsts.count() > 0 {
             // Keeps the place where a first start began until the ledger has a record.
@@ -233,6 +202,24 @@ impl Context {
         }
     }
 
+    /// Where fetching begins: in these partitions, or in all that are read where the library takes
+    /// an assignment only as a whole.
+    fn fetch_list(
+        &self,
+        beginnings: &[Beginning],
+        is_incremental: bool,
+    ) -> KafkaResult<TopicPartitionList> {
+        let mut list = TopicPartitionList::new();
+        let is_beginning =
+            |partition: &SourcePartition| beginnings.iter().any(|one| one.partition == *partition);
+        for (partition, from) in self.shared().collector.fetch_positions() {
+            if !is_incremental || is_beginning(&partition) {
+                add(&mut list, &partition, from)?;
+            }
+        }
+        Ok(list)
+    }
+
     fn revoked(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
         let mut begun = TopicPartitionList::new();
@@ -240,31 +227,90 @@ impl Context {
         {
             let mut shared = self.shared();
             for (topic, number) in names(list) {
-                shared.pending.retain(|(t, n)| (t, n) != (&topic, &number));
                 let Some(partition) = self.partition(&topic, number) else { continue };
                 if shared.collector.find(&topic, partition.partition).is_some() {
                     begun.add_partition(&topic, number);
+                }
+                shared.restarts.forget(&partition);
+                let name = (topic, number);
+                shared.lookups.forget(&name);
+                if !shared.lookups.has(&name.0) {
+                    self.health.accept(&Refusal::Offsets(name.0));
                 }
                 self.assignments.revoke(&partition);
                 shared.collector.revoke(&partition);
                 shared.tails.forget(&partition);
                 places.push(partition.to_string());
             }
+            let read = shared.topics();
+            if shared.fetch_refused.as_mut().is_some_and(|refused| refused.keep(&read)) {
+                shared.fetch_refused = None;
+                self.health.accept(&Refusal::Fetch);
+            }
         }
         self.tell_assigned();
-        tracing::info!(partitions = places.join(", "), lost, "given back");
+        tracing::info!(partitions = places.join(", "), lost, "partitions revoked");
         // The library commits here what was stored, unless the assignment was lost.
         let result = match is_incremental(consumer) {
             true => consumer.incremental_unassign(&begun),
             false => consumer.unassign(),
         };
         if let Err(error) = result {
-            self.note(&format!("giving partitions back: {error}"));
+            self.note(&format!("revoking partitions: {error}"));
         }
     }
 }
 
 impl Shared {
+    /// Asks again about partitions that are being read, where there is a reason. Gives whether a
+    /// refusal to read is over.
+    pub(super) fn want_again(&mut self, now: Duration) -> bool {
+        if let Some(said) = self.out_of_range.take() {
+            // A pause, because a broker that has just restarted may be behind for a moment.
+            let due = now.saturating_add(KAFKA_RETRY_PAUSE);
+            for name in self.reading(|_| true) {
+                self.lookups.want(name, Reason::OutOfRange(said.clone()), due);
+            }
+        }
+        if std::mem::take(&mut self.compares_again) {
+            for name in self.reading(|_| true) {
+                self.lookups.want(name, Reason::Compare, now);
+            }
+        }
+        let Some(refused) = &self.fetch_refused else { return false };
+        if refused.is_over(now) {
+            self.fetch_refused = None;
+            return true;
+        }
+        if refused.is_due(now) {
+            let names = self.reading(|topic| refused.doubts(topic));
+            for name in names {
+                self.lookups.want(name, Reason::Compare, now);
+            }
+        }
+        false
+    }
+
+    /// The partitions of some topics that are being read.
+    fn reading(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Name> {
+        let name = |p: &SourcePartition| Some((p.topic.to_string(), p.partition.try_into().ok()?));
+        let positions = self.collector.positions().into_iter();
+        let wanted = positions.filter(|(partition, _)| is_wanted(&partition.topic));
+        wanted.filter_map(|(partition, _)| name(&partition)).collect()
+    }
+
+    /// The topics that are being read.
+    pub(super) fn topics(&self) -> BTreeSet<String> {
+        let positions = self.collector.positions().into_iter();
+        positions.map(|(partition, _)| partition.topic.to_string()).collect()
+    }
+
+    /// The offset that comes next in a partition that is being read.
+    pub(super) fn position(&self, partition: &SourcePartition) -> Option<u64> {
+        let mut positions = self.collector.positions().into_iter();
+        positions.find(|(one, _)| one == partition).map(|(_, next)| next)
+    }
+
     /// Takes in records of a partition from an offset on, and one in front of it to be compared.
     fn assign(
         &mut self,
@@ -295,8 +341,9 @@ impl ConsumerContext for Context {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::debug!("Kafka: writing the group's offsets: {error}");
+        match result {
+            Ok(()) => self.health.accept(&Refusal::Group),
+            Err(error) => tracing::debug!("Kafka: writing the group's offsets: {error}"),
         }
     }
 }
@@ -384,9 +431,16 @@ impl ClientContext for Context {
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
             self.connected();
         }
-        let answers = statistics.brokers.values().map(|broker| broker.rx).sum();
-        if std::mem::replace(&mut self.shared().answers, answers) != answers {
+        let responses = statistics.brokers.values().map(|broker| broker.rx).sum();
+        if std::mem::replace(&mut self.shared().responses, responses) != responses {
             self.health.answered();
+        }
+        // A member that still belongs to its group a while after a refusal is not refused any more.
+        let is_settled =
+            |group: &ConsumerGroup| group.state == "up" && group.join_state == "steady";
+        let since = self.clock.monotonic().saturating_sub(self.shared().group_refused_at);
+        if statistics.cgrp.as_ref().is_some_and(is_settled) && since >= KAFKA_REFUSED_QUIET {
+            self.health.accept(&Refusal::Group);
         }
         for (topic, statistics) in &statistics.topics {
             let partitions = statistics.partitions.values();
@@ -402,7 +456,7 @@ fn assign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaR
     }
 }
 
-/// Whether partitions are assigned and given back one by one, not all together.
+/// Whether partitions are assigned and revoked one by one, not all together.
 pub(super) fn is_incremental(consumer: &BaseConsumer<Context>) -> bool {
     match consumer.rebalance_protocol() {
         RebalanceProtocol::Cooperative => true,

@@ -40,7 +40,8 @@ pub enum Start {
     #[default]
     Earliest,
     /// With records that come after the first start. From the first start on, the group's offset
-    /// keeps the place until the ledger has a record.
+    /// keeps the place until the ledger has a record. A partition that is created later is read
+    /// from its beginning.
     Latest,
 }
 

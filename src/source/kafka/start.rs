@@ -19,6 +19,10 @@ pub(super) struct Known {
     pub(super) former: Option<u64>,
     /// Where a new stream epoch goes on, where the configuration says that it does.
     pub(super) continues: Option<u64>,
+    /// Whether the partition was created after the first start.
+    pub(super) is_younger: bool,
+    /// The end of the partition when this process first noticed it, before it was assigned.
+    pub(super) noticed: Option<u64>,
 }
 
 /// A partition that begins.
@@ -55,7 +59,7 @@ pub(super) fn first_offset(
     known: Known,
     start: Start,
 ) -> Result<u64, SourceError> {
-    let Known { next, committed, low, high, former, continues } = known;
+    let Known { next, committed, low, high, former, continues, is_younger, noticed } = known;
     let taken = |committed: u64, expected: u64| SourceError::TakenByAnotherLedger {
         partition: partition.clone(),
         committed,
@@ -72,15 +76,16 @@ pub(super) fn first_offset(
                 Err(taken(committed, low))
             }
             (Start::Earliest, _) => Ok(low),
-            (Start::Latest, Some(committed)) if (low..=high).contains(&committed) => Ok(committed),
-            (Start::Latest, _) => Ok(high),
+            // The group keeps the place of the first start; retention may have passed it since.
+            (Start::Latest, Some(committed)) if committed <= high => Ok(committed.max(low)),
+            // All of its records came after the first start.
+            (Start::Latest, None) if is_younger => Ok(low),
+            (Start::Latest, _) => Ok(noticed.unwrap_or(high).max(low).min(high)),
         };
     };
-    // What the ledger has; of an epoch that goes on, the group still has the one before's offset.
-    let held = match next {
-        Some(next) => next,
-        None => former.unwrap_or(0).max(expected),
-    };
+    // What the ledger has. The group may still have the offset of the epoch before: it is rewritten
+    // some time after the first block of the new epoch.
+    let held = former.unwrap_or(0).max(expected);
     let is_lost = |committed: u64| next.is_none() && committed > high;
     if let Some(committed) = committed.filter(|at| *at > held && !is_lost(*at)) {
         return Err(taken(committed, held));
@@ -99,6 +104,17 @@ pub(super) fn first_offset(
 mod tests {
     use super::*;
 
+    const NOTHING: Known = Known {
+        next: None,
+        committed: None,
+        low: 0,
+        high: 0,
+        former: None,
+        continues: None,
+        is_younger: false,
+        noticed: None,
+    };
+
     fn check_known(known: Known, epoch: u32, start: Start) -> String {
         let partition = SourcePartition { epoch, ..SourcePartition::new("t", 0) };
         match first_offset(&partition, known, start) {
@@ -112,8 +128,7 @@ mod tests {
 
     fn check(known: (Option<u64>, Option<u64>, u64, u64), epoch: u32, start: Start) -> String {
         let (next, committed, low, high) = known;
-        let known = Known { next, committed, low, high, former: None, continues: None };
-        check_known(known, epoch, start)
+        check_known(Known { next, committed, low, high, ..NOTHING }, epoch, start)
     }
 
     #[test]
@@ -141,7 +156,7 @@ mod tests {
         let table = [
             ((None, None, 7, 100), 0, "7", "100"),
             ((None, Some(7), 7, 100), 0, "7", "7"),
-            ((None, Some(3), 7, 100), 0, "7", "100"),
+            ((None, Some(3), 7, 100), 0, "7", "7"),
             ((None, Some(60), 7, 100), 0, "taken", "60"),
             ((None, Some(200), 7, 100), 0, "taken", "100"),
             ((None, Some(200), 7, 100), 1, "7", "100"),
@@ -150,6 +165,47 @@ mod tests {
         for (known, epoch, earliest, latest) in table {
             assert_eq!(check(known, epoch, Start::Earliest), earliest, "{known:?}");
             assert_eq!(check(known, epoch, Start::Latest), latest, "{known:?}");
+        }
+    }
+
+    #[test]
+    fn the_latest_is_the_latest_at_the_first_start() {
+        // Committed, whether it is younger, the end when it was noticed.
+        let table = [
+            (None, false, None, "100"),
+            (None, true, None, "7"),
+            (None, true, Some(60), "7"),
+            (Some(60), true, None, "60"),
+            // Another member of the group had it when this process started.
+            (None, false, Some(60), "60"),
+            (Some(70), false, Some(60), "70"),
+            (None, false, Some(3), "7"),
+            (None, false, Some(200), "100"),
+        ];
+        for (committed, is_younger, noticed, expected) in table {
+            let known = Known { committed, low: 7, high: 100, is_younger, noticed, ..NOTHING };
+            assert_eq!(check_known(known, 0, Start::Latest), expected, "{known:?}");
+            assert_eq!(check_known(Known { committed: None, ..known }, 0, Start::Earliest), "7");
+        }
+    }
+
+    #[test]
+    fn the_group_may_still_have_the_offset_of_the_epoch_before() {
+        // Next, committed, former.
+        let table = [
+            ((Some(60), Some(90), Some(90)), "60"),
+            ((Some(60), Some(50), Some(90)), "60"),
+            ((Some(60), Some(91), Some(90)), "taken"),
+            ((Some(60), Some(61), Some(40)), "taken"),
+            ((Some(60), Some(61), None), "taken"),
+            // The group has not committed in the new epoch, which is shorter than the former one.
+            ((Some(60), Some(5_000), Some(5_000)), "60"),
+        ];
+        for ((next, committed, former), expected) in table {
+            let known = Known { next, committed, high: 100, former, ..NOTHING };
+            for start in [Start::Earliest, Start::Latest] {
+                assert_eq!(check_known(known, 1, start), expected, "{known:?}");
+            }
         }
     }
 
@@ -172,17 +228,14 @@ mod tests {
             ((Some(50), 70, 100, Some(50), Some(70)), "70"),
         ];
         for ((committed, low, high, former, continues), expected) in table {
-            let known = Known { next: None, committed, low, high, former, continues };
+            let known = Known { committed, low, high, former, continues, ..NOTHING };
             assert_eq!(check_known(known, 1, Start::Earliest), expected, "{known:?}");
         }
     }
 
     #[test]
     fn an_epoch_goes_on_at_the_closest_offset() {
-        let closest = |former, low, high| {
-            let known = Known { next: None, committed: None, low, high, former, continues: None };
-            known.closest()
-        };
+        let closest = |former, low, high| Known { low, high, former, ..NOTHING }.closest();
         assert_eq!(closest(Some(50), 0, 100), Some(50));
         assert_eq!(closest(Some(50), 70, 100), Some(70));
         assert_eq!(closest(Some(50), 0, 40), Some(40));

@@ -90,7 +90,7 @@ fn tell(news: &News) {
             tracing::warn!(code, ready, "{}", problem.message);
         }
         News::Ended(code, topic) => {
-            tracing::info!(code = code.name(), topic, "no longer the case");
+            tracing::info!(code = code.name(), topic, "resolved");
         }
     }
 }

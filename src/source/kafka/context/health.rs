@@ -1,10 +1,13 @@
 //! The context's part in the health of the source: refusals, and which partitions exist and are read.
 
+use std::collections::BTreeMap;
+
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::Context;
 use crate::source::PartitionStatus;
 use crate::source::health::Refusal;
+use crate::source::kafka::begin::FetchRefused;
 use crate::source::kafka::form::Start;
 
 /// Whether a broker says by this code that it understood and will not serve this client.
@@ -29,8 +32,14 @@ pub(in crate::source::kafka) fn refuses(code: RDKafkaErrorCode) -> bool {
 impl Context {
     /// Notes that the broker refuses this client.
     pub(in crate::source::kafka) fn refuse(&self, refusal: Refusal, message: &str) {
-        if refusal == Refusal::Fetch {
-            self.shared().fetch_is_refused = true;
+        let now = self.clock.monotonic();
+        match &refusal {
+            Refusal::Fetch => {
+                let mut shared = self.shared();
+                shared.fetch_refused = Some(FetchRefused::new(shared.topics(), now));
+            }
+            Refusal::Group => self.shared().group_refused_at = now,
+            _ => {}
         }
         self.health.refuse(refusal, &self.redacted(message));
     }
@@ -69,7 +78,8 @@ impl Context {
         let Some((low, high)) = watermarks else {
             return self.assignments.discover(&partition, None);
         };
-        let first = if self.start == Start::Earliest { low } else { high };
+        let is_from_low = self.start == Start::Earliest || self.is_younger(&partition);
+        let first = if is_from_low { low } else { high };
         self.assignments.discover(&partition, u64::try_from(first).ok());
         if let Ok(end) = u64::try_from(high) {
             self.assignments.set_end(&partition, end);
@@ -78,11 +88,16 @@ impl Context {
 
     /// Tells the health which partitions are read and which could not begin.
     pub(super) fn tell_assigned(&self) {
-        let pending = self.shared().pending.clone();
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let topics = self.health.topics().into_iter();
+        let unbegun = |topic: String| {
+            let count = self.shared().lookups.unbegun(&topic);
+            (topic, number(count))
+        };
+        let unbegun: BTreeMap<_, _> = topics.map(unbegun).collect();
         self.health.set_assigned(|topic| {
-            let waiting = pending.iter().filter(|(wanted, _)| wanted == topic).count();
-            (number(self.partitions_read(topic).len()), number(waiting))
+            let waiting = unbegun.get(topic).copied().unwrap_or(0);
+            (number(self.partitions_read(topic).len()), waiting)
         });
     }
 }
