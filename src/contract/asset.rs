@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use crate::codec::json::{self, Map, Value, write_text};
 use crate::contract::state::Size;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Alerts after one call. Names are sorted and unique.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -104,6 +105,13 @@ impl Asset {
         bytes.push(b'}');
     }
 
+    /// Whether bytes have an asset's form and members, of which nothing is kept.
+    #[must_use]
+    pub fn is_well_formed(bytes: &[u8]) -> bool {
+        let is_form = |text| serde_json::from_str::<Form>(text).is_ok();
+        std::str::from_utf8(bytes).is_ok_and(is_form) && json::has_no_spaces(bytes)
+    }
+
     /// Reads what [`Asset::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         // `serde_json` takes many times as long, and says what is wrong.
@@ -111,6 +119,54 @@ impl Asset {
             Some(asset) => Ok(asset),
             None => serde_json::from_slice(bytes),
         }
+    }
+}
+
+/// The members of an asset, without their content.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    #[serde(rename = "alerts")]
+    _alerts: FormOfAlerts,
+    #[serde(rename = "compliant")]
+    _compliant: bool,
+    #[serde(rename = "derived", default)]
+    _derived: Fields,
+    #[serde(rename = "state")]
+    _state: Fields,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormOfAlerts {
+    #[serde(rename = "active")]
+    _active: Vec<String>,
+    #[serde(rename = "raised")]
+    _raised: Vec<String>,
+    #[serde(rename = "cleared")]
+    _cleared: Vec<String>,
+}
+
+/// An object, whatever its members are.
+#[derive(Default)]
+struct Fields;
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self)
     }
 }
 
@@ -215,6 +271,7 @@ mod tests {
             assert_eq!(Asset::from_bytes(&bytes).unwrap(), asset);
             assert_eq!(Alerts::of_asset(&bytes).as_ref(), Some(&asset.alerts));
             assert_eq!(Canonical(&bytes).asset(), Some(asset));
+            assert!(Asset::is_well_formed(&bytes));
         }
         // What is no canonical form of it is read all the same: an exponent here, the order there.
         let canonical = r#"{"alerts":{"active":[],"raised":[],"cleared":[]},"compliant":true,"state":{"a":100000}}"#;
@@ -231,6 +288,19 @@ mod tests {
         }
         for broken in [format!("{canonical} x"), canonical.replace("true", "1")] {
             assert!(Asset::from_bytes(broken.as_bytes()).is_err(), "{broken}");
+        }
+        assert!(Asset::is_well_formed(canonical.as_bytes()));
+        for broken in [
+            "rubbish",
+            "{}",
+            &canonical.replace("true", "1"),
+            &canonical.replace("[]", "[1]"),
+            &canonical.replace(r#"{"a":100000}"#, "7"),
+            &canonical.replace("100000", "1 "),
+            &canonical.replace("100000", "x"),
+            &canonical.replace(r#""compliant""#, r#""more":1,"compliant""#),
+        ] {
+            assert!(!Asset::is_well_formed(broken.as_bytes()), "{broken}");
         }
         let error = Asset::from_bytes(br#"{"alerts":{},"compliant":true,"state":{}}"#).unwrap_err();
         assert!(error.to_string().contains("missing field `active`"), "{error}");

@@ -38,6 +38,24 @@ impl Decoder {
         Ok(Self { ways: identity::check(form, file)?, body: BodyForm::default() })
     }
 
+    /// Warnings about a form that [`Decoder::new`] takes.
+    #[must_use]
+    pub fn warnings(form: &IdentityForm, file: &Path) -> Vec<Fault> {
+        identity::warnings(form, file)
+    }
+
+    /// The device types that events can have, empty for none; `None` where any are possible.
+    #[must_use]
+    pub fn device_types(&self) -> Option<Vec<&str>> {
+        self.ways.iter().map(Way::device_types).collect::<Option<Vec<_>>>().map(|all| all.concat())
+    }
+
+    /// The event types that events can have, empty for none; `None` where any are possible.
+    #[must_use]
+    pub fn event_types(&self) -> Option<Vec<&str>> {
+        self.ways.iter().map(Way::event_types).collect::<Option<Vec<_>>>().map(|all| all.concat())
+    }
+
     /// The same for values that hold their body in this way.
     #[must_use]
     pub fn with_body(self, body: BodyForm) -> Self {

@@ -70,6 +70,37 @@ impl Way {
         }
     }
 
+    /// The device types that it may give; `None` where it may give any.
+    pub(super) fn device_types(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::PlatformKey | Self::TypeIdKey | Self::CloudEvents | Self::Expressions(_) => None,
+            Self::MqttTopic(topic) => match topic.template.as_ref()? {
+                template if template.has_type() => None,
+                // One without an id gives the event and leaves the device to a later way.
+                template => Some(if template.has_id() { vec![""] } else { Vec::new() }),
+            },
+            Self::Paths(paths) => paths.device_type.texts(),
+            Self::Plain => Some(vec![""]),
+        }
+    }
+
+    /// The event types that it may give; `None` where it may give any.
+    pub(super) fn event_types(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::PlatformKey | Self::TypeIdKey | Self::CloudEvents => None,
+            Self::MqttTopic(topic) => match topic.template.as_ref()?.has_event() {
+                true => None,
+                false => Some(vec![""]),
+            },
+            Self::Paths(paths) => paths.event.as_ref().map_or(Some(vec![""]), Selector::texts),
+            Self::Expressions(expressions) => match expressions.event {
+                Some(_) => None,
+                None => Some(vec![""]),
+            },
+            Self::Plain => Some(vec![""]),
+        }
+    }
+
     /// The name in messages.
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -146,6 +177,30 @@ impl Selector {
             Self::Text(_) => None,
         }
     }
+
+    /// The only text that it gives, where it is one.
+    fn texts(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Path(_) => None,
+            Self::Text(text) => Some(vec![text]),
+        }
+    }
+}
+
+/// Warns of what is allowed in a list and probably not what was meant.
+pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Fault> {
+    let of_way = |located: &Located<WayForm>| {
+        let WayForm::MqttTopic(TopicForm::Full(form)) = &located.value else { return Vec::new() };
+        let Some(text) = &form.template else { return Vec::new() };
+        let Ok(template) = Template::parse(&text.value) else { return Vec::new() };
+        let warning = |name: &str| {
+            let message = format!("`{{{name}}}` in the template stands for any text");
+            let help = format!("is it meant as `{{{}}}`?", name.to_lowercase());
+            Fault::warning(file, text.place, message).help(help)
+        };
+        template.likely_misspelt().into_iter().map(warning).collect()
+    };
+    form.0.iter().flat_map(of_way).collect()
 }
 
 const AUTO_HEADERS: [&str; 3] = ["mqtt-topic", "mqtt.topic", "mqtt_topic"];

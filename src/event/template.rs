@@ -124,6 +124,27 @@ impl Template {
         self.levels.iter().any(|level| level.part() == Some(Part::Id))
     }
 
+    /// Whether it gives the device type.
+    pub(super) fn has_type(&self) -> bool {
+        self.levels.iter().any(|level| level.part() == Some(Part::Type))
+    }
+
+    /// Whether it gives the event type.
+    pub(super) fn has_event(&self) -> bool {
+        self.levels.iter().any(|level| level.part() == Some(Part::Event))
+    }
+
+    /// Placeholders that differ only in case from a part of the identity that the template lacks.
+    pub(super) fn likely_misspelt(&self) -> Vec<&str> {
+        let names = self.text.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+        let is_misspelt = |name: &&str| {
+            let meant = Part::named(&name.to_lowercase());
+            Part::named(name).is_none()
+                && meant.is_some_and(|part| !self.levels.iter().any(|l| l.part() == Some(part)))
+        };
+        names.filter(is_misspelt).collect()
+    }
+
     /// The parts in a topic; `None` where the topic does not fit, as one whose id is empty.
     pub(super) fn read(&self, topic: &str) -> Option<Parts> {
         let mut parts = Parts { device: Device::default(), event: EventParts::default() };
