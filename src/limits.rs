@@ -178,8 +178,9 @@ pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
 pub const MAX_VERIFY_SIGNATURES: usize = 8 * 1024;
 /// Most steps that the expressions of its identity take for one record, again its mappings, and
 /// again the contracts that it calls: a step is a value looked at, an operator, or
-/// [`TEXT_STEP_BYTES`] of text. The shipped examples take less
-/// than a hundredth of it; all of it takes about a quarter of a second, and tens of megabytes.
+/// [`TEXT_STEP_BYTES`] of text. Each call pays for a copy of the state it finds and of the one it
+/// writes. The shipped examples take less than a hundredth of it; all of it takes about a quarter of
+/// a second, and tens of megabytes.
 pub const MAX_RECORD_STEPS: u64 = 5_000_000;
 /// Bytes of text that count as one step.
 pub const TEXT_STEP_BYTES: usize = 8;

@@ -12,11 +12,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledgerline::budget::Budget;
+use ledgerline::budget::{Budget, copy_steps};
 use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::codec::Digest;
 use ledgerline::codec::{json, yaml};
-use ledgerline::contract::{Call, ContractSet, InvalidCode, MemoryState, Verdict};
+use ledgerline::contract::{
+    Asset, Call, ContractSet, InvalidCode, MemoryState, StateView, Verdict, Versioned,
+};
 use ledgerline::event::{
     Decoder, DeviceName, Event, Headers, IdentityForm, Record, RecordDigests, Rejection,
     SourcePartition, SourcePosition,
@@ -762,6 +764,65 @@ fn deleting_many_properties_is_paid_for() {
     let all = format!("{{\"id\":\"x\",\"properties\":[{}]}}", names[100..].join(","));
     let verdict = call(Function::DeleteProperties, &all, &Budget::of(1_000_000));
     assert_eq!(verdict.name(), "limit", "{verdict:?}");
+}
+
+/// A state of one asset, read from its bytes for each call, as from the disk.
+struct OnDisk(Vec<u8>);
+
+impl StateView for OnDisk {
+    fn asset(&self, _: &str, _: &str) -> Option<Versioned> {
+        let asset = Asset::from_bytes(&self.0).unwrap();
+        Some(Versioned { version: 0, asset: Arc::new(asset) })
+    }
+}
+
+#[test]
+fn calls_pay_for_the_state_that_they_read_and_write() {
+    let functions = "functions: {create: , update: , replace: , delete: , deleteProperties: }";
+    let text = format!("{}{functions}\n", contract_text("{type: object}", ""));
+    let (set, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
+    assert!(faults.is_empty(), "{faults:?}");
+    let fields = (0..20_000).map(|number| format!(",\"f{number}\":1")).collect::<String>();
+    let large = json::parse(format!("{{\"id\":\"a\"{fields}}}").as_bytes()).unwrap();
+    let small = json::parse(br#"{"id": "a"}"#).unwrap();
+    let listed = json::parse(br#"{"id": "a", "properties": ["f1"]}"#).unwrap();
+    let size = copy_steps(&large);
+    let execute = |(function, arguments), view: &dyn StateView, budget: &Budget| {
+        set.execute_within("c", Call { function, arguments, time_ms: 0 }, view, budget)
+    };
+    let mut state = MemoryState::new();
+    let created = execute((Function::Create, &large), &state, &Budget::new());
+    assert_eq!(created.verdict, Verdict::Valid);
+    let bytes = created.writes[0].asset.as_ref().unwrap().to_bytes();
+    state.apply("c", &created);
+
+    // As many times the state as each call reads or writes it; also a call that fails reads it.
+    for (function, arguments, times) in [
+        (Function::Create, &small, 1),
+        (Function::Update, &small, 2),
+        (Function::Replace, &small, 1),
+        (Function::DeleteProperties, &listed, 2),
+        (Function::Delete, &small, 1),
+    ] {
+        let (budget, again) = (Budget::new(), Budget::new());
+        execute((function, arguments), &state, &budget);
+        let used = budget.used();
+        assert!((times * size - 10..times * size + 500).contains(&used), "{function}: {used}");
+        execute((function, arguments), &OnDisk(bytes.clone()), &again);
+        assert_eq!(again.used(), used, "{function} on a state from the disk");
+    }
+
+    let budget = Budget::new();
+    let calls = (0..1_000).map(|_| {
+        let effects = execute((Function::Update, &small), &state, &budget);
+        state.apply("c", &effects);
+        effects.verdict
+    });
+    let (valid, refused): (Vec<_>, Vec<_>) = calls.partition(Verdict::is_valid);
+    assert!((20..40).contains(&valid.len()), "{}", valid.len());
+    let refused = &refused[0];
+    assert_eq!(refused.name(), "limit", "{refused:?}");
+    assert!(detail(refused).contains("the asset's state"), "{refused:?}");
 }
 
 #[test]

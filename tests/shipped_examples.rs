@@ -292,7 +292,7 @@ fn definitions() -> (MappingSet, ContractSet) {
 fn every_record_of_the_fleet_ends_as_its_documentation_says() {
     let definitions = definitions();
     let mut state = MemoryState::new();
-    let mut fleet = Fleet::new(5, FleetSize::default());
+    let mut fleet = Fleet::new(7, FleetSize::default());
     let mut message = Message::default();
     let mut ends: BTreeMap<Option<Rubbish>, BTreeMap<String, usize>> = BTreeMap::new();
     let mut raised = BTreeMap::new();

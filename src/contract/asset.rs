@@ -1,7 +1,10 @@
 //! What the ledger keeps of an asset: the device's own state, and apart from it all that the
 //! contract computes, where no device can reach it.
 
+use std::sync::OnceLock;
+
 use crate::codec::json::{self, Map, Value, write_text};
+use crate::contract::state::Size;
 use schemars::JsonSchema;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -32,7 +35,7 @@ impl Alerts {
 }
 
 /// The state of one asset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Asset {
     /// What the contract computes of alerts.
     pub alerts: Alerts,
@@ -43,9 +46,39 @@ pub struct Asset {
     pub derived: Map,
     /// What devices sent, merged.
     pub state: Map,
+    /// Steps of a copy of the state, counted at most once.
+    #[serde(skip)]
+    copy_steps: OnceLock<u64>,
+}
+
+impl PartialEq for Asset {
+    fn eq(&self, other: &Self) -> bool {
+        // Whether the steps were counted yet says nothing about the asset.
+        let Self { alerts, compliant, derived, state, copy_steps: _ } = self;
+        (alerts, compliant, derived, state)
+            == (&other.alerts, &other.compliant, &other.derived, &other.state)
+    }
 }
 
 impl Asset {
+    /// An asset with this state and what the contract computes beside it; it is compliant when no
+    /// alert is active.
+    #[must_use]
+    pub fn new(state: Map, derived: Map, alerts: Alerts) -> Self {
+        let compliant = alerts.active.is_empty();
+        Self { alerts, compliant, derived, state, copy_steps: OnceLock::new() }
+    }
+
+    /// The same, of whose state the size is known.
+    pub(super) fn with_size(self, size: Size) -> Self {
+        Self { copy_steps: OnceLock::from(size.copy_steps), ..self }
+    }
+
+    /// Steps of a copy of the state, for the budget of a record that reads or writes it.
+    pub(super) fn copy_steps(&self) -> u64 {
+        *self.copy_steps.get_or_init(|| Size::of(&self.state).copy_steps)
+    }
+
     /// Canonical bytes: compact JSON with sorted names.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -154,7 +187,8 @@ impl Canonical<'_> {
         };
         self.pass(STATE)?;
         let state = self.fields()?;
-        (self.0 == b"}").then_some(Asset { alerts, compliant, derived, state })
+        let copy_steps = OnceLock::new();
+        (self.0 == b"}").then_some(Asset { alerts, compliant, derived, state, copy_steps })
     }
 
     fn alerts(&mut self) -> Option<Alerts> {
@@ -230,7 +264,8 @@ mod tests {
         let state = fields(json!({"b": [1.50, null], "a": {"\"": "\n"}}));
         for (active, derived) in [(names(&[]), Map::new()), (names(&["A", "\""]), state.clone())] {
             let alerts = Alerts { active, raised: names(&["B"]), cleared: names(&["C", "D"]) };
-            let asset = Asset { alerts, compliant: false, derived, state: state.clone() };
+            let mut asset = Asset::new(state.clone(), derived, alerts);
+            asset.compliant = false;
             let bytes = asset.to_bytes();
             assert_eq!(bytes, serde_json::to_vec(&asset).unwrap());
             assert_eq!(Asset::from_bytes(&bytes).unwrap(), asset);

@@ -14,7 +14,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, SeekFrom};
+use rustix::fs::{Access, OFlags, PROC_SUPER_MAGIC, SeekFrom};
 use rustix::io::Errno;
 
 use crate::limits::MAX_LISTED_FILES;
@@ -247,6 +247,35 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
     Ok(file)
 }
 
+/// Opens a regular file for reading. Symbolic links are followed, because mounted secrets are links;
+/// anything else is refused before it is opened, because opening a named pipe waits for its writer.
+pub fn open_followed(path: &Path) -> io::Result<File> {
+    let require = |kind: FileType| match kind.is_file() {
+        true => Ok(()),
+        false => Err(wrong_kind(kind, "a regular file")),
+    };
+    require(fs::metadata(path)?.file_type())?;
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // The path may lead to another file by now.
+    require(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// Whether this process can make files in a directory, or why not. Nothing is written.
+pub fn check_writable(directory: &Path) -> io::Result<()> {
+    let kind = fs::metadata(directory)?.file_type();
+    if !kind.is_dir() {
+        return Err(wrong_kind(kind, "a directory"));
+    }
+    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)?;
+    if rustix::fs::statfs(directory)?.f_type == PROC_SUPER_MAGIC {
+        let message = "the file system of processes holds no other files";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
+    Ok(())
+}
+
 impl Disk for SystemDisk {
     fn make_directory(&self, path: &Path) -> io::Result<()> {
         fs::create_dir(path)
@@ -367,6 +396,18 @@ mod tests {
             check(name, SystemDisk.open_to_write(&at(name)).err(), opening);
             check(name, SystemDisk.list(&at(name)).err(), listing);
         }
+        for (name, says) in [
+            ("file", ""),
+            ("link", ""),
+            ("directory link", "it is a directory, not a regular file"),
+            ("socket", "it is a socket, not a regular file"),
+            ("pipe", "it is a named pipe, not a regular file"),
+        ] {
+            check(name, open_followed(&at(name)).err(), says);
+        }
+        check("directory", check_writable(&at("directory")).err(), "");
+        check("file", check_writable(&at("file")).err(), "it is a file, not a directory");
+        check("/proc", check_writable(Path::new("/proc")).err(), "the file system of processes");
         let absent = SystemDisk.open(&at("absent")).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
     }

@@ -192,6 +192,23 @@ impl Expression {
         &self.paths
     }
 
+    /// The path that an error is about: the one that it names, else the only one that is read; `None`
+    /// where several are read and it may be any of them.
+    #[must_use]
+    pub fn path_at_fault(&self, error: Option<&EvaluationError>) -> Option<&[String]> {
+        let is_named = |slot: &Slot| match error {
+            Some(EvaluationError::Missing(name)) => slot.text == *name,
+            Some(EvaluationError::Failed(reason)) => reason
+                .strip_prefix('`')
+                .and_then(|reason| reason.strip_prefix(slot.text.as_str()))
+                .is_some_and(|rest| rest.starts_with('`')),
+            Some(EvaluationError::Exhausted(_)) | None => false,
+        };
+        let named = self.slots.iter().position(is_named);
+        let only = (self.paths.len() == 1).then_some(0);
+        self.paths.get(named.or(only)?).map(Vec::as_slice)
+    }
+
     /// Where in its text the expression first reads each of its paths, in their order.
     pub fn places(&self) -> impl Iterator<Item = Place> {
         self.slots.iter().map(|slot| slot.place)

@@ -377,8 +377,8 @@ fn rewrite(file: &mut dyn DiskFile, end: ScanEnd) -> io::Result<()> {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn classify(error: LedgerError) -> AppendError {
