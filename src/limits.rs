@@ -222,23 +222,20 @@ pub const MAX_LEAF_BYTES: usize = 65_535;
 pub const TILE_WIDTH: u64 = 256;
 /// Most transactions of one submission.
 pub const MAX_SUBMISSION_TRANSACTIONS: usize = 1_000;
-/// Most bytes of one block's frame: a submission of states at their limit, its arguments and as many
-/// dead letters still fit.
+/// Most bytes of one block: a submission of states and arguments at their limit still fits.
 pub const MAX_BLOCK_BYTES: usize = 512 * 1024 * 1024;
 /// A segment of the block log is closed when it has grown past this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Files of the log that are listed: 64 TiB of full segments.
 pub const MAX_LISTED_FILES: usize = 1_000_000;
-/// Frames behind the last whole block that may claim to have been written after it. An interrupted
-/// write leaves none; with more of them nothing is cut off.
+/// Frames behind the last whole block that may claim to be later; with more nothing is cut off.
 pub const MAX_TAIL_FRAMES: usize = 65_536;
 /// Bytes of a segment that are read at once where no block is read.
 pub const LOG_CHUNK_BYTES: usize = 1024 * 1024;
 /// Memory of blocks that are decoded ahead of the one that is taken in. One block may take more.
 pub const MAX_AHEAD_BYTES: usize = 512 * 1024 * 1024;
-/// Most entries of one block, and runs of filtered records, dead letters, partitions and submissions:
-/// a few bytes of a packed block must not ask for gigabytes.
+/// Most entries of one block, and runs of filtered records, dead letters, partitions, submissions.
 pub const MAX_BLOCK_ITEMS: usize = 4 * 1024 * 1024;
 /// Such items of one block, its entries not counted, that make it due: well below what is read.
 pub const DUE_BLOCK_ITEMS: usize = MAX_BLOCK_ITEMS / 8;
@@ -270,8 +267,7 @@ pub const MAX_UNSENT_RECORDS: u32 = 10_000;
 pub const MAX_UNSENT_KBYTES: u32 = 64 * 1024;
 /// How long after a stop is asked for the program may take to drain, in seconds.
 pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
-/// Free bytes of the disk below which the state is not saved: the store cannot be used on after a
-/// write that found no space. The log goes on until the disk is full.
+/// Free disk bytes below which the state is not saved: after a write without space its store is lost.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
 /// Largest state store in bytes that is copied to be compared with the log.
 pub const MAX_STATE_COPY_BYTES: u64 = 16 * 1024 * 1024 * 1024;
@@ -435,8 +431,7 @@ pub const MAX_STREAM_READS: usize = 4;
 pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 /// How long a stream is kept; its reader then comes back and goes on where it was.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
-/// Silence after which a stream sends a comment: well below the minute after which proxies close a
-/// connection that says nothing.
+/// Silence after which a stream sends a comment: well below the minute that proxies wait.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(10);
 /// Exports that are sent at a time; more are answered with 503.
 pub const MAX_EXPORTS: usize = 4;
