@@ -316,7 +316,7 @@ const HEALTHY: i64 = 8_500;
 impl Machine {
     pub(super) fn new(number: u32, random: &mut Random) -> Self {
         let (id, temperature) = (format!("press-{number}"), random.between(7_500, 9_000));
-        Self { id, in_celsius: number % 4 == 0, temperature, hot: 0 }
+        Self { id, in_celsius: number.is_multiple_of(4), temperature, hot: 0 }
     }
 
     pub(super) fn id(&self) -> &str {
