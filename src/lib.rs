@@ -17,6 +17,7 @@
 //! |---|---|---|
 //! | [`limits`], [`fault`], [`codec`], [`budget`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons, places in files, canonical bytes, steps of one record, time, work on other threads, whether there are any | know anything of the product |
 //! | [`disk`] | the file operations under the log | try anything again |
+//! | [`pattern`] | regular expressions and what a match costs | know where they are written |
 //! | [`jsonpath`] | JSONPath after RFC 9535, bounded | see a whole event |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`event`] | a record's position, metadata and body | read the network |
@@ -64,6 +65,8 @@ pub mod ahead;
 pub mod threads;
 
 pub mod disk;
+
+pub mod pattern;
 
 pub mod jsonpath;
 

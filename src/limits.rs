@@ -174,10 +174,13 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 pub const MAX_VERIFY_GROUP_BLOCKS: usize = 64;
 /// Bytes of blocks after which such a group is closed.
 pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
+/// Signatures that it checks together: each takes some hundred bytes of memory.
+pub const MAX_VERIFY_SIGNATURES: usize = 8 * 1024;
 /// Most steps that the expressions of its identity take for one record, again its mappings, and
 /// again the contracts that it calls: a step is a value looked at, an operator, or
-/// [`TEXT_STEP_BYTES`] of text. The shipped examples take less
-/// than a hundredth of it; all of it takes about a quarter of a second, and tens of megabytes.
+/// [`TEXT_STEP_BYTES`] of text. Each call pays for a copy of the state it finds and of the one it
+/// writes. The shipped examples take less than a hundredth of it; all of it takes from a quarter of a
+/// second to two seconds, and tens of megabytes.
 pub const MAX_RECORD_STEPS: u64 = 5_000_000;
 /// Bytes of text that count as one step.
 pub const TEXT_STEP_BYTES: usize = 8;
@@ -197,8 +200,13 @@ pub const MAX_VALIDATION_DEPTH: usize = 12 * MAX_JSON_DEPTH;
 /// Largest compiled regular expression of a state schema in bytes. The time of a match grows with the
 /// product of this and the text.
 pub const MAX_SCHEMA_PATTERN_BYTES: usize = 1024 * 1024;
-/// Bytes of a compiled regular expression that cost one step for each [`TEXT_STEP_BYTES`] of text.
-pub const PATTERN_STEP_BYTES: usize = 4 * 1024;
+/// Positions of a regular expression (see [`crate::pattern`]) that cost a step for each
+/// [`TEXT_STEP_BYTES`] of text: about 10 ns for each byte and position in the worst case.
+pub const PATTERN_STEP_POSITIONS: u64 = 2;
+/// Least bytes that a position takes in a compiled regular expression.
+pub const PATTERN_POSITION_BYTES: usize = 32;
+/// Least bound on a compiled regular expression's size that is tried to learn its size.
+pub const MIN_PATTERN_BYTES: usize = 1024;
 
 /// Longest key of an asset in bytes.
 pub const MAX_ASSET_KEY_BYTES: usize = 512;
@@ -219,26 +227,30 @@ pub const MAX_LEAF_BYTES: usize = 65_535;
 pub const TILE_WIDTH: u64 = 256;
 /// Most transactions of one submission.
 pub const MAX_SUBMISSION_TRANSACTIONS: usize = 1_000;
-/// Most bytes of one block's frame: a submission of states at their limit, its arguments and as many
-/// dead letters still fit.
+/// Most bytes of one block: a submission of states and arguments at their limit still fits.
 pub const MAX_BLOCK_BYTES: usize = 512 * 1024 * 1024;
 /// A segment of the block log is closed when it has grown past this.
 pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Files of the log that are listed: 64 TiB of full segments.
 pub const MAX_LISTED_FILES: usize = 1_000_000;
-/// Frames behind the last whole block that may claim to have been written after it. An interrupted
-/// write leaves none; with more of them nothing is cut off.
+/// Frames behind the last whole block that may claim to be later; with more nothing is cut off.
 pub const MAX_TAIL_FRAMES: usize = 65_536;
 /// Bytes of a segment that are read at once where no block is read.
 pub const LOG_CHUNK_BYTES: usize = 1024 * 1024;
-/// Bytes of blocks that are decoded ahead of the one that is taken in. One block may have more.
-pub const MAX_AHEAD_BYTES: usize = 256 * 1024 * 1024;
-/// Most entries of one block, and runs of filtered records, dead letters, partitions and submissions:
-/// a few bytes of a packed block must not ask for gigabytes.
+/// Memory of blocks that are decoded ahead of the one that is taken in. One block may take more.
+pub const MAX_AHEAD_BYTES: usize = 512 * 1024 * 1024;
+/// Most entries of one block, and runs of filtered records, dead letters, partitions, submissions.
 pub const MAX_BLOCK_ITEMS: usize = 4 * 1024 * 1024;
+/// Such items of one block, its entries not counted, that make it due: well below what is read.
+pub const DUE_BLOCK_ITEMS: usize = MAX_BLOCK_ITEMS / 8;
+/// Most memory of one block decoded, in bytes: LZ4 packs what repeats into a 255th. The largest
+/// submission, and half of [`MAX_BLOCK_ITEMS`] small dead letters, as were written once, take less.
+pub const MAX_BLOCK_MEMORY_BYTES: usize = 768 * 1024 * 1024;
 /// Bytes of mappings, contracts and keys that a ledger may hold: each stays in memory.
 pub const MAX_DEFINITIONS_BYTES: usize = 1024 * MAX_DEFINITION_BYTES;
+/// Longest note to itself that the program reads, in bytes; one takes some 400.
+pub const MAX_NOTE_BYTES: usize = 64 * 1024;
 /// Largest checkpoint that is read, in bytes. A note with two signatures has some 500.
 pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 
@@ -260,8 +272,7 @@ pub const MAX_UNSENT_RECORDS: u32 = 10_000;
 pub const MAX_UNSENT_KBYTES: u32 = 64 * 1024;
 /// How long after a stop is asked for the program may take to drain, in seconds.
 pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
-/// Free bytes of the disk below which the state is not saved: the store cannot be used on after a
-/// write that found no space. The log goes on until the disk is full.
+/// Free disk bytes below which the state is not saved: after a write without space its store is lost.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
 /// Largest state store in bytes that is copied to be compared with the log.
 pub const MAX_STATE_COPY_BYTES: u64 = 16 * 1024 * 1024 * 1024;
@@ -425,8 +436,7 @@ pub const MAX_STREAM_READS: usize = 4;
 pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
 /// How long a stream is kept; its reader then comes back and goes on where it was.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
-/// Silence after which a stream sends a comment: well below the minute after which proxies close a
-/// connection that says nothing.
+/// Silence after which a stream sends a comment: well below the minute that proxies wait.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(10);
 /// Exports that are sent at a time; more are answered with 503.
 pub const MAX_EXPORTS: usize = 4;

@@ -12,11 +12,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledgerline::budget::Budget;
+use ledgerline::budget::{Budget, copy_steps};
 use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::codec::Digest;
 use ledgerline::codec::{json, yaml};
-use ledgerline::contract::{Call, ContractSet, InvalidCode, MemoryState, Verdict};
+use ledgerline::contract::{
+    Asset, Call, ContractSet, InvalidCode, MemoryState, StateView, Verdict, Versioned,
+};
 use ledgerline::event::{
     Decoder, DeviceName, Event, Headers, IdentityForm, Record, RecordDigests, Rejection,
     SourcePartition, SourcePosition,
@@ -706,6 +708,90 @@ fn patterns_take_time_linear_in_the_text() {
     assert_eq!(large.0.name(), "limit");
 }
 
+/// Patterns of which a text can keep many positions alive at once, with such a text.
+const WIDE: &[(&str, &str)] = &[
+    ("(?:x{1,50}){1,50}y", "x"),
+    ("(?:[xz]{1,40}){1,40}y", "xz"),
+    ("[xz]*x[xz]{1000}y", "xxz"),
+    ("(?:(?:x?){30}x){30}y", "x"),
+];
+
+#[test]
+fn a_match_is_paid_by_the_size_of_its_pattern_wherever_it_is() {
+    let text_schema = "{type: object, properties: {id: {type: string}, t: {type: string}}}";
+    for (pattern, unit) in WIDE {
+        let text = unit.repeat(200_000 / unit.len());
+        let body = format!("{{\"id\":\"x\",\"t\":\"{text}\"}}");
+        // In a rule.
+        let rule = format!("  - reject: r\n    when: state.t.matches('{pattern}')\n");
+        let (verdict, _) = update(&contract(text_schema, &rule), &body);
+        assert_eq!(verdict.name(), "limit", "{pattern}: {verdict:?}");
+        // In a schema, for a value and for a name.
+        let schema = format!(
+            "{{type: object, properties: {{id: {{type: string}}, t: {{pattern: '{pattern}'}}}}}}"
+        );
+        let (verdict, _) = update(&contract(&schema, ""), &body);
+        assert_eq!(verdict.name(), "limit", "{pattern}: {verdict:?}");
+        let schema = format!(
+            "{{type: object, properties: {{id: {{type: string}}}}, patternProperties: {{'{pattern}': {{}}}}}}"
+        );
+        let (verdict, _) =
+            update(&contract(&schema, ""), &format!("{{\"id\":\"x\",\"{text}\":1}}"));
+        assert_eq!(verdict.name(), "limit", "{pattern}: {verdict:?}");
+        // In a mapping's expression and in paths, with a pattern that is written out or sent.
+        let body = format!("{{\"s\":\"{text}\",\"l\":[\"{text}\"],\"p\":\"{pattern}\"}}");
+        for field in [
+            format!("  v: {{ expression: 'payload.s.matches(\"{pattern}\")' }}\n"),
+            format!("  v: {{ path: '$.payload.l[?search(@, \"{pattern}\")]' }}\n"),
+            format!("  v: {{ path: '$.payload.l[?match(@, \"{pattern}\")]' }}\n"),
+            "  v: { path: '$.payload.l[?search(@, $.payload.p)]' }\n".to_owned(),
+        ] {
+            let refused = rejection(&mapping(&field, ""), &body);
+            assert_eq!(refused.cause.name(), "limit", "{field}: {}", refused.message);
+        }
+    }
+}
+
+#[test]
+fn short_texts_pay_for_large_patterns() {
+    // Each is shorter than a step's worth of text.
+    let texts = list(20_000, "\"xxxxxy\"");
+    let body = format!("{{\"id\":\"x\",\"v\":{texts}}}");
+    let schema = "{type: object, properties: {id: {type: string}, v: {items: {pattern: '(?:x{1,50}){1,50}y'}}}}";
+    assert_eq!(update(&contract(schema, ""), &body).0.name(), "limit");
+    // Many patterns look at one name.
+    let patterns: Vec<String> = (0..100).map(|n| format!("'x{{1,200}}{n}': {{}}")).collect();
+    let names: Vec<String> = (0..2_000).map(|n| format!("\"n{n}\":1")).collect();
+    let schema = format!(
+        "{{type: object, properties: {{id: {{type: string}}}}, patternProperties: {{{}}}}}",
+        patterns.join(", ")
+    );
+    let body = format!("{{\"id\":\"x\",{}}}", names.join(","));
+    assert_eq!(update(&contract(&schema, ""), &body).0.name(), "limit");
+}
+
+#[test]
+fn usual_patterns_cost_few_steps() {
+    let text_schema = "{type: object, properties: {id: {type: string}, t: {type: string}}}";
+    for (pattern, text) in [
+        ("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "2024-05-28"),
+        ("^[A-Z]{2}[0-9]{4}$", "AB1234"),
+        ("^(open|closed|unknown)$", "unknown"),
+        ("^[0-9A-F]{2}(:[0-9A-F]{2}){5}$", "00:1B:44:11:3A:B7"),
+        ("^\\d+(\\.\\d+)?$", "21.5"),
+    ] {
+        let body = format!("{{\"id\":\"x\",\"t\":\"{text}\"}}");
+        let rule = format!("  - reject: r\n    when: '!state.t.matches(r\"{pattern}\")'\n");
+        let (verdict, steps) = update(&contract(text_schema, &rule), &body);
+        assert!(verdict.is_valid() && steps < 100, "{pattern}: {steps} {verdict:?}");
+        let schema = format!(
+            "{{type: object, properties: {{id: {{type: string}}, t: {{pattern: '{pattern}'}}}}}}"
+        );
+        let (verdict, steps) = update(&contract(&schema, ""), &body);
+        assert!(verdict.is_valid() && steps < 150, "{pattern}: {steps} {verdict:?}");
+    }
+}
+
 #[test]
 fn unique_items_are_found_by_order_and_not_by_hash() {
     let schema =
@@ -762,6 +848,65 @@ fn deleting_many_properties_is_paid_for() {
     let all = format!("{{\"id\":\"x\",\"properties\":[{}]}}", names[100..].join(","));
     let verdict = call(Function::DeleteProperties, &all, &Budget::of(1_000_000));
     assert_eq!(verdict.name(), "limit", "{verdict:?}");
+}
+
+/// A state of one asset, read from its bytes for each call, as from the disk.
+struct OnDisk(Vec<u8>);
+
+impl StateView for OnDisk {
+    fn asset(&self, _: &str, _: &str) -> Option<Versioned> {
+        let asset = Asset::from_bytes(&self.0).unwrap();
+        Some(Versioned { version: 0, asset: Arc::new(asset) })
+    }
+}
+
+#[test]
+fn calls_pay_for_the_state_that_they_read_and_write() {
+    let functions = "functions: {create: , update: , replace: , delete: , deleteProperties: }";
+    let text = format!("{}{functions}\n", contract_text("{type: object}", ""));
+    let (set, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
+    assert!(faults.is_empty(), "{faults:?}");
+    let fields = (0..20_000).map(|number| format!(",\"f{number}\":1")).collect::<String>();
+    let large = json::parse(format!("{{\"id\":\"a\"{fields}}}").as_bytes()).unwrap();
+    let small = json::parse(br#"{"id": "a"}"#).unwrap();
+    let listed = json::parse(br#"{"id": "a", "properties": ["f1"]}"#).unwrap();
+    let size = copy_steps(&large);
+    let execute = |(function, arguments), view: &dyn StateView, budget: &Budget| {
+        set.execute_within("c", Call { function, arguments, time_ms: 0 }, view, budget)
+    };
+    let mut state = MemoryState::new();
+    let created = execute((Function::Create, &large), &state, &Budget::new());
+    assert_eq!(created.verdict, Verdict::Valid);
+    let bytes = created.writes[0].asset.as_ref().unwrap().to_bytes();
+    state.apply("c", &created);
+
+    // As many times the state as each call reads or writes it; also a call that fails reads it.
+    for (function, arguments, times) in [
+        (Function::Create, &small, 1),
+        (Function::Update, &small, 2),
+        (Function::Replace, &small, 1),
+        (Function::DeleteProperties, &listed, 2),
+        (Function::Delete, &small, 1),
+    ] {
+        let (budget, again) = (Budget::new(), Budget::new());
+        execute((function, arguments), &state, &budget);
+        let used = budget.used();
+        assert!((times * size - 10..times * size + 500).contains(&used), "{function}: {used}");
+        execute((function, arguments), &OnDisk(bytes.clone()), &again);
+        assert_eq!(again.used(), used, "{function} on a state from the disk");
+    }
+
+    let budget = Budget::new();
+    let calls = (0..1_000).map(|_| {
+        let effects = execute((Function::Update, &small), &state, &budget);
+        state.apply("c", &effects);
+        effects.verdict
+    });
+    let (valid, refused): (Vec<_>, Vec<_>) = calls.partition(Verdict::is_valid);
+    assert!((20..40).contains(&valid.len()), "{}", valid.len());
+    let refused = &refused[0];
+    assert_eq!(refused.name(), "limit", "{refused:?}");
+    assert!(detail(refused).contains("the asset's state"), "{refused:?}");
 }
 
 #[test]

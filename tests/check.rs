@@ -396,6 +396,7 @@ state:
     mode: { enum: [idle, running, fault] }
     level: { enum: [1, 2.5] }
     kind: { const: press }
+    pair: { const: [1, { a: 2 }] }
 ";
 
 fn states(fields: &str) -> Project {
@@ -426,6 +427,7 @@ fn values_that_the_schema_does_not_list_are_found() {
     for (field, message) in [
         ("level: { constant: 2 }", "can become 2,"),
         ("kind: { constant: drill }", "can become \"drill\""),
+        ("pair: { constant: [1.5, { a: 2 }] }", "can become [1.5,{\"a\":2}]"),
     ] {
         refused(&states(&format!("{mode}  {field}\n")), "reading.yaml:8:", message);
     }
@@ -434,6 +436,7 @@ fn values_that_the_schema_does_not_list_are_found() {
         "mode: { constant: fault }",
         "mode: $.payload.mode\n  level: { constant: 2.50 }",
         "mode: $.payload.mode\n  kind: { constant: press }",
+        "mode: $.payload.mode\n  pair: { constant: [1.0, { a: 2.0 }] }",
     ] {
         let checked = states(&format!("  {field}\n")).run(&["check"]).exits(0);
         assert!(checked.err.is_empty(), "{field}: {}", checked.err);
@@ -481,7 +484,7 @@ fn rules_that_compare_with_values_that_the_schema_does_not_list_are_found() {
         let checked = ruled("{ update: }", condition).run(&["check"]).exits(78);
         let found: Vec<_> = checked.err.lines().filter(|line| line.contains(": error: ")).collect();
         // The condition begins after the quotation mark in column 15.
-        let places = columns.iter().map(|column| format!("machine.yaml:21:{}: ", 15 + column));
+        let places = columns.iter().map(|column| format!("machine.yaml:22:{}: ", 15 + column));
         let places: Vec<_> = places.collect();
         assert_eq!(found.len(), places.len(), "{condition}: {}", checked.err);
         for (line, place) in found.iter().zip(&places) {

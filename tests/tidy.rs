@@ -29,7 +29,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("indicatif", &["src/cli/"]),
     ("inferno", &["src/cli/bench/profile.rs"]),
     ("jsonpath_rust", &["src/jsonpath/"]),
-    ("jsonschema", &["src/contract/schema.rs", "src/contract/schema_value.rs"]),
+    (
+        "jsonschema",
+        &[
+            "src/contract/schema.rs",
+            "src/contract/schema_bounds.rs",
+            "src/contract/schema_value.rs",
+        ],
+    ),
     ("libm", &["src/expression/", "src/fleet/", "src/fleet.rs"]),
     ("prometheus", &["src/monitor/metrics/families.rs"]),
     ("ratatui", &["src/cli/top.rs", "src/cli/top/"]),
@@ -77,7 +84,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("opentelemetry_proto", &["src/monitor/traces/"]),
     ("opentelemetry_sdk", &["src/monitor/traces/"]),
     ("plotters", &["src/monitor/ui/chart.rs"]),
-    ("regex", &["src/expression/pattern.rs", "src/jsonpath/", "src/mapping/"]),
+    ("regex", &["src/pattern.rs", "src/expression/pattern.rs", "src/mapping/"]),
+    ("regex_syntax", &["src/pattern.rs"]),
     (
         "rustix",
         &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],

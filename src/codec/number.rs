@@ -95,6 +95,32 @@ pub fn compare_texts(left: &str, right: &str) -> Ordering {
     })
 }
 
+/// A number times 10^`places`, rounded to an integer, halves away from zero: whether it is negative,
+/// and its magnitude. `None` for a magnitude beyond 128 bits.
+#[must_use]
+pub fn rounded(text: &str, places: i32) -> Option<(bool, u128)> {
+    let number = Decimal::of(text);
+    let kept = number.point.saturating_add(places.into());
+    let Ok(kept) = usize::try_from(kept) else { return Some((number.negative, 0)) };
+    let mut digits = number.significant();
+    let mut magnitude: u128 = 0;
+    for digit in digits.by_ref().take(kept).chain(std::iter::repeat(b'0')).take(kept) {
+        let digit = u128::from(digit - b'0');
+        magnitude = magnitude.checked_mul(10)?.checked_add(digit)?;
+    }
+    // The first digit that is dropped decides.
+    let is_up = digits.next().is_some_and(|digit| digit >= b'5');
+    Some((number.negative, magnitude.checked_add(u128::from(is_up))?))
+}
+
+/// Whether a number has digits behind so many decimal places.
+#[must_use]
+pub fn goes_beyond(text: &str, places: i32) -> bool {
+    let number = Decimal::of(text);
+    let digits = i64::try_from(number.significant().count()).unwrap_or(i64::MAX);
+    digits > 0 && digits > number.point.saturating_add(places.into())
+}
+
 /// The digits of a number that is an integer by value: `21` of `21`, `21.0` and `2.1e1`. `None` for
 /// one with a fraction, and for one that takes more than [`MAX_NUMBER_BYTES`] digits.
 #[must_use]
@@ -111,6 +137,36 @@ pub fn integer_text(text: &str) -> Option<String> {
     digits.resize(length, b'0');
     let digits = String::from_utf8(digits).ok()?;
     Some(if number.negative { format!("-{digits}") } else { digits })
+}
+
+/// Whether a number is an integer by value, however many digits it takes.
+#[must_use]
+pub fn is_whole(text: &str) -> bool {
+    !goes_beyond(text, 0)
+}
+
+/// A number without an exponent: `100000` of `1e5`, `0.0015` of `1.5e-3`. `None` where that takes more
+/// than [`MAX_NUMBER_BYTES`].
+#[must_use]
+pub fn plain_text(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['e', 'E']) {
+        return Some(Cow::Borrowed(text));
+    }
+    if let Some(integer) = integer_text(text) {
+        return Some(Cow::Owned(integer));
+    }
+    let number = Decimal::of(text);
+    let digits: String = number.significant().map(char::from).collect();
+    let before = usize::try_from(number.point).unwrap_or(0);
+    let zeros = usize::try_from(number.point.saturating_neg()).unwrap_or(0);
+    if before >= digits.len() || zeros > MAX_NUMBER_BYTES {
+        return None;
+    }
+    let sign = if number.negative { "-" } else { "" };
+    let (whole, fraction) = digits.split_at(before);
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let plain = format!("{sign}{whole}.{}{fraction}", "0".repeat(zeros));
+    (plain.len() <= MAX_NUMBER_BYTES).then_some(Cow::Owned(plain))
 }
 
 /// A text that is the same for all spellings of a number, and differs for different numbers.
@@ -133,6 +189,37 @@ pub fn canonical(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn rounding_looks_at_every_digit() {
+        for (text, places, result) in [
+            ("2.674999999999999999999", 2, Some((false, 267))),
+            ("2.675", 2, Some((false, 268))),
+            ("-2.675000000000000000001", 2, Some((true, 268))),
+            ("1.00499999999999999999999", 2, Some((false, 100))),
+            ("0.004", 2, Some((false, 0))),
+            ("0.005", 2, Some((false, 1))),
+            ("0.0005", 2, Some((false, 0))),
+            ("1250", -2, Some((false, 13))),
+            ("50", -2, Some((false, 1))),
+            ("5", -2, Some((false, 0))),
+            ("1.5e3", 2, Some((false, 150_000))),
+            ("0.0", 15, Some((false, 0))),
+            ("1e60", 0, None),
+        ] {
+            assert_eq!(rounded(text, places), result, "{text} {places}");
+        }
+        for (text, places, beyond) in [
+            ("1.123456789", 9, false),
+            ("1.1234567891", 9, true),
+            ("1.1234567890", 9, false),
+            ("15e-1", 0, true),
+            ("150e-1", 0, false),
+            ("0e-99", 0, false),
+        ] {
+            assert_eq!(goes_beyond(text, places), beyond, "{text} {places}");
+        }
+    }
 
     #[test]
     fn order_is_by_value() {
@@ -181,7 +268,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn exponents_are_written_out() {
+        for (text, plain) in [
+            ("21.50", Some("21.50")),
+            ("-0", Some("-0")),
+            ("1e5", Some("100000")),
+            ("1E+5", Some("100000")),
+            ("-1.50e1", Some("-15")),
+            ("1.5e-3", Some("0.0015")),
+            ("-12.34e1", Some("-123.4")),
+            ("12.34e-1", Some("1.234")),
+            ("0e5", Some("0")),
+            ("0.0e-9", Some("0")),
+            ("1e300", None),
+            ("1e-300", None),
+            ("1e99999999999999999999", None),
+            ("1e-99999999999999999999", None),
+        ] {
+            assert_eq!(plain_text(text).as_deref(), plain, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_plain_number_is_the_same_number(
+            text in "-?(0|[1-9][0-9]{0,5})(\\.[0-9]{1,5})?(e[+-]?[0-9]{1,2})?",
+        ) {
+            if let Some(plain) = plain_text(&text) {
+                prop_assert!(!plain.contains(['e', 'E']) && plain.len() <= MAX_NUMBER_BYTES);
+                prop_assert!(compare_texts(&text, &plain).is_eq(), "{} {}", text, plain);
+            }
+        }
+
         #[test]
         fn equal_numbers_have_one_canonical_text(
             left in "-?(0|[1-9][0-9]{0,3})([.][0-9]{1,4})?(e[-+]?[0-9]{1,2})?",

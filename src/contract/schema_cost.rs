@@ -107,6 +107,30 @@ pub(super) fn check(document: &Value) -> Result<usize, SchemaFault> {
     Ok(nesting)
 }
 
+/// The positions of the patterns that look at one text together, at most: a `pattern`, or all of an
+/// object's `patternProperties`, which look at each name. `None` where one's are not known.
+pub(super) fn pattern_positions(
+    schema: &Value,
+    positions: &impl Fn(&str) -> Option<u64>,
+) -> Option<u64> {
+    match schema {
+        Value::Object(fields) => fields.iter().try_fold(0, |most: u64, (name, value)| {
+            let here = match (name.as_str(), value) {
+                ("pattern", Value::String(pattern)) => positions(pattern)?,
+                ("patternProperties", Value::Object(named)) => named
+                    .keys()
+                    .try_fold(0_u64, |sum, name| Some(sum.saturating_add(positions(name)?)))?,
+                _ => 0,
+            };
+            Some(most.max(here).max(pattern_positions(value, positions)?))
+        }),
+        Value::Array(items) => items
+            .iter()
+            .try_fold(0, |most: u64, item| Some(most.max(pattern_positions(item, positions)?))),
+        _ => Some(0),
+    }
+}
+
 impl Reach {
     fn with(self, other: Self) -> Self {
         Self {

@@ -11,9 +11,10 @@ use std::ops::ControlFlow;
 use jsonschema::json::{Array, Json, JsonNumber, Node, NodeIdentity, Object};
 use jsonschema::types::JsonType;
 
-use crate::budget::{Budget, copy_steps, text_steps};
+use crate::budget::{Budget, copy_steps};
 use crate::codec::json::{Map, Number, Text, Value};
 use crate::codec::number;
+use crate::pattern::match_steps;
 
 /// The representation of our values.
 pub(super) struct States;
@@ -36,7 +37,7 @@ impl Meter<'_> {
 
     #[inline]
     fn pay_text(&self, text: &str) -> bool {
-        self.pay(1 + text_steps(text) * self.text_rate)
+        self.pay(match_steps(text, self.text_rate))
     }
 }
 
@@ -130,6 +131,9 @@ impl<'a> Node<'a, States> for Metered<'a> {
         match (self.look(), expected) {
             (Value::String(text), serde_json::Value::String(expected)) => text == expected,
             (Value::String(_), _) | (_, serde_json::Value::String(_)) => false,
+            (Value::Number(number), serde_json::Value::Number(expected)) => {
+                number::compare_texts(number.as_str(), expected.as_str()).is_eq()
+            }
             _ => jsonschema::json::cmp::equal(&self.to_value(), expected),
         }
     }
@@ -300,8 +304,8 @@ impl JsonNumber for &Number {
     }
 
     fn is_integer(&self) -> bool {
-        // The library's answer where it is not plain: `21.0` is an integer too.
-        Number::is_integer(self) || JsonNumber::is_integer(&self.to_number().as_ref())
+        // By value: `21.0` is an integer too.
+        Number::is_integer(self) || number::is_whole(Number::as_str(self))
     }
 
     fn to_number(&self) -> Cow<'_, serde_json::Number> {

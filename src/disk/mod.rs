@@ -10,7 +10,7 @@ pub use scratch::ScratchFolder;
 
 use std::fmt::Debug;
 use std::fs::{self, File, FileType, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -145,6 +145,27 @@ pub fn read_whole(disk: &dyn Disk, path: &Path, max_bytes: usize) -> io::Result<
     let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+/// Reads a file that a person names, which may be a pipe, of at most so many bytes.
+pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max_bytes {
+        let reason = format!("it has more than the {max_bytes} bytes that are read");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(bytes)
+}
+
+/// Refuses to replace what is there and is not a regular file: a rename takes the place of a link, a
+/// pipe or a device as well.
+pub fn require_replaceable(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => Err(wrong_kind(found.file_type(), "a regular file")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The directory that holds a name.

@@ -38,6 +38,38 @@ impl Way {
         matches!(self, Self::Plain)
     }
 
+    /// Whether it takes steps to find out that it is not a record's.
+    pub(super) fn is_evaluated(&self) -> bool {
+        matches!(self, Self::Expressions(_))
+    }
+
+    /// Names of the headers that tell the device, where it reads any.
+    pub(super) fn headers(&self) -> Vec<&str> {
+        match self {
+            Self::MqttTopic(topic) => match &topic.place {
+                TopicPlace::Header(name) => vec![name.as_str()],
+                TopicPlace::Path(path) => path.header().into_iter().collect(),
+                TopicPlace::Key | TopicPlace::AutoHeader(_) => Vec::new(),
+            },
+            Self::Paths(paths) => {
+                let selectors = [&paths.id, &paths.device_type].into_iter();
+                selectors.filter_map(Selector::header).collect()
+            }
+            Self::Expressions(expressions) => {
+                let both = [&expressions.id, &expressions.device_type];
+                let paths = both.into_iter().flat_map(|expression| expression.paths());
+                let names = paths.filter_map(|path| match path.as_slice() {
+                    [part, member, name] if part == "kafka" && member == "headers" => {
+                        Some(name.as_str())
+                    }
+                    _ => None,
+                });
+                names.collect()
+            }
+            Self::PlatformKey | Self::TypeIdKey | Self::CloudEvents | Self::Plain => Vec::new(),
+        }
+    }
+
     /// The device types that it may give; `None` where it may give any.
     pub(super) fn device_types(&self) -> Option<Vec<&str>> {
         match self {
@@ -105,6 +137,8 @@ pub(super) struct Topic {
 pub(super) enum TopicPlace {
     Key,
     Header(String),
+    /// A header that bridges write in upper or lower case.
+    AutoHeader(&'static str),
     Path(SingularPath),
 }
 
@@ -136,6 +170,14 @@ pub(super) enum Selector {
 }
 
 impl Selector {
+    /// The name of the header that it selects, where it is one.
+    fn header(&self) -> Option<&str> {
+        match self {
+            Self::Path(path) => path.header(),
+            Self::Text(_) => None,
+        }
+    }
+
     /// The only text that it gives, where it is one.
     fn texts(&self) -> Option<Vec<&str>> {
         match self {
@@ -167,7 +209,7 @@ const AUTO_HEADERS: [&str; 3] = ["mqtt-topic", "mqtt.topic", "mqtt_topic"];
 pub(super) fn auto() -> Vec<Way> {
     let topic = |place| Way::MqttTopic(Box::new(Topic { place, template: None }));
     let mut ways = vec![Way::PlatformKey, topic(TopicPlace::Key)];
-    ways.extend(AUTO_HEADERS.map(|name| topic(TopicPlace::Header(name.to_owned()))));
+    ways.extend(AUTO_HEADERS.map(|name| topic(TopicPlace::AutoHeader(name))));
     ways.extend([Way::CloudEvents, Way::TypeIdKey, Way::Plain]);
     ways
 }
@@ -227,8 +269,8 @@ fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Fault>> {
     let event = form.event.as_ref().and_then(&mut selector);
     let format = form.format.as_ref().and_then(&mut selector);
     let time = form.time.as_ref().and_then(|form| match check_time(form, file, time_path) {
-        Ok(time) if time.from.is_broker_time() && matches!(form.value, TimeForm::Short(_)) => {
-            Some(Time { reader: TimeReader::of_milliseconds(), ..time })
+        Ok(Time { from, reader }) if from.is_broker_time() => {
+            Some(Time { from, reader: reader.of_broker_time() })
         }
         Ok(time) => Some(time),
         Err(more) => {
@@ -300,6 +342,9 @@ fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions,
     let event = form.event.as_ref().and_then(&mut compiled);
     let format = form.format.as_ref().and_then(&mut compiled);
     let time = form.time.as_ref().and_then(|form| match check_time(form, file, time_expression) {
+        Ok(Time { from, reader }) if from.source().trim() == Surroundings::TIMESTAMP => {
+            Some(Time { from, reader: reader.of_broker_time() })
+        }
         Ok(time) => Some(time),
         Err(more) => {
             faults.extend(more);

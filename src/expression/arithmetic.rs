@@ -4,8 +4,11 @@ use std::cmp::Ordering;
 
 use cel::common::value::CowVal;
 
+use crate::codec;
 use crate::expression::arguments::{Outcome, calculated, failure, number, one_number};
-use crate::expression::number::Numeric;
+use crate::expression::decimal::Digits;
+use crate::expression::number::{NumberError, Numeric};
+use crate::expression::sent::Sent;
 
 /// Most decimal places of `round`: a double has no more than 15 that can be relied on.
 const MAX_ROUND_DIGITS: i32 = 15;
@@ -47,7 +50,10 @@ pub(super) fn sqrt<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
 pub(super) fn round<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`round`";
     let [value, digits] = args.as_slice() else {
-        return calculated(one_number(&args, what)?.round(0), what);
+        let [value] = args.as_slice() else {
+            return Err(failure("`round` takes a number, or a number and digits"));
+        };
+        return calculated(round_to(value, 0)?, what);
     };
     let places = match number(digits.as_ref(), what)? {
         Numeric::Whole(digits) => i32::try_from(digits).ok(),
@@ -57,7 +63,20 @@ pub(super) fn round<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let Some(places) = places.filter(|places| (-most..=most).contains(places)) else {
         return Err(failure(format!("`round` takes -{most} to {most} digits")));
     };
-    calculated(number(value.as_ref(), what)?.round(places), what)
+    calculated(round_to(value, places)?, what)
+}
+
+/// By the digits that were sent, where it is a field.
+fn round_to(
+    value: &CowVal<'_, '_>,
+    places: i32,
+) -> Result<Result<Numeric, NumberError>, cel::ExecutionError> {
+    if let Some(sent) = value.downcast_ref::<Sent>()
+        && let Some((negative, digits)) = codec::number::rounded(sent.text(), places)
+    {
+        return Ok(Digits::value(negative, digits, -places));
+    }
+    Ok(number(value.as_ref(), "`round`")?.round(places))
 }
 
 pub(super) fn max<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {

@@ -5,7 +5,7 @@ use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 
 use crate::codec::json::{Number, Value};
 use crate::expression::functions::{IN, INDEX, KEY};
-use crate::expression::{Expression, VALUE_OF, bounds};
+use crate::expression::{DIGITS_OF, Expression, VALUE_OF, bounds};
 use crate::fault::Place;
 
 /// A value that is read, and one that it is compared with by `==`, `!=` or `in`, or looked up by.
@@ -133,7 +133,7 @@ impl Expression {
     /// The path that a node reads, where it does nothing else.
     fn read(&self, node: &IdedExpr) -> Option<&[String]> {
         let Expr::Ident(name) = &node.expr else { return None };
-        let index: usize = name.strip_prefix(VALUE_OF)?.parse().ok()?;
+        let index: usize = name.strip_prefix([VALUE_OF, DIGITS_OF])?.parse().ok()?;
         self.paths.get(index).map(Vec::as_slice)
     }
 

@@ -7,8 +7,11 @@ use crate::expression::functions::{
 };
 use crate::expression::number::Numeric;
 use crate::expression::pattern::Pattern;
+use crate::expression::sent::DIGIT_READERS;
 use crate::expression::steps::steps;
-use crate::expression::{ExpressionError, PATTERN_OF, Slot, VALUE_OF, bounds, complaint};
+use crate::expression::{
+    DIGITS_OF, ExpressionError, PATTERN_OF, Slot, VALUE_OF, bounds, complaint,
+};
 use crate::fault::{Place, did_you_mean};
 use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
 use cel::common::ast::{
@@ -179,7 +182,7 @@ impl Compiler<'_> {
             }
         };
         let args = self.all(args, depth)?;
-        Ok(global(name, args))
+        Ok(global(name.clone(), with_digits(&name, args)))
     }
 
     fn member_call(
@@ -205,7 +208,7 @@ impl Compiler<'_> {
         if let Some(pattern) = pattern {
             args.push(self.pattern(pattern)?);
         }
-        Ok(global(ours.to_owned(), args))
+        Ok(global(ours.to_owned(), with_digits(ours, args)))
     }
 
     /// A name in the program for a regular expression. It is written out, so that a wrong one is
@@ -336,6 +339,17 @@ impl Compiler<'_> {
         let offset = self.info.offset_for(id).map_or(0, |(start, _)| start as usize);
         bounds::place_at(self.source, offset)
     }
+}
+
+/// Has a function that reads digits given those of a field.
+fn with_digits(function: &str, mut args: Vec<IdedExpr>) -> Vec<IdedExpr> {
+    if DIGIT_READERS.contains(&function)
+        && let Some(IdedExpr { expr: Expr::Ident(name), .. }) = args.first_mut()
+        && let Some(index) = name.strip_prefix(VALUE_OF)
+    {
+        *name = format!("{DIGITS_OF}{index}");
+    }
+    args
 }
 
 pub(super) fn global(func_name: String, args: Vec<IdedExpr>) -> Expr {

@@ -11,6 +11,7 @@ use crate::expression::arguments::{
 };
 use crate::expression::decimal::Digits;
 use crate::expression::number::{NumberError, Numeric};
+use crate::expression::sent::Sent;
 use crate::expression::time::{Duration, Timestamp};
 use crate::expression::value::describe;
 use crate::limits::{MAX_NUMBER_BYTES, truncated};
@@ -159,6 +160,8 @@ pub(super) fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     } else if value.downcast_ref::<CelString>().is_some() {
         let text = read_text(value, what)?;
         Timestamp::parse(text)
+    } else if let Some(sent) = value.downcast_ref::<Sent>() {
+        Timestamp::of_sent_seconds(sent.text())
     } else if let Some(seconds) = Numeric::of(value) {
         Timestamp::of_seconds(Digits::of(seconds))
     } else {

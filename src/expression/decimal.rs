@@ -156,7 +156,12 @@ impl Digits {
         Some(if self.negative { -magnitude } else { magnitude })
     }
 
-    fn value(negative: bool, digits: u128, exponent: i32) -> Result<Numeric, NumberError> {
+    /// ±digits × 10^exponent, as the number nearest to it.
+    pub(super) fn value(
+        negative: bool,
+        digits: u128,
+        exponent: i32,
+    ) -> Result<Numeric, NumberError> {
         let signed = |number: i128| if negative { -number } else { number };
         let whole = i128::try_from(digits).map_err(|_| NumberError::Overflow)?;
         let Some(places) = usize::try_from(-exponent).ok().filter(|places| *places > 0) else {

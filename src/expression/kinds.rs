@@ -10,7 +10,7 @@ use cel::common::ast::{
 };
 
 use crate::expression::functions::{BUILT, COPIED, HAS, IN, INDEX, ITEMS, OPERATORS};
-use crate::expression::{Expression, ExpressionError, PRESENCE_OF, VALUE_OF, bounds};
+use crate::expression::{DIGITS_OF, Expression, ExpressionError, PRESENCE_OF, VALUE_OF, bounds};
 
 /// A set of kinds of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,9 @@ impl<'a> Checker<'a> {
         if name.starts_with(PRESENCE_OF) {
             return Kinds::BOOL;
         }
-        if let Some(index) = name.strip_prefix(VALUE_OF).and_then(|index| index.parse().ok()) {
+        if let Some(index) =
+            name.strip_prefix([VALUE_OF, DIGITS_OF]).and_then(|index| index.parse().ok())
+        {
             let path: Option<&Vec<String>> = self.expression.paths.get::<usize>(index);
             return path.map_or(Kinds::ANY, |path| (self.of)(path));
         }

@@ -36,6 +36,7 @@ mod number;
 mod operators;
 mod pattern;
 mod quick;
+mod sent;
 mod steps;
 mod text;
 mod time;
@@ -59,6 +60,7 @@ use cel::{Context, ExecutionError};
 use crate::fault::Place;
 use pattern::Pattern;
 use quick::{Quick, Scalar};
+use sent::Sent;
 
 /// A compiled expression.
 pub struct Expression {
@@ -192,6 +194,23 @@ impl Expression {
         &self.paths
     }
 
+    /// The path that an error is about: the one that it names, else the only one that is read; `None`
+    /// where several are read and it may be any of them.
+    #[must_use]
+    pub fn path_at_fault(&self, error: Option<&EvaluationError>) -> Option<&[String]> {
+        let is_named = |slot: &Slot| match error {
+            Some(EvaluationError::Missing(name)) => slot.text == *name,
+            Some(EvaluationError::Failed(reason)) => reason
+                .strip_prefix('`')
+                .and_then(|reason| reason.strip_prefix(slot.text.as_str()))
+                .is_some_and(|rest| rest.starts_with('`')),
+            Some(EvaluationError::Exhausted(_)) | None => false,
+        };
+        let named = self.slots.iter().position(is_named);
+        let only = (self.paths.len() == 1).then_some(0);
+        self.paths.get(named.or(only)?).map(Vec::as_slice)
+    }
+
     /// Where in its text the expression first reads each of its paths, in their order.
     pub fn places(&self) -> impl Iterator<Item = Place> {
         self.slots.iter().map(|slot| slot.place)
@@ -319,6 +338,8 @@ impl Slot {
 /// Prefixes of the names that stand in a program for its slots. No expression can spell them.
 const VALUE_OF: char = '#';
 const PRESENCE_OF: char = '?';
+/// As [`VALUE_OF`], with all digits of a number.
+const DIGITS_OF: char = '=';
 /// Prefix of the names of its regular expressions.
 const PATTERN_OF: char = '~';
 
@@ -352,7 +373,7 @@ impl<'a, V: Variable<'a>> Bindings<'a, V> {
     /// The slot behind a name of the program, and whether only its presence is asked for.
     fn slot(&self, name: &str) -> Option<(usize, bool)> {
         let presence = match name.chars().next()? {
-            VALUE_OF => false,
+            VALUE_OF | DIGITS_OF => false,
             PRESENCE_OF => true,
             _ => return None,
         };
@@ -387,6 +408,11 @@ impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
             return Some(arguments::truth(self.value(slot).is_some()));
         }
         let bound = self.value(slot)?;
+        if name.starts_with(DIGITS_OF)
+            && let Some(sent) = Sent::of(bound)
+        {
+            return Some(CowVal::owned(sent));
+        }
         match self.converted.get(index) {
             None => meter::pay_bound(bound)
                 .then(|| value::from_json(bound).ok())

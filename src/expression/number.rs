@@ -13,6 +13,7 @@ use cel::common::value::{CowVal, Val};
 use crate::codec::json::Value;
 use crate::codec::number::{compare_texts, integer_text};
 use crate::expression::decimal::Digits;
+use crate::expression::sent::Sent;
 
 /// A number of an expression, in the one form that its value has.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +62,9 @@ impl Numeric {
         }
         if let Some(double) = value.downcast_ref::<CelDouble>() {
             return Self::decimal(*double.inner()).ok();
+        }
+        if let Some(sent) = value.downcast_ref::<Sent>() {
+            return Self::parse(sent.text());
         }
         value.downcast_ref::<CelUInt>().map(|uint| Self::Whole(i128::from(*uint.inner())))
     }

@@ -4,18 +4,14 @@ use std::any::Any;
 
 use cel::common::types::Type;
 use cel::common::value::{StaticVal, Val};
-use regex::{Regex, RegexBuilder};
 
-use crate::limits::{MAX_PATTERN_BYTES, PATTERN_STEP_BYTES};
+use crate::pattern::Matcher;
 
 static PATTERN: Type = Type::new_unspecified_type("pattern");
 
 /// A compiled regular expression, as a value that only `matches` takes.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern {
-    regex: Regex,
-    rate: u64,
-}
+pub(super) struct Pattern(Matcher);
 
 impl Pattern {
     /// Compiles a pattern in the syntax of RE2.
@@ -24,7 +20,7 @@ impl Pattern {
     ///
     /// What is wrong with it, in words; also one that would take more memory than its limit.
     pub(super) fn new(pattern: &str) -> Result<Self, String> {
-        Self::sized(pattern).map_err(|error| match error {
+        Matcher::new(pattern).map(Self).map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => {
                 format!("the pattern takes more than {limit} bytes when compiled, the limit")
             }
@@ -38,28 +34,9 @@ impl Pattern {
         })
     }
 
-    /// The least bound on its size that it keeps says how large it is.
-    fn sized(pattern: &str) -> Result<Self, regex::Error> {
-        let mut rate = 1;
-        loop {
-            let bytes = rate * PATTERN_STEP_BYTES;
-            let limit = bytes.min(MAX_PATTERN_BYTES);
-            match RegexBuilder::new(pattern).size_limit(limit).build() {
-                Ok(regex) => return Ok(Self { regex, rate: rate as u64 }),
-                Err(regex::Error::CompiledTooBig(_)) if bytes < MAX_PATTERN_BYTES => rate *= 4,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Steps that a match takes for each step of its text.
-    pub(super) fn rate(&self) -> u64 {
-        self.rate
-    }
-
-    /// Whether it is found anywhere in the text.
-    pub(super) fn is_match(&self, text: &str) -> bool {
-        self.regex.is_match(text)
+    /// The compiled pattern.
+    pub(super) fn matcher(&self) -> &Matcher {
+        &self.0
     }
 }
 

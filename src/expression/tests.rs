@@ -317,6 +317,47 @@ fn quotients_are_exact_where_they_can_be() {
 }
 
 #[test]
+fn digits_of_a_field_are_all_read_where_digits_matter() {
+    for (text, source, expected) in [
+        ("1716899400.123456789", "timestamp(payload.a)", "\"2024-05-28T12:30:00.123456789Z\""),
+        ("1716899400.12345678", "timestamp(payload.a)", "\"2024-05-28T12:30:00.12345678Z\""),
+        ("253402300799.999999999", "timestamp(payload.a)", "\"9999-12-31T23:59:59.999999999Z\""),
+        ("-0.000000001", "timestamp(payload.a)", "\"1969-12-31T23:59:59.999999999Z\""),
+        ("1716899400.1234567890", "timestamp(payload.a)", "\"2024-05-28T12:30:00.123456789Z\""),
+        ("17168994001e-1", "timestamp(payload.a)", "\"2024-05-28T12:30:00.1Z\""),
+        ("1716899400.0", "timestamp(payload.a)", "\"2024-05-28T12:30:00Z\""),
+        ("1716899400.1234567891", "timestamp(payload.a)", "up to 9 decimal places"),
+        ("1716899400.00000000001", "timestamp(payload.a)", "up to 9 decimal places"),
+        ("1e300", "timestamp(payload.a)", "divide milliseconds by 1000"),
+        ("2.674999999999999999999", "round(payload.a, 2)", "2.67"),
+        ("1.00499999999999999999999", "round(payload['a'], 2)", "1"),
+        ("1.005", "round(payload.a, 2)", "1.01"),
+        ("-2.5", "round(payload.a)", "-3"),
+        ("2.49999999999999999999", "round(payload.a)", "2"),
+        ("1249.999999999999999999", "round(payload.a, -2)", "1200"),
+        ("1e300", "round(payload.a, 2)", "1e+300"),
+        ("70.0", "round(payload.a, 2)", "70"),
+        ("0.29999999999999999999", "round(payload.a, 15) == 0.3", "true"),
+        ("2.674999999999999999999", "[1].map(x, round(payload.a, 2) + x)", "[3.67]"),
+    ] {
+        let expression = Expression::compile(source, &["payload"]).unwrap();
+        let payload = crate::codec::json::parse(format!("{{\"a\":{text}}}").as_bytes()).unwrap();
+        let found = match expression.evaluate(&[("payload", &payload)]) {
+            Ok(value) => value.to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(
+            found == expected || expected.contains(' ') && found.contains(expected),
+            "{source} of {text}: {found}"
+        );
+    }
+    let absent = Expression::compile("round(payload.a, 2)", &["payload"]).unwrap();
+    let payload = crate::codec::json::parse(b"{}").unwrap();
+    let error = absent.evaluate(&[("payload", &payload)]).unwrap_err();
+    assert!(matches!(error, EvaluationError::Missing(_)), "{error}");
+}
+
+#[test]
 fn rounding_works_on_the_decimal_text() {
     check(&[
         ("round(1.005, 2)", "1.01"),

@@ -5,7 +5,6 @@ use cel::ExecutionError;
 use cel::common::types::{CelInt, CelList, CelMap, CelString};
 use cel::common::value::{CowVal, Val};
 
-use crate::budget::text_steps;
 use crate::expression::arguments::{
     Outcome, failure, number, read_text, spend_text, text, text_value, truth,
 };
@@ -216,9 +215,9 @@ pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let Some(pattern) = pattern.downcast_ref::<Pattern>() else {
         return Err(failure("`matches` takes a pattern that is written out"));
     };
-    // A large pattern takes its time over a short text, too.
-    meter::spend((1 + text_steps(subject)).saturating_mul(pattern.rate()))?;
-    Ok(truth(pattern.is_match(subject)))
+    let matcher = pattern.matcher();
+    meter::spend(matcher.steps(subject))?;
+    Ok(truth(matcher.is_match(subject)))
 }
 
 /// The first such part that starts at `from` or behind it. The library's own takes the time of the

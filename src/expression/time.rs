@@ -12,6 +12,7 @@ use jiff::fmt::temporal::Pieces;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp as Moment};
 
+use crate::codec::number::{goes_beyond, rounded};
 use crate::expression::decimal::Digits;
 use crate::limits::truncated;
 
@@ -19,6 +20,10 @@ const NANOS_PER_SECOND: i128 = 1_000_000_000;
 /// The years 1 to 9999, as in CEL.
 const FIRST: i128 = -62_135_596_800 * NANOS_PER_SECOND;
 const LAST: i128 = 253_402_300_800 * NANOS_PER_SECOND - 1;
+/// Decimal places of a second that a timestamp has.
+const SECOND_PLACES: i32 = 9;
+const TOO_FINE: &str = "`timestamp` takes seconds since 1970 with up to 9 decimal places; round the \
+                        number first";
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 static TIMESTAMP: Type = TIMESTAMP_TYPE;
@@ -54,15 +59,28 @@ impl Timestamp {
 
     /// Of seconds since 1970, with a fraction of up to nine digits.
     pub(super) fn of_seconds(seconds: Digits) -> Outcome<Self> {
-        if seconds.goes_beyond(9) {
-            return Err("`timestamp` takes seconds since 1970 with up to 9 decimal places; \
-                        round the number first"
-                .to_owned());
+        if seconds.goes_beyond(SECOND_PLACES) {
+            return Err(TOO_FINE.to_owned());
         }
-        // What no 128 bits hold is outside of all years.
-        Self::of(seconds.scaled(9).unwrap_or(i128::MAX)).map_err(|error| {
+        Self::of_scaled(seconds.scaled(SECOND_PLACES))
+    }
+
+    /// Of nanoseconds since 1970. What no 128 bits hold is outside of all years.
+    fn of_scaled(nanos: Option<i128>) -> Outcome<Self> {
+        Self::of(nanos.unwrap_or(i128::MAX)).map_err(|error| {
             format!("{error}: `timestamp` takes seconds since 1970; divide milliseconds by 1000")
         })
+    }
+
+    /// As [`Timestamp::of_seconds`], of the digits that were sent.
+    pub(super) fn of_sent_seconds(text: &str) -> Outcome<Self> {
+        if goes_beyond(text, SECOND_PLACES) {
+            return Err(TOO_FINE.to_owned());
+        }
+        Self::of_scaled(rounded(text, SECOND_PLACES).and_then(|(is_negative, magnitude)| {
+            let nanos = i128::try_from(magnitude).ok()?;
+            Some(if is_negative { -nanos } else { nanos })
+        }))
     }
 
     /// Of a text as in RFC 3339. A zone in brackets behind it (RFC 9557) must fit the offset.

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 
 use crate::codec::json::Value;
-use regex::{Regex, RegexBuilder};
 
 use super::steps::{Step, resolve};
 use super::walk::{NODE_WORK, Segment, Selector, Walk};
 use super::{Node, SelectError};
 use crate::codec::number;
-use crate::limits::{MAX_PATH_BYTES, MAX_PATTERN_BYTES, PATTERN_STEP_BYTES};
+use crate::limits::{MAX_PATH_BYTES, MAX_PATTERN_BYTES, PATH_WORK_PER_STEP};
+use crate::pattern::Matcher;
 
 /// What compiling a regular expression costs.
 const PATTERN_WORK: usize = MAX_PATTERN_BYTES;
@@ -64,18 +64,10 @@ pub(super) enum Operator {
 /// A regular expression.
 #[derive(Debug)]
 pub(super) enum Pattern {
-    /// Written in the query; `None` where it is none, and nothing matches.
+    /// Written in the query; `None` where it is not a text, and nothing matches.
     Fixed(Option<Matcher>),
     /// Taken from the document.
     Dynamic(Operand),
-}
-
-/// A compiled regular expression. A match takes time linear in the text, and in the pattern's size.
-#[derive(Debug)]
-pub(super) struct Matcher {
-    regex: Regex,
-    /// Work for each byte of a text.
-    rate: usize,
 }
 
 /// A value of the document, or a computed one.
@@ -318,13 +310,14 @@ fn all<T>(
 }
 
 impl Pattern {
-    /// The pattern of a query's literal, or of its operand.
-    pub fn of(operand: Operand, whole: bool) -> Self {
-        match operand {
-            Operand::Literal(value) => {
-                Self::Fixed(value.as_str().and_then(|text| compile(text, whole)))
-            }
-            operand => Self::Dynamic(operand),
+    /// The pattern of a query's literal, or of its operand. A literal that would match nothing
+    /// whatever arrives is refused.
+    pub fn of(operand: Operand, whole: bool) -> Result<Self, String> {
+        let Operand::Literal(value) = operand else { return Ok(Self::Dynamic(operand)) };
+        let Some(text) = value.as_str() else { return Ok(Self::Fixed(None)) };
+        match compile(text, whole) {
+            Some(matcher) => Ok(Self::Fixed(Some(matcher))),
+            None => Err(format!("`{text}` is not a regular expression, or too large a one")),
         }
     }
 
@@ -358,9 +351,10 @@ fn is_match(
     matcher: Option<&Matcher>,
     text: &str,
 ) -> Result<bool, SelectError> {
-    let Some(Matcher { regex, rate }) = matcher else { return Ok(false) };
-    walk.spend(text.len().saturating_mul(*rate))?;
-    Ok(regex.is_match(text))
+    let Some(matcher) = matcher else { return Ok(false) };
+    let steps = usize::try_from(matcher.steps(text)).unwrap_or(usize::MAX);
+    walk.spend(steps.saturating_mul(PATH_WORK_PER_STEP))?;
+    Ok(matcher.is_match(text))
 }
 
 /// Compiles an I-Regexp (RFC 9485): a `.` takes neither `\n` nor `\r` (section 5.3).
@@ -391,10 +385,5 @@ fn compile(pattern: &str, whole: bool) -> Option<Matcher> {
     if whole {
         translated = format!("^(?:{translated})$");
     }
-    // The least bound that it keeps says how large it is.
-    [1, 4, 16, 64].into_iter().find_map(|rate| {
-        let bytes = rate * PATTERN_STEP_BYTES;
-        let regex = RegexBuilder::new(&translated).size_limit(bytes).build().ok()?;
-        Some(Matcher { regex, rate })
-    })
+    Matcher::new(&translated).ok()
 }

@@ -6,10 +6,11 @@ use crate::codec::json::Value;
 use jsonpath_rust::parser::model::{JpQuery, Segment as EngineSegment, Selector as EngineSelector};
 use jsonpath_rust::query::js_path_process;
 
-use super::filter::{Filter, Matcher};
+use super::filter::Filter;
 use super::steps::push_name;
 use super::{Node, Root, SelectError, Work};
 use crate::limits::{MAX_JSON_DEPTH, MAX_PATH_NODES};
+use crate::pattern::Matcher;
 
 /// What one node costs besides its location and content.
 pub(super) const NODE_WORK: usize = 32;

@@ -114,7 +114,9 @@ impl Each {
     fn place(&self) -> Cow<'_, str> {
         match self {
             Self::Query(query) => Cow::Borrowed(query.path.text()),
-            Self::Expression { expression, .. } => matching::path_of(expression),
+            Self::Expression { expression, .. } => {
+                Cow::Owned(matching::place_of(expression, None, None))
+            }
         }
     }
 }
