@@ -272,7 +272,7 @@ pub const MAX_UNSENT_RECORDS: u32 = 10_000;
 pub const MAX_UNSENT_KBYTES: u32 = 64 * 1024;
 /// How long after a stop is asked for the program may take to drain, in seconds.
 pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
-/// Free disk bytes below which the state is not saved: after a write without space its store is lost.
+/// Free disk bytes below which the state is not saved: a write without space ends its store.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
 /// Largest state store in bytes that is copied to be compared with the log.
 pub const MAX_STATE_COPY_BYTES: u64 = 16 * 1024 * 1024 * 1024;

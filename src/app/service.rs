@@ -23,7 +23,7 @@ use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Tra
 use crate::query::{Queries, Trial};
 use crate::source::{
     Assignments, FileCounts, FileSource, HealthReport, KafkaSource, LastTaken, LastTakenOf, Source,
-    SourceHealth,
+    SourceError, SourceHealth,
 };
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
@@ -71,10 +71,7 @@ pub struct Running {
 pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (keys, submitter) = read_keys(&config.ledger)?;
-    if let SourceConfig::File(form) = &config.source {
-        // Before a ledger is made for it.
-        form.check()?;
-    }
+    check_source(&config.source)?;
     let opened = open_log(&config.ledger, observe)?;
     let reader = opened.reader();
     let world = open_world(&config.ledger.directory, (&reader, &*clock), observe)?;
@@ -86,8 +83,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let assignments = Arc::new(Assignments::new(reader.progress()));
     let OpenSource { source, health, file } =
         open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
-    let status = Arc::new(Status::default());
-    let stop = Stop::default();
+    let (status, stop) = (Arc::new(Status::default()), Stop::default());
     let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
     let copied = (config.dead_letter_topic.as_deref(), &config.source);
     let letters = open_letters(copied, &config.ledger.directory, &*reader, &stop)?;
@@ -275,7 +271,15 @@ fn define(ledger: &mut EmbeddedLedger, definitions: Vec<Definition>) -> Result<(
     Ok(())
 }
 
-/// An open source, with what tells of it.
+/// Refuses a file that cannot be read, before a ledger is made for it.
+fn check_source(config: &SourceConfig) -> Result<(), SourceError> {
+    match config {
+        SourceConfig::File(form) => form.check(),
+        SourceConfig::Kafka(_) => Ok(()),
+    }
+}
+
+/// An open source, with its counts and its health.
 struct OpenSource {
     source: Box<dyn Source>,
     health: Option<Arc<SourceHealth>>,

@@ -254,8 +254,7 @@ impl FileSource {
         match found == last.digest {
             true => Ok(()),
             false => Err(SourceError::LineChanged {
-                path: self.path.clone(),
-                line: line_number + 1,
+                place: format!("{}, line {}", self.path.display(), line_number + 1).into(),
                 partition: self.collector.positions().swap_remove(lane).0,
                 offset: last.offset,
                 found,

@@ -107,13 +107,11 @@ pub enum SourceError {
     },
     /// A line of a file is another record than the one that the ledger has taken from it.
     #[error(
-        "{path}, line {line}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise `source.file.epoch`"
+        "{place}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise `source.file.epoch`"
     )]
     LineChanged {
-        /// The file.
-        path: std::path::PathBuf,
-        /// Number of the line, from 1.
-        line: u64,
+        /// The file and the number of the line, in words.
+        place: Box<str>,
         /// Partition.
         partition: SourcePartition,
         /// Offset of the last record that the ledger has taken of the partition.
