@@ -106,6 +106,13 @@ impl Member {
         panic!("it never came to that: {:?}", self.assignments.status());
     }
 
+    /// The error that ends it, whatever it has read before.
+    fn end(&mut self) -> SourceError {
+        let mut seen = Seen::new();
+        let mut steps = (0..MOST_POLLS).map(|_| self.step(&mut seen));
+        steps.find_map(Result::err).expect("an error")
+    }
+
     fn error(&mut self) -> SourceError {
         let mut seen = Seen::new();
         for _ in 0..MOST_POLLS {
@@ -850,4 +857,36 @@ fn a_refusal_by_the_group_ends_while_nothing_is_read() {
     member.until(&mut seen, |m, _| m.is_refused());
     member.until(&mut seen, |m, _| !m.is_refused());
     assert_eq!(member.assigned(), 1);
+}
+
+/// A static member that reads.
+fn static_member(broker: &EmbeddedBroker) -> Member {
+    let properties = "heartbeat.interval.ms: 500, group.instance.id: one";
+    let mut member = Member::join_with(broker, &Arc::default(), "", properties);
+    member.until(&mut Seen::new(), |_, seen| count(seen) == 5);
+    member
+}
+
+#[test]
+fn a_member_that_is_fenced_ends() {
+    for request in [BrokerRequest::Heartbeat, BrokerRequest::OffsetCommit] {
+        let (broker, mut producer) = broker(1, 1);
+        produce(&mut producer, 1, 0..5);
+        let mut member = static_member(&broker);
+        broker.fail(request, BrokerFault::Fenced, 100).unwrap();
+        produce(&mut producer, 1, 5..6);
+        let error = member.end();
+        assert!(matches!(error, SourceError::Fenced(_)), "{request:?}: {error}");
+    }
+}
+
+#[test]
+fn a_refused_commit_is_told() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..5);
+    let mut member = static_member(&broker);
+    broker.fail(BrokerRequest::OffsetCommit, BrokerFault::GroupForbidden, 2).unwrap();
+    produce(&mut producer, 1, 5..6);
+    member.until(&mut Seen::new(), |member, _| member.is_refused());
+    member.until(&mut Seen::new(), |member, _| !member.is_refused());
 }

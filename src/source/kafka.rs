@@ -105,8 +105,14 @@ impl Source for KafkaSource {
         let mut wait = wait;
         while let Some(result) = consumer.poll(wait) {
             wait = Duration::ZERO;
-            // Errors have come to the context with their reason.
-            let Ok(message) = result else { continue };
+            let message = match result {
+                Ok(message) => message,
+                Err(error) => match context.end_of_client(&error) {
+                    Some(end) => return Err(end),
+                    // The context has been given it with its reason.
+                    None => continue,
+                },
+            };
             if gather(context, &message)? {
                 break;
             }

@@ -138,6 +138,22 @@ impl Context {
         self.halt(SourceError::Kafka(self.redacted(message)));
     }
 
+    /// Ends the source where this error of a poll has ended the client for good. Only the poll tells:
+    /// the error callback is given the cause alone, with the code of an error that may pass.
+    pub(super) fn end_of_client(&self, error: &KafkaError) -> Option<SourceError> {
+        let KafkaError::MessageConsumptionFatal(code) = error else { return None };
+        let reason = self.redacted(&code.to_string());
+        Some(match code {
+            RDKafkaErrorCode::FencedInstanceId => SourceError::Fenced(reason),
+            RDKafkaErrorCode::UnreleasedInstanceId => {
+                let help = "the member that had this `group.instance.id` before still counts as \
+                            alive; start again once its session is over";
+                SourceError::Kafka(format!("{reason}: {help}"))
+            }
+            _ => SourceError::Kafka(reason),
+        })
+    }
+
     pub(super) fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {
         let partition = u32::try_from(partition).ok()?;
         Some(SourcePartition { topic: topic.into(), epoch: self.epoch(topic), partition })
@@ -343,7 +359,15 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         match result {
             Ok(()) => self.health.accept(&Refusal::Group),
-            Err(error) => tracing::debug!("Kafka: writing the group's offsets: {error}"),
+            Err(error) => {
+                tracing::debug!("Kafka: writing the group's offsets: {error}");
+                if error.rdkafka_error_code().is_some_and(refuses) {
+                    let message =
+                        format!("the broker refuses to write the group's offsets: {error}");
+                    self.note(&message);
+                    self.refuse(Refusal::Group, &message);
+                }
+            }
         }
     }
 }
@@ -373,10 +397,6 @@ impl ClientContext for Context {
                 }
                 // Otherwise it is told with the fact that no broker is reached.
             }
-            Some(Code::Fatal) if reason.contains("fenced") => {
-                self.halt(SourceError::Fenced(self.redacted(reason)));
-            }
-            Some(Code::Fatal) => self.halt_with(reason),
             Some(
                 Code::BadMessage
                 | Code::BadCompression
