@@ -193,6 +193,7 @@ fn of_source(error: &SourceError) -> ExitStatus {
         SourceError::LostByRetention { .. }
         | SourceError::TopicShrank { .. }
         | SourceError::RecordChanged { .. }
+        | SourceError::TopicReplaced { .. }
         | SourceError::Fenced(_)
         | SourceError::TakenByAnotherLedger { .. }
         | SourceError::OutOfOrder { .. } => ExitStatus::Data,

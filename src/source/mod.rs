@@ -105,6 +105,20 @@ pub enum SourceError {
         /// Digest of the record that the ledger has taken.
         taken: Digest,
     },
+    /// A topic was deleted and made again while it was being read.
+    #[error(
+        "topic `{topic}` was deleted and made again while it was being read (its id was {former} and is {present} now); nothing of the new topic was taken; to read it from its beginning, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under `source.kafka`", epoch + 1
+    )]
+    TopicReplaced {
+        /// Name of the topic.
+        topic: String,
+        /// Its stream epoch.
+        epoch: u32,
+        /// The id of the topic that was read.
+        former: String,
+        /// The id of the topic that has the name now.
+        present: String,
+    },
     /// Another process has joined the group as the same member.
     #[error(
         "another process has joined the consumer group with the same `group.instance.id` and has taken the partitions over; every process needs a ledger directory, or an id, of its own: {0}"

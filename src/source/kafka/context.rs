@@ -1,6 +1,7 @@
-//! What librdkafka calls back: assignments, errors, statistics, log lines. All of it runs inside
-//! the poll of the source's own thread, so errors are kept here until that poll returns.
+//! What librdkafka calls back: assignments, errors, statistics, log lines. All but the log lines run
+//! inside the poll of the source's own thread, so errors are kept here until that poll returns.
 
+mod end;
 mod health;
 
 pub(super) use health::refuses;
@@ -31,6 +32,7 @@ use crate::source::kafka::redaction::Redaction;
 use crate::source::kafka::settings::KafkaSettings;
 use crate::source::kafka::start::Beginning;
 use crate::source::kafka::tail::Tails;
+use crate::source::kafka::topic_ids::TopicIds;
 use crate::source::{Assignments, Generation, LastTaken, LastTakenOf, SourceError, SourceHealth};
 
 pub(super) struct Context {
@@ -41,6 +43,7 @@ pub(super) struct Context {
     pub(super) epochs: BTreeMap<String, Epoch>,
     redaction: Redaction,
     pub(super) last_taken: LastTakenOf,
+    pub(super) topic_ids: TopicIds,
     shared: Mutex<Shared>,
 }
 
@@ -93,6 +96,7 @@ impl Context {
             epochs: settings.epochs.clone(),
             redaction: settings.redaction.clone(),
             last_taken,
+            topic_ids: TopicIds::default(),
             shared: Mutex::default(),
         }
     }
@@ -136,22 +140,6 @@ impl Context {
 
     pub(super) fn halt_with(&self, message: &str) {
         self.halt(SourceError::Kafka(self.redacted(message)));
-    }
-
-    /// Ends the source where this error of a poll has ended the client for good. Only the poll tells:
-    /// the error callback is given the cause alone, with the code of an error that may pass.
-    pub(super) fn end_of_client(&self, error: &KafkaError) -> Option<SourceError> {
-        let KafkaError::MessageConsumptionFatal(code) = error else { return None };
-        let reason = self.redacted(&code.to_string());
-        Some(match code {
-            RDKafkaErrorCode::FencedInstanceId => SourceError::Fenced(reason),
-            RDKafkaErrorCode::UnreleasedInstanceId => {
-                let help = "the member that had this `group.instance.id` before still counts as \
-                            alive; start again once its session is over";
-                SourceError::Kafka(format!("{reason}: {help}"))
-            }
-            _ => SourceError::Kafka(reason),
-        })
     }
 
     pub(super) fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {
@@ -374,7 +362,10 @@ impl ConsumerContext for Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::forward(level, facility, &self.redacted(message));
+        self.topic_ids.observe(message);
+        if log::is_wanted(level) {
+            log::forward(level, facility, &self.redacted(message));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
