@@ -154,6 +154,8 @@ impl Context {
     /// Asks where these partitions begin. The group expects an answer to each assignment, if only an
     /// empty one.
     fn assigned(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        // The statistics tell of the connection only later.
+        self.connected();
         self.health.accept(&Refusal::Group);
         let now = self.clock.monotonic();
         for name in names(list) {
@@ -406,6 +408,7 @@ impl ClientContext for Context {
                 | Code::UnsupportedSASLMechanism
                 | Code::SSL,
             ) => {
+                let reason = log::without_state(reason);
                 let reason = format!(
                     "the broker does not accept this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
                 );
@@ -432,6 +435,8 @@ impl ClientContext for Context {
                 }
             }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                // Only a broker that is reached says so.
+                self.connected();
                 self.note(&format!("{reason}; waiting for the topic to be created"));
             }
             _ => self.note(reason),
