@@ -110,7 +110,14 @@ impl Budget {
 #[inline]
 #[must_use]
 pub fn text_steps(text: &str) -> u64 {
-    (text.len() / TEXT_STEP_BYTES) as u64
+    byte_steps(text.len())
+}
+
+/// Steps for a text of so many bytes.
+#[inline]
+#[must_use]
+pub fn byte_steps(bytes: usize) -> u64 {
+    (bytes / TEXT_STEP_BYTES) as u64
 }
 
 /// Steps for a copy of a value: [`COPY_STEPS`] for each value in it, and its text.

@@ -186,7 +186,7 @@ impl Fleet {
         let (topic, device_type, id, event_type) = match self.devices.get_mut(index) {
             None => return message.clone_from(&Message::default()),
             Some(Device::Container(container)) => {
-                let event = container.step(&mut self.random, rubbish, &mut self.body);
+                let event = container.step(now_ms, &mut self.random, rubbish, &mut self.body);
                 (TELEMETRY, "reefer", container.id(), event)
             }
             Some(Device::Kit(kit)) => {

@@ -174,10 +174,14 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 pub const MAX_VERIFY_GROUP_BLOCKS: usize = 64;
 /// Bytes of blocks after which such a group is closed.
 pub const MAX_VERIFY_GROUP_BYTES: usize = 1024 * 1024;
+/// Signatures that `verify` checks together: more are checked piece by piece, each of which takes a
+/// few hundred bytes of memory for every signature.
+pub const MAX_VERIFY_SIGNATURES: usize = 8 * 1024;
 /// Most steps that the expressions of its identity take for one record, again its mappings, and
 /// again the contracts that it calls: a step is a value looked at, an operator, or
-/// [`TEXT_STEP_BYTES`] of text. The shipped examples take less
-/// than a hundredth of it; all of it takes about a quarter of a second, and tens of megabytes.
+/// [`TEXT_STEP_BYTES`] of text. Each call pays for a copy of the state it finds and of the one it
+/// writes. The shipped examples take less than a hundredth of it; all of it takes about a quarter of
+/// a second, and tens of megabytes.
 pub const MAX_RECORD_STEPS: u64 = 5_000_000;
 /// Bytes of text that count as one step.
 pub const TEXT_STEP_BYTES: usize = 8;
@@ -232,13 +236,25 @@ pub const MAX_LISTED_FILES: usize = 1_000_000;
 pub const MAX_TAIL_FRAMES: usize = 65_536;
 /// Bytes of a segment that are read at once where no block is read.
 pub const LOG_CHUNK_BYTES: usize = 1024 * 1024;
-/// Bytes of blocks that are decoded ahead of the one that is taken in. One block may have more.
-pub const MAX_AHEAD_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of memory that blocks take which are decoded ahead of the one that is taken in. One block
+/// may take more.
+pub const MAX_AHEAD_BYTES: usize = 512 * 1024 * 1024;
 /// Most entries of one block, and runs of filtered records, dead letters, partitions and submissions:
 /// a few bytes of a packed block must not ask for gigabytes.
 pub const MAX_BLOCK_ITEMS: usize = 4 * 1024 * 1024;
+/// Such items of one block that make it due, the entries not counted: well below what is read, as
+/// each takes memory.
+pub const DUE_BLOCK_ITEMS: usize = MAX_BLOCK_ITEMS / 8;
+/// Most memory that one block may take decoded, in bytes: LZ4 packs what repeats into a 255th, and
+/// items of a few bytes take tens of them in memory. A block of [`MAX_BLOCK_BYTES`] with all the
+/// transactions of a submission, and one with half of [`MAX_BLOCK_ITEMS`] small dead letters, which
+/// earlier versions could write, take less.
+pub const MAX_BLOCK_MEMORY_BYTES: usize = 768 * 1024 * 1024;
 /// Bytes of mappings, contracts and keys that a ledger may hold: each stays in memory.
 pub const MAX_DEFINITIONS_BYTES: usize = 1024 * MAX_DEFINITION_BYTES;
+/// Longest note to itself that the program reads, in bytes, such as the place of the dead letter
+/// topic. One takes some 400.
+pub const MAX_NOTE_BYTES: usize = 64 * 1024;
 /// Largest checkpoint that is read, in bytes. A note with two signatures has some 500.
 pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 

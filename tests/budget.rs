@@ -12,18 +12,21 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledgerline::budget::Budget;
+use ledgerline::budget::{Budget, copy_steps};
 use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::codec::Digest;
 use ledgerline::codec::{json, yaml};
-use ledgerline::contract::{Call, ContractSet, InvalidCode, MemoryState, Verdict};
+use ledgerline::contract::{
+    Asset, Call, ContractSet, InvalidCode, MemoryState, StateView, Verdict, Versioned,
+};
 use ledgerline::event::{
     Decoder, DeviceName, Event, Headers, IdentityForm, Record, RecordDigests, Rejection,
     SourcePartition, SourcePosition,
 };
+use ledgerline::expression::{Expression, FUNCTIONS};
 use ledgerline::ledger::embedded::open;
 use ledgerline::ledger::{Definition, DefinitionKind, LedgerWriter, Progress, Work};
-use ledgerline::limits::{MAX_EXPRESSION_ITEMS, MAX_RECORD_STEPS};
+use ledgerline::limits::{MAX_EXPRESSION_ITEMS, MAX_RECORD_STEPS, TEXT_STEP_BYTES};
 use ledgerline::mapping::{MappingSet, Outcome};
 use ledgerline::transaction::{Submission, Transaction};
 
@@ -305,7 +308,7 @@ fn rules_with_loops_share_one_budget() {
             "  - alert: rN\n    raise_when: state.items.exists(x, x in state.items.map(y, y + 1))\n",
             "alert",
         ),
-        ("  - derive: rN\n    value: state.items.map(x, state.items)\n", "derive"),
+        ("  - derive: rN\n    value: state.items.map(x, [state.items, state.items])\n", "derive"),
         (
             "  - derive: rN\n    value: state.items.map(x, string(state.items.map(y, y)[0]))\n",
             "derive",
@@ -351,6 +354,179 @@ fn long_texts_in_loops_are_paid_for() {
         let (verdict, _) = update(&set, &body);
         assert!(detail(&verdict).contains("steps for one record"), "{condition}: {verdict:?}");
     }
+}
+
+/// How each function is called on `x`, and what it reads of it.
+const CALLS: &[(&str, &str, Reads)] = &[
+    ("abs", "abs(x)", Reads::Nothing),
+    ("bool", "bool(x)", Reads::Nothing),
+    ("ceil", "ceil(x)", Reads::Nothing),
+    ("charAt", "x.charAt(0)", Reads::Text),
+    ("contains", "x.contains('b')", Reads::Text),
+    ("contains", "'a'.contains(x)", Reads::Text),
+    ("distance", "distance(x, x, x, x)", Reads::Nothing),
+    ("div", "div(x, 1)", Reads::Nothing),
+    ("double", "double(x)", Reads::Text),
+    ("duration", "duration(x)", Reads::Text),
+    ("dyn", "dyn(x)", Reads::HandsOn),
+    ("endsWith", "x.endsWith(x)", Reads::Text),
+    ("floor", "floor(x)", Reads::Nothing),
+    ("getDate", "timestamp(0).getDate(x)", Reads::Text),
+    ("getDayOfMonth", "timestamp(0).getDayOfMonth(x)", Reads::Text),
+    ("getDayOfWeek", "timestamp(0).getDayOfWeek(x)", Reads::Text),
+    ("getDayOfYear", "timestamp(0).getDayOfYear(x)", Reads::Text),
+    ("getFullYear", "timestamp(0).getFullYear(x)", Reads::Text),
+    ("getHours", "timestamp(0).getHours(x)", Reads::Text),
+    ("getMilliseconds", "timestamp(0).getMilliseconds(x)", Reads::Text),
+    ("getMinutes", "timestamp(0).getMinutes(x)", Reads::Text),
+    ("getMonth", "timestamp(0).getMonth(x)", Reads::Text),
+    ("getSeconds", "timestamp(0).getSeconds(x)", Reads::Text),
+    ("indexOf", "x.indexOf('b')", Reads::Text),
+    ("indexOf", "'a'.indexOf(x, 0)", Reads::Text),
+    ("int", "int(x)", Reads::Text),
+    ("join", "x.join()", Reads::List),
+    ("join", "['', ''].join(x)", Reads::Text),
+    ("lastIndexOf", "x.lastIndexOf('b', 5)", Reads::Text),
+    ("lowerAscii", "x.lowerAscii()", Reads::Text),
+    ("matches", "matches(x, 'b')", Reads::Text),
+    ("matches", "x.matches('b')", Reads::Text),
+    ("max", "max(x, 1)", Reads::Nothing),
+    ("min", "min(1, x)", Reads::Nothing),
+    ("replace", "x.replace('b', 'c')", Reads::Text),
+    ("replace", "x.replace('a', '')", Reads::Text),
+    ("replace", "'a'.replace('a', x)", Reads::Text),
+    ("reverse", "x.reverse()", Reads::Text),
+    ("round", "round(x)", Reads::Nothing),
+    ("size", "size(x)", Reads::Text),
+    ("size", "x.size()", Reads::Text),
+    ("split", "x.split('b')", Reads::Text),
+    ("split", "x.split('', 2)", Reads::Text),
+    ("sqrt", "sqrt(x)", Reads::Nothing),
+    ("startsWith", "x.startsWith(x)", Reads::Text),
+    ("string", "string(x)", Reads::HandsOn),
+    ("substring", "x.substring(0)", Reads::Text),
+    ("substring", "x.substring(0, 1)", Reads::Text),
+    ("timestamp", "timestamp(x)", Reads::Text),
+    ("trim", "x.trim()", Reads::Text),
+    ("uint", "uint(x)", Reads::Text),
+    ("upperAscii", "x.upperAscii()", Reads::Text),
+    ("+", "x + 'b'", Reads::Text),
+    ("+", "'b' + x", Reads::Text),
+    ("+", "x + []", Reads::List),
+    ("+", "[] + x", Reads::List),
+    ("==", "x == s.x", Reads::Text),
+    ("==", "x == s.list", Reads::List),
+    ("!=", "{'k': 1} != {'k': [x]}", Reads::Text),
+    ("<", "x < s.x", Reads::Text),
+    (">=", "x >= s.x", Reads::Text),
+    ("in", "x in s.map", Reads::Text),
+    ("in", "7 in x", Reads::List),
+    ("index", "s.map[x]", Reads::Text),
+    ("has", "has(s.map[x].b)", Reads::Text),
+    ("key", "{x: 1}", Reads::Text),
+    ("element", "[x]", Reads::List),
+    ("element", "[true ? x : 1]", Reads::List),
+    ("element", "[s.rows[0]]", Reads::List),
+    ("element", "[s.deep[0].list]", Reads::List),
+    ("element", "[[x][0]]", Reads::Text),
+    ("value", "{'k': x}", Reads::Text),
+    ("value", "{'k': min(x, 1)}", Reads::Nothing),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Reads {
+    /// A text, or a part of one that may be all of it.
+    Text,
+    /// The elements of a list.
+    List,
+    /// Refuses both, or looks at a few bytes.
+    Nothing,
+    /// Gives what it was given, so that a list around it holds a copy.
+    HandsOn,
+}
+
+#[test]
+fn every_function_pays_for_what_it_reads_in_each_turn_of_a_loop() {
+    const TURNS: u64 = 100;
+    const TEXT_STEPS: u64 = 4_000;
+    const ELEMENTS: u64 = 4_000;
+    let count = |number: u64| usize::try_from(number).unwrap();
+    let text = format!("{:?}", "a".repeat(count(TEXT_STEPS) * TEXT_STEP_BYTES));
+    let (list, turns) = (list(count(ELEMENTS), "\"\""), list(count(TURNS), "1"));
+    let steps = |call: &str, x: &str| {
+        // The outer loop gives `x`, which the inner one does not pay for. An error ends no loop.
+        let source = format!("s.subjects.all(x, s.turns.all(y, 1 == ({call}) || true))");
+        let s = format!(
+            "{{\"subjects\":[{x}],\"turns\":{turns},\"map\":{{\"a\":{{}}}},\"x\":\"a\",\"list\":[1],\
+             \"rows\":[{list}],\"deep\":[{{\"list\":{list}}}]}}"
+        );
+        let s = json::parse(s.as_bytes()).unwrap();
+        let expression = Expression::compile(&source, &["s"]).unwrap();
+        let budget = Budget::new();
+        let held = expression.holds_within(&[("s", &s)], &budget);
+        assert_eq!(held, Ok(true), "{source}");
+        budget.used()
+    };
+    for (name, call, reads) in CALLS {
+        let in_list = format!("[{call}]");
+        let (x, least, call) = match reads {
+            Reads::Text => (&text, TEXT_STEPS, *call),
+            Reads::List => (&list, ELEMENTS, *call),
+            Reads::Nothing => (&text, 0, *call),
+            Reads::HandsOn => (&text, TEXT_STEPS, in_list.as_str()),
+        };
+        let paid = steps(call, x) - steps("y", x);
+        assert!(paid >= TURNS * least, "{name}: {call} takes {paid} steps");
+        // Nor does anything pay many times.
+        assert!(paid <= TURNS * (10 * least + 100), "{name}: {call} takes {paid} steps");
+    }
+    for function in FUNCTIONS {
+        let is_called = |(name, call, _): &(&str, &str, Reads)| {
+            *name == function.name && call.contains(&format!(".{name}(")) == function.member
+        };
+        assert!(CALLS.iter().any(is_called), "the table lacks {}", function.signature);
+    }
+}
+
+#[test]
+fn a_record_cannot_make_an_expression_take_memory_or_time_unpaid() {
+    let ones = |n: usize| list(n, "1");
+    let (text, wide) = (format!("[\"{}\"]", "a".repeat(240_000)), list(4_900, "\"\""));
+    let body = format!(
+        "{{\"a\":{},\"b\":{},\"e\":{wide},\"n\":{},\"t\":{text},\"m\":{{}}}}",
+        ones(1_000),
+        ones(20),
+        ones(4_900),
+    );
+    let reversed = ".reverse()".repeat(20);
+    let literal = format!("'{}'", "a".repeat(3_500));
+    for source in [
+        "payload.b.map(x, payload.a.map(y, dyn(payload.n))).size()",
+        "payload.b.map(x, payload.a.map(y, [dyn(dyn(payload.n))])).size()",
+        "payload.t.map(z, z + \"x\").map(x, payload.a.map(y, string(x))).size()",
+        &format!("payload.t.exists(x, payload.a.exists(y, x{reversed}.size() < 0))"),
+        &format!("payload.a.exists(y, payload.t[0]{reversed}.size() < 0)"),
+        "payload.a.exists(x, payload.a.exists(y, payload.e.join().size() > 0))",
+        "payload.t.map(x, payload.a.map(y, {x: 1})).size()",
+        "payload.t.exists(x, payload.a.exists(y, x in payload.m))",
+        &format!("payload.a.map(x, payload.a.map(y, [{literal}])).size()"),
+        &format!(
+            "payload.a.exists(x, payload.a.exists(y, has(payload.m[string(y)].{})))",
+            "a".repeat(3_500)
+        ),
+    ] {
+        let set = mapping(&format!("  r: {{expression: {source:?}}}\n"), "");
+        let refused = rejection(&set, &body);
+        assert_eq!(refused.cause.name(), "limit", "{source}: {}", refused.message);
+    }
+    // An index that no list has is refused without a copy of the list.
+    let set = mapping(
+        "  r: {expression: 'payload.a.exists(x, payload.b.exists(y, payload.n[0.5] == 1))'}\n",
+        "",
+    );
+    let refused = rejection(&set, &body);
+    assert_eq!(refused.cause.name(), "expression");
+    assert!(refused.message.contains("this has a fraction"), "{}", refused.message);
 }
 
 #[test]
@@ -588,6 +764,65 @@ fn deleting_many_properties_is_paid_for() {
     let all = format!("{{\"id\":\"x\",\"properties\":[{}]}}", names[100..].join(","));
     let verdict = call(Function::DeleteProperties, &all, &Budget::of(1_000_000));
     assert_eq!(verdict.name(), "limit", "{verdict:?}");
+}
+
+/// A state of one asset, read from its bytes for each call, as from the disk.
+struct OnDisk(Vec<u8>);
+
+impl StateView for OnDisk {
+    fn asset(&self, _: &str, _: &str) -> Option<Versioned> {
+        let asset = Asset::from_bytes(&self.0).unwrap();
+        Some(Versioned { version: 0, asset: Arc::new(asset) })
+    }
+}
+
+#[test]
+fn calls_pay_for_the_state_that_they_read_and_write() {
+    let functions = "functions: {create: , update: , replace: , delete: , deleteProperties: }";
+    let text = format!("{}{functions}\n", contract_text("{type: object}", ""));
+    let (set, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
+    assert!(faults.is_empty(), "{faults:?}");
+    let fields = (0..20_000).map(|number| format!(",\"f{number}\":1")).collect::<String>();
+    let large = json::parse(format!("{{\"id\":\"a\"{fields}}}").as_bytes()).unwrap();
+    let small = json::parse(br#"{"id": "a"}"#).unwrap();
+    let listed = json::parse(br#"{"id": "a", "properties": ["f1"]}"#).unwrap();
+    let size = copy_steps(&large);
+    let execute = |(function, arguments), view: &dyn StateView, budget: &Budget| {
+        set.execute_within("c", Call { function, arguments, time_ms: 0 }, view, budget)
+    };
+    let mut state = MemoryState::new();
+    let created = execute((Function::Create, &large), &state, &Budget::new());
+    assert_eq!(created.verdict, Verdict::Valid);
+    let bytes = created.writes[0].asset.as_ref().unwrap().to_bytes();
+    state.apply("c", &created);
+
+    // As many times the state as each call reads or writes it; also a call that fails reads it.
+    for (function, arguments, times) in [
+        (Function::Create, &small, 1),
+        (Function::Update, &small, 2),
+        (Function::Replace, &small, 1),
+        (Function::DeleteProperties, &listed, 2),
+        (Function::Delete, &small, 1),
+    ] {
+        let (budget, again) = (Budget::new(), Budget::new());
+        execute((function, arguments), &state, &budget);
+        let used = budget.used();
+        assert!((times * size - 10..times * size + 500).contains(&used), "{function}: {used}");
+        execute((function, arguments), &OnDisk(bytes.clone()), &again);
+        assert_eq!(again.used(), used, "{function} on a state from the disk");
+    }
+
+    let budget = Budget::new();
+    let calls = (0..1_000).map(|_| {
+        let effects = execute((Function::Update, &small), &state, &budget);
+        state.apply("c", &effects);
+        effects.verdict
+    });
+    let (valid, refused): (Vec<_>, Vec<_>) = calls.partition(Verdict::is_valid);
+    assert!((20..40).contains(&valid.len()), "{}", valid.len());
+    let refused = &refused[0];
+    assert_eq!(refused.name(), "limit", "{refused:?}");
+    assert!(detail(refused).contains("the asset's state"), "{refused:?}");
 }
 
 #[test]

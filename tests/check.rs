@@ -396,6 +396,7 @@ state:
     mode: { enum: [idle, running, fault] }
     level: { enum: [1, 2.5] }
     kind: { const: press }
+    pair: { const: [1, { a: 2 }] }
 ";
 
 fn states(fields: &str) -> Project {
@@ -426,6 +427,7 @@ fn values_that_the_schema_does_not_list_are_found() {
     for (field, message) in [
         ("level: { constant: 2 }", "can become 2,"),
         ("kind: { constant: drill }", "can become \"drill\""),
+        ("pair: { constant: [1.5, { a: 2 }] }", "can become [1.5,{\"a\":2}]"),
     ] {
         refused(&states(&format!("{mode}  {field}\n")), "reading.yaml:8:", message);
     }
@@ -434,6 +436,7 @@ fn values_that_the_schema_does_not_list_are_found() {
         "mode: { constant: fault }",
         "mode: $.payload.mode\n  level: { constant: 2.50 }",
         "mode: $.payload.mode\n  kind: { constant: press }",
+        "mode: $.payload.mode\n  pair: { constant: [1.0, { a: 2.0 }] }",
     ] {
         let checked = states(&format!("  {field}\n")).run(&["check"]).exits(0);
         assert!(checked.err.is_empty(), "{field}: {}", checked.err);
@@ -481,7 +484,7 @@ fn rules_that_compare_with_values_that_the_schema_does_not_list_are_found() {
         let checked = ruled("{ update: }", condition).run(&["check"]).exits(78);
         let found: Vec<_> = checked.err.lines().filter(|line| line.contains(": error: ")).collect();
         // The condition begins after the quotation mark in column 15.
-        let places = columns.iter().map(|column| format!("machine.yaml:21:{}: ", 15 + column));
+        let places = columns.iter().map(|column| format!("machine.yaml:22:{}: ", 15 + column));
         let places: Vec<_> = places.collect();
         assert_eq!(found.len(), places.len(), "{condition}: {}", checked.err);
         for (line, place) in found.iter().zip(&places) {
@@ -537,4 +540,180 @@ fn a_mapping_of_a_topic_that_nobody_reads_is_told() {
     warned(&project, "reading.yaml:1:", "which the source does not read");
     let checked = project.run(&["check"]).exits(0);
     assert!(checked.err.contains("did you mean `telemetri`"), "{}", checked.err);
+}
+
+#[test]
+fn paths_that_cannot_be_used_are_found() {
+    let long = "x".repeat(300);
+    let under_file = "records.jsonl/ledger";
+    let directories = [
+        ("records.jsonl", "it is a file, not a directory"),
+        (under_file, "it is a file, not a directory"),
+        ("/proc/ledger", "the file system of processes"),
+        ("\"led\\0d\"", "NUL"),
+    ];
+    for (directory, message) in directories {
+        let project = Project::new();
+        project.replace("ledgerline.yaml", "directory: ledger", &format!("directory: {directory}"));
+        refused(&project, "ledgerline.yaml:3:", message);
+    }
+    let records = [
+        ("absent.jsonl", "No such file"),
+        ("mappings", "it is a folder"),
+        (&*long, "name too long"),
+    ];
+    for (path, message) in records {
+        let project = Project::new();
+        project.replace("ledgerline.yaml", "records.jsonl", path);
+        refused(&project, "ledgerline.yaml:6:", message);
+        assert!(!project.path("ledger").exists(), "no ledger is made for {path}");
+    }
+    // What nobody has opened yet may be a pipe.
+    let project = Project::new();
+    std::fs::remove_file(project.path("records.jsonl")).unwrap();
+    mkfifo(&project, "records.jsonl");
+    project.run(&["check"]).exits(0);
+}
+
+fn mkfifo(project: &Project, name: &str) {
+    let mut command = std::process::Command::new("mkfifo");
+    assert!(command.args(["-m", "600"]).arg(project.path(name)).status().unwrap().success());
+}
+
+#[test]
+fn a_copy_of_the_checkpoint_is_a_file_outside_the_ledger() {
+    for (copy, message) in [
+        ("ledger/log/x", "is inside the ledger's folder"),
+        ("./ledger/../ledger/x", "is inside the ledger's folder"),
+        ("link/x", "is inside the ledger's folder"),
+        ("ledger", "is inside the ledger's folder"),
+        ("mappings", "is a folder"),
+    ] {
+        let project = Project::new();
+        std::fs::create_dir(project.path("ledger")).unwrap();
+        std::os::unix::fs::symlink("ledger", project.path("link")).unwrap();
+        let named = format!("key: key.pem\n  checkpoint_copy: {copy}");
+        project.replace("ledgerline.yaml", "key: key.pem", &named);
+        refused(&project, "ledgerline.yaml:5:", message);
+        project.run(&["run"]).exits(78);
+    }
+    for copy in ["ledger.d/x", "ledgers"] {
+        let project = Project::new();
+        std::fs::create_dir(project.path("ledger.d")).unwrap();
+        let named = format!("key: key.pem\n  checkpoint_copy: {copy}");
+        project.replace("ledgerline.yaml", "key: key.pem", &named);
+        let checked = project.run(&["check"]).exits(0);
+        assert_eq!(checked.err, "", "{copy}");
+        project.run(&["run"]).exits(0);
+        assert!(project.path(copy).is_file());
+    }
+    let project = Project::new();
+    let named = "key: key.pem\n  checkpoint_copy: absent/x";
+    project.replace("ledgerline.yaml", "key: key.pem", named);
+    warned(&project, "ledgerline.yaml:5:", "the checkpoint cannot be kept in");
+}
+
+#[test]
+fn a_named_pipe_holds_nothing_up() {
+    let pipe = "it is a named pipe, not a regular file";
+    let project = Project::new();
+    mkfifo(&project, "pipe");
+    project.replace("ledgerline.yaml", "key: key.pem", "key: pipe");
+    refused(&project, "ledgerline.yaml:4:", pipe);
+    project.run(&["run"]).exits(78);
+    for (part, with, place, message) in [
+        ("[mappings]", "[pipe]", "ledgerline.yaml:7:", "neither a file nor a folder"),
+        ("[contracts]", "[pipe]", "ledgerline.yaml:8:", "neither a file nor a folder"),
+        (
+            "{ listen: null }",
+            "{ listen: '127.0.0.1:0', access: { tokens: pipe } }",
+            "pipe:1:1:",
+            pipe,
+        ),
+        (
+            "{ listen: null }",
+            "{ listen: '127.0.0.1:0', tls: { certificate: pipe, key: key.pem } }",
+            "ledgerline.yaml:9:",
+            pipe,
+        ),
+    ] {
+        let project = Project::new();
+        mkfifo(&project, "pipe");
+        project.replace("ledgerline.yaml", part, with);
+        refused(&project, place, message);
+    }
+}
+
+#[test]
+fn identity_that_no_mapping_can_match_is_told() {
+    let identity = |ways: &str| {
+        let project = Project::new();
+        project.replace(
+            "ledgerline.yaml",
+            "records.jsonl }",
+            &format!("records.jsonl }}\n  identity: {ways}"),
+        );
+        project.replace("mappings/reading.yaml", "event_type: reading", "device_type: press");
+        project
+    };
+    let no_type =
+        "mapping `reading` wants device_type `press`, and no way of `identity` gives a type";
+    for (ways, place, message) in [
+        ("[mqtt_topic: { template: 'plant/{id}/{event}' }]", "reading.yaml:1:", no_type),
+        ("[plain]", "reading.yaml:1:", no_type),
+        ("[mqtt_topic: { template: 'plant/{event}' }]", "reading.yaml:1:", no_type),
+        (
+            "[paths: { type: pump, id: $.payload.id }]",
+            "reading.yaml:1:",
+            "wants device_type `press`, and `identity` gives only `pump`",
+        ),
+        (
+            "[mqtt_topic: { template: 'plant/{ID}/{type}/{event}' }]",
+            "ledgerline.yaml:7:",
+            "`{ID}` in the template stands for any text",
+        ),
+    ] {
+        warned(&identity(ways), place, message);
+    }
+    let checked = identity("[mqtt_topic: { template: '{ID}/{event}' }]").run(&["check"]).exits(0);
+    assert!(checked.err.contains("is it meant as `{id}`?"), "{}", checked.err);
+    for ways in [
+        "[auto]",
+        "[mqtt_topic: { template: '{type}/{id}' }]",
+        "[mqtt_topic: { template: '{id}' }, platform_key]",
+        "[mqtt_topic: { template: '{ID}/{type}/{id}' }]",
+        "[paths: { type: press, id: $.payload.id }, plain]",
+        "[paths: { type: $.payload.type, id: $.payload.id }]",
+        "[expression: { type: '\"press\"', id: payload.id }]",
+    ] {
+        let checked = identity(ways).run(&["check"]).exits(0);
+        assert_eq!(checked.err, "", "{ways}");
+    }
+    let project = identity("[paths: { type: $.payload.type, id: $.payload.id }]");
+    project.replace("mappings/reading.yaml", "device_type: press", "event_type: reading");
+    let message = "wants event_type `reading`, and no way of `identity` gives an event";
+    warned(&project, "reading.yaml:1:", message);
+}
+
+#[test]
+fn mappings_and_contracts_are_checked_by_themselves_and_a_configuration_by_its_name() {
+    let project = Project::new();
+    std::fs::rename(project.path("ledgerline.yaml"), project.path("other.yaml")).unwrap();
+    for (paths, counts) in [
+        (&["mappings/reading.yaml"][..], "1 mapping and 0 contracts"),
+        (&["contracts"], "0 mappings and 1 contract"),
+        (&["mappings", "contracts/machine.yaml"], "1 mapping and 1 contract"),
+        (&["other.yaml"], "1 mapping and 1 contract"),
+    ] {
+        let checked = project.run(&[&["check"], paths].concat()).exits(0);
+        assert_eq!(checked.out, format!("{counts}: no error, 0 warnings\n"), "{paths:?}");
+        assert_eq!(checked.err, "", "{paths:?}");
+    }
+    project.replace("mappings/reading.yaml", "temperature: {", "temprature: {");
+    project.run(&["check", "mappings"]).exits(0);
+    let checked = project.run(&["check", "mappings", "contracts"]).exits(78);
+    assert!(checked.err.contains("reading.yaml:7:3: error: "), "{}", checked.err);
+    let json = project.run(&["check", "mappings", "contracts", "--json"]).exits(78).json();
+    assert_eq!(json["errors"], 1, "{json}");
+    project.run(&["check", "absent.yaml"]).exits(66);
 }

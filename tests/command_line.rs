@@ -754,3 +754,146 @@ fn the_numbers_of_these_tests_fit() {
     let rejected = (0..READINGS).filter(|offset| temperature(*offset) > 900).count() as u64;
     assert_eq!(rejected, REJECTED);
 }
+
+/// The message of the log line about a file's records.
+#[track_caller]
+fn file_summary(ended: &Ended) -> String {
+    let lines = ended.err.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let summary = lines.into_iter().find(|line| line["known"].is_u64());
+    let summary = summary.unwrap_or_else(|| panic!("no summary in {}", ended.err));
+    summary["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_run_over_a_file_says_what_became_of_it() {
+    let project = Project::new();
+    let run = || file_summary(&project.run(&["run"]).exits(0));
+    assert_eq!(run(), "0 records: 0 committed, 0 filtered, 0 dead letters");
+    let data = json!({ "temperature": 1 });
+    let mut text: String = (0..3).map(|offset| reading(0, offset, "M1", &data)).collect();
+    text += &reading(0, 3, "M1", &data).replace("reading", "other");
+    text += "rubbish\n";
+    project.write("records.jsonl", &text);
+    assert_eq!(run(), "5 records: 3 committed, 1 filtered, 1 dead letter");
+    assert_eq!(run(), "5 lines were in the ledger already, 0 new");
+    project.write("records.jsonl", text + &reading(0, 4, "M1", &data));
+    let both = "1 record: 1 committed, 0 filtered, 0 dead letters; \
+                5 lines were in the ledger already";
+    assert_eq!(run(), both);
+}
+
+#[test]
+fn a_line_that_is_not_the_ledgers_is_told_with_its_place() {
+    let line = |partition, offset, temperature: i32| {
+        reading(partition, offset, "M1", &json!({ "temperature": temperature }))
+    };
+    let both = |last: &str, other: &str| line(0, 0, 1) + &line(1, 7, 2) + "\n" + last + other;
+    let project = Project::new();
+    project.write("records.jsonl", both(&line(0, 1, 3), "rubbish\n"));
+    project.run(&["run"]).exits(0);
+    project.run(&["run"]).exits(0);
+    for (last, other, place) in [
+        (line(0, 1, 4), "rubbish\n", "line 4: the record at offset 1 of telemetry/0 "),
+        (line(0, 1, 3), "nonsense\n", "line 5: the record at offset 4 of records.lines/0 "),
+    ] {
+        project.write("records.jsonl", both(&last, other) + &line(0, 2, 5));
+        let ended = project.run(&["run"]).exits(65);
+        assert!(ended.err.contains(place), "{place}: {}", ended.err);
+        assert!(ended.err.contains("`source.file.epoch`"), "{}", ended.err);
+    }
+    project.replace("ledgerline.yaml", "records.jsonl }", "records.jsonl, epoch: 1 }");
+    project.run(&["run"]).exits(0);
+    project.run(&["verify", "ledger"]).exits(0);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_74() {
+    let project = filled();
+    let commands: [&[&str]; 12] = [
+        &["--help"],
+        &["--version"],
+        &["verify", "ledger"],
+        &["export", "ledger"],
+        &["state", "ledger", "machine"],
+        &["tx", "ledger", "telemetry/0/7/0"],
+        &["check"],
+        &["check", "--json"],
+        &["test"],
+        &["schema", "config"],
+        &["completions", "bash"],
+        &["man"],
+    ];
+    for arguments in commands {
+        let mut command = project.command(arguments);
+        command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+        let ended = ended_of(command);
+        assert_eq!(ended.code, 74, "{arguments:?}: {}", ended.err);
+        assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_66_or_74_whatever_asks_for_it() {
+    let project = filled();
+    let proof = project.run(&["tx", "ledger", "telemetry/0/7/0", "--proof"]).exits(0).out;
+    project.write("a.proof", proof);
+    let key = value_of(&project.run(&["verify", "ledger"]).exits(0).out, "begun with");
+    let prove = |proof, record| ["verify-proof", proof, "--key", &key, "--record", record];
+    for (proof, record, code) in [
+        ("a.proof", "absent", 66),
+        ("a.proof", "mappings", 74),
+        ("absent", "records.jsonl", 66),
+        ("mappings", "records.jsonl", 74),
+    ] {
+        let ended = project.run(&prove(proof, record)).exits(code);
+        let name = if proof == "a.proof" { record } else { proof };
+        assert!(ended.err.contains(name), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_a_full_disk() {
+    let project = Project::new();
+    // Notes that no compression makes much smaller.
+    let note = |offset: u64| {
+        let digest = |n: u64| BASE64_STANDARD.encode(sha256(&[&(offset * 500 + n).to_le_bytes()]));
+        (0..500).map(digest).collect::<String>()
+    };
+    let data = |offset| json!({ "temperature": 1, "note": note(offset) });
+    let records: String = (0..200).map(|offset| reading(0, offset, "M1", &data(offset))).collect();
+    project.write("records.jsonl", records);
+    // In blocks of 512 bytes or of 1 KiB: above what an empty state store takes.
+    let mut command = std::process::Command::new("sh");
+    let limited = format!("ulimit -f 1500; exec {PROGRAM} run");
+    command.args(["-c", &limited]).current_dir(project.path("")).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("the disk is full; intake waits for space") {
+        let read = log.read_line(&mut told).unwrap();
+        assert!(read > 0, "it ended with {}: {told}", child.wait().unwrap());
+    }
+    assert!(told.contains("File too large"), "{told}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    project.run(&["run"]).exits(0);
+    project.run(&["verify", "ledger"]).exits(0);
+}
+
+#[test]
+fn a_second_token_under_one_name_is_told() {
+    let project = Project::new();
+    let token = |name| project.run(&["token", name, "--role", "viewer"]).exits(0).err;
+    assert!(!token("ada").contains("warning"));
+    assert!(!token("bob").contains("warning"));
+    let told = token("ada");
+    assert!(told.contains("warning: `ada` has 2 tokens in tokens.yaml now"), "{told}");
+}
+
+#[test]
+fn the_demonstration_says_how_it_takes_a_free_port() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = Project::new().run(&["demo", "--listen", &address]).exits(69);
+    assert!(ended.err.contains("`--listen 127.0.0.1:0`"), "{}", ended.err);
+}

@@ -18,6 +18,7 @@ use ledgerline::source::producer::GatedProducer;
 
 const PARTITIONS: u16 = 2;
 const STATE_WAITS: &str = "there is not enough space for the state store";
+const START_WAITS: &str = "the start waits for space on the disk";
 
 /// What is left free: too little for the state to be saved, enough for the first records' block
 /// however it packs, and never enough for them all.
@@ -170,8 +171,14 @@ fn a_state_that_had_no_space_is_caught_up_by_the_next_start() {
     service.until_logged(STATE_WAITS);
     service.end();
 
-    scene.disk.make_space();
+    // A start waits for space as well, and can be ended meanwhile.
     let mut service = Service::start(&scene.deployment);
+    service.until_logged(START_WAITS);
+    let ended = service.end();
+    assert!(ended.log.contains("ended before it was running"), "{}", ended.log);
+    let mut service = Service::start(&scene.deployment);
+    service.until_logged(START_WAITS);
+    scene.disk.make_space();
     service.until_durable(usize::from(PARTITIONS), 200);
     service.end();
     scene.assert_whole(200);

@@ -257,22 +257,27 @@ fn end(
         Outcome::NotMatched => return "filtered".to_owned(),
         Outcome::Rejected(rejection) => return rejection.cause.name().to_owned(),
     };
-    assert_eq!(payloads.len(), 1);
-    let payload = &payloads[0];
-    let contract = contracts.get(&payload.contract).unwrap();
-    let call = Call {
-        function: payload.function,
-        arguments: payload.arguments.value(),
-        time_ms: event.info.time_ms.unwrap(),
-    };
-    let effects = contract.execute(call, state);
-    for asset in effects.writes.iter().filter_map(|write| write.asset.as_ref()) {
-        for alert in &asset.alerts.raised {
-            *raised.entry(alert.clone()).or_default() += 1;
+    let mut verdict = "none".to_owned();
+    for payload in &payloads {
+        let contract = contracts.get(&payload.contract).unwrap();
+        let call = Call {
+            function: payload.function,
+            arguments: payload.arguments.value(),
+            time_ms: event.info.time_ms.unwrap(),
+        };
+        let effects = contract.execute(call, state);
+        for asset in effects.writes.iter().filter_map(|write| write.asset.as_ref()) {
+            for alert in &asset.alerts.raised {
+                *raised.entry(alert.clone()).or_default() += 1;
+            }
+        }
+        state.apply(&contract.name, &effects);
+        verdict = effects.verdict.name().to_owned();
+        if verdict != "valid" {
+            break;
         }
     }
-    state.apply(&contract.name, &effects);
-    effects.verdict.name().to_owned()
+    verdict
 }
 
 fn definitions() -> (MappingSet, ContractSet) {
@@ -287,7 +292,7 @@ fn definitions() -> (MappingSet, ContractSet) {
 fn every_record_of_the_fleet_ends_as_its_documentation_says() {
     let definitions = definitions();
     let mut state = MemoryState::new();
-    let mut fleet = Fleet::new(5, FleetSize::default());
+    let mut fleet = Fleet::new(7, FleetSize::default());
     let mut message = Message::default();
     let mut ends: BTreeMap<Option<Rubbish>, BTreeMap<String, usize>> = BTreeMap::new();
     let mut raised = BTreeMap::new();
@@ -308,7 +313,8 @@ fn every_record_of_the_fleet_ends_as_its_documentation_says() {
             Rubbish::NotUtf8 => &["not_utf8"],
             Rubbish::Tombstone | Rubbish::MissingField => &["missing_field"],
             Rubbish::BadKey | Rubbish::SelfTest => &["filtered"],
-            Rubbish::WrongType => &["field_type"],
+            // In a machine that measures in °C an expression converts it.
+            Rubbish::WrongType => &["expression", "field_type"],
             // Machines send no location.
             Rubbish::BadLocation => &["schema_violation", "valid"],
         };

@@ -6,7 +6,7 @@ mod common;
 
 use common::records::{fates, produce};
 use common::service::Service;
-use common::{Site, TOPIC, kafka, reading, records, succeed};
+use common::{Deployment, Site, TOPIC, kafka, reading, records, succeed};
 use ledgerline::source::broker::EmbeddedBroker;
 use ledgerline::source::producer::GatedProducer;
 
@@ -108,4 +108,30 @@ fn a_second_ledger_in_a_group_is_refused() {
     service.until_durable(usize::from(PARTITIONS), 100);
     service.end();
     assert_eq!(reading::read(&second.ledger).fates, fates(PARTITIONS, 100));
+}
+
+/// Whether a process catches the signal of a number.
+fn catches(process: u32, signal: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
+}
+
+#[test]
+fn a_signal_ends_a_start_in_order() {
+    for (name, number) in [("TERM", 15), ("INT", 2)] {
+        let site = Site::new();
+        // Nobody writes to this configuration, so the start waits.
+        let config = site.path().join("waiting.yaml");
+        let made = std::process::Command::new("mkfifo").arg(&config).status().unwrap();
+        assert!(made.success());
+        let deployment = Deployment { config, ledger: site.path().join("ledger") };
+        let mut service = Service::start(&deployment);
+        service.until("a handler", |service| catches(service.id(), number).then_some(()));
+        service.signal(name);
+        let ended = service.wait();
+        assert_eq!(ended.code, Some(0), "{}", ended.log);
+        assert!(ended.log.contains(&format!("\"signal\":\"SIG{name}\"")), "{}", ended.log);
+        assert!(ended.log.contains("ended before it was running"), "{}", ended.log);
+    }
 }

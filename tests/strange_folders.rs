@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use filled::*;
+use ledgerline::codec::Writer;
 use ledgerline::ledger::embedded::frame;
 use project::*;
 
 /// Kilobytes of address space that a command has: far less than what the folders here seem to hold.
-const MAX_KILOBYTES: u64 = 3 * 1024 * 1024;
+const MAX_KILOBYTES: u64 = 5 * 512 * 1024;
 const SEGMENT: &str = "ledger/log/blocks-00000000000000000000.log";
 
 /// Commands that read in different ways.
@@ -142,7 +143,7 @@ fn a_hole_of_64_gib_is_not_read() {
     let project = filled();
     let good = append(&project, b"");
     let file = extend(&project, 64 << 30);
-    all_say(&project, 0, "the last whole block");
+    all_say(&project, 0, "an interrupted write");
     // A frame behind it still shows that bytes are missing which had been acknowledged.
     let mut bytes = Vec::new();
     frame::encode(b"any block", good + 1, &mut bytes);
@@ -157,7 +158,7 @@ fn a_frame_may_say_what_it_likes_of_its_length() {
         let header = [b"LLfr", len.to_le_bytes().as_slice(), &[0; 8], &[1, 2, 3, 4]].concat();
         let good = append(&project, &header);
         extend(&project, (good + header.len() as u64).max(said));
-        all_say(&project, 0, "the last whole block");
+        all_say(&project, 0, "an interrupted write");
     }
 }
 
@@ -200,4 +201,212 @@ fn a_hundred_thousand_segments_and_any_number_in_a_name_are_read() {
     (0..100_000).for_each(|number| empty(1_000_000 + number));
     run(&project, all[0]).exits(65);
     run(&project, verify).exits(65);
+}
+
+/// A long run of the same bytes, as one LZ4 block that takes a 255th of them, in a frame's payload.
+fn packed(before: &[u8], unit: &[u8], count: usize, behind: &[u8]) -> Vec<u8> {
+    let length = |out: &mut Vec<u8>, rest: usize| {
+        out.extend(vec![255; rest / 255]);
+        out.push(u8::try_from(rest % 255).unwrap());
+    };
+    let sequence = |out: &mut Vec<u8>, literals: &[u8], copied: Option<usize>| {
+        let nibble = |of: usize| u8::try_from(of.min(15)).unwrap();
+        let copied = copied.map(|copied| copied - 4);
+        out.push((nibble(literals.len()) << 4) | copied.map_or(0, nibble));
+        if literals.len() >= 15 {
+            length(out, literals.len() - 15);
+        }
+        out.extend_from_slice(literals);
+        if let Some(copied) = copied {
+            out.extend(u16::try_from(unit.len()).unwrap().to_le_bytes());
+            if copied >= 15 {
+                length(out, copied - 15);
+            }
+        }
+    };
+    let len = before.len() + unit.len() * count + behind.len();
+    let mut out = u32::try_from(len).unwrap().to_le_bytes().to_vec();
+    sequence(&mut out, &[before, unit].concat(), Some(unit.len() * (count - 1)));
+    sequence(&mut out, behind, None);
+    assert_eq!(lz4_len(&out), len);
+    out
+}
+
+fn lz4_len(payload: &[u8]) -> usize {
+    frame::unpack(payload).unwrap().len()
+}
+
+/// Everything of a block in front of its records, which nobody signed.
+fn head(number: u64, entries: u64) -> Writer {
+    let mut writer = Writer::onto(vec![0x80, 0, 2]);
+    writer.uint(number);
+    writer.raw(&[0; 32]);
+    writer.uint(0);
+    writer.uint(entries);
+    writer.uint(0);
+    writer.raw(&[0; 96]);
+    writer.int(1);
+    writer.raw(&[0; 96]);
+    writer.text("");
+    writer
+}
+
+fn bytes(write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer::new();
+    write(&mut writer);
+    writer.into_bytes()
+}
+
+fn place(writer: &mut Writer) {
+    writer.text("t");
+    writer.uint(0);
+    writer.uint(0);
+}
+
+/// The shortest item of each kind that a block holds many of: what stands in front of them, the item,
+/// and what follows.
+fn items(kind: &str, number: u64, count: u64) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
+    let zeros = |count: usize| vec![0; count];
+    let many = |lists: usize, count: u64| {
+        let mut writer = head(number, 0);
+        writer.raw(&zeros(lists));
+        writer.uint(count);
+        writer.into_bytes()
+    };
+    let letter = |headers: u64| {
+        bytes(|w| {
+            place(w);
+            w.raw(&[5, 4, 0, 0, 0, 0, 0, 0]);
+            w.raw(&[0; 33]);
+            w.uint(headers);
+        })
+    };
+    let entry = |w: &mut Writer| {
+        w.byte(4);
+        place(w);
+        w.raw(&[1, 0, 0, 0, 0]);
+        w.raw(&[0; 96]);
+        w.text("c");
+        w.byte(2);
+        w.text("{}");
+        w.uint(0);
+    };
+    let entries = |unit: Vec<u8>| {
+        let mut writer = head(number, count);
+        writer.raw(&[0; 4]);
+        writer.uint(count);
+        (writer.into_bytes(), bytes(|w| w.bytes(&unit)), Vec::new())
+    };
+    match kind {
+        "submissions" => (many(0, count), zeros(129), zeros(4)),
+        "progress" => (many(1, count), bytes(|w| (place(w), w.raw(&[0; 4])).1), zeros(3)),
+        "filtered records" => (many(2, count), bytes(|w| (place(w), w.uint(0)).1), zeros(2)),
+        "dead letters" => (many(3, count), letter(0), zeros(1)),
+        "headers" => {
+            let mut before = many(3, 1);
+            let mut first = letter(count);
+            before.append(&mut first);
+            (before, zeros(2), zeros(1))
+        }
+        "definitions" => entries(bytes(|w| {
+            w.raw(&[2, 4]);
+            w.text("m");
+            w.uint(0);
+            w.text("x");
+        })),
+        "transactions" => entries(bytes(|w| (entry(w), w.uint(0)).1)),
+        _ => {
+            // One transaction that writes very much; the key and the two absent values are a unit.
+            let unit = zeros(3);
+            let transaction = bytes(|w| (entry(w), w.uint(count)).1);
+            let mut writer = head(number, 1);
+            writer.raw(&[0; 4]);
+            writer.uint(1);
+            writer.uint(transaction.len() as u64 + count * unit.len() as u64);
+            writer.raw(&transaction);
+            (writer.into_bytes(), unit, Vec::new())
+        }
+    }
+}
+
+#[test]
+fn a_small_log_cannot_ask_for_gigabytes_or_for_minutes() {
+    let most = 4_000_000;
+    let too_much = "would take more memory than anything that is ever written";
+    for (kind, count, says) in [
+        ("submissions", 400_000, "not every transaction stands in a signed submission, or"),
+        ("progress", 400_000, "names t/0 more than once"),
+        ("filtered records", 400_000, ""),
+        ("dead letters", most, too_much),
+        ("headers", 400_000, ""),
+        ("definitions", 100_000, ""),
+        ("transactions", most, too_much),
+        ("writes", 100_000_000, too_much),
+    ] {
+        let project = Project::new();
+        let mut log = b"LEDGERLINE LOG 2".to_vec();
+        for number in 0..3 {
+            let (before, unit, behind) = items(kind, number, count);
+            let unit_count = usize::try_from(count).unwrap();
+            let durable = log.len() as u64;
+            frame::encode(&packed(&before, &unit, unit_count, &behind), durable, &mut log);
+        }
+        fs::create_dir_all(project.path("ledger/log")).unwrap();
+        fs::write(project.path(SEGMENT), &log).unwrap();
+        let wrong = run(&project, &["verify", "ledger"]).exits(65);
+        assert!(wrong.out.contains(says), "{kind}: {}", wrong.out);
+        // Reading for a look only hashes transactions, millions of them here.
+        if says != too_much || kind == "dead letters" {
+            run(&project, &["state", "ledger", "machine"]).exits(65);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_named_is_read_up_to_a_bound() {
+    let project = filled();
+    File::create(project.path("hole")).unwrap().set_len(8 << 30).unwrap();
+    for file in ["hole", "/dev/zero"] {
+        let ended = run(&project, &["verify", "ledger", "--from-checkpoint", file]).exits(65);
+        assert!(ended.err.contains("it has more than the 65536 bytes"), "{file}: {}", ended.err);
+    }
+    // A pipe is a file like any other where a person names it.
+    let script = "cat ledger.checkpoint | \"$0\" verify ledger --from-checkpoint /dev/stdin";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, PROGRAM]).current_dir(project.path("."));
+    let sound = ended(command).exits(0);
+    assert!(sound.out.contains("the log extends the older checkpoint"), "{}", sound.out);
+}
+
+#[test]
+fn metrics_take_the_place_of_metrics_only() {
+    let project = filled();
+    mkfifo(&project.path("pipe"));
+    symlink("elsewhere", project.path("link")).unwrap();
+    fs::create_dir(project.path("folder")).unwrap();
+    for (name, says) in [
+        ("pipe", "it is a named pipe, not a regular file"),
+        ("link", "it is a symbolic link, not a regular file"),
+        ("folder", "it is a directory, not a regular file"),
+        ("/dev/null", "it is a device, not a regular file"),
+    ] {
+        let ended = run(&project, &["verify", "ledger", "--metrics", name]).exits(65);
+        assert!(ended.err.contains(says), "{name}: {}", ended.err);
+        assert!(ended.out.ends_with("verified\n"), "{name}: {}", ended.out);
+    }
+    for path in ["/dev/null", "pipe", "link"] {
+        let kind = fs::symlink_metadata(project.path(path)).unwrap().file_type();
+        assert!(!kind.is_file(), "{path} is still what it was");
+    }
+}
+
+#[test]
+fn a_lock_that_is_a_link_leaves_what_it_leads_to() {
+    let project = filled();
+    project.write("precious", "text");
+    fs::remove_file(project.path("ledger/lock")).unwrap();
+    symlink(project.path("precious"), project.path("ledger/lock")).unwrap();
+    let ended = run(&project, &["rebuild", "ledger"]).exits(65);
+    assert!(ended.err.contains("it is a symbolic link, not a regular file"), "{}", ended.err);
+    assert_eq!(project.read("precious"), "text");
 }

@@ -36,6 +36,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prost", &["src/monitor/traces/collector.rs"]),
     ("rdkafka", RDKAFKA),
     ("serde_saphyr", &["src/codec/"]),
+    ("signal_hook", &["src/main.rs", "src/cli/run.rs"]),
     ("signed_note", &["src/ledger/"]),
     ("sled", &["src/state/store.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),

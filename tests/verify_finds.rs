@@ -10,6 +10,7 @@
 mod ledger;
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 use ledger::*;
@@ -17,22 +18,23 @@ use ledgerline::app::offline::look;
 use ledgerline::call::Arguments;
 use ledgerline::codec::{Digest, Writer};
 use ledgerline::contract::{InvalidCode, Verdict};
-use ledgerline::event::{Cause, SourcePartition};
+use ledgerline::event::{Cause, DeviceName, SourcePartition, SourcePosition};
 use ledgerline::ledger::block::{self, Block, Seal};
 use ledgerline::ledger::checkpoint::Checkpoint;
 use ledgerline::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE, definition};
 use ledgerline::ledger::embedded::{LedgerKeys, frame, open};
 use ledgerline::ledger::tree::Frontier;
 use ledgerline::ledger::{
-    BlockFormat, Definition, DefinitionKind, Entry, LedgerWriter, Records, StoredWrite,
-    SubmissionSeal, leaf_bytes,
+    BlockFormat, Definition, DefinitionKind, Entry, Filtered, LastRecord, LedgerWriter, Progress,
+    Records, StoredWrite, SubmissionSeal, leaf_bytes,
 };
 use ledgerline::query::{At, json};
 use ledgerline::state::{Filter, STATE_DIRECTORY};
-use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash};
+use ledgerline::transaction::{Signer, Submission, Transaction, call_digest, leaf_hash};
 use ledgerline::verify::{Before, Report, Request, one_block, verify};
 
 const WORKS: u64 = 8;
+const CONTRACT_NAME: &str = "cold_chain";
 /// Number of the block that is forged: one with records, with others in front and behind.
 const TARGET: usize = 5;
 
@@ -386,6 +388,243 @@ const SIGNING: &[(&str, Forge, &str)] = &[
     ),
 ];
 
+/// A definition at the end of the target's.
+fn define(blocks: &mut [Block], kind: DefinitionKind, name: &str, (version, text): (u32, &str)) {
+    let (name, text) = (name.to_owned(), text.into());
+    blocks[TARGET].entries.push(Entry::Definition(Definition { kind, name, version, text }));
+}
+
+/// A call by hand in a partition of calls, with the progress for it.
+fn call(blocks: &mut [Block], partition: u32, change: fn(&mut Transaction)) {
+    let partition = SourcePartition { partition, ..SourcePartition::calls() };
+    let mut call = transactions(&blocks[TARGET])[0].clone();
+    call.id = SourcePosition { partition: partition.clone(), offset: 0, output: 0 };
+    call.device = DeviceName::new("operator", "ada");
+    call.mapping_digest = Digest::default();
+    let asked = call_digest(&call);
+    (call.record_digest, call.value_digest) = (Some(asked), asked);
+    change(&mut call);
+    let digest = call.record_digest.unwrap();
+    let last = Some(LastRecord { offset: 0, digest });
+    blocks[TARGET].records.progress.push(Progress {
+        partition,
+        from: 0,
+        next: 1,
+        records: 1,
+        last,
+    });
+    blocks[TARGET].entries.push(Entry::Transaction {
+        transaction: Arc::new(call),
+        verdict: Verdict::invalid(InvalidCode::Rejected, ""),
+        writes: Vec::new(),
+    });
+}
+
+fn arguments(blocks: &mut [Block], text: &str) {
+    let transaction = Arc::make_mut(parts(blocks).0);
+    transaction.arguments = Arguments::from_bytes(text.as_bytes());
+}
+
+fn state(blocks: &mut [Block], text: &str) {
+    parts(blocks).2[0].value = Some(text.as_bytes().into());
+}
+
+/// What the format's page forbids of the content of a block, whoever signs it.
+const CONTENT: &[(&str, Forge, &str)] = &[
+    (
+        "the bytes of a dead letter",
+        |b| b[TARGET].records.dead_letters[0].value = Some(b"{RUBBISH".to_vec()),
+        "does not have the digest of its value",
+    ),
+    (
+        "the digest of a dead letter",
+        |b| b[TARGET].records.dead_letters[0].digest = Digest::of(b"other"),
+        "does not have the digest of its value",
+    ),
+    (
+        "a dead letter that is longer than it says",
+        |b| b[TARGET].records.dead_letters[0].value_len -= 1,
+        "keeps more or less of its record",
+    ),
+    (
+        "a dead letter that is shorter than it says",
+        |b| b[TARGET].records.dead_letters[0].value_len = 70_000,
+        "keeps more or less of its record",
+    ),
+    (
+        "more of a key than is kept",
+        |b| b[TARGET].records.dead_letters[0].key = Some(vec![0; 65_537]),
+        "keeps more or less of its record",
+    ),
+    (
+        "more of the headers than is kept",
+        |b| {
+            let header = ("h".to_owned(), Some(vec![0; 65_536]));
+            b[TARGET].records.dead_letters[0].headers.push(header);
+        },
+        "keeps more or less of its record",
+    ),
+    (
+        "the digest of the last record, a dead letter",
+        |b| b[TARGET].records.progress[0].last.as_mut().unwrap().digest = Digest::of(b"other"),
+        "the last record of telemetry/3 does not have the digest",
+    ),
+    (
+        "the digest of the last record, a transaction",
+        |b| {
+            let records = &mut b[TARGET].records;
+            drop(records.dead_letters.pop());
+            drop(records.filtered.pop());
+            let progress = &mut records.progress[0];
+            progress.records -= 2;
+            progress.last.as_mut().unwrap().offset -= 2;
+        },
+        "the last record of telemetry/3 does not have the digest",
+    ),
+    (
+        "two progresses of one partition",
+        |b| {
+            let progress = &mut b[TARGET].records.progress;
+            let Progress { partition, next, .. } = progress[0].clone();
+            progress.push(Progress { partition, from: next, next, records: 0, last: None });
+        },
+        "its progress names telemetry/3 more than once",
+    ),
+    (
+        "two lists of filtered records of one partition",
+        |b| {
+            let filtered = &mut b[TARGET].records.filtered;
+            filtered.push(Filtered { partition: partition(), runs: Vec::new() });
+        },
+        "its filtered records names telemetry/3 more than once",
+    ),
+    (
+        "a filtered run of nothing",
+        |b| {
+            let runs = &mut b[TARGET].records.filtered[0].runs;
+            let (first, _) = runs[0];
+            runs.insert(0, (first, 0));
+        },
+        "is empty or does not rise",
+    ),
+    (
+        "filtered runs that do not rise",
+        |b| {
+            let records = &mut b[TARGET].records;
+            let letter = records.dead_letters.pop().unwrap();
+            records.filtered[0].runs.insert(0, (letter.offset, 1));
+            records.progress[0].last = None;
+        },
+        "is empty or does not rise",
+    ),
+    (
+        "a dead letter that is a call by hand",
+        |b| {
+            let letter = &mut b[TARGET].records.dead_letters[0];
+            (letter.partition, letter.offset) = (SourcePartition::calls(), 0);
+        },
+        "it holds a call by hand that is not a transaction",
+    ),
+    (
+        "a submission of nothing",
+        |b| {
+            let signed = Submission::sign(NAME, &submitter_key(), Vec::<Transaction>::new());
+            let (signer, root, signature) = (signed.signer(), signed.root(), signed.signature());
+            let empty = SubmissionSeal { signer, root, signature, count: 0 };
+            b[TARGET].records.submissions.push(empty);
+        },
+        "or a submission has none",
+    ),
+    (
+        "the end of a key that never was",
+        |b| define(b, DefinitionKind::KeyEnd, LEDGER_ROLE, (0, &stranger().id().to_string())),
+        "it ends a key that is not in force",
+    ),
+    (
+        "a key of no role",
+        |b| define(b, DefinitionKind::Key, "boss", (0, &stranger().id().to_string())),
+        "there is no role `boss` of keys",
+    ),
+    (
+        "a key that is not one",
+        |b| define(b, DefinitionKind::Key, LEDGER_ROLE, (0, "zz")),
+        "is not a key in lower-case hexadecimal",
+    ),
+    (
+        "a key in upper case",
+        |b| define(b, DefinitionKind::Key, LEDGER_ROLE, (0, &"AB".repeat(32))),
+        "is not a key in lower-case hexadecimal",
+    ),
+    (
+        "a version of a key",
+        |b| define(b, DefinitionKind::Key, LEDGER_ROLE, (1, &"ab".repeat(32))),
+        "the key `ledger` has a version",
+    ),
+    (
+        "a version of a mapping",
+        |b| define(b, DefinitionKind::Mapping, "m", (3, "mapping: m")),
+        "the mapping `m` has a version",
+    ),
+    (
+        "the same version of a contract with another text",
+        |b| define(b, DefinitionKind::Contract, CONTRACT_NAME, (1, "contract: cold_chain")),
+        "a contract's version is not above the one before",
+    ),
+    (
+        "an older version of a contract",
+        |b| define(b, DefinitionKind::Contract, CONTRACT_NAME, (0, CONTRACT)),
+        "a contract's version is not above the one before",
+    ),
+    (
+        "a first output of 1",
+        |b| Arc::make_mut(parts(b).0).id.output = 1,
+        "stands where output 0 of its record should",
+    ),
+    ("arguments that are not JSON", |b| arguments(b, "{x"), "are not compact JSON"),
+    ("arguments with spaces", |b| arguments(b, "{\"a\": 1}"), "are not compact JSON"),
+    ("arguments and more", |b| arguments(b, "{}{}"), "are not compact JSON"),
+    ("a state that is not JSON", |b| state(b, "rubbish"), "that is not one of an asset"),
+    ("a state of an asset without alerts", |b| state(b, "{}"), "that is not one of an asset"),
+    (
+        "a call by hand with another digest",
+        |b| call(b, 0, |call| call.value_digest = Digest::of(b"other")),
+        "does not have the digest of what was asked for",
+    ),
+    (
+        "a call by hand that asked for something else",
+        |b| call(b, 0, |call| call.time_ms += 1),
+        "does not have the digest of what was asked for",
+    ),
+    (
+        "a call by hand of a device",
+        |b| call(b, 0, |call| call.device = DeviceName::new("reefer", "ada")),
+        "a call by hand does not say who made it",
+    ),
+    (
+        "a call by hand through a mapping",
+        |b| call(b, 0, |call| call.mapping_digest = Digest::of(MAPPING.as_bytes())),
+        "a call by hand does not say who made it",
+    ),
+    (
+        "a call by hand in a partition that is not theirs",
+        |b| call(b, 5, |_| {}),
+        "~calls/5 is not the partition of calls by hand",
+    ),
+    (
+        "a second output of a record with other digests",
+        |b| {
+            let [first, second, ..] = &mut b[TARGET].entries[..] else { panic!() };
+            let id = first.transaction().unwrap().id.clone();
+            let Entry::Transaction { transaction, .. } = second else { panic!() };
+            let transaction = Arc::make_mut(transaction);
+            transaction.id = SourcePosition { output: 1, ..id };
+            transaction.value_digest = Digest::of(b"other");
+            b[TARGET].records.progress[0].records -= 1;
+        },
+        "of its record",
+    ),
+];
+
 #[test]
 fn an_asset_that_cannot_be_read_is_never_shown_as_deleted() {
     let folder = made();
@@ -445,6 +684,66 @@ fn whatever_was_changed_is_found_in_its_block() {
             assert!(!in_front, "{what}: what stands in front of it is sound: {first}");
         }
     }
+}
+
+#[test]
+fn what_the_page_forbids_is_found_by_both_verifiers() {
+    let original = blocks(made().path());
+    for (what, forge, expected) in CONTENT {
+        let mut blocks = original.clone();
+        forge(&mut blocks);
+        // Signed again as one submission, so that only the content is wrong; but not where an
+        // empty one is what is forged.
+        let signs = blocks[TARGET].records.submissions.len() == 1;
+        finish(&mut blocks, if signs { Forger::Signing } else { Forger::Sealing });
+        // What follows may hang on what was forged.
+        blocks.truncate(TARGET + 1);
+        let folder = folder();
+        write_blocks(folder.path(), &blocks);
+        let problems = report(folder.path()).problems;
+        let named = format!("block {TARGET}: ");
+        let is_found = |problem: &String| problem.starts_with(&named) && problem.contains(expected);
+        assert!(problems.iter().any(is_found), "{what}: {problems:#?}");
+        let is_named = |problem: &String| problem.starts_with(&named);
+        assert!(problems.iter().all(is_named), "{what}: {problems:#?}");
+        if let Some((is_sound, said)) = foreign(folder.path()) {
+            assert!(!is_sound && said.contains(&named), "{what}: {said}");
+        }
+    }
+}
+
+#[test]
+fn honest_calls_by_hand_are_found_sound_by_both_verifiers() {
+    let mut blocks = blocks(made().path());
+    call(&mut blocks, 0, |_| {});
+    finish(&mut blocks, Forger::Signing);
+    blocks.truncate(TARGET + 1);
+    let folder = folder();
+    write_blocks(folder.path(), &blocks);
+    assert_sound(folder.path());
+    if let Some((is_sound, said)) = foreign(folder.path()) {
+        assert!(is_sound, "{said}");
+    }
+}
+
+#[test]
+fn a_ledger_begins_with_its_own_definition() {
+    let mut blocks = blocks(made().path());
+    blocks[0].entries.reverse();
+    finish(&mut blocks, Forger::Signing);
+    let folder = folder();
+    write_blocks(folder.path(), &blocks);
+    assert_finds(&report(folder.path()), "block 0: its first entry does not name the ledger");
+}
+
+/// What the verifier says that was written from `docs/format.md` alone; `None` where there is no
+/// Python.
+fn foreign(ledger: &Path) -> Option<(bool, String)> {
+    let mut python = Command::new("python3");
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/verify.py")).arg(ledger);
+    let output = python.output().ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8(said).unwrap()))
 }
 
 #[test]

@@ -9,6 +9,8 @@
 use std::path::Path;
 
 use crate::app::AppError;
+use crate::disk::{SystemDisk, read_whole};
+use crate::limits::MAX_NOTE_BYTES;
 
 /// File in the ledger's directory.
 const FILE: &str = "member";
@@ -20,7 +22,8 @@ const ID_BYTES: usize = 8;
 /// The id that a ledger's directory keeps; makes one at the first start.
 pub fn member_id(directory: &Path) -> Result<String, AppError> {
     let path = directory.join(FILE);
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept = read_whole(&SystemDisk, &path, MAX_NOTE_BYTES).unwrap_or_default();
+    let kept = String::from_utf8(kept).unwrap_or_default();
     if is_id(kept.trim()) {
         return Ok(kept.trim().to_owned());
     }

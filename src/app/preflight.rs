@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::app::Observe;
 use crate::app::offline::open_log;
 use crate::app::service::contract_definition;
-use crate::config::{Config, LedgerConfig};
+use crate::config::{Config, LedgerConfig, preflight_paths};
 use crate::fault::{Fault, Place, chain};
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
@@ -33,6 +33,7 @@ pub fn preflight(file: &Path, config: &Config, observe: Observe<'_>) -> Vec<Faul
     if submitter_key != key {
         read(submitter_key, places.submitter_key);
     }
+    faults.extend(preflight_paths(file, config));
     let directory = &config.ledger.directory;
     if directory.join(LOG_DIRECTORY).exists() {
         let kept = Some(config.ledger.checkpoint_copy.as_path()).filter(|path| path.exists());

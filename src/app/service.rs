@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::Builder;
+use std::time::Duration;
 
 use crate::app::member::member_id;
 use crate::app::{AppError, Observe};
@@ -21,11 +22,11 @@ use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
 use crate::query::{Queries, Trial};
 use crate::source::{
-    Assignments, FileSource, HealthReport, KafkaSource, LastTaken, LastTakenOf, Source,
+    Assignments, FileCounts, FileSource, HealthReport, KafkaSource, LastTaken, LastTakenOf, Source,
     SourceHealth,
 };
 use crate::state::world::Found;
-use crate::state::{Projection, STATE_DIRECTORY, World};
+use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
 use crate::transaction::{Signer, read_key_file};
 
 /// Everything that is open before the first record.
@@ -41,6 +42,8 @@ pub struct Opened {
     pub assignments: Arc<Assignments>,
     /// The source's connection, where it has one.
     pub health: Option<Arc<SourceHealth>>,
+    /// What the reading of the source's file comes to, where it is one.
+    pub file: Option<Arc<FileCounts>>,
     /// The endpoint, where one is configured.
     pub endpoint: Option<Endpoint>,
     /// What tells a collector of batches, where one is configured.
@@ -50,6 +53,9 @@ pub struct Opened {
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
+
+/// Pause before a start looks again whether there is space on the disk.
+const SPACE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Keeps the newest checkpoint.
 type Keep = Arc<dyn Fn() + Send + Sync>;
@@ -65,16 +71,20 @@ pub struct Running {
 pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (keys, submitter) = read_keys(&config.ledger)?;
+    if let SourceConfig::File(form) = &config.source {
+        // Before a ledger is made for it.
+        form.check()?;
+    }
     let opened = open_log(&config.ledger, observe)?;
     let reader = opened.reader();
-    let world = open_world(&config.ledger.directory, &reader, observe)?;
+    let world = open_world(&config.ledger.directory, (&reader, &*clock), observe)?;
     let definitions = definitions(&config.mappings, &config.contracts);
     let contracts = Arc::new(config.contracts);
     let mut ledger = opened.start(&keys, contracts.clone(), world.clone(), clock.clone())?;
     define(&mut ledger, definitions)?;
-    catch_up(&*reader, &*world, &mut |_, _| {})?;
+    bring_up(&world, (&reader, &*clock), &mut |_, _| {})?;
     let assignments = Arc::new(Assignments::new(reader.progress()));
-    let (source, health) =
+    let OpenSource { source, health, file } =
         open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
     let status = Arc::new(Status::default());
     let stop = Stop::default();
@@ -128,6 +138,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         status,
         assignments,
         health,
+        file,
         endpoint,
         trace_export,
         stop,
@@ -201,17 +212,39 @@ fn read_keys(config: &LedgerConfig) -> Result<(LedgerKeys, Signer), AppError> {
 }
 
 /// Opens the state and brings it up to the log.
-pub(super) fn open_world(
+fn open_world(
     directory: &Path,
-    reader: &Arc<Shared>,
+    (reader, clock): (&Arc<Shared>, &dyn Clock),
     observe: Observe<'_>,
 ) -> Result<Arc<World>, AppError> {
     let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
     if let Found::Unusable(reason) = found {
         tracing::warn!(reason, "the state store does not fit the log: built again from it");
     }
-    catch_up(&**reader, &world, &mut |done, all| observe("building the state", done, all))?;
+    let observe = &mut |done, all| observe("building the state", done, all);
+    bring_up(&world, (reader, clock), observe)?;
     Ok(Arc::new(world))
+}
+
+/// Brings the state up to the log. On a disk that is nearly full it waits for space.
+fn bring_up(
+    world: &World,
+    (reader, clock): (&Arc<Shared>, &dyn Clock),
+    observe: &mut dyn FnMut(u64, u64),
+) -> Result<(), StateError> {
+    let is_full =
+        |result: &Result<(), StateError>| matches!(result, Err(StateError::NoSpace { .. }));
+    loop {
+        let mut result = catch_up(&**reader, world, observe);
+        let Err(error @ StateError::NoSpace { .. }) = &result else { return result };
+        tracing::warn!(%error, "the start waits for space on the disk");
+        while is_full(&result) {
+            clock.sleep(SPACE_PAUSE);
+            result = world.savepoint();
+        }
+        result?;
+        tracing::info!("there is space on the disk again; the start goes on");
+    }
 }
 
 fn definitions(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Definition> {
@@ -242,7 +275,12 @@ fn define(ledger: &mut EmbeddedLedger, definitions: Vec<Definition>) -> Result<(
     Ok(())
 }
 
-type OpenSource = (Box<dyn Source>, Option<Arc<SourceHealth>>);
+/// An open source, with what tells of it.
+struct OpenSource {
+    source: Box<dyn Source>,
+    health: Option<Arc<SourceHealth>>,
+    file: Option<Arc<FileCounts>>,
+}
 
 fn open_source(
     config: &SourceConfig,
@@ -259,9 +297,14 @@ fn open_source(
             let (assignments, clock) = (assignments.clone(), clock.clone());
             let source = KafkaSource::new(&settings, assignments, last_taken(reader), clock)?;
             let health = source.health();
-            (Box::new(source), Some(health))
+            OpenSource { source: Box::new(source), health: Some(health), file: None }
         }
-        SourceConfig::File(form) => (Box::new(FileSource::open(form, assignments.clone())?), None),
+        SourceConfig::File(form) => {
+            let source = FileSource::open(form, assignments.clone())?;
+            let source = source.comparing(last_taken(reader));
+            let file = Some(source.counts());
+            OpenSource { source: Box::new(source), health: None, file }
+        }
     })
 }
 

@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::app::preflight::preflight;
 use crate::cli::output::{Progress, line, note};
 use crate::cli::{ConfigArgs, ExitStatus, results};
-use crate::config::{Checked, texts, yaml_files};
+use crate::codec::yaml;
+use crate::config::{Checked, Config, cross_check, texts, yaml_files};
 use crate::contract::ContractSet;
 use crate::fault::{Fault, Place, Severity, TestResult};
 use crate::mapping::MappingSet;
@@ -18,6 +19,10 @@ use crate::query::json::to_text;
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// Mapping and contract files, or directories of them, to be checked by themselves; or one
+    /// configuration, in place of `--config`.
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Print one JSON object on standard output: counts, and each fault with its place.
@@ -80,15 +85,19 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Checks a configuration and all that it names.
+/// Checks a configuration and all that it names, or mapping and contract files by themselves.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
-    let config = args.config.path();
+    let config = match args.paths.as_slice() {
+        [] => args.config.path(),
+        [path] if !holds_definitions(path) => path,
+        paths => return check_definitions(paths, args.json),
+    };
     let mut checked = crate::config::load(config);
     if let Some(found) = checked.config.as_ref().or(checked.refused.as_ref()) {
         let mut progress = Progress::new();
         let observe = &mut |doing, done, all| progress.show(doing, done, all);
         let more = preflight(config, found, observe);
-        if !more.is_empty() {
+        if more.iter().any(|fault| fault.severity == Severity::Error) {
             checked.config = None;
         }
         checked.faults.extend(more);
@@ -97,14 +106,43 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     Ok(if checked.config.is_some() { ExitStatus::Ok } else { refused(config) })
 }
 
+/// Whether a path is a directory or a file of mappings or contracts.
+fn holds_definitions(path: &Path) -> bool {
+    let is_definition = |text: String| {
+        text.lines().any(|line| line.starts_with("mapping:") || line.starts_with("contract:"))
+    };
+    path.is_dir() || yaml::read(path).is_ok_and(is_definition)
+}
+
+/// Checks mappings and contracts by themselves, and against each other as far as they are there.
+fn check_definitions(paths: &[PathBuf], as_json: bool) -> anyhow::Result<ExitStatus> {
+    let mut faults = Vec::new();
+    let (mapping_texts, contract_texts) = read_definitions(paths, &mut faults);
+    let (mappings, more) = MappingSet::from_texts(&mapping_texts);
+    faults.extend(more);
+    let (contracts, more) = ContractSet::load(&contract_texts);
+    faults.extend(more);
+    faults.extend(cross_check(&mappings, &contracts, false));
+    faults.sort_by_key(|fault| (fault.file.clone(), fault.place));
+    let is_sound = results::count(&faults, Severity::Error) == 0;
+    let counts = (mappings.mappings.len(), contracts.iter().count());
+    print_faults_and_counts(&faults, is_sound.then_some(counts), as_json)?;
+    Ok(if is_sound { ExitStatus::Ok } else { ExitStatus::Config })
+}
+
 fn print_checked(checked: &Checked, as_json: bool) -> anyhow::Result<()> {
-    let faults = &checked.faults;
+    let count = |config: &Config| (config.mappings.mappings.len(), config.contracts.iter().count());
+    print_faults_and_counts(&checked.faults, checked.config.as_ref().map(count), as_json)
+}
+
+/// Prints faults, and how many mappings and contracts are sound.
+fn print_faults_and_counts(
+    faults: &[Fault],
+    definitions: Option<(usize, usize)>,
+    as_json: bool,
+) -> anyhow::Result<()> {
     let errors = results::count(faults, Severity::Error);
     let warnings = results::count(faults, Severity::Warning);
-    let definitions = checked
-        .config
-        .as_ref()
-        .map(|config| (config.mappings.mappings.len(), config.contracts.iter().count()));
     if as_json {
         let mut object = json!({
             "errors": errors,

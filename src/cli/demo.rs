@@ -12,7 +12,7 @@ use clap::Args;
 use crate::app::offline::temporary_folder;
 use crate::app::{self, AppError, Opened};
 use crate::cli::check::print_faults;
-use crate::cli::output::line;
+use crate::cli::output::{line, note};
 use crate::cli::run::{wait, watch_signals};
 use crate::cli::verify::print_report;
 use crate::cli::{ExitStatus, output};
@@ -20,6 +20,7 @@ use crate::demo::{Brokers, FLEET, Feeding, Load, Senders, Setting, consumed_by, 
 use crate::fleet::FleetSize;
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::Shared;
+use crate::monitor::EndpointError;
 use crate::pipeline::Stop;
 use crate::query::views::grouped;
 use crate::state::World;
@@ -76,7 +77,11 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     let checked = crate::config::load(&stage.config);
     print_faults(&checked.faults);
     let Some(config) = checked.config else { return Ok(ExitStatus::Config) };
-    let opened = app::open(config, &mut |_, _, _| {})?;
+    let opened = app::open(config, &mut |_, _, _| {}).inspect_err(|error| {
+        if matches!(error, AppError::Endpoint(EndpointError::Bind { .. })) {
+            note("`--listen 127.0.0.1:0` chooses a free port");
+        }
+    })?;
     introduce(&opened, &directory, &stage.token)?;
     let signals = watch_signals(opened.stop.clone())?;
     let smaller = args.containers.div_ceil(4);

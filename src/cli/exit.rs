@@ -77,6 +77,9 @@ pub fn exit_status(error: &anyhow::Error) -> ExitStatus {
     if error.is::<AwayError>() {
         return ExitStatus::Unavailable;
     }
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        return of_io(error);
+    }
     error.downcast_ref::<AppError>().map_or(ExitStatus::Software, of_app)
 }
 
@@ -147,6 +150,8 @@ fn of_io(error: &std::io::Error) -> ExitStatus {
 
 fn of_key(error: &KeyError) -> ExitStatus {
     match error {
+        // A folder or a special file in its place.
+        KeyError::Io { error, .. } if error.kind() == ErrorKind::InvalidInput => ExitStatus::Config,
         KeyError::Io { error, .. } => of_io(error),
         KeyError::Exposed { .. } => ExitStatus::NoPermission,
         KeyError::NotAKey { .. } => ExitStatus::Config,
@@ -194,6 +199,7 @@ fn of_source(error: &SourceError) -> ExitStatus {
         | SourceError::TopicShrank { .. }
         | SourceError::RecordChanged { .. }
         | SourceError::TopicReplaced { .. }
+        | SourceError::LineChanged { .. }
         | SourceError::Fenced(_)
         | SourceError::TakenByAnotherLedger { .. }
         | SourceError::OutOfOrder { .. } => ExitStatus::Data,

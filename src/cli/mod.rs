@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod exit;
 mod export;
+mod file_summary;
 mod generate;
 mod look;
 mod output;

@@ -1,7 +1,7 @@
 //! `ledgerline run`.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,6 +9,7 @@ use anyhow::Context;
 use crate::app::{self, AppError, Opened, Running};
 use crate::cli::ExitStatus;
 use crate::cli::check::{print_faults, refused};
+use crate::cli::file_summary::FileSummary;
 use crate::cli::output::Progress;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_SHUTDOWN_SECONDS;
@@ -20,17 +21,25 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs the service.
 pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
+    // First of all, so that a signal ends a start in order, too.
+    let phase = Arc::<Phase>::default();
+    let asked = phase.clone();
+    let signals = watch_for_signal(move |signal| asked.stop(signal))?;
     let checked = crate::config::load(path);
     print_faults(&checked.faults);
     let Some(config) = checked.config else { return Ok(refused(path)) };
     let mut progress = Progress::new();
     let opened = app::open(config, &mut |doing, done, all| progress.show(doing, done, all))?;
     drop(progress);
+    phase.begin_running(opened.stop.clone());
     announce(&opened);
-    let signals = watch_signals(opened.stop.clone())?;
     let (reader, stop) = (opened.reader.clone(), opened.stop.clone());
+    let summary = FileSummary::begin(&opened);
     let started = opened.start()?;
     wait(started, &stop, &signals)?;
+    if let Some(summary) = summary {
+        summary.log();
+    }
     let head = reader.head();
     tracing::info!(
         blocks = head.height,
@@ -40,6 +49,32 @@ pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
         "ended"
     );
     Ok(ExitStatus::Ok)
+}
+
+/// Start or run, for whoever asks for the end.
+#[derive(Default)]
+struct Phase {
+    /// Asks the pipeline for its end; `None` during the start.
+    stop: Mutex<Option<Stop>>,
+}
+
+impl Phase {
+    fn begin_running(&self, stop: Stop) {
+        *self.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop);
+    }
+
+    /// Stops the pipeline. During the start there is none, and nothing that would be lost: reading a
+    /// log or building a state can be left at any point, so the process ends here and now.
+    fn stop(&self, signal: &'static str) {
+        match &*self.stop.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(stop) => stop.ask(),
+            None => {
+                tracing::info!(signal, "ended before it was running; no record was read");
+                // Without handlers at exit, which could take away what the start still uses.
+                signal_hook::low_level::exit(i32::from(ExitStatus::Ok as u8));
+            }
+        }
+    }
 }
 
 fn announce(opened: &Opened) {
@@ -82,6 +117,13 @@ pub fn wait(
 
 /// Asks for the stop when SIGINT or SIGTERM comes, and tells which it was.
 pub fn watch_signals(stop: Stop) -> anyhow::Result<mpsc::Receiver<&'static str>> {
+    watch_for_signal(move |_| stop.ask())
+}
+
+/// Calls back when the first SIGINT or SIGTERM comes, and tells which it was.
+fn watch_for_signal(
+    mut on_signal: impl FnMut(&'static str) + Send + 'static,
+) -> anyhow::Result<mpsc::Receiver<&'static str>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -101,7 +143,7 @@ pub fn watch_signals(stop: Stop) -> anyhow::Result<mpsc::Receiver<&'static str>>
             _ = interrupt.recv() => "SIGINT",
             _ = terminate.recv() => "SIGTERM",
         };
-        stop.ask();
+        on_signal(signal);
         let _ = tell.send(signal);
     };
     std::thread::Builder::new()

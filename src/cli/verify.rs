@@ -11,9 +11,10 @@ use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::output::{Progress, line, note, safe};
 use crate::clock::{Clock, SystemClock};
-use crate::disk::{SystemDisk, replace};
+use crate::disk::{SystemDisk, read_bounded, replace, require_replaceable};
 use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
 use crate::ledger::embedded::default_checkpoint_copy;
+use crate::limits::MAX_CHECKPOINT_BYTES;
 use crate::monitor::Verification;
 use crate::query::json::to_text;
 use crate::query::views::grouped;
@@ -97,11 +98,11 @@ pub fn verify(args: &VerifyArgs) -> anyhow::Result<ExitStatus> {
 
 fn verified(args: &VerifyArgs) -> anyhow::Result<Report> {
     let from_checkpoint = match &args.from_checkpoint {
-        Some(path) => Some(std::fs::read(path).map_err(|error| AppError::Io {
-            doing: "reading the older checkpoint",
-            path: path.clone(),
-            error,
-        })?),
+        Some(path) => {
+            let note = read_bounded(path, MAX_CHECKPOINT_BYTES);
+            let doing = "reading the older checkpoint";
+            Some(note.map_err(|error| AppError::Io { doing, path: path.clone(), error })?)
+        }
         None => None,
     };
     let (expected_name, expected_key) = match &args.key {
@@ -136,7 +137,9 @@ fn write_metrics(
     let (ended_ms, took) = (clock.now_ms(), clock.monotonic());
     let verification = Verification { directory: &directory, report, ended_ms, took };
     let text = verification.to_text().context("writing the metrics")?;
-    replace(&SystemDisk, path, text.as_bytes()).map_err(|error| AppError::Io {
+    let written =
+        require_replaceable(path).and_then(|()| replace(&SystemDisk, path, text.as_bytes()));
+    written.map_err(|error| AppError::Io {
         doing: "writing the metrics into",
         path: path.to_owned(),
         error,

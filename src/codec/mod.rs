@@ -104,6 +104,9 @@ pub enum DecodeError {
     /// Bytes left over after the last value.
     #[error("{0} bytes follow the last value")]
     TrailingBytes(usize),
+    /// Few bytes that would take very much memory.
+    #[error("{0} would take more memory than anything that is ever written")]
+    TooMuch(&'static str),
 }
 
 /// Appends canonical values to a buffer.
@@ -205,13 +208,42 @@ impl Writer {
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
+    /// Bytes of memory that the values may still take.
+    room: usize,
 }
+
+/// Bytes that one allocation takes besides its content.
+pub const ALLOCATION_BYTES: usize = 16;
 
 impl<'a> Reader<'a> {
     /// A reader over these bytes.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes }
+        Self::within(bytes, usize::MAX)
+    }
+
+    /// A reader whose values may take so many bytes of memory.
+    #[must_use]
+    pub fn within(bytes: &'a [u8], room: usize) -> Self {
+        Self { bytes, room }
+    }
+
+    /// Bytes of memory that the values may still take.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Counts memory that values are about to take: so many of so many bytes.
+    pub fn charge(
+        &mut self,
+        count: usize,
+        bytes_each: usize,
+        what: &'static str,
+    ) -> Result<(), DecodeError> {
+        let left = self.room.checked_sub(count.saturating_mul(bytes_each));
+        self.room = left.ok_or(DecodeError::TooMuch(what))?;
+        Ok(())
     }
 
     /// Bytes not read yet.
@@ -279,6 +311,20 @@ impl<'a> Reader<'a> {
     /// A text with its length in front.
     pub fn text(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes(what)?).map_err(|_| DecodeError::Malformed(what))
+    }
+
+    /// Bytes with their length in front, which the value keeps a copy of.
+    pub fn kept_bytes(&mut self, what: &'static str) -> Result<Vec<u8>, DecodeError> {
+        let bytes = self.bytes(what)?;
+        self.charge(1, bytes.len() + ALLOCATION_BYTES, what)?;
+        Ok(bytes.to_vec())
+    }
+
+    /// A text with its length in front, which the value keeps a copy of.
+    pub fn kept_text<T: From<&'a str>>(&mut self, what: &'static str) -> Result<T, DecodeError> {
+        let text = self.text(what)?;
+        self.charge(1, text.len() + ALLOCATION_BYTES, what)?;
+        Ok(text.into())
     }
 
     /// A digest.
@@ -350,5 +396,15 @@ mod tests {
         let bytes = writer.into_bytes();
         assert!(Reader::new(&bytes).count("items").is_err());
         assert!(Reader::new(&bytes).bytes("text").is_err());
+    }
+
+    #[test]
+    fn values_take_no_more_memory_than_they_may() {
+        let mut reader = Reader::within(b"\x03abc\x03abc", 3 + ALLOCATION_BYTES + 5);
+        assert_eq!(reader.kept_text::<String>("text").unwrap(), "abc");
+        assert_eq!(reader.room(), 5);
+        assert_eq!(reader.kept_bytes("bytes"), Err(DecodeError::TooMuch("bytes")));
+        assert!(Reader::within(b"", 10).charge(usize::MAX, 2, "items").is_err());
+        assert!(Reader::within(b"", 10).charge(5, 2, "items").is_ok());
     }
 }

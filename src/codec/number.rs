@@ -113,6 +113,30 @@ pub fn integer_text(text: &str) -> Option<String> {
     Some(if number.negative { format!("-{digits}") } else { digits })
 }
 
+/// A number without an exponent: `100000` of `1e5`, `0.0015` of `1.5e-3`. `None` where that takes more
+/// than [`MAX_NUMBER_BYTES`].
+#[must_use]
+pub fn plain_text(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['e', 'E']) {
+        return Some(Cow::Borrowed(text));
+    }
+    if let Some(integer) = integer_text(text) {
+        return Some(Cow::Owned(integer));
+    }
+    let number = Decimal::of(text);
+    let digits: String = number.significant().map(char::from).collect();
+    let before = usize::try_from(number.point).unwrap_or(0);
+    let zeros = usize::try_from(number.point.saturating_neg()).unwrap_or(0);
+    if before >= digits.len() || zeros > MAX_NUMBER_BYTES {
+        return None;
+    }
+    let sign = if number.negative { "-" } else { "" };
+    let (whole, fraction) = digits.split_at(before);
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let plain = format!("{sign}{whole}.{}{fraction}", "0".repeat(zeros));
+    (plain.len() <= MAX_NUMBER_BYTES).then_some(Cow::Owned(plain))
+}
+
 /// A text that is the same for all spellings of a number, and differs for different numbers.
 #[must_use]
 pub fn canonical(text: &str) -> Cow<'_, str> {
@@ -181,7 +205,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn exponents_are_written_out() {
+        for (text, plain) in [
+            ("21.50", Some("21.50")),
+            ("-0", Some("-0")),
+            ("1e5", Some("100000")),
+            ("1E+5", Some("100000")),
+            ("-1.50e1", Some("-15")),
+            ("1.5e-3", Some("0.0015")),
+            ("-12.34e1", Some("-123.4")),
+            ("12.34e-1", Some("1.234")),
+            ("0e5", Some("0")),
+            ("0.0e-9", Some("0")),
+            ("1e300", None),
+            ("1e-300", None),
+            ("1e99999999999999999999", None),
+            ("1e-99999999999999999999", None),
+        ] {
+            assert_eq!(plain_text(text).as_deref(), plain, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_plain_number_is_the_same_number(
+            text in "-?(0|[1-9][0-9]{0,5})(\\.[0-9]{1,5})?(e[+-]?[0-9]{1,2})?",
+        ) {
+            if let Some(plain) = plain_text(&text) {
+                prop_assert!(!plain.contains(['e', 'E']) && plain.len() <= MAX_NUMBER_BYTES);
+                prop_assert!(compare_texts(&text, &plain).is_eq(), "{} {}", text, plain);
+            }
+        }
+
         #[test]
         fn equal_numbers_have_one_canonical_text(
             left in "-?(0|[1-9][0-9]{0,3})([.][0-9]{1,4})?(e[-+]?[0-9]{1,2})?",

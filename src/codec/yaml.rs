@@ -60,6 +60,16 @@ fn place_of(location: serde_saphyr::Location) -> Place {
     Place { line: location.line().max(1), column: location.column().max(1) }
 }
 
+/// The options of every reading. Booleans are `true` and `false` alone, as in YAML 1.2: `off`, `NO` and
+/// `n` are texts, and so are `012` and `1_000` where any value may stand.
+fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+    }
+}
+
 /// Reads every document of a YAML text. The first fault of form ends the reading: what follows it
 /// cannot be trusted.
 pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fault> {
@@ -68,7 +78,8 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fau
             format!("the file has {} bytes, the limit is {MAX_DEFINITION_BYTES}", text.len());
         return Err(Fault::error(file, Place::START, message));
     }
-    serde_saphyr::from_multiple(text).map_err(|error| unsound::fault(file, &error))
+    serde_saphyr::from_multiple_with_options(text, options())
+        .map_err(|error| unsound::fault(file, &error))
 }
 
 /// One document of a YAML file: the slice between two `---` lines.
@@ -91,7 +102,8 @@ impl Document<'_> {
         let skipped = usize::try_from(self.first_line - 1).unwrap_or(0);
         let padded = "\n".repeat(skipped) + self.text;
         exact::with_source(padded, |text| {
-            serde_saphyr::from_str(text).map_err(|error| unsound::read(file, text, &error))
+            serde_saphyr::from_str_with_options(text, options())
+                .map_err(|error| unsound::read(file, text, &error))
         })
     }
 }
@@ -276,6 +288,12 @@ mod tests {
                 "known are: any, colour, name, parts, port",
             ),
             ("name: a\n", 1, "missing field `colour`", ""),
+            (
+                "name: a\ncolour: b\nparts: [{id: 1, kind: plain, table: {a: yes}}]\n",
+                3,
+                "`true` or `false` is expected",
+                "",
+            ),
             ("name: null\ncolour: b\n", 1, "`null` where a text is expected", absent),
             ("name: a\nname: b\ncolour: b\n", 2, "duplicate mapping key: name", ""),
         ] {
@@ -306,8 +324,8 @@ mod tests {
             ("name: a\nname: b\ncolour: c\nport: x\nport: y\n", &[(2, 1), (4, 7), (5, 1)]),
             ("name: a\ncolour: c\nany: .nan\n", &[(3, 6)]),
             (
-                "name: a\ncolour: b\nparts: [{id: 1, kind: plain, table: {0xB: yes, 11: no}}]\n",
-                &[(3, 48)],
+                "name: a\ncolour: b\nparts: [{id: 1, kind: plain, table: {0xB: true, 11: false}}]\n",
+                &[(3, 49)],
             ),
             // An alias is at fault where it is used.
             ("name: &a [x]\ncolour: *a\nport: *a\n", &[(1, 10), (2, 9), (3, 7)]),

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use crate::call::Function;
 use crate::codec::json::Value;
 use crate::contract::{Contract, ContractSet, FieldType, JsonType, same_value};
+use crate::event::Decoder;
 use crate::fault::{Fault, did_you_mean};
 use crate::mapping::{self, Field, Mapping, MappingSet};
 
@@ -42,6 +43,41 @@ pub fn topics(mappings: &MappingSet, read: &[String]) -> Vec<Fault> {
         Fault::warning(&mapping.file, mapping.place, message).help(help)
     };
     mappings.mappings.iter().filter(is_idle).map(fault).collect()
+}
+
+/// Warns of mappings whose `match` asks for a device type or an event type that no way of identity
+/// can give.
+#[must_use]
+pub fn identity(mappings: &MappingSet, decoder: &Decoder) -> Vec<Fault> {
+    let warning = |mapping: &Mapping, option: &str, wanted: Vec<String>, given: &[&str]| {
+        let part = option.trim_start_matches("device_").trim_end_matches("_type");
+        let given: BTreeSet<_> = given.iter().filter(|text| !text.is_empty()).copied().collect();
+        let gives = match given.is_empty() {
+            true if part == "type" => "no way of `identity` gives a type".to_owned(),
+            true => "no way of `identity` gives an event".to_owned(),
+            false => {
+                let given: Vec<_> = given.into_iter().collect();
+                format!("`identity` gives only `{}`", given.join("`, `"))
+            }
+        };
+        let (name, wanted) = (&mapping.name, wanted.join("` or `"));
+        let message = format!("mapping `{name}` wants {option} `{wanted}`, and {gives}");
+        let help = format!(
+            "give `{part}` in `identity` (`{{{part}}}` in a template), or take `{option}` out of \
+             `match`"
+        );
+        Fault::warning(&mapping.file, mapping.place, message).help(help)
+    };
+    let mut faults = Vec::new();
+    for mapping in &mappings.mappings {
+        if let Some(given) = decoder.device_types().filter(|given| !mapping.may_take_types(given)) {
+            faults.push(warning(mapping, "device_type", mapping.named_types(), &given));
+        }
+        if let Some(given) = decoder.event_types().filter(|given| !mapping.may_take_events(given)) {
+            faults.push(warning(mapping, "event_type", mapping.named_events(), &given));
+        }
+    }
+    faults
 }
 
 fn of_mapping(mapping: &Mapping, contracts: &ContractSet) -> Vec<Fault> {

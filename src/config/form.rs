@@ -54,7 +54,7 @@ pub struct LedgerForm {
     pub submitter_key: Option<Located<PathBuf>>,
     /// Where the newest checkpoint is kept outside the directory, so that an old copy of the ledger
     /// is noticed; `DIRECTORY.checkpoint` where not named.
-    pub checkpoint_copy: Option<PathBuf>,
+    pub checkpoint_copy: Option<Located<PathBuf>>,
     /// A segment of the log is closed when it has grown past this many bytes.
     pub segment_bytes: Option<u64>,
 }
@@ -66,7 +66,7 @@ pub struct SourceForm {
     /// Kafka.
     pub kafka: Option<KafkaForm>,
     /// A file of JSON lines as `kcat -J` writes them, or `-` for standard input.
-    pub file: Option<FileForm>,
+    pub file: Option<Located<FileForm>>,
     /// How device and event are identified.
     #[serde(default)]
     pub identity: IdentityForm,

@@ -6,12 +6,14 @@
 mod cross_check;
 mod form;
 mod monitor;
+mod paths;
 mod secret;
 mod traces;
 
 pub use cross_check::cross_check;
 pub use form::{ConfigForm, DeadLettersForm, LedgerForm, SourceForm, SubmissionForm};
 pub use monitor::{AccessForm, Anonymous, CertificateForm, JwtForm, MonitorForm, TlsForm};
+pub use paths::preflight_paths;
 pub use secret::environment;
 pub use traces::TracesForm;
 
@@ -23,6 +25,7 @@ use crate::contract::ContractSet;
 use crate::event::Decoder;
 use crate::fault::{Fault, Place, Severity};
 use crate::ledger::checkpoint::check_origin;
+use crate::ledger::embedded::default_checkpoint_copy;
 use crate::limits::{MAX_MAPPER_THREADS, MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
 use crate::mapping::MappingSet;
 use crate::monitor::access::Settings;
@@ -37,6 +40,8 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// Where records come from.
     pub source: SourceConfig,
+    /// Place of the source in the configuration file.
+    pub source_place: Place,
     /// Topic for copies of dead letters.
     pub dead_letter_topic: Option<String>,
     /// When a submission is due.
@@ -83,6 +88,8 @@ pub struct LedgerPlaces {
     pub name: Place,
     /// Of `directory`.
     pub directory: Place,
+    /// Of `checkpoint_copy`; of `directory` where it is not named.
+    pub checkpoint_copy: Place,
     /// Of `key`.
     pub key: Place,
     /// Of `previous_key`; of `key` where it is not named.
@@ -145,7 +152,10 @@ fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<Config> {
                 found.into_iter().partition(|fault| fault.file == path);
             let more = unsound.sift(mine, &[], &[]);
             if unsound.is_sound(&["mappings", "contracts"]) {
-                faults.extend(others);
+                // Mappings are warned of what identity cannot give, where all of it was read.
+                let has_source = unsound.is_sound(&["source"]);
+                let is_certain = |fault: &Fault| has_source || fault.severity == Severity::Error;
+                faults.extend(others.into_iter().filter(is_certain));
             }
             // Keys and ledger can be looked at where all that they need is certain.
             let config = config.filter(|_| unsound.is_sound(&["ledger", "contracts"]));
@@ -178,13 +188,19 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
         faults.push(Fault::warning(path, Place::START, message));
     }
     let decoder = match Decoder::new(&form.source.value.identity, path) {
-        Ok(decoder) => Some(decoder.with_body(form.source.value.body)),
+        Ok(decoder) => {
+            faults.extend(Decoder::warnings(&form.source.value.identity, path));
+            faults.extend(cross_check::identity(&mappings, &decoder));
+            Some(decoder.with_body(form.source.value.body))
+        }
         Err(found) => {
             faults.extend(found);
             None
         }
     };
     let ledger = check_ledger(path, &form.ledger, &at, faults);
+    faults.extend(paths::check_copy(path, &ledger));
+    let source_place = form.source.value.file.as_ref().map_or(form.source.place, |f| f.place);
     let source = check_source(path, form.source, &at, faults);
     let submission = check_submission(path, &form.submission, faults);
     let monitor = monitor::check_monitor(path, &form.monitor, &at, faults);
@@ -197,6 +213,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
     Some(Config {
         ledger,
         source: source?,
+        source_place,
         dead_letter_topic,
         submission,
         mapper_threads,
@@ -240,8 +257,13 @@ fn files(
             faults.push(Fault::error(path, name.place, message).help(help));
             continue;
         }
-        if !file.is_dir() {
+        if file.is_file() {
             files.push(file);
+            continue;
+        }
+        if !file.is_dir() {
+            let message = format!("{} is neither a file nor a folder", file.display());
+            faults.push(Fault::error(path, name.place, message));
             continue;
         }
         match yaml_files(&file) {
@@ -310,18 +332,19 @@ fn check_ledger(
     }
     let place =
         |key: &Option<Located<PathBuf>>| key.as_ref().map_or(form.key.place, |key| key.place);
-    let mut default_copy = directory.clone().into_os_string();
-    default_copy.push(".checkpoint");
+    let copy = form.checkpoint_copy.as_ref();
     LedgerConfig {
         name: form.name.value.clone(),
         key: key.clone(),
         previous_key: form.previous_key.as_ref().map(|key| at(&key.value)),
         submitter_key: form.submitter_key.as_ref().map_or(key, |key| at(&key.value)),
-        checkpoint_copy: form.checkpoint_copy.as_deref().map_or(default_copy.into(), at),
+        checkpoint_copy: copy
+            .map_or_else(|| default_checkpoint_copy(&directory), |copy| at(&copy.value)),
         max_segment_bytes: form.segment_bytes.unwrap_or(SEGMENT_BYTES),
         places: LedgerPlaces {
             name: form.name.place,
             directory: form.directory.place,
+            checkpoint_copy: copy.map_or(form.directory.place, |copy| copy.place),
             key: form.key.place,
             previous_key: place(&form.previous_key),
             submitter_key: place(&form.submitter_key),
@@ -342,7 +365,7 @@ fn check_source(
             let settings = kafka.check(path, faults)?;
             Some(SourceConfig::Kafka(Box::new(settings)))
         }
-        (None, Some(mut file)) => {
+        (None, Some(Located { value: mut file, .. })) => {
             file.path = at(&file.path);
             Some(SourceConfig::File(file))
         }

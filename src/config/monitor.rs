@@ -55,8 +55,8 @@ pub struct TlsForm {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessForm {
-    /// What someone may do who says nothing about who it is: `viewer` on a loopback address, `none`
-    /// elsewhere, where not named.
+    /// What a caller without a token or certificate may do. Where not named: behind a proxy `viewer`
+    /// if nobody else is let in here either, else `viewer` on a loopback address and `none` elsewhere.
     pub anonymous: Option<Anonymous>,
     /// File of tokens, as `ledgerline token` writes it; read again when it changes.
     pub tokens: Option<Located<PathBuf>>,
@@ -142,8 +142,9 @@ pub fn check_monitor(
     let is_here = address.ip().is_loopback();
     let has_authorities = tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
     let mut access = check_access(path, &given, at, has_authorities, faults);
-    // Where a proxy asks who is there, nothing is asked twice.
-    let is_open = is_here || form.behind_proxy && !access.knows_anyone();
+    // Behind a proxy, callers come from anywhere: only where the proxy alone decides who gets in,
+    // nothing is asked twice.
+    let is_open = if form.behind_proxy { !access.knows_anyone() } else { is_here };
     access.anonymous = match given.anonymous {
         Some(Anonymous::Viewer) => Some(Role::Viewer),
         Some(Anonymous::None) => None,
@@ -306,4 +307,35 @@ fn check_certificate(
     let which =
         which.map_err(|message| faults.push(Fault::error(path, form.place, message))).ok()?;
     Some(CertificateRule { name: name.value.clone(), role: *role, which })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::yaml;
+
+    #[test]
+    fn callers_without_a_token_look_only_where_nobody_else_decides() {
+        let folder = tempfile::tempdir().unwrap();
+        let tokens = folder.path().join("tokens.yaml");
+        tokens::add(&tokens, ("ada", Role::Viewer), 0, None).unwrap();
+        let tokens = format!("access: {{ tokens: {} }}", tokens.display());
+        for (listen, proxy, access, expected) in [
+            ("127.0.0.1:1", false, "", Some(Role::Viewer)),
+            ("127.0.0.1:1", false, &*tokens, Some(Role::Viewer)),
+            ("127.0.0.1:1", true, "", Some(Role::Viewer)),
+            ("127.0.0.1:1", true, &tokens, None),
+            ("0.0.0.0:1", true, "", Some(Role::Viewer)),
+            ("0.0.0.0:1", true, &tokens, None),
+            ("127.0.0.1:1", true, "access: { anonymous: viewer }", Some(Role::Viewer)),
+        ] {
+            let text = format!("listen: '{listen}'\nbehind_proxy: {proxy}\n{access}\n");
+            let form = yaml::parse::<MonitorForm>(Path::new("c.yaml"), &text).unwrap();
+            let mut faults = Vec::new();
+            let settings =
+                check_monitor(Path::new("c.yaml"), &form[0], &Path::to_owned, &mut faults);
+            assert_eq!(settings.unwrap().access.anonymous, expected, "{text}");
+            assert!(faults.is_empty(), "{text}: {faults:?}");
+        }
+    }
 }

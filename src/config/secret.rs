@@ -1,13 +1,15 @@
 //! Values from outside the file: `${NAME}` from the environment, `file:PATH` from a file.
 
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::codec::yaml::Located;
+use crate::disk::read_bounded;
 use crate::fault::{Fault, Place};
 use crate::source::{KafkaForm, Property};
 
 /// Longest secret that is read from a file, in bytes.
-const MAX_SECRET_BYTES: u64 = 64 * 1024;
+const MAX_SECRET_BYTES: usize = 64 * 1024;
 
 /// A variable of the environment. The only place that asks for one.
 #[must_use]
@@ -61,9 +63,10 @@ fn resolve(
     let fault = |message: String| Fault::error(path, place, message);
     if let Some(file) = text.strip_prefix("file:") {
         let file = at(Path::new(file.trim()));
-        let read = std::fs::metadata(&file).and_then(|metadata| match metadata.len() {
-            len if len > MAX_SECRET_BYTES => Err(std::io::Error::other("it is too long")),
-            _ => std::fs::read_to_string(&file),
+        // A device or a pipe does not say how long it is.
+        let read = read_bounded(&file, MAX_SECRET_BYTES).and_then(|bytes| {
+            let not_text = |error| Error::new(ErrorKind::InvalidData, error);
+            String::from_utf8(bytes).map_err(not_text)
         });
         let secret =
             read.map_err(|error| fault(format!("{} cannot be read: {error}", file.display())))?;

@@ -1,9 +1,13 @@
 //! What the ledger keeps of an asset: the device's own state, and apart from it all that the
 //! contract computes, where no device can reach it.
 
+use std::sync::OnceLock;
+
 use crate::codec::json::{self, Map, Value, write_text};
+use crate::contract::state::Size;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Alerts after one call. Names are sorted and unique.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +35,7 @@ impl Alerts {
 }
 
 /// The state of one asset.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Asset {
     /// What the contract computes of alerts.
     pub alerts: Alerts,
@@ -42,9 +46,39 @@ pub struct Asset {
     pub derived: Map,
     /// What devices sent, merged.
     pub state: Map,
+    /// Steps of a copy of the state, counted at most once.
+    #[serde(skip)]
+    copy_steps: OnceLock<u64>,
+}
+
+impl PartialEq for Asset {
+    fn eq(&self, other: &Self) -> bool {
+        // Whether the steps were counted yet says nothing about the asset.
+        let Self { alerts, compliant, derived, state, copy_steps: _ } = self;
+        (alerts, compliant, derived, state)
+            == (&other.alerts, &other.compliant, &other.derived, &other.state)
+    }
 }
 
 impl Asset {
+    /// An asset with this state and what the contract computes beside it; it is compliant when no
+    /// alert is active.
+    #[must_use]
+    pub fn new(state: Map, derived: Map, alerts: Alerts) -> Self {
+        let compliant = alerts.active.is_empty();
+        Self { alerts, compliant, derived, state, copy_steps: OnceLock::new() }
+    }
+
+    /// The same, of whose state the size is known.
+    pub(super) fn with_size(self, size: Size) -> Self {
+        Self { copy_steps: OnceLock::from(size.copy_steps), ..self }
+    }
+
+    /// Steps of a copy of the state, for the budget of a record that reads or writes it.
+    pub(super) fn copy_steps(&self) -> u64 {
+        *self.copy_steps.get_or_init(|| Size::of(&self.state).copy_steps)
+    }
+
     /// Canonical bytes: compact JSON with sorted names.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -71,6 +105,13 @@ impl Asset {
         bytes.push(b'}');
     }
 
+    /// Whether bytes have an asset's form and members, of which nothing is kept.
+    #[must_use]
+    pub fn is_well_formed(bytes: &[u8]) -> bool {
+        let is_form = |text| serde_json::from_str::<Form>(text).is_ok();
+        std::str::from_utf8(bytes).is_ok_and(is_form) && json::has_no_spaces(bytes)
+    }
+
     /// Reads what [`Asset::to_bytes`] wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         // `serde_json` takes many times as long, and says what is wrong.
@@ -78,6 +119,54 @@ impl Asset {
             Some(asset) => Ok(asset),
             None => serde_json::from_slice(bytes),
         }
+    }
+}
+
+/// The members of an asset, without their content.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    #[serde(rename = "alerts")]
+    _alerts: FormOfAlerts,
+    #[serde(rename = "compliant")]
+    _compliant: bool,
+    #[serde(rename = "derived", default)]
+    _derived: Fields,
+    #[serde(rename = "state")]
+    _state: Fields,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormOfAlerts {
+    #[serde(rename = "active")]
+    _active: Vec<String>,
+    #[serde(rename = "raised")]
+    _raised: Vec<String>,
+    #[serde(rename = "cleared")]
+    _cleared: Vec<String>,
+}
+
+/// An object, whatever its members are.
+#[derive(Default)]
+struct Fields;
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Self)
     }
 }
 
@@ -98,7 +187,8 @@ impl Canonical<'_> {
         };
         self.pass(STATE)?;
         let state = self.fields()?;
-        (self.0 == b"}").then_some(Asset { alerts, compliant, derived, state })
+        let copy_steps = OnceLock::new();
+        (self.0 == b"}").then_some(Asset { alerts, compliant, derived, state, copy_steps })
     }
 
     fn alerts(&mut self) -> Option<Alerts> {
@@ -174,12 +264,14 @@ mod tests {
         let state = fields(json!({"b": [1.50, null], "a": {"\"": "\n"}}));
         for (active, derived) in [(names(&[]), Map::new()), (names(&["A", "\""]), state.clone())] {
             let alerts = Alerts { active, raised: names(&["B"]), cleared: names(&["C", "D"]) };
-            let asset = Asset { alerts, compliant: false, derived, state: state.clone() };
+            let mut asset = Asset::new(state.clone(), derived, alerts);
+            asset.compliant = false;
             let bytes = asset.to_bytes();
             assert_eq!(bytes, serde_json::to_vec(&asset).unwrap());
             assert_eq!(Asset::from_bytes(&bytes).unwrap(), asset);
             assert_eq!(Alerts::of_asset(&bytes).as_ref(), Some(&asset.alerts));
             assert_eq!(Canonical(&bytes).asset(), Some(asset));
+            assert!(Asset::is_well_formed(&bytes));
         }
         // What is no canonical form of it is read all the same: an exponent here, the order there.
         let canonical = r#"{"alerts":{"active":[],"raised":[],"cleared":[]},"compliant":true,"state":{"a":100000}}"#;
@@ -196,6 +288,19 @@ mod tests {
         }
         for broken in [format!("{canonical} x"), canonical.replace("true", "1")] {
             assert!(Asset::from_bytes(broken.as_bytes()).is_err(), "{broken}");
+        }
+        assert!(Asset::is_well_formed(canonical.as_bytes()));
+        for broken in [
+            "rubbish",
+            "{}",
+            &canonical.replace("true", "1"),
+            &canonical.replace("[]", "[1]"),
+            &canonical.replace(r#"{"a":100000}"#, "7"),
+            &canonical.replace("100000", "1 "),
+            &canonical.replace("100000", "x"),
+            &canonical.replace(r#""compliant""#, r#""more":1,"compliant""#),
+        ] {
+            assert!(!Asset::is_well_formed(broken.as_bytes()), "{broken}");
         }
         let error = Asset::from_bytes(br#"{"alerts":{},"compliant":true,"state":{}}"#).unwrap_err();
         assert!(error.to_string().contains("missing field `active`"), "{error}");

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::budget::{Budget, Exhausted};
 use crate::call::Function;
 use crate::codec::json::{Number, Value};
-use crate::contract::rules::{self, Scope};
+use crate::contract::rules::{self, Refusal, Scope};
 use crate::contract::schema::Misfit;
-use crate::contract::state::{self, Fields};
+use crate::contract::state::{self, Fields, Size};
 use crate::contract::{
     Asset, Call, Contract, Effects, InvalidCode, StateView, Verdict, Versioned, Write,
 };
@@ -64,6 +64,9 @@ impl Contract {
         };
         let key = self.asset_key(arguments)?;
         let old = view.asset(&self.name, &key);
+        // The state was read, and a merge copies it.
+        let read = old.as_ref().map_or(0, |old| old.asset.copy_steps());
+        self.pay(budget, read)?;
         let scope = Scope {
             budget,
             state: &NOTHING,
@@ -179,33 +182,44 @@ impl Contract {
         scope: &Scope<'_>,
     ) -> Result<Option<Asset>, Verdict> {
         let Some(state) = state else {
-            rules::reject(&self.rejects, scope)?;
+            rules::reject(&self.rejects, scope).map_err(|refusal| refusal.verdict)?;
             return Ok(None);
         };
         let too_large = || {
             let detail = format!("the state would go over {MAX_STATE_BYTES} bytes");
             Verdict::invalid(InvalidCode::StateTooLarge, detail)
         };
-        if !state::fits(&[&state], MAX_STATE_BYTES) {
+        let size = Size::of(&state);
+        // It was put together above, and is written into the block.
+        self.pay(scope.budget, size.copy_steps)?;
+        if !size.fits(&[&state], MAX_STATE_BYTES) {
             return Err(too_large());
         }
         let state = self.matching_schema(state, scope.budget).map_err(|verdict| {
-            let before = old.map(|old| self.matching_schema(old.asset.state.clone(), scope.budget));
-            with_blame(verdict, before.and_then(Result::err))
+            let before = old.and_then(|old| {
+                self.pay(scope.budget, old.asset.copy_steps()).ok()?;
+                self.matching_schema(old.asset.state.clone(), scope.budget).err()
+            });
+            with_blame(verdict, before)
         })?;
         let scope = scope.of(&state);
-        rules::reject(&self.rejects, &scope).map_err(|verdict| {
-            let before = old.map(|old| rules::reject(&self.rejects, &scope.of(&old.asset.state)));
-            with_blame(verdict, before.and_then(Result::err))
+        rules::reject(&self.rejects, &scope).map_err(|Refusal { rule, verdict }| {
+            let old = old.filter(|_| rule.is_about_the_state());
+            let before = old.map(|old| rules::reject([rule], &scope.of(&old.asset.state)));
+            with_blame(verdict, before.and_then(Result::err).map(|refusal| refusal.verdict))
         })?;
         let derived = rules::derive(&self.derives, &scope)?;
-        if !state::fits(&[&state, &derived], MAX_STATE_BYTES) {
+        if !size.plus(Size::of(&derived)).fits(&[&state, &derived], MAX_STATE_BYTES) {
             return Err(too_large());
         }
         let was_active = old.map_or(&[][..], |old| &old.asset.alerts.active);
         let alerts = rules::alerts(&self.alerts, &scope, &derived, was_active)?;
-        let compliant = alerts.active.is_empty();
-        Ok(Some(Asset { alerts, compliant, derived, state }))
+        Ok(Some(Asset::new(state, derived, alerts).with_size(size)))
+    }
+
+    /// Pays for work on a whole state.
+    fn pay(&self, budget: &Budget, steps: u64) -> Result<(), Verdict> {
+        budget.spend(steps).map_err(|exhausted| self.exhausted("the asset's state", exhausted))
     }
 
     fn matching_schema(&self, state: Fields, budget: &Budget) -> Result<Fields, Verdict> {

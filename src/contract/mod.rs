@@ -40,6 +40,7 @@ mod rules;
 mod samples;
 mod schema;
 mod schema_cost;
+mod schema_fields;
 mod schema_value;
 mod set;
 mod state;

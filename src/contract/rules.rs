@@ -21,6 +21,24 @@ pub(super) struct RejectRule {
     pub(super) message: String,
 }
 
+impl RejectRule {
+    /// Whether it judges the state alone, and not the call that leads to it.
+    pub(super) fn is_about_the_state(&self) -> bool {
+        let is = |name: &str| self.when.paths().iter().any(|path| path[0] == name);
+        let others = VARIABLES.iter().filter(|name| !["state", "constants"].contains(name));
+        is("state") && !others.into_iter().any(|name| is(name))
+    }
+}
+
+/// A call that a rule refuses.
+#[derive(Debug)]
+pub(super) struct Refusal<'a> {
+    /// The rule.
+    pub(super) rule: &'a RejectRule,
+    /// What it comes to.
+    pub(super) verdict: Verdict,
+}
+
 /// Computes a field.
 #[derive(Debug)]
 pub(super) struct DeriveRule {
@@ -89,7 +107,10 @@ fn failed(kind: &str, name: &str, error: &EvaluationError) -> Verdict {
 }
 
 /// The first rule that refuses the call. One that lacks a field does not.
-pub(super) fn reject(rules: &[RejectRule], scope: &Scope<'_>) -> Result<(), Verdict> {
+pub(super) fn reject<'a>(
+    rules: impl IntoIterator<Item = &'a RejectRule>,
+    scope: &Scope<'_>,
+) -> Result<(), Refusal<'a>> {
     let nothing = Fields::new();
     let variables = scope.with(&nothing);
     for rule in rules {
@@ -97,9 +118,12 @@ pub(super) fn reject(rules: &[RejectRule], scope: &Scope<'_>) -> Result<(), Verd
             Ok(false) | Err(EvaluationError::Missing(_)) => {}
             Ok(true) => {
                 let detail = format!("{}: {}", rule.name, rule.message);
-                return Err(Verdict::invalid(InvalidCode::Rejected, detail));
+                let verdict = Verdict::invalid(InvalidCode::Rejected, detail);
+                return Err(Refusal { rule, verdict });
             }
-            Err(error) => return Err(failed("reject", &rule.name, &error)),
+            Err(error) => {
+                return Err(Refusal { rule, verdict: failed("reject", &rule.name, &error) });
+            }
         }
     }
     Ok(())

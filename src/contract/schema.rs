@@ -1,6 +1,6 @@
 //! The JSON Schema of a contract's state: validation, and what it says of a field.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
@@ -49,7 +49,7 @@ impl JsonType {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         [
             Self::Null,
             Self::Boolean,
@@ -196,11 +196,6 @@ impl StateSchema {
         explain(Metered { value: state, meter: &meter }).filter(|_| !budget.is_exhausted())
     }
 
-    /// What the schema says of the field at a path of names.
-    pub(super) fn field(&self, path: &[String]) -> FieldType {
-        self.walk(&self.document, path, &mut Walked::default())
-    }
-
     /// The schema of a field, where the properties declare it.
     fn declared(&self, path: &[String]) -> Option<&Value> {
         let mut schema = self.resolved(&self.document);
@@ -254,109 +249,6 @@ impl StateSchema {
         }
         schema
     }
-
-    /// What a subschema says of a field below it. The same one is asked once, however many branches
-    /// lead to it.
-    fn walk(&self, schema: &Value, path: &[String], walked: &mut Walked) -> FieldType {
-        let schema = self.resolved(schema);
-        let place = (std::ptr::from_ref(schema).addr(), path.len());
-        if let Some(known) = walked.known.get(&place) {
-            return known.clone();
-        }
-        if walked.depth > MAX_JSON_DEPTH {
-            return FieldType::Open;
-        }
-        walked.depth += 1;
-        let found = self.look(schema, path, walked);
-        walked.depth -= 1;
-        walked.known.insert(place, found.clone());
-        found
-    }
-
-    fn look(&self, schema: &Value, path: &[String], walked: &mut Walked) -> FieldType {
-        if schema == &Value::Bool(false) {
-            return FieldType::Unknown;
-        }
-        let combined = self.combined(schema, path, walked);
-        let own = match path.split_first() {
-            None => types_of(schema),
-            Some((name, rest)) => self.step(schema, (name, rest), walked),
-        };
-        match (own, combined) {
-            (FieldType::Known(types), _) => FieldType::Known(types),
-            (_, Some(FieldType::Known(types))) => FieldType::Known(types),
-            // `additionalProperties: false` does not see what stands in `allOf` and the like.
-            (FieldType::Unknown, _) => FieldType::Unknown,
-            (FieldType::Open, Some(combined)) => combined,
-            (own, None) => own,
-        }
-    }
-
-    fn step(
-        &self,
-        schema: &Value,
-        (name, rest): (&str, &[String]),
-        walked: &mut Walked,
-    ) -> FieldType {
-        if let FieldType::Known(types) = types_of(schema)
-            && !types.contains(&JsonType::Object)
-        {
-            return FieldType::Unknown;
-        }
-        if let Some(inner) = schema.get("properties").and_then(|properties| properties.get(name)) {
-            return self.walk(inner, rest, walked);
-        }
-        if schema.get("patternProperties").is_some() {
-            return FieldType::Open;
-        }
-        let others =
-            ["additionalProperties", "unevaluatedProperties"].iter().find_map(|k| schema.get(*k));
-        match others {
-            Some(Value::Bool(false)) => FieldType::Unknown,
-            Some(inner @ Value::Object(_)) => match self.walk(inner, rest, walked) {
-                // Allowed by a rule for all names: the name itself is not declared.
-                FieldType::Unknown => FieldType::Unknown,
-                FieldType::Known(types) if !rest.is_empty() => FieldType::Known(types),
-                _ => FieldType::Open,
-            },
-            _ => FieldType::Open,
-        }
-    }
-
-    /// What `allOf`, `anyOf`, `oneOf` and conditions say, where there are any.
-    fn combined(&self, schema: &Value, path: &[String], walked: &mut Walked) -> Option<FieldType> {
-        let lists = ["allOf", "anyOf", "oneOf"].iter().filter_map(|keyword| schema.get(*keyword));
-        let listed = lists.filter_map(Value::as_array).flatten();
-        let conditional = ["then", "else"].iter().filter_map(|keyword| schema.get(*keyword));
-        let found: Vec<FieldType> =
-            listed.chain(conditional).map(|inner| self.walk(inner, path, walked)).collect();
-        if found.is_empty() {
-            return None;
-        }
-        let mut types = BTreeSet::new();
-        let mut all_unknown = true;
-        for field in found {
-            match field {
-                FieldType::Known(known) => types.extend(known),
-                FieldType::Open => {}
-                FieldType::Unknown => continue,
-            }
-            all_unknown = false;
-        }
-        Some(match (types.is_empty(), all_unknown) {
-            (false, _) => FieldType::Known(types),
-            (true, true) => FieldType::Unknown,
-            (true, false) => FieldType::Open,
-        })
-    }
-}
-
-/// What was found on the way to a field.
-#[derive(Default)]
-struct Walked {
-    /// By the address of the subschema and the number of names that are left.
-    known: HashMap<(usize, usize), FieldType>,
-    depth: usize,
 }
 
 /// The library's form of a schema, and the steps that a piece of text costs. Patterns are matched in
@@ -398,37 +290,21 @@ pub fn same_value(value: &json::Value, allowed: &Value) -> bool {
         (json::Value::Number(value), Value::Number(allowed)) => {
             number::canonical(value.as_str()) == number::canonical(&allowed.to_string())
         }
-        (value, allowed) => {
-            let (value, allowed) = (value.to_string(), allowed.to_string());
-            value == allowed
+        (json::Value::Array(values), Value::Array(allowed)) => {
+            let both = values.iter().zip(allowed);
+            values.len() == allowed.len() && both.into_iter().all(|(v, a)| same_value(v, a))
         }
-    }
-}
-
-/// The types that a schema itself declares.
-fn types_of(schema: &Value) -> FieldType {
-    let named: BTreeSet<JsonType> = match schema.get("type") {
-        Some(Value::String(name)) => JsonType::from_name(name).into_iter().collect(),
-        Some(Value::Array(names)) => {
-            names.iter().filter_map(Value::as_str).filter_map(JsonType::from_name).collect()
+        (json::Value::Object(members), Value::Object(allowed)) => {
+            let is_allowed = |(name, value): (&json::Text, &json::Value)| {
+                allowed.get(name.as_str()).is_some_and(|allowed| same_value(value, allowed))
+            };
+            members.len() == allowed.len() && members.iter().all(is_allowed)
         }
-        _ => BTreeSet::new(),
-    };
-    if !named.is_empty() {
-        return FieldType::Known(named);
+        (json::Value::String(value), Value::String(allowed)) => value.as_str() == allowed,
+        (json::Value::Bool(value), Value::Bool(allowed)) => value == allowed,
+        (json::Value::Null, Value::Null) => true,
+        _ => false,
     }
-    let listed: BTreeSet<JsonType> = match (schema.get("const"), schema.get("enum")) {
-        (Some(value), _) => std::iter::once(JsonType::of(value)).collect(),
-        (None, Some(Value::Array(values))) => values.iter().map(JsonType::of).collect(),
-        _ => BTreeSet::new(),
-    };
-    if !listed.is_empty() {
-        return FieldType::Known(listed);
-    }
-    if schema.get("properties").is_some() {
-        return FieldType::Known(std::iter::once(JsonType::Object).collect());
-    }
-    FieldType::Open
 }
 
 /// The first reference that leads out of the document, with the pointer to it.
@@ -487,7 +363,7 @@ mod tests {
             },
         }));
         let cases = [
-            ("id", "string integer"),
+            ("id", "integer string"),
             ("status", "string"),
             ("location", "object"),
             ("location.latitude", "number"),
@@ -501,24 +377,91 @@ mod tests {
             ("either", "number string"),
             ("closed.x", "boolean"),
             ("closed.y", "unknown"),
-            ("node.node.id", "string integer"),
+            ("node.node.id", "integer string"),
             ("nothing", "unknown"),
         ];
         for (field, expected) in cases {
-            let shown = match schema.field(&path(field)) {
-                FieldType::Open => "open".to_owned(),
-                FieldType::Unknown => "unknown".to_owned(),
-                FieldType::Known(types) => {
-                    let mut names: Vec<_> = types.iter().map(|t| t.name()).collect();
-                    names.sort_unstable();
-                    names.join(" ")
-                }
-            };
-            let mut expected: Vec<_> = expected.split(' ').collect();
-            expected.sort_unstable();
-            assert_eq!(shown, expected.join(" "), "{field}");
+            assert_eq!(said(&schema, field), expected, "{field}");
         }
         assert_eq!(schema.names(&path("location")), ["latitude"]);
+    }
+
+    /// `open`, `unknown`, or the types in order.
+    fn said(schema: &StateSchema, field: &str) -> String {
+        match schema.field(&path(field)) {
+            FieldType::Open => "open".to_owned(),
+            FieldType::Unknown => "unknown".to_owned(),
+            FieldType::Known(types) => {
+                let mut names: Vec<_> = types.iter().map(|t| t.name()).collect();
+                names.sort_unstable();
+                names.join(" ")
+            }
+        }
+    }
+
+    #[test]
+    fn keywords_of_one_value_hold_together_and_branches_one_by_one() {
+        let schema = compile(json!({
+            "type": "object",
+            "$defs": {"point": {"type": "object", "properties": {"latitude": {"type": "number"}}}},
+            "properties": {
+                "loose": {"anyOf": [{"type": "string"}, {}]},
+                "both": {"allOf": [{"type": ["integer", "string"]}, {"type": "number"}, {}]},
+                "bare": {"properties": {"x": {"type": "boolean"}}},
+                "wide": {"$ref": "#/$defs/point", "properties": {"altitude": {"type": "number"}}},
+                "branches": {"oneOf": [{"properties": {"x": {"type": "string"}}},
+                                       {"properties": {"y": {"type": "string"}},
+                                        "additionalProperties": false}]},
+                "if": {"if": {"properties": {"p": {"const": 1}}},
+                       "then": {"properties": {"q": {"type": "string"}}}},
+                "if_else": {"if": {"required": ["p"]},
+                            "then": {"properties": {"q": {"type": "string"}}},
+                            "else": {"properties": {"q": {"type": "null"}}}},
+                "later": {"allOf": [{"properties": {"x": {}}}], "$ref": "#/$defs/point",
+                          "unevaluatedProperties": false},
+                "shut": {"allOf": [{"properties": {"x": {"type": "number"}}}],
+                         "additionalProperties": false},
+            },
+        }));
+        let cases = [
+            ("loose", "open"),
+            ("both", "integer"),
+            ("bare", "open"),
+            ("bare.x", "boolean"),
+            ("wide.altitude", "number"),
+            ("wide.latitude", "number"),
+            ("branches.x", "string"),
+            ("branches.y", "open"),
+            ("if.q", "open"),
+            ("if_else.q", "null string"),
+            ("later.x", "open"),
+            ("later.latitude", "number"),
+            ("later.y", "unknown"),
+            ("shut.x", "unknown"),
+        ];
+        for (field, expected) in cases {
+            assert_eq!(said(&schema, field), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn listed_values_are_compared_by_value() {
+        for (value, allowed, same) in [
+            ("1.0", "1", true),
+            ("[1.0, 2]", "[1, 2]", true),
+            ("[1, 2]", "[1, 3]", false),
+            ("[1]", "[1, 1]", false),
+            (r#"{"a": [1e0], "b": {}}"#, r#"{"b": {}, "a": [1]}"#, true),
+            (r#"{"a": 1}"#, r#"{"b": 1}"#, false),
+            (r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#, false),
+            (r#""1""#, "1", false),
+            ("null", "null", true),
+            ("true", "false", false),
+        ] {
+            let parsed = json::parse(value.as_bytes()).unwrap();
+            let allowed = serde_json::from_str(allowed).unwrap();
+            assert_eq!(same_value(&parsed, &allowed), same, "{value} {allowed}");
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
+use crate::budget::text_steps;
 use crate::codec::json::{Map, Text, Value};
+use crate::limits::COPY_STEPS;
 
 /// The fields of a JSON object.
 pub(super) type Fields = Map;
@@ -104,28 +106,57 @@ pub(super) fn put(fields: &mut Fields, path: &[String], value: Value) {
     }
 }
 
-/// Whether the fields together take at most so many bytes of JSON.
-pub(super) fn fits(parts: &[&Fields], max_bytes: usize) -> bool {
-    // The estimate is never too low, and cheaper than writing what is nearly always small enough.
-    if parts.iter().map(|fields| estimate(fields)).sum::<usize>() <= max_bytes {
-        return true;
+/// The size of some fields, taken in one walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Bytes of JSON at most: never too low, and cheaper to find out than to write it.
+    most_bytes: usize,
+    /// Steps of a copy, as in [`crate::budget::copy_steps`].
+    pub(super) copy_steps: u64,
+}
+
+impl Size {
+    /// The size of an object with these fields.
+    pub(super) fn of(fields: &Fields) -> Self {
+        let empty = Self { most_bytes: 2, copy_steps: COPY_STEPS };
+        fields.iter().fold(empty, |size, (name, value)| {
+            let name = Self { most_bytes: text_bytes(name) + 2, copy_steps: text_steps(name) };
+            size.plus(name).plus(Self::of_value(value))
+        })
     }
-    let mut bytes = Vec::new();
-    parts.iter().for_each(|fields| fields.write_to(&mut bytes));
-    bytes.len() <= max_bytes
-}
 
-fn estimate(fields: &Fields) -> usize {
-    fields.iter().map(|(name, value)| text_bytes(name) + 2 + value_bytes(value)).sum::<usize>() + 2
-}
+    fn of_value(value: &Value) -> Self {
+        let scalar = |most_bytes| Self { most_bytes, copy_steps: COPY_STEPS };
+        match value {
+            Value::Null | Value::Bool(_) => scalar(5),
+            Value::Number(number) => scalar(number.as_str().len()),
+            Value::String(text) => {
+                Self { most_bytes: text_bytes(text), copy_steps: COPY_STEPS + text_steps(text) }
+            }
+            Value::Array(items) => items.iter().fold(scalar(2), |size, item| {
+                let comma = Self { most_bytes: 1, copy_steps: 0 };
+                size.plus(comma).plus(Self::of_value(item))
+            }),
+            Value::Object(fields) => Self::of(fields),
+        }
+    }
 
-fn value_bytes(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) => 5,
-        Value::Number(number) => number.as_str().len(),
-        Value::String(text) => text_bytes(text),
-        Value::Array(items) => items.iter().map(|item| 1 + value_bytes(item)).sum::<usize>() + 2,
-        Value::Object(fields) => estimate(fields),
+    /// The two together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            most_bytes: self.most_bytes + other.most_bytes,
+            copy_steps: self.copy_steps + other.copy_steps,
+        }
+    }
+
+    /// Whether fields of this size together take at most so many bytes of JSON.
+    pub(super) fn fits(self, parts: &[&Fields], max_bytes: usize) -> bool {
+        if self.most_bytes <= max_bytes {
+            return true;
+        }
+        let mut bytes = Vec::new();
+        parts.iter().for_each(|fields| fields.write_to(&mut bytes));
+        bytes.len() <= max_bytes
     }
 }
 
@@ -136,6 +167,7 @@ fn text_bytes(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use crate::budget::copy_steps;
     use crate::codec::json::json;
     use proptest::prelude::*;
 
@@ -235,8 +267,11 @@ mod tests {
         #[test]
         fn the_size_bound_is_exact(fields in any_fields(), slack in 0_usize..3) {
             let bytes = serde_json::to_vec(&fields).unwrap().len();
-            prop_assert!(fits(&[&fields], bytes + slack));
-            prop_assert!(!fits(&[&fields], bytes - 1 - slack.min(bytes - 1)));
+            let size = Size::of(&fields);
+            prop_assert!(size.most_bytes >= bytes);
+            prop_assert!(size.fits(&[&fields], bytes + slack));
+            prop_assert!(!size.fits(&[&fields], bytes - 1 - slack.min(bytes - 1)));
+            prop_assert_eq!(size.copy_steps, copy_steps(&Value::Object(fields)));
         }
     }
 }

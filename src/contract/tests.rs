@@ -264,8 +264,31 @@ fn a_refusal_says_when_the_state_had_the_fault_before_the_call() {
     let short = ZERO.replace("carrier: {type: string}", "carrier: {type: string, maxLength: 0}");
     let cold = ZERO.replace("state.temperature > 1000", "state.temperature == 1");
     let before = " (the state had this before the call)";
+    // One rule among others, which tells the sender what to do.
+    let rule = |when: &str| {
+        let rule = format!("  - {{reject: r, when: '{when}', message: m}}\n  - {{derive: highest,");
+        ZERO.replacen("  - {derive: highest,", &rule, 1)
+    };
+    let flow = rule("arguments.flow > 100");
+    let late = rule("time == 0 && state.temperature == 1");
+    let function = rule("call == \"update\" && state.temperature == 1");
+    let same = rule("state.temperature == old.temperature");
+    let always = rule("true");
+    let failing = rule("1 / (size(state.carrier) - 1) > 0");
+    // Another rule refuses the old state first.
+    let second = cold.replace(
+        "  - {derive: highest,",
+        "  - {reject: r, when: 'state.carrier == \"C\"'}\n  - {derive: highest,",
+    );
     for (text, sends, is_of_before) in [
-        (short.as_str(), json!({"assetID": "A", "temperature": 5}), true),
+        (flow.as_str(), json!({"assetID": "A", "flow": 200}), false),
+        (&late, json!({"assetID": "A", "carrier": "D"}), false),
+        (&function, json!({"assetID": "A", "carrier": "D"}), false),
+        (&same, json!({"assetID": "A", "carrier": "D"}), false),
+        (&always, json!({"assetID": "A", "carrier": "D"}), false),
+        (&failing, json!({"assetID": "A", "carrier": "D"}), true),
+        (&second, json!({"assetID": "A", "temperature": 5}), true),
+        (&short, json!({"assetID": "A", "temperature": 5}), true),
         (&short, json!({"assetID": "A", "carrier": "D"}), false),
         (&cold, json!({"assetID": "A", "carrier": "D"}), true),
         (ZERO, json!({"assetID": "A", "temperature": 2000}), false),
@@ -279,6 +302,53 @@ fn a_refusal_says_when_the_state_had_the_fault_before_the_call() {
                 assert_eq!(detail.ends_with(before), is_of_before, "{sends}: {detail}");
             }
         }
+    }
+}
+
+#[test]
+fn rules_may_compare_what_the_schema_leaves_open() {
+    for (schema, condition) in [
+        ("properties: {v: {anyOf: [{type: string}, {}]}}", "state.v > 5"),
+        ("properties: {v: {oneOf: [{type: string}, {minimum: 3}]}}", "state.v > 5"),
+        (
+            "if: {properties: {p: {const: 1}}}, then: {properties: {q: {type: string}}}",
+            "state.q > 5",
+        ),
+        ("properties: {w: {properties: {x: {type: number}}}}", "state.w == \"off\""),
+        (
+            "allOf: [{properties: {x: {}}}], unevaluatedProperties: false, properties: {id: {}}",
+            "state.x > 5",
+        ),
+        ("$ref: '#/$defs/base', properties: {x: {type: number}}, $defs: {base: {}}", "state.x > 5"),
+    ] {
+        let text = format!(
+            "contract: c\nversion: 1\nkey: id\nstate: {{type: object, {schema}}}\n\
+             rules: [{{alert: A, raise_when: '{condition}'}}]\n"
+        );
+        let (_, faults) = load(&text);
+        assert!(faults.is_empty(), "{text}\n{}", shown(&faults));
+    }
+    // What no state can have is found all the same.
+    for (schema, condition, message) in [
+        ("properties: {v: {anyOf: [{type: string}, {type: 'null'}]}}", "state.v > 5", "a text"),
+        (
+            "allOf: [{properties: {x: {}}}], unevaluatedProperties: false, properties: {id: {}}",
+            "state.y > 5",
+            "has no `y`",
+        ),
+        (
+            "$ref: '#/$defs/base', properties: {x: {}}, $defs: {base: {properties: {id: {}}, \
+             additionalProperties: false}}",
+            "state.x > 5",
+            "has no `x`",
+        ),
+    ] {
+        let text = format!(
+            "contract: c\nversion: 1\nkey: id\nstate: {{type: object, {schema}}}\n\
+             rules: [{{alert: A, raise_when: '{condition}'}}]\n"
+        );
+        let (_, faults) = load(&text);
+        assert!(shown(&faults).contains(message), "{text}\n{}", shown(&faults));
     }
 }
 

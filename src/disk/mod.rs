@@ -10,11 +10,11 @@ pub use scratch::ScratchFolder;
 
 use std::fmt::Debug;
 use std::fs::{self, File, FileType, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, SeekFrom};
+use rustix::fs::{Access, OFlags, PROC_SUPER_MAGIC, SeekFrom};
 use rustix::io::Errno;
 
 use crate::limits::MAX_LISTED_FILES;
@@ -147,6 +147,27 @@ pub fn read_whole(disk: &dyn Disk, path: &Path, max_bytes: usize) -> io::Result<
     Ok(bytes)
 }
 
+/// Reads a file that a person names, which may be a pipe, of at most so many bytes.
+pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > max_bytes {
+        let reason = format!("it has more than the {max_bytes} bytes that are read");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+    }
+    Ok(bytes)
+}
+
+/// Refuses to replace what is there and is not a regular file: a rename takes the place of a link, a
+/// pipe or a device as well.
+pub fn require_replaceable(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => Err(wrong_kind(found.file_type(), "a regular file")),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The directory that holds a name.
 #[must_use]
 pub fn directory_of(path: &Path) -> &Path {
@@ -224,6 +245,35 @@ pub fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> 
         return Err(wrong_kind(kind, "a regular file"));
     }
     Ok(file)
+}
+
+/// Opens a regular file for reading. Symbolic links are followed, because mounted secrets are links;
+/// anything else is refused before it is opened, because opening a named pipe waits for its writer.
+pub fn open_followed(path: &Path) -> io::Result<File> {
+    let require = |kind: FileType| match kind.is_file() {
+        true => Ok(()),
+        false => Err(wrong_kind(kind, "a regular file")),
+    };
+    require(fs::metadata(path)?.file_type())?;
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // The path may lead to another file by now.
+    require(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// Whether this process can make files in a directory, or why not. Nothing is written.
+pub fn check_writable(directory: &Path) -> io::Result<()> {
+    let kind = fs::metadata(directory)?.file_type();
+    if !kind.is_dir() {
+        return Err(wrong_kind(kind, "a directory"));
+    }
+    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)?;
+    if rustix::fs::statfs(directory)?.f_type == PROC_SUPER_MAGIC {
+        let message = "the file system of processes holds no other files";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
+    Ok(())
 }
 
 impl Disk for SystemDisk {
@@ -346,6 +396,18 @@ mod tests {
             check(name, SystemDisk.open_to_write(&at(name)).err(), opening);
             check(name, SystemDisk.list(&at(name)).err(), listing);
         }
+        for (name, says) in [
+            ("file", ""),
+            ("link", ""),
+            ("directory link", "it is a directory, not a regular file"),
+            ("socket", "it is a socket, not a regular file"),
+            ("pipe", "it is a named pipe, not a regular file"),
+        ] {
+            check(name, open_followed(&at(name)).err(), says);
+        }
+        check("directory", check_writable(&at("directory")).err(), "");
+        check("file", check_writable(&at("file")).err(), "it is a file, not a directory");
+        check("/proc", check_writable(Path::new("/proc")).err(), "the file system of processes");
         let absent = SystemDisk.open(&at("absent")).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
     }

@@ -24,7 +24,7 @@ pub(super) fn cloudevent(record: &Record<'_>, body: &mut Value) -> Result<Found,
         );
         return Err(refused("$.kafka.headers['content-type']", message));
     }
-    let marked = |name: &str| record.headers.get(name).is_some();
+    let marked = |name: &str| record.headers.get_ignoring_case(name).is_some();
     if marked("ce_specversion") || marked("ce_id") || marked("ce_type") {
         return binary(record, media_type);
     }
@@ -122,7 +122,7 @@ fn device_of(source: &str, subject: Option<&str>) -> Device {
 }
 
 fn header<'a>(record: &Record<'a>, name: &str) -> Result<Option<&'a str>, Rejection> {
-    let Some(value) = record.headers.get(name) else { return Ok(None) };
+    let Some(value) = record.headers.get_ignoring_case(name) else { return Ok(None) };
     std::str::from_utf8(value).map(Some).map_err(|error| {
         refused(&format!("$.kafka.headers['{name}']"), format!("not UTF-8: {error}"))
     })

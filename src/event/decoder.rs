@@ -1,12 +1,14 @@
 //! From a record to an event: limits, strict JSON, identity. Pure: the same record and
 //! configuration give the same event or the same rejection.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::budget::Budget;
 use crate::codec::json::Value;
 use crate::event::body::{self, BodyForm};
 use crate::event::identity::{self, IdentityForm, Way};
+use crate::event::template::EventParts;
 use crate::event::ways::{self, Found, Identity, refused};
 use crate::event::{
     Cause, Device, Event, EventInfo, JSON, Record, RecordDigests, Rejection, cloudevents, key,
@@ -34,6 +36,24 @@ impl Decoder {
     /// A decoder for this configuration, or every fault in it; `file` is where the form stood.
     pub fn new(form: &IdentityForm, file: &Path) -> Result<Self, Vec<Fault>> {
         Ok(Self { ways: identity::check(form, file)?, body: BodyForm::default() })
+    }
+
+    /// Warnings about a form that [`Decoder::new`] takes.
+    #[must_use]
+    pub fn warnings(form: &IdentityForm, file: &Path) -> Vec<Fault> {
+        identity::warnings(form, file)
+    }
+
+    /// The device types that events can have, empty for none; `None` where any are possible.
+    #[must_use]
+    pub fn device_types(&self) -> Option<Vec<&str>> {
+        self.ways.iter().map(Way::device_types).collect::<Option<Vec<_>>>().map(|all| all.concat())
+    }
+
+    /// The event types that events can have, empty for none; `None` where any are possible.
+    #[must_use]
+    pub fn event_types(&self) -> Option<Vec<&str>> {
+        self.ways.iter().map(Way::event_types).collect::<Option<Vec<_>>>().map(|all| all.concat())
     }
 
     /// The same for values that hold their body in this way.
@@ -70,44 +90,67 @@ impl Decoder {
     }
 
     fn identify(&self, record: &Record<'_>, body: &mut Value) -> Result<Identity, Rejection> {
-        let mut event_only: Option<EventInfo> = None;
+        let mut of_topics = EventParts::default();
         let budget = Budget::new();
+        // What expressions say is kept: to evaluate them again would cost as much again.
+        let mut reasons = Vec::new();
         for way in &self.ways {
             match look(way, record, body, &budget)? {
                 Found::Known(identity) if identity.device.id.is_empty() && !way.is_plain() => {
                     return Err(refused("$.device.id", "the device id is empty"));
                 }
                 Found::Known(mut identity) => {
-                    if let Some(info) = event_only {
-                        identity.info.event_type = info.event_type;
-                        identity.info.format = info.format;
-                    }
+                    of_topics.replace_in(&mut identity.info);
                     return Ok(identity);
                 }
-                Found::EventOnly(info) => event_only = event_only.or(Some(info)),
+                Found::EventOnly(parts) => of_topics = of_topics.or(parts),
+                Found::Not(reason) if way.is_evaluated() => reasons.push(reason),
                 Found::Not(_) => {}
             }
         }
-        Err(self.unknown(record, body))
+        Err(self.unknown(record, body, reasons))
     }
 
     /// Says of each way why it is not the record's. Only on the way to the dead letters.
-    fn unknown(&self, record: &Record<'_>, body: &mut Value) -> Rejection {
+    fn unknown(
+        &self,
+        record: &Record<'_>,
+        body: &mut Value,
+        evaluated: Vec<Cow<'static, str>>,
+    ) -> Rejection {
         let mut message = String::from("no configured way identifies the device");
-        let budget = Budget::new();
+        let (budget, mut evaluated) = (Budget::new(), evaluated.into_iter());
         for way in &self.ways {
-            let reason = match look(way, record, body, &budget) {
-                Ok(Found::Not(reason)) => reason,
-                Ok(Found::EventOnly(_)) => "the topic names no device".into(),
-                Ok(Found::Known(_)) | Err(_) => continue,
+            let reason = match way.is_evaluated() {
+                true => evaluated.next(),
+                false => match look(way, record, body, &budget) {
+                    Ok(Found::Not(reason)) => Some(reason),
+                    Ok(Found::EventOnly(_)) => Some("the topic names no device".into()),
+                    Ok(Found::Known(_)) | Err(_) => None,
+                },
             };
-            message.push_str("; ");
-            message.push_str(way.name());
-            message.push_str(": ");
-            message.push_str(&reason);
+            let Some(reason) = reason else { continue };
+            let hint = match header_in_another_case(way, record) {
+                Some(name) => format!("; there is a header `{name}`, and names are case-sensitive"),
+                None => String::new(),
+            };
+            for text in ["; ", way.name(), ": ", &reason, &hint] {
+                message.push_str(text);
+            }
         }
         refused("", message)
     }
+}
+
+/// A header of the record whose name differs in case alone from one that a way reads and that is
+/// absent.
+fn header_in_another_case<'a>(way: &Way, record: &Record<'a>) -> Option<&'a str> {
+    way.headers().into_iter().filter(|wanted| record.headers.get(wanted).is_none()).find_map(
+        |wanted| {
+            let mut names = record.headers.iter().map(|(name, _)| name);
+            names.find(|name| *name != wanted && name.eq_ignore_ascii_case(wanted))
+        },
+    )
 }
 
 /// Asks one way. All that are asked for one record share a budget.
@@ -410,6 +453,74 @@ mod tests {
     }
 
     #[test]
+    fn configured_headers_are_case_sensitive() {
+        let topic = "f/press/7";
+        for way in [
+            "mqtt_topic: {header: source, template: 'f/{type}/{id}'}",
+            "mqtt_topic: {path: \"$.kafka.headers['source']\", template: 'f/{type}/{id}'}",
+            "paths: {type: t, id: \"$.kafka.headers['source']\"}",
+            "expression: {type: '\"t\"', id: kafka.headers.source}",
+        ] {
+            let identity = format!("[{way}]");
+            assert!(decode(&identity, None, &[("source", topic)], "{}").is_ok(), "{way}");
+            let others = [("other", "x"), ("Source", topic)];
+            let rejection = decode(&identity, None, &others, "{}").unwrap_err();
+            let hint = "there is a header `Source`, and names are case-sensitive";
+            assert!(rejection.message.contains(hint), "{way}: {rejection}");
+            let both = [("source", topic), ("Source", "?")];
+            assert!(decode(&identity, None, &both, "{}").is_ok(), "{way}");
+            let none = decode(&identity, None, &[("other", "x")], "{}").unwrap_err();
+            assert!(!none.message.contains("case"), "{way}: {none}");
+        }
+    }
+
+    #[test]
+    fn a_topic_replaces_only_what_it_names() {
+        let paths = "paths: {type: t, id: $.payload.id, event: $.payload.kind, \
+                     format: $.payload.fmt}";
+        let value = r#"{"id":"d","kind":"door","fmt":"xml"}"#;
+        for (template, topic, expected) in [
+            ("f/{event}", "f/state", "|t|d|state|xml"),
+            ("f/{event}/{format}", "f/state/csv", "|t|d|state|csv"),
+            // A topic that does not fit, or has no id, leaves the record to the next method.
+            ("f/{event}", "f/state/1", "|t|d|door|xml"),
+            ("f/{type}/{id}", "f/a/", "|t|d|door|xml"),
+        ] {
+            let identity = format!("[mqtt_topic: {{template: '{template}'}}, {paths}]");
+            let event = decode(&identity, Some(topic), &[], value).unwrap();
+            assert_eq!(told(&event).0, format!("{expected}|{BROKER_TIME}"), "{template} {topic}");
+        }
+        // Of two topics the first counts, for each part.
+        let identity = format!(
+            "[mqtt_topic: {{template: '{{event}}/+'}}, \
+              mqtt_topic: {{header: h, template: '+/{{event}}/{{format}}'}}, {paths}]"
+        );
+        let event = decode(&identity, Some("a/b"), &[("h", "x/c/csv")], value).unwrap();
+        assert_eq!(told(&event).0, format!("|t|d|a|csv|{BROKER_TIME}"));
+    }
+
+    #[test]
+    fn a_topic_that_is_not_utf_8_leaves_the_record_to_the_next_method() {
+        let partition = SourcePartition::new("t", 0);
+        let record = Record {
+            partition: &partition,
+            offset: 5,
+            timestamp_ms: Some(7),
+            key: Some(b"\xff"),
+            value: Some(b"{}"),
+            headers: Headers::default(),
+            damage: None,
+        };
+        for template in ["{id}", "{event}", "+/{id}"] {
+            let way = format!("mqtt_topic: {{template: '{template}'}}");
+            let rejection = decoder(&format!("[{way}]")).decode(&record).unwrap_err();
+            assert!(rejection.message.contains("the topic is not UTF-8"), "{rejection}");
+            let event = decoder(&format!("[{way}, plain]")).decode(&record).unwrap();
+            assert_eq!(told(&event).0, format!("||||json|{BROKER_TIME}"));
+        }
+    }
+
+    #[test]
     fn times_are_read_alike_everywhere() {
         let read = |identity: &str, at: &str| {
             let value = format!(r#"{{"at":{at}}}"#);
@@ -434,6 +545,20 @@ mod tests {
             ),
         ] {
             assert_eq!(read(&paths(time), at).unwrap(), expected, "{time} {at}");
+        }
+        // The broker's timestamp is in milliseconds, however implausible.
+        for way in ["paths: {type: t, id: x,", "expression: {type: '\"t\"', id: '\"x\"',"] {
+            let source = if way.starts_with("paths") { "path: $." } else { "expression: " };
+            let short = source.split(": ").nth(1).unwrap();
+            for (time, expected) in [
+                (format!("{short}kafka.timestamp"), "1970-01-01T00:00:00.007Z"),
+                (format!("{{{source}kafka.timestamp}}"), "1970-01-01T00:00:00.007Z"),
+                (format!("{{{source}kafka.timestamp, zone: UTC}}"), "1970-01-01T00:00:00.007Z"),
+                (format!("{{{source}kafka.timestamp, unit: s}}"), "1970-01-01T00:00:07.000Z"),
+            ] {
+                let identity = format!("[{way} time: {time}}}]");
+                assert_eq!(read(&identity, "null").unwrap(), expected, "{identity}");
+            }
         }
         for (at, expected) in [
             ("1767225600", "the option `unit`"),
@@ -596,6 +721,16 @@ mod tests {
              mqtt_topic: the topic does not begin with `iot-2/`"
         );
         assert_eq!(rejection.cause, Cause::Identity);
+        // Also of those that were evaluated, in the order of the ways.
+        let identity = "[expression: {type: payload.x, id: '\"a\"'}, paths: {type: t, id: $.payload.y}, \
+                        expression: {type: '\"t\"', id: payload.x}]";
+        let rejection = decode(identity, None, &[], "{}").unwrap_err();
+        assert_eq!(
+            rejection.message,
+            "no configured way identifies the device; expression: the expression of `type` gives \
+             nothing; paths: the path of `id` selects nothing; expression: the expression of `id` \
+             gives nothing"
+        );
     }
 
     proptest! {

@@ -38,6 +38,69 @@ impl Way {
         matches!(self, Self::Plain)
     }
 
+    /// Whether it takes steps to find out that it is not a record's.
+    pub(super) fn is_evaluated(&self) -> bool {
+        matches!(self, Self::Expressions(_))
+    }
+
+    /// Names of the headers that tell the device, where it reads any.
+    pub(super) fn headers(&self) -> Vec<&str> {
+        match self {
+            Self::MqttTopic(topic) => match &topic.place {
+                TopicPlace::Header(name) => vec![name.as_str()],
+                TopicPlace::Path(path) => path.header().into_iter().collect(),
+                TopicPlace::Key | TopicPlace::AutoHeader(_) => Vec::new(),
+            },
+            Self::Paths(paths) => {
+                let selectors = [&paths.id, &paths.device_type].into_iter();
+                selectors.filter_map(Selector::header).collect()
+            }
+            Self::Expressions(expressions) => {
+                let both = [&expressions.id, &expressions.device_type];
+                let paths = both.into_iter().flat_map(|expression| expression.paths());
+                let names = paths.filter_map(|path| match path.as_slice() {
+                    [part, member, name] if part == "kafka" && member == "headers" => {
+                        Some(name.as_str())
+                    }
+                    _ => None,
+                });
+                names.collect()
+            }
+            Self::PlatformKey | Self::TypeIdKey | Self::CloudEvents | Self::Plain => Vec::new(),
+        }
+    }
+
+    /// The device types that it may give; `None` where it may give any.
+    pub(super) fn device_types(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::PlatformKey | Self::TypeIdKey | Self::CloudEvents | Self::Expressions(_) => None,
+            Self::MqttTopic(topic) => match topic.template.as_ref()? {
+                template if template.has_type() => None,
+                // One without an id gives the event and leaves the device to a later way.
+                template => Some(if template.has_id() { vec![""] } else { Vec::new() }),
+            },
+            Self::Paths(paths) => paths.device_type.texts(),
+            Self::Plain => Some(vec![""]),
+        }
+    }
+
+    /// The event types that it may give; `None` where it may give any.
+    pub(super) fn event_types(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::PlatformKey | Self::TypeIdKey | Self::CloudEvents => None,
+            Self::MqttTopic(topic) => match topic.template.as_ref()?.has_event() {
+                true => None,
+                false => Some(vec![""]),
+            },
+            Self::Paths(paths) => paths.event.as_ref().map_or(Some(vec![""]), Selector::texts),
+            Self::Expressions(expressions) => match expressions.event {
+                Some(_) => None,
+                None => Some(vec![""]),
+            },
+            Self::Plain => Some(vec![""]),
+        }
+    }
+
     /// The name in messages.
     pub(super) fn name(&self) -> &'static str {
         match self {
@@ -74,6 +137,8 @@ pub(super) struct Topic {
 pub(super) enum TopicPlace {
     Key,
     Header(String),
+    /// A header that bridges write in upper or lower case.
+    AutoHeader(&'static str),
     Path(SingularPath),
 }
 
@@ -104,13 +169,47 @@ pub(super) enum Selector {
     Text(String),
 }
 
+impl Selector {
+    /// The name of the header that it selects, where it is one.
+    fn header(&self) -> Option<&str> {
+        match self {
+            Self::Path(path) => path.header(),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// The only text that it gives, where it is one.
+    fn texts(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Path(_) => None,
+            Self::Text(text) => Some(vec![text]),
+        }
+    }
+}
+
+/// Warns of what is allowed in a list and probably not what was meant.
+pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Fault> {
+    let of_way = |located: &Located<WayForm>| {
+        let WayForm::MqttTopic(TopicForm::Full(form)) = &located.value else { return Vec::new() };
+        let Some(text) = &form.template else { return Vec::new() };
+        let Ok(template) = Template::parse(&text.value) else { return Vec::new() };
+        let warning = |name: &str| {
+            let message = format!("`{{{name}}}` in the template stands for any text");
+            let help = format!("is it meant as `{{{}}}`?", name.to_lowercase());
+            Fault::warning(file, text.place, message).help(help)
+        };
+        template.likely_misspelt().into_iter().map(warning).collect()
+    };
+    form.0.iter().flat_map(of_way).collect()
+}
+
 const AUTO_HEADERS: [&str; 3] = ["mqtt-topic", "mqtt.topic", "mqtt_topic"];
 
 /// The ways of `auto`.
 pub(super) fn auto() -> Vec<Way> {
     let topic = |place| Way::MqttTopic(Box::new(Topic { place, template: None }));
     let mut ways = vec![Way::PlatformKey, topic(TopicPlace::Key)];
-    ways.extend(AUTO_HEADERS.map(|name| topic(TopicPlace::Header(name.to_owned()))));
+    ways.extend(AUTO_HEADERS.map(|name| topic(TopicPlace::AutoHeader(name))));
     ways.extend([Way::CloudEvents, Way::TypeIdKey, Way::Plain]);
     ways
 }
@@ -170,8 +269,8 @@ fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Fault>> {
     let event = form.event.as_ref().and_then(&mut selector);
     let format = form.format.as_ref().and_then(&mut selector);
     let time = form.time.as_ref().and_then(|form| match check_time(form, file, time_path) {
-        Ok(time) if time.from.is_broker_time() && matches!(form.value, TimeForm::Short(_)) => {
-            Some(Time { reader: TimeReader::of_milliseconds(), ..time })
+        Ok(Time { from, reader }) if from.is_broker_time() => {
+            Some(Time { from, reader: reader.of_broker_time() })
         }
         Ok(time) => Some(time),
         Err(more) => {
@@ -243,6 +342,9 @@ fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions,
     let event = form.event.as_ref().and_then(&mut compiled);
     let format = form.format.as_ref().and_then(&mut compiled);
     let time = form.time.as_ref().and_then(|form| match check_time(form, file, time_expression) {
+        Ok(Time { from, reader }) if from.source().trim() == Surroundings::TIMESTAMP => {
+            Some(Time { from, reader: reader.of_broker_time() })
+        }
         Ok(time) => Some(time),
         Err(more) => {
             faults.extend(more);

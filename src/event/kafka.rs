@@ -37,6 +37,9 @@ impl Surroundings<'_> {
     pub(crate) const MEMBERS: [&'static str; 6] =
         ["topic", "partition", "offset", "timestamp", "key", "headers"];
 
+    /// The broker's timestamp in an expression.
+    pub(crate) const TIMESTAMP: &'static str = "kafka.timestamp";
+
     /// The value of a member; `None` where the record does not have it, and for a key that is not
     /// UTF-8.
     pub(crate) fn member(&self, name: &str) -> Option<Value> {

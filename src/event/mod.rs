@@ -79,9 +79,16 @@ impl<'a> Headers<'a> {
         })
     }
 
-    /// Value of the last header with this name, as Kafka has it; ASCII letters compared without case.
+    /// Value of the last header with this name. Names are case-sensitive, as in Kafka.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        self.iter().filter(|(other, _)| *other == name).last().and_then(|(_, value)| value)
+    }
+
+    /// The same for names of a standard, which senders write in upper and in lower case: ASCII letters
+    /// are compared without case.
+    #[must_use]
+    pub fn get_ignoring_case(&self, name: &str) -> Option<&'a [u8]> {
         let named = self.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         named.last().and_then(|(_, value)| value)
     }
@@ -154,7 +161,7 @@ pub struct EventInfo {
 }
 
 impl EventInfo {
-    /// When it happened, as text; `None` where that is not known, or outside the years -9999 to 9999.
+    /// When it happened, as text; `None` where that is not known, or outside the years 0 to 9999.
     #[must_use]
     pub fn time_text(&self) -> Option<String> {
         SentTime::new(self.time_ms?, self.time_below_ms_ns).map(SentTime::text)

@@ -5,7 +5,7 @@
 //! name, and `+`, stands for any one level. `#` at the end stands for any number of levels.
 
 use crate::codec::json::Text;
-use crate::event::{Device, EventInfo, JSON};
+use crate::event::{Device, EventInfo};
 use crate::limits::MAX_PATH_BYTES;
 
 /// A checked template.
@@ -51,7 +51,36 @@ impl Part {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) device: Device,
-    pub(super) info: EventInfo,
+    pub(super) event: EventParts,
+}
+
+/// What a topic says of the event.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct EventParts {
+    /// Event type.
+    pub(super) event_type: Option<Text>,
+    /// Payload format.
+    pub(super) format: Option<Text>,
+}
+
+impl EventParts {
+    /// These, and the others where these do not say.
+    pub(super) fn or(self, others: Self) -> Self {
+        Self {
+            event_type: self.event_type.or(others.event_type),
+            format: self.format.or(others.format),
+        }
+    }
+
+    /// Puts them in place of what is known otherwise.
+    pub(super) fn replace_in(self, info: &mut EventInfo) {
+        if let Some(event_type) = self.event_type {
+            info.event_type = event_type;
+        }
+        if let Some(format) = self.format {
+            info.format = format;
+        }
+    }
 }
 
 impl Template {
@@ -95,12 +124,30 @@ impl Template {
         self.levels.iter().any(|level| level.part() == Some(Part::Id))
     }
 
-    /// The parts in a topic; `None` where the topic does not fit.
-    pub(super) fn read(&self, topic: &str) -> Option<Parts> {
-        let mut parts = Parts {
-            device: Device::default(),
-            info: EventInfo { format: JSON, ..EventInfo::default() },
+    /// Whether it gives the device type.
+    pub(super) fn has_type(&self) -> bool {
+        self.levels.iter().any(|level| level.part() == Some(Part::Type))
+    }
+
+    /// Whether it gives the event type.
+    pub(super) fn has_event(&self) -> bool {
+        self.levels.iter().any(|level| level.part() == Some(Part::Event))
+    }
+
+    /// Placeholders that differ only in case from a part of the identity that the template lacks.
+    pub(super) fn likely_misspelt(&self) -> Vec<&str> {
+        let names = self.text.split('{').skip(1).filter_map(|rest| rest.split('}').next());
+        let is_misspelt = |name: &&str| {
+            let meant = Part::named(&name.to_lowercase());
+            Part::named(name).is_none()
+                && meant.is_some_and(|part| !self.levels.iter().any(|l| l.part() == Some(part)))
         };
+        names.filter(is_misspelt).collect()
+    }
+
+    /// The parts in a topic; `None` where the topic does not fit, as one whose id is empty.
+    pub(super) fn read(&self, topic: &str) -> Option<Parts> {
+        let mut parts = Parts { device: Device::default(), event: EventParts::default() };
         let mut found = topic.split('/');
         for level in &self.levels {
             let (part, value) = level.read(found.next()?)?;
@@ -108,9 +155,10 @@ impl Template {
                 None => continue,
                 Some(Part::Org) => &mut parts.device.org,
                 Some(Part::Type) => &mut parts.device.device_type,
+                Some(Part::Id) if value.is_empty() => return None,
                 Some(Part::Id) => &mut parts.device.id,
-                Some(Part::Event) => &mut parts.info.event_type,
-                Some(Part::Format) => &mut parts.info.format,
+                Some(Part::Event) => parts.event.event_type.get_or_insert_default(),
+                Some(Part::Format) => parts.event.format.get_or_insert_default(),
             };
             *place = Text::new(value);
         }
@@ -168,11 +216,14 @@ fn level(text: &str) -> Result<Level, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::JSON;
     use proptest::prelude::*;
 
     fn read(template: &str, topic: &str) -> Option<String> {
-        let Parts { device, info } = Template::parse(template).unwrap().read(topic)?;
+        let Parts { device, event } = Template::parse(template).unwrap().read(topic)?;
         let Device { org, device_type, id } = device;
+        let mut info = EventInfo { format: JSON, ..EventInfo::default() };
+        event.replace_in(&mut info);
         Some(format!("{org}|{device_type}|{id}|{}|{}", info.event_type, info.format))
     }
 
@@ -194,7 +245,10 @@ mod tests {
             ("/dev-{id}.v1/up", "/dev-7.v1/up", Some("||7||json")),
             ("dev-{id}", "dve-7", None),
             ("é{id}é", "é", None),
-            ("{id}", "", Some("||||json")),
+            ("{id}", "", None),
+            ("f/{type}/{id}", "f/a/", None),
+            ("f/{type}/dev-{id}", "f/a/dev-", None),
+            ("f/{type}/{id}", "f//b", Some("||b||json")),
         ] {
             assert_eq!(read(template, topic).as_deref(), expected, "{template} {topic}");
         }

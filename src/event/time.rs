@@ -7,10 +7,12 @@
 //! Time is data here: nothing asks what time it is.
 
 mod error;
+mod format;
 mod options;
 mod zone;
 
 pub use error::TimeError;
+use format::Format;
 pub use options::{Ambiguous, TimeOptions, Unit};
 
 use std::fmt;
@@ -28,17 +30,28 @@ use crate::limits::{
 
 static PARSER: DateTimeParser = DateTimeParser::new();
 
-/// An instant that a sender wrote, to the nanosecond, within the years -9999 to 9999.
+/// The beginning of the year 0.
+const YEAR_0: Timestamp = Timestamp::constant(-62_167_219_200, 0);
+
+/// An instant that a sender wrote, to the nanosecond, within the years 0 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SentTime(Timestamp);
 
 impl SentTime {
     /// The instant at these milliseconds since 1970, and nanoseconds below the millisecond; `None`
-    /// outside the years -9999 to 9999.
+    /// outside the years 0 to 9999.
     #[must_use]
     pub fn new(ms: i64, below_ms_ns: u32) -> Option<Self> {
-        let nanoseconds = i128::from(ms) * 1_000_000 + i128::from(below_ms_ns);
-        Timestamp::from_nanosecond(nanoseconds).ok().map(Self)
+        Self::at(i128::from(ms) * 1_000_000 + i128::from(below_ms_ns))
+    }
+
+    fn at(nanoseconds: i128) -> Option<Self> {
+        Timestamp::from_nanosecond(nanoseconds).ok().and_then(Self::of)
+    }
+
+    /// The time of the library's timestamp; `None` before the year 0, which RFC 3339 cannot write.
+    fn of(timestamp: Timestamp) -> Option<Self> {
+        (timestamp >= YEAR_0).then_some(Self(timestamp))
     }
 
     /// RFC 3339 in UTC with 3, 6 or 9 digits of a second, as many as the instant needs:
@@ -80,15 +93,18 @@ impl fmt::Display for SentTime {
 pub struct TimeReader {
     unit: Option<Unit>,
     zone: Option<TimeZone>,
-    format: Option<String>,
+    format: Option<Format>,
     ambiguous: Ambiguous,
 }
 
 impl TimeReader {
-    /// A reader of milliseconds, for a number whose unit is known.
+    /// The same for the broker's timestamp, which is in milliseconds where no option says otherwise.
     #[must_use]
-    pub fn of_milliseconds() -> Self {
-        Self { unit: Some(Unit::Ms), ..Self::default() }
+    pub fn of_broker_time(self) -> Self {
+        match (self.unit, &self.format) {
+            (None, None) => Self { unit: Some(Unit::Ms), ..self },
+            _ => self,
+        }
     }
 
     /// Reads a text or a number. `record_ms` is the broker's timestamp of the record, where there is
@@ -111,7 +127,7 @@ impl TimeReader {
     /// Reads a text: in the reader's format where it has one; else RFC 3339, also with the
     /// platform's offsets without minutes (`+02`) or a zone behind it (RFC 9557,
     /// `+01:00[Europe/Berlin]`), local text where the reader has a zone, or the digits of a number. A
-    /// leap second counts as the second before it.
+    /// leap second (23:59:60 UTC) counts as the second before it.
     ///
     /// # Errors
     ///
@@ -121,13 +137,13 @@ impl TimeReader {
             return Err(TimeError::NotATime(truncated(text, MAX_TIME_BYTES).to_owned() + "…"));
         }
         if let Some(format) = &self.format {
-            return zone::formatted(format, text, self);
+            return format.read(text, self);
         }
         // The library would look for a zone's name in brackets in the tables of this machine.
         if !text.contains('[')
             && let Ok(timestamp) = PARSER.parse_timestamp(text)
         {
-            return Ok(SentTime(timestamp));
+            return zone::checked(text, timestamp);
         }
         match text.parse::<Number>() {
             Ok(_) => self.number(text, record_ms),
@@ -143,7 +159,7 @@ impl TimeReader {
     /// A number that is not plausible or out of range, and digits below a nanosecond.
     pub fn number(&self, text: &str, record_ms: Option<i64>) -> Result<SentTime, TimeError> {
         if let Some(format) = &self.format {
-            return zone::formatted(format, text, self);
+            return format.read(text, self);
         }
         let in_unit = |unit: Unit| at(text, unit);
         match self.unit {
@@ -178,7 +194,7 @@ fn at(text: &str, unit: Unit) -> Result<SentTime, TimeError> {
     let out_of_range = || TimeError::OutOfRange(text.to_owned());
     if let Ok(integer) = text.parse::<i64>() {
         let nanoseconds = i128::from(integer) * unit.nanoseconds();
-        return Timestamp::from_nanosecond(nanoseconds).map(SentTime).map_err(|_| out_of_range());
+        return SentTime::at(nanoseconds).ok_or_else(out_of_range);
     }
     let (significand, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     // An exponent beyond this range has no meaning for a time.
@@ -191,7 +207,7 @@ fn at(text: &str, unit: Unit) -> Result<SentTime, TimeError> {
         }
         None => return Err(TimeError::TooFine(text.to_owned())),
     };
-    Timestamp::from_nanosecond(nanoseconds).map(SentTime).map_err(|_| out_of_range())
+    SentTime::at(nanoseconds).ok_or_else(out_of_range)
 }
 
 /// Whether a time can be meant by a number that says no unit: from 1990 on, until a year behind the
@@ -228,14 +244,15 @@ pub fn instant(text: &str) -> Result<SentTime, TimeError> {
     if text.len() > MAX_TIME_BYTES || text.contains('[') {
         return Err(TimeError::NotATime(cut()));
     }
-    PARSER.parse_timestamp(text).map(SentTime).map_err(|_| match zone::is_local(text) {
-        true => TimeError::NoOffset { text: cut(), hint: "" },
-        false => TimeError::NotATime(cut()),
-    })
+    match PARSER.parse_timestamp(text) {
+        Ok(timestamp) => zone::checked(text, timestamp),
+        Err(_) if zone::is_local(text) => Err(TimeError::NoOffset { text: cut(), hint: "" }),
+        Err(_) => Err(TimeError::NotATime(cut())),
+    }
 }
 
 /// Writes milliseconds since 1970 as RFC 3339 in UTC, always with three digits of a second:
-/// `2017-01-04T11:11:33.601Z`. `None` outside the years -9999 to 9999.
+/// `2017-01-04T11:11:33.601Z`. `None` outside the years 0 to 9999.
 #[must_use]
 pub fn format(ms: i64) -> Option<String> {
     SentTime::new(ms, 0).map(SentTime::text)

@@ -10,18 +10,20 @@ use crate::budget::Budget;
 use crate::codec::json::{Map, Text, Value};
 use crate::event::identity::path::{Selected, SingularPath};
 use crate::event::identity::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
+use crate::event::template::EventParts;
 use crate::event::time::{SentTime, TimeError, TimeReader};
 use crate::event::{
     Cause, Device, EventInfo, JSON, Record, Rejection, Surroundings, body as value_body,
 };
 use crate::expression::{EvaluationError, Expression};
+use crate::jsonpath::path_of_names;
 
 /// What one way finds.
 pub(super) enum Found {
     /// Device and event are known.
     Known(Identity),
     /// The event is known and a later way must tell the device.
-    EventOnly(EventInfo),
+    EventOnly(EventParts),
     /// The record is not of this way, and why.
     Not(Cow<'static, str>),
 }
@@ -137,6 +139,10 @@ pub(super) fn mqtt_topic(
             Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
             None => return Ok(Found::not("there is no such header")),
         },
+        TopicPlace::AutoHeader(name) => match record.headers.get_ignoring_case(name) {
+            Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
+            None => return Ok(Found::not("there is no such header")),
+        },
         TopicPlace::Path(path) => match path.select(record, body) {
             Some(Selected::Text(text)) => {
                 selected = text;
@@ -148,16 +154,19 @@ pub(super) fn mqtt_topic(
     match &topic.template {
         None => platform_topic(bytes, &place),
         Some(template) => {
-            let text = std::str::from_utf8(bytes).unwrap_or_default();
+            let Ok(text) = std::str::from_utf8(bytes) else {
+                return Ok(Found::not("the topic is not UTF-8"));
+            };
             let Some(parts) = template.read(text) else {
                 let reason = format!("the topic does not fit the template `{}`", template.text());
                 return Ok(Found::Not(reason.into()));
             };
             if template.has_id() {
-                let (device, info) = (parts.device, parts.info);
-                return Ok(Found::Known(Identity { device, info, payload: None }));
+                let mut info = EventInfo { format: JSON, ..EventInfo::default() };
+                parts.event.replace_in(&mut info);
+                return Ok(Found::Known(Identity { device: parts.device, info, payload: None }));
             }
-            Ok(Found::EventOnly(parts.info))
+            Ok(Found::EventOnly(parts.event))
         }
     }
 }
@@ -168,11 +177,6 @@ fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
     };
     let levels = std::str::from_utf8(levels)
         .map_err(|error| refused(place, format!("the MQTT topic is not UTF-8: {error}")))?;
-    let info = |event_type: &str, format: &str| EventInfo {
-        event_type: event_type.into(),
-        format: format.into(),
-        ..EventInfo::default()
-    };
     let mut parts = levels.split('/');
     let parts: [&str; 8] = std::array::from_fn(|_| parts.next().unwrap_or_default());
     let count = levels.split('/').count();
@@ -180,11 +184,16 @@ fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
         (8, ["type", device_type, "id", id, "evt", event_type, "fmt", format]) => {
             let device =
                 Device { org: Text::default(), device_type: device_type.into(), id: id.into() };
-            let info = info(event_type, format);
+            let info = EventInfo {
+                event_type: event_type.into(),
+                format: format.into(),
+                ..EventInfo::default()
+            };
             Ok(Found::Known(Identity { device, info, payload: None }))
         }
         (4, ["evt", event_type, "fmt", format, ..]) => {
-            Ok(Found::EventOnly(info(event_type, format)))
+            let (event_type, format) = (Some(event_type.into()), Some(format.into()));
+            Ok(Found::EventOnly(EventParts { event_type, format }))
         }
         _ => Err(refused(
             place,
@@ -297,7 +306,7 @@ pub(super) fn by_expressions(
             None => None,
             Some(value) => {
                 let read = reader.value(&value, record.timestamp_ms);
-                Some(read.map_err(|error| bad_time(&place_of(from), &error))?)
+                Some(read.map_err(|error| bad_time(&place_of(from, None), &error))?)
             }
         },
     };
@@ -314,13 +323,13 @@ fn evaluated(
     match expression.evaluate_within(variables, budget) {
         Ok(Value::Null) | Err(EvaluationError::Missing(_)) => Ok(None),
         Ok(value) => Ok(Some(value)),
-        Err(EvaluationError::Failed(reason)) => {
-            let message = format!("the expression `{}` failed: {reason}", expression.source());
-            Err(refused(&place_of(expression), message))
-        }
-        Err(EvaluationError::Exhausted(exhausted)) => {
-            let message = format!("the expression `{}` failed: {exhausted}", expression.source());
-            Err(Rejection::new(Cause::Limit, place_of(expression), message))
+        Err(error) => {
+            let cause = match error {
+                EvaluationError::Exhausted(_) => Cause::Limit,
+                EvaluationError::Missing(_) | EvaluationError::Failed(_) => Cause::Identity,
+            };
+            let message = format!("the expression `{}` failed: {error}", expression.source());
+            Err(Rejection::new(cause, place_of(expression, Some(&error)), message))
         }
     }
 }
@@ -345,10 +354,10 @@ fn identifying(
         "the expression `{}` gives {what}; a text or an integer identifies",
         expression.source()
     );
-    Err(refused(&place_of(expression), message))
+    Err(refused(&place_of(expression, None), message))
 }
 
-/// The first path that an expression reads.
-fn place_of(expression: &Expression) -> String {
-    expression.paths().first().map_or_else(String::new, |path| format!("$.{}", path.join(".")))
+/// The path that an expression's value or failure is about, where it can be told.
+fn place_of(expression: &Expression, error: Option<&EvaluationError>) -> String {
+    expression.path_at_fault(error).map_or_else(String::new, path_of_names)
 }

@@ -6,7 +6,7 @@ use cel::ExecutionError;
 use cel::common::types::{CelBool, CelString};
 use cel::common::value::{CowVal, Val};
 
-use crate::budget::text_steps;
+use crate::budget::{byte_steps, text_steps};
 use crate::expression::meter;
 use crate::expression::number::{NumberError, Numeric};
 use crate::expression::value::describe;
@@ -45,16 +45,25 @@ pub(super) fn text<'b>(value: &'b dyn Val, what: &str) -> Result<&'b str, Execut
     text.ok_or_else(|| failure(format!("{what} takes texts, this is {}", describe(value))))
 }
 
-pub(super) fn bounded_text<'b, 'v>(text: String) -> Outcome<'b, 'v> {
-    if text.len() > MAX_EXPRESSION_TEXT_BYTES {
-        return Err(too_long());
-    }
-    meter::spend(text_steps(&text))?;
-    Ok(CowVal::owned(CelString::from(text)))
+/// A text that is about to be read to its end, paid for.
+pub(super) fn read_text<'b>(value: &'b dyn Val, what: &str) -> Result<&'b str, ExecutionError> {
+    let text = text(value, what)?;
+    meter::spend(text_steps(text))?;
+    Ok(text)
 }
 
-pub(super) fn too_long() -> ExecutionError {
-    failure(format!("the text would go over {MAX_EXPRESSION_TEXT_BYTES} bytes, the limit"))
+/// Pays for a text that is about to be built, and holds it to its limit.
+pub(super) fn spend_text(bytes: usize) -> Result<(), ExecutionError> {
+    if bytes > MAX_EXPRESSION_TEXT_BYTES {
+        let limit = MAX_EXPRESSION_TEXT_BYTES;
+        return Err(failure(format!("the text would go over {limit} bytes, the limit")));
+    }
+    meter::spend(byte_steps(bytes))
+}
+
+/// A text as a result.
+pub(super) fn text_value<'b, 'v>(text: String) -> CowVal<'b, 'v> {
+    CowVal::owned(CelString::from(text))
 }
 
 pub(super) fn one_number(args: &[CowVal<'_, '_>], what: &str) -> Result<Numeric, ExecutionError> {

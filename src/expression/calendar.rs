@@ -5,7 +5,7 @@ use cel::common::types::CelInt;
 use cel::common::value::CowVal;
 use jiff::civil::DateTime;
 
-use crate::expression::arguments::{Outcome, failure, text};
+use crate::expression::arguments::{Outcome, failure, read_text};
 use crate::expression::time::{Duration, Timestamp};
 use crate::expression::value::describe;
 
@@ -23,7 +23,7 @@ fn part<'b, 'v>(
 ) -> Outcome<'b, 'v> {
     let (moment, zone) = match args {
         [moment] => (moment, None),
-        [moment, zone] => (moment, Some(text(zone.as_ref(), name)?)),
+        [moment, zone] => (moment, Some(read_text(zone.as_ref(), name)?)),
         _ => return Err(takes(name, nanos, "no value")),
     };
     if let Some(time) = moment.downcast_ref::<Timestamp>() {

@@ -1,10 +1,10 @@
 //! Comparisons in an expression of a value that it reads with one that is written out, so that a value
 //! that a field can never have is found at load.
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 
 use crate::codec::json::{Number, Value};
-use crate::expression::functions::SCANNED;
+use crate::expression::functions::{IN, INDEX, KEY};
 use crate::expression::{Expression, VALUE_OF, bounds};
 use crate::fault::Place;
 
@@ -77,8 +77,8 @@ impl Expression {
                 self.compare(left, right, found);
                 self.compare(right, left, found);
             }
-            (operators::IN, [element, container]) => self.among(element, container, found),
-            (operators::INDEX, [container, key]) if matches!(container.expr, Expr::Map(_)) => {
+            (IN, [element, container]) => self.among(element, container, found),
+            (INDEX, [container, key]) if matches!(container.expr, Expr::Map(_)) => {
                 self.among(key, container, found);
             }
             _ => {}
@@ -103,9 +103,6 @@ impl Expression {
                     }
                 }
             }
-            Expr::Call(call) if call.func_name == SCANNED => {
-                call.args.iter().for_each(|container| self.among(read, container, found));
-            }
             _ => {
                 if let (Some(path), Some(list)) = (self.read(read), self.read(container)) {
                     let place = self.place(container);
@@ -124,6 +121,9 @@ impl Expression {
         let Some(path) = self.read(read) else { return };
         let with = match &other.expr {
             Expr::Literal(literal) => value_of(literal).map(Compared::Value),
+            Expr::Call(call) if call.func_name == KEY => {
+                return call.args.iter().for_each(|key| self.compare(read, key, found));
+            }
             _ => self.read(other).map(Compared::Path),
         };
         let place = self.place(other);
@@ -172,6 +172,7 @@ mod tests {
             ),
             ("s.a in {'x': 1}", &[("s.a", "\"x\"", 9)]),
             ("{'x': 1, 'y': 2}[s.a]", &[("s.a", "\"x\"", 2), ("s.a", "\"y\"", 10)]),
+            ("{s.b: 1, s.b + 'x': 2}[s.a]", &[("s.a", "s.b", 2)]),
             ("has(s.a) && !(s.a == 'x') ? s.b : 1", &[("s.a", "\"x\"", 22)]),
             ("s.list.exists(e, e == 'x' && s.a == 'y')", &[("s.a", "\"y\"", 37)]),
             ("s.list.exists(e, s.a in ['x'])", &[("s.a", "\"x\"", 26)]),

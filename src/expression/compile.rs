@@ -1,20 +1,19 @@
 //! From text to a program: parses, checks every name, and puts slots in the place of fields and
 //! bounded operators in the place of the library's.
 
+use crate::expression::fields::root_of;
 use crate::expression::functions::{
-    COPIED, ENVIRONMENT, FUNCTIONS, ITEMS, MATCHES, OPERATORS, SCANNED, replacement,
+    BUILT, COPIED, ENVIRONMENT, FUNCTIONS, INDEX, ITEMS, KEY, MATCHES, OPERATORS, replacement,
 };
 use crate::expression::number::Numeric;
 use crate::expression::pattern::Pattern;
 use crate::expression::steps::steps;
-use crate::expression::{
-    ExpressionError, PATTERN_OF, PRESENCE_OF, Slot, VALUE_OF, bounds, complaint,
-};
+use crate::expression::{ExpressionError, PATTERN_OF, Slot, VALUE_OF, bounds, complaint};
 use crate::fault::{Place, did_you_mean};
 use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue,
-    MapExpr, SelectExpr, SourceInfo, operators,
+    MapExpr, SourceInfo, operators,
 };
 use cel::common::types::CelInt;
 
@@ -27,7 +26,7 @@ pub(super) struct Compiled {
     pub(super) loops: bool,
 }
 
-type Outcome<T> = Result<T, ExpressionError>;
+pub(super) type Outcome<T> = Result<T, ExpressionError>;
 
 /// Parses and checks a text whose bounds were checked.
 pub(super) fn compile(source: &str, variables: &[&str]) -> Outcome<Compiled> {
@@ -50,13 +49,13 @@ pub(super) fn compile(source: &str, variables: &[&str]) -> Outcome<Compiled> {
     Ok(Compiled { program, info, slots, patterns, loops })
 }
 
-struct Compiler<'a> {
-    source: &'a str,
+pub(super) struct Compiler<'a> {
+    pub(super) source: &'a str,
     info: SourceInfo,
-    variables: &'a [&'a str],
+    pub(super) variables: &'a [&'a str],
     /// Names that the loops around give, the innermost last.
-    locals: Vec<String>,
-    slots: Vec<Slot>,
+    pub(super) locals: Vec<String>,
+    pub(super) slots: Vec<Slot>,
     /// Regular expressions that it writes out.
     patterns: Vec<Pattern>,
     /// Loops around.
@@ -64,11 +63,8 @@ struct Compiler<'a> {
     any_loops: bool,
 }
 
-/// Names of a field and all above it, the variable first, innermost last.
-type Chain = Vec<String>;
-
 impl Compiler<'_> {
-    fn expression(&mut self, expression: IdedExpr, depth: usize) -> Outcome<IdedExpr> {
+    pub(super) fn expression(&mut self, expression: IdedExpr, depth: usize) -> Outcome<IdedExpr> {
         // A field's place is where its variable stands, not its last dot.
         let start = root_of(&expression);
         let IdedExpr { id, expr } = expression;
@@ -96,7 +92,7 @@ impl Compiler<'_> {
         Ok(IdedExpr { id: start, expr })
     }
 
-    fn boxed(&mut self, expression: IdedExpr, depth: usize) -> Outcome<Box<IdedExpr>> {
+    pub(super) fn boxed(&mut self, expression: IdedExpr, depth: usize) -> Outcome<Box<IdedExpr>> {
         self.expression(expression, depth).map(Box::new)
     }
 
@@ -142,95 +138,13 @@ impl Compiler<'_> {
     }
 
     /// Refuses a variable that is not declared.
-    fn known(&self, id: u64, name: &str) -> Outcome<()> {
+    pub(super) fn known(&self, id: u64, name: &str) -> Outcome<()> {
         if self.variables.contains(&name) {
             return Ok(());
         }
         let locals = self.locals.iter().map(String::as_str).filter(|name| !name.starts_with('@'));
         let hint = did_you_mean(name, self.variables.iter().copied().chain(locals));
         self.refuse(id, format!("there is no variable `{name}`; {hint}"))
-    }
-
-    /// A name in the program for a field, the same for the same field.
-    fn slot(&mut self, root: u64, prefix: char, chain: Chain) -> Expr {
-        let place = self.place(root);
-        let text = chain_text(&chain);
-        let mut steps = chain.into_iter();
-        let variable = steps.next().unwrap_or_default();
-        let steps: Vec<String> = steps.collect();
-        let same = |slot: &Slot| slot.variable == variable && slot.steps == steps;
-        let index = self.slots.iter().position(same).unwrap_or_else(|| {
-            let position = self.variables.iter().position(|name| **name == variable);
-            let position = position.unwrap_or(0);
-            self.slots.push(Slot { variable, position, steps, text, place });
-            self.slots.len() - 1
-        });
-        Expr::Ident(format!("{prefix}{index}"))
-    }
-
-    /// The names that lead from a variable to this field; `None` for anything computed.
-    fn chain(&self, expression: &IdedExpr) -> Option<Chain> {
-        let mut names = Vec::new();
-        let mut expression = expression;
-        loop {
-            match &expression.expr {
-                Expr::Ident(name) if !self.locals.contains(name) => {
-                    names.push(name.clone());
-                    names.reverse();
-                    return Some(names);
-                }
-                Expr::Select(select) if !select.test => {
-                    names.push(select.field.clone());
-                    expression = &select.operand;
-                }
-                Expr::Call(call) if call.func_name == operators::INDEX => {
-                    let [operand, index] = call.args.as_slice() else { return None };
-                    if let Some(name) = self.numbered(operand, index) {
-                        names.push(name);
-                        names.reverse();
-                        return Some(names);
-                    }
-                    let Expr::Literal(LiteralValue::String(name)) = &index.expr else {
-                        return None;
-                    };
-                    names.push(name.inner().to_owned());
-                    expression = operand;
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    /// A variable that is one of a numbered series: `parents[0]`.
-    fn numbered(&self, operand: &IdedExpr, index: &IdedExpr) -> Option<String> {
-        let (Expr::Ident(name), Expr::Literal(LiteralValue::Int(number))) =
-            (&operand.expr, &index.expr)
-        else {
-            return None;
-        };
-        let numbered = format!("{name}[{}]", number.inner());
-        let is_known = self.variables.contains(&numbered.as_str()) && !self.locals.contains(name);
-        is_known.then_some(numbered)
-    }
-
-    fn select(&mut self, id: u64, select: SelectExpr, depth: usize) -> Outcome<Expr> {
-        let SelectExpr { operand, field, test } = select;
-        if let Some(mut chain) = self.chain(&operand) {
-            self.known(root_of(&operand), &chain[0])?;
-            chain.push(field);
-            self.short(id, &chain)?;
-            let root = root_of(&operand);
-            return Ok(self.slot(root, if test { PRESENCE_OF } else { VALUE_OF }, chain));
-        }
-        let operand = self.boxed(*operand, depth)?;
-        Ok(Expr::Select(SelectExpr { operand, field, test }))
-    }
-
-    fn short(&self, id: u64, chain: &Chain) -> Outcome<()> {
-        if chain.len() > MAX_EXPRESSION_DEPTH {
-            return Err(bounds::too_deep(self.place(id)));
-        }
-        Ok(())
     }
 
     fn call(&mut self, id: u64, call: CallExpr, depth: usize) -> Outcome<Expr> {
@@ -242,12 +156,12 @@ impl Compiler<'_> {
             let whole = IdedExpr { id, expr: global(func_name.clone(), args) };
             if let Some(chain) = self.chain(&whole) {
                 self.known(root_of(&whole), &chain[0])?;
-                self.short(id, &chain)?;
+                self.short(id, chain.len())?;
                 return Ok(self.slot(root_of(&whole), VALUE_OF, chain));
             }
             let Expr::Call(call) = whole.expr else { return self.refuse(id, "no index") };
             let args = self.all(call.args, depth)?;
-            return Ok(global(func_name, args));
+            return Ok(global(INDEX.to_owned(), args));
         }
         // The accumulator of a loop keeps the library's own `+`, which it appends with in place.
         let accumulates = func_name == operators::ADD && args.first().is_some_and(is_internal);
@@ -264,12 +178,7 @@ impl Compiler<'_> {
                 func_name
             }
         };
-        let mut args = self.all(args, depth)?;
-        // Outside of loops a list is paid for where it is read or built, and that is enough.
-        if name == operators::IN && self.loops > 0 {
-            let list = args.pop();
-            args.extend(list.map(|list| paid(SCANNED, list)));
-        }
+        let args = self.all(args, depth)?;
         Ok(global(name, args))
     }
 
@@ -359,7 +268,9 @@ impl Compiler<'_> {
             if entry.optional {
                 return self.refuse(id, "optional entries are not part of expressions here");
             }
-            entry.key = self.expression(entry.key, depth)?;
+            let key = self.expression(entry.key, depth)?;
+            let is_written = matches!(key.expr, Expr::Literal(_));
+            entry.key = if is_written { key } else { paid(KEY, key) };
             entry.value = copied(self.expression(entry.value, depth)?);
             entries.push(IdedEntryExpr { id, expr: EntryExpr::MapEntry(entry) });
         }
@@ -403,7 +314,8 @@ impl Compiler<'_> {
         let each = CelInt::from(i64::try_from(each).unwrap_or(i64::MAX));
         let each = IdedExpr { id, expr: Expr::Literal(LiteralValue::Int(each)) };
         let items = global(ITEMS.to_owned(), vec![range, each]);
-        Ok(Expr::Comprehension(Box::new(ComprehensionExpr {
+        let is_list = matches!(accu_init.expr, Expr::List(_));
+        let whole = Expr::Comprehension(Box::new(ComprehensionExpr {
             iter_range: IdedExpr { id, expr: items },
             iter_var: loop_.iter_var,
             iter_var2: None,
@@ -412,20 +324,21 @@ impl Compiler<'_> {
             loop_cond,
             loop_step,
             result,
-        })))
+        }));
+        Ok(if is_list { paid(BUILT, IdedExpr { id, expr: whole }).expr } else { whole })
     }
 
-    fn refuse<T>(&self, id: u64, message: impl Into<String>) -> Outcome<T> {
+    pub(super) fn refuse<T>(&self, id: u64, message: impl Into<String>) -> Outcome<T> {
         Err(ExpressionError { place: self.place(id), message: message.into() })
     }
 
-    fn place(&self, id: u64) -> Place {
+    pub(super) fn place(&self, id: u64) -> Place {
         let offset = self.info.offset_for(id).map_or(0, |(start, _)| start as usize);
         bounds::place_at(self.source, offset)
     }
 }
 
-fn global(func_name: String, args: Vec<IdedExpr>) -> Expr {
+pub(super) fn global(func_name: String, args: Vec<IdedExpr>) -> Expr {
     Expr::Call(CallExpr { func_name, target: None, args })
 }
 
@@ -434,27 +347,21 @@ fn paid(function: &str, value: IdedExpr) -> IdedExpr {
     IdedExpr { id: value.id, expr: global(function.to_owned(), vec![value]) }
 }
 
-/// An element of a list or map that is written out: the library copies what is only borrowed.
-fn copied(element: IdedExpr) -> IdedExpr {
-    let is_borrowed = match &element.expr {
-        Expr::Ident(_) | Expr::Select(_) => true,
+/// An element of a list or map that is written out. The library copies what is only borrowed, and a
+/// function may hand on what it was given: only what is certainly new is not paid for as a copy.
+pub(super) fn copied(element: IdedExpr) -> IdedExpr {
+    let is_new = match &element.expr {
+        Expr::Literal(_) | Expr::List(_) | Expr::Map(_) | Expr::Comprehension(_) => true,
         Expr::Call(call) => {
-            [operators::INDEX, operators::CONDITIONAL].contains(&call.func_name.as_str())
+            let name = call.func_name.as_str();
+            let logical = [operators::LOGICAL_AND, operators::LOGICAL_OR, operators::LOGICAL_NOT];
+            name == BUILT
+                || logical.contains(&name)
+                || OPERATORS.iter().any(|(_, ours)| *ours == name)
         }
         _ => false,
     };
-    if is_borrowed { paid(COPIED, element) } else { element }
-}
-
-/// The name that a chain of fields starts with.
-fn root_of(expression: &IdedExpr) -> u64 {
-    match &expression.expr {
-        Expr::Select(select) => root_of(&select.operand),
-        Expr::Call(call) if call.func_name == operators::INDEX => {
-            call.args.first().map_or(expression.id, root_of)
-        }
-        _ => expression.id,
-    }
+    if is_new { element } else { paid(COPIED, element) }
 }
 
 /// Whether this is the accumulator of a loop, which no text can name.
@@ -469,25 +376,7 @@ fn is_operator(name: &str) -> bool {
         operators::LOGICAL_AND,
         operators::LOGICAL_OR,
         operators::LOGICAL_NOT,
-        operators::IN,
         operators::NOT_STRICTLY_FALSE,
     ]
     .contains(&name)
-}
-
-/// A chain as an expression writes it.
-fn chain_text(chain: &Chain) -> String {
-    let mut text = String::new();
-    for (index, name) in chain.iter().enumerate() {
-        let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if index == 0 {
-            text.push_str(name);
-        } else if plain && !name.is_empty() {
-            text.push('.');
-            text.push_str(name);
-        } else {
-            text.push_str(&format!("[{name:?}]"));
-        }
-    }
-    text
 }

@@ -6,7 +6,9 @@ use cel::common::value::{CowVal, Val};
 
 use crate::codec::json::Number;
 use crate::codec::number::integer_text;
-use crate::expression::arguments::{Outcome, bounded_text, calculated, failure};
+use crate::expression::arguments::{
+    Outcome, calculated, failure, read_text, spend_text, text_value, truth,
+};
 use crate::expression::decimal::Digits;
 use crate::expression::number::{NumberError, Numeric};
 use crate::expression::time::{Duration, Timestamp};
@@ -46,7 +48,8 @@ pub(super) fn uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
 
 /// The whole part of a number, or the number of a text that has no fraction.
 fn whole(value: &dyn Val, what: &str) -> Result<Result<Numeric, NumberError>, cel::ExecutionError> {
-    if let Some(text) = value.downcast_ref::<CelString>().map(CelString::inner) {
+    if value.downcast_ref::<CelString>().is_some() {
+        let text = read_text(value, what)?;
         return match is_number(text).then(|| integer_text(text)).flatten() {
             Some(digits) => Ok(Numeric::whole_of_64_bits(digits.parse().ok())),
             None => Err(failure(unread(text, "a whole number", what))),
@@ -66,10 +69,16 @@ fn whole(value: &dyn Val, what: &str) -> Result<Result<Numeric, NumberError>, ce
 pub(super) fn double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`double`";
     let value = one(&args, what)?;
-    if let Some(text) = value.downcast_ref::<CelString>() {
-        return match number_of(text.inner()) {
-            Some(number) => calculated(Numeric::decimal(number.to_f64()), what),
-            None => Err(failure(unread(text.inner(), "a number", what))),
+    if value.downcast_ref::<CelString>().is_some() {
+        let text = read_text(value, what)?;
+        if !is_number(text) {
+            return Err(failure(unread(text, "a number", what)));
+        }
+        return match Numeric::parse(text) {
+            Some(number) => Ok(number.into_value()),
+            None => Err(failure(format!(
+                "{what}: neither 64 bits nor a double can hold {text} exactly"
+            ))),
         };
     }
     let nanos = match (value.downcast_ref::<Timestamp>(), value.downcast_ref::<Duration>()) {
@@ -78,11 +87,11 @@ pub(super) fn double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         (None, None) => None,
     };
     if let Some(nanos) = nanos {
-        let billion = Numeric::Whole(1_000_000_000);
-        return calculated(Numeric::whole(Some(nanos)).and_then(|n| n.divide(billion)), what);
+        let seconds = Numeric::parse(&format!("{nanos}e-9"));
+        return calculated(seconds.ok_or(NumberError::NotFinite), what);
     }
     match Numeric::of(value) {
-        Some(number) => calculated(Numeric::decimal(number.to_f64()), what),
+        Some(number) => Ok(number.into_value()),
         None => Err(unsuited(value, what, "numbers, texts, timestamps and durations")),
     }
 }
@@ -108,7 +117,30 @@ pub(super) fn string<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
             "numbers, true or false, texts, timestamps and durations",
         ));
     };
-    bounded_text(text)
+    spend_text(text.len())?;
+    Ok(text_value(text))
+}
+
+/// True or false, from itself or from a text.
+pub(super) fn boolean<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let what = "`bool`";
+    let value = one(&args, what)?;
+    if let Some(held) = value.downcast_ref::<CelBool>() {
+        return Ok(truth(*held.inner()));
+    }
+    let Some(text) = value.downcast_ref::<CelString>() else {
+        return Err(unsuited(value, what, "true or false and texts"));
+    };
+    match text.inner() {
+        "1" | "t" | "true" | "TRUE" | "True" => Ok(truth(true)),
+        "0" | "f" | "false" | "FALSE" | "False" => Ok(truth(false)),
+        text => Err(failure(unread(text, "true or false", what))),
+    }
+}
+
+/// The value itself.
+pub(super) fn dynamic<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    args.pop().ok_or_else(|| failure("`dyn` takes one value"))
 }
 
 fn number_text(number: Numeric) -> String {
@@ -124,8 +156,9 @@ pub(super) fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let value = one(&args, what)?;
     let timestamp = if let Some(time) = value.downcast_ref::<Timestamp>() {
         Ok(*time)
-    } else if let Some(text) = value.downcast_ref::<CelString>() {
-        Timestamp::parse(text.inner())
+    } else if value.downcast_ref::<CelString>().is_some() {
+        let text = read_text(value, what)?;
+        Timestamp::parse(text)
     } else if let Some(seconds) = Numeric::of(value) {
         Timestamp::of_seconds(Digits::of(seconds))
     } else {
@@ -139,26 +172,25 @@ pub(super) fn duration<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let value = one(&args, what)?;
     let duration = if let Some(duration) = value.downcast_ref::<Duration>() {
         Ok(*duration)
-    } else if let Some(text) = value.downcast_ref::<CelString>() {
-        Duration::parse(text.inner())
+    } else if value.downcast_ref::<CelString>().is_some() {
+        let text = read_text(value, what)?;
+        Duration::parse(text)
     } else {
         return Err(unsuited(value, what, "texts like 1h45m or 1.5s"));
     };
     duration.map(CowVal::owned).map_err(failure)
 }
 
-fn number_of(text: &str) -> Option<Numeric> {
-    is_number(text).then(|| Numeric::parse(text)).flatten()
-}
-
 /// Whether a text is digits, with a sign, a fraction and an exponent where it has them.
 fn is_number(text: &str) -> bool {
+    if text.len() > MAX_NUMBER_BYTES {
+        return false;
+    }
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let magnitude = text.strip_prefix('-').unwrap_or(text);
     let (significand, exponent) = magnitude.split_once(['e', 'E']).unwrap_or((magnitude, "0"));
     let (whole, fraction) = significand.split_once('.').unwrap_or((significand, "0"));
-    text.len() <= MAX_NUMBER_BYTES
-        && digits(whole)
+    digits(whole)
         && digits(fraction)
         && digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))
 }

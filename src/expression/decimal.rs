@@ -59,6 +59,47 @@ impl Digits {
         Some(Self::value(self.negative, kept, -places))
     }
 
+    /// The sum of two whole numbers. What goes beyond 128 bits has more digits than a double keeps.
+    pub(super) fn add(self, other: Self) -> Result<Numeric, NumberError> {
+        let exponent = match (self.digits, other.digits) {
+            (0, _) => other.exponent,
+            (_, 0) => self.exponent,
+            _ => self.exponent.min(other.exponent),
+        };
+        let places = exponent.checked_neg().ok_or(NumberError::Overflow)?;
+        let sum = match (self.scaled(places), other.scaled(places)) {
+            (Some(left), Some(right)) => left.checked_add(right).ok_or(NumberError::Overflow)?,
+            _ => return Err(NumberError::Overflow),
+        };
+        Self::value(sum < 0, sum.unsigned_abs(), exponent)
+    }
+
+    /// The difference of two whole numbers.
+    pub(super) fn subtract(self, other: Self) -> Result<Numeric, NumberError> {
+        self.add(Self { negative: !other.negative, ..other })
+    }
+
+    /// The product of two whole numbers.
+    pub(super) fn multiply(self, other: Self) -> Result<Numeric, NumberError> {
+        let product = u128::from(self.digits) * u128::from(other.digits);
+        Self::value(self.negative != other.negative, product, self.exponent + other.exponent)
+    }
+
+    /// Two whole numbers with the same quotient, the second of at most 64 bits; `None` where there
+    /// are none within 127 bits.
+    pub(super) fn ratio(self, divisor: Self) -> Option<(i128, i128)> {
+        let shift = self.exponent.checked_sub(divisor.exponent)?;
+        let shifted = |digits: u64| u128::from(digits).checked_mul(power(shift.unsigned_abs())?);
+        let (dividend, divisor_digits) = match shift >= 0 {
+            true => (shifted(self.digits)?, u128::from(divisor.digits)),
+            false => (u128::from(self.digits), shifted(divisor.digits)?),
+        };
+        let divisor_digits = u64::try_from(divisor_digits).ok().filter(|digits| *digits > 0)?;
+        let dividend = i128::try_from(dividend).ok()?;
+        let signed = if self.negative == divisor.negative { dividend } else { -dividend };
+        Some((signed, divisor_digits.into()))
+    }
+
     /// The quotient cut towards zero; `None` where it is beyond 128 bits.
     pub(super) fn quotient(self, divisor: &Self) -> Option<i128> {
         let (dividend, divisor_digits) = (u128::from(self.digits), u128::from(divisor.digits));
@@ -94,6 +135,11 @@ impl Digits {
         Self::value(self.negative, left, exponent)
     }
 
+    /// Whether there are digits behind so many decimal places.
+    pub(super) fn goes_beyond(self, places: i32) -> bool {
+        self.exponent < -places
+    }
+
     /// The number times a power of ten; `None` where that is not whole, or beyond 128 bits.
     pub(super) fn scaled(self, places: i32) -> Option<i128> {
         let exponent = self.exponent.checked_add(places)?;
@@ -113,12 +159,11 @@ impl Digits {
     fn value(negative: bool, digits: u128, exponent: i32) -> Result<Numeric, NumberError> {
         let signed = |number: i128| if negative { -number } else { number };
         let whole = i128::try_from(digits).map_err(|_| NumberError::Overflow)?;
-        let Ok(places) = usize::try_from(-exponent) else {
+        let Some(places) = usize::try_from(-exponent).ok().filter(|places| *places > 0) else {
             let power = power(exponent.unsigned_abs()).and_then(|power| i128::try_from(power).ok());
             return match power.and_then(|power| whole.checked_mul(power)) {
                 Some(product) => Numeric::whole(Some(signed(product))),
-                None => Numeric::parse(&format!("{}e{exponent}", signed(whole)))
-                    .ok_or(NumberError::Overflow),
+                None => kept(&format!("{}e{exponent}", signed(whole))),
             };
         };
         let magnitude = match POWERS.get(places) {
@@ -128,6 +173,13 @@ impl Digits {
         };
         Numeric::decimal(if negative { -magnitude } else { magnitude })
     }
+}
+
+/// Of a text, where a double gives it back.
+fn kept(text: &str) -> Result<Numeric, NumberError> {
+    let is_finite = text.parse().is_ok_and(f64::is_finite);
+    let refused = if is_finite { NumberError::Overflow } else { NumberError::NotFinite };
+    Numeric::parse(text).ok_or(refused)
 }
 
 /// A power of ten; `None` beyond 128 bits.

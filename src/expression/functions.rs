@@ -10,7 +10,7 @@ use cel::Env;
 use cel::common::functions::Function;
 use cel::common::types::DYN_TYPE;
 
-use crate::expression::{calendar, conversions, library, operators};
+use crate::expression::{arithmetic, calendar, conversions, members, operators, text};
 
 /// A function that expressions may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,12 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
     global("string", (1, 1), "string(x)", "a number, truth or time as text"),
     global("timestamp", (1, 1), "timestamp(x)", "a time from RFC 3339 or seconds since 1970"),
     global("uint", (1, 1), "uint(x)", "as int, and not negative"),
-    member("charAt", (1, 1), "text.charAt(index)", "the letter at an index from 0"),
+    member(
+        "charAt",
+        (1, 1),
+        "text.charAt(index)",
+        "the letter at an index from 0; empty behind the last one",
+    ),
     member("contains", (1, 1), "text.contains(part)", "whether the text contains the part"),
     member("endsWith", (1, 1), "text.endsWith(part)", "whether the text ends with it"),
     member("getDate", (0, 1), "time.getDate(zone)", "day of the month, from 1"),
@@ -139,14 +144,23 @@ pub(super) const OPERATORS: &[(&str, &str)] = &[
     ("_==_", "@equal"),
     ("_!=_", "@unequal"),
     ("-_", "@negate"),
+    ("@in", IN),
 ];
 
 /// Puts a comprehension's elements in order, holds them to their bound and pays for the loop.
 pub(super) const ITEMS: &str = "@items";
 /// Pays for a copy of a value.
 pub(super) const COPIED: &str = "@copied";
-/// Pays for a look at each element of a list.
-pub(super) const SCANNED: &str = "@scanned";
+/// Holds a list that a loop has built to its limit.
+pub(super) const BUILT: &str = "@built";
+/// Checks and pays for the key of a map that is written out.
+pub(super) const KEY: &str = "@key";
+/// Whether a list or map contains a value.
+pub(super) const IN: &str = "@contained";
+/// An element of a list or map.
+pub(super) const INDEX: &str = "@index";
+/// Whether a list of fields and indexes leads to a value.
+pub(super) const HAS: &str = "@has";
 /// Finds a pattern that the compiler has compiled.
 pub(super) const MATCHES: &str = "@matches";
 
@@ -159,8 +173,7 @@ pub(super) fn replacement(name: &str) -> Option<&'static str> {
 /// What every evaluation runs in.
 pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib().with_optional_support(false);
-    // Neither can fail: the names are fixed and distinct. A test calls every one of them.
-    let _ = env.add_extension(cel::extensions::strings);
+    // This cannot fail: the names are fixed and distinct. A test calls every one of them.
     for (name, arity, function) in OVERLOADS {
         let id = format!("{name}/{arity}");
         let types = (0..*arity).map(|_| DYN_TYPE).collect();
@@ -184,10 +197,19 @@ const OVERLOADS: &[(&str, usize, Function)] = &[
     ("@negate", 1, operators::negate),
     (ITEMS, 2, operators::items),
     (COPIED, 1, operators::copied),
-    (SCANNED, 1, operators::scanned),
-    (MATCHES, 2, library::matches),
+    (BUILT, 1, operators::built),
+    (KEY, 1, members::key),
+    (IN, 2, members::is_in),
+    (INDEX, 2, members::index),
+    (HAS, 2, members::has),
+    (MATCHES, 2, text::matches),
+    ("@bool", 1, conversions::boolean),
+    ("@charAt", 2, text::char_at),
+    ("@contains", 2, text::contains),
     ("@double", 1, conversions::double),
     ("@duration", 1, conversions::duration),
+    ("@dyn", 1, conversions::dynamic),
+    ("@endsWith", 2, text::ends_with),
     ("@getDate", 1, calendar::date),
     ("@getDate", 2, calendar::date),
     ("@getDayOfMonth", 1, calendar::day_of_month),
@@ -208,32 +230,40 @@ const OVERLOADS: &[(&str, usize, Function)] = &[
     ("@getMonth", 2, calendar::month),
     ("@getSeconds", 1, calendar::seconds),
     ("@getSeconds", 2, calendar::seconds),
-    ("@indexOf", 2, library::index_of),
-    ("@indexOf", 3, library::index_of),
+    ("@indexOf", 2, text::index_of),
+    ("@indexOf", 3, text::index_of),
     ("@int", 1, conversions::int),
-    ("@lastIndexOf", 2, library::last_index_of),
-    ("@lastIndexOf", 3, library::last_index_of),
-    ("@join", 1, library::join),
-    ("@join", 2, library::join),
-    ("@replace", 3, library::replace),
-    ("@replace", 4, library::replace),
-    ("@split", 2, library::split),
-    ("@split", 3, library::split),
+    ("@lastIndexOf", 2, text::last_index_of),
+    ("@lastIndexOf", 3, text::last_index_of),
+    ("@join", 1, text::join),
+    ("@join", 2, text::join),
+    ("@lowerAscii", 1, text::lower_ascii),
+    ("@replace", 3, text::replace),
+    ("@replace", 4, text::replace),
+    ("@reverse", 1, text::reverse),
+    ("@size", 1, text::size),
+    ("@split", 2, text::split),
+    ("@split", 3, text::split),
+    ("@startsWith", 2, text::starts_with),
     ("@string", 1, conversions::string),
+    ("@substring", 2, text::substring),
+    ("@substring", 3, text::substring),
     ("@timestamp", 1, conversions::timestamp),
+    ("@trim", 1, text::trim),
     ("@uint", 1, conversions::uint),
-    ("abs", 1, library::abs),
-    ("ceil", 1, library::ceil),
-    ("distance", 4, library::distance),
+    ("@upperAscii", 1, text::upper_ascii),
+    ("abs", 1, arithmetic::abs),
+    ("ceil", 1, arithmetic::ceil),
+    ("distance", 4, arithmetic::distance),
     ("div", 2, operators::quotient),
-    ("floor", 1, library::floor),
-    ("max", 2, library::max),
-    ("max", 3, library::max),
-    ("max", 4, library::max),
-    ("min", 2, library::min),
-    ("min", 3, library::min),
-    ("min", 4, library::min),
-    ("round", 1, library::round),
-    ("round", 2, library::round),
-    ("sqrt", 1, library::sqrt),
+    ("floor", 1, arithmetic::floor),
+    ("max", 2, arithmetic::max),
+    ("max", 3, arithmetic::max),
+    ("max", 4, arithmetic::max),
+    ("min", 2, arithmetic::min),
+    ("min", 3, arithmetic::min),
+    ("min", 4, arithmetic::min),
+    ("round", 1, arithmetic::round),
+    ("round", 2, arithmetic::round),
+    ("sqrt", 1, arithmetic::sqrt),
 ];

@@ -9,7 +9,7 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
 };
 
-use crate::expression::functions::{COPIED, ITEMS, SCANNED};
+use crate::expression::functions::{BUILT, COPIED, HAS, IN, INDEX, ITEMS, OPERATORS};
 use crate::expression::{Expression, ExpressionError, PRESENCE_OF, VALUE_OF, bounds};
 
 /// A set of kinds of values.
@@ -172,17 +172,17 @@ impl<'a> Checker<'a> {
                 }
                 Kinds::BOOL
             }
-            (COPIED | SCANNED, [kinds]) => *kinds,
+            (COPIED | BUILT, [kinds]) => *kinds,
             (operators::CONDITIONAL, [condition, then, otherwise]) => {
                 self.needs(operands[0], *condition, Kinds::BOOL, "a condition is needed");
                 *then | *otherwise
             }
-            (operators::INDEX, [operand, _]) => {
+            (INDEX, [operand, _]) => {
                 let indexed = Kinds::LIST | Kinds::MAP;
                 self.needs(operands[0], *operand, indexed, "an element is asked for");
                 Kinds::ANY
             }
-            (operators::IN, [_, container]) => {
+            (IN, [_, container]) => {
                 let containers = Kinds::LIST | Kinds::MAP;
                 self.needs(operands[1], *container, containers, "`in` takes");
                 Kinds::BOOL
@@ -234,7 +234,8 @@ impl<'a> Checker<'a> {
             return Kinds::ANY;
         };
         for ((operand, kinds), takes) in operands.iter().zip(kinds).zip(takes.iter()) {
-            let shown = name.trim_matches(['@', '_']);
+            let operator = OPERATORS.iter().find(|(_, ours)| *ours == name);
+            let shown = operator.map_or(name, |(theirs, _)| theirs).trim_matches(['@', '_']);
             self.needs(operand, *kinds, *takes, &format!("`{shown}` takes"));
         }
         *gives
@@ -305,6 +306,19 @@ const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
     (operators::LOGICAL_NOT, &[BOOL], BOOL),
     (operators::NOT_STRICTLY_FALSE, &[Kinds::ANY], BOOL),
     (ITEMS, &[WALKED, NUMBER], LIST),
+    (HAS, &[Kinds::ANY, LIST], BOOL),
+    ("@bool", &[TRUTH], BOOL),
+    ("@charAt", &[TEXT, NUMBER], TEXT),
+    ("@contains", &[TEXT, TEXT], BOOL),
+    ("@dyn", &[Kinds::ANY], Kinds::ANY),
+    ("@endsWith", &[TEXT, TEXT], BOOL),
+    ("@lowerAscii", &[TEXT], TEXT),
+    ("@reverse", &[TEXT], TEXT),
+    ("@size", &[SIZED], NUMBER),
+    ("@startsWith", &[TEXT, TEXT], BOOL),
+    ("@substring", &[TEXT, NUMBER, NUMBER], TEXT),
+    ("@trim", &[TEXT], TEXT),
+    ("@upperAscii", &[TEXT], TEXT),
     ("@indexOf", &[TEXT, TEXT, NUMBER], NUMBER),
     ("@lastIndexOf", &[TEXT, TEXT, NUMBER], NUMBER),
     ("@join", &[LIST, TEXT], TEXT),
@@ -328,24 +342,12 @@ const SIGNATURES: &[(&str, &[Kinds], Kinds)] = &[
     ("@timestamp", &[COUNTED], Kinds::TIMESTAMP),
     ("@uint", &[Kinds(NUMBER.0 | TEXT.0)], NUMBER),
     ("abs", &[NUMBER], NUMBER),
-    ("bool", &[TRUTH], BOOL),
     ("ceil", &[NUMBER], NUMBER),
-    ("charAt", &[TEXT, NUMBER], TEXT),
-    ("contains", &[TEXT, TEXT], BOOL),
     ("distance", &[NUMBER, NUMBER, NUMBER, NUMBER], NUMBER),
     ("div", &[NUMBER, NUMBER], NUMBER),
-    ("dyn", &[Kinds::ANY], Kinds::ANY),
-    ("endsWith", &[TEXT, TEXT], BOOL),
     ("floor", &[NUMBER], NUMBER),
-    ("lowerAscii", &[TEXT], TEXT),
-    ("reverse", &[TEXT], TEXT),
     ("round", &[NUMBER, NUMBER], NUMBER),
-    ("size", &[SIZED], NUMBER),
     ("sqrt", &[NUMBER], NUMBER),
-    ("startsWith", &[TEXT, TEXT], BOOL),
-    ("substring", &[TEXT, NUMBER, NUMBER], TEXT),
-    ("trim", &[TEXT], TEXT),
-    ("upperAscii", &[TEXT], TEXT),
 ];
 
 #[cfg(test)]
@@ -373,11 +375,11 @@ mod tests {
             ("s.number == 'a'", 1, "a number and a text are never equal"),
             ("s.number == null", 1, "a number and null are never equal"),
             ("s.number + s.text", 10, "`+` cannot join a number and a text"),
-            ("2 * s.text", 5, "`multiply` takes a number, this is a text"),
+            ("2 * s.text", 5, "`*` takes a number, this is a text"),
             ("s.door && s.number", 11, "`&&` takes true or false, this is a number"),
             ("!s.text", 2, "`!` takes true or false, this is a text"),
             ("s.text ? 1 : 2", 1, "a condition is needed: this is a text"),
-            ("-s.door", 2, "`negate` takes a number or a duration, this is true or false"),
+            ("-s.door", 2, "`-` takes a number or a duration, this is true or false"),
             ("s.number.contains('x')", 1, "`contains` takes a text, this is a number"),
             ("s.text.contains(1)", 17, "`contains` takes a text, this is a number"),
             ("distance(1, 2, s.text, 3)", 16, "`distance` takes a number, this is a text"),

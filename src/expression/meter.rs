@@ -53,8 +53,24 @@ pub(super) fn spend(steps: u64) -> Result<(), ExecutionError> {
     if pay(steps) { Ok(()) } else { Err(failure(Exhausted.to_string())) }
 }
 
+/// Pays for a look at all that is in a value: a step for each value, and its text.
+pub(super) fn spend_look(value: &dyn Val) -> Result<(), ExecutionError> {
+    let size = Size::of(value);
+    spend(size.values + size.text)
+}
+
+/// Pays for a copy of a value.
+pub(super) fn spend_copy(value: &dyn Val) -> Result<(), ExecutionError> {
+    let size = Size::of(value);
+    spend(size.values * COPY_STEPS + size.text)
+}
+
 /// Pays for the value of a variable or field: for its text, and for all that is in a list or map.
 pub(super) fn pay_bound(bound: Bound<'_>) -> bool {
+    if IS_EXHAUSTED.get() {
+        // Nothing can be paid for, and to find out how much there is takes time.
+        return false;
+    }
     match bound {
         Bound::Value(Value::String(text)) => pay(text_steps(text)),
         Bound::Value(value @ (Value::Array(_) | Value::Object(_))) => pay(copy_steps(value)),
@@ -79,12 +95,18 @@ pub(super) struct Size {
 }
 
 impl Size {
-    /// Of a value, gone through to its end: what the library holds is bounded by what was paid for.
+    /// Of a value. It is gone through no further than the steps that are left reach: paying for it
+    /// then fails, and what a library does after that costs next to nothing.
     pub(super) fn of(value: &dyn Val) -> Self {
+        let most = LEFT.get();
         let mut size = Self::default();
-        let mut open = vec![value];
-        while let Some(value) = open.pop() {
+        let mut open = Vec::new();
+        let mut next = Some(value);
+        while let Some(value) = next {
             size.values += 1;
+            if size.values + size.text > most {
+                break;
+            }
             if let Some(text) = value.downcast_ref::<CelString>() {
                 size.text += text_steps(text.inner());
             } else if let Some(list) = value.downcast_ref::<CelList>() {
@@ -93,12 +115,8 @@ impl Size {
                 open.extend(map.inner().keys().map(|key| key.inner() as &dyn Val));
                 open.extend(map.inner().values().map(AsRef::as_ref));
             }
+            next = open.pop();
         }
         size
-    }
-
-    /// Steps for a copy.
-    pub(super) fn copied(self) -> u64 {
-        self.values * COPY_STEPS + self.text
     }
 }

@@ -19,6 +19,7 @@
 //! Nothing here does IO, knows the time or panics on any text or value.
 
 mod arguments;
+mod arithmetic;
 mod bounds;
 mod calendar;
 mod comparisons;
@@ -26,15 +27,17 @@ mod compile;
 mod complaint;
 mod conversions;
 mod decimal;
+mod fields;
 mod functions;
 mod kinds;
-mod library;
+mod members;
 mod meter;
 mod number;
 mod operators;
 mod pattern;
 mod quick;
 mod steps;
+mod text;
 mod time;
 mod value;
 
@@ -187,6 +190,23 @@ impl Expression {
     #[must_use]
     pub fn paths(&self) -> &[Vec<String>] {
         &self.paths
+    }
+
+    /// The path that an error is about: the one that it names, else the only one that is read; `None`
+    /// where several are read and it may be any of them.
+    #[must_use]
+    pub fn path_at_fault(&self, error: Option<&EvaluationError>) -> Option<&[String]> {
+        let is_named = |slot: &Slot| match error {
+            Some(EvaluationError::Missing(name)) => slot.text == *name,
+            Some(EvaluationError::Failed(reason)) => reason
+                .strip_prefix('`')
+                .and_then(|reason| reason.strip_prefix(slot.text.as_str()))
+                .is_some_and(|rest| rest.starts_with('`')),
+            Some(EvaluationError::Exhausted(_)) | None => false,
+        };
+        let named = self.slots.iter().position(is_named);
+        let only = (self.paths.len() == 1).then_some(0);
+        self.paths.get(named.or(only)?).map(Vec::as_slice)
     }
 
     /// Where in its text the expression first reads each of its paths, in their order.

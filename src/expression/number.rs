@@ -163,6 +163,14 @@ impl Numeric {
         }
     }
 
+    /// Whether it has no fraction: a double from 2^63 on has none.
+    pub(super) fn is_whole(self) -> bool {
+        match self {
+            Self::Whole(_) => true,
+            Self::Decimal(decimal) => decimal.abs() >= TWO_TO_63,
+        }
+    }
+
     fn is_zero(self) -> bool {
         self == Self::ZERO
     }
@@ -171,24 +179,28 @@ impl Numeric {
         self,
         other: Self,
         wholes: fn(i128, i128) -> Option<i128>,
+        digits: fn(Digits, Digits) -> Outcome,
         decimals: fn(f64, f64) -> f64,
     ) -> Outcome {
         match (self, other) {
             (Self::Whole(left), Self::Whole(right)) => Self::whole(wholes(left, right)),
+            (left, right) if left.is_whole() && right.is_whole() => {
+                digits(Digits::of(left), Digits::of(right))
+            }
             (left, right) => Self::decimal(decimals(left.to_f64(), right.to_f64())),
         }
     }
 
     pub(super) fn add(self, other: Self) -> Outcome {
-        self.combine(other, i128::checked_add, |left, right| left + right)
+        self.combine(other, i128::checked_add, Digits::add, |left, right| left + right)
     }
 
     pub(super) fn subtract(self, other: Self) -> Outcome {
-        self.combine(other, i128::checked_sub, |left, right| left - right)
+        self.combine(other, i128::checked_sub, Digits::subtract, |left, right| left - right)
     }
 
     pub(super) fn multiply(self, other: Self) -> Outcome {
-        self.combine(other, i128::checked_mul, |left, right| left * right)
+        self.combine(other, i128::checked_mul, Digits::multiply, |left, right| left * right)
     }
 
     pub(super) fn negate(self) -> Outcome {
@@ -207,6 +219,15 @@ impl Numeric {
                     return Self::whole(left.checked_div(right));
                 }
                 Self::decimal(nearest_quotient(left, right))
+            }
+            (left, right) if left.is_whole() && right.is_whole() => {
+                match Digits::of(left).ratio(Digits::of(right)) {
+                    Some((dividend, divisor)) if dividend % divisor == 0 => {
+                        Self::whole(Some(dividend / divisor))
+                    }
+                    Some((dividend, divisor)) => Self::decimal(nearest_quotient(dividend, divisor)),
+                    None => Self::decimal(left.to_f64() / right.to_f64()),
+                }
             }
             (left, right) => Self::decimal(left.to_f64() / right.to_f64()),
         }
@@ -273,7 +294,7 @@ fn compare_exactly(whole: i128, decimal: f64) -> Option<Ordering> {
     }
 }
 
-/// The double nearest to the quotient of two numbers of at most 64 bits each.
+/// The double nearest to the quotient of two numbers, the divisor of at most 64 bits.
 fn nearest_quotient(left: i128, right: i128) -> f64 {
     let exact = |whole: i128| whole.unsigned_abs() <= 1 << 53;
     if exact(left) && exact(right) {

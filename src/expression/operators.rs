@@ -8,8 +8,10 @@ use cel::common::value::{CowVal, Val};
 
 use crate::budget::text_steps;
 use crate::expression::arguments::{
-    Outcome, bounded_text, calculated, failure, one_number, too_many_values, truth, two_numbers,
+    Outcome, calculated, failure, one_number, spend_text, text_value, too_many_values, truth,
+    two_numbers,
 };
+use crate::expression::members;
 use crate::expression::meter::{self, Size};
 use crate::expression::number::{NumberError, Numeric};
 use crate::expression::time::{Duration, Timestamp};
@@ -21,15 +23,18 @@ pub(super) fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         if let (Some(left), Some(right)) =
             (left.downcast_ref::<CelString>(), right.downcast_ref::<CelString>())
         {
-            return bounded_text(format!("{}{}", left.inner(), right.inner()));
+            let (left, right) = (left.inner(), right.inner());
+            spend_text(left.len() + right.len())?;
+            return Ok(text_value([left, right].concat()));
         }
         if let (Some(first), Some(second)) =
             (left.downcast_ref::<CelList>(), right.downcast_ref::<CelList>())
         {
+            meter::spend_copy(first)?;
+            meter::spend_copy(second)?;
             if count(first) + count(second) > MAX_EXPRESSION_NODES {
                 return Err(too_many_values());
             }
-            meter::spend(Size::of(first).copied() + Size::of(second).copied())?;
             let joined = first.inner().iter().chain(second.inner());
             let joined: Vec<_> = joined.map(|item| item.clone_as_boxed()).collect();
             return Ok(CowVal::owned(CelList::from(joined)));
@@ -178,29 +183,51 @@ pub(super) fn unequal<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
 
 pub(super) fn same(args: &[CowVal<'_, '_>]) -> Result<bool, ExecutionError> {
     let [left, right] = args else { return Err(failure("a comparison takes two values")) };
-    Ok(match (Numeric::of(left.as_ref()), Numeric::of(right.as_ref())) {
-        (Some(left), Some(right)) => left.compare(right) == Some(Ordering::Equal),
-        _ => {
-            let size = Size::of(left.as_ref());
-            meter::spend(size.values + size.text)?;
-            left.as_ref().equals(right.as_ref())
-        }
-    })
+    if let (Some(left), Some(right)) = (Numeric::of(left.as_ref()), Numeric::of(right.as_ref())) {
+        return Ok(left.compare(right) == Some(Ordering::Equal));
+    }
+    meter::spend_look(left.as_ref())?;
+    Ok(is_same(left.as_ref(), right.as_ref()))
+}
+
+/// Whether two values are equal, their numbers compared exactly: the library would round a whole
+/// number that meets one beyond 64 bits. Looks at no more than is in either of them.
+pub(super) fn is_same(left: &dyn Val, right: &dyn Val) -> bool {
+    if let (Some(left), Some(right)) = (Numeric::of(left), Numeric::of(right)) {
+        return left.compare(right) == Some(Ordering::Equal);
+    }
+    if let (Some(left), Some(right)) =
+        (left.downcast_ref::<CelList>(), right.downcast_ref::<CelList>())
+    {
+        let (left, right) = (left.inner(), right.inner());
+        let mut pairs = left.iter().zip(right);
+        return left.len() == right.len()
+            && pairs.all(|(left, right)| is_same(left.as_ref(), right.as_ref()));
+    }
+    if let (Some(fields), Some(others)) =
+        (left.downcast_ref::<CelMap>(), right.downcast_ref::<CelMap>())
+    {
+        return fields.inner().len() == others.inner().len()
+            && fields.inner().iter().all(|(key, value)| {
+                let other = members::step(right, key.inner());
+                other.is_some_and(|other| is_same(value.as_ref(), other))
+            });
+    }
+    left.equals(right)
 }
 
 /// A value that is copied into a list or map.
 pub(super) fn copied<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let Some(value) = args.pop() else { return Err(failure("nothing to copy")) };
-    meter::spend(Size::of(value.as_ref()).copied())?;
+    meter::spend_copy(value.as_ref())?;
     Ok(value)
 }
 
-/// A list that is searched within a loop.
-pub(super) fn scanned<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let Some(value) = args.pop() else { return Err(failure("nothing to search")) };
-    if value.downcast_ref::<CelList>().is_some() {
-        let size = Size::of(value.as_ref());
-        meter::spend(size.values + size.text)?;
+/// A list that a loop built. What it holds is counted here, since the library appends to it unasked.
+pub(super) fn built<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
+    let Some(value) = args.pop() else { return Err(failure("nothing was built")) };
+    if count(value.as_ref()) > MAX_EXPRESSION_NODES {
+        return Err(too_many_values());
     }
     Ok(value)
 }
@@ -226,12 +253,12 @@ pub(super) fn items<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     if size > MAX_EXPRESSION_ITEMS {
         return Err(failure(format!("{size} elements, the limit is {MAX_EXPRESSION_ITEMS}")));
     }
-    if count(range.as_ref()) > MAX_EXPRESSION_NODES {
-        return Err(too_many_values());
-    }
     let found = Size::of(range.as_ref());
     let turns = (size as u64).saturating_add(found.text);
     meter::spend(found.values.saturating_add(turns.saturating_mul(each)))?;
+    if count(range.as_ref()) > MAX_EXPRESSION_NODES {
+        return Err(too_many_values());
+    }
     let Some(map) = range.downcast_ref::<CelMap>() else { return Ok(range) };
     let mut keys: Vec<_> = map.inner().keys().collect();
     keys.sort();

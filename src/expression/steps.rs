@@ -1,15 +1,17 @@
 //! The steps that a program takes, whatever its values are.
 
-use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr};
+use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
 
+use crate::budget::text_steps;
 use crate::limits::COPY_STEPS;
 
-/// Steps of one evaluation: one for each operator, function and value, more for what is built. The
-/// turns of a loop are not among them: [`ITEMS`](super::functions::ITEMS) pays for those once it knows their number.
+/// Steps of one evaluation: one for each operator, function and value, more for what is built and for
+/// texts and names that are written out. The turns of a loop are not among them:
+/// [`ITEMS`](super::functions::ITEMS) pays for those once it knows their number.
 pub(super) fn steps(expression: &IdedExpr) -> u64 {
     let all = |expressions: &[IdedExpr]| expressions.iter().map(steps).sum::<u64>();
     1 + match &expression.expr {
-        Expr::Select(select) => steps(&select.operand),
+        Expr::Select(select) => text_steps(&select.field) + steps(&select.operand),
         Expr::Call(call) => {
             all(&call.args) + call.target.as_ref().map_or(0, |target| steps(target))
         }
@@ -18,7 +20,9 @@ pub(super) fn steps(expression: &IdedExpr) -> u64 {
         Expr::Comprehension(loop_) => {
             steps(&loop_.iter_range) + steps(&loop_.accu_init) + steps(&loop_.result)
         }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => 0,
+        Expr::Literal(LiteralValue::String(text)) => text_steps(text.inner()),
+        Expr::Ident(name) => text_steps(name),
+        Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => 0,
     }
 }
 

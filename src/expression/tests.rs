@@ -104,7 +104,7 @@ fn what_cannot_be_kept_is_a_failure() {
         ("state.none > 5", "failed null and a number cannot be compared"),
         ("state.name + 5", "failed `+` takes numbers, this is a text"),
         ("state.door ? 1 : 2", "1"),
-        ("state.name ? 1 : 2", "failed bool is needed, this is string"),
+        ("state.name ? 1 : 2", "failed a condition is true or false, this is a text"),
         ("state.tags[2]", "failed an index is outside of its list"),
         ("{1: 2}", "failed the result has a map whose keys are not text"),
         ("{'a': 1, 'a': 2}", "failed a map names a key twice"),
@@ -135,9 +135,151 @@ fn what_is_beyond_64_bits_is_exact_or_refused() {
         ("int('70.')", "failed `int` takes a whole number, this is the text \"70.\""),
         ("int('')", "failed `int` takes a whole number, this is the text \"\""),
         ("uint('0x10')", "failed `uint` takes a whole number, this is the text \"0x10\""),
-        ("double('1e999')", "failed `double` takes a number, this is the text \"1e999\""),
+        ("double('1e999')", "failed `double`: neither 64 bits nor a double can hold 1e999 exactly"),
+        (
+            "double('12345678901234567890123')",
+            "failed `double`: neither 64 bits nor a double can hold 12345678901234567890123 exactly",
+        ),
         ("double('inf')", "failed `double` takes a number, this is the text \"inf\""),
-        ("double(9007199254740993)", "9007199254740992"),
+        ("double(9007199254740993)", "9007199254740993"),
+        ("double('9007199254740993')", "9007199254740993"),
+    ]);
+}
+
+#[test]
+fn whole_numbers_beyond_64_bits_are_not_rounded_either() {
+    check(&[
+        ("1e20 - 1", "failed `-` goes beyond 64 bits"),
+        ("1e20 + 1", "failed `+` goes beyond 64 bits"),
+        ("1e300 + 1", "failed `+` goes beyond 64 bits"),
+        ("1e20 * 1.5e20 == 1.5e40", "true"),
+        ("1e20 * 12345678901234567", "1.2345678901234567e+36"),
+        ("1e20 * 1234567890123456789", "failed `*` goes beyond 64 bits"),
+        ("18446744073709552000.0 - 18446744073709551615u", "385"),
+        ("1e20 - 100000000000000020000.0", "-20000"),
+        ("1e20 + 0 == 1e20 && 0 - 1e300 == -1e300 && 1e300 * 0 == 0", "true"),
+        ("1e20 + 1e20", "2e+20"),
+        ("1e20 - 1e20", "0"),
+        ("1e300 * 2", "2e+300"),
+        ("1e300 - 9e299", "1e+299"),
+        ("1e308 * 10", "failed `*` does not give a finite number"),
+        ("1e23 / 1e22", "10"),
+        ("1e20 / 8", "12500000000000000000"),
+        ("1e20 / 3", "3.333333333333333e+19"),
+        ("1e20 / -1e20", "-1"),
+        ("7 / 1e20", "7e-20"),
+        ("1e20 + 0.5 == 1e20", "true"),
+    ]);
+}
+
+#[test]
+fn lists_and_maps_compare_their_numbers_exactly() {
+    check(&[
+        ("[18446744073709551615u] == [18446744073709552000.0]", "false"),
+        ("[18446744073709551615u] != [18446744073709552000.0]", "true"),
+        ("18446744073709551615u in [18446744073709552000.0]", "false"),
+        ("{'a': [18446744073709551615u]} == {'a': [18446744073709552000.0]}", "false"),
+        ("[9007199254740993] == [9007199254740992.0]", "false"),
+        ("[70, [7e1, 'a']] == [70.0, [70, 'a']]", "true"),
+        ("{'a': 1, 'b': null} == {'b': null, 'a': 1.0}", "true"),
+        ("{'a': 1} == {'b': 1}", "false"),
+        ("{'a': 1} == {'a': 1, 'b': 1}", "false"),
+        ("[1] == [1, 1] || [1] == {'a': 1} || [] == {}", "false"),
+        ("{1: 'a'} == {1.0: 'a'}", "true"),
+        (
+            "{1: 'a'} == {1.5: 'a'}",
+            "failed a key of a map is a text, a whole number, true or false",
+        ),
+        ("[timestamp(0), duration('1h')] == [timestamp(0.0), duration('60m')]", "true"),
+        ("{'a': 1} in [{'a': 1.0}] && [1] in [[2], [1.0]]", "true"),
+        ("true in {true: 1} && 1.0 in {1: 1} && !(1.5 in {1: 1}) && !('b' in {'a': 1})", "true"),
+    ]);
+}
+
+#[test]
+fn has_is_false_wherever_the_way_ends() {
+    let whole_state = state_text();
+    let rows = "[{'v': 1}, {'v': 5, 'limit': {'max': 3}}]";
+    let cases = [
+        ("[{'a': 1}, 5, null].filter(x, has(x.a)).size()", "1"),
+        ("state.zones.exists(z, has(z.limit.max))", "false"),
+        ("state.zones.all(z, has(z.name) && has(z.radius))", "true"),
+        ("has(state.zones[0].name)", "true"),
+        ("has(state.zones[1.0].name)", "true"),
+        ("has(state.zones[0].name.first)", "false"),
+        ("has(state.zones[2].name)", "false"),
+        ("has(state.zones[-1].name)", "false"),
+        ("has(state.zones[0.5].name)", "false"),
+        ("has(state.tags[0].name)", "false"),
+        ("has(state.none[0].name)", "false"),
+        ("has(state.absent[0].name)", "false"),
+        ("has(state.absent.rows[0].name)", "false"),
+        ("has(state.limits[state.name].max)", "false"),
+        ("has(state[state.tags[1]].max)", whole_state.as_str()),
+        ("has(state.zones[state.absent].name)", "missing state.absent"),
+        ("has({'a': {'b': null}}.a.b)", "true"),
+        ("has({'a': {'b': null}}.a.b.c)", "false"),
+        ("has([{'a': {}}][0].a.b)", "false"),
+        ("has(dyn(state.location).latitude)", "true"),
+        ("has((state.door ? state.location : state.none).latitude)", "true"),
+    ];
+    check(&cases);
+    let found = format!("{rows}.filter(r, has(r.limit.max) && r.v > r.limit.max).size()");
+    assert_eq!(shown(&found), "1");
+    for (source, fits) in [
+        ("has(states.zones[0].name)", false),
+        ("state.zones.exists(z, has(y.name))", false),
+        (&format!("state.zones.exists(z, has(z{}))", ".a".repeat(20)), true),
+        (&format!("state.zones.exists(z, has(z{}))", ".a".repeat(2_000)), false),
+    ] {
+        assert_eq!(Expression::compile(source, &VARIABLES).is_ok(), fits, "{source}");
+    }
+}
+
+#[test]
+fn operands_that_do_not_fit_are_told_in_words() {
+    check(&[
+        ("state.name && true", "failed `&&` takes true or false, this is a text"),
+        ("false || state.limits", "failed `||` takes true or false, this is a map"),
+        ("!state.tags", "failed `!` takes true or false, this is a list"),
+        ("!timestamp(0)", "failed `!` takes true or false, this is a timestamp"),
+        ("duration('1s') ? 1 : 2", "failed a condition is true or false, this is a duration"),
+        ("null ? 1 : 2", "failed a condition is true or false, this is null"),
+        ("state.tags.exists(t, t)", "failed `||` takes true or false, this is a text"),
+        ("state.tags.filter(t, t)", "failed a condition is true or false, this is a text"),
+        ("state.tags.map(t, t.size)", "failed only maps have fields, this is a text"),
+        ("state.tags[0].size", "failed only maps have fields, this is a text"),
+        ("state.tags[0][0]", "failed only lists and maps have elements, this is a text"),
+        ("state.tags[state.name]", "failed an index of a list is a whole number, this is a text"),
+        ("state.tags[0.5]", "failed an index of a list is a whole number, this has a fraction"),
+        ("state.tags[-1]", "failed an index is outside of its list"),
+        ("state.tags[1e20]", "failed an index is outside of its list"),
+        (
+            "state.limits[state.tags]",
+            "failed a key of a map is a text, a whole number, true or false, this is a list",
+        ),
+        (
+            "{state.tags: 1}",
+            "failed a key of a map is a text, a whole number, true or false, this is a list",
+        ),
+        ("state.limits[1.5]", "missing 1.5"),
+        ("'a' in state.name", "failed `in` takes a list or a map, this is a text"),
+        (
+            "[1] in state.limits",
+            "failed a key of a map is a text, a whole number, true or false, this is a list",
+        ),
+        ("size(5)", "failed `size` takes texts, lists and maps, this is a number"),
+        ("bool('yes')", "failed `bool` takes true or false, this is the text \"yes\""),
+        ("bool(1)", "failed `bool` takes true or false and texts, this is a number"),
+        ("'abc'.charAt(4)", "failed `charAt`: index 4 is outside of the text"),
+        ("'abc'.charAt(-1)", "failed `charAt`: index -1 is outside of the text"),
+        ("'abc'.charAt(0.5)", "failed `charAt` takes a whole number as its index"),
+        ("'abc'.charAt(state.door)", "failed `charAt` takes numbers, this is true or false"),
+        ("'abc'.substring(4)", "failed `substring`: index 4 is outside of the text"),
+        ("'abc'.substring(2, 1)", "failed `substring` ends before it starts"),
+        ("'abc'.substring(2, 9)", "failed `substring`: index 9 is outside of the text"),
+        ("'abc'.contains(1)", "failed `contains` takes texts, this is a number"),
+        ("state.tags.trim()", "failed `trim` takes texts, this is a list"),
     ]);
 }
 
@@ -169,6 +311,7 @@ fn quotients_are_exact_where_they_can_be() {
         ("5.3 % 0.25", "0.05"),
         ("1e300 % 7", "1"),
         ("0.5 % 1e300", "0.5"),
+        ("9007199254740993 % 1e300", "9007199254740993"),
         ("1e300 % 3e299", "1e+299"),
     ]);
 }
@@ -216,6 +359,10 @@ fn times_are_values() {
         ("int(timestamp(-0.5))", "-1"),
         ("double(timestamp('2023-11-14T22:13:20.123Z'))", "1700000000.123"),
         ("double(duration('1.5s'))", "1.5"),
+        ("double(duration('-0.000000001s'))", "-1e-9"),
+        ("double(timestamp('2600-01-01T00:00:00.123Z'))", "19880899200.123"),
+        ("double(timestamp('2600-01-01T00:00:00.123456789Z'))", "19880899200.123455"),
+        ("double(timestamp('0001-01-01T00:00:00Z'))", "-62135596800"),
         ("timestamp(time / 1000).getHours('Europe/Berlin')", "23"),
         ("timestamp('2024-07-01T22:30:00Z').getHours('Europe/Berlin')", "0"),
         ("timestamp('2024-07-01T22:30:00Z').getDate('+02:00')", "2"),
@@ -273,6 +420,11 @@ fn a_time_that_is_unclear_or_out_of_range_is_refused() {
         ),
         (
             "timestamp(time)",
+            "failed the timestamp is outside of the years 1 to 9999: `timestamp` takes seconds since \
+          1970; divide milliseconds by 1000",
+        ),
+        (
+            "timestamp(1e30)",
             "failed the timestamp is outside of the years 1 to 9999: `timestamp` takes seconds since \
           1970; divide milliseconds by 1000",
         ),
@@ -429,6 +581,12 @@ fn functions_give_what_they_say() {
         ),
         ("'ab'.indexOf('b', 0.5)", "failed `indexOf` takes a whole number as its start"),
         ("'äb'.reverse()", "\"bä\""),
+        ("'äb€'.charAt(0) + 'äb€'.charAt(2) + 'äb€'.charAt(3)", "\"ä€\""),
+        ("'äb€'.substring(1, 3) + 'äb€'.substring(3) + 'äb€'.substring(2, 2)", "\"b€\""),
+        ("size('äb€') + 'äb€'.size() + size([1, 2]) + {'a': 1}.size()", "9"),
+        ("'aab'.replace('a', '') + 'ab'.replace('', '-')", "\"b-a-b-\""),
+        ("['a', 'b', ''].join('--')", "\"a--b--\""),
+        ("bool('0') || bool('F')", "failed `bool` takes true or false, this is the text \"F\""),
         ("dyn(state.temperature) + 1", "22"),
         ("bool('true') && !bool('f')", "true"),
     ]);
@@ -576,6 +734,11 @@ fn bounds_are_kept_at_evaluation() {
     expect("state.text + state.text", &list(1), "limit");
     expect("[state.text, state.text].join()", &list(1), "limit");
     expect("state.text.replace('x', 'yy')", &list(1), "limit");
+    expect("state.list.map(x, [1, 1, 1, x]).size() > 1", &list(999), "");
+    expect("state.list.map(x, [1, 1, 1, x]).size() > 1", &list(1000), "5000 values");
+    expect("[state.list, state.list]", &list(2_498), "");
+    expect("[state.list, state.list]", &list(2_499), "5000 values");
+    expect("{'a': state.list, 'b': state.list}", &list(2_499), "5000 values");
     expect("state.text.split('x')", &list(1), "parts");
     let copies = vec!["x"; MAX_EXPRESSION_LITERAL_ITEMS].join(",");
     let bomb = format!("[1]{}", format!(".map(x,[{copies}])").repeat(6));
@@ -935,6 +1098,30 @@ proptest! {
         let held = Expression::compile(source, &["a", "b"]).unwrap()
             .holds(&[("a", &state["a"]), ("b", &state["b"])]);
         prop_assert_eq!(held, Ok(true));
+    }
+
+    #[test]
+    fn whole_results_are_exact_or_refused(
+        digits in 1_i64..100_000,
+        tens in 0_u32..24,
+        any in any::<i64>(),
+        small in -100_i64..100,
+    ) {
+        let exact = i128::from(digits) * 10_i128.pow(tens);
+        prop_assume!(Numeric::whole(Some(exact)).is_ok());
+        let number = Numeric::whole(Some(exact)).unwrap();
+        for other in [any, small] {
+            let whole = Numeric::Whole(other.into());
+            let other = i128::from(other);
+            prop_assert_eq!(number.add(whole), Numeric::whole(Some(exact + other)));
+            prop_assert_eq!(whole.subtract(number), Numeric::whole(Some(other - exact)));
+            if let Some(product) = exact.checked_mul(other) {
+                prop_assert_eq!(number.multiply(whole), Numeric::whole(Some(product)));
+            }
+            if other != 0 && exact % other == 0 {
+                prop_assert_eq!(number.divide(whole), Numeric::whole(Some(exact / other)));
+            }
+        }
     }
 
     #[test]

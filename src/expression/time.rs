@@ -54,12 +54,13 @@ impl Timestamp {
 
     /// Of seconds since 1970, with a fraction of up to nine digits.
     pub(super) fn of_seconds(seconds: Digits) -> Outcome<Self> {
-        let Some(nanos) = seconds.scaled(9) else {
+        if seconds.goes_beyond(9) {
             return Err("`timestamp` takes seconds since 1970 with up to 9 decimal places; \
                         round the number first"
                 .to_owned());
-        };
-        Self::of(nanos).map_err(|error| {
+        }
+        // What no 128 bits hold is outside of all years.
+        Self::of(seconds.scaled(9).unwrap_or(i128::MAX)).map_err(|error| {
             format!("{error}: `timestamp` takes seconds since 1970; divide milliseconds by 1000")
         })
     }
@@ -127,13 +128,14 @@ impl Timestamp {
 
     /// Seconds east of UTC.
     fn offset(self, zone: &str) -> Outcome<i32> {
+        let shown = truncated(zone, LONGEST_SHOWN);
         if zone.contains(':') {
             return numeric_offset(zone).ok_or_else(|| {
-                format!("{zone:?} is not an offset; it is written like +01:00 or -09:30")
+                format!("{shown:?} is not an offset; it is written like +01:00 or -09:30")
             });
         }
         let found: TimeZone = ZONES.get(zone).map_err(|_| {
-            format!("{zone:?} is not a time zone; it is written like Europe/Berlin or +01:00")
+            format!("{shown:?} is not a time zone; it is written like Europe/Berlin or +01:00")
         })?;
         Ok(found.to_offset(self.nearest()).seconds())
     }

@@ -4,13 +4,20 @@ use std::collections::HashMap;
 
 use crate::codec::json::{Map, Number, Value};
 use cel::ExecutionError;
-use cel::common::types::{CelBool, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, Kind};
+use cel::common::types::{
+    CelBool, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, DURATION_TYPE, Kind,
+    TIMESTAMP_TYPE,
+};
 use cel::common::value::Val;
 
+use crate::expression::arguments::too_many_values;
 use crate::expression::number::Numeric;
 use crate::expression::time::{Duration, Timestamp};
 use crate::expression::{Bound, EvaluationError};
-use crate::limits::{MAX_EXPRESSION_NODES, MAX_JSON_DEPTH};
+use crate::limits::{MAX_EXPRESSION_NODES, MAX_JSON_DEPTH, truncated};
+
+/// Bytes of a key that a message shows.
+const LONGEST_NAME: usize = 128;
 
 /// A variable's value for an evaluation. Texts are borrowed.
 pub(super) fn from_json(value: Bound<'_>) -> Result<Box<dyn Val + '_>, String> {
@@ -66,8 +73,16 @@ fn from_number<'a>(number: &Number) -> Result<Box<dyn Val + 'a>, String> {
     }
 }
 
-/// The result of an evaluation as JSON.
+/// The result of an evaluation as JSON, which holds no more values than one that is read.
 pub(super) fn to_json(value: &dyn Val) -> Result<Value, EvaluationError> {
+    to_json_within(value, &mut 0)
+}
+
+fn to_json_within(value: &dyn Val, nodes: &mut usize) -> Result<Value, EvaluationError> {
+    *nodes += 1;
+    if *nodes > MAX_EXPRESSION_NODES {
+        return Err(explain(&too_many_values()));
+    }
     if let Some(number) = Numeric::of(value) {
         return Ok(number.to_json());
     }
@@ -87,16 +102,16 @@ pub(super) fn to_json(value: &dyn Val) -> Result<Value, EvaluationError> {
         return Ok(Value::from(duration.to_string().as_str()));
     }
     if let Some(list) = value.downcast_ref::<CelList>() {
-        let items = list.inner().iter().map(|item| to_json(item.as_ref()));
+        let items = list.inner().iter().map(|item| to_json_within(item.as_ref(), nodes));
         return Ok(Value::Array(items.collect::<Result<_, _>>()?));
     }
     if let Some(map) = value.downcast_ref::<CelMap>() {
-        return object_to_json(map);
+        return object_to_json(map, nodes);
     }
     Err(EvaluationError::Failed(format!("the result is {}", describe(value))))
 }
 
-fn object_to_json(map: &CelMap<'_>) -> Result<Value, EvaluationError> {
+fn object_to_json(map: &CelMap<'_>, nodes: &mut usize) -> Result<Value, EvaluationError> {
     let mut fields = Vec::with_capacity(map.inner().len());
     let mut entries: Vec<_> = map.inner().iter().collect();
     // Only for the error: which of several bad entries it names must not depend on the map.
@@ -106,7 +121,7 @@ fn object_to_json(map: &CelMap<'_>) -> Result<Value, EvaluationError> {
             let message = "the result has a map whose keys are not text".to_owned();
             return Err(EvaluationError::Failed(message));
         };
-        fields.push((name.inner(), to_json(value.as_ref())?));
+        fields.push((name.inner(), to_json_within(value.as_ref(), nodes)?));
     }
     Ok(Value::Object(fields.into_iter().collect()))
 }
@@ -148,30 +163,49 @@ pub(super) fn describe(value: &dyn Val) -> &'static str {
 /// be printed in no particular order.
 pub(super) fn explain(error: &ExecutionError) -> EvaluationError {
     let message = match error {
-        ExecutionError::NoSuchKey(name) => return EvaluationError::Missing(name.to_string()),
+        ExecutionError::NoSuchKey(name) => {
+            return EvaluationError::Missing(truncated(name, LONGEST_NAME).to_owned());
+        }
         ExecutionError::UndeclaredReference(name) => format!("`{name}` is unknown"),
         ExecutionError::FunctionError { message, .. } => message.clone(),
         ExecutionError::NoSuchOverload(overload) => {
-            let types = overload.argument_types().join(", ");
-            format!("{} does not take ({types})", spelled(overload.function()))
+            unsuited(overload.function(), overload.argument_types())
         }
-        ExecutionError::UnexpectedType { got, want } => format!("{want} is needed, this is {got}"),
-        ExecutionError::IndexOutOfBounds(_) => "an index is outside of its list".to_owned(),
+        ExecutionError::UnexpectedType { got, want } if want == "bool" => {
+            format!("a condition is true or false, this is {}", kind_of_type(got))
+        }
         ExecutionError::DuplicateKey(_) => "a map names a key twice".to_owned(),
-        ExecutionError::UnsupportedKeyType(_) => "a map's key is of a wrong type".to_owned(),
+        ExecutionError::UnsupportedKeyType(_) => {
+            "a key of a map is a text, a whole number, true or false".to_owned()
+        }
         ExecutionError::ValuesNotComparable(..) => "values cannot be compared".to_owned(),
         _ => "values of these types do not go together".to_owned(),
     };
     EvaluationError::Failed(message)
 }
 
-/// How an expression writes a function or operator of the library.
-fn spelled(function: &str) -> String {
-    match function {
-        "_._" => "a field's name".to_owned(),
-        "_[_]" => "an index".to_owned(),
-        "@in" => "`in`".to_owned(),
-        "-_" | "!_" => format!("`{}`", function.trim_end_matches('_')),
-        other => format!("`{}`", other.trim_matches(['_', '@'])),
+/// Why an operator that is the library's own does not take its operands.
+fn unsuited(operator: &str, types: &[String]) -> String {
+    let takes_truths = ["_&&_", "_||_", "!_"].contains(&operator);
+    let wrong = types.iter().find(|name| !(takes_truths && *name == "bool"));
+    let found = wrong.map_or("another value", |name| kind_of_type(name));
+    match operator {
+        "_._" => format!("only maps have fields, this is {found}"),
+        _ => format!("`{}` takes true or false, this is {found}", operator.trim_matches('_')),
+    }
+}
+
+/// A type of the library in words.
+fn kind_of_type(name: &str) -> &'static str {
+    match name {
+        "bool" => "true or false",
+        "int" | "uint" | "double" => "a number",
+        "string" => "a text",
+        "list" => "a list",
+        "map" => "a map",
+        "null_type" => "null",
+        name if name == TIMESTAMP_TYPE.name() => "a timestamp",
+        name if name == DURATION_TYPE.name() => "a duration",
+        _ => "a value of another type",
     }
 }

@@ -4,6 +4,7 @@
 
 use std::io::Write as _;
 
+use crate::event::time;
 use crate::fleet::Rubbish;
 use crate::fleet::random::Random;
 
@@ -114,6 +115,7 @@ impl Container {
     /// One step; writes the body and gives the event's type.
     pub(super) fn step(
         &mut self,
+        now_ms: i64,
         random: &mut Random,
         rubbish: Option<Rubbish>,
         body: &mut Vec<u8>,
@@ -139,8 +141,24 @@ impl Container {
             return "door";
         }
         self.live(random);
+        if random.one_in(120) {
+            self.buffered(now_ms, random, body);
+            return "buffered";
+        }
         self.status(random, None, body);
         "status"
+    }
+
+    /// Readings of the last minutes, kept while the container was out of reach.
+    fn buffered(&mut self, now_ms: i64, random: &mut Random, body: &mut Vec<u8>) {
+        let _ = write!(body, r#""assetID":"{}","readings":["#, self.id);
+        for minute in (0..3).rev() {
+            let at = time::format(now_ms - minute * 60_000).unwrap_or_default();
+            let _ = write!(body, r#"{{"at":"{at}","#);
+            reading(body, "temperature", self.temperature, None);
+            body.extend_from_slice(if minute == 0 { b"}]" } else { b"}," });
+            self.temperature += random.between(-5, 5);
+        }
     }
 
     fn live(&mut self, random: &mut Random) {
@@ -285,6 +303,8 @@ impl Kit {
 #[derive(Debug)]
 pub(super) struct Machine {
     id: String,
+    /// Whether its sensor measures in °C.
+    in_celsius: bool,
     temperature: i64,
     /// Steps for which it runs hot.
     hot: i64,
@@ -295,7 +315,8 @@ const HEALTHY: i64 = 8_500;
 
 impl Machine {
     pub(super) fn new(number: u32, random: &mut Random) -> Self {
-        Self { id: format!("press-{number}"), temperature: random.between(7_500, 9_000), hot: 0 }
+        let (id, temperature) = (format!("press-{number}"), random.between(7_500, 9_000));
+        Self { id, in_celsius: number % 4 == 0, temperature, hot: 0 }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -325,11 +346,15 @@ impl Machine {
             body.extend_from_slice(br#","unit":"mm/s""#);
             return "vibration";
         }
+        let (shown, unit) = match self.in_celsius {
+            true => ((self.temperature - 3_200) * 5 / 9, "C"),
+            false => (self.temperature, "F"),
+        };
         if rubbish != Some(Rubbish::MissingField) {
-            reading(body, "temperature", self.temperature, rubbish);
+            reading(body, "temperature", shown, rubbish);
             body.push(b',');
         }
-        body.extend_from_slice(br#""unit":"F""#);
+        let _ = write!(body, r#""unit":"{unit}""#);
         "temperature"
     }
 }

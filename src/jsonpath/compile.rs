@@ -264,7 +264,7 @@ fn test(test: engine::Test) -> Result<Filter, Refusal> {
 }
 
 fn matches(text: engine::FnArg, pattern: engine::FnArg, whole: bool) -> Result<Filter, Refusal> {
-    let pattern = Pattern::of(argument(pattern)?, whole);
+    let pattern = Pattern::of(argument(pattern)?, whole)?;
     Ok(Filter::Matches { text: argument(text)?, pattern, whole })
 }
 

@@ -64,7 +64,7 @@ pub(super) enum Operator {
 /// A regular expression.
 #[derive(Debug)]
 pub(super) enum Pattern {
-    /// Written in the query; `None` where it is none, and nothing matches.
+    /// Written in the query; `None` where it is not a text, and nothing matches.
     Fixed(Option<Matcher>),
     /// Taken from the document.
     Dynamic(Operand),
@@ -318,13 +318,14 @@ fn all<T>(
 }
 
 impl Pattern {
-    /// The pattern of a query's literal, or of its operand.
-    pub fn of(operand: Operand, whole: bool) -> Self {
-        match operand {
-            Operand::Literal(value) => {
-                Self::Fixed(value.as_str().and_then(|text| compile(text, whole)))
-            }
-            operand => Self::Dynamic(operand),
+    /// The pattern of a query's literal, or of its operand. A literal that would match nothing
+    /// whatever arrives is refused.
+    pub fn of(operand: Operand, whole: bool) -> Result<Self, String> {
+        let Operand::Literal(value) = operand else { return Ok(Self::Dynamic(operand)) };
+        let Some(text) = value.as_str() else { return Ok(Self::Fixed(None)) };
+        match compile(text, whole) {
+            Some(matcher) => Ok(Self::Fixed(Some(matcher))),
+            None => Err(format!("`{text}` is not a regular expression, or too large a one")),
         }
     }
 

@@ -32,7 +32,7 @@ mod queryable;
 mod steps;
 mod walk;
 
-pub use steps::{Step, resolve};
+pub use steps::{Step, path_below, path_of_names, resolve};
 
 use std::cell::Cell;
 

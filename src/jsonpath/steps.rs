@@ -58,6 +58,35 @@ pub(super) fn location(root: Root<'_, '_>, steps: &[Step]) -> String {
     location
 }
 
+/// The path of names that lead down from the root, the first of which is a part of the document:
+/// `$.payload.a['b.c']`.
+#[must_use]
+pub fn path_of_names(names: &[String]) -> String {
+    match names.split_first() {
+        None => "$".to_owned(),
+        Some((part, names)) => path_below(&format!("$.{part}"), names),
+    }
+}
+
+/// The path of names that lead further down from a path.
+#[must_use]
+pub fn path_below(path: &str, names: &[String]) -> String {
+    let mut path = path.to_owned();
+    for name in names {
+        let is_plain = |c: char| c.is_alphanumeric() || c == '_';
+        if !name.is_empty()
+            && !name.starts_with(|c: char| c.is_numeric())
+            && name.chars().all(is_plain)
+        {
+            path.push('.');
+            path.push_str(name);
+        } else {
+            push_name(&mut path, name);
+        }
+    }
+    path
+}
+
 /// Appends the selector of a name as RFC 9535, section 2.7, has it.
 pub(super) fn push_name(location: &mut String, name: &str) {
     location.push_str("['");

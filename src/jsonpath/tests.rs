@@ -60,6 +60,7 @@ fn what_the_engine_leaves_open() {
             r#"{"items":["ab","b","xab"],"pattern":"a?b"}"#,
             r#"["ab","b"]"#,
         ),
+        ("$.items[?match(@, 1)]", r#"{"items":["1"]}"#, "[]"),
         ("$.items[?search(@, $.pattern)]", r#"{"items":["ab","b"],"pattern":"("}"#, "[]"),
         ("$[?match(@, 'a.c')]", r#"["abc","a\nc","a\rc","xabc"]"#, r#"["abc"]"#),
         ("$..*..b", r#"{"a":{"b":1}}"#, "[1]"),
@@ -143,6 +144,8 @@ fn a_refusal_says_where_and_what() {
         ("$[?in(@, $.b)]", 0, "no function `in`"),
         ("$[?length(@.a)]", 0, "the result of `length` must be compared"),
         ("$[?match(@, 'a') == true]", 0, "not comparable"),
+        ("$[?match(@.a, '(')]", 0, "`(` is not a regular expression"),
+        ("$[?!search(@.a, '[a') && @.b]", 0, "`[a` is not a regular expression"),
         ("$[?@ == 0.12345678901234567890]", 8, "at most 15 digits"),
         ("$[?@ == 1e400]", 8, "cannot be compared exactly"),
     ] {

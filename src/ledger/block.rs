@@ -8,7 +8,7 @@
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::{Entry, Records};
-use crate::limits::MAX_BLOCK_ITEMS;
+use crate::limits::{MAX_BLOCK_BYTES, MAX_BLOCK_ITEMS, MAX_BLOCK_MEMORY_BYTES};
 use crate::transaction::{KeyId, Signed, Signer};
 
 /// What a block's hash is for, so that it serves nothing else.
@@ -239,6 +239,14 @@ pub struct BlockOutline {
     pub records: Records,
 }
 
+/// Most memory that blocks of so many bytes together take decoded, with their own bytes: set aside
+/// for them until it is known what they do take.
+#[must_use]
+pub fn most_memory(len: usize) -> usize {
+    // No value takes more for each of its bytes; most take two or three.
+    len.saturating_mul(32).min(MAX_BLOCK_MEMORY_BYTES + MAX_BLOCK_BYTES)
+}
+
 /// Digest over a block's records.
 #[must_use]
 pub fn records_digest(records: &Records, format: BlockFormat) -> Digest {
@@ -270,10 +278,10 @@ pub fn encode(outline: &BlockOutline, entry_count: usize, entries: &[u8]) -> Vec
 impl BlockOutline {
     /// Reads everything but the entries; what is left in the reader are those.
     pub fn decode<'a>(bytes: &'a [u8]) -> Result<(Self, EntryBytes<'a>), DecodeError> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = Reader::within(bytes, MAX_BLOCK_MEMORY_BYTES);
         let header = Header::decode(&mut reader)?;
         let seal = Seal { signer: KeyId(reader.array("seal")?), signature: reader.array("seal")? };
-        let checkpoint = reader.text("checkpoint")?.into();
+        let checkpoint = reader.kept_text("checkpoint")?;
         let records = Records::decode(header.format, &mut reader)?;
         let count = reader.count("entries")?;
         if count > MAX_BLOCK_ITEMS {
@@ -282,6 +290,7 @@ impl BlockOutline {
         if header.first_entry.checked_add(count as u64) != Some(header.entries_end) {
             return Err(DecodeError::Malformed("number of entries"));
         }
+        reader.charge(count, Entry::MEMORY_BYTES, "entries")?;
         let outline = Self { header, seal, checkpoint, records };
         Ok((outline, EntryBytes { reader, left: count }))
     }
@@ -292,6 +301,20 @@ impl BlockOutline {
 pub struct EntryBytes<'a> {
     reader: Reader<'a>,
     left: usize,
+}
+
+impl EntryBytes<'_> {
+    /// Entries that are still to come.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Bytes of memory that what they point to may take.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.reader.room()
+    }
 }
 
 impl<'a> Iterator for EntryBytes<'a> {
@@ -314,10 +337,32 @@ impl<'a> Iterator for EntryBytes<'a> {
 impl Block {
     /// Reads what [`encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let (outline, entries) = BlockOutline::decode(bytes)?;
-        let entries = entries.map(|entry| Entry::decode(entry?)).collect::<Result<_, _>>()?;
+        Self::decode_with(bytes, &mut |_, _, _| {})
+    }
+
+    /// The same; `look` is shown each entry's bytes, with where in them its effects begin.
+    pub fn decode_with(
+        bytes: &[u8],
+        look: &mut dyn FnMut(&Entry, &[u8], usize),
+    ) -> Result<Self, DecodeError> {
+        let (outline, entry_bytes) = BlockOutline::decode(bytes)?;
+        let mut room = entry_bytes.room();
+        let mut entries = Vec::with_capacity(entry_bytes.left());
+        for bytes in entry_bytes {
+            let bytes = bytes?;
+            let (entry, effects_at) = Entry::decode_within(bytes, &mut room)?;
+            look(&entry, bytes, effects_at);
+            entries.push(entry);
+        }
         let BlockOutline { header, seal, checkpoint, records } = outline;
         Ok(Self { header, seal, checkpoint, records, entries })
+    }
+
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let entries = self.entries.iter().map(Entry::memory_bytes);
+        self.records.memory_bytes() + entries.sum::<usize>()
     }
 
     /// The block's own leaf, see [`own_leaf`].

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
 use crate::contract::{InvalidCode, Verdict};
-use crate::limits::MAX_LEAF_BYTES;
+use crate::limits::{MAX_BLOCK_MEMORY_BYTES, MAX_LEAF_BYTES};
 use crate::transaction::{Transaction, TransactionForm};
 
 /// A transaction of format 1.
@@ -112,6 +112,9 @@ impl DefinitionKind {
 }
 
 impl Entry {
+    /// Bytes of memory of an entry in a list, without what it points to, and of its hashes.
+    pub const MEMORY_BYTES: usize = size_of::<Self>() + 2 * size_of::<Digest>();
+
     /// Appends the canonical bytes. Returns where, in the writer, the effects (verdict and writes)
     /// begin.
     pub fn encode(&self, writer: &mut Writer) -> usize {
@@ -142,21 +145,58 @@ impl Entry {
 
     /// Reads what [`Entry::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        let entry = match reader.byte("entry kind")? {
-            TRANSACTION_V1 => decode_executed(&mut reader, TransactionForm::V1)?,
-            TRANSACTION_V2 => decode_executed(&mut reader, TransactionForm::V2)?,
-            DEFINITION => Self::Definition(Definition {
-                kind: DefinitionKind::from_code(reader.byte("definition kind")?)
-                    .ok_or(DecodeError::Malformed("definition kind"))?,
-                name: reader.text("definition name")?.to_owned(),
-                version: reader.small("definition version")?,
-                text: reader.text("definition text")?.into(),
-            }),
+        let mut room = MAX_BLOCK_MEMORY_BYTES;
+        Self::decode_within(bytes, &mut room).map(|(entry, _)| entry)
+    }
+
+    /// The same for one of many entries, which together may take so much memory. What the entry
+    /// itself takes, [`Entry::MEMORY_BYTES`], is counted by whoever makes the list of them. Also tells
+    /// where its effects begin.
+    pub fn decode_within(bytes: &[u8], room: &mut usize) -> Result<(Self, usize), DecodeError> {
+        let mut reader = Reader::within(bytes, *room);
+        let form = match reader.byte("entry kind")? {
+            TRANSACTION_V1 => Some(TransactionForm::V1),
+            TRANSACTION_V2 => Some(TransactionForm::V2),
+            DEFINITION => None,
             _ => return Err(DecodeError::Malformed("entry kind")),
         };
+        let mut effects_at = bytes.len();
+        let entry = match form {
+            Some(form) => {
+                let transaction = Arc::new(Transaction::decode(&mut reader, form)?);
+                effects_at -= reader.remaining().len();
+                let verdict = decode_verdict(&mut reader)?;
+                let writes = decode_writes(&mut reader)?;
+                Self::Transaction { transaction, verdict, writes }
+            }
+            None => Self::Definition(Definition {
+                kind: DefinitionKind::from_code(reader.byte("definition kind")?)
+                    .ok_or(DecodeError::Malformed("definition kind"))?,
+                name: reader.kept_text("definition name")?,
+                version: reader.small("definition version")?,
+                text: reader.kept_text("definition text")?,
+            }),
+        };
+        *room = reader.room();
         reader.finish()?;
-        Ok(entry)
+        Ok((entry, effects_at))
+    }
+
+    /// About how many bytes it takes in memory, with its hashes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        Self::MEMORY_BYTES
+            + match self {
+                Self::Definition(definition) => definition.memory_bytes(),
+                Self::Transaction { transaction, writes, .. } => {
+                    let of_write = |write: &StoredWrite| {
+                        let value = write.value.as_ref().map_or(0, |value| value.len());
+                        WRITE_MEMORY_BYTES + write.key.len() + value
+                    };
+                    let of_writes = writes.iter().map(of_write).sum::<usize>();
+                    transaction.memory_bytes() + of_writes
+                }
+            }
     }
 
     /// Whether canonical bytes are those of a definition.
@@ -184,19 +224,14 @@ impl Entry {
     }
 }
 
+/// Bytes of memory of a write, without key and value, and of what is computed of it.
+const WRITE_MEMORY_BYTES: usize = size_of::<StoredWrite>() + size_of::<Digest>();
+
 fn kind_of(form: TransactionForm) -> u8 {
     match form {
         TransactionForm::V1 => TRANSACTION_V1,
         TransactionForm::V2 => TRANSACTION_V2,
     }
-}
-
-fn decode_executed(reader: &mut Reader<'_>, form: TransactionForm) -> Result<Entry, DecodeError> {
-    Ok(Entry::Transaction {
-        transaction: Arc::new(Transaction::decode(reader, form)?),
-        verdict: decode_verdict(reader)?,
-        writes: decode_writes(reader)?,
-    })
 }
 
 /// Appends the bytes of a transaction's entry: its own canonical bytes and those of its effects.
@@ -238,14 +273,20 @@ impl StoredWrite {
 
 fn decode_writes(reader: &mut Reader<'_>) -> Result<Vec<StoredWrite>, DecodeError> {
     let count = reader.count("writes")?;
-    let write = |_| {
-        Ok(StoredWrite {
-            key: reader.text("asset key")?.into(),
-            value: reader.option("asset", |r| r.bytes("asset").map(Arc::from))?,
+    reader.charge(count, WRITE_MEMORY_BYTES, "writes")?;
+    let mut writes = Vec::with_capacity(count);
+    for _ in 0..count {
+        writes.push(StoredWrite {
+            key: reader.kept_text("asset key")?,
+            value: reader.option("asset", |r| {
+                let value = r.bytes("asset")?;
+                r.charge(1, value.len() + ALLOCATION_BYTES, "asset")?;
+                Ok(value.into())
+            })?,
             replaced: reader.option("replaced version", |r| r.uint("replaced version"))?,
-        })
-    };
-    (0..count).map(write).collect()
+        });
+    }
+    Ok(writes)
 }
 
 fn encode_verdict(verdict: &Verdict, writer: &mut Writer) {
@@ -263,7 +304,7 @@ fn decode_verdict(reader: &mut Reader<'_>) -> Result<Verdict, DecodeError> {
         0 => Ok(Verdict::Valid),
         code => Ok(Verdict::Invalid {
             code: InvalidCode::from_code(code).ok_or(DecodeError::Malformed("verdict"))?,
-            detail: reader.text("verdict detail")?.to_owned(),
+            detail: reader.kept_text("verdict detail")?,
         }),
     }
 }

@@ -111,6 +111,9 @@ pub trait LedgerReader: Send + Sync {
     /// One block.
     fn block(&self, number: u64) -> Result<Arc<Block>, LedgerError>;
 
+    /// Bytes of the largest block, before it is decoded.
+    fn largest_block(&self) -> usize;
+
     /// Waits until the ledger has at least this many blocks or the time is over; the head then.
     fn wait_for(&self, height: u64, wait: Duration) -> Head;
 

@@ -1,7 +1,7 @@
 //! What a block says of the source: how far it read, and what became of records that gave no
 //! transaction. Together with the entries it accounts for every record.
 
-use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
 use crate::event::{Cause, Record, RecordDigests, Rejection, SourcePartition};
 use crate::ledger::block::BlockFormat;
 use crate::limits::{MAX_BLOCK_ITEMS, MAX_DEAD_LETTER_BYTES};
@@ -126,6 +126,16 @@ impl DeadLetter {
     }
 }
 
+impl DeadLetter {
+    /// Bytes of the record that it keeps.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        let len = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let of_headers = self.headers.iter().map(|(name, value)| name.len() + len(value));
+        len(&self.key) + len(&self.value) + of_headers.sum::<usize>()
+    }
+}
+
 /// The signature over the transactions of one submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubmissionSeal {
@@ -187,6 +197,26 @@ impl Records {
         }
     }
 
+    /// About how many bytes they take in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let runs = self.filtered.iter().map(|filtered| filtered.runs.len()).sum::<usize>();
+        let of_letter = |letter: &DeadLetter| {
+            let Rejection { place, message, .. } = &letter.rejection;
+            let of_header = size_of::<(String, Option<Vec<u8>>)>() + 2 * ALLOCATION_BYTES;
+            let texts = place.len() + message.len() + letter.kept_bytes();
+            size_of::<DeadLetter>()
+                + texts
+                + 5 * ALLOCATION_BYTES
+                + letter.headers.len() * of_header
+        };
+        self.submissions.len() * size_of::<SubmissionSeal>()
+            + self.progress.len() * (size_of::<Progress>() + ALLOCATION_BYTES)
+            + self.filtered.len() * (size_of::<Filtered>() + 2 * ALLOCATION_BYTES)
+            + runs * size_of::<(u64, u64)>()
+            + self.dead_letters.iter().map(of_letter).sum::<usize>()
+    }
+
     /// Reads what [`Records::encode`] wrote.
     pub fn decode(format: BlockFormat, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let left = &mut Items(MAX_BLOCK_ITEMS);
@@ -211,7 +241,12 @@ fn list<T>(
 ) -> Result<Vec<T>, DecodeError> {
     let count = reader.count(what)?;
     left.0 = left.0.checked_sub(count).ok_or(DecodeError::Malformed(what))?;
-    (0..count).map(|_| read(reader, left)).collect()
+    reader.charge(count, size_of::<T>(), what)?;
+    let mut items = Vec::with_capacity(count);
+    for _ in 0..count {
+        items.push(read(reader, left)?);
+    }
+    Ok(items)
 }
 
 fn decode_seal(reader: &mut Reader<'_>, _: &mut Items) -> Result<SubmissionSeal, DecodeError> {
@@ -278,12 +313,12 @@ fn decode_dead_letter(
     reader: &mut Reader<'_>,
     left: &mut Items,
 ) -> Result<DeadLetter, DecodeError> {
-    let bytes = |r: &mut Reader<'_>| r.bytes("dead letter").map(<[u8]>::to_vec);
+    let bytes = |r: &mut Reader<'_>| r.kept_bytes("dead letter");
     let partition = decode_partition(reader)?;
     let offset = reader.uint("dead letter")?;
     let cause = Cause::from_code(reader.small("cause")?).ok_or(DecodeError::Malformed("cause"))?;
-    let place = reader.text("dead letter")?.to_owned();
-    let message = reader.text("dead letter")?.to_owned();
+    let place = reader.kept_text("dead letter")?;
+    let message = reader.kept_text("dead letter")?;
     Ok(DeadLetter {
         partition,
         offset,
@@ -298,7 +333,7 @@ fn decode_dead_letter(
             BlockFormat::V2 => reader.option("dead letter", |r| r.digest("dead letter"))?,
         },
         headers: list(reader, left, "headers", |r, _| {
-            let name = r.text("header")?.to_owned();
+            let name = r.kept_text("header")?;
             Ok((name, r.option("header", bytes)?))
         })?,
     })
@@ -327,6 +362,37 @@ mod tests {
         assert!(decoded(&most).is_ok_and(|records| records == most));
         let more = decoded(&with_runs(MAX_BLOCK_ITEMS)).unwrap_err();
         assert_eq!(more, DecodeError::Malformed("runs"));
+    }
+
+    #[test]
+    fn what_takes_little_of_a_block_takes_no_more_memory_than_a_block_may() {
+        let partition = SourcePartition::new("t", 0);
+        let record = Record {
+            partition: &partition,
+            offset: 0,
+            timestamp_ms: None,
+            key: None,
+            value: None,
+            headers: Headers::default(),
+            damage: None,
+        };
+        let letter = DeadLetter::new(&record, Rejection::new(Cause::Empty, "", ""));
+        let letters =
+            |count| Records { dead_letters: vec![letter.clone(); count], ..Records::default() };
+        let (mut writer, few) = (Writer::new(), letters(10));
+        few.encode(BlockFormat::NEWEST, &mut writer);
+        let bytes = writer.into_bytes();
+        let decoded_within = |room| {
+            let mut reader = Reader::within(&bytes, room);
+            Records::decode(BlockFormat::NEWEST, &mut reader).map(|_| room - reader.room())
+        };
+        let taken = decoded_within(1 << 20).unwrap();
+        assert!(taken >= 10 * size_of::<DeadLetter>() && taken <= few.memory_bytes(), "{taken}");
+        assert_eq!(decoded_within(taken), Ok(taken));
+        assert!(matches!(decoded_within(taken - 1), Err(DecodeError::TooMuch(_))));
+        // Earlier versions made a block due at so many letters; one of theirs is read still.
+        let most = MAX_BLOCK_ITEMS / 2 + 2_048;
+        assert!(taken / 10 * most < crate::limits::MAX_BLOCK_MEMORY_BYTES);
     }
 
     #[test]

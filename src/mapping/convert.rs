@@ -16,7 +16,8 @@ pub enum FieldType {
     /// Taken as it is.
     #[default]
     Any,
-    /// A text; numbers and booleans by their digits and letters.
+    /// A text; numbers and booleans by their digits and letters. An exponent is written out, unless
+    /// that takes more than 64 digits.
     String,
     /// An integer of any size; `21.0` and `"21"` too, `21.5` never.
     Integer,
@@ -97,7 +98,10 @@ impl FieldType {
             return Ok(Value::from(time.text()));
         }
         let converted = match (self, value.as_ref()) {
-            (Self::String, Value::Number(number)) => Some(number.as_str().into()),
+            (Self::String, Value::Number(number)) => {
+                let plain = number::plain_text(number.as_str());
+                Some(plain.unwrap_or(Cow::Borrowed(number.as_str())).into_owned().into())
+            }
             (Self::String, Value::Bool(flag)) => Some(flag.to_string().into()),
             (Self::Boolean, Value::String(text)) => text.parse().ok().map(Value::Bool),
             (Self::Number, Value::String(text)) => number_of(text).map(Value::Number),
@@ -163,6 +167,9 @@ mod tests {
             (Any, "null", Some("null")),
             (String, r#""a""#, Some(r#""a""#)),
             (String, "21.50", Some(r#""21.50""#)),
+            (String, "1e5", Some(r#""100000""#)),
+            (String, "-1.5E-3", Some(r#""-0.0015""#)),
+            (String, "1e300", Some(r#""1e+300""#)),
             (String, "true", Some(r#""true""#)),
             (String, "{}", None),
             (Integer, "21", Some("21")),

@@ -196,10 +196,28 @@ pub(super) struct Item<'a> {
     pub value: &'a Value,
     /// Its number among the elements, from 0.
     pub index: Value,
-    /// Where it stands, as a path.
-    pub location: String,
+    /// Where it stands, for messages.
+    pub found: Found<'a>,
     /// Where it stands, for fields that ask.
     pub origin: Option<Origin<'a>>,
+}
+
+/// Where an element of `for_each` was found.
+pub(super) enum Found<'a> {
+    /// In the array of this name, at the element's index.
+    In(&'a str),
+    /// At this path.
+    At(String),
+}
+
+impl Item<'_> {
+    /// Where it stands, as a path.
+    pub fn location(&self) -> String {
+        match &self.found {
+            Found::In(array) => format!("{array}[{}]", self.index),
+            Found::At(path) => path.clone(),
+        }
+    }
 }
 
 /// What the fields of one payload see.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::codec::json::Value;
 
-use super::document::{Document, Item, Scope};
+use super::document::{Document, Found, Item, Scope};
 use super::extension::{Taken, read_by};
 use super::field::{Query, Selected};
-use super::matching::{cause_of, path_of, variables};
+use super::matching::{cause_of, place_of, variables};
 use super::{Each, Mapping, layout, origin};
 use crate::budget::{Budget, Exhausted};
 use crate::call::{Arguments, Payload};
@@ -79,16 +79,10 @@ impl Mapping {
             Each::Expression { expression, parts } => {
                 let variables = variables(scope, parts);
                 listed = list(expression, &variables, document.budget())?;
+                few(listed.len(), &each.place())?;
                 (listed_items(&listed), read_by(expression, &variables))
             }
         };
-        if items.len() > MAX_OUTPUTS_PER_RECORD {
-            let message = format!(
-                "there are {} elements; a record may give {MAX_OUTPUTS_PER_RECORD} payloads",
-                items.len()
-            );
-            return Err(Rejection::new(Cause::ForEach, each.place(), message));
-        }
         if self.asks_origin {
             let payload = &document.event().payload;
             origin::find(payload, &mut items, document.budget()).map_err(exhausted)?;
@@ -137,9 +131,20 @@ impl Mapping {
     }
 }
 
+/// Refuses more elements than a record may give payloads, before anything is made of them.
+fn few(elements: usize, place: &str) -> Result<(), Rejection> {
+    if elements <= MAX_OUTPUTS_PER_RECORD {
+        return Ok(());
+    }
+    let message = format!(
+        "there are {elements} elements; a record may give {MAX_OUTPUTS_PER_RECORD} payloads"
+    );
+    Err(Rejection::new(Cause::ForEach, place, message))
+}
+
 /// The elements that `for_each` selects, and what of the event they are.
 fn elements<'a>(
-    query: &Query,
+    query: &'a Query,
     scope: Scope<'a>,
 ) -> Result<(Vec<Item<'a>>, Vec<&'a Value>), Rejection> {
     let reject = |message: String| Rejection::new(Cause::ForEach, query.path.text(), message);
@@ -148,10 +153,11 @@ fn elements<'a>(
         let Selected::One(Cow::Borrowed(array @ Value::Array(elements))) = selected else {
             return Err(reject(not_an_array(query, scope)));
         };
+        few(elements.len(), query.path.text())?;
         let items = elements.iter().enumerate().map(|(index, value)| Item {
             value,
             index: index.into(),
-            location: format!("{}[{index}]", query.path.text()),
+            found: Found::In(query.path.text()),
             origin: None,
         });
         return Ok((items.collect(), vec![array]));
@@ -163,11 +169,12 @@ fn elements<'a>(
         };
         Rejection::new(cause, query.path.text(), error.to_string())
     })?;
+    few(nodes.len(), query.path.text())?;
     let elements = nodes.iter().map(|node| node.value).collect();
     let items = nodes.into_iter().enumerate().map(|(index, node)| Item {
         value: node.value,
         index: index.into(),
-        location: node.location,
+        found: Found::At(node.location),
         origin: None,
     });
     Ok((items.collect(), elements))
@@ -189,25 +196,31 @@ fn list(
     variables: &[(&str, &Value)],
     budget: &Budget,
 ) -> Result<Vec<Value>, Rejection> {
-    let reject = |cause: Cause, reason: &str| {
-        let message = format!("the expression `{}` {reason}", expression.source());
-        Rejection::new(cause, path_of(expression), message)
-    };
-    match expression.evaluate_within(variables, budget) {
-        Ok(Value::Array(list)) => Ok(list),
-        Ok(_) => Err(reject(Cause::ForEach, "must give a list; it gives another value")),
-        Err(EvaluationError::Missing(path)) => {
-            Err(reject(Cause::ForEach, &format!("must give a list; `{path}` is absent")))
+    let (error, cause, reason) = match expression.evaluate_within(variables, budget) {
+        Ok(Value::Array(list)) => return Ok(list),
+        Ok(_) => {
+            let reason = "must give a list; it gives another value".to_owned();
+            (None, Cause::ForEach, reason)
         }
-        Err(error) => Err(reject(cause_of(&error), &format!("failed: {error}"))),
-    }
+        Err(error) => {
+            let (cause, reason) = match &error {
+                EvaluationError::Missing(_) => {
+                    (Cause::ForEach, format!("must give a list; {error}"))
+                }
+                error => (cause_of(error), format!("failed: {error}")),
+            };
+            (Some(error), cause, reason)
+        }
+    };
+    let message = format!("the expression `{}` {reason}", expression.source());
+    Err(Rejection::new(cause, place_of(expression, error.as_ref(), None), message))
 }
 
 fn listed_items(list: &[Value]) -> Vec<Item<'_>> {
     let items = list.iter().enumerate().map(|(index, value)| Item {
         value,
         index: index.into(),
-        location: format!("for_each[{index}]"),
+        found: Found::In("for_each"),
         origin: None,
     });
     items.collect()

@@ -8,7 +8,7 @@ use super::convert::FieldType;
 use super::document::{Part, Scope};
 use super::extension::Taken;
 use super::lookup::Lookup;
-use super::matching::{cause_of, path_of, variables};
+use super::matching::{cause_of, place_of, variables};
 use crate::budget::{Budget, Exhausted, copy_steps};
 use crate::event::time::TimeReader;
 use crate::event::{Cause, Rejection};
@@ -118,6 +118,12 @@ impl Query {
         Ok(Selected::Many(values))
     }
 
+    /// Whether there is a list or an object for it to select from.
+    fn has_elements(&self, scope: Scope<'_>) -> bool {
+        let found = scope.resolve(self.part, self.steps());
+        found.is_some_and(|value| matches!(*value, Value::Array(_) | Value::Object(_)))
+    }
+
     /// Whether a string stands on the way.
     fn ends_in_text(&self, scope: Scope<'_>) -> bool {
         let steps = self.steps();
@@ -131,7 +137,7 @@ impl Query {
         let below =
             ["$.item", "$['item']", "$[\"item\"]"].iter().find_map(|item| text.strip_prefix(item));
         match (self.part, scope.item, below) {
-            (Part::Item, Some(item), Some(below)) => format!("{}{below}", item.location),
+            (Part::Item, Some(item), Some(below)) => format!("{}{below}", item.location()),
             _ => text.to_owned(),
         }
     }
@@ -160,20 +166,37 @@ impl Field {
         found: Option<&'a Value>,
         taken: &mut Taken,
     ) -> Result<Option<Value>, Rejection> {
+        let mut absent = None;
         let found = match &self.source {
             Source::Constant(value) => return Ok(Some(value.clone())),
             Source::Query(query) if query.is_way() => {
                 found.inspect(|value| taken.add(value)).map(Cow::Borrowed)
             }
-            Source::Query(query) => self.selected(query.select(scope, taken)?, scope)?,
+            Source::Query(query) => match query.select(scope, taken)? {
+                // A list without such elements is not an absent one.
+                Selected::Many(values)
+                    if values.is_empty()
+                        && self.declared == FieldType::Array
+                        && query.has_elements(scope) =>
+                {
+                    Some(Cow::Owned(Value::Array(Vec::new())))
+                }
+                selected => self.selected(selected, scope)?,
+            },
             Source::Expression { expression, parts } => {
-                self.computed(expression, parts, scope, taken)?.map(Cow::Owned)
+                match self.computed(expression, parts, scope, taken)? {
+                    Ok(value) => Some(Cow::Owned(value)),
+                    Err(error) => {
+                        absent = Some(error);
+                        None
+                    }
+                }
             }
         };
         match found.filter(|value| !value.is_null()) {
             Some(value) => self.convert(value, scope).map(Some),
             None => match &self.default {
-                None if self.required => Err(self.missing(scope)),
+                None if self.required => Err(self.missing(scope, absent.as_ref())),
                 default => Ok(default.clone()),
             },
         }
@@ -208,19 +231,23 @@ impl Field {
         }
     }
 
+    /// An expression's value, or the field that it lacks.
     fn computed(
         &self,
         expression: &Expression,
         parts: &[Part],
         scope: Scope<'_>,
         taken: &mut Taken,
-    ) -> Result<Option<Value>, Rejection> {
+    ) -> Result<Result<Value, EvaluationError>, Rejection> {
         let variables = variables(scope, parts);
         taken.add_paths(expression, &variables);
         match expression.evaluate_within(&variables, scope.document.budget()) {
-            Ok(value) => Ok(Some(value)),
-            Err(EvaluationError::Missing(_)) => Ok(None),
-            Err(error) => Err(self.reject(cause_of(&error), scope, &error.to_string())),
+            Ok(value) => Ok(Ok(value)),
+            Err(absent @ EvaluationError::Missing(_)) => Ok(Err(absent)),
+            Err(error) => {
+                let place = place_of(expression, Some(&error), scope.item);
+                Err(self.rejection(cause_of(&error), place, &error.to_string()))
+            }
         }
     }
 
@@ -258,9 +285,16 @@ impl Field {
         }
     }
 
-    fn missing(&self, scope: Scope<'_>) -> Rejection {
+    fn missing(&self, scope: Scope<'_>, absent: Option<&EvaluationError>) -> Rejection {
         let message = match &self.source {
-            Source::Expression { .. } => "the expression misses a field, or gives null",
+            Source::Expression { expression, .. } => {
+                let place = place_of(expression, absent, scope.item);
+                let message = match absent {
+                    Some(absent) => absent.to_string(),
+                    None => "the expression gives null".to_owned(),
+                };
+                return self.rejection(Cause::MissingField, place, &message);
+            }
             Source::Query(query) if query.ends_in_text(scope) => {
                 "the path leads into a string, which has no members; JSON within a string is not read"
             }
@@ -272,9 +306,13 @@ impl Field {
     fn reject(&self, cause: Cause, scope: Scope<'_>, message: &str) -> Rejection {
         let place = match &self.source {
             Source::Query(query) => query.location(scope),
-            Source::Expression { expression, .. } => path_of(expression).into_owned(),
+            Source::Expression { expression, .. } => place_of(expression, None, scope.item),
             Source::Constant(_) => String::new(),
         };
+        self.rejection(cause, place, message)
+    }
+
+    fn rejection(&self, cause: Cause, place: String, message: &str) -> Rejection {
         Rejection::new(cause, place, format!("field `{}`: {message}", self.target))
     }
 }

@@ -1,11 +1,10 @@
 //! Which events a mapping takes.
 
-use std::borrow::Cow;
-
-use super::document::{Document, Part, Scope};
+use super::document::{Document, Item, Part, Scope};
 use crate::codec::json::Value;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
+use crate::jsonpath::{path_below, path_of_names};
 
 /// What an event must be.
 #[derive(Debug, Default)]
@@ -143,7 +142,8 @@ impl Condition {
             Err(error) => {
                 let message =
                     format!("the condition `{}` failed: {error}", self.expression.source());
-                Err(Rejection::new(cause_of(&error), path_of(&self.expression), message))
+                let place = place_of(&self.expression, Some(&error), None);
+                Err(Rejection::new(cause_of(&error), place, message))
             }
         }
     }
@@ -163,11 +163,19 @@ pub(super) fn variables<'a>(scope: Scope<'a>, parts: &[Part]) -> Vec<(&'static s
     given.collect()
 }
 
-/// The first path that an expression reads, as a JSONPath.
-pub(super) fn path_of(expression: &Expression) -> Cow<'static, str> {
-    match expression.paths().first() {
-        None => Cow::Borrowed(""),
-        Some(path) => Cow::Owned(format!("$.{}", path.join("."))),
+/// The path that an expression's value or failure is about, where it can be told: within `for_each`,
+/// of the element by its own place.
+pub(super) fn place_of(
+    expression: &Expression,
+    error: Option<&EvaluationError>,
+    item: Option<&Item<'_>>,
+) -> String {
+    let Some(path) = expression.path_at_fault(error) else { return String::new() };
+    match (path, item) {
+        ([part, names @ ..], Some(item)) if part == Part::Item.name() => {
+            path_below(&item.location(), names)
+        }
+        (path, _) => path_of_names(path),
     }
 }
 

@@ -114,7 +114,9 @@ impl Each {
     fn place(&self) -> Cow<'_, str> {
         match self {
             Self::Query(query) => Cow::Borrowed(query.path.text()),
-            Self::Expression { expression, .. } => matching::path_of(expression),
+            Self::Expression { expression, .. } => {
+                Cow::Owned(matching::place_of(expression, None, None))
+            }
         }
     }
 }
@@ -157,10 +159,38 @@ impl Mapping {
         self.matcher.topic.iter().flatten().map(ToString::to_string).collect()
     }
 
+    /// Whether `match` takes some of these device types.
+    #[must_use]
+    pub fn may_take_types(&self, types: &[&str]) -> bool {
+        fit_any(self.matcher.device_type.as_deref(), types)
+    }
+
+    /// Whether `match` takes some of these event types.
+    #[must_use]
+    pub fn may_take_events(&self, types: &[&str]) -> bool {
+        fit_any(self.matcher.event_type.as_deref(), types)
+    }
+
+    /// The device types in `match`, as they are written; empty where it takes any.
+    #[must_use]
+    pub fn named_types(&self) -> Vec<String> {
+        self.matcher.device_type.iter().flatten().map(ToString::to_string).collect()
+    }
+
+    /// The event types in `match`, as they are written; empty where it takes any.
+    #[must_use]
+    pub fn named_events(&self) -> Vec<String> {
+        self.matcher.event_type.iter().flatten().map(ToString::to_string).collect()
+    }
+
     /// The events of its own tests as records, in the order of the file.
     pub fn examples(&self) -> impl Iterator<Item = Example> {
         testing::examples(self)
     }
+}
+
+fn fit_any(globs: Option<&[matching::Glob]>, texts: &[&str]) -> bool {
+    globs.is_none_or(|globs| texts.iter().any(|text| globs.iter().any(|glob| glob.fits(text))))
 }
 
 impl MappingSet {

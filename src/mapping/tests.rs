@@ -7,7 +7,7 @@ use super::document::{Document, Scope};
 use super::field::Source;
 use super::*;
 use crate::codec::{Writer, json as strict};
-use crate::event::{Device, EventInfo, RecordDigests, SourcePartition};
+use crate::event::{Cause, Device, EventInfo, RecordDigests, SourcePartition};
 use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_MAPPING_FIELDS, MAX_OUTPUTS_PER_RECORD};
 
 /// The head of a mapping that takes every event.
@@ -111,7 +111,12 @@ fn absent_values() {
         ("{path: $.payload.t, default: '7', type: integer}", r#"{"t":null}"#, r#"{"a":7}"#),
         ("{path: $.payload.t, default: 7}", r#"{"t":1}"#, r#"{"a":1}"#),
         ("{path: '$.payload.t[*]', required: false}", "{}", "{}"),
-        ("{path: '$.payload.t[*]', type: array}", r#"{"t":[]}"#, "missing_field $.payload.t[*]"),
+        ("{path: '$.payload.t[*]', type: array}", r#"{"t":[]}"#, r#"{"a":[]}"#),
+        ("{path: '$.payload.t[?@ > 1]', type: array}", r#"{"t":[1]}"#, r#"{"a":[]}"#),
+        ("{path: $.payload..x, type: array}", r#"{"t":[1]}"#, r#"{"a":[]}"#),
+        ("{path: '$.payload.t[*]', type: array}", "{}", "missing_field $.payload.t[*]"),
+        ("{path: '$.payload.t[*]', type: array}", r#"{"t":1}"#, "missing_field $.payload.t[*]"),
+        ("{path: '$.payload.t[*]'}", r#"{"t":[]}"#, "missing_field $.payload.t[*]"),
         ("{expression: payload.t + 1}", "{}", missing),
         ("{expression: payload.t + 1, default: 0}", "{}", r#"{"a":0}"#),
         ("{expression: payload.t + 1, required: false}", r#"{"t":1}"#, r#"{"a":2}"#),
@@ -130,6 +135,11 @@ fn types_and_lookups() {
         ("{path: $.payload.t, type: string}", r#"{"t":21.50}"#, r#"{"a":"21.50"}"#),
         ("{path: $.payload.t}", r#"{"t":9007199254740993}"#, r#"{"a":9007199254740993}"#),
         ("{path: $.kafka.timestamp, type: timestamp}", "{}", r#"{"a":"2017-01-04T11:11:33.700Z"}"#),
+        (
+            "{expression: kafka.timestamp, type: timestamp}",
+            "{}",
+            r#"{"a":"2017-01-04T11:11:33.700Z"}"#,
+        ),
         ("{path: '$.payload.t[*]', type: array}", r#"{"t":[1,2.0]}"#, r#"{"a":[1,2.0]}"#),
         ("{path: '$.payload.t[*]', type: number}", r#"{"t":[1]}"#, r#"{"a":1}"#),
         ("$.payload.t[*]", r#"{"t":[1,2]}"#, "field_type $.payload.t[*]"),
@@ -149,7 +159,22 @@ fn types_and_lookups() {
         ("{path: $.payload.t, lookup: {x: '1'}, type: integer}", r#"{"t":"x"}"#, r#"{"a":1}"#),
         ("{expression: payload.t * 1.8 + 32.0}", r#"{"t":10}"#, r#"{"a":50}"#),
         ("{expression: payload.t * 1.8, type: integer}", r#"{"t":10}"#, r#"{"a":18}"#),
-        ("{expression: payload.t + payload.u}", r#"{"t":1,"u":"x"}"#, "expression $.payload.t"),
+        // Either of the two may be at fault.
+        ("{expression: payload.t + payload.u}", r#"{"t":1,"u":"x"}"#, "expression "),
+        ("{expression: payload.t + payload.t}", r#"{"t":true}"#, "expression $.payload.t"),
+        ("{expression: payload.t + payload.u}", r#"{"t":1}"#, "missing_field $.payload.u"),
+        ("{expression: payload.t + payload.u}", r#"{"u":1}"#, "missing_field $.payload.t"),
+        ("{expression: payload.t.u + payload.v}", r#"{"v":1}"#, "missing_field $.payload.t.u"),
+        (
+            "{expression: 'payload[\"a.b\"] + 1'}",
+            r#"{"a":{"b":1}}"#,
+            "missing_field $.payload['a.b']",
+        ),
+        ("{expression: 'payload[\"a.b\"] + 1'}", r#"{"a.b":"x"}"#, "expression $.payload['a.b']"),
+        ("{expression: 'payload.t == 1 ? null : 2'}", r#"{"t":1}"#, "missing_field $.payload.t"),
+        ("{expression: 'payload.t == payload.u ? null : 2'}", r#"{"t":1,"u":1}"#, "missing_field "),
+        ("{expression: payload.t, type: integer}", r#"{"t":"x"}"#, "field_type $.payload.t"),
+        ("{expression: payload.t + payload.u, type: integer}", r#"{"t":1,"u":0.5}"#, "field_type "),
         ("{expression: 'device.id + \"/\" + event.type'}", "{}", r#"{"a":"CON123/status"}"#),
     ] {
         check(&format!("fields:\n  a: {field}"), payload, expected);
@@ -292,6 +317,47 @@ fn for_each_gives_a_payload_an_element() {
         r#"{"s":1,"w":{"t":1}} {"s":3,"w":{"t":2}}"#,
     );
     check("for_each: $.payload\nfields: {v: $.item}", "[1,[2]]", r#"{"v":1} {"v":[2]}"#);
+    // An expression's element is named by its own place, too.
+    for (rest, payload, expected) in [
+        ("$.payload.r", r#"{"r":[{"t":1},{"t":"x"}]}"#, "expression $.payload.r[1].t"),
+        ("$.payload.r", r#"{"r":[{"t":1},{}]}"#, "missing_field $.payload.r[1].t"),
+        ("'$.payload.r[*]'", r#"{"r":[{}]}"#, "missing_field $['payload']['r'][0].t"),
+        ("{expression: payload.r}", r#"{"r":[{"t":1},{}]}"#, "missing_field for_each[1].t"),
+    ] {
+        let rest = format!("for_each: {rest}\nfields: {{s: {{expression: item.t * 2}}}}");
+        check(&rest, payload, expected);
+    }
+    let whole = "for_each: $.payload.r\nfields: {s: {expression: item + 1}}";
+    check(whole, r#"{"r":[1,"x"]}"#, "expression $.payload.r[1]");
+}
+
+#[test]
+fn an_absent_field_of_an_expression_is_named() {
+    for (expression, payload, expected) in [
+        ("payload.a + payload.b", r#"{"a":1}"#, "field `a`: `payload.b` is absent"),
+        ("payload.a", r#"{"a":null}"#, "field `a`: the expression gives null"),
+    ] {
+        let set = compiled(&format!("{HEAD}fields: {{a: {{expression: {expression}}}}}"));
+        let Outcome::Rejected(rejection) = set.evaluate(&event(payload)) else { panic!() };
+        assert!(rejection.message.ends_with(expected), "{rejection}");
+    }
+}
+
+#[test]
+fn elements_are_counted_before_they_are_made() {
+    for each in ["$.payload", "'$.payload[*]'", "{expression: payload}"] {
+        let set = compiled(&format!("{HEAD}for_each: {each}\nfields: {{v: $.item}}"));
+        let list = |length: usize| format!("[{}]", vec!["0"; length].join(","));
+        let payloads = |length| match set.evaluate(&event(&list(length))) {
+            Outcome::Mapped(payloads) => Ok(payloads.len()),
+            Outcome::Rejected(rejection) => Err(rejection),
+            Outcome::NotMatched => Ok(0),
+        };
+        assert_eq!(payloads(MAX_OUTPUTS_PER_RECORD), Ok(MAX_OUTPUTS_PER_RECORD), "{each}");
+        let refused = payloads(MAX_OUTPUTS_PER_RECORD + 1).unwrap_err();
+        assert_eq!(refused.cause, Cause::ForEach);
+        assert!(refused.message.contains("there are 1001 elements"), "{each}: {refused}");
+    }
 }
 
 /// Rooms with readings, and tags under names.
@@ -411,9 +477,17 @@ fn timestamps_by_their_options() {
         assert_eq!(outcome(&compiled(&format!("{HEAD}{field}")), &event), expected, "{field}");
     }
     // The broker's own timestamp is in milliseconds, however odd it is.
-    let broker = format!("{HEAD}fields: {{a: {{path: $.kafka.timestamp, type: timestamp}}}}");
-    let odd = Event { timestamp_ms: Some(7), ..event("{}") };
-    assert_eq!(outcome(&compiled(&broker), &odd), r#"{"a":"1970-01-01T00:00:00.007Z"}"#);
+    for (source, time) in [
+        ("path: $.kafka.timestamp", "1970-01-01T00:00:00.007Z"),
+        ("expression: kafka.timestamp", "1970-01-01T00:00:00.007Z"),
+        ("path: $.kafka.timestamp, zone: UTC", "1970-01-01T00:00:00.007Z"),
+        ("path: $.kafka.timestamp, unit: s", "1970-01-01T00:00:07.000Z"),
+    ] {
+        let broker = format!("{HEAD}fields: {{a: {{{source}, type: timestamp}}}}");
+        let odd = Event { timestamp_ms: Some(7), ..event("{}") };
+        let expected = format!("{{\"a\":\"{time}\"}}");
+        assert_eq!(outcome(&compiled(&broker), &odd), expected, "{source}");
+    }
     let info = EventInfo { time_ms: Some(1), time_below_ms_ns: 500_000, ..EventInfo::default() };
     let fine = Event { info, ..event("{}") };
     let time = compiled(&format!("{HEAD}fields: {{a: $.event.time}}"));
@@ -598,6 +672,7 @@ const FAULTS_OF_PARTS: &[FaultCase] = &[
     ("fields:\n  a: {expression: item.t}", 5, 19, "item", ""),
     ("fields:\n  a: {}", 5, 3, "where does `a` come from?", "exactly one of"),
     ("fields:\n  a: {path: $.payload, constant: 1}", 5, 3, "where does `a` come from?", ""),
+    ("fields: {a: $.payload}\nextension: yes", 5, 12, "`yes` is a text; `true` or `false`", ""),
     ("fields:\n  a: {path: $.payload, typ: integer}", 5, 24, "unknown field `typ`", "`type`"),
     ("fields:\n  a: {path: $.payload, type: int}", 5, 30, "unknown variant `int`", "known are"),
     ("fields:\n  a: 5", 5, 3, "expected a JSONPath", ""),

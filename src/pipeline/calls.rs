@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::call::{Arguments, Function};
 use crate::clock::Clock;
-use crate::codec::{Digest, Writer};
+use crate::codec::Digest;
 use crate::event::{DeviceName, SourcePartition, SourcePosition};
 use crate::ledger::{LastRecord, LedgerReader};
 use crate::pipeline::MappedBatch;
 use crate::pipeline::mapper::EachSigner;
 use crate::pipeline::traces::Noted;
 use crate::source::{Assignments, Generation};
-use crate::transaction::{Encoded, OPERATOR_TYPE, Submission, Transaction};
+use crate::transaction::{Encoded, OPERATOR_TYPE, Submission, Transaction, call_digest};
 
 /// How long one wait for the ledger is.
 const WAIT: Duration = Duration::from_millis(20);
@@ -42,25 +42,20 @@ impl CallByHand {
     #[must_use]
     pub fn transaction(&self, id: SourcePosition, now_ms: i64) -> Transaction {
         let time_ms = self.time_ms.unwrap_or(now_ms);
-        let mut asked = Writer::new();
-        asked.text(OPERATOR_TYPE);
-        asked.text(&self.caller);
-        asked.int(time_ms);
-        asked.text(&self.contract);
-        asked.byte(self.function.code());
-        asked.bytes(self.arguments.bytes());
-        let asked = Digest::of(&asked.into_bytes());
-        Transaction {
+        let mut transaction = Transaction {
             id,
             time_ms,
             device: DeviceName::new(OPERATOR_TYPE, self.caller.as_str()),
-            record_digest: Some(asked),
-            value_digest: asked,
+            record_digest: Some(Digest::default()),
+            value_digest: Digest::default(),
             mapping_digest: Digest::default(),
             contract: self.contract.clone(),
             function: self.function,
             arguments: self.arguments.clone(),
-        }
+        };
+        let asked = call_digest(&transaction);
+        (transaction.record_digest, transaction.value_digest) = (Some(asked), asked);
+        transaction
     }
 }
 

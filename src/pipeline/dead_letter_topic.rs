@@ -11,7 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::codec::Digest;
+use crate::disk::{SystemDisk, read_whole};
 use crate::ledger::{Block, DeadLetter, LedgerReader};
+use crate::limits::MAX_NOTE_BYTES;
 use crate::pipeline::Stop;
 use crate::source::{KafkaSettings, KafkaWriter, SourceError, TopicRecord};
 use crate::state::{Projection, StateError};
@@ -53,7 +55,8 @@ impl DeadLetterTopic {
         ledger: &dyn LedgerReader,
         stop: Stop,
     ) -> Result<Self, SourceError> {
-        let text = std::fs::read_to_string(place).unwrap_or_default();
+        let text = read_whole(&SystemDisk, place, MAX_NOTE_BYTES).unwrap_or_default();
+        let text = String::from_utf8(text).unwrap_or_default();
         let (next, newest) = read_place(&text, topic, ledger).unwrap_or((0, Digest::default()));
         if next == 0 && !text.is_empty() {
             let file = place.display();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::ahead::ahead;
+use crate::ahead::{Weight, ahead};
 use crate::clock::Clock;
 use crate::contract::Verdict;
-use crate::ledger::{Block, Entry, LedgerError, LedgerReader};
+use crate::ledger::{Block, Entry, LedgerError, LedgerReader, block};
 use crate::limits::{MAX_GATHERED_BLOCKS, MAX_UNSAVED_ENTRIES};
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::Traces;
@@ -245,11 +245,20 @@ pub fn catch_up(
         }
         Ok::<(), StateError>(())
     };
+    // Each takes as much as the largest at most, until it is read.
+    let most = block::most_memory(reader.largest_block());
     ahead(
-        |number| reader.block(number),
+        |number, weight: &Weight| {
+            let block = reader.block(number);
+            weight.set(block.as_ref().map_or(0, |block| block.memory_bytes()));
+            block
+        },
         |blocks| {
             for number in first..height {
-                blocks.push(number).map_or(Ok(()), &mut take)?;
+                while let Some(block) = blocks.make_room(most) {
+                    take(block)?;
+                }
+                blocks.push_sized(number, most).map_or(Ok(()), &mut take)?;
             }
             while let Some(block) = blocks.take() {
                 take(block)?;
@@ -365,6 +374,10 @@ mod tests {
             let seal = Seal { signer: KeyId([0; 32]), signature: [0; 64] };
             let (checkpoint, records) = (Box::default(), Records::default());
             Ok(Arc::new(Block { header, seal, checkpoint, records, entries: Vec::new() }))
+        }
+
+        fn largest_block(&self) -> usize {
+            0
         }
 
         fn wait_for(&self, _height: u64, _wait: Duration) -> Head {

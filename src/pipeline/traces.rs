@@ -287,7 +287,9 @@ impl BatchTrace {
 
     /// Keeps what a record's headers say of its trace, where that can be right.
     fn note_origin(&mut self, headers: Headers<'_>) {
-        let text = |name| headers.get(name).and_then(|value| std::str::from_utf8(value).ok());
+        let text = |name| {
+            headers.get_ignoring_case(name).and_then(|value| std::str::from_utf8(value).ok())
+        };
         let Some(parent) = text("traceparent").filter(|parent| looks_right(parent)) else { return };
         if self.origins.iter().any(|origin| origin.parent == parent) {
             return;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::event::SourcePartition;
 use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Pending, Progress, Work};
-use crate::limits::{MAX_BLOCK_DEAD_LETTER_BYTES, MAX_BLOCK_ITEMS, MAX_SUBMISSION_TRANSACTIONS};
+use crate::limits::{DUE_BLOCK_ITEMS, MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Written};
@@ -80,7 +80,7 @@ impl WriteLoop {
         gathering.count() >= self.limits.max_transactions
             || gathering.argument_bytes >= self.limits.max_bytes
             || gathering.dead_letter_bytes >= MAX_BLOCK_DEAD_LETTER_BYTES
-            || gathering.items() >= MAX_BLOCK_ITEMS / 2
+            || gathering.items() >= DUE_BLOCK_ITEMS
             || gathering
                 .since
                 .is_some_and(|since| self.clock.monotonic() >= since + self.limits.max_wait)
@@ -186,8 +186,8 @@ impl Gathering {
         self.transactions.extend(batch.transactions);
         self.submissions.extend(batch.submissions);
         self.argument_bytes += batch.argument_bytes;
-        let size = |letter: &DeadLetter| letter.value.as_ref().map_or(0, Vec::len);
-        self.dead_letter_bytes += batch.dead_letters.iter().map(size).sum::<usize>();
+        self.dead_letter_bytes +=
+            batch.dead_letters.iter().map(DeadLetter::kept_bytes).sum::<usize>();
         self.letter_items +=
             batch.dead_letters.iter().map(|one| 1 + one.headers.len()).sum::<usize>();
         self.dead_letters.extend(batch.dead_letters);

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::ahead::ahead_on;
+use crate::ahead::{Weight, ahead_on};
 use crate::simulation::{Broken, Plan, Story, simulate};
 
 /// Seeds at a time for each processor: a life waits for threads of the state store half of its time.
@@ -29,7 +29,7 @@ pub fn hunt(
     within: &Path,
     go_on: &mut dyn FnMut(&Hunted) -> bool,
 ) -> io::Result<Hunted> {
-    let one = |seed: u64| {
+    let one = |seed: u64, _: &Weight| {
         let folder = within.join(format!("seed-{seed}"));
         std::fs::create_dir(&folder)?;
         let result = simulate(Plan { seed, disk_lies }, &folder);

@@ -78,7 +78,7 @@ impl Definitions {
         let definition = |kind, name: &str, text: &str| Definition {
             kind,
             name: name.to_owned(),
-            version: 1,
+            version: u32::from(kind == DefinitionKind::Contract),
             text: text.into(),
         };
         let list = vec![

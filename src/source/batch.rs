@@ -197,7 +197,9 @@ mod tests {
         assert_eq!(records[0].key, Some(b"key".as_slice()));
         assert_eq!(records[0].value, Some(b"value".as_slice()));
         assert_eq!(records[0].headers.iter().collect::<Vec<_>>(), headers);
-        assert_eq!(records[0].headers.get("A"), Some(b"1".as_slice()));
+        assert_eq!(records[0].headers.get("a"), Some(b"1".as_slice()));
+        assert_eq!(records[0].headers.get("A"), None);
+        assert_eq!(records[0].headers.get_ignoring_case("A"), Some(b"1".as_slice()));
         assert_eq!((records[1].offset, records[1].key, records[1].value), (9, None, None));
         let damages: Vec<_> = records.iter().map(|record| record.damage).collect();
         assert_eq!(damages, [None, None, Some("bad"), None]);

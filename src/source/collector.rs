@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::codec::Digest;
 use crate::event::{RecordDigests, SourcePartition};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
 use crate::source::{Batch, BatchBuilder, Generation, LastTaken, SourceError};
@@ -165,6 +166,20 @@ impl Collector {
     }
 }
 
+/// Digest of a record, as the ledger keeps it of the last one of a partition.
+pub(super) fn record_digest<'h>(
+    record: Parts<'_>,
+    headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+) -> Digest {
+    let Parts { offset, timestamp_ms, key, value, damage: _ } = record;
+    // The position is not digested.
+    let mut builder = BatchBuilder::new(SourcePartition::new("", 0), Generation(0), offset);
+    builder.push(offset, timestamp_ms, key, value, headers);
+    let batch = builder.build();
+    let digest = batch.records().next().map(|record| RecordDigests::of(&record).record);
+    digest.unwrap_or_default()
+}
+
 impl Lane {
     /// Compares a record in front of the position, where it is the one that the ledger took last.
     fn compare<'h>(
@@ -181,17 +196,10 @@ impl Lane {
             return Ok(());
         }
         *is_compared = true;
-        let Parts { offset, timestamp_ms, key, value, damage: _ } = record;
-        let mut builder = BatchBuilder::new(partition.clone(), self.generation, offset);
-        builder.push(offset, timestamp_ms, key, value, headers);
-        let batch = builder.build();
-        let digests = batch.records().map(|record| RecordDigests::of(&record).record);
-        match digests.into_iter().find(|found| *found != last.digest) {
-            None => Ok(()),
-            Some(found) => {
-                let taken = last.digest;
-                Err(SourceError::RecordChanged { partition, offset, found, taken })
-            }
+        let (offset, found, taken) = (record.offset, record_digest(record, headers), last.digest);
+        match found == taken {
+            true => Ok(()),
+            false => Err(SourceError::RecordChanged { partition, offset, found, taken }),
         }
     }
 

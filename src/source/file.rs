@@ -12,12 +12,14 @@
 //!
 //! A reading that starts again skips what the ledger has already. The same file, or the same stream on
 //! standard input, must therefore give the same lines again, possibly with more behind them; other
-//! content needs another [`FileForm::epoch`].
+//! content needs another [`FileForm::epoch`]. The last record that the ledger has of each partition is
+//! compared with the one in the file, by its digest: a ledger keeps no digest of those before.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
@@ -29,9 +31,9 @@ use crate::event::SourcePartition;
 use crate::limits::{
     FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_FILE_PARTITIONS, MAX_LINE_BYTES,
 };
-use crate::source::collector::{Collector, Parts};
+use crate::source::collector::{Collector, Parts, record_digest};
 use crate::source::kcat::{self, Line};
-use crate::source::{Assignments, Polled, Source, SourceError};
+use crate::source::{Assignments, LastTaken, LastTakenOf, Polled, Source, SourceError};
 
 /// A file as source.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -42,6 +44,42 @@ pub struct FileForm {
     /// Raise it when the file holds other records at the same offsets than those that the ledger has.
     #[serde(default)]
     pub epoch: u32,
+}
+
+impl FileForm {
+    /// Whether the file is there and is not a folder. It is not opened: it may be a named pipe, which
+    /// can be read only once.
+    pub fn check(&self) -> Result<(), SourceError> {
+        if self.path == Path::new("-") {
+            return Ok(());
+        }
+        let metadata = std::fs::metadata(&self.path).and_then(|metadata| match metadata.is_dir() {
+            true => Err(std::io::ErrorKind::IsADirectory.into()),
+            false => Ok(()),
+        });
+        metadata.map_err(|error| SourceError::File { path: self.path.clone(), error })
+    }
+}
+
+/// What a reading of a file came to so far.
+#[derive(Debug, Default)]
+pub struct FileCounts {
+    known: AtomicU64,
+    is_at_end: AtomicBool,
+}
+
+impl FileCounts {
+    /// Lines with records that the ledger had already.
+    #[must_use]
+    pub fn known(&self) -> u64 {
+        self.known.load(Relaxed)
+    }
+
+    /// Whether the file was read to its end.
+    #[must_use]
+    pub fn is_at_end(&self) -> bool {
+        self.is_at_end.load(Relaxed)
+    }
 }
 
 /// A partition that the file has named.
@@ -59,7 +97,6 @@ const BAD_LINES: usize = 0;
 type Chunk = Result<Vec<u8>, std::io::Error>;
 
 /// Reads a file of JSON lines to its end.
-#[derive(Debug)]
 pub struct FileSource {
     path: PathBuf,
     epoch: u32,
@@ -71,8 +108,18 @@ pub struct FileSource {
     bad_lines: SourcePartition,
     /// Each partition that the file has named, by topic and number.
     lanes: HashMap<String, BTreeMap<u32, Lane>>,
+    counts: Arc<FileCounts>,
+    last_taken: LastTakenOf,
+    /// Of each partition, in the collector's order, the last record that the ledger has.
+    last: Vec<Option<LastTaken>>,
     paused: bool,
     ended: bool,
+}
+
+impl std::fmt::Debug for FileSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileSource").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl FileSource {
@@ -103,9 +150,25 @@ impl FileSource {
             lines: Lines::default(),
             bad_lines,
             lanes: HashMap::new(),
+            counts: Arc::default(),
+            last_taken: Arc::new(|_| None),
+            last: vec![None],
             paused: false,
             ended: false,
         })
+    }
+
+    /// Compares the last record that the ledger has of each partition with the one in the file.
+    #[must_use]
+    pub fn comparing(mut self, last_taken: LastTakenOf) -> Self {
+        self.last = vec![last_taken(&self.bad_lines)];
+        Self { last_taken, ..self }
+    }
+
+    /// What the reading came to so far.
+    #[must_use]
+    pub fn counts(&self) -> Arc<FileCounts> {
+        self.counts.clone()
     }
 
     fn take_in(&mut self, chunk: Option<&[u8]>) -> Result<(), SourceError> {
@@ -159,9 +222,6 @@ impl FileSource {
             return self.bad_line(line, &message);
         }
         lane.seen = record.offset + 1;
-        if self.collector.next(at).is_some_and(|next| record.offset < next) {
-            return Ok(()); // the ledger has it
-        }
         let parts = Parts {
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
@@ -172,9 +232,36 @@ impl FileSource {
         let headers = record.headers.iter();
         let headers =
             headers.map(|(name, value)| (name.as_str(), value.as_deref().map(str::as_bytes)));
-        self.collector.push(at, parts, headers)?;
-        self.flush_full();
-        Ok(())
+        self.push((at, line.number), parts, headers)
+    }
+
+    /// Hands a record on, or compares it where the ledger has it already.
+    fn push<'h>(
+        &mut self,
+        (lane, line_number): (usize, u64),
+        parts: Parts<'_>,
+        headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
+    ) -> Result<(), SourceError> {
+        if self.collector.next(lane).is_none_or(|next| parts.offset >= next) {
+            self.collector.push(lane, parts, headers)?;
+            self.flush_full();
+            return Ok(());
+        }
+        self.counts.known.fetch_add(1, Relaxed);
+        let last = self.last.get(lane).copied().flatten();
+        let Some(last) = last.filter(|last| last.offset == parts.offset) else { return Ok(()) };
+        let found = record_digest(parts, headers);
+        match found == last.digest {
+            true => Ok(()),
+            false => Err(SourceError::LineChanged {
+                path: self.path.clone(),
+                line: line_number + 1,
+                partition: self.collector.positions().swap_remove(lane).0,
+                offset: last.offset,
+                found,
+                taken: last.digest,
+            }),
+        }
     }
 
     /// The record's partition; a new one is assigned, as long as there are not too many.
@@ -195,6 +282,7 @@ impl FileSource {
                 partition: record.partition,
             };
             let assigned = self.assignments.assign(&partition, record.offset);
+            self.last.push((self.last_taken)(&partition));
             self.collector.assign(partition, assigned);
             let lanes = self.lanes.entry(record.topic.clone()).or_default();
             lanes.insert(record.partition, Lane { at, seen: 0 });
@@ -204,9 +292,6 @@ impl FileSource {
 
     fn bad_line(&mut self, line: RawLine<'_>, message: &str) -> Result<(), SourceError> {
         let lane = BAD_LINES;
-        if self.collector.next(lane).is_some_and(|next| line.number < next) {
-            return Ok(()); // the ledger has it
-        }
         let parts = Parts {
             offset: line.number,
             timestamp_ms: None,
@@ -214,9 +299,7 @@ impl FileSource {
             value: Some(line.bytes),
             damage: Some(message),
         };
-        self.collector.push(lane, parts, std::iter::empty())?;
-        self.flush_full();
-        Ok(())
+        self.push((lane, line.number), parts, std::iter::empty())
     }
 
     fn flush_full(&mut self) {
@@ -247,6 +330,7 @@ impl Source for FileSource {
             Err(RecvTimeoutError::Disconnected) => {
                 self.ended = true;
                 self.take_in(None)?;
+                self.counts.is_at_end.store(true, Relaxed);
             }
         }
         Ok(self.collector.take().map_or(Polled::Idle, Polled::Batch))

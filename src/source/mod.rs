@@ -16,7 +16,7 @@ mod writer;
 
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
-pub use file::{FileForm, FileSource};
+pub use file::{FileCounts, FileForm, FileSource};
 pub use health::{HealthReport, LastError, ProblemCode, SourceHealth, SourceProblem, TopicReport};
 pub use kafka::{Epoch, KafkaForm, KafkaSettings, KafkaSource, Property, Start, Topics};
 pub use last::{LastTaken, LastTakenOf};
@@ -118,6 +118,24 @@ pub enum SourceError {
         former: String,
         /// The id of the topic that has the name now.
         present: String,
+    },
+    /// A line of a file is another record than the one that the ledger has taken from it.
+    #[error(
+        "{path}, line {line}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise `source.file.epoch`"
+    )]
+    LineChanged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Number of the line, from 1.
+        line: u64,
+        /// Partition.
+        partition: SourcePartition,
+        /// Offset of the last record that the ledger has taken of the partition.
+        offset: u64,
+        /// Digest of the record that the file has there.
+        found: Digest,
+        /// Digest of the record that the ledger has taken.
+        taken: Digest,
     },
     /// Another process has joined the group as the same member.
     #[error(

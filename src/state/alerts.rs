@@ -187,7 +187,7 @@ mod tests {
         let alerts = Alerts { active: behind(active, &[]), raised, cleared };
         let state = json!({"assetID": "a", "active": ["X"]});
         let state = state.as_object().unwrap().clone();
-        Asset { alerts, compliant: true, derived: Map::new(), state }.to_bytes()
+        Asset::new(state, Map::new(), alerts).to_bytes()
     }
 
     fn since(alerts: &ActiveAlerts, contract: &str, key: &str) -> Vec<(String, i64)> {

@@ -1,6 +1,6 @@
 //! Ed25519 keys: PKCS#8 PEM files that only their owner can read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+
+use crate::disk::open_followed;
 
 /// Largest key file that is read, in bytes; a real one has about 120.
 const MAX_KEY_FILE_BYTES: u64 = 16 * 1024;
@@ -185,7 +187,7 @@ pub fn write_new_key_file(path: &Path) -> Result<Signer, KeyError> {
 /// Reads a key file; refuses one that group or others can read.
 pub fn read_key_file(path: &Path) -> Result<Signer, KeyError> {
     let io = |error| KeyError::Io { doing: "reading", path: path.to_owned(), error };
-    let file = File::open(path).map_err(io)?;
+    let file = open_followed(path).map_err(io)?;
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
         return Err(KeyError::Exposed { path: path.to_owned(), mode });

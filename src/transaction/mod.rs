@@ -16,7 +16,7 @@ pub use submission::{
 use std::sync::Arc;
 
 use crate::call::{Arguments, Function, Payload};
-use crate::codec::{DecodeError, Digest, Reader, Writer};
+use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
 use crate::event::{DeviceName, Event, RecordDigests, SourcePartition, SourcePosition};
 
 /// Stands as the device type of people in their calls by hand.
@@ -89,6 +89,13 @@ impl Transaction {
         (is_by_hand && self.device.device_type == OPERATOR_TYPE).then_some(&self.device.id)
     }
 
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let device = self.device.device_type.len() + self.device.id.len();
+        TRANSACTION_MEMORY_BYTES + device + self.arguments.bytes().len()
+    }
+
     /// The format that its canonical bytes are in.
     #[must_use]
     pub fn form(&self) -> TransactionForm {
@@ -121,6 +128,8 @@ impl Transaction {
 
     /// Reads what [`Transaction::encode`] wrote.
     pub fn decode(reader: &mut Reader<'_>, form: TransactionForm) -> Result<Self, DecodeError> {
+        reader.charge(1, TRANSACTION_MEMORY_BYTES, "a transaction")?;
+        let content = reader.remaining().len();
         let partition = decode_partition(reader)?;
         let offset = reader.uint("offset")?;
         let output = reader.small("output index")?;
@@ -133,7 +142,7 @@ impl Transaction {
                 (device, Some(reader.digest("record digest")?))
             }
         };
-        Ok(Self {
+        let transaction = Self {
             id: SourcePosition { partition, offset, output },
             time_ms,
             device,
@@ -144,8 +153,28 @@ impl Transaction {
             function: Function::from_code(reader.byte("function")?)
                 .ok_or(DecodeError::Malformed("function"))?,
             arguments: Arguments::from_bytes(reader.bytes("arguments")?),
-        })
+        };
+        reader.charge(1, content - reader.remaining().len(), "a transaction")?;
+        Ok(transaction)
     }
+}
+
+/// The digest of what a call by hand asks for; its own digests are this one.
+#[must_use]
+pub fn call_digest(call: &Transaction) -> Digest {
+    let mut asked = Writer::new();
+    match call.form() {
+        TransactionForm::V1 => asked.text(&call.device.to_string()),
+        TransactionForm::V2 => {
+            asked.text(&call.device.device_type);
+            asked.text(&call.device.id);
+        }
+    }
+    asked.int(call.time_ms);
+    asked.text(&call.contract);
+    asked.byte(call.function.code());
+    asked.bytes(call.arguments.bytes());
+    Digest::of(&asked.into_bytes())
 }
 
 /// Formats of a transaction's canonical bytes.
@@ -215,6 +244,8 @@ impl From<Transaction> for Encoded {
     }
 }
 
+/// Bytes of memory of a transaction without its content: itself, and what it points to.
+const TRANSACTION_MEMORY_BYTES: usize = size_of::<Transaction>() + 6 * ALLOCATION_BYTES;
 /// Room for what a transaction has around its arguments.
 const USUAL_ENVELOPE_BYTES: usize = 224;
 
@@ -228,7 +259,7 @@ pub fn encode_partition(partition: &SourcePartition, writer: &mut Writer) {
 /// Reads what [`encode_partition`] wrote.
 pub fn decode_partition(reader: &mut Reader<'_>) -> Result<SourcePartition, DecodeError> {
     Ok(SourcePartition {
-        topic: reader.text("topic")?.into(),
+        topic: reader.kept_text("topic")?,
         epoch: reader.small("epoch")?,
         partition: reader.small("partition")?,
     })

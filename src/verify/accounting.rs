@@ -24,7 +24,8 @@ pub struct Accounting {
     pub alerts: ActiveAlerts,
     next: BTreeMap<SourcePartition, u64>,
     mappings: BTreeSet<Digest>,
-    contracts: BTreeSet<String>,
+    /// Name and newest version of each contract.
+    contracts: BTreeMap<String, u32>,
     versions: HashMap<Arc<str>, Versions>,
     fingerprint: Fingerprint,
 }
@@ -96,20 +97,22 @@ impl Accounting {
                 Entry::Definition(definition) => match definition.kind {
                     DefinitionKind::Mapping => _ = self.mappings.insert(definition.digest()),
                     DefinitionKind::Contract => {
-                        self.contracts.insert(definition.name.clone());
+                        let before =
+                            self.contracts.insert(definition.name.clone(), definition.version);
+                        problems.check(
+                            before.is_none_or(|before| before < definition.version),
+                            "a contract's version is not above the one before",
+                        );
                     }
                     DefinitionKind::Ledger | DefinitionKind::Key | DefinitionKind::KeyEnd => {}
                 },
                 Entry::Transaction { transaction, verdict, writes } => {
                     self.transactions += 1;
-                    if transaction.id.partition.is_calls() {
-                        let says_who = transaction.caller().is_some();
-                        problems.check(says_who, "a call by hand does not say who made it");
-                    } else {
-                        let known = self.mappings.contains(&transaction.mapping_digest);
-                        problems.check(known, "a transaction's mapping was not recorded before it");
-                    }
-                    let known = self.contracts.contains(&*transaction.contract);
+                    // What a call by hand says of itself needs no other block.
+                    let known = transaction.id.partition.is_calls()
+                        || self.mappings.contains(&transaction.mapping_digest);
+                    problems.check(known, "a transaction's mapping was not recorded before it");
+                    let known = self.contracts.contains_key(&*transaction.contract);
                     problems.check(
                         known || !verdict.is_valid(),
                         "a valid transaction's contract was not recorded before it",

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use crate::ahead::Ahead;
 use crate::codec::DecodeError;
+use crate::ledger::block;
 use crate::limits::{MAX_VERIFY_GROUP_BLOCKS, MAX_VERIFY_GROUP_BYTES};
 use crate::verify::{Group, Prepared};
 
@@ -45,6 +46,7 @@ impl Groups<'_, '_> {
 
     fn hand_on(&mut self, take: Take<'_>) {
         let (group, bytes) = (std::mem::take(&mut self.next), std::mem::take(&mut self.bytes));
+        let bytes = block::most_memory(bytes);
         while let Some(group) = self.ahead.make_room(bytes) {
             group.into_iter().for_each(&mut *take);
         }

@@ -4,6 +4,7 @@
 //! the disposition of every record, and the state store against the log. Changes nothing in the log.
 
 mod accounting;
+mod content;
 mod groups;
 mod one_block;
 mod promised;
@@ -16,21 +17,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::ahead::ahead;
+use crate::ahead::{Weight, ahead};
 use crate::codec::{DecodeError, Digest};
 use crate::disk::SystemDisk;
 use crate::ledger::block::{self, Block};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::log::{self, Segment};
 use crate::ledger::embedded::read_kept;
-use crate::ledger::{BlockFormat, LedgerError};
+use crate::ledger::{BlockFormat, Entry, LedgerError};
 use crate::state::{Mark, Member, Rest, StateError, StoreSummary};
-use crate::transaction::{KeyId, all_pass};
+use crate::transaction::KeyId;
 use crate::verify::accounting::Accounting;
+use crate::verify::content::Faults;
 use crate::verify::groups::Groups;
 use crate::verify::promised::Promised;
 use crate::verify::signatures::{Computed, Signatures};
-use crate::verify::tree::{BlockHashes, TreeCheck};
+use crate::verify::tree::{BlockHashes, Hashing, TreeCheck};
 
 /// Problems that are listed; of more only the number is given.
 pub const MAX_LISTED_PROBLEMS: usize = 50;
@@ -216,6 +218,8 @@ struct Prepared {
     block: Block,
     hashes: BlockHashes,
     members: Vec<Member>,
+    /// What is wrong with it by itself.
+    faults: Faults,
     /// Whether its signatures hold: seal, submissions and the checkpoint's, which is by the seal's
     /// key. Whether the keys may sign is another question.
     is_signed: bool,
@@ -223,9 +227,12 @@ struct Prepared {
 
 impl Prepared {
     fn of(payload: &[u8]) -> Result<Self, DecodeError> {
-        let block = Block::decode(payload)?;
-        let (hashes, members) = (BlockHashes::of(&block), accounting::members(&block));
-        Ok(Self { block, hashes, members, is_signed: false })
+        let mut hashing = Hashing::default();
+        let hash = &mut |entry: &Entry, bytes: &[u8], at| hashing.entry(entry, bytes, at);
+        let block = Block::decode_with(payload, hash)?;
+        let (hashes, members) = (hashing.finish(&block), accounting::members(&block));
+        let faults = content::faults(&block);
+        Ok(Self { block, hashes, members, faults, is_signed: false })
     }
 }
 
@@ -234,13 +241,19 @@ type Group<T> = Vec<T>;
 
 /// Prepares blocks, and checks their signatures together where the ledger's name is known. Those of a
 /// group with a signature that does not hold are checked one by one later, each the strict way.
-fn prepare(payloads: Group<Vec<u8>>, name: Option<&str>) -> Group<Result<Prepared, DecodeError>> {
+fn prepare(
+    payloads: Group<Vec<u8>>,
+    name: Option<&str>,
+    weight: &Weight,
+) -> Group<Result<Prepared, DecodeError>> {
     let of = |payload: Vec<u8>| Prepared::of(&payload);
     let mut prepared: Group<_> = payloads.into_iter().map(of).collect();
+    let memory = |one: &Prepared| one.block.memory_bytes();
+    weight.set(prepared.iter().flatten().map(memory).sum());
     let Some(name) = name else { return prepared };
-    let blocks = || prepared.iter().flatten().map(|prepared| &prepared.block);
-    let signed: Option<Vec<_>> = blocks().map(|block| signatures::of_block(name, block)).collect();
-    if signed.is_some_and(|signed| all_pass(&signed.concat())) {
+    let blocks = || prepared.iter().flatten();
+    let blocks = blocks().map(|prepared| (&prepared.block, &prepared.hashes));
+    if signatures::all_hold(name, blocks) {
         prepared.iter_mut().flatten().for_each(|prepared| prepared.is_signed = true);
     }
     prepared
@@ -261,8 +274,6 @@ fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problem
     problems.check(header.first_entry == first.0, "its first entry is not the next one");
     problems.check(header.first_leaf == first.1, "its first leaf is not the next one");
     problems.check(header.time_ms >= time, "its time lies before the block in front");
-    let records = block::records_digest(&block.records, header.format);
-    problems.check(header.records == records, "its records are not those that it was sealed with");
 }
 
 /// Says what the checkpoints of blocks of format 1 do not cover.
@@ -311,7 +322,8 @@ impl Verifier {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         let total = segments.iter().map(|segment| size(&segment.path)).sum();
         let name = OnceLock::new();
-        let prepare = |group| prepare(group, name.get().map(String::as_str));
+        let prepare =
+            |group, weight: &Weight| prepare(group, name.get().map(String::as_str), weight);
         ahead(prepare, |prepared| {
             let mut groups = Groups { ahead: prepared, next: Vec::new(), bytes: 0, name: &name };
             self.segments(&segments, &mut groups, report, &mut |at| observe(at, total))
@@ -342,6 +354,9 @@ impl Verifier {
             let scanned = log::scan(&SystemDisk, segment, is_last, |offset, payload| {
                 observe(before + offset);
                 groups.push(payload, &mut |it| self.block(it, report));
+                if self.is_unreadable {
+                    return Err(LedgerError::NoBlock { number: report.blocks, height: 0 });
+                }
                 if report.blocks > 0 {
                     groups.name.get_or_init(|| self.signatures.name().to_owned());
                 }
@@ -349,6 +364,8 @@ impl Verifier {
             });
             groups.finish(&mut |it| self.block(it, report));
             match scanned {
+                // Nothing behind it is asked for.
+                _ if self.is_unreadable => return Ok(()),
                 Ok(end) if end.good_len < end.file_len => {
                     report.tail_bytes = end.file_len - end.good_len;
                     report.notes.push(format!(
@@ -377,7 +394,7 @@ impl Verifier {
         }
         let number = report.blocks;
         report.blocks += 1;
-        let Prepared { block, mut hashes, members, is_signed } = match prepared {
+        let Prepared { block, mut hashes, members, faults, is_signed } = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.is_unreadable = true;
@@ -389,6 +406,7 @@ impl Verifier {
         };
         let mut problems = Problems { number, report };
         chain(self.previous.as_ref(), &block, &mut problems);
+        faults.into_iter().for_each(|fault| problems.add(fault));
         let leaves = std::mem::take(&mut hashes.leaves);
         self.tree.block(&block, leaves, &mut problems);
         let effects = block::chain_effects(&self.effects, &hashes.effects);

@@ -5,7 +5,7 @@ use crate::ledger::tree::Frontier;
 use crate::ledger::{Block, Definition, Header, block};
 use crate::verify::signatures::{Computed, Signatures};
 use crate::verify::tree::{BlockHashes, TreeCheck};
-use crate::verify::{Problems, Report, chain};
+use crate::verify::{Problems, Report, chain, content};
 
 /// What stands before a block.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
             format!("whose header hashes to {previous}; {records}"),
             &mut |problems| {
                 chain(before.header, block, problems);
+                content::faults(block).into_iter().for_each(|fault| problems.add(fault));
             },
         ),
         step(

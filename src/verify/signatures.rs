@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::codec::Digest;
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
-use crate::ledger::{Block, BlockFormat, Definition, DefinitionKind, Entry};
-use crate::transaction::{KeyId, SignatureCheck, Signed, root_message, verify_root};
+use crate::ledger::{Block, BlockFormat, Definition, DefinitionKind, Entry, SubmissionSeal};
+use crate::limits::MAX_VERIFY_SIGNATURES;
+use crate::transaction::{KeyId, SignatureCheck, Signed, all_pass, root_message, verify_root};
 use crate::verify::Problems;
 use crate::verify::tree::BlockHashes;
 
@@ -17,21 +18,53 @@ pub struct Computed<'a> {
     pub hashes: &'a BlockHashes,
     /// Root of the tree with it.
     pub tree_root: Digest,
-    /// Whether all signatures that [`of_block`] gives hold.
+    /// Whether [`all_hold`] is true of a group with this block.
     pub is_signed: bool,
 }
 
-/// Every signature of a block: seal, checkpoint and submissions. `None` where the checkpoint has
-/// another signature than the one of the key that sealed the block.
-pub fn of_block(name: &str, block: &Block) -> Option<Vec<Signed>> {
-    let checkpoint = Checkpoint::only_signature(block.checkpoint.as_bytes(), block.seal.signer)?;
-    let submissions = block.records.submissions.iter().map(|seal| Signed {
-        key: seal.signer,
-        message: root_message(name, &seal.root),
-        signature: seal.signature,
-    });
-    let seal = block.seal.signed(name, &block.header.hash());
-    Some([seal, checkpoint].into_iter().chain(submissions).collect())
+/// Whether every signature of some blocks holds: seals, checkpoints and submissions. `false` where
+/// one does not, or a checkpoint has another signature than the one of the key that sealed its block.
+pub fn all_hold<'a>(
+    name: &str,
+    blocks: impl Iterator<Item = (&'a Block, &'a BlockHashes)>,
+) -> bool {
+    let mut signed: Vec<Signed> = Vec::new();
+    for (block, hashes) in blocks {
+        let note = block.checkpoint.as_bytes();
+        let Some(checkpoint) = Checkpoint::only_signature(note, block.seal.signer) else {
+            return false;
+        };
+        signed.extend([block.seal.signed(name, &block.header.hash()), checkpoint]);
+        if !covers_each(&block.records.submissions, hashes.transactions) {
+            return false;
+        }
+        let mut before = None;
+        for seal in &block.records.submissions {
+            // The same one again need not be checked again.
+            let this = (seal.signer, seal.root, seal.signature);
+            if before.replace(this) == Some(this) {
+                continue;
+            }
+            signed.push(Signed {
+                key: seal.signer,
+                message: root_message(name, &seal.root),
+                signature: seal.signature,
+            });
+            if signed.len() >= MAX_VERIFY_SIGNATURES {
+                if !all_pass(&signed) {
+                    return false;
+                }
+                signed.clear();
+            }
+        }
+    }
+    all_pass(&signed)
+}
+
+/// Whether each submission has a transaction at least, and each transaction a submission.
+fn covers_each(submissions: &[SubmissionSeal], transactions: usize) -> bool {
+    let counts = || submissions.iter().map(|seal| seal.count);
+    counts().all(|count| count > 0) && counts().fold(0, u64::saturating_add) == transactions as u64
 }
 
 /// Checks signatures block by block.
@@ -84,13 +117,13 @@ impl Signatures {
 
     /// Takes in a block.
     pub fn block(&mut self, block: &Block, computed: Computed<'_>, problems: &mut Problems<'_>) {
-        let before = self.keys.clone();
-        self.definitions(block, problems);
         let signer = block.seal.signer;
+        let allowed_before = self.keys.allows(LEDGER_ROLE, signer);
+        self.definitions(block, problems);
         let allowed = match self.first_key {
             // The first block registers the very key that it is sealed with.
             None => self.keys.allows(LEDGER_ROLE, signer),
-            Some(_) => before.allows(LEDGER_ROLE, signer),
+            Some(_) => allowed_before,
         };
         problems.check(allowed, "it is sealed with a key that was not registered, or had ended");
         let fits = computed.is_signed || block.seal.verifies(self.name(), &block.header.hash());
@@ -105,7 +138,17 @@ impl Signatures {
     }
 
     fn definitions(&mut self, block: &Block, problems: &mut Problems<'_>) {
+        if self.name.is_none() {
+            let first = block.entries.first().and_then(Entry::definition);
+            let names = first.is_some_and(|first| first.kind == DefinitionKind::Ledger);
+            problems.check(names, "its first entry does not name the ledger");
+        }
         for definition in block.entries.iter().filter_map(Entry::definition) {
+            if definition.kind == DefinitionKind::KeyEnd {
+                let key = key_of(definition);
+                let is_known = key.is_some_and(|key| self.keys.allows(&definition.name, key));
+                problems.check(is_known, "it ends a key that is not in force");
+            }
             let may_stand = self.take_in(definition);
             problems
                 .check(may_stand, "it names the ledger a second time, or a format it cannot have");
@@ -158,18 +201,25 @@ impl Signatures {
 
     fn submissions(&self, block: &Block, computed: Computed<'_>, problems: &mut Problems<'_>) {
         let Computed { hashes, is_signed, .. } = computed;
-        let (mut covered, mut check) = (0_u64, SignatureCheck::default());
-        for (seal, root) in block.records.submissions.iter().zip(&hashes.submissions) {
-            covered = covered.saturating_add(seal.count);
+        let mut check = SignatureCheck::default();
+        let submissions = &block.records.submissions;
+        if !covers_each(submissions, hashes.transactions) {
+            // Nor would it say anything of these transactions that a signature holds.
+            return problems.add(
+                "not every transaction stands in a signed submission, or a submission has none",
+            );
+        }
+        for (seal, root) in submissions.iter().zip(&hashes.submissions) {
             let known = self.keys.allows(SUBMITTER_ROLE, seal.signer);
             problems.check(known, "a submission's key was not registered, or had ended");
             problems
                 .check(*root == Some(seal.root), "a submission's root is not of its transactions");
             let signed = (&seal.signer, &seal.root, &seal.signature);
             let signed = is_signed || verify_root(self.name(), signed, &mut check);
-            problems.check(signed, "a submission's signature does not fit");
+            if !signed {
+                // One is enough: each check takes its time.
+                return problems.add("a submission's signature does not fit");
+            }
         }
-        let all = covered == hashes.transactions as u64;
-        problems.check(all, "not every transaction stands in a signed submission");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::codec::{Digest, Hasher, Writer};
 use crate::ledger::tree::Frontier;
-use crate::ledger::{Block, leaf_bytes};
+use crate::ledger::{Block, Entry, leaf_bytes};
 use crate::transaction::{leaf_hash, merkle_root};
 use crate::verify::Problems;
 
@@ -31,21 +31,42 @@ impl BlockHashes {
     /// Hashes a block's entries. Needs no other block.
     #[must_use]
     pub fn of(block: &Block) -> Self {
-        let mut effects = Hasher::default();
-        let (mut leaves, mut transactions) = (Vec::new(), Vec::new());
+        let mut hashing = Hashing::default();
         let mut bytes = Vec::new();
         for entry in &block.entries {
             bytes.clear();
             let mut writer = Writer::onto(bytes);
             let effects_at = entry.encode(&mut writer);
-            effects.update(writer.since(effects_at));
             bytes = writer.into_bytes();
-            if entry.transaction().is_some() {
-                // A transaction's own bytes stand between the entry's kind and its effects.
-                transactions.push(leaf_hash(&bytes[1..effects_at]));
-            }
-            leaves.push(leaf_hash(&leaf_bytes(&bytes)));
+            hashing.entry(entry, &bytes, effects_at);
         }
+        hashing.finish(block)
+    }
+}
+
+/// Hashes a block's entries one after the other.
+#[derive(Default)]
+pub struct Hashing {
+    leaves: Vec<Digest>,
+    transactions: Vec<Digest>,
+    effects: Hasher,
+}
+
+impl Hashing {
+    /// Takes in an entry with its bytes, and where in them its effects begin.
+    pub fn entry(&mut self, entry: &Entry, bytes: &[u8], effects_at: usize) {
+        self.effects.update(&bytes[effects_at..]);
+        if entry.transaction().is_some() {
+            // A transaction's own bytes stand between the entry's kind and its effects.
+            self.transactions.push(leaf_hash(&bytes[1..effects_at]));
+        }
+        self.leaves.push(leaf_hash(&leaf_bytes(bytes)));
+    }
+
+    /// The hashes, once each entry of the block was taken in.
+    #[must_use]
+    pub fn finish(self, block: &Block) -> BlockHashes {
+        let Self { leaves, transactions, effects } = self;
         let mut first = 0_usize;
         let root = |count: u64| {
             let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -56,7 +77,7 @@ impl BlockHashes {
         let submissions = block.records.submissions.iter().map(|seal| seal.count).map(root);
         let submissions = submissions.collect();
         let (effects, transactions) = (effects.finish(), transactions.len());
-        Self { leaves, effects, transactions, submissions }
+        BlockHashes { leaves, effects, transactions, submissions }
     }
 }
 

@@ -182,7 +182,8 @@ pub fn work(number: u64, signer: &Signer) -> Work {
 }
 
 pub fn definition(kind: DefinitionKind, name: &str, text: &str) -> Definition {
-    Definition { kind, name: name.to_owned(), version: 1, text: text.into() }
+    let version = u32::from(kind == DefinitionKind::Contract);
+    Definition { kind, name: name.to_owned(), version, text: text.into() }
 }
 
 /// An endpoint where anyone may look.

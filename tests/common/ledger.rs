@@ -144,7 +144,7 @@ pub fn definitions() -> Work {
     let definition = |kind, name: &str, text: &str| Definition {
         kind,
         name: name.to_owned(),
-        version: 1,
+        version: u32::from(kind == DefinitionKind::Contract),
         text: text.into(),
     };
     let definitions = vec![

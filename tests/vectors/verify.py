@@ -23,6 +23,8 @@ KEPT = 64 << 10  # bytes of a dead letter's key and value that are kept
 ZERO = bytes(32)
 CALLS = "~calls"
 LEDGER, KEY, KEY_END, MAPPING, CONTRACT = 1, 2, 3, 4, 5
+VERDICTS = range(12)
+CAUSES = {*range(1, 10), *range(20, 27)}
 
 
 class Malformed(Exception):
@@ -92,8 +94,13 @@ class Reader:
     def list(self, form):
         return [form() for _ in range(self.uint())]
 
+    def small(self, what):
+        value = self.uint()
+        require(value < 1 << 32, f"{what} {value} is above 32 bits")
+        return value
+
     def partition(self):
-        return self.text(), self.uint(), self.uint()
+        return self.text(), self.small("epoch"), self.small("partition")
 
     def end(self, what):
         require(self.pos == len(self.data), f"{len(self.data) - self.pos} bytes left over in {what}")
@@ -359,6 +366,35 @@ def read_blocks(directory):
 # ---- Records -----------------------------------------------------------------------------------
 
 
+def is_compact(data):
+    """Whether bytes are one JSON value without spaces outside of its strings."""
+
+    def refuse(name):
+        raise ValueError(name)
+
+    try:
+        text = data.decode()
+        json.loads(text, parse_constant=refuse, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return not re.search(r"\s", re.sub(r'"(?:[^"\\]|\\.)*"', "", text))
+
+
+def is_asset(data):
+    """Whether bytes are an asset's state."""
+    if not is_compact(data):
+        return False
+    asset = json.loads(data, parse_int=str, parse_float=str)
+    if not isinstance(asset, dict) or set(asset) - {"derived"} != {"alerts", "compliant", "state"}:
+        return False
+    alerts = asset["alerts"]
+    return (isinstance(alerts, dict) and set(alerts) == {"active", "raised", "cleared"}
+            and all(isinstance(names, list) and all(isinstance(n, str) for n in names)
+                    for names in alerts.values())
+            and isinstance(asset["compliant"], bool) and isinstance(asset["state"], dict)
+            and isinstance(asset.get("derived", {}), dict))
+
+
 def read_submission(r):
     return r.digest(), r.digest(), r.raw(64), r.uint()
 
@@ -372,10 +408,13 @@ def read_progress(r, fmt):
 def read_dead_letter(r, fmt):
     """Returns partition, offset, record digest and value digest; checks the part of the value kept."""
     partition, offset = r.partition(), r.uint()
-    r.uint(), r.text(), r.text(), r.option(r.int)
+    cause, _place, _message, _timestamp = r.uint(), r.text(), r.text(), r.option(r.int)
+    require(cause in CAUSES, f"cause {cause} of a dead letter")
     key, value, size, digest = r.option(r.bytes), r.option(r.bytes), r.uint(), r.digest()
     record = r.option(r.digest) if fmt == 2 else None
-    r.list(lambda: (r.text(), r.option(r.bytes)))
+    headers = r.list(lambda: (r.text(), r.option(r.bytes)))
+    kept = sum(len(n.encode()) + len(v or b"") for n, v in headers)
+    require(kept <= KEPT, "dead letter's headers")
     require(len(key or b"") <= KEPT and len(value or b"") == min(size, KEPT), "dead letter's lengths")
     require(size > KEPT or digest == sha256(value or b""), "dead letter's value digest")
     return partition, offset, record, digest
@@ -386,7 +425,7 @@ class Transaction:
 
     def __init__(self, r, fmt):
         start = r.pos
-        self.partition, self.offset, self.output = r.partition(), r.uint(), r.uint()
+        self.partition, self.offset, self.output = r.partition(), r.uint(), r.small("output")
         self.time = r.int()
         self.device = (r.text(), r.text()) if fmt == 2 else tuple(r.text().split(":", 1))
         self.record = r.digest() if fmt == 2 else None
@@ -394,6 +433,7 @@ class Transaction:
         self.contract, self.function, self.arguments = r.text(), r.byte(), r.bytes()
         self.bytes, effects = r.data[start : r.pos], r.pos
         self.verdict = r.uint()
+        require(self.verdict in VERDICTS, f"verdict {self.verdict}")
         self.detail = r.text() if self.verdict else None
         self.writes = r.list(lambda: (r.text(), r.option(r.bytes), r.option(r.uint)))
         self.effects = r.data[effects:]
@@ -404,9 +444,11 @@ class Transaction:
 
     def call_digest(self):
         """The digest of what was asked for by hand."""
-        caller = self.device[-1]
-        return sha256(blob("operator"), blob(caller), sint(self.time), blob(self.contract),
-                      bytes([self.function]), blob(self.arguments))
+        caller = b"".join(map(blob, self.device))
+        if self.record is None:  # format 1
+            caller = blob(":".join(self.device))
+        return sha256(caller, sint(self.time), blob(self.contract), bytes([self.function]),
+                      blob(self.arguments))
 
 
 # ---- The verifier ------------------------------------------------------------------------------
@@ -422,7 +464,7 @@ class Verifier:
         self.hash, self.effects, self.time = ZERO, ZERO, None
         self.registered = {"ledger": set(), "submitter": set()}  # ever
         self.in_force = {"ledger": set(), "submitter": set()}
-        self.mappings, self.contracts = set(), set()
+        self.mappings, self.contracts = set(), {}  # contracts: name -> newest version
         self.versions, self.offsets, self.records = {}, {}, 0
         self.blocks, self.transactions = [], []
         self.record_digests = []  # (partition, offset, record digest, value digest or None)
@@ -495,16 +537,18 @@ class Verifier:
         kind = r.byte()
         self.check(number or data.startswith(b"\2\1"), "the first entry does not name the ledger")
         if kind == 2:
-            kind, name, _version, text = r.byte(), r.text(), r.uint(), r.text()
+            kind, name, version, text = r.byte(), r.text(), r.small("version"), r.text()
             r.end("a definition")
-            self.definition(kind, name, text, submitters)
+            self.check(kind == CONTRACT or not version, f"version {version} of kind {kind}")
+            self.definition(kind, name, (version, text), submitters)
             return None
         require(kind == (1, 4)[fmt - 1], f"entry {number} of type {kind:#04x} in format {fmt}")
         t = Transaction(r, fmt)
         self.transaction(t, number, sha256(b"\0", leaf))
         return t
 
-    def definition(self, kind, name, text, submitters):
+    def definition(self, kind, name, versioned, submitters):
+        version, text = versioned
         require(LEDGER <= kind <= CONTRACT, f"definition of kind {kind}")
         if kind == LEDGER:
             self.check(self.name in (None, name), f"the ledger is named again, {name!r}")
@@ -526,7 +570,8 @@ class Verifier:
         elif kind == MAPPING:
             self.mappings.add(sha256(text.encode()))
         else:
-            self.contracts.add(name)
+            self.check(version > self.contracts.get(name, -1), f"{name!r} {version} does not rise")
+            self.contracts[name] = version
 
     def transaction(self, t, number, leaf):
         if t.partition[0] == CALLS:
@@ -535,12 +580,15 @@ class Verifier:
             digest = t.call_digest()
             self.check(t.value == digest, f"{t.id}: wrong digest of the call")
             self.check(t.record in (None, digest), f"{t.id}: wrong record digest of the call")
+            self.check(t.partition[1:] == (0, 0) and not t.output, f"{t.id}: not a place of a call")
         else:
             self.check(t.mapping in self.mappings, f"{t.id}: mapping not defined before")
         if t.verdict == 0:
             self.check(t.contract in self.contracts, f"{t.id}: {t.contract!r} not defined before")
         self.check(t.verdict == 0 or not t.writes, f"{t.id}: invalid, but writes")
-        for key, _, replaced in t.writes:
+        self.check(is_compact(t.arguments), f"{t.id}: arguments are not compact JSON")
+        for key, value, replaced in t.writes:
+            self.check(value is None or is_asset(value), f"{t.id}: {key!r} is not an asset's state")
             newest = self.versions.get((t.contract, key))
             self.check(replaced == newest, f"{t.id}: replaces {replaced} of {key!r}, not {newest}")
             self.versions[t.contract, key] = number
@@ -564,6 +612,9 @@ class Verifier:
 
     def check_submissions(self, submissions, transactions, submitters):
         done = 0
+        self.check(all(s[3] for s in submissions), "a submission without a transaction")
+        if sum(s[3] for s in submissions) != len(transactions):
+            return self.check(False, f"not each of {len(transactions)} transactions is submitted")
         for key, root, signature, count in submissions:
             tree = Tree()
             for t in transactions[done : done + count]:
@@ -573,12 +624,17 @@ class Verifier:
             self.check(tree.root() == root, "wrong root of a submission")
             self.check(key in submitters, "submission by a key that is not in force")
             self.check(ed25519_verify(key, signed, signature), "wrong signature of a submission")
-        self.check(done == len(transactions), f"{len(transactions)} transactions, {done} submitted")
 
     def check_dispositions(self, progress, filtered, dead, transactions):
         """One disposition for each record, and progress from where the last block ended."""
         spans = {p[0]: range(p[1], p[2]) for p in progress}
         self.check(len(spans) == len(progress), "two progresses of one partition")
+        self.check(len({f[0] for f in filtered}) == len(filtered), "filtered twice of a partition")
+        calls = [p for p in spans if p[0] == CALLS]
+        self.check(calls in ([], [(CALLS, 0, 0)]), f"calls in {calls}")
+        others = {f[0][0] for f in filtered} | {d[0][0] for d in dead}
+        self.check(CALLS not in others, "a call that is not a transaction")
+        newest = {}  # partition -> offset and output of its newest transaction
         named, ids = {}, set()  # named: partition -> offset -> (kind, record and value digest)
 
         def dispose(partition, offset, *disposition):
@@ -590,6 +646,10 @@ class Verifier:
         for t in transactions:
             self.check(t.id not in ids, f"{t.id} occurs twice")
             ids.add(t.id)
+            offset, output = newest.get(t.partition, (-1, 0))
+            due = output + 1 if t.offset == offset else 0
+            self.check(t.offset >= offset and t.output == due, f"{t.id} where output {due} is due")
+            newest[t.partition] = t.offset, t.output
             same = dispose(t.partition, t.offset, "transaction", t.record, t.value)
             self.check(same, f"{t.id}: other digests than of the same record before")
         once = [(p, o, "dead letter", digest, value) for p, o, digest, value in dead]

@@ -14,6 +14,7 @@
 //! one name is private to `serde_json`. An object that bears this name is refused here: other
 //! readers of the same bytes would take it for a number.
 
+mod compact;
 mod complaint;
 mod digits;
 mod eight;
@@ -23,6 +24,8 @@ mod quick;
 mod shape;
 mod value;
 
+pub(crate) use compact::has_no_spaces;
+pub use compact::is_compact;
 pub use digits::Number;
 pub use map::{Iter, Map};
 pub(crate) use quick::parse_first;

@@ -3,6 +3,8 @@
 //! The YAML library makes a float of every number that is no 64-bit integer. A threshold or a
 //! test's expectation would silently be another number than the one in the file, so its digits are
 //! read again, at its place in the text.
+//!
+//! It also takes codes for numbers that begin with a zero, such as `007.5` and `0b10`: they stay texts.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -33,6 +35,10 @@ pub(super) fn with_source<T>(text: String, parse: impl FnOnce(&str) -> T) -> T {
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Located { value, place } = Located::<Plain>::deserialize(deserializer)?;
+        let is_number = matches!(value, Plain::Float(_) | Plain::Value(Value::Number(_)));
+        if let Some(code) = is_number.then(|| code(place)).flatten() {
+            return Ok(Self(Value::from(code)));
+        }
         Ok(Self(match value {
             Plain::Value(value) => value,
             Plain::Float(float) => {
@@ -45,17 +51,34 @@ impl<'de> Deserialize<'de> for Exact {
 /// The number as it is written at a place, where it is one of JSON and means the same.
 fn written(place: Place, float: f64) -> Option<Number> {
     let belongs = |c: &char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | 'e' | 'E');
-    let skipped = |position: u64| usize::try_from(position.saturating_sub(1)).ok();
-    let (line, column) = (skipped(place.line)?, skipped(place.column)?);
-    let token: String = SOURCE.with_borrow(|text| {
-        let line = text.lines().nth(line)?;
-        Some(line.chars().skip(column).take_while(belongs).collect())
-    })?;
+    let token = token(place, belongs)?;
     let same = token.parse::<f64>().is_ok_and(|number| number.total_cmp(&float).is_eq());
     match json::parse(token.as_bytes()) {
         Ok(Value::Number(number)) if same => Some(number),
         _ => None,
     }
+}
+
+/// The text at a place that the library took for a number, where it is rather a code.
+fn code(place: Place) -> Option<String> {
+    let belongs = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
+    let token = token(place, belongs)?;
+    let is_code = match token.trim_start_matches(['-', '+']).as_bytes() {
+        [b'0', b'b' | b'B', ..] => true,
+        [b'0', next, ..] => next.is_ascii_digit(),
+        _ => false,
+    };
+    is_code.then_some(token)
+}
+
+/// The letters that belong together from a place on.
+fn token(place: Place, belongs: impl Fn(&char) -> bool) -> Option<String> {
+    let skipped = |position: u64| usize::try_from(position.saturating_sub(1)).ok();
+    let (line, column) = (skipped(place.line)?, skipped(place.column)?);
+    SOURCE.with_borrow(|text| {
+        let line = text.lines().nth(line)?;
+        Some(line.chars().skip(column).take_while(belongs).collect())
+    })
 }
 
 /// A value as the library gives it.
@@ -140,6 +163,63 @@ mod tests {
 
     use super::*;
     use crate::codec::yaml::documents;
+
+    #[test]
+    fn texts_stay_texts() {
+        let file = Path::new("file.yaml");
+        for text in [
+            "off",
+            "on",
+            "NO",
+            "No",
+            "no",
+            "yes",
+            "Y",
+            "n",
+            "012",
+            "-012",
+            "+00",
+            "1_000",
+            "0x1_0",
+            "0b101",
+            "0B1",
+            "007.50",
+            "01e2",
+            "-00.5",
+            "1:30",
+            "2026-01-01",
+            "1.2.3",
+        ] {
+            for yaml in [
+                format!("a: {text}\n"),
+                format!("a: [{text}, true]\n"),
+                format!("{{a: {{b: {text}}}}}"),
+                format!("---\n\na: {text} # a comment\n"),
+            ] {
+                let Exact(value) = documents(file, &yaml).unwrap()[0].parse(file).unwrap();
+                let mut value = &value["a"];
+                value = value.get("b").unwrap_or(value);
+                value = value.as_array().map_or(value, |list| &list[0]);
+                assert_eq!(value.as_str(), Some(text), "{yaml}");
+            }
+        }
+        for (text, json) in [
+            ("true", "true"),
+            ("True", "true"),
+            ("FALSE", "false"),
+            ("0", "0"),
+            ("-0.5", "-0.5"),
+            ("0x10", "16"),
+            ("0o17", "15"),
+            ("1e2", "1e+2"),
+            ("~", "null"),
+            ("'012'", "\"012\""),
+        ] {
+            let yaml = format!("a: {text}\n");
+            let Exact(value) = documents(file, &yaml).unwrap()[0].parse(file).unwrap();
+            assert_eq!(value["a"].to_string(), json, "{yaml}");
+        }
+    }
 
     #[test]
     fn numbers_keep_their_digits() {

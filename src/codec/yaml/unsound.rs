@@ -8,8 +8,8 @@ use serde_saphyr::Error;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use super::outline::Outline;
-use super::place_of;
 use super::recover::{Found, Recovery};
+use super::{options, place_of};
 use crate::fault::{Fault, Place, did_you_mean};
 use crate::limits::MAX_FORM_READINGS;
 
@@ -91,10 +91,9 @@ impl<T> Unsound<T> {
 pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str, first: &Error) -> Unsound<T> {
     let mut unsound =
         Unsound { faults: Vec::new(), rest: None, outline: None, missing: Vec::new() };
-    let options = serde_saphyr::options! {
-        duplicate_keys: DuplicateKeyPolicy::PassThrough,
-        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
-    };
+    let mut options = options();
+    options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
+    options.non_finite_float_policy = NonFiniteFloatPolicy::PassThrough;
     let outline = match serde_saphyr::from_str_with_options::<Outline>(text, options) {
         Ok(outline) => outline,
         // This is not YAML: what the rest means, and what came before, cannot be trusted.
@@ -123,7 +122,8 @@ fn read_on<T: DeserializeOwned>(unsound: &mut Unsound<T>, file: &Path, text: &st
     // Names that were probably meant, with the mappings that they are in.
     let mut misspelt = Vec::new();
     for _ in 0..MAX_FORM_READINGS {
-        let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::FirstWins };
+        let mut options = options();
+        options.duplicate_keys = DuplicateKeyPolicy::FirstWins;
         let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |inner| {
             T::deserialize(Recovery::root(&recovery, inner))
         });

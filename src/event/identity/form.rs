@@ -82,7 +82,7 @@ pub enum TopicKey {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FullTopicForm {
-    /// The topic is in the header of this name.
+    /// The topic is in the header of this name, which is case-sensitive.
     pub header: Option<Located<String>>,
     /// The topic is at this path, such as `$.payload.topic`.
     pub path: Option<Located<String>>,

@@ -57,6 +57,14 @@ impl SingularPath {
         &self.text
     }
 
+    /// The name of the header that it selects, where it is one.
+    pub(in crate::event) fn header(&self) -> Option<&str> {
+        match &self.root {
+            Root::Header(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether it is the broker's timestamp, which is in milliseconds.
     pub(in crate::event) fn is_broker_time(&self) -> bool {
         self.root == Root::Timestamp

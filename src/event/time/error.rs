@@ -55,6 +55,9 @@ pub enum TimeError {
         /// The zone's name.
         zone: String,
     },
+    /// A second 60 where there was no leap second.
+    #[error("`{0}` has a second 60: leap seconds are at 23:59:60 UTC")]
+    LeapSecond(String),
     /// A text in another format than the configured one.
     #[error("`{text}` is not a time in the format `{format}`: {reason}")]
     NotInFormat {
@@ -86,9 +89,7 @@ pub enum TimeError {
     )]
     NoUnitFits(String),
     /// A text or a number beyond the calendar.
-    #[error(
-        "`{0}` is a time outside the years -9999 to 9999, which end on December 30 at 22:00 UTC"
-    )]
+    #[error("`{0}` is a time outside the years 0 to 9999, which end on December 30 at 22:00 UTC")]
     OutOfRange(String),
     /// A number with digits below a nanosecond.
     #[error("the number {0} has digits below a nanosecond, which cannot be kept")]
@@ -101,7 +102,7 @@ pub enum TimeError {
 fn as_milliseconds(read: Option<SentTime>) -> String {
     match read {
         Some(time) => format!(" in milliseconds is {time}"),
-        None => " in milliseconds is outside the years -9999 to 9999".to_owned(),
+        None => " in milliseconds is outside the years 0 to 9999".to_owned(),
     }
 }
 

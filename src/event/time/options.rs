@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use jiff::fmt::strtime;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::format::{Format, FormatError};
 use super::{TimeReader, zone};
 use crate::codec::yaml::Located;
 use crate::fault::Fault;
@@ -130,8 +130,14 @@ impl TimeOptions<'_> {
             let message = "`unit` is for numbers and `format` for text";
             faults.push(Fault::error(file, unit.place, message).help("take one of them out"));
         }
-        if let Some(format) = self.format {
-            faults.extend(format_fault(file, format, self.zone.is_some()));
+        let mut format = None;
+        if let Some(written) = self.format {
+            match Format::new(&written.value, self.zone.is_some()) {
+                Ok(checked) => format = Some(checked),
+                Err(FormatError { message, help }) => {
+                    faults.push(Fault::error(file, written.place, message).help(help));
+                }
+            }
         }
         if !faults.is_empty() {
             return Err(faults);
@@ -139,39 +145,8 @@ impl TimeOptions<'_> {
         Ok(TimeReader {
             unit: self.unit.map(|unit| unit.value),
             zone,
-            format: self.format.map(|format| format.value.clone()),
+            format,
             ambiguous: self.ambiguous.map(|located| located.value).unwrap_or_default(),
         })
     }
 }
-
-/// Writes an example in the format and reads it back: what cannot be read again is no format for
-/// reading.
-fn format_fault(file: &Path, format: &Located<String>, has_zone: bool) -> Option<Fault> {
-    let fault =
-        |message: String, help: &str| Some(Fault::error(file, format.place, message).help(help));
-    let text = &format.value;
-    let example = zone::example();
-    let written = match strtime::format(text, &example) {
-        Ok(written) => written,
-        Err(error) => return fault(format!("the format `{text}`: {error}"), HELP),
-    };
-    let read = match strtime::parse(text, &written) {
-        Ok(read) => read,
-        Err(error) => return fault(format!("the format `{text}` cannot be read: {error}"), HELP),
-    };
-    if read.timestamp().is_some() {
-        return None;
-    }
-    if let Err(error) = read.to_datetime() {
-        return fault(format!("the format `{text}` gives no date: {error}"), HELP);
-    }
-    let names_instant = read.offset().is_some() || read.iana_time_zone().is_some();
-    if names_instant || has_zone {
-        return None;
-    }
-    let help = "name the `zone` whose local time it is, such as `Europe/Berlin` or `UTC`";
-    fault(format!("the format `{text}` reads no offset from UTC"), help)
-}
-
-const HELP: &str = "directives are those of strptime: `%Y-%m-%d %H:%M:%S`, `%d.%m.%y %H:%M`, `%z`";

@@ -231,6 +231,114 @@ fn formats_of_strptime() {
 }
 
 #[test]
+fn a_zone_in_the_text_follows_its_clocks() {
+    let format = "format: '%Y-%m-%d %H:%M:%S %Q'";
+    let (skipped, twice) =
+        (r#""2026-03-29 02:30:00 Europe/Berlin""#, r#""2026-10-25 02:30:00 Europe/Berlin""#);
+    check(format, r#""2026-07-01 02:00:00 Europe/Berlin""#, "2026-07-01T00:00:00.000Z");
+    check(format, r#""2026-07-01 02:00:00 +0200""#, "2026-07-01T00:00:00.000Z");
+    refused(format, skipped, "does not exist in Europe/Berlin");
+    refused(format, twice, "happens twice in Europe/Berlin");
+    refused(format, r#""2026-07-01 02:00:00 Europe/Berln""#, "Europe/Berln");
+    // The zone in the text says more than the zone of the place.
+    for zone in ["", ", zone: Asia/Tokyo"] {
+        let with = |ambiguous| format!("{format}{zone}, ambiguous: {ambiguous}");
+        check(&with("earlier"), twice, "2026-10-25T00:30:00.000Z");
+        check(&with("later"), twice, "2026-10-25T01:30:00.000Z");
+        refused(&with("later"), skipped, "does not exist in Europe/Berlin");
+    }
+    let both = "format: '%Y-%m-%d %H:%M:%S %z %Q'";
+    check(both, r#""2026-10-25 02:30:00 +0100 Europe/Berlin""#, "2026-10-25T01:30:00.000Z");
+    refused(both, r#""2026-07-01 02:30:00 +0100 Europe/Berlin""#, "an offset that Europe/Berlin");
+}
+
+#[test]
+fn seconds_since_1970_keep_their_fraction() {
+    for (value, time) in [
+        ("1767225600.25", "2026-01-01T00:00:00.250Z"),
+        ("1767225600.123456789", "2026-01-01T00:00:00.123456789Z"),
+        ("-1.5", "1969-12-31T23:59:58.500Z"),
+        ("0.5", "1970-01-01T00:00:00.500Z"),
+    ] {
+        for fraction in ["%s.%f", "%s%.f"] {
+            check(&format!("format: '{fraction}'"), &format!("\"{value}\""), time);
+        }
+    }
+    check("format: '%s'", r#""-5""#, "1969-12-31T23:59:55.000Z");
+    refused("format: '%s.%f'", r#""-0.5""#, "cannot be told");
+}
+
+#[test]
+fn a_run_of_digits_must_be_complete() {
+    for (format, text, expected) in [
+        ("%Y%m%d%H%M%S", "20260101123005", Some("2026-01-01T12:30:05.000Z")),
+        ("%Y%m%d%H%M%S", "2026010112300", None),
+        ("%Y%m%d%H%M%S.%f", "20260101123005.5", Some("2026-01-01T12:30:05.500Z")),
+        ("%Y%m%d%H%M%S.%f", "2026010112300.5", None),
+        ("%d.%m.%Y %H%M", "1.2.2026 1230", Some("2026-02-01T12:30:00.000Z")),
+        ("%d.%m.%Y %H%M", "1.2.2026 123", None),
+        ("%y%j", "26032", Some("2026-02-01T00:00:00.000Z")),
+        ("%y%j", "2632", None),
+        // With something between them the numbers are told apart.
+        ("%d.%m.%Y %H:%M", "1.2.2026 1:3", Some("2026-02-01T01:03:00.000Z")),
+    ] {
+        let options = format!("format: '{format}', zone: UTC");
+        match expected {
+            Some(time) => check(&options, &format!("\"{text}\""), time),
+            None => refused(&options, &format!("\"{text}\""), "digits"),
+        }
+    }
+}
+
+#[test]
+fn a_leap_second_ends_a_day() {
+    for (options, text, expected) in [
+        ("", "2016-12-31T23:59:60Z", Some("2016-12-31T23:59:59.000Z")),
+        ("", "2017-01-01T00:59:60+01:00", Some("2016-12-31T23:59:59.000Z")),
+        ("", "20161231T235960Z", Some("2016-12-31T23:59:59.000Z")),
+        ("", "1969-12-31T23:59:60.5Z", Some("1969-12-31T23:59:59.500Z")),
+        ("", "2016-12-31T23:58:60Z", None),
+        ("", "2016-12-31T12:30:60.5Z", None),
+        ("", "2016-12-31T23:59:60+01:00", None),
+        ("", "20161231T123060Z", None),
+        ("", "2016-12-31T12:30:60+01:00[Europe/Berlin]", None),
+        ("zone: Europe/Berlin", "2017-01-01 00:59:60", Some("2016-12-31T23:59:59.000Z")),
+        ("zone: Europe/Berlin", "2016-12-31 23:59:60", None),
+        ("format: '%F %T', zone: UTC", "2016-12-31 23:59:60", Some("2016-12-31T23:59:59.000Z")),
+        ("format: '%F %T', zone: UTC", "2016-12-31 23:58:60", None),
+        ("format: '%F %T', zone: UTC", "2060-12-31 23:58:60", None),
+        ("format: '%F %T', zone: UTC", "2060-12-31 23:58:59", Some("2060-12-31T23:58:59.000Z")),
+    ] {
+        match expected {
+            Some(time) => check(options, &format!("\"{text}\""), time),
+            None => refused(options, &format!("\"{text}\""), "leap seconds"),
+        }
+    }
+    assert!(parse("2016-12-31T23:59:60Z").is_ok());
+    assert!(parse("2016-12-31T12:59:60Z").is_err());
+}
+
+#[test]
+fn offsets_are_within_a_day_and_years_those_of_rfc_3339() {
+    check("", r#""2026-01-01T23:59:00+23:59""#, "2026-01-01T00:00:00.000Z");
+    check("", r#""0000-01-01T00:00:00Z""#, "0000-01-01T00:00:00.000Z");
+    for text in ["2026-01-01T00:00:00+25:00", "2026-01-01 00:00:00-24", "20260101T000000+2400"] {
+        refused("", &format!("\"{text}\""), "is not a time");
+        assert!(parse(text).is_err(), "{text}");
+    }
+    refused("format: '%F %T %z'", r#""2026-01-01 00:00:00 +2500""#, "is not a time");
+    for text in ["-002026-01-01T00:00:00Z", "0000-01-01T00:00:00+01:00", "-000001-12-31T23:59:59Z"]
+    {
+        refused("", &format!("\"{text}\""), "outside the years 0 to 9999");
+        assert!(parse(text).is_err(), "{text}");
+    }
+    refused("unit: s", "-62167219201", "outside the years 0 to 9999");
+    check("unit: s", "-62167219200", "0000-01-01T00:00:00.000Z");
+    assert_eq!(format(-62_167_219_200_001), None);
+    assert!(reader("zone: '+25:00'").is_err());
+}
+
+#[test]
 fn options_are_checked() {
     for (options, message, help) in [
         ("zone: Europe/Berln", "no time zone `Europe/Berln`", "`Europe/Berlin`?"),

@@ -2,7 +2,7 @@
 //! definitions, and the newest blocks themselves. All of it is a fold over the log. A block takes some
 //! five bytes here, and two for each partition that it has records of.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::codec::Digest;
@@ -35,6 +35,8 @@ pub struct Index {
     pub definitions: Vec<(u64, Definition)>,
     /// Who may sign.
     pub keys: KeyRegistry,
+    /// Bytes of the largest block.
+    pub largest_block: usize,
     recent: VecDeque<Arc<Block>>,
     head: Option<Head>,
     effects: Digest,
@@ -206,8 +208,12 @@ impl Index {
         if self.head.is_some_and(|head| header.time_ms < head.time_ms) {
             return Err("its time lies before the block in front".to_owned());
         }
+        let mut read = BTreeSet::new();
         for progress in &outline.records.progress {
             self.check_progress(progress)?;
+            if !read.insert(&progress.partition) {
+                return Err(format!("it reads {} twice", progress.partition));
+            }
         }
         Ok(())
     }
@@ -263,7 +269,8 @@ impl Index {
 
     /// Takes in a block that has just become durable.
     pub fn push_block(&mut self, built: BuiltBlock, location: Location) {
-        let BuiltBlock { outline, block, tree_root, .. } = built;
+        let BuiltBlock { outline, block, payload, tree_root, .. } = built;
+        self.largest_block = self.largest_block.max(payload.len());
         self.push_outline(&outline, location, tree_root);
         for (number, entry) in block.numbered_entries() {
             if let Entry::Definition(definition) = entry {

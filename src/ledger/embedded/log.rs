@@ -107,7 +107,11 @@ pub fn scan(
     while reader.at < file_len {
         let offset = reader.at;
         match reader.next_frame(&mut buffer)? {
-            Ok(header) => sure_len = header.durable.min(offset),
+            Ok(header) if header.durable > offset => {
+                let reason = "the frame calls bytes durable that come behind it";
+                return Err(damaged(path, offset, reason));
+            }
+            Ok(header) => sure_len = header.durable,
             Err(error) if !last || reader.is_acknowledged(offset)? => {
                 return Err(damaged(path, offset, &error.to_string()));
             }
@@ -373,8 +377,8 @@ fn rewrite(file: &mut dyn DiskFile, end: ScanEnd) -> io::Result<()> {
 }
 
 fn is_full(error: &io::Error) -> bool {
-    use io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 fn classify(error: LedgerError) -> AppendError {

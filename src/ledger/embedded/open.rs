@@ -1,12 +1,13 @@
 //! Opening a ledger: read the log once, check it, lock it, repair a torn tail.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::ahead::{Ahead, ahead};
+use crate::ahead::{Ahead, Weight, ahead};
 use crate::codec::{DecodeError, Digest};
-use crate::disk::{Disk, SystemDisk, make_directories};
+use crate::disk::{Disk, SystemDisk, make_directories, open_regular};
 use crate::ledger::block::{self, BlockFormat, BlockOutline};
 use crate::ledger::checkpoint::check_origin;
 use crate::ledger::embedded::executor::Position;
@@ -146,7 +147,12 @@ pub fn open_to_look(
 pub fn lock(directory: &Path) -> Result<File, LedgerError> {
     let path = directory.join("lock");
     let io = |error| LedgerError::Io { doing: "locking", path: path.clone(), error };
-    let file = File::create(&path).map_err(io)?;
+    // Neither through a link nor into a pipe: the folder may come from anyone.
+    let file = match open_regular(&path, OpenOptions::new().write(true)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => File::create(&path),
+        opened => opened,
+    };
+    let file = file.map_err(io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LedgerError::Locked(directory.to_owned())),
@@ -178,7 +184,11 @@ fn read(
         definition_bytes: 0,
     };
     ahead(
-        |(payload, location): (Vec<u8>, Location)| (Outlined::read(&payload), location),
+        |(payload, location): (Vec<u8>, Location), weight: &Weight| {
+            let outlined = Outlined::read(&payload);
+            weight.set(outlined.as_ref().map_or(0, Outlined::memory_bytes));
+            (outlined, location)
+        },
         |outlined| read.segments(disk, &segments, outlined, &mut |at| observe(at, total)),
     )?;
     observe(total, total);
@@ -193,24 +203,36 @@ struct Outlined {
     /// Hash of its own leaf.
     own_leaf: Option<Digest>,
     definitions: Vec<(u64, Definition)>,
+    /// Bytes of the block.
+    len: usize,
 }
 
 impl Outlined {
     fn read(payload: &[u8]) -> Result<Self, DecodeError> {
         let (outline, entries) = BlockOutline::decode(payload)?;
-        let (mut leaves, mut definitions) = (Vec::new(), Vec::new());
+        let (mut leaves, mut definitions) = (Vec::with_capacity(entries.left()), Vec::new());
+        let mut room = MAX_DEFINITIONS_BYTES;
         for (number, bytes) in (outline.header.first_entry..).zip(entries) {
             let bytes = bytes?;
             leaves.push(leaf_hash(&leaf_bytes(bytes)));
             if Entry::is_definition(bytes)
                 && let Entry::Definition(definition) = Entry::decode(bytes)?
             {
+                let left = room.checked_sub(definition.memory_bytes());
+                room = left.ok_or(DecodeError::TooMuch("definitions"))?;
                 definitions.push((number, definition));
             }
         }
         let own_leaf = block::own_leaf(&outline.header, &outline.seal);
         let own_leaf = own_leaf.map(|leaf| leaf_hash(&leaf));
-        Ok(Self { outline, leaves, own_leaf, definitions })
+        let len = payload.len();
+        Ok(Self { outline, leaves, own_leaf, definitions, len })
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let definitions = self.definitions.iter().map(|(_, definition)| definition.memory_bytes());
+        let leaves = self.leaves.len() * size_of::<Digest>();
+        self.outline.records.memory_bytes() + leaves + definitions.sum::<usize>()
     }
 }
 
@@ -239,7 +261,7 @@ impl Read {
             let end = log::scan(disk, segment, is_last, |offset, payload| {
                 observe(before + offset);
                 let location = Location { segment: number, offset };
-                let len = payload.len();
+                let len = block::most_memory(payload.len());
                 let mut taken = Ok(());
                 while taken.is_ok()
                     && let Some(it) = outlined.make_room(len)
@@ -263,7 +285,9 @@ impl Read {
     fn take(&mut self, (outlined, location): ReadFrame) -> Result<(), LedgerError> {
         let number = self.index.height();
         let decode = |error| LedgerError::Decode { number, error };
-        let Outlined { outline, leaves, own_leaf, definitions } = outlined.map_err(decode)?;
+        let outlined = outlined.map_err(decode)?;
+        let Outlined { outline, leaves, own_leaf, definitions, len } = outlined;
+        self.index.largest_block = self.index.largest_block.max(len);
         let inconsistent = |reason| LedgerError::Inconsistent { number, reason };
         self.index.check(&outline).map_err(inconsistent)?;
         let mut appended = Appended::default();

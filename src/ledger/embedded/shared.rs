@@ -292,6 +292,10 @@ impl LedgerReader for Shared {
         block.map(Arc::new).map_err(|error| LedgerError::Decode { number, error })
     }
 
+    fn largest_block(&self) -> usize {
+        self.index().largest_block
+    }
+
     fn wait_for(&self, height: u64, wait: Duration) -> Head {
         let guard = unpoisoned(self.height.lock());
         let waiting = |now: &mut u64| *now < height;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::Compiler;
 use crate::codec::json::{self, Value};
 use crate::codec::yaml::{Exact, Located};
+use crate::event::Surroundings;
 use crate::event::time::{TimeOptions, TimeReader};
 use crate::mapping::convert::FieldType;
 use crate::mapping::field::{Field, Source};
@@ -39,11 +40,15 @@ impl Compiler<'_> {
         let lookup = self.lookup(full, kind);
         let default = self.fixed("the default", full.default.as_ref(), kind);
         let source = self.source(name, full, kind)?;
-        if let Source::Query(query) = &source
-            && query.is_broker_time()
-            && Self::time_options(full).is_empty()
-        {
-            times = TimeReader::of_milliseconds();
+        let is_broker_time = match &source {
+            Source::Query(query) => query.is_broker_time(),
+            Source::Expression { expression, .. } => {
+                expression.source().trim() == Surroundings::TIMESTAMP
+            }
+            Source::Constant(_) => false,
+        };
+        if is_broker_time {
+            times = times.of_broker_time();
         }
         self.check_options(full, &source);
         let is_constant = matches!(source, Source::Constant(_));

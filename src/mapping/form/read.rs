@@ -117,6 +117,11 @@ impl<'de> Deserialize<'de> for ExtensionForm {
             }
 
             fn visit_str<E: Error>(self, target: &str) -> Result<ExtensionForm, E> {
+                // Booleans in YAML 1.1, which hardly name a field.
+                if ["yes", "no", "on", "off"].contains(&target.to_ascii_lowercase().as_str()) {
+                    let message = format!("`{target}` is a text; `true` or `false` is expected");
+                    return Err(E::custom(message));
+                }
                 Ok(ExtensionForm::Target(target.to_owned()))
             }
         }

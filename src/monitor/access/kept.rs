@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::codec::Digest;
+use crate::disk::open_followed;
 use crate::limits::MAX_ACCESS_FILE_BYTES;
 
 /// Turns the contents of the files into a value, or says why that cannot be done. A file that does not
@@ -107,7 +108,18 @@ impl<T> Kept<T> {
 }
 
 fn read_all(files: &[PathBuf]) -> Result<Vec<Option<Contents>>, String> {
-    files.iter().map(|file| read_whole(file)).collect()
+    files.iter().map(|file| read_regular(file)).collect()
+}
+
+/// As [`read_whole`], but refuses what is not a regular file: these are read again and again, and a
+/// named pipe would hold that up.
+fn read_regular(file: &Path) -> Result<Option<Contents>, String> {
+    match open_followed(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+            Err(format!("{} cannot be read: {error}", file.display()))
+        }
+        _ => read_whole(file),
+    }
 }
 
 /// Reads a file of bounded length; `None` where it does not exist.

@@ -17,6 +17,7 @@ use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
 use crate::codec::Digest;
 use crate::codec::yaml::{self, Located};
+use crate::disk::open_followed;
 use crate::event::time;
 use crate::fault::Fault;
 use crate::limits::{MAX_ACCESS_FILE_BYTES, MAX_TOKENS};
@@ -146,6 +147,13 @@ impl Tokens {
     }
 }
 
+/// Tokens of a file that have this name; none where it cannot be read.
+#[must_use]
+pub fn count_named(path: &Path, name: &str) -> usize {
+    let tokens = read(path).map(|tokens| tokens.tokens).unwrap_or_default();
+    tokens.iter().filter(|token| token.caller.name() == name).count()
+}
+
 impl Token {
     fn check(path: &Path, form: &TokenForm) -> Result<Self, Fault> {
         let Located { value: name, place } = &form.name;
@@ -176,7 +184,8 @@ impl Token {
 /// who may do what.
 pub fn read(path: &Path) -> Result<Tokens, Fault> {
     let fault = |message: String| Fault::error(path, crate::fault::Place::START, message);
-    let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o7777);
+    let mode = open_followed(path).and_then(|file| file.metadata());
+    let mode = mode.map(|metadata| metadata.permissions().mode() & 0o7777);
     let mode = mode.map_err(|error| {
         let help = "`ledgerline token NAME --role viewer --file FILE` makes a token and its file";
         fault(format!("the file cannot be read: {error}")).help(help)
