@@ -256,7 +256,7 @@ impl FileSource {
             false => Err(SourceError::LineChanged {
                 path: self.path.clone(),
                 line: line_number + 1,
-                partition: self.collector.positions().swap_remove(lane).0,
+                partition: Box::new(self.collector.positions().swap_remove(lane).0),
                 offset: last.offset,
                 found,
                 taken: last.digest,

@@ -129,7 +129,7 @@ pub enum SourceError {
         /// Number of the line, from 1.
         line: u64,
         /// Partition.
-        partition: SourcePartition,
+        partition: Box<SourcePartition>,
         /// Offset of the last record that the ledger has taken of the partition.
         offset: u64,
         /// Digest of the record that the file has there.

@@ -270,7 +270,7 @@ mod tests {
         let mut news = [News::Began(lost), News::Began(starting.clone())];
         assert!(wants_members(&news[0]) && !wants_members(&news[1]));
         let named = problem(ProblemCode::NoPartition, "client `c` holds them");
-        with_present_words(&mut news, &[named.clone()]);
+        with_present_words(&mut news, std::slice::from_ref(&named));
         assert_eq!(news, [News::Began(named), News::Began(starting)]);
     }
 }
