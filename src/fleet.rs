@@ -325,6 +325,7 @@ mod tests {
             ("industrial-machine", "vibration", "unit,vibration"),
             ("medkit", "register", "contents,hospital,kitID"),
             ("medkit", "transit", "force,kitID,location,status,temperature,tilt"),
+            ("reefer", "buffered", "assetID,readings"),
             ("reefer", "door", "assetID,count,door"),
             ("reefer", "manifest", "assetID,cargo,carrier,geofence,limits"),
             ("reefer", "status", "assetID,door,humidity,location,power,temperature"),

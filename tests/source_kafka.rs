@@ -106,6 +106,11 @@ impl Member {
         panic!("it never came to that: {:?}", self.assignments.status());
     }
 
+    /// The error that ends it, whatever it reads before.
+    fn end(&mut self, seen: &mut Seen) -> SourceError {
+        (0..MOST_POLLS).find_map(|_| self.step(seen).err()).expect("an error")
+    }
+
     fn error(&mut self) -> SourceError {
         let mut seen = Seen::new();
         for _ in 0..MOST_POLLS {
@@ -362,6 +367,20 @@ fn the_groups_offset_follows_the_ledger_and_fences_others() {
     let mut seen = Seen::new();
     let mut member = Member::join(&broker, &assignments, "");
     member.until(&mut seen, |_, seen| count(seen) == 30);
+    member.source.close().unwrap();
+
+    // The ledger that is refused takes no partition from the one that reads.
+    let mut member = Member::join(&broker, &assignments, "");
+    member.until(&mut seen, |member, _| member.assigned() == 1);
+    let mut rival = Member::join(&broker, &Arc::default(), "");
+    let error = (0..MOST_POLLS).find_map(|_| {
+        member.step(&mut seen).unwrap();
+        assert_eq!(member.assigned(), 1);
+        rival.step(&mut Seen::new()).err()
+    });
+    assert!(matches!(error, Some(SourceError::TakenByAnotherLedger { .. })), "{error:?}");
+    assert!(!rival.source.health().report().topics.iter().any(|topic| topic.assigned > 0));
+    drop(rival);
     member.source.close().unwrap();
 
     for (assignments, holds) in [(Arc::new(Assignments::default()), 0), (at(29), 29)] {
@@ -850,4 +869,58 @@ fn a_refusal_by_the_group_ends_while_nothing_is_read() {
     member.until(&mut seen, |m, _| m.is_refused());
     member.until(&mut seen, |m, _| !m.is_refused());
     assert_eq!(member.assigned(), 1);
+}
+
+/// A static member that reads.
+fn static_member(broker: &EmbeddedBroker) -> Member {
+    let properties = "heartbeat.interval.ms: 500, group.instance.id: one";
+    let mut member = Member::join_with(broker, &Arc::default(), "", properties);
+    member.until(&mut Seen::new(), |_, seen| count(seen) == 5);
+    member
+}
+
+#[test]
+fn a_member_that_is_fenced_ends() {
+    for request in [BrokerRequest::Heartbeat, BrokerRequest::OffsetCommit] {
+        let (broker, mut producer) = broker(1, 1);
+        produce(&mut producer, 1, 0..5);
+        let mut member = static_member(&broker);
+        broker.fail(request, BrokerFault::Fenced, 100).unwrap();
+        produce(&mut producer, 1, 5..6);
+        let error = member.end(&mut Seen::new());
+        assert!(matches!(error, SourceError::Fenced(_)), "{request:?}: {error}");
+    }
+}
+
+#[test]
+fn a_refused_commit_is_told() {
+    let (broker, mut producer) = broker(1, 1);
+    produce(&mut producer, 1, 0..5);
+    let mut member = static_member(&broker);
+    broker.fail(BrokerRequest::OffsetCommit, BrokerFault::GroupForbidden, 2).unwrap();
+    produce(&mut producer, 1, 5..6);
+    member.until(&mut Seen::new(), |member, _| member.is_refused());
+    member.until(&mut Seen::new(), |member, _| !member.is_refused());
+}
+
+#[test]
+fn a_topic_that_is_made_again_while_it_is_read_ends_the_source() {
+    // Another cluster takes over, with a topic of the same name that is longer.
+    let (before, mut producer) = broker(1, 1);
+    let (after, mut others) = broker(1, 1);
+    produce(&mut producer, 1, 0..5);
+    produce(&mut others, 1, 500..600);
+    after.down().unwrap();
+    let both = format!("{},{}", before.bootstrap(), after.bootstrap());
+    let text = form(&before, "telemetry", "", QUICK).replace(before.bootstrap(), &both);
+    let clock = Arc::new(SystemClock::new());
+    let mut member = Member::join_by(&text, &Arc::default(), always(None), clock);
+    let mut seen = Seen::new();
+    member.until(&mut seen, |_, seen| count(seen) == 5);
+    before.down().unwrap();
+    after.up().unwrap();
+    let error = member.end(&mut seen);
+    assert!(matches!(error, SourceError::TopicReplaced { .. }), "{error}");
+    assert!(error.to_string().contains("epochs: { telemetry: 1 }"), "{error}");
+    assert_whole(&seen, 1, 0..5);
 }

@@ -198,6 +198,7 @@ fn of_source(error: &SourceError) -> ExitStatus {
         SourceError::LostByRetention { .. }
         | SourceError::TopicShrank { .. }
         | SourceError::RecordChanged { .. }
+        | SourceError::TopicReplaced { .. }
         | SourceError::LineChanged { .. }
         | SourceError::Fenced(_)
         | SourceError::TakenByAnotherLedger { .. }

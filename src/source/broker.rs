@@ -66,6 +66,8 @@ pub enum BrokerFault {
     GroupForbidden,
     /// Other members of the group divide partitions by other strategies.
     OtherStrategy,
+    /// Another process has joined the group with the same member id.
+    Fenced,
     /// The member belongs to a former generation of its group.
     IllegalGeneration,
     /// Another broker keeps the group.
@@ -240,6 +242,7 @@ impl BrokerFault {
             Self::Forbidden => Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
             Self::GroupForbidden => Code::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
             Self::OtherStrategy => Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL,
+            Self::Fenced => Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
             Self::IllegalGeneration => Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
             Self::NotCoordinator => Code::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
             Self::TimedOut => Code::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,

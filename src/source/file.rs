@@ -255,7 +255,7 @@ impl FileSource {
             true => Ok(()),
             false => Err(SourceError::LineChanged {
                 place: format!("{}, line {}", self.path.display(), line_number + 1).into(),
-                partition: self.collector.positions().swap_remove(lane).0,
+                partition: Box::new(self.collector.positions().swap_remove(lane).0),
                 offset: last.offset,
                 found,
                 taken: last.digest,

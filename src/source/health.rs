@@ -317,6 +317,10 @@ impl State {
                 for (name, topic) in &self.topics {
                     problems.extend(topic.problems(name, &about));
                 }
+                if !self.refusals.is_empty() {
+                    // It does not come about by waiting.
+                    problems.retain(|problem| problem.code != ProblemCode::Starting);
+                }
             }
         }
         problems.sort_by_key(|problem| problem.code);
@@ -592,6 +596,7 @@ mod tests {
         assert_eq!(message(&health), "wrong password");
         health.refuse(Refusal::Group, "no such right");
         health.set_connected(true);
+        assert_eq!(codes(&health), ["BROKER_REFUSED"], "and not: starting");
         health.set_topic("t", known(1));
         assign(&health, 1);
         assert_eq!(codes(&health), ["BROKER_REFUSED"]);

@@ -13,6 +13,7 @@ mod context;
 mod dry_run;
 mod form;
 mod headers;
+mod join;
 mod log;
 mod lookups;
 mod members;
@@ -22,6 +23,7 @@ mod redaction;
 mod settings;
 mod start;
 mod tail;
+mod topic_ids;
 mod watch;
 
 pub use form::{Epoch, KafkaForm, Start, Topics};
@@ -64,7 +66,7 @@ impl std::fmt::Debug for KafkaSource {
 }
 
 impl KafkaSource {
-    /// Makes the consumer and subscribes. Does not wait for a broker.
+    /// Makes the consumer. Joins the group once a broker has answered, which is not waited for.
     pub fn new(
         settings: &KafkaSettings,
         assignments: Arc<Assignments>,
@@ -76,10 +78,10 @@ impl KafkaSource {
         let ledger = (assignments, last_taken);
         let context = Context::new(settings, ledger, Arc::clone(&health), clock);
         let redacted = |error: KafkaError| settings.redacted(&error);
+        let mut config = settings.config.clone();
+        topic_ids::log_ids(&mut config);
         let consumer: BaseConsumer<Context> =
-            settings.config.create_with_context(context).map_err(redacted)?;
-        let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-        consumer.subscribe(&topics).map_err(redacted)?;
+            config.create_with_context(context).map_err(redacted)?;
         let consumer = Arc::new(consumer);
         let (watch, asker) = (Watch::start(&consumer)?, Asker::start(&consumer)?);
         Ok(Self { watch: Some(watch), asker: Some(asker), consumer: Some(consumer), health })
@@ -105,11 +107,21 @@ impl Source for KafkaSource {
         let mut wait = wait;
         while let Some(result) = consumer.poll(wait) {
             wait = Duration::ZERO;
-            // Errors have come to the context with their reason.
-            let Ok(message) = result else { continue };
+            let message = match result {
+                Ok(message) => message,
+                Err(error) => match context.end_of_client(&error) {
+                    Some(end) => return Err(end),
+                    // The context has been given it with its reason.
+                    None => continue,
+                },
+            };
             if gather(context, &message)? {
                 break;
             }
+        }
+        // What was gathered since a topic was made again may be the new one's: none of it goes on.
+        if let Some(error) = context.replaced_topic() {
+            return Err(error);
         }
         context.shared().collector.flush();
         Ok(next(context)?.unwrap_or(Polled::Idle))

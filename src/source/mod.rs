@@ -105,6 +105,20 @@ pub enum SourceError {
         /// Digest of the record that the ledger has taken.
         taken: Digest,
     },
+    /// A topic was deleted and made again while it was being read.
+    #[error(
+        "topic `{topic}` was deleted and made again while it was being read (its id was {former} and is {present} now); nothing of the new topic was taken; to read it from its beginning, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under `source.kafka`", epoch + 1
+    )]
+    TopicReplaced {
+        /// Name of the topic.
+        topic: String,
+        /// Its stream epoch.
+        epoch: u32,
+        /// The id of the topic that was read.
+        former: String,
+        /// The id of the topic that has the name now.
+        present: String,
+    },
     /// A line of a file is another record than the one that the ledger has taken from it.
     #[error(
         "{place}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise `source.file.epoch`"
@@ -113,7 +127,7 @@ pub enum SourceError {
         /// The file and the number of the line, in words.
         place: Box<str>,
         /// Partition.
-        partition: SourcePartition,
+        partition: Box<SourcePartition>,
         /// Offset of the last record that the ledger has taken of the partition.
         offset: u64,
         /// Digest of the record that the file has there.

@@ -139,9 +139,10 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::BrokerRefused,
-        "Check user, password, certificates and `security.protocol` under `properties`, and \
-                 that the user has Read on the topics and the group. Ingestion goes on by itself \
-                 once the broker agrees; a changed configuration needs a restart.",
+        "Check what the message names: user, password, certificates and `security.protocol` under \
+                 `properties`; Read on the topics and the group; for an inconsistent group \
+                 protocol, a `group` of its own. Ingestion goes on by itself once the broker \
+                 agrees; a changed configuration needs a restart.",
     ),
     (
         Code::BrokerUnreachable,

@@ -1,9 +1,10 @@
-//! A thread that asks the brokers where partitions begin, so that the poll loop never waits for an
-//! answer: whatever blocks there for long costs the membership of the group.
+//! A thread that asks the brokers whether the group may be joined, and then where partitions begin,
+//! so that the poll loop never waits for an answer: whatever blocks there for long costs the
+//! membership of the group.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::limits::KAFKA_RETRY_PAUSE;
 use crate::source::SourceError;
 use crate::source::kafka::context::{Context, refuses};
+use crate::source::kafka::join::{Joining, join};
 use crate::source::kafka::lookups::{Name, Question};
 
 /// What the group and the brokers say of a partition.
@@ -93,6 +96,12 @@ struct Open {
 
 fn run(consumer: &BaseConsumer<Context>, asked: &Receiver<Vec<Question>>) {
     let context = consumer.context();
+    while matches!(join(consumer), Joining::Again) {
+        // Partitions are asked about once they are assigned, so nothing but the end comes before.
+        if asked.recv_timeout(KAFKA_RETRY_PAUSE) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
     let mut open: Vec<Open> = Vec::new();
     loop {
         let more = match open.is_empty() {

@@ -235,25 +235,36 @@ impl Context {
             || first_count.is_some_and(|count| *number >= count)
     }
 
-    /// Where one partition begins.
-    fn beginning(&self, partition: SourcePartition, known: Known) -> Result<Beginning, Trouble> {
-        let former = self.assignments.former(&partition);
+    /// What is known of a partition, with where the stream epoch before ended and where the
+    /// configuration goes on from it. Gives that epoch's partition and end, too.
+    pub(super) fn with_former(
+        &self,
+        partition: &SourcePartition,
+        known: Known,
+    ) -> (Known, Option<(SourcePartition, u64)>) {
+        let former = self.assignments.former(partition);
         let mut known = Known { former: former.as_ref().map(|(_, next)| *next), ..known };
         let epoch = self.epochs.get(&*partition.topic);
         let continue_at = epoch.and_then(|epoch| epoch.continue_at.as_ref());
         if let Some(offsets) = continue_at.filter(|_| known.next.is_none()) {
             let named = offsets.get(&partition.partition).copied();
             known.continues = named.or_else(|| known.closest());
-            if let (Some(former), Some(first)) = (known.former, known.continues)
-                && former != first
-            {
-                tracing::warn!(
-                    "{partition}: the new stream epoch begins at offset {first}; the one before \
-                     ended at {former}, and the topic has offsets {} to {}",
-                    known.low,
-                    known.high
-                );
-            }
+        }
+        (known, former)
+    }
+
+    /// Where one partition begins.
+    fn beginning(&self, partition: SourcePartition, known: Known) -> Result<Beginning, Trouble> {
+        let (known, former) = self.with_former(&partition, known);
+        if let (Some(former), Some(first)) = (known.former, known.continues)
+            && former != first
+        {
+            tracing::warn!(
+                "{partition}: the new stream epoch begins at offset {first}; the one before ended \
+                 at {former}, and the topic has offsets {} to {}",
+                known.low,
+                known.high
+            );
         }
         let first = first_offset(&partition, known, self.start).map_err(Trouble::Refused)?;
         let taken_from = match (&former, known.continues) {

@@ -1,6 +1,7 @@
-//! What librdkafka calls back: assignments, errors, statistics, log lines. All of it runs inside
-//! the poll of the source's own thread, so errors are kept here until that poll returns.
+//! What librdkafka calls back: assignments, errors, statistics, log lines. All but the log lines run
+//! inside the poll of the source's own thread, so errors are kept here until that poll returns.
 
+mod end;
 mod health;
 
 pub(super) use health::refuses;
@@ -31,6 +32,7 @@ use crate::source::kafka::redaction::Redaction;
 use crate::source::kafka::settings::KafkaSettings;
 use crate::source::kafka::start::Beginning;
 use crate::source::kafka::tail::Tails;
+use crate::source::kafka::topic_ids::TopicIds;
 use crate::source::{Assignments, Generation, LastTaken, LastTakenOf, SourceError, SourceHealth};
 
 pub(super) struct Context {
@@ -41,6 +43,7 @@ pub(super) struct Context {
     pub(super) epochs: BTreeMap<String, Epoch>,
     redaction: Redaction,
     pub(super) last_taken: LastTakenOf,
+    pub(super) topic_ids: TopicIds,
     shared: Mutex<Shared>,
 }
 
@@ -93,6 +96,7 @@ impl Context {
             epochs: settings.epochs.clone(),
             redaction: settings.redaction.clone(),
             last_taken,
+            topic_ids: TopicIds::default(),
             shared: Mutex::default(),
         }
     }
@@ -150,6 +154,8 @@ impl Context {
     /// Asks where these partitions begin. The group expects an answer to each assignment, if only an
     /// empty one.
     fn assigned(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        // The statistics tell of the connection only later.
+        self.connected();
         self.health.accept(&Refusal::Group);
         let now = self.clock.monotonic();
         for name in names(list) {
@@ -343,14 +349,25 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         match result {
             Ok(()) => self.health.accept(&Refusal::Group),
-            Err(error) => tracing::debug!("Kafka: writing the group's offsets: {error}"),
+            Err(error) => {
+                tracing::debug!("Kafka: writing the group's offsets: {error}");
+                if error.rdkafka_error_code().is_some_and(refuses) {
+                    let message =
+                        format!("the broker refuses to write the group's offsets: {error}");
+                    self.note(&message);
+                    self.refuse(Refusal::Group, &message);
+                }
+            }
         }
     }
 }
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        log::forward(level, facility, &self.redacted(message));
+        self.topic_ids.observe(message);
+        if log::is_wanted(level) {
+            log::forward(level, facility, &self.redacted(message));
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -373,10 +390,6 @@ impl ClientContext for Context {
                 }
                 // Otherwise it is told with the fact that no broker is reached.
             }
-            Some(Code::Fatal) if reason.contains("fenced") => {
-                self.halt(SourceError::Fenced(self.redacted(reason)));
-            }
-            Some(Code::Fatal) => self.halt_with(reason),
             Some(
                 Code::BadMessage
                 | Code::BadCompression
@@ -395,6 +408,7 @@ impl ClientContext for Context {
                 | Code::UnsupportedSASLMechanism
                 | Code::SSL,
             ) => {
+                let reason = log::without_state(reason);
                 let reason = format!(
                     "the broker does not accept this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
                 );
@@ -421,6 +435,8 @@ impl ClientContext for Context {
                 }
             }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+                // Only a broker that is reached says so.
+                self.connected();
                 self.note(&format!("{reason}; waiting for the topic to be created"));
             }
             _ => self.note(reason),

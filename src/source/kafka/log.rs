@@ -21,8 +21,13 @@ pub(super) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
         RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
             tracing::info!("librdkafka: {facility}: {message}");
         }
-        RDKafkaLogLevel::Debug => tracing::debug!("librdkafka: {facility}: {message}"),
+        RDKafkaLogLevel::Debug => tracing::trace!("librdkafka: {facility}: {message}"),
     }
+}
+
+/// Whether a line of this level goes to our log. The library logs more than a person reads.
+pub(super) fn is_wanted(level: RDKafkaLogLevel) -> bool {
+    !matches!(level, RDKafkaLogLevel::Debug) || tracing::enabled!(tracing::Level::TRACE)
 }
 
 /// A connection's failure without the library's counters, which make each repetition look new.

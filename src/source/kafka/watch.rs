@@ -19,10 +19,10 @@ use crate::limits::{
     KAFKA_REQUEST_TIMEOUT, KAFKA_WATCH_CALM, KAFKA_WATCH_EVERY, MAX_NAMED_MEMBERS,
     MAX_WATCHED_OFFSETS,
 };
-use crate::source::SourceError;
 use crate::source::health::{News, ProblemCode, Refusal, TopicAnswer};
 use crate::source::kafka::context::{Context, refuses};
 use crate::source::kafka::members;
+use crate::source::{SourceError, SourceProblem};
 
 /// How often the watch wakes to see whether it is due.
 const TICK: Duration = Duration::from_millis(500);
@@ -71,10 +71,38 @@ fn run(consumer: &BaseConsumer<Context>, stopped: &Receiver<()>) {
             look(consumer, stopped);
             asked = Some(now);
         }
-        health.news().iter().for_each(tell);
+        let mut news = health.news();
+        if health.connected() && news.iter().any(wants_members) {
+            look(consumer, stopped);
+            asked = Some(consumer.context().monotonic());
+            with_present_words(&mut news, &health.report().problems);
+        }
+        news.iter().for_each(tell);
         match stopped.recv_timeout(TICK) {
             Err(RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Whether a change is explained by the group's members.
+fn wants_members(news: &News) -> bool {
+    matches!(
+        news,
+        News::Began(SourceProblem {
+            code: ProblemCode::NoPartition | ProblemCode::PartitionsElsewhere,
+            ..
+        })
+    )
+}
+
+/// Lets problems that began say what is known of them by now.
+fn with_present_words(news: &mut [News], problems: &[SourceProblem]) {
+    for one in news {
+        let News::Began(began) = one else { continue };
+        let is_same = |now: &&SourceProblem| (now.code, &now.topic) == (began.code, &began.topic);
+        if let Some(now) = problems.iter().find(is_same) {
+            *began = now.clone();
         }
     }
 }
@@ -199,10 +227,12 @@ fn note_members(consumer: &BaseConsumer<Context>, topics: &[String]) {
     }
 }
 
-/// A member as a person finds it: its client and machine. Both texts are the member's own.
+/// A member as a person finds it: its client, machine and id. The texts are the member's own.
 fn named(member: &GroupMemberInfo) -> String {
     let (client, host) = (member.client_id(), member.client_host().trim_start_matches('/'));
-    format!("client `{}` at {}", client.escape_debug(), host.escape_debug())
+    let [client, host, id] = [client, host, member.id()].map(str::escape_debug);
+    // The id of a static member begins with its `group.instance.id`.
+    format!("client `{client}` at {host}, member `{id}`")
 }
 
 /// Asks where partitions end that this process does not read, so that their lag is known.
@@ -219,5 +249,28 @@ fn note_offsets(consumer: &BaseConsumer<Context>, topic: &str, stopped: &Receive
                 return tracing::debug!("Kafka: asking for the end of {topic}/{number}: {error}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_logged_in_the_words_of_the_last_look() {
+        let problem = |code, message: &str| SourceProblem {
+            code,
+            topic: "t".to_owned(),
+            message: message.to_owned(),
+            since_ms: None,
+            is_blocking: true,
+        };
+        let lost = problem(ProblemCode::NoPartition, "another member may hold them");
+        let starting = problem(ProblemCode::Starting, "joining");
+        let mut news = [News::Began(lost), News::Began(starting.clone())];
+        assert!(wants_members(&news[0]) && !wants_members(&news[1]));
+        let named = problem(ProblemCode::NoPartition, "client `c` holds them");
+        with_present_words(&mut news, std::slice::from_ref(&named));
+        assert_eq!(news, [News::Began(named), News::Began(starting)]);
     }
 }

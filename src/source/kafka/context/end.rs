@@ -1,0 +1,45 @@
+//! What ends the source for good beside contradictions of offsets: a client that has failed, and a
+//! topic that was made again while it is read.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::Context;
+use crate::source::SourceError;
+use crate::source::kafka::topic_ids::NewId;
+
+impl Context {
+    /// Ends the source where this error of a poll has ended the client for good. Only the poll tells:
+    /// the error callback is given the cause alone, with the code of an error that may pass.
+    pub(in crate::source::kafka) fn end_of_client(
+        &self,
+        error: &KafkaError,
+    ) -> Option<SourceError> {
+        let KafkaError::MessageConsumptionFatal(code) = error else { return None };
+        let reason = self.redacted(&code.to_string());
+        Some(match code {
+            RDKafkaErrorCode::FencedInstanceId => SourceError::Fenced(reason),
+            RDKafkaErrorCode::UnreleasedInstanceId => {
+                let help = "the member that had this `group.instance.id` before still counts as \
+                            alive; start again once its session is over";
+                SourceError::Kafka(format!("{reason}: {help}"))
+            }
+            _ => SourceError::Kafka(reason),
+        })
+    }
+
+    /// Ends the source where a topic was made again that was read before. One of which nothing was
+    /// read goes on at its beginning.
+    pub(in crate::source::kafka) fn replaced_topic(&self) -> Option<SourceError> {
+        let mut news = self.topic_ids.take_news().into_iter();
+        news.find_map(|NewId { topic, former, present }| {
+            let epoch = self.epoch(&topic);
+            let taken = self.assignments.status().into_iter();
+            let taken = taken.filter_map(|status| Some((status.partition, status.next?)));
+            let gathered = self.shared().collector.positions();
+            let was_read = taken.chain(gathered).any(|(partition, next)| {
+                *partition.topic == *topic && partition.epoch == epoch && next > 0
+            });
+            was_read.then_some(SourceError::TopicReplaced { topic, epoch, former, present })
+        })
+    }
+}
