@@ -197,7 +197,8 @@ fn bytes_that_are_gone_or_new_in_the_middle_are_refused() {
     segment.drain(range[0]..range[1]);
     let folder = with_log(&segment);
     let error = open_error(&opening(folder.path()));
-    assert!(matches!(error, LedgerError::Inconsistent { number: 3, .. }), "{error}");
+    // The frame that moved forward calls more durable than is in front of it.
+    assert!(matches!(error, LedgerError::Damaged { .. }), "{error}");
     assert!(!report(folder.path()).is_sound());
 }
 

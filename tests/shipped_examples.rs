@@ -92,6 +92,7 @@ impl Copy {
                       mappings: [mappings]\n\
                       contracts: [contracts]\n";
         std::fs::write(copy.path("ledgerline.yaml"), config).unwrap();
+        std::fs::write(copy.path("readings.jsonl"), "").unwrap();
         copy
     }
 

@@ -148,7 +148,7 @@ fn any_other_failure_ends_the_program_with_its_reason() {
         ("pwrite64:error=EIO:when=1", "writing "),
         ("fsync:error=EIO:when=1", "making durable "),
         ("pwrite64:error=EIO:when=3", "appending to "),
-        ("pwrite64:error=EFBIG:when=2", "appending to "),
+        ("pwrite64:error=EPERM:when=2", "appending to "),
     ];
     for (fault, doing) in table {
         let deployment = deploy(&scene.site, &file_name(fault));
@@ -188,7 +188,11 @@ fn a_write_without_space_is_tried_again() {
         return;
     }
     let scene = Scene::new();
-    for fault in ["pwrite64:error=ENOSPC:when=2", "pwrite64:error=EDQUOT:when=3..4"] {
+    for fault in [
+        "pwrite64:error=ENOSPC:when=2",
+        "pwrite64:error=EFBIG:when=2",
+        "pwrite64:error=EDQUOT:when=3..4",
+    ] {
         let deployment = deploy(&scene.site, &file_name(fault));
         let (ended, trace) = run_with(fault, &deployment);
         assert!(trace.contains("INJECTED"), "{trace}");

@@ -45,7 +45,8 @@ pub(super) struct Answer {
     pub(super) offsets: Result<Offsets, Failure>,
 }
 
-/// A running thread. It ends when dropped, and has let go of the consumer then.
+/// A running thread. It ends when dropped, and has let go of the consumer then, unless a request in
+/// hand takes far longer than it may.
 #[derive(Debug)]
 pub(super) struct Asker {
     questions: Option<Sender<Vec<Question>>>,
@@ -81,12 +82,26 @@ impl Asker {
 impl Drop for Asker {
     fn drop(&mut self) {
         self.stop();
-        if let Some(thread) = self.thread.take() {
-            // A panic there was reported by its thread.
-            let _ = thread.join();
+        let Some(thread) = self.thread.take() else { return };
+        // The client's waits end by the calendar, and one that was set back can keep them for hours.
+        // The process then ends without having left the group.
+        for _ in 0..END_LOOKS {
+            if thread.is_finished() {
+                // A panic there was reported by its thread.
+                let _ = thread.join();
+                return;
+            }
+            std::thread::sleep(END_LOOK);
         }
+        tracing::warn!(
+            "a request to the Kafka brokers does not end; not waiting for it any longer"
+        );
     }
 }
+
+/// How often the end of the thread is looked for, and how many times: longer than a request may take.
+const END_LOOK: Duration = Duration::from_millis(10);
+const END_LOOKS: u32 = 700;
 
 /// A question of which the group's offset is known.
 struct Open {
