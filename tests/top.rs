@@ -57,6 +57,12 @@ fn one_picture_is_printed_as_text() {
     let object = succeed(&["top", "--once", "--json", "--url", &url]);
     let object: serde_json::Value = serde_json::from_str(&object).unwrap();
     assert_eq!(object["status"]["records"]["read"], status["records"]["read"]);
+    // A proxy for the rest of the network is not asked for what is on this machine.
+    let mut behind_proxy = Command::new(PROGRAM);
+    behind_proxy.args(["top", "--once", "--json", "--url", &url]);
+    behind_proxy.env("HTTP_PROXY", "http://127.0.0.1:1").env("http_proxy", "http://127.0.0.1:1");
+    let output = behind_proxy.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let picture = succeed(&["top", "--once", "--url", &url]);
     let dead = status["records"]["dead_lettered"].as_u64().unwrap();
     for text in [

@@ -2,7 +2,7 @@
 //! endpoint that `top` shows.
 //!
 //! Connections are kept alive and go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
-//! name. Redirects are not followed. Each request has a time limit, and each reply a size limit.
+//! name, but never to this machine itself. Redirects are not followed. Each request has a time limit, and each reply a size limit.
 
 mod backoff;
 pub mod tls;
@@ -120,6 +120,10 @@ impl Peer {
             "https" => builder.tls_backend_preconfigured(tls::client_config(trust)?),
             _ => builder.tls_backend_preconfigured(tls::plain_config()?),
         };
+        if is_local(&url) {
+            // A proxy would be somebody on the way, and on another machine would mean itself.
+            builder = builder.no_proxy();
+        }
         let client = builder.build().map_err(|error| chain(&error))?;
         Ok(Self { client, url })
     }
@@ -139,9 +143,7 @@ impl Peer {
     /// Whether its address can only mean this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        let host = self.url.host_str().unwrap_or_default();
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        is_local(&self.url)
     }
 
     /// Sends a request and reads the whole reply.
@@ -167,6 +169,12 @@ impl Peer {
         }
         Ok(Reply { status, body })
     }
+}
+
+fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// The cause of a failure, without the library's own layers around it.

@@ -18,6 +18,11 @@ use crate::source::kafka::context::{Context, refuses};
 use crate::source::kafka::join::{Joining, join};
 use crate::source::kafka::lookups::{Name, Question};
 
+/// Pause between two looks whether the thread has ended.
+const END_LOOK: Duration = Duration::from_millis(10);
+/// Looks before its end is no longer waited for: seven seconds, longer than a request may take.
+const END_LOOKS: u32 = 700;
+
 /// What the group and the brokers say of a partition.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Offsets {
@@ -98,10 +103,6 @@ impl Drop for Asker {
         );
     }
 }
-
-/// How often the end of the thread is looked for, and how many times: longer than a request may take.
-const END_LOOK: Duration = Duration::from_millis(10);
-const END_LOOKS: u32 = 700;
 
 /// A question of which the group's offset is known.
 struct Open {
