@@ -54,8 +54,9 @@ fn arguments() -> Value {
 }
 
 fn execute(c: &mut Criterion) {
-    let (set, faults) = ContractSet::load(&[(PathBuf::from("reefer.yaml"), CONTRACT.to_owned())]);
-    assert!(faults.is_empty(), "{faults:?}");
+    let (set, diagnostics) =
+        ContractSet::load(&[(PathBuf::from("reefer.yaml"), CONTRACT.to_owned())]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     let contract = set.get("reefer").unwrap();
     let arguments = arguments();
     let call = Call { function: Function::Update, arguments: &arguments, time_ms: 0 };

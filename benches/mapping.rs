@@ -39,8 +39,8 @@ fn mapping(options: &str) -> MappingSet {
         "mapping: m\nmatch: {{topic: telemetry}}\ncontract: c\nfunction: update\nfields:\n{}",
         fields.concat()
     );
-    let (set, faults) = MappingSet::from_texts(&[("m.yaml".into(), text)]);
-    assert!(faults.is_empty(), "{faults:?}");
+    let (set, diagnostics) = MappingSet::from_texts(&[("m.yaml".into(), text)]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     set
 }
 

@@ -13,11 +13,11 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Decoder, SourcePartition};
 use ledgerline::fleet::{FleetSize, Message};
+use ledgerline::input::{Assignments, Batch, BatchBuilder, Input, InputError, Polled};
 use ledgerline::ledger::LedgerReader;
 use ledgerline::mapping::MappingSet;
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, Pipeline, Stop, SubmissionLimits, Traces};
-use ledgerline::source::{Assignments, Batch, BatchBuilder, Polled, Source, SourceError};
 use ledgerline::state::Projection;
 use shipped::{Books, Spent, definitions, messages, record};
 use tikv_jemallocator::Jemalloc;
@@ -61,24 +61,24 @@ impl Memory {
     }
 }
 
-impl Source for Memory {
-    fn poll(&mut self, _wait: Duration) -> Result<Polled, SourceError> {
+impl Input for Memory {
+    fn poll(&mut self, _wait: Duration) -> Result<Polled, InputError> {
         Ok(self.0.next().map_or(Polled::End, Polled::Batch))
     }
 
-    fn pause(&mut self) -> Result<(), SourceError> {
+    fn pause(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 
-    fn resume(&mut self) -> Result<(), SourceError> {
+    fn resume(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 
-    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<bool, SourceError> {
+    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<bool, InputError> {
         Ok(true)
     }
 
-    fn close(&mut self) -> Result<(), SourceError> {
+    fn close(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 }

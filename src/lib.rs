@@ -1,56 +1,57 @@
 //! Ledgerline turns device events on Kafka into signed smart-contract transactions on a ledger,
 //! exactly once, and lets anyone check offline where a value in the ledger came from.
 //!
-//! # The way of an event
+//! # Life of an event
 //!
 //! ```text
 //! Kafka record → Event → Mapping → Payload → Transaction → Submission → Ledger → Block → Projection → Monitor
-//!   source/      event   mapping/            transaction/   (signed)     ledger/           state/       monitor/
+//!   input/       event   mapping/            transaction/   (signed)     ledger/           state/       monitor/
 //! ```
 //!
-//! The modules below stand in the order of that way. A module may use those above it and never one
-//! below; `tests/tidy.rs` holds this, and which file may name which outside crate.
+//! The modules below are declared in the order in which an event passes them. A module may import
+//! modules above it and never one below. `tests/tidy.rs` enforces this, and which file may name which
+//! outside crate.
 //!
-//! # What each part knows
+//! # Modules
 //!
-//! | module | is for | must never |
+//! | module | responsibility | must never |
 //! |---|---|---|
-//! | [`limits`], [`fault`], [`codec`], [`budget`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons, places in files, canonical bytes, steps of one record, time, work on other threads, whether there are any | know anything of the product |
-//! | [`disk`] | the file operations under the log | try anything again |
-//! | [`pattern`] | regular expressions and what a match costs | know where they are written |
-//! | [`jsonpath`] | JSONPath after RFC 9535, bounded | see a whole event |
+//! | [`limits`], [`diagnostic`], [`codec`], [`budget`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons; diagnostics with places in files; canonical bytes, JSON and YAML; steps of one record; time; work on other threads | know anything of the product |
+//! | [`disk`] | the file operations under the log, behind a trait, so that each can be made to fail | retry or hide an error |
+//! | [`pattern`] | regular expressions, and the steps that a match takes | know where they are written |
+//! | [`jsonpath`] | JSONPath (RFC 9535), bounded | see a whole event |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
-//! | [`event`] | a record's position, metadata and body | read the network |
-//! | [`outbound`] | the HTTP client: TLS, proxies, limits, pauses between attempts | know whom it asks |
-//! | [`source`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
-//! | [`fleet`] | a simulated fleet for demonstrations and benchmarks | know Kafka |
-//! | [`call`] | the words of a contract call: function, payload | execute anything |
-//! | [`mapping`] | event → payloads, declared in YAML | do IO, ask the time |
+//! | [`event`] | a record's position, identity, time and body | read the network |
+//! | [`outbound`] | the one HTTP client: TLS, proxies, limits, pauses between attempts | know whom it asks |
+//! | [`input`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
+//! | [`fleet`] | the simulated fleet of demonstrations and benchmarks | know Kafka |
+//! | [`call`] | the vocabulary of a contract call: function, arguments | execute anything |
+//! | [`mapping`] | event → calls, declared in YAML | do IO, ask the time |
 //! | [`transaction`] | transactions, submissions, signatures | execute anything |
 //! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
-//! | [`ledger`] | blocks, tree, checkpoint, the embedded block log | lose an acknowledged byte |
+//! | [`ledger`] | blocks, tree, checkpoints, proofs; `ledger::embedded` is the block log | lose an acknowledged byte |
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
-//! | [`verify`] | is a ledger what it says, from its files alone | change the log |
+//! | [`verify`] | offline verification, from the files alone | change the log |
 //! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
-//! | [`pipeline`] | threads and queues between the stages | drop a record |
-//! | [`simulation`] | lives of the program under a seed, on a disk that fails, against a model | wait, start a thread |
-//! | [`monitor`] | endpoint and its doors, metrics, pages | write |
-//! | [`demo`] | the broker, devices and folder of demonstrations and measurements | do anything but through the configuration |
-//! | [`config`], [`app`], [`cli`] | raw → checked configuration, wiring, commands | hold rules of the domain |
+//! | [`pipeline`] | threads and queues between the stages; the driver of followers; manual calls; the dead-letter topic | drop a record |
+//! | [`simulation`] | seeded lives of the whole pipeline on a failing disk, checked against a model | wait, start a thread |
+//! | [`monitor`] | HTTP server, access control, API, pages, metrics | write |
+//! | [`demo`] | broker, devices and folder of demonstrations and benchmarks | bypass the configuration |
+//! | [`config`], [`app`], [`cli`] | raw → checked configuration; wiring, the only place that names adapters; commands | hold domain rules |
 //!
 //! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
 //! core: no clock, no randomness, no IO, no tokio.
 //!
 //! # Dispositions
 //!
-//! Every record that was consumed ends in exactly one of: *committed* (its transactions are entries,
-//! valid or invalid with a verdict), *filtered* (no mapping matched), *dead-lettered* (with cause, place
-//! and original bytes). A call by hand counts as a record of a partition of its own, `~calls/0`. A block carries all three next to the source progress they belong to, in one
-//! durable append.
+//! Every consumed record has exactly one disposition: *committed* (its transactions are entries, valid
+//! or invalid with a verdict), *filtered* (no mapping matched) or *dead-lettered* (with cause, place and
+//! original bytes). A manual call is a record of the stream `~calls/0`. A block holds all three beside
+//! the progress of the streams they came from, in one durable append.
 
 pub mod limits;
 
-pub mod fault;
+pub mod diagnostic;
 
 pub mod codec;
 
@@ -76,7 +77,7 @@ pub mod event;
 
 pub mod outbound;
 
-pub mod source;
+pub mod input;
 
 pub mod fleet;
 

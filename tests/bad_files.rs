@@ -316,9 +316,12 @@ fn a_fault_stops_check_and_run_with_its_place_and_what_helps() {
                 panic!("{part} → {with}: no {head} in\n{}", ended.err);
             };
             // The help stands on the next line.
-            let fault = lines[at..lines.len().min(at + 2)].join("\n");
+            let diagnostic = lines[at..lines.len().min(at + 2)].join("\n");
             for expected in said {
-                assert!(fault.contains(expected), "{part} → {with}: no {expected} in\n{fault}");
+                assert!(
+                    diagnostic.contains(expected),
+                    "{part} → {with}: no {expected} in\n{diagnostic}"
+                );
             }
         }
         assert!(!project.path("ledger").exists(), "{part} → {with}: nothing was begun");

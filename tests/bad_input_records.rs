@@ -3,11 +3,11 @@
 
 use ledgerline::codec::Digest;
 use ledgerline::event::{Cause, Decoder, Event, IdentityForm, Rejection, SourcePartition};
+use ledgerline::input::{BatchBuilder, Generation};
 use ledgerline::limits::{
     MAX_DETAIL_BYTES, MAX_HEADER_BYTES, MAX_HEADERS, MAX_IDENTITY_BYTES, MAX_KEY_BYTES,
     MAX_RECORD_BYTES,
 };
-use ledgerline::source::{BatchBuilder, Generation};
 
 const KEY: &[u8] = br#"{"orgId":"o","deviceType":"t","deviceId":"d","eventType":"e"}"#;
 

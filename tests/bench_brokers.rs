@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use common::{assert_sound, program, succeed};
 use ledgerline::fleet::{Message, Steady};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::{GatedProducer, Outgoing, Sent};
 use serde_json::Value;
 
 const TOPIC: &str = "ledgerline-bench";

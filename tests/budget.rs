@@ -37,8 +37,8 @@ fn contract_text(schema: &str, rules: &str) -> String {
 }
 
 fn contract(schema: &str, rules: &str) -> ContractSet {
-    let (set, faults) = ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
-    assert!(faults.is_empty(), "{schema}: {faults:?}");
+    let (set, diagnostics) = ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
+    assert!(diagnostics.is_empty(), "{schema}: {diagnostics:?}");
     set
 }
 
@@ -66,8 +66,8 @@ fn mapping(fields: &str, before: &str) -> MappingSet {
     let text = format!(
         "mapping: m\nmatch: {{topic: t}}\ncontract: c\nfunction: update\n{before}fields:\n{fields}"
     );
-    let (set, faults) = MappingSet::from_texts(&[("m.yaml".into(), text)]);
-    assert!(faults.is_empty(), "{faults:?}");
+    let (set, diagnostics) = MappingSet::from_texts(&[("m.yaml".into(), text)]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     set
 }
 
@@ -260,8 +260,9 @@ fn explosions_are_refused() {
         (circle, ["in a circle", "`#/$defs/a`"]),
         (deep.as_str(), ["each within another one", "anyOf"]),
     ] {
-        let (_, faults) = ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
-        let shown: String = faults.iter().map(ToString::to_string).collect();
+        let (_, diagnostics) =
+            ContractSet::load(&[("c.yaml".into(), contract_text(schema, rules))]);
+        let shown: String = diagnostics.iter().map(ToString::to_string).collect();
         for said in said {
             assert!(shown.contains(said), "{shown}");
         }
@@ -563,8 +564,8 @@ fn every_part_of_a_mapping_is_paid_for() {
             )
         })
         .collect();
-    let (conditions, faults) = MappingSet::from_texts(&[("m.yaml".into(), conditions)]);
-    assert!(faults.is_empty(), "{faults:?}");
+    let (conditions, diagnostics) = MappingSet::from_texts(&[("m.yaml".into(), conditions)]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     for (what, set, body) in [
         ("copies", mapping(&copies, ""), &large),
         ("nodes", mapping(&nodes, "for_each: $.payload.items\n"), &wide),
@@ -606,8 +607,8 @@ fn the_walk_for_places_of_elements_is_paid_for() {
             );
             (format!("m{n}.yaml").into(), text)
         });
-        let (set, faults) = MappingSet::from_texts(&texts.collect::<Vec<_>>());
-        assert!(faults.is_empty(), "{faults:?}");
+        let (set, diagnostics) = MappingSet::from_texts(&texts.collect::<Vec<_>>());
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
         set
     };
     let used = |set: &MappingSet, body: &str| {
@@ -697,8 +698,8 @@ fn patterns_take_time_linear_in_the_text() {
     // What needs such an engine, and what is too large, is refused.
     for pattern in ["^(?=a)a", "^(a)\\1$", "(x{1000}){1000}"] {
         let text = contract_text(&with(pattern), "");
-        let (_, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
-        assert!(!faults.is_empty(), "{pattern}");
+        let (_, diagnostics) = ContractSet::load(&[("c.yaml".into(), text)]);
+        assert!(!diagnostics.is_empty(), "{pattern}");
     }
     // The larger a pattern, the more a text costs.
     let body = format!("{{\"id\":\"x\",\"t\":\"{}\"}}", "a".repeat(200_000));
@@ -828,8 +829,8 @@ fn unique_items_are_found_by_order_and_not_by_hash() {
 fn deleting_many_properties_is_paid_for() {
     let text = contract_text("{type: object, properties: {id: {type: string}}}", "")
         + "functions: {update: , deleteProperties: }\n";
-    let (set, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
-    assert!(faults.is_empty(), "{faults:?}");
+    let (set, diagnostics) = ContractSet::load(&[("c.yaml".into(), text)]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     let names: Vec<String> = (0..20_000).map(|n| format!("\"p{n}\"")).collect();
     let state = format!("{{\"id\":\"x\",{}}}", names.join(":1,") + ":1");
     let mut view = MemoryState::new();
@@ -864,8 +865,8 @@ impl StateView for OnDisk {
 fn calls_pay_for_the_state_that_they_read_and_write() {
     let functions = "functions: {create: , update: , replace: , delete: , deleteProperties: }";
     let text = format!("{}{functions}\n", contract_text("{type: object}", ""));
-    let (set, faults) = ContractSet::load(&[("c.yaml".into(), text)]);
-    assert!(faults.is_empty(), "{faults:?}");
+    let (set, diagnostics) = ContractSet::load(&[("c.yaml".into(), text)]);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     let fields = (0..20_000).map(|number| format!(",\"f{number}\":1")).collect::<String>();
     let large = json::parse(format!("{{\"id\":\"a\"{fields}}}").as_bytes()).unwrap();
     let small = json::parse(br#"{"id": "a"}"#).unwrap();

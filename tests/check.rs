@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ledgerline::contract::ContractSet;
-use ledgerline::fault::Fault;
+use ledgerline::diagnostic::Diagnostic;
 use ledgerline::mapping::MappingSet;
 use project::{Project, reading};
 use serde_json::json;
@@ -268,10 +268,15 @@ fn one_value_of_the_wrong_type_is_one_fault() {
                 let wrong = ["[[]]", "{ ? [] : {} }", "~"][number % 3];
                 let changed = format!("{name}: {wrong}");
                 let text = [&lines[..number], &[&changed], &lines[number + 1..]].concat();
-                let faults: Vec<Fault> = load(&[(file.clone(), text.join("\n"))]);
+                let diagnostics: Vec<Diagnostic> = load(&[(file.clone(), text.join("\n"))]);
                 // Elsewhere the same value is valid, or what it breaks is the YAML itself.
-                if faults.iter().any(|fault| fault.place.line == number as u64 + 1) {
-                    assert_eq!(faults.len(), 1, "{}: {changed}: {faults:#?}", file.display());
+                if diagnostics.iter().any(|diagnostic| diagnostic.place.line == number as u64 + 1) {
+                    assert_eq!(
+                        diagnostics.len(),
+                        1,
+                        "{}: {changed}: {diagnostics:#?}",
+                        file.display()
+                    );
                     found += 1;
                 }
             }

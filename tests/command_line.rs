@@ -578,8 +578,8 @@ fn schemas_hold_for_the_files_that_work() {
         let schema = project.run(&["schema", form]).exits(0).json();
         let validator = jsonschema::draft202012::new(&schema).unwrap();
         let file: Value = serde_saphyr::from_str(text).unwrap();
-        let faults: Vec<_> = validator.iter_errors(&file).map(|e| e.to_string()).collect();
-        assert!(faults.is_empty(), "{form}: {faults:?}");
+        let diagnostics: Vec<_> = validator.iter_errors(&file).map(|e| e.to_string()).collect();
+        assert!(diagnostics.is_empty(), "{form}: {diagnostics:?}");
         let mut wrong = file;
         wrong["nonsense"] = json!(1);
         assert!(

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use common::service::Service;
 use common::{Deployment, Site, TOPIC, assert_sound, until};
+use ledgerline::input::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
+use ledgerline::input::producer::{GatedProducer, Outgoing, Sent};
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::ledger::{DeadLetter, LedgerReader};
-use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
-use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};

@@ -13,8 +13,8 @@ use std::process::Command;
 use common::records::{fates, produce};
 use common::service::Service;
 use common::{Deployment, Site, TOPIC, assert_sound, reading, records};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 
 const PARTITIONS: u16 = 2;
 const STATE_WAITS: &str = "there is not enough space for the state store";

@@ -153,7 +153,7 @@ impl Helps {
     }
 
     /// What a command names that the program does not have.
-    fn fault(&mut self, command: &str) -> Option<String> {
+    fn diagnostic(&mut self, command: &str) -> Option<String> {
         let words: Vec<_> = command.split_whitespace().skip(1).collect();
         let mut path = vec![words[0]];
         if let Some(help) = self.of(&path).map(str::to_owned) {
@@ -180,14 +180,18 @@ fn commands_and_their_options_exist() {
     for (path, text) in pages() {
         for command in commands(&text) {
             count += 1;
-            wrong.extend(helps.fault(&command).map(|fault| format!("{}: {fault}", path.display())));
+            wrong.extend(
+                helps
+                    .diagnostic(&command)
+                    .map(|diagnostic| format!("{}: {diagnostic}", path.display())),
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(count > 60, "{count} commands were found");
     let bad = ["ledgerline nothing", "ledgerline verify ledger --keys x", "ledgerline state -z"];
     for command in bad {
-        assert!(helps.fault(command).is_some(), "{command}");
+        assert!(helps.diagnostic(command).is_some(), "{command}");
     }
 }
 

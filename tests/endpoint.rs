@@ -19,8 +19,9 @@ use ledgerline::call::{Arguments, Function, Payload};
 use ledgerline::clock::SystemClock;
 use ledgerline::codec::Digest;
 use ledgerline::event::{DeviceName, RecordDigests, SourcePosition};
+use ledgerline::input::{Assignments, HealthReport};
 use ledgerline::ledger::checkpoint::{Checkpoint, parse_verifier_key};
-use ledgerline::ledger::embedded::Shared;
+use ledgerline::ledger::embedded::EmbeddedReader;
 use ledgerline::ledger::proof::EntryProof;
 use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
 use ledgerline::ledger::{LedgerWriter as _, Progress, Work};
@@ -29,7 +30,6 @@ use ledgerline::monitor::{self, AnswerCounts, Service};
 use ledgerline::pipeline::Calls;
 use ledgerline::pipeline::status::Status;
 use ledgerline::query::{Queries, Trial};
-use ledgerline::source::{Assignments, HealthReport};
 use ledgerline::state::World;
 use ledgerline::transaction::{Signer, Submission, Transaction, leaf_hash, merkle_root};
 use proptest::prelude::*;
@@ -702,7 +702,7 @@ fn a_slow_client_holds_nobody_up_and_a_stop_is_quick() {
 #[test]
 fn too_many_questions_at_a_time_are_turned_away() {
     let running = run();
-    let reader: Arc<Shared> = running.ledger.reader();
+    let reader: Arc<EmbeddedReader> = running.ledger.reader();
     let directory = tempfile::tempdir().unwrap();
     let (world, _) = World::open(directory.path(), &*reader).unwrap();
     let gate = Arc::new(Mutex::new(()));

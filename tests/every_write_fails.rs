@@ -16,7 +16,7 @@ use ledger::*;
 use ledgerline::clock::Clock;
 use ledgerline::disk::Disk;
 use ledgerline::ledger::embedded::{
-    EmbeddedLedger, Opening, Shared, keep_checkpoint, open, open_on, open_read_only,
+    EmbeddedLedger, EmbeddedReader, Opening, keep_checkpoint, open, open_on, open_read_only,
 };
 use ledgerline::ledger::{Entry, LedgerError, LedgerReader, LedgerWriter, Pending, Receipt};
 use ledgerline::pipeline::catch_up;
@@ -84,7 +84,7 @@ struct Told {
 struct Run<'a> {
     place: &'a Place,
     ledger: EmbeddedLedger,
-    reader: Arc<Shared>,
+    reader: Arc<EmbeddedReader>,
     world: Arc<World>,
 }
 
@@ -197,7 +197,7 @@ impl Undisturbed {
 
     /// The log holds the beginning of what an undisturbed run holds, so nothing is doubled, changed
     /// or out of order; how many entries.
-    fn check_prefix(&self, reader: &Shared, what: &str) -> u64 {
+    fn check_prefix(&self, reader: &EmbeddedReader, what: &str) -> u64 {
         let found = entries(reader);
         assert!(self.entries.starts_with(&found), "{what}: other entries");
         found.len() as u64
@@ -206,7 +206,7 @@ impl Undisturbed {
 
 /// The entries of a ledger in order; blocks and the versions that writes replace are left out: they
 /// hang on how often the ledger was opened.
-fn entries(reader: &Shared) -> Vec<Vec<u8>> {
+fn entries(reader: &EmbeddedReader) -> Vec<Vec<u8>> {
     let blocks = (0..reader.head().height).map(|number| reader.block(number).unwrap());
     let entry_bytes = |entry: &Entry| {
         let mut entry = entry.clone();

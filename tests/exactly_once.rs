@@ -16,8 +16,8 @@ use common::reading::{self, Contents};
 use common::records::{self, fates, produce};
 use common::service::Service;
 use common::{Deployment, Random, Site, TOPIC, assert_sound, kafka, log_bytes};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 use serde_json::Value;
 
 /// Kills of one ledger's program; the two tests have sixteen such ledgers.

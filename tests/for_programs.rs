@@ -25,19 +25,19 @@ fn check_gives_each_fault_with_its_place() {
     project.replace("mappings/reading.yaml", "contract: machine", "contract: machin");
     let for_people = project.run(&["check"]).exits(78);
     let object = project.run(&["check", "--json"]).exits(78).json();
-    let faults = object["faults"].as_array().unwrap();
-    assert_eq!(object["errors"], faults.len());
-    for fault in faults {
+    let diagnostics = object["diagnostics"].as_array().unwrap();
+    assert_eq!(object["errors"], diagnostics.len());
+    for diagnostic in diagnostics {
         let place = format!(
             "{}:{}:{}: {}: {}",
-            fault["file"].as_str().unwrap(),
-            fault["line"],
-            fault["column"],
-            fault["severity"].as_str().unwrap(),
-            fault["message"].as_str().unwrap()
+            diagnostic["file"].as_str().unwrap(),
+            diagnostic["line"],
+            diagnostic["column"],
+            diagnostic["severity"].as_str().unwrap(),
+            diagnostic["message"].as_str().unwrap()
         );
         assert!(for_people.err.contains(&place), "{place} is not in\n{}", for_people.err);
-        let help = fault["help"].as_str().unwrap_or_default();
+        let help = diagnostic["help"].as_str().unwrap_or_default();
         assert!(for_people.err.contains(help), "{help} is not in\n{}", for_people.err);
     }
     assert!(object.get("mappings").is_none(), "nothing usable was loaded: {object}");
@@ -72,7 +72,7 @@ fn test_gives_each_test_with_its_outcome() {
     // A file that cannot be read is an error, not a run without tests.
     project.write("mappings/reading.yaml", "mapping: [");
     let broken = project.run(&arguments).exits(78).json();
-    assert!(!broken["faults"].as_array().unwrap().is_empty(), "{broken}");
+    assert!(!broken["diagnostics"].as_array().unwrap().is_empty(), "{broken}");
     let junit = project.read("results.xml");
     assert!(junit.contains("<error ") && junit.contains("errors=\"1\""), "{junit}");
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::records::{fates, produce};
 use common::service::Service;
 use common::{Deployment, Random, Site, TOPIC, assert_sound, kafka, reading, records, until};
-use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
+use ledgerline::input::producer::GatedProducer;
 use rdkafka::consumer::Consumer;
 
 const PARTITIONS: u16 = 4;

@@ -22,8 +22,9 @@ fn blocks(key: &str) -> Vec<String> {
 fn its_mappings_pass_their_tests() {
     let (mut mappings, mut tests) = (0, 0);
     for block in blocks("mapping:") {
-        let (set, faults) = MappingSet::from_texts(&[("docs/mappings.md".into(), block.clone())]);
-        assert!(faults.is_empty(), "{}\n{block}", faults[0]);
+        let (set, diagnostics) =
+            MappingSet::from_texts(&[("docs/mappings.md".into(), block.clone())]);
+        assert!(diagnostics.is_empty(), "{}\n{block}", diagnostics[0]);
         mappings += set.mappings.len();
         for result in set.run_tests() {
             assert_eq!(result.failure, None, "{}\n{block}", result.test);
@@ -47,8 +48,8 @@ fn its_configuration_is_taken() {
     assert_eq!((identity.len(), body.len()), (1, 1));
     for block in identity.into_iter().chain(body) {
         let form = yaml::parse::<Form>(file, &block).unwrap().remove(0);
-        let decoder = Decoder::new(&form.identity, file).unwrap_or_else(|faults| {
-            panic!("{}", faults[0]);
+        let decoder = Decoder::new(&form.identity, file).unwrap_or_else(|diagnostics| {
+            panic!("{}", diagnostics[0]);
         });
         let _ = decoder.with_body(form.body);
     }

@@ -11,8 +11,8 @@ use std::process::Command;
 use common::records::produce;
 use common::service::Service;
 use common::{Site, TOPIC, outside};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 use rcgen::generate_simple_self_signed;
 
 /// Moves the calendar of a process by the seconds in a file, and leaves its monotonic clock.

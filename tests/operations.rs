@@ -16,6 +16,7 @@ use common::openapi::Document;
 use ledgerline::clock::SystemClock;
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Decoder, SourcePartition};
+use ledgerline::input::{Assignments, HealthReport, Input, InputError, Polled};
 use ledgerline::ledger::embedded::{LedgerKeys, Opening, open};
 use ledgerline::ledger::{DefinitionKind, LedgerReader, LedgerWriter, Work};
 use ledgerline::mapping::MappingSet;
@@ -24,7 +25,6 @@ use ledgerline::monitor::{self, AnswerCounts, Endpoint, Service};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, Pipeline, PipelineError, Stop, SubmissionLimits, Traces};
 use ledgerline::query::{Queries, Trial};
-use ledgerline::source::{Assignments, HealthReport, Polled, Source, SourceError};
 use ledgerline::state::World;
 use ledgerline::transaction::Signer;
 use ledgerline::verify::{Request, verify};
@@ -44,25 +44,25 @@ fn contract() -> String {
 /// A source to which nothing comes, and which nobody tells of calls by hand.
 struct Nothing;
 
-impl Source for Nothing {
-    fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError> {
+impl Input for Nothing {
+    fn poll(&mut self, wait: Duration) -> Result<Polled, InputError> {
         std::thread::sleep(wait.min(Duration::from_millis(5)));
         Ok(Polled::Idle)
     }
 
-    fn pause(&mut self) -> Result<(), SourceError> {
+    fn pause(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 
-    fn resume(&mut self) -> Result<(), SourceError> {
+    fn resume(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 
-    fn durable(&mut self, partition: &SourcePartition, _: u64) -> Result<bool, SourceError> {
+    fn durable(&mut self, partition: &SourcePartition, _: u64) -> Result<bool, InputError> {
         panic!("told of {partition}, which is not of this source");
     }
 
-    fn close(&mut self) -> Result<(), SourceError> {
+    fn close(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 }

@@ -16,11 +16,11 @@ use common::records::produce;
 use common::service::Service;
 use common::{Site, TOPIC};
 use ledgerline::event::SourcePartition;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::limits::MAX_TRACE_LINKS;
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };

@@ -8,8 +8,8 @@ mod common;
 use common::records::produce;
 use common::service::Service;
 use common::{Deployment, Site, TOPIC, kafka};
-use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
-use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
+use ledgerline::input::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
+use ledgerline::input::producer::{GatedProducer, Outgoing, Sent};
 use serde_json::Value;
 
 const GROUP: &str = "ledger";

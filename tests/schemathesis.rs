@@ -11,9 +11,9 @@ use std::process::Command;
 use common::records::produce;
 use common::service::Service;
 use common::{Site, TOPIC};
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 use ledgerline::monitor::access::{Role, tokens};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
 
 /// Where the tool is.
 const TOOL: &str = "LEDGERLINE_SCHEMATHESIS";

@@ -14,9 +14,10 @@ fn shipped() -> ContractSet {
         .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
         .collect();
     files.sort();
-    let (set, faults) = ContractSet::load(&files);
-    let faults: String = faults.iter().map(|fault| format!("{fault}\n")).collect();
-    assert!(faults.is_empty(), "{faults}");
+    let (set, diagnostics) = ContractSet::load(&files);
+    let diagnostics: String =
+        diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
+    assert!(diagnostics.is_empty(), "{diagnostics}");
     set
 }
 

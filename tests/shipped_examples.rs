@@ -193,21 +193,24 @@ fn a_slip_of_the_pen_is_reported_with_its_place_and_what_helps() {
         let after = before.replace(shipped, slip);
         std::fs::write(&path, &after).unwrap();
         let assert = copy.run("check").code(78);
-        let faults = text(&assert.get_output().stderr);
-        println!("{faults}");
+        let diagnostics = text(&assert.get_output().stderr);
+        println!("{diagnostics}");
         for part in expected {
-            assert!(faults.contains(part), "{slip}: no {part:?} in {faults}");
+            assert!(diagnostics.contains(part), "{slip}: no {part:?} in {diagnostics}");
         }
         if !slip.is_empty() {
             let upto = &after[..after.find(slip).unwrap() + offset];
             let line = upto.matches('\n').count() + 1;
             let column = upto.rsplit('\n').next().unwrap().chars().count() + 1;
             let place = format!("{}:{line}:{column}: error: ", path.display());
-            assert!(faults.contains(&place), "{slip}: no {place:?} in {faults}");
+            assert!(diagnostics.contains(&place), "{slip}: no {place:?} in {diagnostics}");
         }
         // A contract that is left out for its own fault is not also called absent.
         let is_of_contract = file.starts_with("contracts/");
-        assert!(!is_of_contract || !faults.contains("there is no contract"), "{slip}: {faults}");
+        assert!(
+            !is_of_contract || !diagnostics.contains("there is no contract"),
+            "{slip}: {diagnostics}"
+        );
         // The service refuses it too, before it touches anything.
         let assert = copy.run("run").code(78);
         assert!(text(&assert.get_output().stderr).contains(expected[0]), "{slip}");
@@ -282,10 +285,11 @@ fn end(
 }
 
 fn definitions() -> (MappingSet, ContractSet) {
-    let (mappings, faults) = MappingSet::from_texts(&NAMES.map(|name| shipped("mappings", name)));
-    assert!(faults.is_empty(), "{faults:?}");
-    let (contracts, faults) = ContractSet::load(&NAMES.map(|name| shipped("contracts", name)));
-    assert!(faults.is_empty(), "{faults:?}");
+    let (mappings, diagnostics) =
+        MappingSet::from_texts(&NAMES.map(|name| shipped("mappings", name)));
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let (contracts, diagnostics) = ContractSet::load(&NAMES.map(|name| shipped("contracts", name)));
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     (mappings, contracts)
 }
 

@@ -7,8 +7,8 @@ mod common;
 use common::records::{fates, produce};
 use common::service::Service;
 use common::{Deployment, Site, TOPIC, kafka, reading, records, succeed};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 
 const PARTITIONS: u16 = 2;
 

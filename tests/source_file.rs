@@ -8,21 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledgerline::event::{Cause, Decoder, Event, Rejection, SourcePartition};
+use ledgerline::input::{Accepted, Assignments, FileForm, FileInput, Input, InputError, Polled};
 use ledgerline::limits::{MAX_FILE_PARTITIONS, MAX_LINE_BYTES};
-use ledgerline::source::{
-    Accepted, Assignments, FileForm, FileSource, Polled, Source, SourceError,
-};
 
 /// What became of one record: partition in text, offset, and event or rejection.
 type Read1 = (String, u64, Result<Event, Rejection>);
 
-fn open(path: &Path, assignments: &Arc<Assignments>) -> FileSource {
+fn open(path: &Path, assignments: &Arc<Assignments>) -> FileInput {
     let form = FileForm { path: path.to_owned(), epoch: 0 };
-    FileSource::open(&form, Arc::clone(assignments)).unwrap()
+    FileInput::open(&form, Arc::clone(assignments)).unwrap()
 }
 
 /// Reads to the end, or until this many records were accepted.
-fn read(source: &mut FileSource, assignments: &Assignments, most: usize) -> Vec<Read1> {
+fn read(source: &mut FileInput, assignments: &Assignments, most: usize) -> Vec<Read1> {
     let (decoder, mut records) = (Decoder::default(), Vec::new());
     while records.len() < most {
         match source.poll(Duration::from_secs(10)).unwrap() {
@@ -188,7 +186,7 @@ fn another_epoch_is_another_stream() {
     let assignments = Arc::new(Assignments::default());
     for (epoch, partition) in [(0, "t/0"), (1, "t@1/0")] {
         let form = FileForm { path: path.clone(), epoch };
-        let mut source = FileSource::open(&form, Arc::clone(&assignments)).unwrap();
+        let mut source = FileInput::open(&form, Arc::clone(&assignments)).unwrap();
         let records = read(&mut source, &assignments, usize::MAX);
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].0, partition);
@@ -212,11 +210,11 @@ fn a_pause_holds_records_back() {
 fn a_file_that_cannot_be_read_is_named() {
     let assignments = Arc::new(Assignments::default());
     let form = FileForm { path: "no/such/file.jsonl".into(), epoch: 0 };
-    let error = FileSource::open(&form, Arc::clone(&assignments)).unwrap_err();
+    let error = FileInput::open(&form, Arc::clone(&assignments)).unwrap_err();
     assert_eq!(error.to_string(), "reading no/such/file.jsonl");
     let directory = tempfile::tempdir().unwrap();
     let form = FileForm { path: directory.path().to_owned(), epoch: 0 };
-    let mut source = FileSource::open(&form, assignments).unwrap();
+    let mut source = FileInput::open(&form, assignments).unwrap();
     let error = loop {
         match source.poll(Duration::from_secs(10)) {
             Ok(Polled::Idle) => {}
@@ -224,7 +222,7 @@ fn a_file_that_cannot_be_read_is_named() {
             Err(error) => break error,
         }
     };
-    assert!(matches!(error, SourceError::File { .. }));
+    assert!(matches!(error, InputError::File { .. }));
 }
 
 #[test]

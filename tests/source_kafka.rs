@@ -11,13 +11,13 @@ use std::time::Duration;
 use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::codec::yaml;
 use ledgerline::event::{RecordDigests, SourcePartition};
-use ledgerline::limits::KAFKA_REFUSED_EVERY;
-use ledgerline::source::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
-use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
-use ledgerline::source::{
-    Accepted, Assignments, BatchBuilder, Generation, KafkaForm, KafkaSource, LastTaken,
-    LastTakenOf, Polled, ProblemCode, Source, SourceError,
+use ledgerline::input::broker::{BrokerFault, BrokerRequest, EmbeddedBroker};
+use ledgerline::input::producer::{GatedProducer, Outgoing, Sent};
+use ledgerline::input::{
+    Accepted, Assignments, BatchBuilder, Generation, Input, InputError, KafkaForm, KafkaInput,
+    LastTaken, LastTakenOf, Polled, ProblemCode,
 };
+use ledgerline::limits::KAFKA_REFUSED_EVERY;
 
 /// Polls that a condition may take: with [`WAIT`] each, two minutes.
 const MOST_POLLS: usize = 2_400;
@@ -25,7 +25,7 @@ const WAIT: Duration = Duration::from_millis(50);
 
 /// One member of the group `ledger`. Several may share the same assignments, as one ledger has them.
 struct Member {
-    source: KafkaSource,
+    source: KafkaInput,
     assignments: Arc<Assignments>,
 }
 
@@ -69,12 +69,12 @@ impl Member {
         let form = yaml::parse::<KafkaForm>(Path::new("ledgerline.yaml"), text).unwrap();
         let settings = form[0].check(Path::new("ledgerline.yaml"), &mut Vec::new()).unwrap();
         let source =
-            KafkaSource::new(&settings, Arc::clone(assignments), last_taken, clock).unwrap();
+            KafkaInput::new(&settings, Arc::clone(assignments), last_taken, clock).unwrap();
         Self { source, assignments: Arc::clone(assignments) }
     }
 
     /// One poll; what is accepted is told durable at once.
-    fn step(&mut self, seen: &mut Seen) -> Result<(), SourceError> {
+    fn step(&mut self, seen: &mut Seen) -> Result<(), InputError> {
         let Polled::Batch(batch) = self.source.poll(WAIT)? else { return Ok(()) };
         if self.assignments.accept(&batch.partition, batch.generation, batch.from..batch.next)
             == Accepted::Stale
@@ -107,11 +107,11 @@ impl Member {
     }
 
     /// The error that ends it, whatever it reads before.
-    fn end(&mut self, seen: &mut Seen) -> SourceError {
+    fn end(&mut self, seen: &mut Seen) -> InputError {
         (0..MOST_POLLS).find_map(|_| self.step(seen).err()).expect("an error")
     }
 
-    fn error(&mut self) -> SourceError {
+    fn error(&mut self) -> InputError {
         let mut seen = Seen::new();
         for _ in 0..MOST_POLLS {
             if let Err(error) = self.step(&mut seen) {
@@ -378,14 +378,14 @@ fn the_groups_offset_follows_the_ledger_and_fences_others() {
         assert_eq!(member.assigned(), 1);
         rival.step(&mut Seen::new()).err()
     });
-    assert!(matches!(error, Some(SourceError::TakenByAnotherLedger { .. })), "{error:?}");
+    assert!(matches!(error, Some(InputError::TakenByAnotherLedger { .. })), "{error:?}");
     assert!(!rival.source.health().report().topics.iter().any(|topic| topic.assigned > 0));
     drop(rival);
     member.source.close().unwrap();
 
     for (assignments, holds) in [(Arc::new(Assignments::default()), 0), (at(29), 29)] {
         match Member::join(&broker, &assignments, "").error() {
-            SourceError::TakenByAnotherLedger { partition, committed, expected } => {
+            InputError::TakenByAnotherLedger { partition, committed, expected } => {
                 assert_eq!(partition.to_string(), "telemetry/0");
                 assert_eq!((committed, expected), (30, holds));
             }
@@ -404,7 +404,7 @@ fn a_shrunk_topic_is_refused() {
     let (broker, mut producer) = broker(1, 1);
     produce(&mut producer, 1, 0..10);
     match Member::join(&broker, &at(500), "").error() {
-        SourceError::TopicShrank { expected, end, .. } => assert_eq!((expected, end), (500, 10)),
+        InputError::TopicShrank { expected, end, .. } => assert_eq!((expected, end), (500, 10)),
         other => panic!("{other}"),
     }
 }
@@ -451,7 +451,7 @@ fn a_topic_that_was_made_again_and_grew_past_the_position_is_refused() {
     // The ledger has taken another record at offset 39.
     let last = LastTaken { offset: 39, ..taken(38) };
     match Member::join_after(&broker, &at(40), always(Some(last)), ("", QUICK)).error() {
-        SourceError::RecordChanged { offset, found, taken: of_ledger, .. } => {
+        InputError::RecordChanged { offset, found, taken: of_ledger, .. } => {
             assert_eq!(offset, 39);
             assert_eq!(found, taken(39).digest);
             assert_eq!(of_ledger, last.digest);
@@ -486,7 +486,7 @@ fn the_last_record_is_compared_again_after_an_outage() {
     is_changed.store(true, Ordering::SeqCst);
     broker.up().unwrap();
     let error = member.error();
-    assert!(matches!(error, SourceError::RecordChanged { offset: 39, .. }), "{error}");
+    assert!(matches!(error, InputError::RecordChanged { offset: 39, .. }), "{error}");
     assert_whole(&seen, 2, 0..50);
 }
 
@@ -620,7 +620,7 @@ fn records_lost_by_retention_are_noticed() {
         producer.flush(Duration::from_secs(60)).unwrap();
     }
     match Member::join(&broker, &at(3), "").error() {
-        SourceError::LostByRetention { expected, earliest, .. } => {
+        InputError::LostByRetention { expected, earliest, .. } => {
             assert_eq!(expected, 3);
             assert!(earliest > 3);
         }
@@ -638,7 +638,7 @@ fn an_offset_out_of_range_later_halts() {
     member.until(&mut seen, |_, seen| count(seen) == 10);
     // Several, because the broker may spend one on a request that it answers later.
     broker.fail(BrokerRequest::Fetch, BrokerFault::OffsetOutOfRange, 10).unwrap();
-    assert!(matches!(member.error(), SourceError::Kafka(_)));
+    assert!(matches!(member.error(), InputError::Kafka(_)));
 }
 
 #[test]
@@ -889,7 +889,7 @@ fn a_member_that_is_fenced_ends() {
         broker.fail(request, BrokerFault::Fenced, 100).unwrap();
         produce(&mut producer, 1, 5..6);
         let error = member.end(&mut Seen::new());
-        assert!(matches!(error, SourceError::Fenced(_)), "{request:?}: {error}");
+        assert!(matches!(error, InputError::Fenced(_)), "{request:?}: {error}");
     }
 }
 
@@ -921,7 +921,7 @@ fn a_topic_that_is_made_again_while_it_is_read_ends_the_source() {
     before.down().unwrap();
     after.up().unwrap();
     let error = member.end(&mut seen);
-    assert!(matches!(error, SourceError::TopicReplaced { .. }), "{error}");
+    assert!(matches!(error, InputError::TopicReplaced { .. }), "{error}");
     assert!(error.to_string().contains("epochs: { telemetry: 1 }"), "{error}");
     assert_whole(&seen, 1, 0..5);
 }

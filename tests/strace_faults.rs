@@ -10,8 +10,8 @@ use std::process::Command;
 use common::records::{self, fates, lines, produce};
 use common::service::{Ended, Service};
 use common::{Deployment, Site, TOPIC, assert_sound, reading};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 
 /// Records of a run.
 const COUNT: u64 = 3_000;

@@ -92,17 +92,17 @@ const HOMES: &[(&str, &[&str])] = &[
         "rustix",
         &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],
     ),
-    ("sha2", &["src/codec/", "src/source/file.rs"]),
+    ("sha2", &["src/codec/", "src/input/file.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),
 ];
 
 /// The real Kafka, and the small one for demonstrations and tests.
 const RDKAFKA: &[&str] = &[
-    "src/source/kafka.rs",
-    "src/source/kafka/",
-    "src/source/broker.rs",
-    "src/source/producer.rs",
-    "src/source/writer.rs",
+    "src/input/kafka.rs",
+    "src/input/kafka/",
+    "src/input/broker.rs",
+    "src/input/producer.rs",
+    "src/input/writer.rs",
 ];
 
 /// Crates that any part may name. (`log` is named by rdkafka only; a module here has that name too.)
@@ -142,14 +142,14 @@ const OUT_OF_CORE: &[(&str, &[&str])] = &[
 const ON_DISK: &[&str] = &[
     "src/ledger/embedded/kept.rs",
     "src/ledger/embedded/log.rs",
-    "src/ledger/embedded/shared.rs",
+    "src/ledger/embedded/reader.rs",
     "src/ledger/embedded/writer.rs",
 ];
 
 /// Words that mean unfinished work.
 const UNFINISHED: &str = concat!("\\b(", "TO", "DO|FIX", "ME|XX", "X)\\b");
 
-struct Source {
+struct Input {
     /// Path from the crate's root.
     path: String,
     /// Everything.
@@ -158,7 +158,7 @@ struct Source {
     code: Vec<String>,
 }
 
-impl Source {
+impl Input {
     fn read(path: PathBuf) -> Self {
         let text = std::fs::read_to_string(&path).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -217,8 +217,8 @@ fn under(directory: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-fn sources() -> Vec<Source> {
-    let sources: Vec<_> = under("src", ".rs").into_iter().map(Source::read).collect();
+fn sources() -> Vec<Input> {
+    let sources: Vec<_> = under("src", ".rs").into_iter().map(Input::read).collect();
     assert!(sources.len() > 100, "only {} files were found", sources.len());
     sources
 }
@@ -229,7 +229,7 @@ fn none(rule: &str, violations: Vec<String>) {
 }
 
 /// The modules in the order in which `lib.rs` declares them.
-fn module_order(sources: &[Source]) -> Vec<String> {
+fn module_order(sources: &[Input]) -> Vec<String> {
     let lib = sources.iter().find(|source| source.path == "src/lib.rs").unwrap();
     let declared = lib.code.iter().filter_map(|line| line.trim().strip_prefix("pub mod "));
     let mut order: Vec<_> = declared.map(|name| name.trim_end_matches(';').to_owned()).collect();
@@ -271,7 +271,7 @@ fn grouped_imports_are_seen() {
     let cases: [(&str, &[&str]); 3] = [
         ("use crate::ledger::Block;", &["ledger"]),
         ("use crate::{clock::Clock, state::{World, Found}};", &["clock", "state"]),
-        ("crate::fault::chain(&crate::config::x())", &["fault", "config"]),
+        ("crate::diagnostic::chain(&crate::config::x())", &["diagnostic", "config"]),
     ];
     for (code, expected) in cases {
         assert_eq!(named_modules(code), expected, "{code}");

@@ -532,7 +532,7 @@ fn the_documented_example_is_accepted() {
     site.write("ledgerline.yaml", &format!("{rest}{block}"));
     let checked = ledgerline::config::load(&site.path("ledgerline.yaml"));
     let settings =
-        checked.config.unwrap_or_else(|| panic!("{:?}", checked.faults)).monitor.unwrap();
+        checked.config.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)).monitor.unwrap();
     assert_eq!(settings.access.anonymous, None);
     assert_eq!(settings.access.jwt.unwrap().role_claim, "realm_access.roles");
     assert_eq!(settings.access.certificates[0].name, "prometheus");
@@ -548,9 +548,9 @@ fn the_documented_example_is_accepted() {
     ] {
         site.write("ledgerline.yaml", &format!("{rest}{text}"));
         let checked = ledgerline::config::load(&site.path("ledgerline.yaml"));
-        let faults: Vec<_> = checked.faults.iter().map(ToString::to_string).collect();
-        assert_eq!(checked.config.is_some(), said.is_empty(), "{text}: {faults:?}");
-        assert!(faults.join("\n").contains(said), "{faults:?}");
+        let diagnostics: Vec<_> = checked.diagnostics.iter().map(ToString::to_string).collect();
+        assert_eq!(checked.config.is_some(), said.is_empty(), "{text}: {diagnostics:?}");
+        assert!(diagnostics.join("\n").contains(said), "{diagnostics:?}");
         if let Some(config) = checked.config {
             assert_eq!(config.monitor.unwrap().access.anonymous, Some(Role::Viewer));
         }

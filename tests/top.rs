@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 use common::records::produce;
 use common::service::Service;
 use common::{PROGRAM, Site, TOPIC, found, program, succeed, until};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 
 const PARTITIONS: u16 = 2;
 /// The last record of each partition is a burst that leaves its machine hot.

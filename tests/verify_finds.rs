@@ -649,7 +649,7 @@ fn an_asset_that_cannot_be_read_is_never_shown_as_deleted() {
         assert!(view().contains(r#"{"unreadable":"/3J1YmJpc2g="}"#), "{}", view());
     }
     let error = looking.queries.asset("cold_chain", &key).unwrap_err();
-    let error = ledgerline::fault::chain(&error);
+    let error = ledgerline::diagnostic::chain(&error);
     assert!(error.contains(&format!("the state of `{key}` of `cold_chain`")), "{error}");
     let filter = Filter::default();
     assert!(

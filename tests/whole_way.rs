@@ -7,8 +7,8 @@ mod common;
 use common::records::{Fate, fates, produce};
 use common::service::Service;
 use common::{Site, TOPIC, assert_sound, kafka, reading, records, succeed};
-use ledgerline::source::broker::EmbeddedBroker;
-use ledgerline::source::producer::GatedProducer;
+use ledgerline::input::broker::EmbeddedBroker;
+use ledgerline::input::producer::GatedProducer;
 use serde_json::Value;
 
 const PARTITIONS: u16 = 4;

@@ -12,7 +12,7 @@ use ledgerline::clock::SystemClock;
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Headers, Record, SourcePartition};
 use ledgerline::fleet::{Fleet, FleetSize, Message};
-use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, Shared, open};
+use ledgerline::ledger::embedded::{EmbeddedLedger, EmbeddedReader, LedgerKeys, Opening, open};
 use ledgerline::mapping::MappingSet;
 use ledgerline::state::World;
 use ledgerline::transaction::Signer;
@@ -31,10 +31,10 @@ fn files(folder: &str) -> Vec<(PathBuf, String)> {
 
 /// What is shipped.
 pub fn definitions() -> (MappingSet, ContractSet) {
-    let (mappings, faults) = MappingSet::from_texts(&files("mappings"));
-    assert!(faults.is_empty(), "{faults:?}");
-    let (contracts, faults) = ContractSet::load(&files("contracts"));
-    assert!(faults.is_empty(), "{faults:?}");
+    let (mappings, diagnostics) = MappingSet::from_texts(&files("mappings"));
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let (contracts, diagnostics) = ContractSet::load(&files("contracts"));
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
     (mappings, contracts)
 }
 
@@ -65,7 +65,7 @@ pub fn record<'a>(message: &'a Message, partition: &'a SourcePartition, offset: 
 /// A new ledger with its state in a folder of its own.
 pub struct Books {
     pub ledger: EmbeddedLedger,
-    pub reader: Arc<Shared>,
+    pub reader: Arc<EmbeddedReader>,
     pub world: Arc<World>,
     pub signer: Signer,
     pub clock: Arc<SystemClock>,

@@ -7,9 +7,9 @@ use ledgerline::contract::ContractSet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let (set, faults) = ContractSet::load(&[(PathBuf::from("c.yaml"), text.to_owned())]);
-    for fault in faults {
-        assert!(!fault.to_string().is_empty());
+    let (set, diagnostics) = ContractSet::load(&[(PathBuf::from("c.yaml"), text.to_owned())]);
+    for diagnostic in diagnostics {
+        assert!(!diagnostic.to_string().is_empty());
     }
     let _ = set.run_tests();
 });

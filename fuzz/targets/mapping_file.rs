@@ -7,9 +7,9 @@ use ledgerline::mapping::MappingSet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let (set, faults) = MappingSet::from_texts(&[(PathBuf::from("m.yaml"), text.to_owned())]);
-    for fault in faults {
-        assert!(!fault.to_string().is_empty());
+    let (set, diagnostics) = MappingSet::from_texts(&[(PathBuf::from("m.yaml"), text.to_owned())]);
+    for diagnostic in diagnostics {
+        assert!(!diagnostic.to_string().is_empty());
     }
     let _ = set.run_tests();
 });

@@ -9,10 +9,10 @@ pub use service::{Opened, Running, open};
 
 use std::path::PathBuf;
 
+use crate::input::InputError;
 use crate::ledger::LedgerError;
 use crate::monitor::EndpointError;
 use crate::pipeline::PipelineError;
-use crate::source::SourceError;
 use crate::state::StateError;
 use crate::transaction::KeyError;
 
@@ -30,7 +30,7 @@ pub enum AppError {
     State(#[from] StateError),
     /// The source.
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Input(#[from] InputError),
     /// The pipeline.
     #[error(transparent)]
     Pipeline(#[from] PipelineError),

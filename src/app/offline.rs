@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::app::{AppError, Observe};
+use crate::diagnostic::chain;
 use crate::disk::{ScratchFolder, SystemDisk};
-use crate::fault::chain;
 use crate::ledger::embedded::{
-    self, KeptCheckpoint, Shared, check_kept, default_checkpoint_copy, read_kept,
+    self, EmbeddedReader, KeptCheckpoint, check_kept, default_checkpoint_copy, read_kept,
 };
 use crate::ledger::{Block, LedgerError};
 use crate::pipeline::catch_up;
@@ -17,7 +17,7 @@ use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
 /// A log, opened to be looked at.
 pub struct OpenedLog {
     /// Reads it.
-    pub reader: Arc<Shared>,
+    pub reader: Arc<EmbeddedReader>,
     /// What whoever looks should know of it.
     pub notes: Vec<String>,
     /// A checkpoint that was kept outside the folder covers what the log does not have.

@@ -8,75 +8,78 @@ use crate::app::Observe;
 use crate::app::offline::open_log;
 use crate::app::service::contract_definition;
 use crate::config::{Config, LedgerConfig, preflight_paths};
-use crate::fault::{Fault, Place, chain};
+use crate::diagnostic::{Diagnostic, Place, chain};
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::embedded::log::LOG_DIRECTORY;
-use crate::ledger::embedded::{Shared, is_new, unregistered_key};
+use crate::ledger::embedded::{EmbeddedReader, is_new, unregistered_key};
 use crate::transaction::{KeyId, read_key_file};
 
 /// Every reason for which `run` would not start with a configuration that is sound in itself.
 #[must_use]
-pub fn preflight(file: &Path, config: &Config, observe: Observe<'_>) -> Vec<Fault> {
-    let mut faults = Vec::new();
+pub fn preflight(file: &Path, config: &Config, observe: Observe<'_>) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
     let LedgerConfig { key, previous_key, submitter_key, places, .. } = &config.ledger;
     let mut read = |path: &PathBuf, place: Place| {
         // The configuration's own check reports a key file that is absent.
         if !path.exists() {
             return None;
         }
-        let key = read_key_file(path).map_err(|error| Fault::error(file, place, chain(&error)));
-        key.map_err(|fault| faults.push(fault)).ok().map(|signer| signer.id())
+        let key =
+            read_key_file(path).map_err(|error| Diagnostic::error(file, place, chain(&error)));
+        key.map_err(|diagnostic| diagnostics.push(diagnostic)).ok().map(|signer| signer.id())
     };
     let mine = read(key, places.key);
     let previous = previous_key.as_ref().and_then(|path| read(path, places.previous_key));
     if submitter_key != key {
         read(submitter_key, places.submitter_key);
     }
-    faults.extend(preflight_paths(file, config));
+    diagnostics.extend(preflight_paths(file, config));
     let directory = &config.ledger.directory;
     if directory.join(LOG_DIRECTORY).exists() {
         let kept = Some(config.ledger.checkpoint_copy.as_path()).filter(|path| path.exists());
         match open_log(directory, kept, observe) {
             Ok(log) if log.is_cut_short => {
                 let reason = log.notes.last().map_or("", String::as_str);
-                faults.push(Fault::error(file, places.directory, reason));
+                diagnostics.push(Diagnostic::error(file, places.directory, reason));
             }
-            Ok(log) => faults.extend(against(file, config, &log.reader, (mine, previous))),
-            Err(error) => faults.push(Fault::error(file, places.directory, chain(&error))),
+            Ok(log) => diagnostics.extend(against(file, config, &log.reader, (mine, previous))),
+            Err(error) => {
+                diagnostics.push(Diagnostic::error(file, places.directory, chain(&error)))
+            }
         }
     }
-    faults
+    diagnostics
 }
 
 /// Holds a configuration against the ledger that it is for.
 fn against(
     file: &Path,
     config: &Config,
-    ledger: &Shared,
+    ledger: &EmbeddedReader,
     (mine, previous): (Option<KeyId>, Option<KeyId>),
-) -> Vec<Fault> {
+) -> Vec<Diagnostic> {
     let places = &config.ledger.places;
-    let mut faults = Vec::new();
+    let mut diagnostics = Vec::new();
     if ledger.name() != config.ledger.name {
         let message = format!(
             "the ledger in {} is named `{}`; signatures cover the name, so it cannot be changed",
             config.ledger.directory.display(),
             ledger.name().escape_debug()
         );
-        faults.push(Fault::error(file, places.name, message));
+        diagnostics.push(Diagnostic::error(file, places.name, message));
     }
     let registered = ledger.keys_of(LEDGER_ROLE);
     let may_seal = |key: KeyId| registered.contains(&key);
     if let Some(mine) = mine.filter(|mine| !may_seal(*mine) && !previous.is_some_and(may_seal)) {
-        faults.push(Fault::error(file, places.key, unregistered_key(mine, &registered)));
+        diagnostics.push(Diagnostic::error(file, places.key, unregistered_key(mine, &registered)));
     }
     let known = ledger.definitions();
     for contract in config.contracts.iter() {
         if let Err(error) = is_new(&contract_definition(contract), &known) {
             let (file, place) = contract.version_place();
-            faults.push(Fault::error(file, place, chain(&error)));
+            diagnostics.push(Diagnostic::error(file, place, chain(&error)));
         }
     }
-    faults
+    diagnostics
 }

@@ -8,11 +8,15 @@ use std::time::Duration;
 use crate::app::member::member_id;
 use crate::app::{AppError, Observe};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, LedgerConfig, SourceConfig};
+use crate::config::{Config, InputConfig, LedgerConfig};
 use crate::contract::{Contract, ContractSet};
 use crate::disk::SystemDisk;
+use crate::input::{
+    Assignments, FileCounts, FileInput, HealthReport, Input, InputError, InputHealth, KafkaInput,
+    LastTaken, LastTakenOf,
+};
 use crate::ledger::embedded::{
-    self, EmbeddedLedger, LedgerKeys, OpenLedger, Opening, Shared, keep_checkpoint,
+    self, EmbeddedLedger, EmbeddedReader, LedgerKeys, OpenLedger, Opening, keep_checkpoint,
 };
 use crate::ledger::{Definition, DefinitionKind, LastRecord, LedgerReader};
 use crate::mapping::MappingSet;
@@ -21,10 +25,6 @@ use crate::monitor::{self, AnswerCounts, Endpoint, Service};
 use crate::pipeline::status::Status;
 use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
 use crate::query::{Queries, Trial};
-use crate::source::{
-    Assignments, FileCounts, FileSource, HealthReport, KafkaSource, LastTaken, LastTakenOf, Source,
-    SourceError, SourceHealth,
-};
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
 use crate::transaction::{Signer, read_key_file};
@@ -33,7 +33,7 @@ use crate::transaction::{Signer, read_key_file};
 pub struct Opened {
     pipeline: Pipeline,
     /// Readers' side of the ledger.
-    pub reader: Arc<Shared>,
+    pub reader: Arc<EmbeddedReader>,
     /// The state.
     pub world: Arc<World>,
     /// What the stages tell of themselves.
@@ -41,7 +41,7 @@ pub struct Opened {
     /// Positions of the source.
     pub assignments: Arc<Assignments>,
     /// The source's connection, where it has one.
-    pub health: Option<Arc<SourceHealth>>,
+    pub health: Option<Arc<InputHealth>>,
     /// What the reading of the source's file comes to, where it is one.
     pub file: Option<Arc<FileCounts>>,
     /// The endpoint, where one is configured.
@@ -81,7 +81,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     define(&mut ledger, definitions)?;
     bring_up(&world, (&reader, &*clock), &mut |_, _| {})?;
     let assignments = Arc::new(Assignments::new(reader.progress()));
-    let OpenSource { source, health, file } =
+    let OpenInput { source, health, file } =
         open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
     let (status, stop) = (Arc::new(Status::default()), Stop::default());
     let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
@@ -210,7 +210,7 @@ fn read_keys(config: &LedgerConfig) -> Result<(LedgerKeys, Signer), AppError> {
 /// Opens the state and brings it up to the log.
 fn open_world(
     directory: &Path,
-    (reader, clock): (&Arc<Shared>, &dyn Clock),
+    (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
     observe: Observe<'_>,
 ) -> Result<Arc<World>, AppError> {
     let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
@@ -225,7 +225,7 @@ fn open_world(
 /// Brings the state up to the log. On a disk that is nearly full it waits for space.
 fn bring_up(
     world: &World,
-    (reader, clock): (&Arc<Shared>, &dyn Clock),
+    (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<(), StateError> {
     let is_full =
@@ -272,48 +272,48 @@ fn define(ledger: &mut EmbeddedLedger, definitions: Vec<Definition>) -> Result<(
 }
 
 /// Refuses a file that cannot be read, before a ledger is made for it.
-fn check_source(config: &SourceConfig) -> Result<(), SourceError> {
+fn check_source(config: &InputConfig) -> Result<(), InputError> {
     match config {
-        SourceConfig::File(form) => form.check(),
-        SourceConfig::Kafka(_) => Ok(()),
+        InputConfig::File(form) => form.check(),
+        InputConfig::Kafka(_) => Ok(()),
     }
 }
 
 /// An open source, with its counts and its health.
-struct OpenSource {
-    source: Box<dyn Source>,
-    health: Option<Arc<SourceHealth>>,
+struct OpenInput {
+    source: Box<dyn Input>,
+    health: Option<Arc<InputHealth>>,
     file: Option<Arc<FileCounts>>,
 }
 
 fn open_source(
-    config: &SourceConfig,
+    config: &InputConfig,
     directory: &Path,
     assignments: &Arc<Assignments>,
-    (reader, clock): (&Arc<Shared>, &Arc<dyn Clock>),
-) -> Result<OpenSource, AppError> {
+    (reader, clock): (&Arc<EmbeddedReader>, &Arc<dyn Clock>),
+) -> Result<OpenInput, AppError> {
     Ok(match config {
-        SourceConfig::Kafka(settings) => {
+        InputConfig::Kafka(settings) => {
             let mut settings = settings.clone();
             if settings.needs_member_id() {
                 settings.set_member_id(&member_id(directory)?);
             }
             let (assignments, clock) = (assignments.clone(), clock.clone());
-            let source = KafkaSource::new(&settings, assignments, last_taken(reader), clock)?;
+            let source = KafkaInput::new(&settings, assignments, last_taken(reader), clock)?;
             let health = source.health();
-            OpenSource { source: Box::new(source), health: Some(health), file: None }
+            OpenInput { source: Box::new(source), health: Some(health), file: None }
         }
-        SourceConfig::File(form) => {
-            let source = FileSource::open(form, assignments.clone())?;
+        InputConfig::File(form) => {
+            let source = FileInput::open(form, assignments.clone())?;
             let source = source.comparing(last_taken(reader));
             let file = Some(source.counts());
-            OpenSource { source: Box::new(source), health: None, file }
+            OpenInput { source: Box::new(source), health: None, file }
         }
     })
 }
 
 /// Asks the ledger for the last record that it took of a partition.
-fn last_taken(reader: &Arc<Shared>) -> LastTakenOf {
+fn last_taken(reader: &Arc<EmbeddedReader>) -> LastTakenOf {
     let reader = reader.clone();
     Arc::new(move |partition| {
         let LastRecord { offset, digest } = reader.last_record(partition)?;
@@ -323,12 +323,12 @@ fn last_taken(reader: &Arc<Shared>) -> LastTakenOf {
 
 /// What copies dead letters to a topic, where one is configured.
 fn open_letters(
-    (topic, source): (Option<&str>, &SourceConfig),
+    (topic, source): (Option<&str>, &InputConfig),
     directory: &Path,
     reader: &dyn LedgerReader,
     stop: &Stop,
 ) -> Result<Option<Arc<dyn Projection>>, AppError> {
-    let (Some(topic), SourceConfig::Kafka(settings)) = (topic, source) else { return Ok(None) };
+    let (Some(topic), InputConfig::Kafka(settings)) = (topic, source) else { return Ok(None) };
     let place = directory.join("dead-letter-topic.next");
     let copies = DeadLetterTopic::open(settings, topic, &place, reader, stop.clone())?;
     Ok(Some(Arc::new(copies)))
@@ -347,7 +347,7 @@ fn start_traces(
 }
 
 /// Keeps the newest checkpoint outside the ledger's directory.
-fn keep_newest(config: &LedgerConfig, reader: &Arc<Shared>) -> Keep {
+fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Keep {
     let (path, reader) = (config.checkpoint_copy.clone(), reader.clone());
     Arc::new(move || {
         if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {
@@ -358,6 +358,6 @@ fn keep_newest(config: &LedgerConfig, reader: &Arc<Shared>) -> Keep {
 }
 
 /// The health of the source. One without a connection has nothing to tell.
-fn health_of(health: Option<Arc<SourceHealth>>) -> Box<dyn Fn() -> HealthReport + Send + Sync> {
+fn health_of(health: Option<Arc<InputHealth>>) -> Box<dyn Fn() -> HealthReport + Send + Sync> {
     Box::new(move || health.as_ref().map(|health| health.report()).unwrap_or_default())
 }

@@ -23,7 +23,7 @@ use crate::cli::bench::bare::{Bare, append_only, sign_and_check};
 use crate::cli::bench::profile::Profile;
 use crate::cli::bench::report::{Report, SignEach, WithReaders};
 use crate::cli::bench::whole::{Way, whole_way};
-use crate::cli::check::print_faults;
+use crate::cli::check::print_diagnostics;
 use crate::cli::exit::UsageError;
 use crate::cli::output::note;
 use crate::clock::{Clock, SystemClock};
@@ -34,7 +34,7 @@ use crate::demo::{
 };
 use crate::disk::ScratchFolder;
 use crate::fleet::{FleetSize, READINGS};
-use crate::source::producer::GatedProducer;
+use crate::input::producer::GatedProducer;
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -277,7 +277,7 @@ fn set(args: &BenchArgs, directory: PathBuf, way: Way) -> anyhow::Result<Set> {
     let setting = Setting { scene, directory, listen, brokers };
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
-    print_faults(&checked.faults);
+    print_diagnostics(&checked.diagnostics);
     let Some(mut config) = checked.config else { bail!("the shipped configuration has faults") };
     config.submission.sign_each = way.sign_each;
     let third = args.devices / 3;

@@ -12,7 +12,7 @@ use crate::cli::{ConfigArgs, ExitStatus, results};
 use crate::codec::yaml;
 use crate::config::{Checked, Config, cross_check, texts, yaml_files};
 use crate::contract::ContractSet;
-use crate::fault::{Fault, Place, Severity, TestResult};
+use crate::diagnostic::{Diagnostic, Place, Severity, TestResult};
 use crate::mapping::MappingSet;
 use crate::query::json::to_text;
 
@@ -25,7 +25,7 @@ pub struct CheckArgs {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Print one JSON object on standard output: counts, and each fault with its place.
+    /// Print one JSON object on standard output: counts, and each diagnostic with its place.
     #[arg(long)]
     pub json: bool,
 }
@@ -36,7 +36,7 @@ pub struct TestArgs {
     /// Mapping and contract files, or directories of them; which is which stands in each file.
     #[arg(default_values = ["mappings", "contracts"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Print one JSON object on standard output: counts, faults, and each test with its outcome.
+    /// Print one JSON object on standard output: counts, diagnostics, and each test with its outcome.
     #[arg(long)]
     pub json: bool,
     /// Also write the results into this file, in the XML form of JUnit that CI servers read.
@@ -63,16 +63,16 @@ pub enum Form {
     Contract,
 }
 
-/// Prints faults on standard error.
-pub fn print_faults(faults: &[Fault]) {
-    for fault in faults {
+/// Prints diagnostics on standard error.
+pub fn print_diagnostics(diagnostics: &[Diagnostic]) {
+    for diagnostic in diagnostics {
         let colored = std::io::stderr().is_terminal();
-        let (color, end) = match (colored, fault.severity) {
+        let (color, end) = match (colored, diagnostic.severity) {
             (false, _) => ("", ""),
             (true, Severity::Error) => ("\u{1b}[31m", "\u{1b}[0m"),
             (true, Severity::Warning) => ("\u{1b}[33m", "\u{1b}[0m"),
         };
-        note(format!("{color}{fault}{end}"));
+        note(format!("{color}{diagnostic}{end}"));
     }
 }
 
@@ -97,10 +97,10 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
         let mut progress = Progress::new();
         let observe = &mut |doing, done, all| progress.show(doing, done, all);
         let more = preflight(config, found, observe);
-        if more.iter().any(|fault| fault.severity == Severity::Error) {
+        if more.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             checked.config = None;
         }
-        checked.faults.extend(more);
+        checked.diagnostics.extend(more);
     }
     print_checked(&checked, args.json)?;
     Ok(if checked.config.is_some() { ExitStatus::Ok } else { refused(config) })
@@ -116,45 +116,45 @@ fn holds_definitions(path: &Path) -> bool {
 
 /// Checks mappings and contracts by themselves, and against each other as far as they are there.
 fn check_definitions(paths: &[PathBuf], as_json: bool) -> anyhow::Result<ExitStatus> {
-    let mut faults = Vec::new();
-    let (mapping_texts, contract_texts) = read_definitions(paths, &mut faults);
+    let mut diagnostics = Vec::new();
+    let (mapping_texts, contract_texts) = read_definitions(paths, &mut diagnostics);
     let (mappings, more) = MappingSet::from_texts(&mapping_texts);
-    faults.extend(more);
+    diagnostics.extend(more);
     let (contracts, more) = ContractSet::load(&contract_texts);
-    faults.extend(more);
-    faults.extend(cross_check(&mappings, &contracts, false));
-    faults.sort_by_key(|fault| (fault.file.clone(), fault.place));
-    let is_sound = results::count(&faults, Severity::Error) == 0;
+    diagnostics.extend(more);
+    diagnostics.extend(cross_check(&mappings, &contracts, false));
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.file.clone(), diagnostic.place));
+    let is_sound = results::count(&diagnostics, Severity::Error) == 0;
     let counts = (mappings.mappings.len(), contracts.iter().count());
-    print_faults_and_counts(&faults, is_sound.then_some(counts), as_json)?;
+    print_diagnostics_and_counts(&diagnostics, is_sound.then_some(counts), as_json)?;
     Ok(if is_sound { ExitStatus::Ok } else { ExitStatus::Config })
 }
 
 fn print_checked(checked: &Checked, as_json: bool) -> anyhow::Result<()> {
     let count = |config: &Config| (config.mappings.mappings.len(), config.contracts.iter().count());
-    print_faults_and_counts(&checked.faults, checked.config.as_ref().map(count), as_json)
+    print_diagnostics_and_counts(&checked.diagnostics, checked.config.as_ref().map(count), as_json)
 }
 
-/// Prints faults, and how many mappings and contracts are sound.
-fn print_faults_and_counts(
-    faults: &[Fault],
+/// Prints diagnostics, and how many mappings and contracts are sound.
+fn print_diagnostics_and_counts(
+    diagnostics: &[Diagnostic],
     definitions: Option<(usize, usize)>,
     as_json: bool,
 ) -> anyhow::Result<()> {
-    let errors = results::count(faults, Severity::Error);
-    let warnings = results::count(faults, Severity::Warning);
+    let errors = results::count(diagnostics, Severity::Error);
+    let warnings = results::count(diagnostics, Severity::Warning);
     if as_json {
         let mut object = json!({
             "errors": errors,
             "warnings": warnings,
-            "faults": results::faults(faults),
+            "diagnostics": results::diagnostics(diagnostics),
         });
         if let Some((mappings, contracts)) = definitions {
             (object["mappings"], object["contracts"]) = (json!(mappings), json!(contracts));
         }
         return line(to_text(&object));
     }
-    print_faults(faults);
+    print_diagnostics(diagnostics);
     let warnings = counted(warnings, "warning");
     match definitions {
         Some((mappings, contracts)) => {
@@ -168,31 +168,31 @@ fn print_faults_and_counts(
 
 /// Runs the tests in mapping and contract files.
 pub fn test(args: &TestArgs) -> anyhow::Result<ExitStatus> {
-    let mut faults = Vec::new();
-    let (mapping_texts, contract_texts) = read_definitions(&args.paths, &mut faults);
+    let mut diagnostics = Vec::new();
+    let (mapping_texts, contract_texts) = read_definitions(&args.paths, &mut diagnostics);
     let (mappings, more) = MappingSet::from_texts(&mapping_texts);
-    faults.extend(more);
+    diagnostics.extend(more);
     let (contracts, more) = ContractSet::load(&contract_texts);
-    faults.extend(more);
-    let is_usable = results::count(&faults, Severity::Error) == 0;
+    diagnostics.extend(more);
+    let is_usable = results::count(&diagnostics, Severity::Error) == 0;
     let mut tested = Vec::new();
     if is_usable {
         tested.extend(mappings.run_tests());
         tested.extend(contracts.run_tests());
     }
     if let Some(path) = &args.junit {
-        results::write_junit(path, &faults, &tested)?;
+        results::write_junit(path, &diagnostics, &tested)?;
     }
     let failed = tested.iter().filter(|result| result.failure.is_some()).count();
     if args.json {
         line(to_text(&json!({
             "passed": tested.len() - failed,
             "failed": failed,
-            "faults": results::faults(&faults),
+            "diagnostics": results::diagnostics(&diagnostics),
             "tests": results::tests(&tested),
         })))?;
     } else {
-        print_faults(&faults);
+        print_diagnostics(&diagnostics);
         if is_usable {
             print_results(&tested, failed)?;
         }
@@ -222,14 +222,18 @@ fn print_results(results: &[TestResult], failed: usize) -> anyhow::Result<()> {
 type Texts = Vec<(PathBuf, String)>;
 
 /// Reads files and sorts them into mappings and contracts by what they say they are.
-fn read_definitions(paths: &[PathBuf], faults: &mut Vec<Fault>) -> (Texts, Texts) {
+fn read_definitions(paths: &[PathBuf], diagnostics: &mut Vec<Diagnostic>) -> (Texts, Texts) {
     let mut files = Vec::new();
     for path in paths {
         match path.is_dir().then(|| yaml_files(path)) {
             None => files.push(path.clone()),
             Some(Ok(found)) => files.extend(found),
             Some(Err(error)) => {
-                faults.push(Fault::error(path, Place::START, format!("cannot be read: {error}")));
+                diagnostics.push(Diagnostic::error(
+                    path,
+                    Place::START,
+                    format!("cannot be read: {error}"),
+                ));
             }
         }
     }
@@ -237,7 +241,7 @@ fn read_definitions(paths: &[PathBuf], faults: &mut Vec<Fault>) -> (Texts, Texts
         text.lines().any(|line| line.starts_with("contract:"))
             && !text.lines().any(|line| line.starts_with("mapping:"))
     };
-    let (contracts, mappings) = texts(&files, faults).into_iter().partition(is_contract);
+    let (contracts, mappings) = texts(&files, diagnostics).into_iter().partition(is_contract);
     (mappings, contracts)
 }
 

@@ -11,7 +11,7 @@ use clap::Args;
 
 use crate::app::offline::temporary_folder;
 use crate::app::{self, AppError, Opened};
-use crate::cli::check::print_faults;
+use crate::cli::check::print_diagnostics;
 use crate::cli::output::{line, note};
 use crate::cli::run::{wait, watch_signals};
 use crate::cli::verify::print_report;
@@ -19,7 +19,7 @@ use crate::cli::{ExitStatus, output};
 use crate::demo::{Brokers, FLEET, Feeding, Load, Senders, Setting, consumed_by, set_stage};
 use crate::fleet::FleetSize;
 use crate::ledger::LedgerReader;
-use crate::ledger::embedded::Shared;
+use crate::ledger::embedded::EmbeddedReader;
 use crate::monitor::EndpointError;
 use crate::pipeline::Stop;
 use crate::query::views::grouped;
@@ -75,7 +75,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     let setting = Setting { scene: &FLEET, directory: directory.clone(), listen, brokers };
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
-    print_faults(&checked.faults);
+    print_diagnostics(&checked.diagnostics);
     let Some(config) = checked.config else { return Ok(ExitStatus::Config) };
     let opened = app::open(config, &mut |_, _, _| {}).inspect_err(|error| {
         if matches!(error, AppError::Endpoint(EndpointError::Bind { .. })) {
@@ -135,7 +135,7 @@ fn introduce(opened: &Opened, directory: &Path, token: &str) -> anyhow::Result<(
 /// What the live line is made of.
 struct Show {
     world: Arc<World>,
-    reader: Arc<Shared>,
+    reader: Arc<EmbeddedReader>,
     clock: Arc<dyn crate::clock::Clock>,
     stop: Stop,
 }
@@ -198,7 +198,7 @@ impl Show {
     }
 }
 
-fn summarise(world: &World, reader: &Shared) -> anyhow::Result<()> {
+fn summarise(world: &World, reader: &EmbeddedReader) -> anyhow::Result<()> {
     let totals = world.totals();
     let list = |counts: Vec<(&str, u64)>| {
         let counts: Vec<_> =

@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use crate::app::AppError;
 use crate::cli::top::AwayError;
 use crate::demo::DemoError;
+use crate::input::InputError;
 use crate::ledger::LedgerError;
 use crate::monitor::EndpointError;
 use crate::monitor::access::tokens::TokenError;
 use crate::pipeline::PipelineError;
 use crate::query::QueryError;
-use crate::source::SourceError;
 use crate::state::StateError;
 use crate::threads::TooFewThreads;
 use crate::transaction::KeyError;
@@ -110,7 +110,7 @@ fn of_app(error: &AppError) -> ExitStatus {
         AppError::State(error) | AppError::Pipeline(PipelineError::Projection { error, .. }) => {
             of_state(error)
         }
-        AppError::Source(error) | AppError::Pipeline(PipelineError::Source(error)) => {
+        AppError::Input(error) | AppError::Pipeline(PipelineError::Input(error)) => {
             of_source(error)
         }
         AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
@@ -191,18 +191,18 @@ fn of_state(error: &StateError) -> ExitStatus {
     }
 }
 
-fn of_source(error: &SourceError) -> ExitStatus {
+fn of_source(error: &InputError) -> ExitStatus {
     match error {
-        SourceError::File { error, .. } => of_io(error),
-        SourceError::Kafka(_) => ExitStatus::Unavailable,
-        SourceError::LostByRetention { .. }
-        | SourceError::TopicShrank { .. }
-        | SourceError::RecordChanged { .. }
-        | SourceError::TopicReplaced { .. }
-        | SourceError::LineChanged { .. }
-        | SourceError::Fenced(_)
-        | SourceError::TakenByAnotherLedger { .. }
-        | SourceError::OutOfOrder { .. } => ExitStatus::Data,
+        InputError::File { error, .. } => of_io(error),
+        InputError::Kafka(_) => ExitStatus::Unavailable,
+        InputError::LostByRetention { .. }
+        | InputError::TopicShrank { .. }
+        | InputError::RecordChanged { .. }
+        | InputError::TopicReplaced { .. }
+        | InputError::LineChanged { .. }
+        | InputError::Fenced(_)
+        | InputError::TakenByAnotherLedger { .. }
+        | InputError::OutOfOrder { .. } => ExitStatus::Data,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::app::{AppError, offline};
 use crate::cli::ExitStatus;
 use crate::cli::look::told;
 use crate::cli::output::{Progress, line};
-use crate::ledger::embedded::Shared;
+use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::tiles::TilePath;
 use crate::ledger::{Block, LedgerReader};
 use crate::limits::TILE_WIDTH;
@@ -82,7 +82,11 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-fn export_lines(reader: &Shared, kinds: &[Kind], progress: &mut Progress) -> anyhow::Result<()> {
+fn export_lines(
+    reader: &EmbeddedReader,
+    kinds: &[Kind],
+    progress: &mut Progress,
+) -> anyhow::Result<()> {
     let mut lines = Lines { out: BufWriter::new(std::io::stdout().lock()), kinds };
     let height = reader.head().height;
     for number in 0..height {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::app::Opened;
+use crate::input::FileCounts;
 use crate::ledger::LedgerReader;
-use crate::ledger::embedded::Shared;
+use crate::ledger::embedded::EmbeddedReader;
 use crate::query::views::grouped;
-use crate::source::FileCounts;
 use crate::state::World;
 
 /// Counts of the whole ledger, manual calls not included.
@@ -18,7 +18,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn now(reader: &Shared, world: &World) -> Self {
+    fn now(reader: &EmbeddedReader, world: &World) -> Self {
         let progress = reader.progress().into_iter();
         let calls = progress.filter(|(partition, _)| partition.is_calls()).map(|(_, next)| next);
         let calls: u64 = calls.sum();
@@ -33,7 +33,7 @@ impl Counts {
 
 /// A run over a file.
 pub struct FileSummary {
-    reader: Arc<Shared>,
+    reader: Arc<EmbeddedReader>,
     world: Arc<World>,
     file: Arc<FileCounts>,
     before: Counts,

@@ -42,7 +42,7 @@ pub struct Cli {
     /// How the log is written: readable lines on a terminal, JSON otherwise.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "LEDGERLINE_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// Which lines: error, warn, info, debug, trace, or by module (`info,ledgerline::source=debug`).
+    /// Which lines: error, warn, info, debug, trace, or by module (`info,ledgerline::input=debug`).
     #[arg(
         long,
         global = true,

@@ -6,29 +6,29 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
 use crate::app::AppError;
-use crate::fault::{Fault, Severity, TestResult};
+use crate::diagnostic::{Diagnostic, Severity, TestResult};
 
 /// Faults as JSON, in the order in which people see them.
-pub fn faults(faults: &[Fault]) -> Vec<Value> {
-    let fault = |fault: &Fault| {
+pub fn diagnostics(diagnostics: &[Diagnostic]) -> Vec<Value> {
+    let diagnostic = |diagnostic: &Diagnostic| {
         let mut value = json!({
-            "severity": severity(fault.severity),
-            "file": fault.file.display().to_string(),
-            "line": fault.place.line,
-            "column": fault.place.column,
-            "message": fault.message,
+            "severity": severity(diagnostic.severity),
+            "file": diagnostic.file.display().to_string(),
+            "line": diagnostic.place.line,
+            "column": diagnostic.place.column,
+            "message": diagnostic.message,
         });
-        if !fault.help.is_empty() {
-            value["help"] = json!(fault.help);
+        if !diagnostic.help.is_empty() {
+            value["help"] = json!(diagnostic.help);
         }
         value
     };
-    faults.iter().map(fault).collect()
+    diagnostics.iter().map(diagnostic).collect()
 }
 
-/// How many of the faults are this severe.
-pub fn count(faults: &[Fault], severity: Severity) -> usize {
-    faults.iter().filter(|fault| fault.severity == severity).count()
+/// How many of the diagnostics are this severe.
+pub fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
+    diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -60,12 +60,17 @@ pub fn tests(results: &[TestResult]) -> Vec<Value> {
 
 /// Writes a JUnit report: a suite for each definition, in order; an error for each file that cannot
 /// be used.
-pub fn write_junit(path: &Path, faults: &[Fault], results: &[TestResult]) -> Result<(), AppError> {
+pub fn write_junit(
+    path: &Path,
+    diagnostics: &[Diagnostic],
+    results: &[TestResult],
+) -> Result<(), AppError> {
     let mut report = Report::new("ledgerline test");
-    for fault in faults.iter().filter(|fault| fault.severity == Severity::Error) {
+    for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
+    {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-        status.set_message(fault.to_string());
-        let mut suite = TestSuite::new(fault.file.display().to_string());
+        status.set_message(diagnostic.to_string());
+        let mut suite = TestSuite::new(diagnostic.file.display().to_string());
         suite.add_test_case(TestCase::new("the file is read", status));
         report.add_test_suite(suite);
     }

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::app::{self, AppError, Opened, Running};
 use crate::cli::ExitStatus;
-use crate::cli::check::{print_faults, refused};
+use crate::cli::check::{print_diagnostics, refused};
 use crate::cli::file_summary::FileSummary;
 use crate::cli::output::Progress;
 use crate::ledger::LedgerReader;
@@ -26,7 +26,7 @@ pub fn run(path: &Path) -> anyhow::Result<ExitStatus> {
     let asked = phase.clone();
     let signals = watch_for_signal(move |signal| asked.stop(signal))?;
     let checked = crate::config::load(path);
-    print_faults(&checked.faults);
+    print_diagnostics(&checked.diagnostics);
     let Some(config) = checked.config else { return Ok(refused(path)) };
     let mut progress = Progress::new();
     let opened = app::open(config, &mut |doing, done, all| progress.show(doing, done, all))?;

@@ -29,7 +29,7 @@ use crate::cli::top::draw::{draw, whole_height};
 use crate::cli::top::view::{List, View};
 use crate::clock::{Clock, SystemClock};
 use crate::config::environment;
-use crate::fault::chain;
+use crate::diagnostic::chain;
 use crate::monitor::access::kept;
 use crate::outbound::Trust;
 use crate::outbound::tls::Identity;

@@ -49,7 +49,7 @@ pub fn verify_proof(args: &ProofArgs) -> anyhow::Result<ExitStatus> {
     };
     let head = match proof.verify(leaf, &name, &[key]) {
         Ok(head) => head,
-        Err(error) => return refused(&crate::fault::chain(&error)),
+        Err(error) => return refused(&crate::diagnostic::chain(&error)),
     };
     line(format!("ledger        {}", safe(&head.origin)))?;
     line(format!("tree          {} leaves, root {}", head.size, head.root))?;

@@ -18,7 +18,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use crate::fault::{Fault, Place};
+use crate::diagnostic::{Diagnostic, Place};
 use crate::limits::MAX_DEFINITION_BYTES;
 
 /// A value and where it stands in its file.
@@ -72,14 +72,14 @@ fn options() -> serde_saphyr::Options {
 
 /// Reads every document of a YAML text. The first fault of form ends the reading: what follows it
 /// cannot be trusted.
-pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Fault> {
+pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<Vec<T>, Diagnostic> {
     if text.len() > MAX_DEFINITION_BYTES {
         let message =
             format!("the file has {} bytes, the limit is {MAX_DEFINITION_BYTES}", text.len());
-        return Err(Fault::error(file, Place::START, message));
+        return Err(Diagnostic::error(file, Place::START, message));
     }
     serde_saphyr::from_multiple_with_options(text, options())
-        .map_err(|error| unsound::fault(file, &error))
+        .map_err(|error| unsound::diagnostic(file, &error))
 }
 
 /// One document of a YAML file: the slice between two `---` lines.
@@ -113,21 +113,21 @@ impl Document<'_> {
 /// # Errors
 ///
 /// A file that cannot be read, is over [`MAX_DEFINITION_BYTES`] or not UTF-8.
-pub fn read(file: &Path) -> Result<String, Fault> {
-    let fault = |message: String| Fault::error(file, Place::START, message);
+pub fn read(file: &Path) -> Result<String, Diagnostic> {
+    let diagnostic = |message: String| Diagnostic::error(file, Place::START, message);
     let open = std::fs::File::open(file);
     let mut bytes = Vec::new();
     let most = MAX_DEFINITION_BYTES as u64 + 1;
     open.and_then(|open| open.take(most).read_to_end(&mut bytes))
-        .map_err(|error| fault(format!("the file cannot be read: {error}")))?;
+        .map_err(|error| diagnostic(format!("the file cannot be read: {error}")))?;
     if bytes.len() > MAX_DEFINITION_BYTES {
-        return Err(fault(format!("the file has more than {MAX_DEFINITION_BYTES} bytes")));
+        return Err(diagnostic(format!("the file has more than {MAX_DEFINITION_BYTES} bytes")));
     }
     String::from_utf8(bytes).map_err(|error| {
         let line =
             error.as_bytes()[..error.utf8_error().valid_up_to()].split(|b| *b == b'\n').count();
         let place = Place { line: line as u64, column: 1 };
-        Fault::error(file, place, "the file is not UTF-8").help("save it as UTF-8")
+        Diagnostic::error(file, place, "the file is not UTF-8").help("save it as UTF-8")
     })
 }
 
@@ -137,11 +137,11 @@ pub fn read(file: &Path) -> Result<String, Fault> {
 /// # Errors
 ///
 /// A text over [`MAX_DEFINITION_BYTES`] is refused before anything looks at it.
-pub fn documents<'a>(file: &Path, text: &'a str) -> Result<Vec<Document<'a>>, Fault> {
+pub fn documents<'a>(file: &Path, text: &'a str) -> Result<Vec<Document<'a>>, Diagnostic> {
     if text.len() > MAX_DEFINITION_BYTES {
         let message =
             format!("the file has {} bytes, the limit is {MAX_DEFINITION_BYTES}", text.len());
-        return Err(Fault::error(file, Place::START, message));
+        return Err(Diagnostic::error(file, Place::START, message));
     }
     let mut documents = Vec::new();
     let (mut start, mut first_line) = (0, 1);
@@ -235,8 +235,8 @@ mod tests {
         let second: Form = documents[1].parse(file).unwrap();
         assert_eq!(second.name.value, "two");
         assert_eq!(second.name.place, Place { line: 4, column: 7 });
-        let faults = documents[2].parse::<Form>(file).unwrap_err().faults;
-        assert_eq!(faults[0].place.line, 7, "{faults:?}");
+        let diagnostics = documents[2].parse::<Form>(file).unwrap_err().diagnostics;
+        assert_eq!(diagnostics[0].place.line, 7, "{diagnostics:?}");
     }
 
     #[derive(Debug, serde::Deserialize)]
@@ -271,9 +271,9 @@ mod tests {
         Plain,
     }
 
-    fn faults(text: &str) -> Vec<Fault> {
+    fn diagnostics(text: &str) -> Vec<Diagnostic> {
         let file = Path::new("file.yaml");
-        documents(file, text).unwrap()[0].parse::<Form>(file).unwrap_err().faults
+        documents(file, text).unwrap()[0].parse::<Form>(file).unwrap_err().diagnostics
     }
 
     #[test]
@@ -297,11 +297,11 @@ mod tests {
             ("name: null\ncolour: b\n", 1, "`null` where a text is expected", absent),
             ("name: a\nname: b\ncolour: b\n", 2, "duplicate mapping key: name", ""),
         ] {
-            let faults = faults(text);
-            assert_eq!(faults.len(), 1, "{faults:?}");
-            assert_eq!(faults[0].place.line, line, "{faults:?}");
-            assert!(faults[0].message.starts_with(message), "{faults:?}");
-            assert_eq!(faults[0].help, help);
+            let diagnostics = diagnostics(text);
+            assert_eq!(diagnostics.len(), 1, "{diagnostics:?}");
+            assert_eq!(diagnostics[0].place.line, line, "{diagnostics:?}");
+            assert!(diagnostics[0].message.starts_with(message), "{diagnostics:?}");
+            assert_eq!(diagnostics[0].help, help);
         }
     }
 
@@ -334,23 +334,25 @@ mod tests {
             ("name: [\ncolour: {}\nport: x\n", &[(3, 1)]),
         ];
         for (text, places) in cases {
-            let faults = faults(text);
-            let mut found: Vec<_> =
-                faults.iter().map(|fault| (fault.place.line, fault.place.column)).collect();
+            let diagnostics = diagnostics(text);
+            let mut found: Vec<_> = diagnostics
+                .iter()
+                .map(|diagnostic| (diagnostic.place.line, diagnostic.place.column))
+                .collect();
             found.sort_unstable();
             let mut places = places.to_vec();
             places.sort_unstable();
-            assert_eq!(found, places, "{text}\n{faults:#?}");
+            assert_eq!(found, places, "{text}\n{diagnostics:#?}");
         }
     }
 
     #[test]
     fn a_file_with_too_many_faults_says_so() {
         let parts = "- {id: x, kind: plain}\n".repeat(2 * MAX_FORM_READINGS);
-        let faults = faults(&format!("name: a\ncolour: b\nparts:\n{parts}"));
-        assert_eq!(faults.len(), MAX_FORM_READINGS + 1);
-        assert_eq!(faults[0].place, Place::START);
-        assert!(faults[0].message.contains("first 64 faults"), "{}", faults[0]);
+        let diagnostics = diagnostics(&format!("name: a\ncolour: b\nparts:\n{parts}"));
+        assert_eq!(diagnostics.len(), MAX_FORM_READINGS + 1);
+        assert_eq!(diagnostics[0].place, Place::START);
+        assert!(diagnostics[0].message.contains("first 64 faults"), "{}", diagnostics[0]);
     }
 
     #[test]
@@ -384,7 +386,7 @@ mod tests {
     #[test]
     fn a_file_over_its_limit_is_refused() {
         let text = "#".repeat(MAX_DEFINITION_BYTES + 1);
-        let fault = documents(Path::new("file.yaml"), &text).unwrap_err();
-        assert!(fault.message.contains("limit"), "{fault}");
+        let diagnostic = documents(Path::new("file.yaml"), &text).unwrap_err();
+        assert!(diagnostic.message.contains("limit"), "{diagnostic}");
     }
 }

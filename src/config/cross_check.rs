@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 use crate::call::Function;
 use crate::codec::json::Value;
 use crate::contract::{Contract, ContractSet, FieldType, JsonType, same_value};
+use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::event::Decoder;
-use crate::fault::{Fault, did_you_mean};
 use crate::mapping::{self, Field, Mapping, MappingSet};
 
 /// Every contradiction between mappings and contracts. Where a contract was left out for its own
 /// faults (`is_whole` is false), a mapping that calls one which is not there is passed over.
 #[must_use]
-pub fn cross_check(mappings: &MappingSet, contracts: &ContractSet, is_whole: bool) -> Vec<Fault> {
+pub fn cross_check(
+    mappings: &MappingSet,
+    contracts: &ContractSet,
+    is_whole: bool,
+) -> Vec<Diagnostic> {
     let known =
         mappings.mappings.iter().filter(|m| is_whole || contracts.get(&m.contract).is_some());
     known.flat_map(|mapping| of_mapping(mapping, contracts)).collect()
@@ -22,15 +26,15 @@ pub fn cross_check(mappings: &MappingSet, contracts: &ContractSet, is_whole: boo
 /// Warns of fields that contracts require and that no mapping gives. All mappings must be there:
 /// one that was left out for its own faults may give them.
 #[must_use]
-pub fn unset_fields(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Fault> {
+pub fn unset_fields(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Diagnostic> {
     contracts.iter().filter_map(|contract| required(mappings, contract)).collect()
 }
 
 /// Warns of mappings whose `match` names no topic that is read.
 #[must_use]
-pub fn topics(mappings: &MappingSet, read: &[String]) -> Vec<Fault> {
+pub fn topics(mappings: &MappingSet, read: &[String]) -> Vec<Diagnostic> {
     let is_idle = |mapping: &&Mapping| !read.iter().any(|topic| mapping.may_take(topic));
-    let fault = |mapping: &Mapping| {
+    let diagnostic = |mapping: &Mapping| {
         let named = mapping.named_topics();
         let message = format!(
             "mapping `{}` matches the topic `{}`, which the source does not read; it reads `{}`",
@@ -40,15 +44,15 @@ pub fn topics(mappings: &MappingSet, read: &[String]) -> Vec<Fault> {
         );
         let first = named.first().map_or("", String::as_str);
         let help = did_you_mean(first, read.iter().map(String::as_str));
-        Fault::warning(&mapping.file, mapping.place, message).help(help)
+        Diagnostic::warning(&mapping.file, mapping.place, message).help(help)
     };
-    mappings.mappings.iter().filter(is_idle).map(fault).collect()
+    mappings.mappings.iter().filter(is_idle).map(diagnostic).collect()
 }
 
 /// Warns of mappings whose `match` asks for a device type or an event type that no way of identity
 /// can give.
 #[must_use]
-pub fn identity(mappings: &MappingSet, decoder: &Decoder) -> Vec<Fault> {
+pub fn identity(mappings: &MappingSet, decoder: &Decoder) -> Vec<Diagnostic> {
     let warning = |mapping: &Mapping, option: &str, wanted: Vec<String>, given: &[&str]| {
         let part = option.trim_start_matches("device_").trim_end_matches("_type");
         let given: BTreeSet<_> = given.iter().filter(|text| !text.is_empty()).copied().collect();
@@ -66,45 +70,48 @@ pub fn identity(mappings: &MappingSet, decoder: &Decoder) -> Vec<Fault> {
             "give `{part}` in `identity` (`{{{part}}}` in a template), or take `{option}` out of \
              `match`"
         );
-        Fault::warning(&mapping.file, mapping.place, message).help(help)
+        Diagnostic::warning(&mapping.file, mapping.place, message).help(help)
     };
-    let mut faults = Vec::new();
+    let mut diagnostics = Vec::new();
     for mapping in &mappings.mappings {
         if let Some(given) = decoder.device_types().filter(|given| !mapping.may_take_types(given)) {
-            faults.push(warning(mapping, "device_type", mapping.named_types(), &given));
+            diagnostics.push(warning(mapping, "device_type", mapping.named_types(), &given));
         }
         if let Some(given) = decoder.event_types().filter(|given| !mapping.may_take_events(given)) {
-            faults.push(warning(mapping, "event_type", mapping.named_events(), &given));
+            diagnostics.push(warning(mapping, "event_type", mapping.named_events(), &given));
         }
     }
-    faults
+    diagnostics
 }
 
-fn of_mapping(mapping: &Mapping, contracts: &ContractSet) -> Vec<Fault> {
+fn of_mapping(mapping: &Mapping, contracts: &ContractSet) -> Vec<Diagnostic> {
     let Some(contract) = contracts.get(&mapping.contract) else {
         let message = format!("there is no contract `{}`", mapping.contract);
         let names = contracts.iter().map(|contract| &*contract.name);
         let help = did_you_mean(&mapping.contract, names);
-        return vec![Fault::error(&mapping.file, mapping.contract_place, message).help(help)];
+        return vec![Diagnostic::error(&mapping.file, mapping.contract_place, message).help(help)];
     };
-    let mut faults = Vec::new();
+    let mut diagnostics = Vec::new();
     if !contract.functions().contains(&mapping.function) {
         let message = format!("`{}` offers no function `{}`", contract.name, mapping.function);
         let offered: Vec<_> = contract.functions().iter().map(|offered| offered.name()).collect();
         let help = format!("it offers: {}", offered.join(", "));
-        faults.push(Fault::error(&mapping.file, mapping.function_place, message).help(help));
+        diagnostics
+            .push(Diagnostic::error(&mapping.file, mapping.function_place, message).help(help));
     }
-    faults.extend(key(mapping, contract));
+    diagnostics.extend(key(mapping, contract));
     if mapping.function != Function::DeleteProperties && mapping.function != Function::Delete {
-        faults.extend(mapping.fields().iter().filter_map(|made| field(mapping, contract, made)));
-        faults.extend(mapping.fields().iter().flat_map(|made| values(mapping, contract, made)));
-        faults.extend(extension(mapping, contract));
+        diagnostics
+            .extend(mapping.fields().iter().filter_map(|made| field(mapping, contract, made)));
+        diagnostics
+            .extend(mapping.fields().iter().flat_map(|made| values(mapping, contract, made)));
+        diagnostics.extend(extension(mapping, contract));
     }
-    faults
+    diagnostics
 }
 
 /// The asset's key must be among the arguments, and in every payload.
-fn key(mapping: &Mapping, contract: &Contract) -> Option<Fault> {
+fn key(mapping: &Mapping, contract: &Contract) -> Option<Diagnostic> {
     let key = contract.key();
     let gives = |field: &&Field| {
         field.target == key || key.strip_prefix(&field.target).is_some_and(|r| r.starts_with('.'))
@@ -114,18 +121,18 @@ fn key(mapping: &Mapping, contract: &Contract) -> Option<Fault> {
         Some(field) => {
             let message = format!("`{key}` is the key of `{}` and may be absent", contract.name);
             let help = "without it the transaction is invalid: make it required, or give a default";
-            Some(Fault::warning(&mapping.file, field.place, message).help(help))
+            Some(Diagnostic::warning(&mapping.file, field.place, message).help(help))
         }
         None => {
             let message = format!("no field gives `{key}`, the key of `{}`", contract.name);
             let help = format!("add `{key}: $.payload…` to `fields`");
-            Some(Fault::error(&mapping.file, mapping.place, message).help(help))
+            Some(Diagnostic::error(&mapping.file, mapping.place, message).help(help))
         }
     }
 }
 
-fn field(mapping: &Mapping, contract: &Contract, field: &Field) -> Option<Fault> {
-    let error = |message: String| Fault::error(&mapping.file, field.place, message);
+fn field(mapping: &Mapping, contract: &Contract, field: &Field) -> Option<Diagnostic> {
+    let error = |message: String| Diagnostic::error(&mapping.file, field.place, message);
     match contract.field_type(&field.target) {
         FieldType::Open => None,
         FieldType::Known(types) => match json_types(field.declared) {
@@ -151,12 +158,12 @@ fn field(mapping: &Mapping, contract: &Contract, field: &Field) -> Option<Fault>
 }
 
 /// Values of a field that are written in the mapping and that the state's schema does not list.
-fn values(mapping: &Mapping, contract: &Contract, field: &Field) -> Vec<Fault> {
+fn values(mapping: &Mapping, contract: &Contract, field: &Field) -> Vec<Diagnostic> {
     let Some(allowed) = contract.allowed_values(&field.target) else { return Vec::new() };
     let fits = |value: &Value| allowed.iter().any(|allowed| same_value(value, allowed));
     let listed: Vec<_> = allowed.iter().map(ToString::to_string).collect();
     let texts = || allowed.iter().filter_map(serde_json::Value::as_str);
-    let fault = |value: &Value| {
+    let diagnostic = |value: &Value| {
         let message = format!(
             "`{}` can become {value}, the state of `{}` allows {}",
             field.target,
@@ -164,14 +171,14 @@ fn values(mapping: &Mapping, contract: &Contract, field: &Field) -> Vec<Fault> {
             listed.join(", ")
         );
         let help = value.as_str().map(|text| did_you_mean(text, texts())).unwrap_or_default();
-        Fault::error(&mapping.file, field.place, message).help(help)
+        Diagnostic::error(&mapping.file, field.place, message).help(help)
     };
-    field.written_values().into_iter().filter(|value| !fits(value)).map(fault).collect()
+    field.written_values().into_iter().filter(|value| !fits(value)).map(diagnostic).collect()
 }
 
 /// Fields that every state must have and that no mapping of the contract gives: no call of a mapping
 /// can make an asset then.
-fn required(mappings: &MappingSet, contract: &Contract) -> Option<Fault> {
+fn required(mappings: &MappingSet, contract: &Contract) -> Option<Diagnostic> {
     let makes = |mapping: &&Mapping| {
         mapping.contract == contract.name
             && matches!(mapping.function, Function::Create | Function::Update | Function::Replace)
@@ -195,17 +202,17 @@ fn required(mappings: &MappingSet, contract: &Contract) -> Option<Fault> {
         contract.name
     );
     let help = "give it in `fields`, or take it out of `required`";
-    Some(Fault::warning(&first.file, first.place, message).help(help))
+    Some(Diagnostic::warning(&first.file, first.place, message).help(help))
 }
 
-fn extension(mapping: &Mapping, contract: &Contract) -> Option<Fault> {
+fn extension(mapping: &Mapping, contract: &Contract) -> Option<Diagnostic> {
     let target = mapping.extension_target.as_ref()?;
     if contract.field_type(target) != FieldType::Unknown {
         return None;
     }
     let message = format!("the state of `{}` has no field `{target}` for the rest", contract.name);
     let help = format!("declare `{target}: {{ type: object }}` in the contract's state");
-    Some(Fault::error(&mapping.file, mapping.place, message).help(help))
+    Some(Diagnostic::error(&mapping.file, mapping.place, message).help(help))
 }
 
 /// What a declared type may come to; `None` where it may be anything.

@@ -9,7 +9,7 @@ use crate::codec::yaml::Located;
 use crate::config::monitor::MonitorForm;
 use crate::config::traces::TracesForm;
 use crate::event::{BodyForm, IdentityForm};
-use crate::source::{FileForm, KafkaForm};
+use crate::input::{FileForm, KafkaForm};
 
 /// A Ledgerline configuration. Paths are relative to the file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -18,7 +18,7 @@ pub struct ConfigForm {
     /// The ledger.
     pub ledger: LedgerForm,
     /// Where records come from.
-    pub source: Located<SourceForm>,
+    pub source: Located<InputForm>,
     /// Mapping files, or directories of them.
     pub mappings: Vec<Located<PathBuf>>,
     /// Contract files, or directories of them.
@@ -62,7 +62,7 @@ pub struct LedgerForm {
 /// Where records come from: exactly one of `kafka` and `file`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SourceForm {
+pub struct InputForm {
     /// Kafka.
     pub kafka: Option<KafkaForm>,
     /// A file of JSON lines as `kcat -J` writes them, or `-` for standard input.
@@ -92,7 +92,7 @@ pub struct SubmissionForm {
 
 impl Default for SubmissionForm {
     fn default() -> Self {
-        let place = crate::fault::Place::START;
+        let place = crate::diagnostic::Place::START;
         Self {
             max_transactions: Located { value: 500, place },
             max_bytes: 1024 * 1024,

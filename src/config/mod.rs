@@ -11,7 +11,7 @@ mod secret;
 mod traces;
 
 pub use cross_check::cross_check;
-pub use form::{ConfigForm, DeadLettersForm, LedgerForm, SourceForm, SubmissionForm};
+pub use form::{ConfigForm, DeadLettersForm, InputForm, LedgerForm, SubmissionForm};
 pub use monitor::{AccessForm, Anonymous, CertificateForm, JwtForm, MonitorForm, TlsForm};
 pub use paths::preflight_paths;
 pub use secret::environment;
@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use crate::codec::yaml::{self, Located};
 use crate::contract::ContractSet;
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::event::Decoder;
-use crate::fault::{Fault, Place, Severity};
+use crate::input::{FileForm, KafkaSettings, KafkaWriter};
 use crate::ledger::checkpoint::check_origin;
 use crate::ledger::embedded::default_checkpoint_copy;
 use crate::limits::{MAX_MAPPER_THREADS, MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
@@ -31,7 +32,6 @@ use crate::mapping::MappingSet;
 use crate::monitor::access::Settings;
 use crate::monitor::traces::TraceSettings;
 use crate::pipeline::SubmissionLimits;
-use crate::source::{FileForm, KafkaSettings, KafkaWriter};
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Config {
     /// The ledger.
     pub ledger: LedgerConfig,
     /// Where records come from.
-    pub source: SourceConfig,
+    pub source: InputConfig,
     /// Place of the source in the configuration file.
     pub source_place: Place,
     /// Topic for copies of dead letters.
@@ -100,7 +100,7 @@ pub struct LedgerPlaces {
 
 /// A checked source.
 #[derive(Debug, Clone)]
-pub enum SourceConfig {
+pub enum InputConfig {
     /// Kafka.
     Kafka(Box<KafkaSettings>),
     /// A file or standard input.
@@ -115,101 +115,107 @@ pub struct Checked {
     /// The configuration that was refused, as far as it could be read.
     pub refused: Option<Config>,
     /// Everything that was found, in the order of files and places.
-    pub faults: Vec<Fault>,
+    pub diagnostics: Vec<Diagnostic>,
 }
 
 /// Reads a configuration and everything it names.
 #[must_use]
 pub fn load(path: &Path) -> Checked {
-    let mut faults = Vec::new();
-    let config = read_form(path, &mut faults);
-    faults.sort_by_key(|fault| (fault.file.clone(), fault.place));
-    let is_refused = faults.iter().any(|fault| fault.severity == Severity::Error);
+    let mut diagnostics = Vec::new();
+    let config = read_form(path, &mut diagnostics);
+    diagnostics.sort_by_key(|diagnostic| (diagnostic.file.clone(), diagnostic.place));
+    let is_refused = diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
     let (config, refused) = if is_refused { (None, config) } else { (config, None) };
-    Checked { config, refused, faults }
+    Checked { config, refused, diagnostics }
 }
 
-fn read_form(path: &Path, faults: &mut Vec<Fault>) -> Option<Config> {
+fn read_form(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
     let text = match yaml::read(path) {
         Ok(text) => text,
-        Err(fault) => {
-            faults.push(fault.help("name the configuration with `--config FILE`"));
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic.help("name the configuration with `--config FILE`"));
             return None;
         }
     };
-    let documents = yaml::documents(path, &text).map_err(|fault| faults.push(fault)).ok()?;
+    let documents =
+        yaml::documents(path, &text).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
     let [document] = documents.as_slice() else {
         let message = format!("holds {} YAML documents, one is expected", documents.len());
-        faults.push(Fault::error(path, Place::START, message));
+        diagnostics.push(Diagnostic::error(path, Place::START, message));
         return None;
     };
     match document.parse::<ConfigForm>(path) {
-        Ok(form) => check(path, form, faults),
+        Ok(form) => check(path, form, diagnostics),
         Err(mut unsound) => {
             let mut found = Vec::new();
             let config = unsound.rest.take().and_then(|form| check(path, form, &mut found));
             let (mine, others): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|fault| fault.file == path);
+                found.into_iter().partition(|diagnostic| diagnostic.file == path);
             let more = unsound.sift(mine, &[], &[]);
             if unsound.is_sound(&["mappings", "contracts"]) {
                 // Mappings are warned of what identity cannot give, where all of it was read.
                 let has_source = unsound.is_sound(&["source"]);
-                let is_certain = |fault: &Fault| has_source || fault.severity == Severity::Error;
-                faults.extend(others.into_iter().filter(is_certain));
+                let is_certain =
+                    |diagnostic: &Diagnostic| has_source || diagnostic.severity == Severity::Error;
+                diagnostics.extend(others.into_iter().filter(is_certain));
             }
             // Keys and ledger can be looked at where all that they need is certain.
             let config = config.filter(|_| unsound.is_sound(&["ledger", "contracts"]));
-            faults.extend(unsound.faults);
-            faults.extend(more);
+            diagnostics.extend(unsound.diagnostics);
+            diagnostics.extend(more);
             config
         }
     }
 }
 
 /// Checks one thing after the other and goes on after a fault, so that all are found at once.
-fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Config> {
+fn check(path: &Path, form: ConfigForm, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let at = |file: &Path| if file == Path::new("-") { file.to_owned() } else { base.join(file) };
-    let mapping_files = files(path, &form.mappings, &at, faults);
-    let contract_files = files(path, &form.contracts, &at, faults);
-    let (mappings, mapping_faults) = MappingSet::from_texts(&texts(&mapping_files, faults));
-    let mut contract_faults = Vec::new();
-    let (contracts, found) = ContractSet::load(&texts(&contract_files, &mut contract_faults));
-    contract_faults.extend(found);
-    let is_whole = |faults: &[Fault]| faults.iter().all(|fault| fault.severity != Severity::Error);
-    faults.extend(cross_check(&mappings, &contracts, is_whole(&contract_faults)));
-    if is_whole(&mapping_faults) {
-        faults.extend(cross_check::unset_fields(&mappings, &contracts));
+    let mapping_files = files(path, &form.mappings, &at, diagnostics);
+    let contract_files = files(path, &form.contracts, &at, diagnostics);
+    let (mappings, mapping_diagnostics) =
+        MappingSet::from_texts(&texts(&mapping_files, diagnostics));
+    let mut contract_diagnostics = Vec::new();
+    let (contracts, found) = ContractSet::load(&texts(&contract_files, &mut contract_diagnostics));
+    contract_diagnostics.extend(found);
+    let is_whole = |diagnostics: &[Diagnostic]| {
+        diagnostics.iter().all(|diagnostic| diagnostic.severity != Severity::Error)
+    };
+    diagnostics.extend(cross_check(&mappings, &contracts, is_whole(&contract_diagnostics)));
+    if is_whole(&mapping_diagnostics) {
+        diagnostics.extend(cross_check::unset_fields(&mappings, &contracts));
     }
-    faults.extend(mapping_faults);
-    faults.extend(contract_faults);
+    diagnostics.extend(mapping_diagnostics);
+    diagnostics.extend(contract_diagnostics);
     if form.mappings.is_empty() {
         let message = "no mapping is named, so every record would be filtered";
-        faults.push(Fault::warning(path, Place::START, message));
+        diagnostics.push(Diagnostic::warning(path, Place::START, message));
     }
     let decoder = match Decoder::new(&form.source.value.identity, path) {
         Ok(decoder) => {
-            faults.extend(Decoder::warnings(&form.source.value.identity, path));
-            faults.extend(cross_check::identity(&mappings, &decoder));
+            diagnostics.extend(Decoder::warnings(&form.source.value.identity, path));
+            diagnostics.extend(cross_check::identity(&mappings, &decoder));
             Some(decoder.with_body(form.source.value.body))
         }
         Err(found) => {
-            faults.extend(found);
+            diagnostics.extend(found);
             None
         }
     };
-    let ledger = check_ledger(path, &form.ledger, &at, faults);
-    faults.extend(paths::check_copy(path, &ledger));
+    let ledger = check_ledger(path, &form.ledger, &at, diagnostics);
+    diagnostics.extend(paths::check_copy(path, &ledger));
     let source_place = form.source.value.file.as_ref().map_or(form.source.place, |f| f.place);
-    let source = check_source(path, form.source, &at, faults);
-    let submission = check_submission(path, &form.submission, faults);
-    let monitor = monitor::check_monitor(path, &form.monitor, &at, faults);
-    let traces = form.traces.map(|form| traces::check_traces(path, form, &at, faults));
-    if let Some(SourceConfig::Kafka(kafka)) = &source {
-        faults.extend(cross_check::topics(&mappings, kafka.topics()));
+    let source = check_source(path, form.source, &at, diagnostics);
+    let submission = check_submission(path, &form.submission, diagnostics);
+    let monitor = monitor::check_monitor(path, &form.monitor, &at, diagnostics);
+    let traces = form.traces.map(|form| traces::check_traces(path, form, &at, diagnostics));
+    if let Some(InputConfig::Kafka(kafka)) = &source {
+        diagnostics.extend(cross_check::topics(&mappings, kafka.topics()));
     }
-    let mapper_threads = check_mapper_threads(path, form.mapper_threads.as_ref(), faults);
-    let dead_letter_topic = check_dead_letters(path, &form.dead_letters, source.as_ref(), faults);
+    let mapper_threads = check_mapper_threads(path, form.mapper_threads.as_ref(), diagnostics);
+    let dead_letter_topic =
+        check_dead_letters(path, &form.dead_letters, source.as_ref(), diagnostics);
     Some(Config {
         ledger,
         source: source?,
@@ -228,7 +234,7 @@ fn check(path: &Path, form: ConfigForm, faults: &mut Vec<Fault>) -> Option<Confi
 fn check_mapper_threads(
     path: &Path,
     named: Option<&Located<usize>>,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> usize {
     let Some(named) = named else {
         return std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
@@ -236,7 +242,7 @@ fn check_mapper_threads(
     if !(1..=MAX_MAPPER_THREADS).contains(&named.value) {
         let (count, most) = (named.value, MAX_MAPPER_THREADS);
         let message = format!("`mapper_threads` is {count}, allowed is 1 to {most}");
-        faults.push(Fault::error(path, named.place, message));
+        diagnostics.push(Diagnostic::error(path, named.place, message));
     }
     named.value
 }
@@ -246,7 +252,7 @@ fn files(
     path: &Path,
     named: &[Located<PathBuf>],
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for name in named {
@@ -254,7 +260,7 @@ fn files(
         if !file.exists() {
             let message = format!("there is no file or folder {}", file.display());
             let help = "paths are relative to the configuration";
-            faults.push(Fault::error(path, name.place, message).help(help));
+            diagnostics.push(Diagnostic::error(path, name.place, message).help(help));
             continue;
         }
         if file.is_file() {
@@ -263,18 +269,18 @@ fn files(
         }
         if !file.is_dir() {
             let message = format!("{} is neither a file nor a folder", file.display());
-            faults.push(Fault::error(path, name.place, message));
+            diagnostics.push(Diagnostic::error(path, name.place, message));
             continue;
         }
         match yaml_files(&file) {
             Ok(found) if found.is_empty() => {
                 let message = format!("{} holds no .yaml file", file.display());
-                faults.push(Fault::warning(path, name.place, message));
+                diagnostics.push(Diagnostic::warning(path, name.place, message));
             }
             Ok(found) => files.extend(found),
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", file.display());
-                faults.push(Fault::error(path, name.place, message));
+                diagnostics.push(Diagnostic::error(path, name.place, message));
             }
         }
     }
@@ -282,12 +288,12 @@ fn files(
 }
 
 /// The texts of files; what cannot be read is a fault.
-pub fn texts(files: &[PathBuf], faults: &mut Vec<Fault>) -> Vec<(PathBuf, String)> {
+pub fn texts(files: &[PathBuf], diagnostics: &mut Vec<Diagnostic>) -> Vec<(PathBuf, String)> {
     let mut texts = Vec::new();
     for file in files {
         match yaml::read(file) {
             Ok(text) => texts.push((file.clone(), text)),
-            Err(fault) => faults.push(fault),
+            Err(diagnostic) => diagnostics.push(diagnostic),
         }
     }
     texts
@@ -311,11 +317,11 @@ fn check_ledger(
     path: &Path,
     form: &LedgerForm,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> LedgerConfig {
     if let Err(error) = check_origin(&form.name.value) {
-        faults.push(
-            Fault::error(path, form.name.place, error.to_string())
+        diagnostics.push(
+            Diagnostic::error(path, form.name.place, error.to_string())
                 .help("a host name and a path are a good name: example.com/cold-chain"),
         );
     }
@@ -327,7 +333,7 @@ fn check_ledger(
         if !file.exists() {
             let message = format!("there is no key file {}", file.display());
             let help = format!("`ledgerline keygen {}` makes one", file.display());
-            faults.push(Fault::error(path, key.place, message).help(help));
+            diagnostics.push(Diagnostic::error(path, key.place, message).help(help));
         }
     }
     let place =
@@ -355,25 +361,25 @@ fn check_ledger(
 
 fn check_source(
     path: &Path,
-    form: Located<SourceForm>,
+    form: Located<InputForm>,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
-) -> Option<SourceConfig> {
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<InputConfig> {
     match (form.value.kafka, form.value.file) {
         (Some(mut kafka), None) => {
-            secret::resolve_kafka(path, &mut kafka, at, faults);
-            let settings = kafka.check(path, faults)?;
-            Some(SourceConfig::Kafka(Box::new(settings)))
+            secret::resolve_kafka(path, &mut kafka, at, diagnostics);
+            let settings = kafka.check(path, diagnostics)?;
+            Some(InputConfig::Kafka(Box::new(settings)))
         }
         (None, Some(Located { value: mut file, .. })) => {
             file.path = at(&file.path);
-            Some(SourceConfig::File(file))
+            Some(InputConfig::File(file))
         }
         _ => {
             let message = "`source` must have exactly one of `kafka` and `file`";
             let help =
                 "`file: { path: records.jsonl }`, or `kafka` with `brokers`, `group`, `topics`";
-            faults.push(Fault::error(path, form.place, message).help(help));
+            diagnostics.push(Diagnostic::error(path, form.place, message).help(help));
             None
         }
     }
@@ -382,13 +388,13 @@ fn check_source(
 fn check_submission(
     path: &Path,
     form: &SubmissionForm,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> SubmissionLimits {
     let most = MAX_SUBMISSION_TRANSACTIONS;
     let count = &form.max_transactions;
     if !(1..=most).contains(&count.value) {
         let message = format!("`max_transactions` is {}, allowed is 1 to {most}", count.value);
-        faults.push(Fault::error(path, count.place, message));
+        diagnostics.push(Diagnostic::error(path, count.place, message));
     }
     SubmissionLimits {
         max_transactions: count.value,
@@ -401,26 +407,26 @@ fn check_submission(
 fn check_dead_letters(
     path: &Path,
     form: &DeadLettersForm,
-    source: Option<&SourceConfig>,
-    faults: &mut Vec<Fault>,
+    source: Option<&InputConfig>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<String> {
     let topic = form.topic.as_ref()?;
-    let fault = match source {
+    let diagnostic = match source {
         _ if !crate::event::is_topic(&topic.value) => {
             Some(format!("Kafka allows no topic named `{}`", topic.value))
         }
-        Some(SourceConfig::Kafka(kafka)) if kafka.topics().contains(&topic.value) => {
+        Some(InputConfig::Kafka(kafka)) if kafka.topics().contains(&topic.value) => {
             Some(format!("`{}` is also read: every dead letter would come back", topic.value))
         }
-        Some(SourceConfig::Kafka(kafka)) => {
+        Some(InputConfig::Kafka(kafka)) => {
             KafkaWriter::check(kafka).err().map(|error| format!("no writer can be made: {error}"))
         }
-        Some(SourceConfig::File(_)) => {
+        Some(InputConfig::File(_)) => {
             Some("dead letters can only be sent to Kafka where Kafka is the source".to_owned())
         }
         _ => None,
     };
-    faults.extend(fault.map(|message| Fault::error(path, topic.place, message)));
+    diagnostics.extend(diagnostic.map(|message| Diagnostic::error(path, topic.place, message)));
     Some(topic.value.clone())
 }
 
@@ -440,14 +446,14 @@ mod tests {
         let (good, latin1) = (folder.path().join("m.yaml"), folder.path().join("latin1.yaml"));
         std::fs::write(&good, "mapping: m\n").unwrap();
         std::fs::write(&latin1, b"mapping: m\n# caf\xe9\n").unwrap();
-        let mut faults = Vec::new();
-        let texts = texts(&[good, latin1, folder.path().join("absent.yaml")], &mut faults);
+        let mut diagnostics = Vec::new();
+        let texts = texts(&[good, latin1, folder.path().join("absent.yaml")], &mut diagnostics);
         assert_eq!(texts.len(), 1);
         assert_eq!(
-            (faults[0].place.line, faults[0].message.as_str()),
+            (diagnostics[0].place.line, diagnostics[0].message.as_str()),
             (2, "the file is not UTF-8")
         );
-        assert!(faults[1].message.contains("cannot be read"), "{}", faults[1]);
-        assert_eq!(faults.len(), 2);
+        assert!(diagnostics[1].message.contains("cannot be read"), "{}", diagnostics[1]);
+        assert_eq!(diagnostics.len(), 2);
     }
 }

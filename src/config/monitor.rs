@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::codec::Digest;
 use crate::codec::yaml::Located;
-use crate::fault::{Fault, Place};
+use crate::diagnostic::{Diagnostic, Place};
 use crate::monitor::access::tls::{Tls, check_san};
 use crate::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
@@ -128,20 +128,20 @@ pub fn check_monitor(
     path: &Path,
     form: &MonitorForm,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Settings> {
     let listen = form.listen.as_ref()?;
     let Ok(address) = listen.value.parse::<SocketAddr>() else {
         let message = format!("`{}` is no address to listen on", listen.value);
         let help = "an IP address and a port, such as 127.0.0.1:8780";
-        faults.push(Fault::error(path, listen.place, message).help(help));
+        diagnostics.push(Diagnostic::error(path, listen.place, message).help(help));
         return None;
     };
-    let tls = form.tls.as_ref().map(|form| check_tls(path, form, at, faults));
+    let tls = form.tls.as_ref().map(|form| check_tls(path, form, at, diagnostics));
     let given = form.access.as_ref().map(|access| access.value.clone()).unwrap_or_default();
     let is_here = address.ip().is_loopback();
     let has_authorities = tls.as_ref().is_some_and(|tls| tls.client_authorities.is_some());
-    let mut access = check_access(path, &given, at, has_authorities, faults);
+    let mut access = check_access(path, &given, at, has_authorities, diagnostics);
     // Behind a proxy, callers come from anywhere: only where the proxy alone decides who gets in,
     // nothing is asked twice.
     let is_open = if form.behind_proxy { !access.knows_anyone() } else { is_here };
@@ -152,7 +152,7 @@ pub fn check_monitor(
     };
     let place = listen.place;
     let mut refuse = |message: String, help: &str| {
-        faults.push(Fault::error(path, place, message).help(help));
+        diagnostics.push(Diagnostic::error(path, place, message).help(help));
     };
     if !is_here && !form.behind_proxy && tls.is_none() {
         refuse(
@@ -167,20 +167,20 @@ pub fn check_monitor(
              or `jwt`, or `certificates`; `access: { anonymous: viewer }` lets everyone look",
         );
     }
-    let base_path = check_base_path(path, form.base_path.as_ref(), faults);
+    let base_path = check_base_path(path, form.base_path.as_ref(), diagnostics);
     Some(Settings { listen: address, behind_proxy: form.behind_proxy, base_path, tls, access })
 }
 
 fn check_base_path(
     path: &Path,
     form: Option<&Located<String>>,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> BasePath {
     let Some(given) = form else { return BasePath::default() };
     given.value.parse().unwrap_or_else(|error| {
         let message = format!("`base_path` cannot be `{}`: it {error}", given.value);
         let help = "a path such as `/ledger`; leave it out where the endpoint has a host to itself";
-        faults.push(Fault::error(path, given.place, message).help(help));
+        diagnostics.push(Diagnostic::error(path, given.place, message).help(help));
         BasePath::default()
     })
 }
@@ -189,7 +189,7 @@ fn check_tls(
     path: &Path,
     form: &Located<TlsForm>,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> TlsSettings {
     let TlsForm { certificate, key, client_authorities, require_client } = &form.value;
     let settings = TlsSettings {
@@ -199,11 +199,11 @@ fn check_tls(
         require_client: *require_client,
     };
     if let Err(reason) = Tls::open(&settings) {
-        faults.push(Fault::error(path, form.place, format!("`tls`: {reason}")));
+        diagnostics.push(Diagnostic::error(path, form.place, format!("`tls`: {reason}")));
     }
     if settings.require_client && settings.client_authorities.is_none() {
         let message = "`require_client` needs `client_authorities`: whose certificates are good?";
-        faults.push(Fault::error(path, form.place, message));
+        diagnostics.push(Diagnostic::error(path, form.place, message));
     }
     settings
 }
@@ -213,15 +213,15 @@ fn check_access(
     form: &AccessForm,
     at: &impl Fn(&Path) -> PathBuf,
     has_authorities: bool,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> AccessSettings {
     let tokens = form.tokens.as_ref().map(|file| at(&file.value));
     if let (Some(file), Some(named)) = (&tokens, &form.tokens)
-        && let Err(fault) = tokens::read(file)
+        && let Err(diagnostic) = tokens::read(file)
     {
-        let fault = match file.exists() {
-            true => fault,
-            false => Fault::error(
+        let diagnostic = match file.exists() {
+            true => diagnostic,
+            false => Diagnostic::error(
                 path,
                 named.place,
                 format!("there is no file {}", file.display()),
@@ -231,20 +231,20 @@ fn check_access(
                 file.display()
             )),
         };
-        faults.push(fault);
+        diagnostics.push(diagnostic);
     }
     if let (Some(first), false) = (form.certificates.first(), has_authorities) {
         let message = "no client certificate is asked for without `tls.client_authorities`";
-        faults.push(Fault::error(path, first.place, message));
+        diagnostics.push(Diagnostic::error(path, first.place, message));
     }
     AccessSettings {
         anonymous: None,
         tokens,
-        jwt: form.jwt.as_ref().map(|form| check_jwt(path, form, at, faults)),
+        jwt: form.jwt.as_ref().map(|form| check_jwt(path, form, at, diagnostics)),
         certificates: form
             .certificates
             .iter()
-            .filter_map(|form| check_certificate(path, form, faults))
+            .filter_map(|form| check_certificate(path, form, diagnostics))
             .collect(),
     }
 }
@@ -253,18 +253,19 @@ fn check_jwt(
     path: &Path,
     form: &Located<JwtForm>,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> JwtSettings {
     let JwtForm { issuer, audience, keys, name_claim, role_claim, roles, .. } = &form.value;
     for (name, value) in [("issuer", issuer), ("audience", audience), ("role_claim", role_claim)] {
         if value.is_empty() {
             let message = format!("`{name}` is empty, so anyone's tokens would do");
-            faults.push(Fault::error(path, form.place, message));
+            diagnostics.push(Diagnostic::error(path, form.place, message));
         }
     }
     if roles.value.is_empty() {
         let help = "such as `roles: { ledger-viewers: viewer, ledger-operators: operator }`";
-        faults.push(Fault::error(path, roles.place, "`roles` gives nobody a role").help(help));
+        diagnostics
+            .push(Diagnostic::error(path, roles.place, "`roles` gives nobody a role").help(help));
     }
     let is_address = keys.value.contains("://");
     let source = match is_address {
@@ -273,7 +274,7 @@ fn check_jwt(
     };
     let authorities = form.value.authorities.as_deref().map(at);
     if let Err(reason) = KeySet::open(&source, authorities.as_deref()) {
-        faults.push(Fault::error(path, keys.place, format!("`keys`: {reason}")));
+        diagnostics.push(Diagnostic::error(path, keys.place, format!("`keys`: {reason}")));
     }
     JwtSettings {
         issuer: issuer.clone(),
@@ -289,12 +290,12 @@ fn check_jwt(
 fn check_certificate(
     path: &Path,
     form: &Located<CertificateForm>,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<CertificateRule> {
     let CertificateForm { name, role, san, sha256 } = &form.value;
     if !is_name(&name.value) {
         let message = tokens::TokenError::Name(name.value.clone()).to_string();
-        faults.push(Fault::error(path, name.place, message));
+        diagnostics.push(Diagnostic::error(path, name.place, message));
     }
     let which = match (san, sha256) {
         (Some(san), None) => check_san(san).map(|()| CertificateMatch::Name(san.clone())),
@@ -304,8 +305,9 @@ fn check_certificate(
         },
         _ => Err("a certificate is named by exactly one of `san` and `sha256`".to_owned()),
     };
-    let which =
-        which.map_err(|message| faults.push(Fault::error(path, form.place, message))).ok()?;
+    let which = which
+        .map_err(|message| diagnostics.push(Diagnostic::error(path, form.place, message)))
+        .ok()?;
     Some(CertificateRule { name: name.value.clone(), role: *role, which })
 }
 
@@ -331,11 +333,11 @@ mod tests {
         ] {
             let text = format!("listen: '{listen}'\nbehind_proxy: {proxy}\n{access}\n");
             let form = yaml::parse::<MonitorForm>(Path::new("c.yaml"), &text).unwrap();
-            let mut faults = Vec::new();
+            let mut diagnostics = Vec::new();
             let settings =
-                check_monitor(Path::new("c.yaml"), &form[0], &Path::to_owned, &mut faults);
+                check_monitor(Path::new("c.yaml"), &form[0], &Path::to_owned, &mut diagnostics);
             assert_eq!(settings.unwrap().access.anonymous, expected, "{text}");
-            assert!(faults.is_empty(), "{text}: {faults:?}");
+            assert!(diagnostics.is_empty(), "{text}: {diagnostics:?}");
         }
     }
 }

@@ -5,16 +5,16 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, LedgerConfig, SourceConfig};
+use crate::config::{Config, InputConfig, LedgerConfig};
+use crate::diagnostic::Diagnostic;
 use crate::disk::{check_writable, directory_of};
-use crate::fault::Fault;
 
 /// Refuses a copy of the checkpoint that would be lost or replaced together with the ledger, or that
 /// cannot be a file.
-pub fn check_copy(file: &Path, ledger: &LedgerConfig) -> Option<Fault> {
+pub fn check_copy(file: &Path, ledger: &LedgerConfig) -> Option<Diagnostic> {
     let LedgerConfig { directory, checkpoint_copy: copy, places, .. } = ledger;
     let refused = |message: String, help: &str| {
-        Some(Fault::error(file, places.checkpoint_copy, message).help(help))
+        Some(Diagnostic::error(file, places.checkpoint_copy, message).help(help))
     };
     if resolved(copy).starts_with(resolved(directory)) {
         return refused(
@@ -47,13 +47,13 @@ fn resolved(path: &Path) -> PathBuf {
 /// Faults of paths that `run` would meet: a ledger's folder that cannot be made or written, a copy of
 /// the checkpoint that cannot be kept, a file of records that is absent.
 #[must_use]
-pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Fault> {
+pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Diagnostic> {
     let ledger = &config.ledger;
-    let mut faults = Vec::new();
+    let mut diagnostics = Vec::new();
     let place = ledger.places.directory;
     if let Err(reason) = check_folder(&ledger.directory) {
         let message = format!("the ledger cannot be in {}: {reason}", ledger.directory.display());
-        faults.push(Fault::error(file, place, message));
+        diagnostics.push(Diagnostic::error(file, place, message));
     }
     let above = directory_of(&ledger.checkpoint_copy);
     // The folder of the ledger is made together with those above it.
@@ -63,17 +63,18 @@ pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Fault> {
         let message = format!("the checkpoint cannot be kept in {}: {error}", above.display());
         let help =
             "without that copy nobody is told of an old ledger that took the place of this one";
-        faults.push(Fault::warning(file, ledger.places.checkpoint_copy, message).help(help));
+        diagnostics
+            .push(Diagnostic::warning(file, ledger.places.checkpoint_copy, message).help(help));
     }
-    if let SourceConfig::File(form) = &config.source
+    if let InputConfig::File(form) = &config.source
         && form.path != Path::new("-")
         && let Err(reason) = check_records(&form.path)
     {
         let message = format!("{} cannot be read: {reason}", form.path.display());
         let help = "paths are relative to the configuration; `-` is standard input";
-        faults.push(Fault::error(file, config.source_place, message).help(help));
+        diagnostics.push(Diagnostic::error(file, config.source_place, message).help(help));
     }
-    faults
+    diagnostics
 }
 
 /// Whether a folder is there and can be written, or can be made.

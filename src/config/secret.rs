@@ -4,9 +4,9 @@ use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::codec::yaml::Located;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::disk::read_bounded;
-use crate::fault::{Fault, Place};
-use crate::source::{KafkaForm, Property};
+use crate::input::{KafkaForm, Property};
 
 /// Longest secret that is read from a file, in bytes.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
@@ -23,13 +23,15 @@ pub fn resolve_kafka(
     path: &Path,
     form: &mut KafkaForm,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) {
     for text in [&mut form.brokers, &mut form.group] {
-        resolve_text(path, text, at, faults);
+        resolve_text(path, text, at, diagnostics);
     }
-    form.topics.value.names_mut().for_each(|topic| resolve_text(path, topic, at, faults));
-    form.properties.values_mut().for_each(|property| resolve_property(path, property, at, faults));
+    form.topics.value.names_mut().for_each(|topic| resolve_text(path, topic, at, diagnostics));
+    form.properties
+        .values_mut()
+        .for_each(|property| resolve_property(path, property, at, diagnostics));
 }
 
 /// Resolves the references in a value that may be a secret.
@@ -37,10 +39,11 @@ pub fn resolve_property(
     path: &Path,
     property: &mut Located<Property>,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) {
     let mut text = property.value.reveal().to_owned();
-    resolve(path, property.place, &mut text, at).unwrap_or_else(|fault| faults.push(fault));
+    resolve(path, property.place, &mut text, at)
+        .unwrap_or_else(|diagnostic| diagnostics.push(diagnostic));
     property.value = Property::new(text);
 }
 
@@ -49,9 +52,10 @@ pub fn resolve_text(
     path: &Path,
     text: &mut Located<String>,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) {
-    resolve(path, text.place, &mut text.value, at).unwrap_or_else(|fault| faults.push(fault));
+    resolve(path, text.place, &mut text.value, at)
+        .unwrap_or_else(|diagnostic| diagnostics.push(diagnostic));
 }
 
 fn resolve(
@@ -59,8 +63,8 @@ fn resolve(
     place: Place,
     text: &mut String,
     at: &impl Fn(&Path) -> PathBuf,
-) -> Result<(), Fault> {
-    let fault = |message: String| Fault::error(path, place, message);
+) -> Result<(), Diagnostic> {
+    let diagnostic = |message: String| Diagnostic::error(path, place, message);
     if let Some(file) = text.strip_prefix("file:") {
         let file = at(Path::new(file.trim()));
         // A device or a pipe does not say how long it is.
@@ -68,13 +72,13 @@ fn resolve(
             let not_text = |error| Error::new(ErrorKind::InvalidData, error);
             String::from_utf8(bytes).map_err(not_text)
         });
-        let secret =
-            read.map_err(|error| fault(format!("{} cannot be read: {error}", file.display())))?;
+        let secret = read
+            .map_err(|error| diagnostic(format!("{} cannot be read: {error}", file.display())))?;
         *text = secret.trim_end_matches(['\r', '\n']).to_owned();
         return Ok(());
     }
     let help = "set it for this program, or write `$${` for a text that really holds `${`";
-    *text = expand(text).map_err(|message| fault(message).help(help))?;
+    *text = expand(text).map_err(|message| diagnostic(message).help(help))?;
     Ok(())
 }
 

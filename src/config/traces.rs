@@ -8,9 +8,9 @@ use serde::Deserialize;
 
 use crate::codec::yaml::Located;
 use crate::config::secret;
-use crate::fault::Fault;
+use crate::diagnostic::Diagnostic;
+use crate::input::Property;
 use crate::monitor::traces::{TraceExport, TraceSettings};
-use crate::source::Property;
 
 /// Traces of batches for a collector (OpenTelemetry). The program must have been built with the
 /// feature `otlp`.
@@ -48,16 +48,18 @@ pub fn check_traces(
     path: &Path,
     form: Located<TracesForm>,
     at: &impl Fn(&Path) -> PathBuf,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> TraceSettings {
     let Located { value: mut form, place } = form;
-    secret::resolve_text(path, &mut form.endpoint, at, faults);
-    form.headers.values_mut().for_each(|value| secret::resolve_property(path, value, at, faults));
+    secret::resolve_text(path, &mut form.endpoint, at, diagnostics);
+    form.headers
+        .values_mut()
+        .for_each(|value| secret::resolve_property(path, value, at, diagnostics));
     let share = form.sample.as_ref().map_or(DEFAULT_SHARE, |sample| sample.value);
     if let Some(sample) = form.sample.filter(|sample| !(0.0..=1.0).contains(&sample.value)) {
         let message = format!("`sample` is {}, allowed is 0 to 1", sample.value);
         let help = "it is the share of the batches of which a trace is told";
-        faults.push(Fault::error(path, sample.place, message).help(help));
+        diagnostics.push(Diagnostic::error(path, sample.place, message).help(help));
     }
     let headers = form.headers.into_iter().map(|(name, value)| (name, value.value)).collect();
     let settings = TraceSettings {
@@ -69,7 +71,7 @@ pub fn check_traces(
         attributes: form.attributes,
     };
     if let Err(reason) = TraceExport::check(&settings) {
-        faults.push(Fault::error(path, place, format!("`traces`: {reason}")));
+        diagnostics.push(Diagnostic::error(path, place, format!("`traces`: {reason}")));
     }
     settings
 }

@@ -8,7 +8,7 @@ use crate::codec::json::{Map, Value};
 use crate::codec::yaml::Located;
 use crate::contract::form::{AlertsForm, ExpectForm, StepForm, TestForm};
 use crate::contract::{Asset, Call, Contract, MemoryState, StateView, Verdict};
-use crate::fault::TestResult;
+use crate::diagnostic::TestResult;
 
 /// Time between two calls of a test that do not say theirs, in milliseconds.
 const STEP_MS: i64 = 1_000;

@@ -15,8 +15,8 @@ use crate::contract::rules::{AlertRule, DeriveRule, RejectRule, VARIABLES};
 use crate::contract::schema::{FieldType, JsonType, StateSchema};
 use crate::contract::state::Nulls;
 use crate::contract::{Contract, Functions};
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::expression::{Expression, Kinds};
-use crate::fault::{Fault, Place, Severity};
 use crate::limits::{MAX_CONTRACT_RULES, MAX_NAME_BYTES};
 
 /// Top-level entries that all others refer to.
@@ -31,23 +31,28 @@ fn is_nameless(rule: &RuleForm) -> bool {
 }
 
 /// The contracts of a file without errors, each with the place of its name.
-pub(super) fn file(file: &Path, text: &str, faults: &mut Vec<Fault>) -> Vec<(Contract, Place)> {
+pub(super) fn file(
+    file: &Path,
+    text: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<(Contract, Place)> {
     let documents = match yaml::documents(file, text) {
         Ok(documents) => documents,
-        Err(fault) => {
-            faults.push(fault);
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
             return Vec::new();
         }
     };
     if documents.is_empty() {
-        faults.push(Fault::error(file, Place::START, "the file holds no contract"));
+        diagnostics.push(Diagnostic::error(file, Place::START, "the file holds no contract"));
     }
     let mut contracts = Vec::new();
     for document in documents {
-        let mut compiler = Compiler { file, text, faults: Vec::new() };
+        let mut compiler = Compiler { file, text, diagnostics: Vec::new() };
         let contract = compiler.document(&document);
-        let has_error = compiler.faults.iter().any(|fault| fault.severity == Severity::Error);
-        faults.append(&mut compiler.faults);
+        let has_error =
+            compiler.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        diagnostics.append(&mut compiler.diagnostics);
         contracts.extend(contract.filter(|_| !has_error));
     }
     contracts
@@ -57,7 +62,7 @@ pub(super) fn file(file: &Path, text: &str, faults: &mut Vec<Fault>) -> Vec<(Con
 pub(super) struct Compiler<'a> {
     file: &'a Path,
     text: &'a str,
-    faults: Vec<Fault>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 /// The rules of one contract.
@@ -69,8 +74,8 @@ struct Rules {
 }
 
 impl Compiler<'_> {
-    pub(super) fn fault(&mut self, fault: Fault) {
-        self.faults.push(fault);
+    pub(super) fn diagnostic(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
     }
 
     pub(super) fn file(&self) -> &Path {
@@ -78,8 +83,8 @@ impl Compiler<'_> {
     }
 
     fn error(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
-        let fault = Fault::error(self.file, place, message).help(help);
-        self.fault(fault);
+        let diagnostic = Diagnostic::error(self.file, place, message).help(help);
+        self.diagnostic(diagnostic);
     }
 
     fn document(&mut self, document: &Document<'_>) -> Option<(Contract, Place)> {
@@ -89,10 +94,10 @@ impl Compiler<'_> {
                 if let Some(rest) = unsound.rest.take() {
                     self.contract(rest, document.text);
                 }
-                let found = std::mem::take(&mut self.faults);
+                let found = std::mem::take(&mut self.diagnostics);
                 let more = unsound.sift(found, &["rules", "tests"], FOUNDATIONS);
-                self.faults = unsound.faults;
-                self.faults.extend(more);
+                self.diagnostics = unsound.diagnostics;
+                self.diagnostics.extend(more);
                 return None;
             }
         };
@@ -190,13 +195,14 @@ impl Compiler<'_> {
     fn schema(&mut self, form: &ContractForm) -> Option<StateSchema> {
         match StateSchema::compile((&Value::Object(form.state.value.0.clone())).into()) {
             Ok(schema) => Some(schema),
-            Err(fault) => {
-                let at = if fault.pointer.is_empty() {
+            Err(diagnostic) => {
+                let at = if diagnostic.pointer.is_empty() {
                     String::new()
                 } else {
-                    format!(" (at `state{}`)", fault.pointer.replace('/', "."))
+                    format!(" (at `state{}`)", diagnostic.pointer.replace('/', "."))
                 };
-                let message = format!("the state schema cannot be used{at}: {}", fault.message);
+                let message =
+                    format!("the state schema cannot be used{at}: {}", diagnostic.message);
                 self.error(form.state.place, message, "it is JSON Schema, draft 2020-12");
                 None
             }

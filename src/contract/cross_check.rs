@@ -11,8 +11,8 @@ use crate::contract::form::{ContractForm, StepForm};
 use crate::contract::schema::{self, FieldType, JsonType, StateSchema};
 use crate::contract::state::{self, Fields};
 use crate::contract::{Functions, InvalidCode};
+use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::expression::{Compared, Comparison, Expression, Kinds};
-use crate::fault::{Fault, did_you_mean};
 
 /// What expressions may read.
 pub(super) struct Names<'a> {
@@ -50,24 +50,26 @@ impl<'a> Names<'a> {
             let Some((variable, fields)) = path.split_first() else { continue };
             let place = compiler.inside(source, place);
             let file = compiler.file().to_owned();
-            let fault = match self.fault(variable, fields) {
+            let diagnostic = match self.diagnostic(variable, fields) {
                 None => continue,
-                Some((true, message, help)) => Fault::error(&file, place, message).help(help),
-                Some((false, message, help)) => Fault::warning(&file, place, message).help(help),
+                Some((true, message, help)) => Diagnostic::error(&file, place, message).help(help),
+                Some((false, message, help)) => {
+                    Diagnostic::warning(&file, place, message).help(help)
+                }
             };
-            compiler.fault(fault);
+            compiler.diagnostic(diagnostic);
         }
-        let (kinds, faults) = expression.kinds(&|path| self.kinds(path));
-        for fault in faults {
-            let place = compiler.inside(source, fault.place);
+        let (kinds, diagnostics) = expression.kinds(&|path| self.kinds(path));
+        for diagnostic in diagnostics {
+            let place = compiler.inside(source, diagnostic.place);
             let file = compiler.file().to_owned();
-            compiler.fault(Fault::error(&file, place, fault.message));
+            compiler.diagnostic(Diagnostic::error(&file, place, diagnostic.message));
         }
         for comparison in expression.comparisons() {
             let place = compiler.inside(source, comparison.place);
             for (message, help) in self.unlisted(&comparison) {
                 let file = compiler.file().to_owned();
-                compiler.fault(Fault::error(&file, place, message).help(help));
+                compiler.diagnostic(Diagnostic::error(&file, place, message).help(help));
             }
         }
         kinds
@@ -90,13 +92,13 @@ impl<'a> Names<'a> {
         let path = comparison.path.join(".");
         let shown: Vec<_> = allowed.iter().map(ToString::to_string).collect();
         let texts = || allowed.iter().filter_map(serde_json::Value::as_str);
-        let fault = |value: &Value| {
+        let diagnostic = |value: &Value| {
             let message =
                 format!("`{path}` cannot be {value}, the state schema allows {}", shown.join(", "));
             let help = value.as_str().map(|text| did_you_mean(text, texts()));
             (message, help.filter(|help| help.starts_with("did you mean")).unwrap_or_default())
         };
-        values.into_iter().filter(is_unlisted).map(fault).collect()
+        values.into_iter().filter(is_unlisted).map(diagnostic).collect()
     }
 
     /// The values that a field can have when rules see it, where its schema lists them. The state
@@ -163,7 +165,7 @@ impl<'a> Names<'a> {
     }
 
     /// Whether it is an error, what is wrong, and what helps.
-    fn fault(&self, variable: &str, fields: &[String]) -> Option<(bool, String, String)> {
+    fn diagnostic(&self, variable: &str, fields: &[String]) -> Option<(bool, String, String)> {
         let dotted = fields.join(".");
         let (name, parent) = fields.split_last()?;
         match variable {
@@ -231,8 +233,8 @@ impl Compiler<'_> {
         for test in &form.tests {
             if test.steps.is_empty() {
                 let file = self.file().to_owned();
-                let fault = Fault::error(&file, test.name.place, "the test has no steps");
-                self.fault(fault.help("write `steps:` with at least one `call`"));
+                let diagnostic = Diagnostic::error(&file, test.name.place, "the test has no steps");
+                self.diagnostic(diagnostic.help("write `steps:` with at least one `call`"));
             }
             for step in &test.steps {
                 self.step(step, functions);
@@ -249,13 +251,13 @@ impl Compiler<'_> {
         if !functions.offers(function) && !expects_unknown {
             let message = format!("the contract does not offer `{function}`");
             let help = format!("put `{function}:` below `functions`");
-            self.fault(Fault::error(&file, step.place, message).help(help));
+            self.diagnostic(Diagnostic::error(&file, step.place, message).help(help));
         }
         let known = || InvalidCode::ALL.iter().map(|code| code.name()).chain(["valid"]);
         if let Some(verdict) = verdict.filter(|v| !known().any(|name| name == v.value)) {
             let message = format!("there is no verdict `{}`", verdict.value);
-            let fault = Fault::error(&file, verdict.place, message);
-            self.fault(fault.help(did_you_mean(&verdict.value, known())));
+            let diagnostic = Diagnostic::error(&file, verdict.place, message);
+            self.diagnostic(diagnostic.help(did_you_mean(&verdict.value, known())));
         }
     }
 }

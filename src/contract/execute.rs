@@ -226,7 +226,9 @@ impl Contract {
         let state = Value::Object(state);
         match self.schema.check(&state, budget) {
             Ok(()) => {}
-            Err(Misfit::Fault(fault)) => return invalid(InvalidCode::SchemaViolation, fault),
+            Err(Misfit::Diagnostic(diagnostic)) => {
+                return invalid(InvalidCode::SchemaViolation, diagnostic);
+            }
             Err(Misfit::Exhausted) => return Err(self.exhausted("the state schema", Exhausted)),
             Err(Misfit::TooDeep) => {
                 let detail = format!(

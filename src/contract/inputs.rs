@@ -167,8 +167,8 @@ state:
 ";
 
     fn inputs() -> Vec<Input> {
-        let (set, faults) = ContractSet::load(&[("things.yaml".into(), CONTRACT.to_owned())]);
-        assert!(faults.is_empty(), "{faults:?}");
+        let (set, diagnostics) = ContractSet::load(&[("things.yaml".into(), CONTRACT.to_owned())]);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
         set.get("things").unwrap().inputs()
     }
 

@@ -65,7 +65,7 @@ use crate::codec::Digest;
 use crate::contract::rules::{AlertRule, DeriveRule, RejectRule};
 use crate::contract::schema::StateSchema;
 use crate::contract::state::{Fields, Nulls};
-use crate::fault::Place;
+use crate::diagnostic::Place;
 
 /// One compiled contract.
 #[derive(Debug)]

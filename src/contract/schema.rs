@@ -109,7 +109,7 @@ pub(super) struct StateSchema {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Misfit {
     /// It breaks the schema: what is wrong.
-    Fault(String),
+    Diagnostic(String),
     /// Looking at it takes more steps than are left.
     Exhausted,
     /// It is nested too deeply for so deep a schema.
@@ -164,13 +164,13 @@ impl StateSchema {
         match (budget.is_exhausted(), is_valid) {
             (true, _) => Err(Misfit::Exhausted),
             (false, true) => Ok(()),
-            (false, false) => Err(Misfit::Fault(self.fault(state))),
+            (false, false) => Err(Misfit::Diagnostic(self.diagnostic(state))),
         }
     }
 
     /// What is wrong with a state that is known to break the schema. The library gathers the errors
     /// of all branches of all branches: that has a budget of its own, beyond which less is said.
-    fn fault(&self, state: &json::Value) -> String {
+    fn diagnostic(&self, state: &json::Value) -> String {
         let first_of_all = self.within_explanation(state, |state| {
             let errors = self.validator.iter_errors(state);
             errors.map(|error| shown(&error)).min()
@@ -353,7 +353,7 @@ mod tests {
     }
 
     fn compile(document: Value) -> StateSchema {
-        StateSchema::compile(document).unwrap_or_else(|fault| panic!("{}", fault.message))
+        StateSchema::compile(document).unwrap_or_else(|diagnostic| panic!("{}", diagnostic.message))
     }
 
     #[test]
@@ -492,12 +492,12 @@ mod tests {
             (json!({"properties": {"a": {"pattern": "("}}}), "/properties/a/pattern", "("),
         ];
         for (document, pointer, message) in cases {
-            let fault = StateSchema::compile(document.clone()).err().unwrap();
-            assert!(fault.message.contains(message), "{document}: {}", fault.message);
+            let diagnostic = StateSchema::compile(document.clone()).err().unwrap();
+            assert!(diagnostic.message.contains(message), "{document}: {}", diagnostic.message);
             assert!(
-                pointer.is_empty() || fault.pointer == pointer,
+                pointer.is_empty() || diagnostic.pointer == pointer,
                 "{document}: {}",
-                fault.pointer
+                diagnostic.pointer
             );
         }
     }
@@ -514,7 +514,7 @@ mod tests {
             let schema = compile(json!({"properties": properties}));
             assert_eq!(
                 schema.check(&state, &Budget::new()),
-                Err(Misfit::Fault("p00: 0 is not of type \"string\"".to_owned()))
+                Err(Misfit::Diagnostic("p00: 0 is not of type \"string\"".to_owned()))
             );
         }
     }

@@ -51,7 +51,7 @@ impl<'a> Place<'a> {
         std::ptr::from_ref(self.schema).addr()
     }
 
-    fn fault(&self, message: String) -> SchemaFault {
+    fn diagnostic(&self, message: String) -> SchemaFault {
         SchemaFault { pointer: self.pointer.clone(), message }
     }
 
@@ -207,7 +207,7 @@ impl<'a> Analysis<'a> {
     fn reach(&mut self, place: &Place<'a>, above: usize) -> Result<Reach, SchemaFault> {
         let known = self.known.get(&place.address()).copied();
         if above + known.map_or(1, |known| known.nesting) > MAX_SCHEMA_NESTING {
-            return Err(place.fault(format!(
+            return Err(place.diagnostic(format!(
                 "more than {MAX_SCHEMA_NESTING} subschemas apply to the same value, each within \
                  another one{}",
                 named(place)
@@ -220,7 +220,7 @@ impl<'a> Analysis<'a> {
         let mut total = Reach { branches: 1, nesting: 0 };
         for (reference, target) in self.referred(place) {
             if self.open.contains(&target.address()) {
-                return Err(reference.fault(format!(
+                return Err(reference.diagnostic(format!(
                     "`{}` leads in a circle: it comes back to itself without going down into the \
                      value by `properties` or `items`",
                     reference.schema.as_str().unwrap_or_default()
@@ -249,7 +249,7 @@ impl<'a> Analysis<'a> {
         if branches <= MAX_SCHEMA_BRANCHES {
             return Ok(());
         }
-        Err(place.fault(format!(
+        Err(place.diagnostic(format!(
             "{branches} subschemas apply to the same value here{}, the limit is \
              {MAX_SCHEMA_BRANCHES}: a `$ref` counts as often as it is reached",
             named(place)
@@ -291,7 +291,7 @@ mod tests {
 
     /// The pointer and message of the refusal, or nothing.
     fn refusal(document: &Value) -> Option<(String, String)> {
-        check(document).err().map(|fault| (fault.pointer, fault.message))
+        check(document).err().map(|diagnostic| (diagnostic.pointer, diagnostic.message))
     }
 
     #[test]

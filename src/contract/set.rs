@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::contract::{Call, Contract, Effects, InvalidCode, StateView, Verdict, compile};
-use crate::fault::{Fault, Place, TestResult};
+use crate::diagnostic::{Diagnostic, Place, TestResult};
 
 /// Every contract of a configuration.
 #[derive(Debug, Default)]
@@ -18,23 +18,23 @@ impl ContractSet {
     /// Compiles the contracts in these files, given as path and text. What has an error is left
     /// out; warnings are among the faults too.
     #[must_use]
-    pub fn load(files: &[(PathBuf, String)]) -> (Self, Vec<Fault>) {
+    pub fn load(files: &[(PathBuf, String)]) -> (Self, Vec<Diagnostic>) {
         let mut set = Self::default();
-        let mut faults = Vec::new();
+        let mut diagnostics = Vec::new();
         for (file, text) in files {
-            for (contract, place) in compile::file(file, text, &mut faults) {
-                set.insert(contract, place, &mut faults);
+            for (contract, place) in compile::file(file, text, &mut diagnostics) {
+                set.insert(contract, place, &mut diagnostics);
             }
         }
-        (set, faults)
+        (set, diagnostics)
     }
 
-    fn insert(&mut self, contract: Contract, place: Place, faults: &mut Vec<Fault>) {
+    fn insert(&mut self, contract: Contract, place: Place, diagnostics: &mut Vec<Diagnostic>) {
         if let Some(other) = self.contracts.get(&contract.name) {
             let name = &contract.name;
             let message = format!("contract `{name}` stands in {} too", other.file.display());
-            faults.push(
-                Fault::error(&contract.file, place, message)
+            diagnostics.push(
+                Diagnostic::error(&contract.file, place, message)
                     .help("keep one version; earlier ones stay readable on the ledger"),
             );
             return;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::checks::any_fields;
 use super::*;
-use crate::fault::{Fault, Severity};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::limits::{MAX_ASSET_KEY_BYTES, MAX_CONTRACT_RULES, MAX_STATE_BYTES};
 
 /// Every function, an open state, an alert over a threshold that is itself part of the state.
@@ -41,18 +41,18 @@ rules:
   - {alert: RISING, raise_when: state.temperature > old.temperature}
 "#;
 
-fn load(text: &str) -> (ContractSet, Vec<Fault>) {
+fn load(text: &str) -> (ContractSet, Vec<Diagnostic>) {
     ContractSet::load(&[(PathBuf::from("c.yaml"), text.to_owned())])
 }
 
 fn contract(text: &str) -> Contract {
-    let (set, faults) = load(text);
-    assert!(faults.is_empty(), "{}", shown(&faults));
+    let (set, diagnostics) = load(text);
+    assert!(diagnostics.is_empty(), "{}", shown(&diagnostics));
     set.into_contracts().next().unwrap()
 }
 
-fn shown(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{fault}\n")).collect()
+fn shown(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect()
 }
 
 /// A contract and the state that its calls make.
@@ -325,8 +325,8 @@ fn rules_may_compare_what_the_schema_leaves_open() {
             "contract: c\nversion: 1\nkey: id\nstate: {{type: object, {schema}}}\n\
              rules: [{{alert: A, raise_when: '{condition}'}}]\n"
         );
-        let (_, faults) = load(&text);
-        assert!(faults.is_empty(), "{text}\n{}", shown(&faults));
+        let (_, diagnostics) = load(&text);
+        assert!(diagnostics.is_empty(), "{text}\n{}", shown(&diagnostics));
     }
     // What no state can have is found all the same.
     for (schema, condition, message) in [
@@ -347,8 +347,8 @@ fn rules_may_compare_what_the_schema_leaves_open() {
             "contract: c\nversion: 1\nkey: id\nstate: {{type: object, {schema}}}\n\
              rules: [{{alert: A, raise_when: '{condition}'}}]\n"
         );
-        let (_, faults) = load(&text);
-        assert!(shown(&faults).contains(message), "{text}\n{}", shown(&faults));
+        let (_, diagnostics) = load(&text);
+        assert!(shown(&diagnostics).contains(message), "{text}\n{}", shown(&diagnostics));
     }
 }
 
@@ -652,14 +652,14 @@ fn numbers_of_the_state_are_kept_as_they_were_sent() {
     assert_eq!(Asset::from_bytes(&asset.to_bytes()).unwrap(), *asset);
 }
 
-fn check_faults(cases: &[(String, u64, &str)]) {
+fn check_diagnostics(cases: &[(String, u64, &str)]) {
     for (text, line, message) in cases {
-        let (_, faults) = load(text);
-        let found = faults.iter().any(|fault| {
-            let here = fault.severity == Severity::Error && fault.place.line == *line;
-            here && fault.message.contains(message)
+        let (_, diagnostics) = load(text);
+        let found = diagnostics.iter().any(|diagnostic| {
+            let here = diagnostic.severity == Severity::Error && diagnostic.place.line == *line;
+            here && diagnostic.message.contains(message)
         });
-        assert!(found, "{text}\n{message} at line {line}:\n{}", shown(&faults));
+        assert!(found, "{text}\n{message} at line {line}:\n{}", shown(&diagnostics));
     }
 }
 
@@ -707,7 +707,7 @@ fn faults_have_their_place() {
             "the key `level` is neither text nor integer",
         ),
     ];
-    check_faults(&cases);
+    check_diagnostics(&cases);
 }
 
 #[test]
@@ -775,16 +775,16 @@ fn faults_of_rules_and_tests_have_their_place() {
         ("# nothing\n".to_owned(), 1, "the file holds no contract"),
         ("contract: [".to_owned(), 1, ""),
     ];
-    check_faults(&cases);
+    check_diagnostics(&cases);
 }
 
 #[test]
 fn columns_lead_into_expressions() {
     let text = "contract: c\nversion: 1\nkey: id\nstate: {properties: {id: {}, level: {}}, additionalProperties: false}\nrules:\n  - alert: A\n    raise_when: |\n      state.level > 1 &&\n        state.levle < 5\n";
-    let (_, faults) = load(text);
-    let [fault] = faults.as_slice() else { panic!("{}", shown(&faults)) };
-    assert_eq!((fault.place.line, fault.place.column), (9, 9), "{fault}");
-    assert_eq!(fault.help, "did you mean `level`?");
+    let (_, diagnostics) = load(text);
+    let [diagnostic] = diagnostics.as_slice() else { panic!("{}", shown(&diagnostics)) };
+    assert_eq!((diagnostic.place.line, diagnostic.place.column), (9, 9), "{diagnostic}");
+    assert_eq!(diagnostic.help, "did you mean `level`?");
 }
 
 #[test]
@@ -794,8 +794,8 @@ fn a_likely_slip_in_an_open_schema_is_a_warning() {
             "contract: c\nversion: 1\nkey: id\nstate: {{properties: {{id: {{}}, temperature: {{}}}}}}\nrules:\n  - {{alert: A, raise_when: state.{field} > 1}}\n"
         )
     };
-    let (set, faults) = load(&text("temprature"));
-    assert_eq!((set.len(), faults.len(), faults[0].severity), (1, 1, Severity::Warning));
+    let (set, diagnostics) = load(&text("temprature"));
+    assert_eq!((set.len(), diagnostics.len(), diagnostics[0].severity), (1, 1, Severity::Warning));
     assert!(load(&text("pressure")).1.is_empty());
 }
 
@@ -813,8 +813,8 @@ fn rules_are_bounded() {
 fn each_document_is_a_definition_of_its_own() {
     let one = "contract: one\nversion: 1\nkey: id\nstate: {}\n";
     let two = "contract: two\nversion: 2\nkey: id\nstate: {}\n";
-    let (set, faults) = load(&format!("# both\n---\n{one}---\n{two}"));
-    assert!(faults.is_empty());
+    let (set, diagnostics) = load(&format!("# both\n---\n{one}---\n{two}"));
+    assert!(diagnostics.is_empty());
     for (name, text) in [("one", one), ("two", two)] {
         let contract = set.get(name).unwrap();
         assert_eq!((&*contract.text, contract.digest), (text, Digest::of(text.as_bytes())));

@@ -18,10 +18,10 @@ use crate::clock::Clock;
 use crate::demo::folder::{config_text, new_token, next_epoch};
 use crate::event::SourcePartition;
 use crate::fleet::{Fleet, FleetSize, MACHINES, Message, READINGS, Steady, TELEMETRY};
+use crate::input::broker::EmbeddedBroker;
+use crate::input::producer::{GatedProducer, Outgoing, Sent};
 use crate::ledger::LedgerError;
-use crate::ledger::embedded::Shared;
-use crate::source::broker::EmbeddedBroker;
-use crate::source::producer::{GatedProducer, Outgoing, Sent};
+use crate::ledger::embedded::EmbeddedReader;
 use crate::transaction::{KeyError, write_new_key_file};
 
 /// What is sent, and what is made of it.
@@ -241,7 +241,7 @@ pub type Consumed = Box<dyn Fn(&SourcePartition) -> u64 + Send>;
 
 /// What a ledger has read.
 #[must_use]
-pub fn consumed_by(reader: Arc<Shared>) -> Consumed {
+pub fn consumed_by(reader: Arc<EmbeddedReader>) -> Consumed {
     Box::new(move |partition| reader.next_offset(partition).unwrap_or(0))
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::budget::Budget;
 use crate::codec::json::Value;
+use crate::diagnostic::Diagnostic;
 use crate::event::body::{self, BodyForm};
 use crate::event::identity::{self, IdentityForm, Way};
 use crate::event::template::EventParts;
@@ -13,7 +14,6 @@ use crate::event::ways::{self, Found, Identity, refused};
 use crate::event::{
     Cause, Device, Event, EventInfo, JSON, Record, RecordDigests, Rejection, cloudevents, key,
 };
-use crate::fault::Fault;
 use crate::limits::{
     MAX_HEADER_BYTES, MAX_HEADERS, MAX_IDENTITY_BYTES, MAX_KEY_BYTES, MAX_RECORD_BYTES,
 };
@@ -34,13 +34,13 @@ impl Default for Decoder {
 
 impl Decoder {
     /// A decoder for this configuration, or every fault in it; `file` is where the form stood.
-    pub fn new(form: &IdentityForm, file: &Path) -> Result<Self, Vec<Fault>> {
+    pub fn new(form: &IdentityForm, file: &Path) -> Result<Self, Vec<Diagnostic>> {
         Ok(Self { ways: identity::check(form, file)?, body: BodyForm::default() })
     }
 
     /// Warnings about a form that [`Decoder::new`] takes.
     #[must_use]
-    pub fn warnings(form: &IdentityForm, file: &Path) -> Vec<Fault> {
+    pub fn warnings(form: &IdentityForm, file: &Path) -> Vec<Diagnostic> {
         identity::warnings(form, file)
     }
 
@@ -668,9 +668,9 @@ mod tests {
         ];
         for (identity, place, expected) in table {
             let form = yaml::parse::<IdentityForm>(Path::new("c.yaml"), identity).unwrap();
-            let faults = Decoder::new(&form[0], Path::new("c.yaml")).unwrap_err();
-            assert_eq!(faults.len(), 1, "{identity}");
-            let text = faults[0].to_string();
+            let diagnostics = Decoder::new(&form[0], Path::new("c.yaml")).unwrap_err();
+            assert_eq!(diagnostics.len(), 1, "{identity}");
+            let text = diagnostics[0].to_string();
             assert!(text.starts_with(&format!("c.yaml:{place}: error: ")), "{text}");
             assert!(text.contains(expected), "{text}");
         }

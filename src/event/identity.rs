@@ -12,12 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::codec::yaml::Located;
+use crate::diagnostic::{Diagnostic, Place, did_you_mean};
 use crate::event::Surroundings;
 use crate::event::identity::path::SingularPath;
 use crate::event::template::Template;
 use crate::event::time::{TimeOptions, TimeReader};
 use crate::expression::Expression;
-use crate::fault::{Fault, Place, did_you_mean};
 use crate::limits::{MAX_DETAIL_BYTES, truncated};
 
 /// A checked way.
@@ -188,7 +188,7 @@ impl Selector {
 }
 
 /// Warns of what is allowed in a list and probably not what was meant.
-pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Fault> {
+pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Diagnostic> {
     let of_way = |located: &Located<WayForm>| {
         let WayForm::MqttTopic(TopicForm::Full(form)) = &located.value else { return Vec::new() };
         let Some(text) = &form.template else { return Vec::new() };
@@ -196,7 +196,7 @@ pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Fault> {
         let warning = |name: &str| {
             let message = format!("`{{{name}}}` in the template stands for any text");
             let help = format!("is it meant as `{{{}}}`?", name.to_lowercase());
-            Fault::warning(file, text.place, message).help(help)
+            Diagnostic::warning(file, text.place, message).help(help)
         };
         template.likely_misspelt().into_iter().map(warning).collect()
     };
@@ -215,17 +215,18 @@ pub(super) fn auto() -> Vec<Way> {
 }
 
 /// Checks the whole list and gives every fault in it.
-pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Way>, Vec<Fault>> {
-    let (mut ways, mut faults) = (Vec::new(), Vec::new());
+pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Way>, Vec<Diagnostic>> {
+    let (mut ways, mut diagnostics) = (Vec::new(), Vec::new());
     if form.0.is_empty() {
-        let fault =
-            Fault::error(file, Place::START, "`identity` is empty: no record could be read");
-        faults.push(fault.help("leave it out, or write `identity: [auto]`"));
+        let diagnostic =
+            Diagnostic::error(file, Place::START, "`identity` is empty: no record could be read");
+        diagnostics.push(diagnostic.help("leave it out, or write `identity: [auto]`"));
     }
     for (index, located) in form.0.iter().enumerate() {
         if ways.last().is_some_and(Way::is_plain) {
             let message = "this way is never tried: the one before takes every record";
-            faults.push(Fault::error(file, located.place, message).help("put `plain` last"));
+            diagnostics
+                .push(Diagnostic::error(file, located.place, message).help("put `plain` last"));
             break;
         }
         match &located.value {
@@ -237,29 +238,29 @@ pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Way>, Vec<Fa
             WayForm::TypeIdKey => ways.push(Way::TypeIdKey),
             WayForm::MqttTopic(form) => match check_topic(form, located.place, file) {
                 Ok(topic) => ways.push(Way::MqttTopic(Box::new(topic))),
-                Err(more) => faults.extend(more),
+                Err(more) => diagnostics.extend(more),
             },
             WayForm::Cloudevents => ways.push(Way::CloudEvents),
             WayForm::Paths(form) => match check_paths(form, file) {
                 Ok(paths) => ways.push(Way::Paths(Box::new(paths))),
-                Err(more) => faults.extend(more),
+                Err(more) => diagnostics.extend(more),
             },
             WayForm::Expression(form) => match check_expressions(form, file) {
                 Ok(expressions) => ways.push(Way::Expressions(Arc::new(expressions))),
-                Err(more) => faults.extend(more),
+                Err(more) => diagnostics.extend(more),
             },
             WayForm::Plain => ways.push(Way::Plain),
         }
     }
-    if faults.is_empty() { Ok(ways) } else { Err(faults) }
+    if diagnostics.is_empty() { Ok(ways) } else { Err(diagnostics) }
 }
 
-fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Fault>> {
-    let mut faults = Vec::new();
+fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Diagnostic>> {
+    let mut diagnostics = Vec::new();
     let mut selector = |text: &Located<String>| match selector(text, file) {
         Ok(selector) => Some(selector),
-        Err(fault) => {
-            faults.push(fault);
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
             None
         }
     };
@@ -274,34 +275,34 @@ fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Fault>> {
         }
         Ok(time) => Some(time),
         Err(more) => {
-            faults.extend(more);
+            diagnostics.extend(more);
             None
         }
     });
     match (device_type, id) {
-        (Some(device_type), Some(id)) if faults.is_empty() => {
+        (Some(device_type), Some(id)) if diagnostics.is_empty() => {
             Ok(Paths { org, device_type, id, event, format, time })
         }
-        _ => Err(faults),
+        _ => Err(diagnostics),
     }
 }
 
-fn selector(text: &Located<String>, file: &Path) -> Result<Selector, Fault> {
+fn selector(text: &Located<String>, file: &Path) -> Result<Selector, Diagnostic> {
     if !text.value.starts_with('$') {
         return Ok(Selector::Text(text.value.clone()));
     }
     path_at(text, file).map(Selector::Path)
 }
 
-fn path_at(text: &Located<String>, file: &Path) -> Result<SingularPath, Fault> {
+fn path_at(text: &Located<String>, file: &Path) -> Result<SingularPath, Diagnostic> {
     SingularPath::parse(&text.value).map_err(|error| {
         let message = format!("`{}`: {error}", truncated(&text.value, MAX_DETAIL_BYTES));
         let help = "identity takes steps only: `$.payload.a.b[0]`, `$.kafka.headers['device-id']`";
-        Fault::error(file, text.place, message).help(help)
+        Diagnostic::error(file, text.place, message).help(help)
     })
 }
 
-fn check_topic(form: &TopicForm, place: Place, file: &Path) -> Result<Topic, Vec<Fault>> {
+fn check_topic(form: &TopicForm, place: Place, file: &Path) -> Result<Topic, Vec<Diagnostic>> {
     let form = match form {
         TopicForm::Short(TopicKey::Key) => {
             return Ok(Topic { place: TopicPlace::Key, template: None });
@@ -311,28 +312,30 @@ fn check_topic(form: &TopicForm, place: Place, file: &Path) -> Result<Topic, Vec
     let topic_place = match (&form.header, &form.path) {
         (None, None) => TopicPlace::Key,
         (Some(header), None) => TopicPlace::Header(header.value.clone()),
-        (None, Some(path)) => TopicPlace::Path(path_at(path, file).map_err(|fault| vec![fault])?),
+        (None, Some(path)) => {
+            TopicPlace::Path(path_at(path, file).map_err(|diagnostic| vec![diagnostic])?)
+        }
         (Some(_), Some(_)) => {
-            let fault =
-                Fault::error(file, place, "the topic is in `header` or at `path`, not both");
-            return Err(vec![fault.help("take one of them out")]);
+            let diagnostic =
+                Diagnostic::error(file, place, "the topic is in `header` or at `path`, not both");
+            return Err(vec![diagnostic.help("take one of them out")]);
         }
     };
     let template = form.template.as_ref().map(|text| {
         Template::parse(&text.value).map_err(|message| {
             let help = "a template looks like `plant/{org}/{type}/{id}/{event}`";
-            vec![Fault::error(file, text.place, message).help(help)]
+            vec![Diagnostic::error(file, text.place, message).help(help)]
         })
     });
     Ok(Topic { place: topic_place, template: template.transpose()? })
 }
 
-fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions, Vec<Fault>> {
-    let mut faults = Vec::new();
+fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions, Vec<Diagnostic>> {
+    let mut diagnostics = Vec::new();
     let mut compiled = |text: &Located<String>| match expression(text, file) {
         Ok(expression) => Some(expression),
-        Err(fault) => {
-            faults.push(fault);
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
             None
         }
     };
@@ -347,12 +350,12 @@ fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions,
         }
         Ok(time) => Some(time),
         Err(more) => {
-            faults.extend(more);
+            diagnostics.extend(more);
             None
         }
     });
-    let (Some(device_type), Some(id), true) = (device_type, id, faults.is_empty()) else {
-        return Err(faults);
+    let (Some(device_type), Some(id), true) = (device_type, id, diagnostics.is_empty()) else {
+        return Err(diagnostics);
     };
     let of_time = time.as_ref().map(|time| &time.from);
     let optional = [org.as_ref(), event.as_ref(), format.as_ref(), of_time];
@@ -367,11 +370,11 @@ fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions,
     Ok(Expressions { org, device_type, id, event, format, time, reads })
 }
 
-fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Fault> {
+fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Diagnostic> {
     let expression = Expression::compile(&text.value, &["payload", "kafka"]).map_err(|error| {
         let (line, column) = (error.place.line, error.place.column);
         let help = format!("line {line}, column {column} of the expression");
-        Fault::error(file, text.place, error.message).help(help)
+        Diagnostic::error(file, text.place, error.message).help(help)
     })?;
     let unknown = expression.paths().iter().find_map(|path| match path.as_slice() {
         [part, member, ..] if part == "kafka" => {
@@ -385,7 +388,7 @@ fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Fault> 
         Some(member) => {
             let help = did_you_mean(member, Surroundings::MEMBERS);
             let message = format!("there is no `kafka.{member}`");
-            Err(Fault::error(file, text.place, message).help(help))
+            Err(Diagnostic::error(file, text.place, message).help(help))
         }
     }
 }
@@ -394,8 +397,8 @@ fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Fault> 
 fn check_time<T>(
     form: &Located<TimeForm>,
     file: &Path,
-    from: impl Fn(Place, &TimeForm, &Path) -> Result<T, Fault>,
-) -> Result<Time<T>, Vec<Fault>> {
+    from: impl Fn(Place, &TimeForm, &Path) -> Result<T, Diagnostic>,
+) -> Result<Time<T>, Vec<Diagnostic>> {
     let from = from(form.place, &form.value, file);
     let reader = match &form.value {
         TimeForm::Short(_) => Ok(TimeReader::default()),
@@ -409,34 +412,36 @@ fn check_time<T>(
     };
     match (from, reader) {
         (Ok(from), Ok(reader)) => Ok(Time { from, reader }),
-        (Ok(_), Err(faults)) => Err(faults),
-        (Err(fault), Ok(_)) => Err(vec![fault]),
-        (Err(fault), Err(mut faults)) => {
-            faults.push(fault);
-            Err(faults)
+        (Ok(_), Err(diagnostics)) => Err(diagnostics),
+        (Err(diagnostic), Ok(_)) => Err(vec![diagnostic]),
+        (Err(diagnostic), Err(mut diagnostics)) => {
+            diagnostics.push(diagnostic);
+            Err(diagnostics)
         }
     }
 }
 
-fn time_path(place: Place, form: &TimeForm, file: &Path) -> Result<SingularPath, Fault> {
+fn time_path(place: Place, form: &TimeForm, file: &Path) -> Result<SingularPath, Diagnostic> {
     let text = match form {
         TimeForm::Short(text) => Located { value: text.clone(), place },
         TimeForm::Full(form) => match (&form.path, &form.expression) {
             (Some(path), None) => path.clone(),
             _ => {
                 let message = "`time` within `paths` needs a `path`, and takes no `expression`";
-                return Err(Fault::error(file, place, message));
+                return Err(Diagnostic::error(file, place, message));
             }
         },
     };
     if !text.value.starts_with('$') {
         let message = format!("`time` is the text `{}`, the same for every event", text.value);
-        return Err(Fault::error(file, text.place, message).help("a path begins with `$.payload`"));
+        return Err(
+            Diagnostic::error(file, text.place, message).help("a path begins with `$.payload`")
+        );
     }
     path_at(&text, file)
 }
 
-fn time_expression(place: Place, form: &TimeForm, file: &Path) -> Result<Expression, Fault> {
+fn time_expression(place: Place, form: &TimeForm, file: &Path) -> Result<Expression, Diagnostic> {
     match form {
         TimeForm::Short(text) => expression(&Located { value: text.clone(), place }, file),
         TimeForm::Full(form) => match (&form.expression, &form.path) {
@@ -444,7 +449,7 @@ fn time_expression(place: Place, form: &TimeForm, file: &Path) -> Result<Express
             _ => {
                 let message =
                     "`time` within `expression` needs an `expression`, and takes no `path`";
-                Err(Fault::error(file, place, message))
+                Err(Diagnostic::error(file, place, message))
             }
         },
     }

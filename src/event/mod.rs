@@ -57,7 +57,7 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Headers from the bytes that [`crate::source::Batch`] keeps.
+    /// Headers from the bytes that [`crate::input::Batch`] keeps.
     #[must_use]
     pub fn from_encoded(bytes: &'a [u8]) -> Self {
         Self { bytes }

@@ -1,8 +1,8 @@
 //! What is checked on an expression's text before the parser sees it: its length, and how deep its
 //! brackets go, for a parser goes down a level of its stack with each.
 
+use crate::diagnostic::Place;
 use crate::expression::ExpressionError;
-use crate::fault::Place;
 use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH};
 
 /// Refuses a text that is too long or nested too deeply.

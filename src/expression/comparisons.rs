@@ -4,9 +4,9 @@
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
 
 use crate::codec::json::{Number, Value};
+use crate::diagnostic::Place;
 use crate::expression::functions::{IN, INDEX, KEY};
 use crate::expression::{DIGITS_OF, Expression, VALUE_OF, bounds};
-use crate::fault::Place;
 
 /// A value that is read, and one that it is compared with by `==`, `!=` or `in`, or looked up by.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! From text to a program: parses, checks every name, and puts slots in the place of fields and
 //! bounded operators in the place of the library's.
 
+use crate::diagnostic::{Place, did_you_mean};
 use crate::expression::fields::root_of;
 use crate::expression::functions::{
     BUILT, COPIED, ENVIRONMENT, FUNCTIONS, INDEX, ITEMS, KEY, MATCHES, OPERATORS, replacement,
@@ -12,7 +13,6 @@ use crate::expression::steps::steps;
 use crate::expression::{
     DIGITS_OF, ExpressionError, PATTERN_OF, Slot, VALUE_OF, bounds, complaint,
 };
-use crate::fault::{Place, did_you_mean};
 use crate::limits::{MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LITERAL_ITEMS, MAX_EXPRESSION_LOOPS};
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, ListExpr, LiteralValue,

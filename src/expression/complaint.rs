@@ -2,8 +2,8 @@
 
 use cel::{ParseError, ParseErrors};
 
+use crate::diagnostic::Place;
 use crate::expression::ExpressionError;
-use crate::fault::Place;
 
 /// The first of the parser's complaints, in words.
 pub(super) fn first(errors: &ParseErrors) -> ExpressionError {

@@ -93,9 +93,10 @@ impl Expression {
     /// part of it that fails for all of them.
     #[must_use]
     pub fn kinds(&self, of: &dyn Fn(&[String]) -> Kinds) -> (Kinds, Vec<ExpressionError>) {
-        let mut checker = Checker { expression: self, of, locals: Vec::new(), faults: Vec::new() };
+        let mut checker =
+            Checker { expression: self, of, locals: Vec::new(), diagnostics: Vec::new() };
         let kinds = checker.kinds(&self.program);
-        (kinds.in_json(), checker.faults)
+        (kinds.in_json(), checker.diagnostics)
     }
 }
 
@@ -103,7 +104,7 @@ struct Checker<'a> {
     expression: &'a Expression,
     of: &'a dyn Fn(&[String]) -> Kinds,
     locals: Vec<(&'a str, Kinds)>,
-    faults: Vec<ExpressionError>,
+    diagnostics: Vec<ExpressionError>,
 }
 
 impl<'a> Checker<'a> {
@@ -163,14 +164,14 @@ impl<'a> Checker<'a> {
                 let ordered = Kinds::NUMBER | Kinds::TEXT | Kinds::BOOL | TIME;
                 if !(*left & ordered).meets(*right) {
                     let message = format!("{left} and {right} cannot be compared");
-                    self.fault(operands[0], message);
+                    self.diagnostic(operands[0], message);
                 }
                 Kinds::BOOL
             }
             ("@equal" | "@unequal", [left, right]) => {
                 if !left.meets(*right) {
                     let message = format!("{left} and {right} are never equal");
-                    self.fault(operands[0], message);
+                    self.diagnostic(operands[0], message);
                 }
                 Kinds::BOOL
             }
@@ -208,7 +209,7 @@ impl<'a> Checker<'a> {
             sums = sums | Kinds::TIMESTAMP;
         }
         if sums == Kinds::NONE {
-            self.fault(expression, format!("`+` cannot join {left} and {right}"));
+            self.diagnostic(expression, format!("`+` cannot join {left} and {right}"));
             return Kinds::ANY;
         }
         sums
@@ -224,7 +225,7 @@ impl<'a> Checker<'a> {
             differences = differences | Kinds::TIMESTAMP;
         }
         if differences == Kinds::NONE {
-            self.fault(expression, format!("`-` cannot subtract {right} from {left}"));
+            self.diagnostic(expression, format!("`-` cannot subtract {right} from {left}"));
             return Kinds::ANY;
         }
         differences
@@ -262,14 +263,14 @@ impl<'a> Checker<'a> {
                 || format!("{why}: "),
                 |function| format!("{function} takes {needed}, "),
             );
-            self.fault(operand, format!("{why}this is {found}"));
+            self.diagnostic(operand, format!("{why}this is {found}"));
         }
     }
 
-    fn fault(&mut self, operand: &IdedExpr, message: String) {
+    fn diagnostic(&mut self, operand: &IdedExpr, message: String) {
         let offset = self.expression.offset(operand.id);
         let place = bounds::place_at(&self.expression.source, offset);
-        self.faults.push(ExpressionError { place, message });
+        self.diagnostics.push(ExpressionError { place, message });
     }
 }
 
@@ -395,9 +396,9 @@ mod tests {
             ("round(s.number) + s.text.trim()", 17, "`+` cannot join a number and a text"),
         ];
         for (source, column, message) in cases {
-            let (_, faults) = Expression::compile(source, &["s"]).unwrap().kinds(&kinds_of);
+            let (_, diagnostics) = Expression::compile(source, &["s"]).unwrap().kinds(&kinds_of);
             let shown: Vec<_> =
-                faults.iter().map(|f| (f.place.column, f.message.as_str())).collect();
+                diagnostics.iter().map(|f| (f.place.column, f.message.as_str())).collect();
             assert_eq!(shown, [(column, message)], "{source}");
         }
     }
@@ -421,8 +422,9 @@ mod tests {
             ("s.text.split(',').join(';').size() + s.text.indexOf('a')", Kinds::NUMBER),
         ];
         for (source, expected) in cases {
-            let (kinds, faults) = Expression::compile(source, &["s"]).unwrap().kinds(&kinds_of);
-            assert!(faults.is_empty(), "{source}: {faults:?}");
+            let (kinds, diagnostics) =
+                Expression::compile(source, &["s"]).unwrap().kinds(&kinds_of);
+            assert!(diagnostics.is_empty(), "{source}: {diagnostics:?}");
             assert_eq!(kinds, expected, "{source}");
         }
     }

@@ -57,7 +57,7 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use cel::{Context, ExecutionError};
 
-use crate::fault::Place;
+use crate::diagnostic::Place;
 use pattern::Pattern;
 use quick::{Quick, Scalar};
 use sent::Sent;

@@ -27,9 +27,9 @@ impl Pattern {
             error => {
                 // The last line names the fault; those before it draw where.
                 let text = error.to_string();
-                let fault = text.lines().last().unwrap_or_default();
-                let fault = fault.strip_prefix("error: ").unwrap_or(fault);
-                format!("the pattern is not a regular expression: {fault}")
+                let diagnostic = text.lines().last().unwrap_or_default();
+                let diagnostic = diagnostic.strip_prefix("error: ").unwrap_or(diagnostic);
+                format!("the pattern is not a regular expression: {diagnostic}")
             }
         })
     }

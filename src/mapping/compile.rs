@@ -17,8 +17,8 @@ use super::matching::{Condition, Glob, Matcher};
 use super::{Each, Mapping, testing};
 use crate::codec::Digest;
 use crate::codec::yaml::{Document, Located};
+use crate::diagnostic::{Diagnostic, Place, Severity, did_you_mean};
 use crate::expression::Expression;
-use crate::fault::{Fault, Place, Severity, did_you_mean};
 use crate::jsonpath::{Path, Step};
 use crate::limits::{MAX_MAPPING_FIELDS, MAX_PARENTS};
 
@@ -28,28 +28,33 @@ const MAX_NAME_BYTES: usize = 128;
 const EXTENSION: &str = "extension";
 
 /// A checked document, or its faults. Warnings may come with a mapping.
-pub(super) fn compile(file: &FilePath, document: &Document<'_>) -> (Option<Mapping>, Vec<Fault>) {
+pub(super) fn compile(
+    file: &FilePath,
+    document: &Document<'_>,
+) -> (Option<Mapping>, Vec<Diagnostic>) {
     let mut compiler =
-        Compiler { file, faults: Vec::new(), parts: &Part::OF_EVENT, asks_origin: false };
+        Compiler { file, diagnostics: Vec::new(), parts: &Part::OF_EVENT, asks_origin: false };
     let form: MappingForm = match document.parse(file) {
         Ok(form) => form,
         Err(mut unsound) => {
             if let Some(rest) = unsound.rest.take() {
                 compiler.mapping(rest, document.text);
             }
-            let more = unsound.sift(compiler.faults, &["fields", "match", "tests"], &["fields"]);
-            unsound.faults.extend(more);
-            return (None, unsound.faults);
+            let more =
+                unsound.sift(compiler.diagnostics, &["fields", "match", "tests"], &["fields"]);
+            unsound.diagnostics.extend(more);
+            return (None, unsound.diagnostics);
         }
     };
     let mapping = compiler.mapping(form, document.text);
-    let has_errors = compiler.faults.iter().any(|fault| fault.severity == Severity::Error);
-    (Some(mapping).filter(|_| !has_errors), compiler.faults)
+    let has_errors =
+        compiler.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+    (Some(mapping).filter(|_| !has_errors), compiler.diagnostics)
 }
 
 struct Compiler<'a> {
     file: &'a FilePath,
-    faults: Vec<Fault>,
+    diagnostics: Vec<Diagnostic>,
     /// What paths may begin with.
     parts: &'static [Part],
     /// Whether fields ask where the elements of `for_each` stand.
@@ -57,8 +62,8 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn fault(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
-        self.faults.push(Fault::error(self.file, place, message).help(help));
+    fn diagnostic(&mut self, place: Place, message: impl Into<String>, help: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::error(self.file, place, message).help(help));
     }
 
     fn mapping(&mut self, form: MappingForm, text: &str) -> Mapping {
@@ -76,9 +81,9 @@ impl Compiler<'_> {
         self.check_targets(&fields, extension.as_ref());
         if form.fields.0.is_empty() && form.extension.is_none() {
             let help = "give it `fields`, or `extension: true` for the whole payload";
-            self.fault(form.mapping.place, "the mapping gives no arguments", help);
+            self.diagnostic(form.mapping.place, "the mapping gives no arguments", help);
         }
-        self.faults.extend(testing::faults(self.file, &form.tests));
+        self.diagnostics.extend(testing::diagnostics(self.file, &form.tests));
         Mapping {
             name: form.mapping.value.as_str().into(),
             text: text.into(),
@@ -114,7 +119,7 @@ impl Compiler<'_> {
             let help = format!(
                 "letters, digits, `_`, `-` and `.`, not dots alone, at most {MAX_NAME_BYTES}"
             );
-            self.fault(name.place, message, help);
+            self.diagnostic(name.place, message, help);
         }
     }
 
@@ -134,7 +139,7 @@ impl Compiler<'_> {
         let texts = form.value.texts();
         if texts.is_empty() || texts.iter().any(String::is_empty) {
             let help = "take it out, or write `*` for anything";
-            self.fault(form.place, "an empty text or list fits nothing", help);
+            self.diagnostic(form.place, "an empty text or list fits nothing", help);
         }
         texts.iter().map(|text| Glob::new(text)).collect()
     }
@@ -146,7 +151,7 @@ impl Compiler<'_> {
             Err(error) => {
                 let (line, column) = (error.place.line, error.place.column);
                 let help = format!("line {line}, column {column} of the expression");
-                self.fault(text.place, error.message, help);
+                self.diagnostic(text.place, error.message, help);
                 return None;
             }
         };
@@ -166,7 +171,7 @@ impl Compiler<'_> {
         let members = Part::named(part).map_or(&[][..], Part::members);
         if !members.is_empty() && !members.contains(&member) {
             let message = format!("there is no `$.{part}.{member}`");
-            self.fault(place, message, did_you_mean(member, members.iter().copied()));
+            self.diagnostic(place, message, did_you_mean(member, members.iter().copied()));
         }
     }
 
@@ -183,7 +188,7 @@ impl Compiler<'_> {
                               written `{constant: …}`"
                         .to_owned(),
                 };
-                self.fault(text.place, message, help);
+                self.diagnostic(text.place, message, help);
                 return None;
             }
         };
@@ -203,7 +208,7 @@ impl Compiler<'_> {
                 Some(name) => did_you_mean(name, known.iter().copied()),
                 None => "for instance `$.payload..temperature`, for any depth".to_owned(),
             };
-            self.fault(text.place, message, help);
+            self.diagnostic(text.place, message, help);
             return None;
         }
         if let [Step::Name(part), Step::Name(member), ..] = path.steps() {
@@ -220,7 +225,7 @@ impl Compiler<'_> {
             let last = MAX_PARENTS - 1;
             let help =
                 format!("`$.parents[0]` is the nearest object, `$.parents[{last}]` the last");
-            self.fault(text.place, message, help);
+            self.diagnostic(text.place, message, help);
             return None;
         };
         Some(Query { path, part })
@@ -238,14 +243,14 @@ impl Compiler<'_> {
             }
             ForEachForm::Full(_) => {
                 let help = "give exactly one of `path` and `expression`";
-                self.fault(form.place, "`for_each` needs to know its elements", help);
+                self.diagnostic(form.place, "`for_each` needs to know its elements", help);
                 return None;
             }
         };
         let query = self.query(&path)?;
         if query.part != Part::Payload {
             let message = format!("`{}`: `for_each` selects within `$.payload`", path.value);
-            self.fault(path.place, message, "");
+            self.diagnostic(path.place, message, "");
         }
         Some(Each::Query(query))
     }
@@ -272,7 +277,7 @@ impl Compiler<'_> {
         }
         let message = format!("{text:?} cannot be the name of an argument");
         let help = format!("names with points between them, at most {MAX_NAME_BYTES} bytes");
-        self.fault(target.place, message, help);
+        self.diagnostic(target.place, message, help);
         None
     }
 
@@ -280,7 +285,7 @@ impl Compiler<'_> {
         if let Some((name, _)) = entries.0.get(MAX_MAPPING_FIELDS) {
             let message =
                 format!("{} fields; a mapping may have {MAX_MAPPING_FIELDS}", entries.0.len());
-            self.fault(name.place, message, "");
+            self.diagnostic(name.place, message, "");
             return Vec::new();
         }
         entries.0.iter().filter_map(|(name, form)| self.field(name, form)).collect()
@@ -301,7 +306,7 @@ impl Compiler<'_> {
                     true => format!("the argument `{inner}` is given twice"),
                     false => format!("`{inner}` cannot stand within `{outer}`, which has a value"),
                 };
-                self.fault(*place, message, "");
+                self.diagnostic(*place, message, "");
             }
         }
     }

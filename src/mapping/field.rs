@@ -10,10 +10,10 @@ use super::extension::Taken;
 use super::lookup::Lookup;
 use super::matching::{cause_of, place_of, variables};
 use crate::budget::{Budget, Exhausted, copy_steps};
+use crate::diagnostic::Place;
 use crate::event::time::TimeReader;
 use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
-use crate::fault::Place;
 use crate::jsonpath::{Path, Step};
 
 /// A compiled field.

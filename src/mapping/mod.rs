@@ -58,9 +58,9 @@ use crate::budget::Budget;
 use crate::call::{Function, Payload};
 use crate::codec::yaml::Located;
 use crate::codec::{Digest, yaml};
+use crate::diagnostic::{Diagnostic, Place, TestResult};
 use crate::event::{Event, Rejection};
 use crate::expression::Expression;
-use crate::fault::{Fault, Place, TestResult};
 
 /// One compiled mapping.
 #[derive(Debug)]
@@ -197,34 +197,38 @@ impl MappingSet {
     /// Compiles the texts of files. Documents with errors are left out of the set; their faults,
     /// and warnings, come in the order of the files.
     #[must_use]
-    pub fn from_texts(files: &[(PathBuf, String)]) -> (Self, Vec<Fault>) {
+    pub fn from_texts(files: &[(PathBuf, String)]) -> (Self, Vec<Diagnostic>) {
         let mut set = Self::default();
-        let mut faults = Vec::new();
+        let mut diagnostics = Vec::new();
         for (file, text) in files {
-            set.add(file, text, &mut faults);
+            set.add(file, text, &mut diagnostics);
         }
-        (set, faults)
+        (set, diagnostics)
     }
 
-    fn add(&mut self, file: &Path, text: &str, faults: &mut Vec<Fault>) {
+    fn add(&mut self, file: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) {
         let documents = match yaml::documents(file, text) {
             Ok(documents) => documents,
-            Err(fault) => return faults.push(fault),
+            Err(diagnostic) => return diagnostics.push(diagnostic),
         };
         if documents.is_empty() {
-            faults.push(Fault::warning(file, Place::START, "there is no mapping in this file"));
+            diagnostics.push(Diagnostic::warning(
+                file,
+                Place::START,
+                "there is no mapping in this file",
+            ));
         }
         for document in documents {
             let (mapping, found) = compile::compile(file, &document);
-            faults.extend(found);
+            diagnostics.extend(found);
             let Some(mapping) = mapping else { continue };
             match self.mappings.iter().find(|other| other.name == mapping.name) {
                 None => self.mappings.push(mapping),
                 Some(other) => {
                     let message = format!("a second mapping has the name `{}`", mapping.name);
                     let (file, Place { line, .. }) = (other.file.display(), other.place);
-                    faults.push(
-                        Fault::error(&mapping.file, mapping.place, message)
+                    diagnostics.push(
+                        Diagnostic::error(&mapping.file, mapping.place, message)
                             .help(format!("the first is in {file}, line {line}")),
                     );
                 }

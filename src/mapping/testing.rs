@@ -10,12 +10,12 @@ use super::{Mapping, Outcome, evaluate_all};
 use crate::budget::Budget;
 use crate::codec::yaml::{Exact, Located};
 use crate::codec::{Writer, json, number};
+use crate::diagnostic::{Diagnostic, TestResult, did_you_mean};
 use crate::event::time::{SentTime, TimeReader};
 use crate::event::{
     Cause, Decoder, Device, Event, EventInfo, Headers, Record, RecordDigests, Rejection,
     SourcePartition,
 };
-use crate::fault::{Fault, TestResult, did_you_mean};
 
 /// Topic of a test's event where neither the test nor the mapping names one.
 const TOPIC: &str = "test";
@@ -95,20 +95,22 @@ fn platform_key(mapping: &Mapping, form: &EventForm) -> String {
 }
 
 /// What cannot be run of these tests.
-pub(super) fn faults(file: &Path, tests: &[Located<TestForm>]) -> Vec<Fault> {
-    tests.iter().filter_map(|test| fault(file, test)).collect()
+pub(super) fn diagnostics(file: &Path, tests: &[Located<TestForm>]) -> Vec<Diagnostic> {
+    tests.iter().filter_map(|test| diagnostic(file, test)).collect()
 }
 
-fn fault(file: &Path, test: &Located<TestForm>) -> Option<Fault> {
+fn diagnostic(file: &Path, test: &Located<TestForm>) -> Option<Diagnostic> {
     let form = &test.value;
     if form.event.is_some() == form.record.is_some() {
         let message = format!("the test `{}` has no event", form.name);
-        return Some(Fault::error(file, test.place, message).help("one of `event` and `record`"));
+        return Some(
+            Diagnostic::error(file, test.place, message).help("one of `event` and `record`"),
+        );
     }
     let time = form.event.as_ref().and_then(|event| event.event.time.as_ref());
     if let Some(Err(error)) = time.map(|time| event_time(&time.value)) {
         let place = time.map_or(test.place, |time| time.place);
-        return Some(Fault::error(file, place, error));
+        return Some(Diagnostic::error(file, place, error));
     }
     let ExpectForm::Rejected(RejectedForm { cause, .. }) = &form.expect.value else { return None };
     let known = Cause::ALL.map(Cause::name);
@@ -116,7 +118,7 @@ fn fault(file: &Path, test: &Located<TestForm>) -> Option<Fault> {
         return None;
     }
     let message = format!("there is no cause `{}`", cause.value);
-    Some(Fault::error(file, cause.place, message).help(did_you_mean(&cause.value, known)))
+    Some(Diagnostic::error(file, cause.place, message).help(did_you_mean(&cause.value, known)))
 }
 
 /// What differs from what the test expects.

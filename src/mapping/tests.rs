@@ -13,14 +13,14 @@ use crate::limits::{MAX_ARGUMENTS_BYTES, MAX_MAPPING_FIELDS, MAX_OUTPUTS_PER_REC
 /// The head of a mapping that takes every event.
 const HEAD: &str = "mapping: m\ncontract: c\nfunction: update\n";
 
-fn load(text: &str) -> (MappingSet, Vec<Fault>) {
+fn load(text: &str) -> (MappingSet, Vec<Diagnostic>) {
     MappingSet::from_texts(&[("m.yaml".into(), text.to_owned())])
 }
 
 fn compiled(text: &str) -> MappingSet {
-    let (set, faults) = load(text);
-    let faults: Vec<String> = faults.iter().map(Fault::to_string).collect();
-    assert!(faults.is_empty(), "{text}\n{}", faults.join("\n"));
+    let (set, diagnostics) = load(text);
+    let diagnostics: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
+    assert!(diagnostics.is_empty(), "{text}\n{}", diagnostics.join("\n"));
     set
 }
 
@@ -753,47 +753,50 @@ const FAULTS_OF_PARTS: &[FaultCase] = &[
 #[test]
 fn faults_name_place_and_remedy() {
     for (text, line, column, message, help) in FAULTS_OF_DOCUMENTS {
-        check_fault(text, (*line, *column), message, help);
+        check_diagnostic(text, (*line, *column), message, help);
     }
     for (rest, line, column, message, help) in FAULTS_OF_PARTS {
-        check_fault(&format!("{HEAD}{rest}"), (*line, *column), message, help);
+        check_diagnostic(&format!("{HEAD}{rest}"), (*line, *column), message, help);
     }
     let deep = format!("{HEAD}fields:\n  a: {{constant: {}}}", "[".repeat(5_000));
-    let (_, faults) = load(&deep);
-    assert!(faults[0].message.contains("recursion"), "{}", faults[0]);
+    let (_, diagnostics) = load(&deep);
+    assert!(diagnostics[0].message.contains("recursion"), "{}", diagnostics[0]);
     let copies: String = (1..40).map(|n| format!(", l{n}: &l{n} [*l{0}, *l{0}]", n - 1)).collect();
     let bomb = format!("{HEAD}fields:\n  a: {{constant: {{l0: &l0 [x]{copies}}}}}");
-    let (_, faults) = load(&bomb);
-    assert!(faults[0].message.contains("budget"), "{}", faults[0]);
+    let (_, diagnostics) = load(&bomb);
+    assert!(diagnostics[0].message.contains("budget"), "{}", diagnostics[0]);
     let fields: String = (0..=MAX_MAPPING_FIELDS).map(|n| format!("  a{n}: $.payload\n")).collect();
     let line = u64::try_from(MAX_MAPPING_FIELDS).unwrap() + 5;
-    check_fault(&format!("{HEAD}fields:\n{fields}"), (line, 3), "257 fields", "");
+    check_diagnostic(&format!("{HEAD}fields:\n{fields}"), (line, 3), "257 fields", "");
 }
 
-fn check_fault(text: &str, place: (u64, u64), message: &str, help: &str) {
-    let (set, faults) = load(text);
+fn check_diagnostic(text: &str, place: (u64, u64), message: &str, help: &str) {
+    let (set, diagnostics) = load(text);
     assert!(set.mappings.is_empty(), "{text}");
-    let fault = &faults[0];
-    assert!(fault.message.contains(message) && fault.help.contains(help), "{text}\n{fault}");
-    assert_eq!((fault.place.line, fault.place.column), place, "{text}\n{fault}");
+    let diagnostic = &diagnostics[0];
+    assert!(
+        diagnostic.message.contains(message) && diagnostic.help.contains(help),
+        "{text}\n{diagnostic}"
+    );
+    assert_eq!((diagnostic.place.line, diagnostic.place.column), place, "{text}\n{diagnostic}");
 }
 
 #[test]
 fn every_fault_of_every_file_is_reported() {
     let good = format!("{HEAD}fields: {{a: $.payload}}\n");
     let bad = "mapping: n\ncontract: c\nfunction: update\nfields: {a: $.x, b: $.y}\n";
-    let (set, faults) = MappingSet::from_texts(&[
+    let (set, diagnostics) = MappingSet::from_texts(&[
         ("one.yaml".into(), format!("# first\n---\n{bad}---\n{good}")),
         ("two.yaml".into(), format!("{good}---\nmapping: [\n")),
         ("three.yaml".into(), "# nothing\n".to_owned()),
     ]);
     assert_eq!(set.mappings.len(), 1);
-    let places: Vec<String> = faults
+    let places: Vec<String> = diagnostics
         .iter()
-        .map(|fault| format!("{}:{}", fault.file.display(), fault.place.line))
+        .map(|diagnostic| format!("{}:{}", diagnostic.file.display(), diagnostic.place.line))
         .collect();
     assert_eq!(places, ["one.yaml:6", "one.yaml:6", "two.yaml:1", "two.yaml:6", "three.yaml:1"]);
-    assert!(faults[2].help.contains("one.yaml, line 8"), "{}", faults[2]);
+    assert!(diagnostics[2].help.contains("one.yaml, line 8"), "{}", diagnostics[2]);
 }
 
 #[test]
@@ -1059,9 +1062,9 @@ proptest! {
     fn any_yaml_is_judged(
         text in "(mapping|contract|function|fields|match|[:\\-{}\\[\\] \n$.*&a!|>'\"]){0,30}"
     ) {
-        let (set, faults) = load(&text);
+        let (set, diagnostics) = load(&text);
         prop_assert!(set.mappings.is_empty());
-        prop_assert!(!faults.is_empty());
+        prop_assert!(!diagnostics.is_empty());
     }
 }
 

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fault::chain;
+use crate::diagnostic::chain;
 use crate::monitor::conditional;
 use crate::query::QueryError;
 use crate::query::json;

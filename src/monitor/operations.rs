@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use crate::call::{Arguments, Function};
 use crate::codec::json::Value;
+use crate::diagnostic::did_you_mean;
 use crate::event::{SourcePartition, SourcePosition, time};
-use crate::fault::did_you_mean;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_ARGUMENTS_BYTES;
 use crate::monitor::service::Service;

@@ -13,7 +13,8 @@ use serde::Serialize;
 use crate::clock::Clock;
 use crate::codec::Digest;
 use crate::contract::Contract;
-use crate::fault::did_you_mean;
+use crate::diagnostic::did_you_mean;
+use crate::input::{Assignments, HealthReport, PartitionStatus};
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::{DefinitionKind, LedgerReader};
@@ -26,7 +27,6 @@ use crate::pipeline::{Calls, DefinitionCounts, Verdicts};
 use crate::query::views::seconds;
 use crate::query::views::{AlertCountView, FleetView, time_text};
 use crate::query::{Queries, Trial};
-use crate::source::{Assignments, HealthReport, PartitionStatus};
 use crate::state::Projection;
 
 /// A running service: what [`Queries`] answers, and what only the process knows.

@@ -20,7 +20,7 @@ pub use export::TraceExport;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::source::Property;
+use crate::input::Property;
 
 /// Which batches are told of, and to whom.
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Method, StatusCode, Url};
 use tokio_rustls::rustls;
 
-use crate::fault::chain;
+use crate::diagnostic::chain;
 
 /// How long connecting may take. A request's own limit may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

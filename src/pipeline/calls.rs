@@ -11,11 +11,11 @@ use crate::call::{Arguments, Function};
 use crate::clock::Clock;
 use crate::codec::Digest;
 use crate::event::{DeviceName, SourcePartition, SourcePosition};
+use crate::input::{Assignments, Generation};
 use crate::ledger::{LastRecord, LedgerReader};
 use crate::pipeline::MappedBatch;
 use crate::pipeline::mapper::EachSigner;
 use crate::pipeline::traces::Noted;
-use crate::source::{Assignments, Generation};
 use crate::transaction::{Encoded, OPERATOR_TYPE, Submission, Transaction, call_digest};
 
 /// How long one wait for the ledger is.

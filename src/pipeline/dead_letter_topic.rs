@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use crate::codec::Digest;
 use crate::disk::{SystemDisk, read_whole};
+use crate::input::{InputError, KafkaSettings, KafkaWriter, TopicRecord};
 use crate::ledger::{Block, DeadLetter, LedgerReader};
 use crate::limits::MAX_NOTE_BYTES;
 use crate::pipeline::Stop;
-use crate::source::{KafkaSettings, KafkaWriter, SourceError, TopicRecord};
 use crate::state::{Projection, StateError};
 
 /// How long one wait for the cluster is.
@@ -54,7 +54,7 @@ impl DeadLetterTopic {
         place: &Path,
         ledger: &dyn LedgerReader,
         stop: Stop,
-    ) -> Result<Self, SourceError> {
+    ) -> Result<Self, InputError> {
         let text = read_whole(&SystemDisk, place, MAX_NOTE_BYTES).unwrap_or_default();
         let text = String::from_utf8(text).unwrap_or_default();
         let (next, newest) = read_place(&text, topic, ledger).unwrap_or((0, Digest::default()));

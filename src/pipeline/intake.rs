@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
+use crate::input::{Batch, Input, InputError, Polled};
 use crate::ledger::LedgerReader;
 use crate::pipeline::Stop;
 use crate::pipeline::status::{Stage, Status};
-use crate::source::{Batch, Polled, Source, SourceError};
 
 /// Longest wait of one poll: how fast a stop is noticed.
 const POLL_WAIT: Duration = Duration::from_millis(50);
@@ -26,7 +26,7 @@ const DURABLE_EVERY: Duration = Duration::from_secs(1);
 /// The stage.
 pub struct Intake {
     /// Where records come from.
-    pub source: Box<dyn Source>,
+    pub source: Box<dyn Input>,
     /// One queue for each mapper.
     pub queues: Vec<SyncSender<Batch>>,
     /// Tells what is durable.
@@ -41,7 +41,7 @@ pub struct Intake {
 
 impl Intake {
     /// Runs until the source ends, a stop is asked for, or the next stage is gone.
-    pub fn run(&mut self) -> Result<(), SourceError> {
+    pub fn run(&mut self) -> Result<(), InputError> {
         let mut told = Told::default();
         let mut told_at = self.clock.monotonic();
         while !self.stop.is_asked() {
@@ -67,7 +67,7 @@ impl Intake {
     }
 
     /// Hands a batch to its partition's mapper; whether the mapper is still there.
-    fn hand_on(&mut self, mut batch: Batch) -> Result<bool, SourceError> {
+    fn hand_on(&mut self, mut batch: Batch) -> Result<bool, InputError> {
         let at = queue_of(&batch.partition, self.queues.len());
         let since = self.clock.monotonic();
         let mut paused = false;
@@ -97,7 +97,7 @@ impl Intake {
     }
 
     /// Closes the queues and gives the source back.
-    pub fn into_source(self) -> Box<dyn Source> {
+    pub fn into_source(self) -> Box<dyn Input> {
         self.source
     }
 }
@@ -117,9 +117,9 @@ struct Told(BTreeMap<SourcePartition, u64>);
 impl Told {
     fn tell(
         &mut self,
-        source: &mut dyn Source,
+        source: &mut dyn Input,
         progress: Vec<(SourcePartition, u64)>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), InputError> {
         let progress = progress.into_iter();
         for (partition, next) in progress.filter(|(partition, _)| !partition.is_calls()) {
             if self.0.get(&partition) != Some(&next) && source.durable(&partition, next)? {
@@ -131,7 +131,7 @@ impl Told {
 }
 
 /// Tells the source all that is durable and ends it.
-pub fn close(source: &mut dyn Source, reader: &dyn LedgerReader) -> Result<(), SourceError> {
+pub fn close(source: &mut dyn Input, reader: &dyn LedgerReader) -> Result<(), InputError> {
     Told::default().tell(source, reader.progress())?;
     source.close()
 }
@@ -147,25 +147,25 @@ mod tests {
         told: Vec<(String, u64)>,
     }
 
-    impl Source for Owner {
-        fn poll(&mut self, _: Duration) -> Result<Polled, SourceError> {
+    impl Input for Owner {
+        fn poll(&mut self, _: Duration) -> Result<Polled, InputError> {
             Ok(Polled::Idle)
         }
 
-        fn pause(&mut self) -> Result<(), SourceError> {
+        fn pause(&mut self) -> Result<(), InputError> {
             Ok(())
         }
 
-        fn resume(&mut self) -> Result<(), SourceError> {
+        fn resume(&mut self) -> Result<(), InputError> {
             Ok(())
         }
 
-        fn durable(&mut self, partition: &SourcePartition, next: u64) -> Result<bool, SourceError> {
+        fn durable(&mut self, partition: &SourcePartition, next: u64) -> Result<bool, InputError> {
             self.told.push((partition.to_string(), next));
             Ok(self.owned.contains(partition))
         }
 
-        fn close(&mut self) -> Result<(), SourceError> {
+        fn close(&mut self) -> Result<(), InputError> {
             Ok(())
         }
     }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::{Decoder, Record, Rejection, SourcePartition};
+use crate::input::{Batch, Generation};
 use crate::ledger::{DeadLetter, LastRecord};
 use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
 use crate::mapping::{MappingSet, Outcome};
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Traces};
-use crate::source::{Batch, Generation};
 use crate::transaction::{Encoded, Signer, Submission, Transaction};
 
 /// What became of consecutive records of one partition.

@@ -42,12 +42,12 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::clock::Clock;
 use crate::event::Decoder;
+use crate::input::{Assignments, Batch, Input, InputError};
 use crate::ledger::{LedgerError, LedgerReader, LedgerWriter};
 use crate::limits::MAX_QUEUED_BATCHES;
 use crate::mapping::MappingSet;
 use crate::pipeline::intake::Intake;
 use crate::pipeline::status::Status;
-use crate::source::{Assignments, Batch, Source, SourceError};
 use crate::state::{Projection, StateError};
 use crate::transaction::Signer;
 
@@ -73,7 +73,7 @@ impl Stop {
 pub enum PipelineError {
     /// The source cannot go on.
     #[error("the source cannot go on")]
-    Source(#[from] SourceError),
+    Input(#[from] InputError),
     /// The ledger cannot go on.
     #[error("the ledger cannot go on")]
     Ledger(#[from] LedgerError),
@@ -97,7 +97,7 @@ pub enum PipelineError {
 /// What a pipeline is made of.
 pub struct Pipeline {
     /// Where records come from.
-    pub source: Box<dyn Source>,
+    pub source: Box<dyn Input>,
     /// Positions, shared with the source.
     pub assignments: Arc<Assignments>,
     /// Records → events.

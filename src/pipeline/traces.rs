@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::{Headers, SourcePartition};
+use crate::input::Batch;
 use crate::ledger::Block;
 use crate::limits::{
     MAX_QUEUED_TRACES, MAX_TRACE_LINKS, MAX_TRACE_STATE_BYTES, MAX_TRACEPARENT_BYTES,
 };
 use crate::pipeline::mapper::MappedBatch;
-use crate::source::Batch;
 
 /// A step of the golden ratio: its multiples fall evenly and in no rhythm with the partitions.
 const STEP: u32 = 0x9E37_79B9;
@@ -321,7 +321,7 @@ fn looks_right(parent: &str) -> bool {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::source::{BatchBuilder, Generation};
+    use crate::input::{BatchBuilder, Generation};
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

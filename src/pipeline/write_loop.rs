@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
+use crate::input::{Accepted, Assignments};
 use crate::ledger::{DeadLetter, Filtered, LedgerError, LedgerWriter, Pending, Progress, Work};
 use crate::limits::{DUE_BLOCK_ITEMS, MAX_BLOCK_DEAD_LETTER_BYTES, MAX_SUBMISSION_TRANSACTIONS};
 use crate::pipeline::mapper::MappedBatch;
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Written};
-use crate::source::{Accepted, Assignments};
 use crate::transaction::{Encoded, Signer, Submission};
 
 /// When a submission is due: as soon as one of these is reached.

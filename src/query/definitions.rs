@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::codec::Digest;
 use crate::contract::ContractSet;
-use crate::fault::did_you_mean;
+use crate::diagnostic::did_you_mean;
 use crate::ledger::{Definition, DefinitionKind};
 use crate::mapping::MappingSet;
 use crate::query::views::{DefinitionView, Page, TestView};

@@ -1,7 +1,7 @@
 //! Which transactions a search gives.
 
 use crate::contract::{InvalidCode, Verdict};
-use crate::fault::did_you_mean;
+use crate::diagnostic::did_you_mean;
 use crate::ledger::Entry;
 
 /// Which transactions a search gives.

@@ -26,10 +26,10 @@ use std::sync::{Arc, OnceLock};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
+use crate::diagnostic::did_you_mean;
 use crate::event::{Cause, SourcePartition, SourcePosition};
-use crate::fault::did_you_mean;
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError, verifier_key};
-use crate::ledger::embedded::Shared;
+use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::proof::EntryProof;
 use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
@@ -91,7 +91,7 @@ fn joined(message: String, help: &str) -> String {
 /// Answers questions about a ledger from its log alone.
 #[derive(Debug, Clone)]
 pub struct LogQueries {
-    ledger: Arc<Shared>,
+    ledger: Arc<EmbeddedReader>,
 }
 
 /// Answers questions about a ledger and its state.
@@ -114,7 +114,7 @@ impl Deref for Queries {
 impl Queries {
     /// Over a ledger and the state that was folded from it.
     #[must_use]
-    pub fn new(ledger: Arc<Shared>, world: Arc<World>) -> Self {
+    pub fn new(ledger: Arc<EmbeddedReader>, world: Arc<World>) -> Self {
         Self { log: LogQueries::new(ledger), world, alerts: Arc::default() }
     }
 
@@ -147,13 +147,13 @@ impl Queries {
 impl LogQueries {
     /// Over a ledger.
     #[must_use]
-    pub fn new(ledger: Arc<Shared>) -> Self {
+    pub fn new(ledger: Arc<EmbeddedReader>) -> Self {
         Self { ledger }
     }
 
     /// The ledger.
     #[must_use]
-    pub fn ledger(&self) -> &Shared {
+    pub fn ledger(&self) -> &EmbeddedReader {
         &self.ledger
     }
 

@@ -1,7 +1,7 @@
 //! Questions about assets: now, and at any time before.
 
 use crate::codec::json::Value;
-use crate::fault::did_you_mean;
+use crate::diagnostic::did_you_mean;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::{MAX_SCANNED_ASSETS, MAX_WALKED_CHANGES};
 use crate::query::page::gather;

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::contract::ContractSet;
+use crate::diagnostic::chain;
 use crate::disk::Disk;
 use crate::event::Decoder;
-use crate::fault::chain;
 use crate::fleet::random::Random;
+use crate::input::{Assignments, Input, Polled};
 use crate::ledger::embedded::{
-    EmbeddedLedger, LedgerKeys, Opening, Shared, keep_checkpoint, open_on, open_read_only,
+    EmbeddedLedger, EmbeddedReader, LedgerKeys, Opening, keep_checkpoint, open_on, open_read_only,
 };
 use crate::ledger::{
     Definition, DefinitionKind, LedgerError, LedgerReader, LedgerWriter, Pending, Work,
@@ -24,10 +25,9 @@ use crate::pipeline::{
     EachSigner, MapStage, MappedBatch, SubmissionLimits, Traces, WriteLoop, catch_up,
 };
 use crate::simulation::disk::{Failure, Fault, FaultyDisk};
+use crate::simulation::input::SimulatedInput;
 use crate::simulation::model::{CONTRACT, MAPPING, Model};
-use crate::simulation::source::SimulatedSource;
 use crate::simulation::{End, SimulatedClock};
-use crate::source::{Assignments, Polled, Source};
 use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
 use crate::transaction::Signer;
 
@@ -102,11 +102,11 @@ pub(crate) struct Life<'a> {
 /// A life that goes on.
 struct Living {
     clock: Arc<SimulatedClock>,
-    reader: Arc<Shared>,
+    reader: Arc<EmbeddedReader>,
     world: Arc<World>,
     ledger: Lent,
     assignments: Arc<Assignments>,
-    source: SimulatedSource,
+    source: SimulatedInput,
     mapper: MapStage,
     mapped: VecDeque<MappedBatch>,
 }
@@ -194,7 +194,7 @@ impl Life<'_> {
         let mut ledger = opened.start_stepped(&keys, contracts, world.clone(), clock.clone())?;
         ledger.define(self.definitions.list.clone())?;
         let assignments = Arc::new(Assignments::new(reader.progress()));
-        let mut source = SimulatedSource::new(model, assignments.clone(), self.random.clone());
+        let mut source = SimulatedInput::new(model, assignments.clone(), self.random.clone());
         source.assign_all();
         let mapper = MapStage {
             decoder: Arc::new(Decoder::default()),
@@ -294,7 +294,7 @@ impl Living {
             status: Arc::<Status>::default(),
         };
         write_loop.run(&waiting)?;
-        let next = |status: crate::source::PartitionStatus| Some((status.partition, status.next?));
+        let next = |status: crate::input::PartitionStatus| Some((status.partition, status.next?));
         model.tell(self.assignments.status().into_iter().filter_map(next));
         Ok(())
     }

@@ -8,9 +8,9 @@
 
 pub mod disk;
 mod hunt;
+mod input;
 mod life;
 mod model;
-mod source;
 
 pub use hunt::{Hunted, hunt};
 

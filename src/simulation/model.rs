@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::event::SourcePartition;
 use crate::fleet::random::Random;
-use crate::ledger::embedded::Shared;
+use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::simulation::life::CONTRACT_NAME;
 use crate::state::{Filter, World};
@@ -134,7 +134,11 @@ impl Model {
 
     /// The ledger and its state, caught up, hold the first records of each partition, each once and
     /// in order, and none less than was acknowledged.
-    pub(crate) fn check(&self, reader: Option<&Shared>, world: &World) -> Result<(), String> {
+    pub(crate) fn check(
+        &self,
+        reader: Option<&EmbeddedReader>,
+        world: &World,
+    ) -> Result<(), String> {
         let mut found: BTreeMap<SourcePartition, Vec<(u64, Kind)>> = BTreeMap::new();
         if let Some(reader) = reader {
             for number in 0..reader.head().height {

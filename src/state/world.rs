@@ -118,7 +118,7 @@ impl World {
             Ok(opened) => (Found::Usable, opened),
             Err(error @ StateError::InUse(_)) => return Err(error),
             Err(error) => {
-                let reason = crate::fault::chain(&error);
+                let reason = crate::diagnostic::chain(&error);
                 set_aside(path)?;
                 (Found::Unusable(reason), Store::open(path)?)
             }
@@ -418,7 +418,8 @@ impl Projection for World {
 
 impl DurableState for World {
     fn newest(&self, contract: &str, key: &str) -> Result<Option<StateOf>, String> {
-        let stored = self.stored(contract, key).map_err(|error| crate::fault::chain(&error))?;
+        let stored =
+            self.stored(contract, key).map_err(|error| crate::diagnostic::chain(&error))?;
         let Some(Stored { version, value }) = stored else { return Ok(None) };
         let asset = value.as_deref().map(Asset::from_bytes).transpose();
         let asset = asset.map_err(|error| format!("the state of `{key}`: {error}"))?;

@@ -175,7 +175,7 @@ fn kept(path: &Path, report: &mut Report) -> Option<Vec<u8>> {
         Err(LedgerError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
             report.notes.push(format!("the checkpoint kept in {place} may not be read"));
         }
-        Err(error) => report.problem(crate::fault::chain(&error)),
+        Err(error) => report.problem(crate::diagnostic::chain(&error)),
     }
     None
 }
@@ -202,11 +202,11 @@ fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
             None
         }
         Err(error @ StateError::Io { .. }) => {
-            report.problem(crate::fault::chain(&error));
+            report.problem(crate::diagnostic::chain(&error));
             None
         }
         Err(error) => {
-            let why = crate::fault::chain(&error);
+            let why = crate::diagnostic::chain(&error);
             report.problem(format!("{why}; the next start builds it again from the log"));
             None
         }

@@ -14,6 +14,7 @@ use ledgerline::contract::ContractSet;
 use ledgerline::event::{
     Cause, DeviceName, Headers, Record, RecordDigests, Rejection, SourcePartition, SourcePosition,
 };
+use ledgerline::input::{Assignments, HealthReport, InputProblem, ProblemCode};
 use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, open};
 use ledgerline::ledger::{
     DeadLetter, Definition, DefinitionKind, Filtered, LastRecord, LedgerReader, LedgerWriter,
@@ -25,7 +26,6 @@ use ledgerline::monitor::{self, AnswerCounts, Endpoint, Service};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{Calls, catch_up};
 use ledgerline::query::{Queries, Trial};
-use ledgerline::source::{Assignments, HealthReport, ProblemCode, SourceProblem};
 use ledgerline::state::{Projection, World};
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use serde_json::{Value, json};
@@ -264,7 +264,7 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
 
 /// The health of a source without a broker, for these reasons.
 fn unreachable(reasons: &[String]) -> HealthReport {
-    let problem = |reason: &String| SourceProblem {
+    let problem = |reason: &String| InputProblem {
         code: ProblemCode::BrokerUnreachable,
         topic: String::new(),
         message: reason.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledgerline::source::broker::EmbeddedBroker;
+use ledgerline::input::broker::EmbeddedBroker;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};

@@ -19,7 +19,7 @@ use ledgerline::event::{
 use ledgerline::ledger::block::{self, Block, BlockOutline};
 use ledgerline::ledger::embedded::frame::{self, SEGMENT_MAGIC};
 use ledgerline::ledger::embedded::{
-    EmbeddedLedger, LedgerKeys, Opening, Shared, log, open, open_read_only,
+    EmbeddedLedger, EmbeddedReader, LedgerKeys, Opening, log, open, open_read_only,
 };
 use ledgerline::ledger::{
     DeadLetter, Definition, DefinitionKind, Filtered, LastRecord, LedgerError, LedgerWriter,
@@ -134,7 +134,7 @@ pub fn start(opening: &Opening) -> Result<(EmbeddedLedger, Arc<World>), LedgerEr
 }
 
 /// The state beside a ledger, brought up to its log.
-pub fn caught_up(reader: &Arc<Shared>) -> World {
+pub fn caught_up(reader: &Arc<EmbeddedReader>) -> World {
     let (world, _) = World::open(&reader.directory().join(STATE_DIRECTORY), &**reader).unwrap();
     catch_up(&**reader, &world, &mut |_, _| {}).unwrap();
     world

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use ledgerline::source::broker::EmbeddedBroker;
+use ledgerline::input::broker::EmbeddedBroker;
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_ledgerline");

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
-use ledgerline::source::producer::{GatedProducer, Outgoing, Sent};
+use ledgerline::input::producer::{GatedProducer, Outgoing, Sent};
 use serde_json::json;
 
 use super::{TOPIC, until};

@@ -11,12 +11,12 @@ use crate::app::AppError;
 use crate::cli::bench::timer::{LOOK_EVERY, Timer};
 use crate::cli::bench::{BenchArgs, Set, feed, float, full, set};
 use crate::clock::{Clock, SystemClock};
-use crate::config::SourceConfig;
+use crate::config::InputConfig;
 use crate::demo::{Consumed, Feeding};
 use crate::disk::SystemDisk;
 use crate::event::{Decoder, SourcePartition};
+use crate::input::{Assignments, Batch, Input, KafkaInput, Polled};
 use crate::ledger::embedded::log::{self, AppendError, LogWriter, ScanEnd, Segment};
-use crate::source::{Assignments, Batch, KafkaSource, Polled, Source};
 use crate::transaction::{SignatureCheck, Signer};
 
 /// Bytes that are appended for the bare limit of the log.
@@ -35,12 +35,12 @@ impl Bare<'_> {
     pub(super) fn measure(&self, mut work: impl FnMut(&Batch, &Decoder)) -> anyhow::Result<f64> {
         let way = full(self.args);
         let Set { stage, config, load, .. } = set(self.args, self.directory.clone(), way)?;
-        let SourceConfig::Kafka(settings) = &config.source else { bail!("no Kafka source") };
+        let InputConfig::Kafka(settings) = &config.source else { bail!("no Kafka source") };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let assignments = Arc::new(Assignments::default());
         let nothing_taken = Arc::new(|_: &SourcePartition| None);
         let mut source =
-            KafkaSource::new(settings, assignments.clone(), nothing_taken, clock.clone())
+            KafkaInput::new(settings, assignments.clone(), nothing_taken, clock.clone())
                 .map_err(AppError::from)?;
         let consumed: Consumed = {
             let assignments = assignments.clone();

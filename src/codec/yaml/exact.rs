@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::Located;
 use crate::codec::json::{self, Map, Number, Value};
-use crate::fault::Place;
+use crate::diagnostic::Place;
 
 thread_local! {
     /// The text that is being parsed: serde has no way to hand it through.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::Located;
-use crate::fault::Place;
+use crate::diagnostic::Place;
 
 /// A value with the places of its parts.
 #[derive(Debug)]

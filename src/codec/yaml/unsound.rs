@@ -10,14 +10,14 @@ use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use super::outline::Outline;
 use super::recover::{Found, Recovery};
 use super::{options, place_of};
-use crate::fault::{Fault, Place, did_you_mean};
+use crate::diagnostic::{Diagnostic, Place, did_you_mean};
 use crate::limits::MAX_FORM_READINGS;
 
 /// A document with faults of form.
 #[derive(Debug)]
 pub struct Unsound<T> {
     /// What is wrong, in the order of places.
-    pub faults: Vec<Fault>,
+    pub diagnostics: Vec<Diagnostic>,
     /// The document with other values in place of those at fault: good for finding more faults,
     /// and for nothing else. `None` where too much is wrong.
     pub rest: Option<T>,
@@ -51,14 +51,20 @@ impl<T> Unsound<T> {
     /// entry or, within the entries named in `parted`, in another part. Keeps nothing where one of
     /// `foundations` is at fault: all other entries depend on these.
     #[must_use]
-    pub fn sift(&self, found: Vec<Fault>, parted: &[&str], foundations: &[&str]) -> Vec<Fault> {
+    pub fn sift(
+        &self,
+        found: Vec<Diagnostic>,
+        parted: &[&str],
+        foundations: &[&str],
+    ) -> Vec<Diagnostic> {
         let parts = self.parts(parted);
         let is_lost = |name: &&str| self.missing.contains(name) || parts.is_broken(name);
         if foundations.iter().any(is_lost) {
             return Vec::new();
         }
-        let is_independent = |fault: &Fault| {
-            fault.place != Place::START && !parts.broken.contains(&parts.number(fault.place))
+        let is_independent = |diagnostic: &Diagnostic| {
+            diagnostic.place != Place::START
+                && !parts.broken.contains(&parts.number(diagnostic.place))
         };
         found.into_iter().filter(is_independent).collect()
     }
@@ -82,7 +88,8 @@ impl<T> Unsound<T> {
             }
         }
         let mut parts = Parts { starts, broken: Vec::new() };
-        parts.broken = self.faults.iter().map(|fault| parts.number(fault.place)).collect();
+        parts.broken =
+            self.diagnostics.iter().map(|diagnostic| parts.number(diagnostic.place)).collect();
         parts
     }
 }
@@ -90,7 +97,7 @@ impl<T> Unsound<T> {
 /// Every fault of form of a document whose reading failed. `text` has its places of the file.
 pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str, first: &Error) -> Unsound<T> {
     let mut unsound =
-        Unsound { faults: Vec::new(), rest: None, outline: None, missing: Vec::new() };
+        Unsound { diagnostics: Vec::new(), rest: None, outline: None, missing: Vec::new() };
     let mut options = options();
     options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
     options.non_finite_float_policy = NonFiniteFloatPolicy::PassThrough;
@@ -98,21 +105,21 @@ pub(super) fn read<T: DeserializeOwned>(file: &Path, text: &str, first: &Error) 
         Ok(outline) => outline,
         // This is not YAML: what the rest means, and what came before, cannot be trusted.
         Err(error) => {
-            unsound.faults.push(fault(file, &error));
+            unsound.diagnostics.push(diagnostic(file, &error));
             return unsound;
         }
     };
     outline.duplicates(&mut |place, name| {
         let message = format!("duplicate mapping key: {name}");
-        unsound.faults.push(Fault::error(file, place, message));
+        unsound.diagnostics.push(Diagnostic::error(file, place, message));
     });
     unsound.outline = Some(outline);
     read_on(&mut unsound, file, text);
-    if unsound.faults.is_empty() {
+    if unsound.diagnostics.is_empty() {
         // Keys that are one number in two spellings.
-        unsound.faults.push(fault(file, first));
+        unsound.diagnostics.push(diagnostic(file, first));
     }
-    unsound.faults.sort_by_key(|fault| fault.place);
+    unsound.diagnostics.sort_by_key(|diagnostic| diagnostic.place);
     unsound
 }
 
@@ -136,7 +143,7 @@ fn read_on<T: DeserializeOwned>(unsound: &mut Unsound<T>, file: &Path, text: &st
         };
         let missing = missing(&error);
         let found = recovery.borrow_mut().note(missing);
-        let fault = fault(file, &error);
+        let diagnostic = diagnostic(file, &error);
         let is_last = found == Found::Last;
         match found {
             Found::New(parent) => {
@@ -147,22 +154,22 @@ fn read_on<T: DeserializeOwned>(unsound: &mut Unsound<T>, file: &Path, text: &st
                 if missing.is_some_and(|name| misspelt.contains(&(parent.clone(), help(name)))) {
                     continue;
                 }
-                misspelt.push((parent, fault.help.clone()));
+                misspelt.push((parent, diagnostic.help.clone()));
             }
             Found::Known => continue,
             Found::Stuck => return,
             Found::Last => {}
         }
-        if !unsound.faults.contains(&fault) {
-            unsound.faults.push(fault);
+        if !unsound.diagnostics.contains(&diagnostic) {
+            unsound.diagnostics.push(diagnostic);
         }
         if is_last {
             return;
         }
     }
-    let message = format!("these are the first {} faults of the file", unsound.faults.len());
+    let message = format!("these are the first {} faults of the file", unsound.diagnostics.len());
     let help = "fix them and check again: there may be more";
-    unsound.faults.push(Fault::error(file, Place::START, message).help(help));
+    unsound.diagnostics.push(Diagnostic::error(file, Place::START, message).help(help));
 }
 
 /// The name that a mapping lacks, where that is the fault.
@@ -175,7 +182,7 @@ fn missing(error: &Error) -> Option<&'static str> {
 }
 
 /// The library's error as a fault.
-pub(super) fn fault(file: &Path, error: &Error) -> Fault {
+pub(super) fn diagnostic(file: &Path, error: &Error) -> Diagnostic {
     let place = error.location().map_or(Place::START, place_of);
     explained(file, place, &error.without_snippet().to_string())
 }
@@ -195,21 +202,21 @@ const PLAIN: &[(&str, &str)] = &[
 
 /// A fault of the library's message, without the place at its end; with the closest name that is
 /// known, where a name is not.
-fn explained(file: &Path, place: Place, message: &str) -> Fault {
+fn explained(file: &Path, place: Place, message: &str) -> Diagnostic {
     let end = message.find(" at line ").unwrap_or(message.len());
     // What is said of the library's own settings helps nobody.
     let message = message[..end].split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     if let Some((_, plain)) = PLAIN.iter().find(|(jargon, _)| message.starts_with(jargon)) {
-        return Fault::error(file, place, *plain);
+        return Diagnostic::error(file, place, *plain);
     }
     if message.starts_with("cannot deserialize null into string") {
-        return Fault::error(file, place, "`null` where a text is expected")
+        return Diagnostic::error(file, place, "`null` where a text is expected")
             .help("write `'null'` for the word; an absent value has no name of its own");
     }
     let Some((unknown, known)) = message.split_once(", expected one of ") else {
-        return Fault::error(file, place, message);
+        return Diagnostic::error(file, place, message);
     };
     let name = unknown.split('`').nth(1).unwrap_or_default();
     let known = known.split(", ").map(|name| name.trim_matches('`'));
-    Fault::error(file, place, unknown).help(did_you_mean(name, known))
+    Diagnostic::error(file, place, unknown).help(did_you_mean(name, known))
 }

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::codec::yaml::Located;
+use crate::diagnostic::Place;
 use crate::event::time::{Ambiguous, Unit};
-use crate::fault::Place;
 
 /// How device and event are identified: ways that are tried in order until one knows the device.
 ///

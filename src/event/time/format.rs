@@ -40,15 +40,15 @@ impl Format {
     /// Writes an example in the format and reads it back: what cannot be read again is no format for
     /// reading.
     pub(super) fn new(text: &str, has_zone: bool) -> Result<Self, FormatError> {
-        let fault = |message, help| Err(FormatError { message, help });
+        let diagnostic = |message, help| Err(FormatError { message, help });
         let written = match strtime::format(text, &zone::example()) {
             Ok(written) => written,
-            Err(error) => return fault(format!("the format `{text}`: {error}"), HELP),
+            Err(error) => return diagnostic(format!("the format `{text}`: {error}"), HELP),
         };
         let read = match strtime::parse(text, &written) {
             Ok(read) => read,
             Err(error) => {
-                return fault(format!("the format `{text}` cannot be read: {error}"), HELP);
+                return diagnostic(format!("the format `{text}` cannot be read: {error}"), HELP);
             }
         };
         let format = Self { text: text.to_owned(), packed: packed(text) };
@@ -56,14 +56,14 @@ impl Format {
             return Ok(format);
         }
         if let Err(error) = read.to_datetime() {
-            return fault(format!("the format `{text}` gives no date: {error}"), HELP);
+            return diagnostic(format!("the format `{text}` gives no date: {error}"), HELP);
         }
         let names_instant = read.offset().is_some() || read.iana_time_zone().is_some();
         if names_instant || has_zone {
             return Ok(format);
         }
         let help = "name the `zone` whose local time it is, such as `Europe/Berlin` or `UTC`";
-        fault(format!("the format `{text}` reads no offset from UTC"), help)
+        diagnostic(format!("the format `{text}` reads no offset from UTC"), help)
     }
 
     /// Reads a text.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::format::{Format, FormatError};
 use super::{TimeReader, zone};
 use crate::codec::yaml::Located;
-use crate::fault::Fault;
+use crate::diagnostic::Diagnostic;
 
 /// The unit of a number that is a time since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -98,7 +98,7 @@ impl TimeOptions<'_> {
 
     /// The place of the first one that is given.
     #[must_use]
-    pub fn first_place(&self) -> Option<crate::fault::Place> {
+    pub fn first_place(&self) -> Option<crate::diagnostic::Place> {
         let places = [
             self.unit.map(|unit| unit.place),
             self.zone.map(|zone| zone.place),
@@ -114,33 +114,34 @@ impl TimeOptions<'_> {
     ///
     /// An unknown zone, a format that cannot be read or lacks its zone, options that exclude each
     /// other.
-    pub fn reader(&self, file: &Path) -> Result<TimeReader, Vec<Fault>> {
-        let mut faults = Vec::new();
+    pub fn reader(&self, file: &Path) -> Result<TimeReader, Vec<Diagnostic>> {
+        let mut diagnostics = Vec::new();
         let mut zone = None;
         if let Some(named) = self.zone {
             match zone::named(&named.value) {
                 Ok(found) => zone = Some(found),
                 Err(help) => {
                     let message = format!("there is no time zone `{}`", named.value);
-                    faults.push(Fault::error(file, named.place, message).help(help));
+                    diagnostics.push(Diagnostic::error(file, named.place, message).help(help));
                 }
             }
         }
         if let (Some(unit), Some(_)) = (self.unit, self.format) {
             let message = "`unit` is for numbers and `format` for text";
-            faults.push(Fault::error(file, unit.place, message).help("take one of them out"));
+            diagnostics
+                .push(Diagnostic::error(file, unit.place, message).help("take one of them out"));
         }
         let mut format = None;
         if let Some(written) = self.format {
             match Format::new(&written.value, self.zone.is_some()) {
                 Ok(checked) => format = Some(checked),
                 Err(FormatError { message, help }) => {
-                    faults.push(Fault::error(file, written.place, message).help(help));
+                    diagnostics.push(Diagnostic::error(file, written.place, message).help(help));
                 }
             }
         }
-        if !faults.is_empty() {
-            return Err(faults);
+        if !diagnostics.is_empty() {
+            return Err(diagnostics);
         }
         Ok(TimeReader {
             unit: self.unit.map(|unit| unit.value),

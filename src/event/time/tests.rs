@@ -3,7 +3,7 @@
 use super::*;
 use crate::codec::json;
 use crate::codec::yaml;
-use crate::fault::Fault;
+use crate::diagnostic::Diagnostic;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ struct Form {
     ambiguous: Option<yaml::Located<Ambiguous>>,
 }
 
-fn reader(options: &str) -> Result<TimeReader, Vec<Fault>> {
+fn reader(options: &str) -> Result<TimeReader, Vec<Diagnostic>> {
     let file = Path::new("m.yaml");
     let form = yaml::parse::<Form>(file, &format!("{{{options}}}")).unwrap().remove(0);
     let Form { unit, zone, format, ambiguous } = form;
@@ -348,10 +348,10 @@ fn options_are_checked() {
         ("format: '%H:%M', zone: UTC", "gives no date", "strptime"),
         ("format: '%!', zone: UTC", "the format `%!`", "strptime"),
     ] {
-        let faults = reader(options).expect_err(options);
-        assert_eq!(faults.len(), 1, "{options}");
-        assert!(faults[0].message.contains(message), "{options}: {}", faults[0]);
-        assert!(faults[0].help.contains(help), "{options}: {}", faults[0]);
+        let diagnostics = reader(options).expect_err(options);
+        assert_eq!(diagnostics.len(), 1, "{options}");
+        assert!(diagnostics[0].message.contains(message), "{options}: {}", diagnostics[0]);
+        assert!(diagnostics[0].help.contains(help), "{options}: {}", diagnostics[0]);
     }
     assert!(reader("format: '%Y-%m-%dT%H:%M%:z'").is_ok());
 }

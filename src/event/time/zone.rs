@@ -9,7 +9,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ZonedDateTime};
 
 use super::{Ambiguous, PARSER, SentTime, TimeError, TimeReader};
-use crate::fault::did_you_mean;
+use crate::diagnostic::did_you_mean;
 
 /// The compiled-in database. The one of the machine is never asked.
 static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);

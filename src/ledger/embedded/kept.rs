@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, read_whole, replace};
 use crate::ledger::checkpoint::Checkpoint;
-use crate::ledger::embedded::Shared;
+use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
 use crate::ledger::{LedgerError, LedgerReader};
 use crate::limits::MAX_CHECKPOINT_BYTES;
@@ -54,7 +54,7 @@ pub fn read_kept(disk: &dyn Disk, path: &Path) -> Result<Option<KeptCheckpoint>,
 }
 
 /// Compares a ledger with the checkpoint that was kept of it; the entries that it covers.
-pub fn check_kept(kept: &KeptCheckpoint, shared: &Shared) -> Result<u64, LedgerError> {
+pub fn check_kept(kept: &KeptCheckpoint, shared: &EmbeddedReader) -> Result<u64, LedgerError> {
     let KeptCheckpoint { path, note } = kept;
     let ever: Vec<_> = shared
         .definitions()

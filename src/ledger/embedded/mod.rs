@@ -15,15 +15,15 @@ pub mod keys;
 pub mod log;
 mod open;
 mod pending;
+mod reader;
 mod rising;
-mod shared;
 pub mod tail;
 mod writer;
 
 pub use kept::{KeptCheckpoint, check_kept, default_checkpoint_copy, keep_checkpoint, read_kept};
 pub use open::{OpenLedger, Opening, TornTail, lock, open, open_on, open_read_only, open_to_look};
 pub use pending::{DurableState, PendingView, StateOf};
-pub use shared::{Shared, WriterCounts, WriterHealth};
+pub use reader::{EmbeddedReader, WriterCounts, WriterHealth};
 
 use std::fs::File;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub struct EmbeddedLedger {
     executor: Executor,
     queue: WriterQueue,
     clock: Arc<dyn Clock>,
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedReader>,
     /// Held open for as long as the ledger is: the operating system gives it back with the process.
     _lock: File,
 }
@@ -75,7 +75,7 @@ pub struct WriterParts {
 impl OpenLedger {
     /// The readers' side. Projections must have caught up with it before [`OpenLedger::start`].
     #[must_use]
-    pub fn reader(&self) -> Arc<Shared> {
+    pub fn reader(&self) -> Arc<EmbeddedReader> {
         self.shared.clone()
     }
 
@@ -109,7 +109,11 @@ impl OpenLedger {
         keys: &LedgerKeys,
         (contracts, durable): (Arc<ContractSet>, Arc<dyn DurableState>),
         clock: Arc<dyn Clock>,
-        start: impl FnOnce(LogWriter, Arc<Shared>, Arc<dyn Clock>) -> Result<WriterQueue, LedgerError>,
+        start: impl FnOnce(
+            LogWriter,
+            Arc<EmbeddedReader>,
+            Arc<dyn Clock>,
+        ) -> Result<WriterQueue, LedgerError>,
     ) -> Result<EmbeddedLedger, LedgerError> {
         let Self { name, shared, parts, .. } = self;
         let WriterParts { log, position, lock, format } = parts;
@@ -183,7 +187,7 @@ fn key_definitions(keys: &LedgerKeys, position: &Position) -> Vec<Definition> {
 impl EmbeddedLedger {
     /// The readers' side.
     #[must_use]
-    pub fn reader(&self) -> Arc<Shared> {
+    pub fn reader(&self) -> Arc<EmbeddedReader> {
         self.shared.clone()
     }
 

@@ -14,7 +14,7 @@ use crate::ledger::embedded::executor::Position;
 use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::kept::{check_kept, read_kept};
 use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd, Segment};
-use crate::ledger::embedded::{Shared, WriterParts};
+use crate::ledger::embedded::{EmbeddedReader, WriterParts};
 use crate::ledger::tree::{Appended, Frontier, Tree};
 use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, leaf_bytes};
 use crate::limits::MAX_DEFINITIONS_BYTES;
@@ -36,7 +36,7 @@ pub struct Opening {
 /// A ledger that was read and locked, and whose writer is not started yet.
 pub struct OpenLedger {
     pub(super) name: Arc<str>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<EmbeddedReader>,
     pub(super) parts: WriterParts,
     /// Bytes of a torn tail that were cut off.
     pub repaired_bytes: u64,
@@ -82,8 +82,12 @@ pub fn open_on(
         keys: read.index.keys.clone(),
     };
     let format = read.index.format();
-    let shared =
-        Arc::new(Shared::new((disk.clone(), directory), name.clone(), read.index, read.tree));
+    let shared = Arc::new(EmbeddedReader::new(
+        (disk.clone(), directory),
+        name.clone(),
+        read.index,
+        read.tree,
+    ));
     if let Some(path) = &opening.checkpoint_copy
         && let Some(kept) = read_kept(&**disk, path)?
     {
@@ -124,7 +128,7 @@ pub struct TornTail {
 pub fn open_read_only(
     directory: &Path,
     observe: &mut dyn FnMut(u64, u64),
-) -> Result<Arc<Shared>, LedgerError> {
+) -> Result<Arc<EmbeddedReader>, LedgerError> {
     open_to_look(directory, observe).map(|(shared, _)| shared)
 }
 
@@ -132,7 +136,7 @@ pub fn open_read_only(
 pub fn open_to_look(
     directory: &Path,
     observe: &mut dyn FnMut(u64, u64),
-) -> Result<(Arc<Shared>, Option<TornTail>), LedgerError> {
+) -> Result<(Arc<EmbeddedReader>, Option<TornTail>), LedgerError> {
     let disk = Arc::new(SystemDisk);
     let Read { index, tree, end, .. } = read((&*disk, directory), observe)?;
     let name = ledger_name(&index).ok_or_else(|| LedgerError::Absent(directory.to_owned()))?;
@@ -140,7 +144,7 @@ pub fn open_to_look(
     let torn = end.file_len.checked_sub(end.good_len).filter(|bytes| *bytes > 0);
     let torn = torn.zip(index.segments.last());
     let torn = torn.map(|(bytes, segment)| TornTail { path: segment.path.clone(), bytes });
-    Ok((Arc::new(Shared::new((disk, directory), name, index, tree)), torn))
+    Ok((Arc::new(EmbeddedReader::new((disk, directory), name, index, tree)), torn))
 }
 
 /// One process for each ledger: the lock goes with the process, however it ends.

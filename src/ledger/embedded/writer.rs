@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::fault::chain;
+use crate::diagnostic::chain;
 use crate::ledger::embedded::executor::BuiltBlock;
 use crate::ledger::embedded::log::{AppendError, Location, LogWriter};
-use crate::ledger::embedded::shared::Shared;
+use crate::ledger::embedded::reader::EmbeddedReader;
 use crate::ledger::{Entry, LedgerError, Pending, Receipt};
 use crate::limits::{MAX_GROUP_BLOCKS, MAX_QUEUED_BLOCKS};
 use crate::{clock::Clock, contract::Verdict, ledger::Block};
@@ -35,7 +35,7 @@ struct Done {
 /// The queue to the writer.
 pub struct WriterQueue {
     way: Way,
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedReader>,
 }
 
 /// Who makes queued blocks durable.
@@ -50,7 +50,7 @@ impl WriterQueue {
     /// Starts the thread.
     pub fn start(
         log: LogWriter,
-        shared: Arc<Shared>,
+        shared: Arc<EmbeddedReader>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
         let (jobs, queue) = sync_channel(MAX_QUEUED_BLOCKS);
@@ -64,7 +64,7 @@ impl WriterQueue {
 
     /// A queue without a thread.
     #[must_use]
-    pub fn stepped(log: LogWriter, shared: Arc<Shared>, clock: Arc<dyn Clock>) -> Self {
+    pub fn stepped(log: LogWriter, shared: Arc<EmbeddedReader>, clock: Arc<dyn Clock>) -> Self {
         let committer = Committer { log, shared: shared.clone(), clock };
         let steps = Steps { queue: VecDeque::new(), committer: Some(committer) };
         Self { way: Way::Steps(Arc::new(Mutex::new(steps))), shared }
@@ -151,7 +151,7 @@ struct PendingBlock {
     waiting: Receiver<Done>,
     /// Once it was asked for.
     done: Option<Done>,
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedReader>,
     steps: Option<Arc<Mutex<Steps>>>,
 }
 
@@ -189,7 +189,7 @@ impl Pending for PendingBlock {
 /// Makes groups of blocks durable and publishes them.
 struct Committer {
     log: LogWriter,
-    shared: Arc<Shared>,
+    shared: Arc<EmbeddedReader>,
     clock: Arc<dyn Clock>,
 }
 

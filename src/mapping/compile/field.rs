@@ -81,10 +81,10 @@ impl Compiler<'_> {
             && full.declared != FieldType::Timestamp
         {
             let message = "`unit`, `zone`, `format` and `ambiguous` belong to `type: timestamp`";
-            self.fault(place, message, "add `type: timestamp`, or take them out");
+            self.diagnostic(place, message, "add `type: timestamp`, or take them out");
         }
-        options.reader(self.file).unwrap_or_else(|faults| {
-            self.faults.extend(faults);
+        options.reader(self.file).unwrap_or_else(|diagnostics| {
+            self.diagnostics.extend(diagnostics);
             TimeReader::default()
         })
     }
@@ -106,7 +106,7 @@ impl Compiler<'_> {
             _ => {
                 let message = format!("where does `{}` come from?", name.value);
                 let help = "give exactly one of `path`, `constant` and `expression`";
-                self.fault(name.place, message, help);
+                self.diagnostic(name.place, message, help);
                 None
             }
         }
@@ -118,12 +118,12 @@ impl Compiler<'_> {
             && required.value
         {
             let message = "a field with a default is never missing";
-            self.fault(required.place, message, "take out `required`, or `default`");
+            self.diagnostic(required.place, message, "take out `required`, or `default`");
         }
         if let (Some(otherwise), None) = (&full.otherwise, &full.lookup) {
             let message = "`otherwise` belongs to a `lookup`, and there is none";
             let help = "for an absent value there is `default`";
-            self.fault(otherwise.place, message, help);
+            self.diagnostic(otherwise.place, message, help);
         }
         if matches!(source, Source::Constant(_)) {
             let places = [
@@ -132,7 +132,7 @@ impl Compiler<'_> {
                 full.required.as_ref().map(|form| form.place),
             ];
             for place in places.into_iter().flatten() {
-                self.fault(place, "a constant is always there, as it is", "take this out");
+                self.diagnostic(place, "a constant is always there, as it is", "take this out");
             }
         }
     }
@@ -140,7 +140,7 @@ impl Compiler<'_> {
     fn lookup(&mut self, full: &FullFieldForm, kind: Kind<'_>) -> Option<Lookup> {
         let entries = full.lookup.as_ref()?;
         if entries.value.0.is_empty() {
-            self.fault(entries.place, "the lookup table is empty", "");
+            self.diagnostic(entries.place, "the lookup table is empty", "");
         }
         let mut lookup = Lookup::new(self.fixed("the value", full.otherwise.as_ref(), kind));
         for (name, value) in &entries.value.0 {
@@ -148,7 +148,7 @@ impl Compiler<'_> {
             if !lookup.add(&name.value, value) {
                 let message =
                     format!("duplicate key: `{}` is a number that the table has", name.value);
-                self.fault(name.place, message, "numbers are compared by value: 1 is 1.0");
+                self.diagnostic(name.place, message, "numbers are compared by value: 1 is 1.0");
             }
         }
         Some(lookup)
@@ -163,18 +163,18 @@ impl Compiler<'_> {
     ) -> Option<Value> {
         let value = value?;
         if value.value.0.is_null() {
-            self.fault(value.place, format!("{what} is null, which counts as absent"), "");
+            self.diagnostic(value.place, format!("{what} is null, which counts as absent"), "");
             return None;
         }
         if let Err(error) = json::parse(value.value.0.to_string().as_bytes()) {
-            self.fault(value.place, format!("{what} cannot be kept: {}", error.message), "");
+            self.diagnostic(value.place, format!("{what} cannot be kept: {}", error.message), "");
             return None;
         }
         match declared.convert(Cow::Borrowed(&value.value.0), times, None) {
             Ok(value) => Some(value),
             Err(message) => {
                 let help = "the field's `type` says what it must be";
-                self.fault(value.place, format!("{what}: {message}"), help);
+                self.diagnostic(value.place, format!("{what}: {message}"), help);
                 None
             }
         }

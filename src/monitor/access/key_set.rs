@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
-use crate::fault::chain;
+use crate::diagnostic::chain;
 use crate::limits::{KEY_SET_EVERY, KEY_SET_PAUSE, KEY_SET_TIMEOUT, MAX_KEY_SET_BYTES};
 use crate::monitor::access::kept::{Contents, Kept};
 use crate::monitor::access::keys::Keys;

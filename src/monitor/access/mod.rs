@@ -356,12 +356,12 @@ impl Access {
 }
 
 fn keep_tokens(path: &Path) -> Result<Kept<Tokens>, String> {
-    let fault = |fault: crate::fault::Fault| fault.to_string();
-    tokens::read(path).map_err(fault)?;
+    let diagnostic = |diagnostic: crate::diagnostic::Diagnostic| diagnostic.to_string();
+    tokens::read(path).map_err(diagnostic)?;
     let named = path.to_owned();
     Kept::open(vec![path.to_owned()], move |contents| match contents {
         // A file that was taken away lets nobody in.
-        [Some(_)] => tokens::read(&named).map_err(fault),
+        [Some(_)] => tokens::read(&named).map_err(diagnostic),
         _ => Ok(Tokens::default()),
     })
 }

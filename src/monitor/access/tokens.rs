@@ -17,9 +17,9 @@ use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
 
 use crate::codec::Digest;
 use crate::codec::yaml::{self, Located};
+use crate::diagnostic::Diagnostic;
 use crate::disk::open_followed;
 use crate::event::time;
-use crate::fault::Fault;
 use crate::limits::{MAX_ACCESS_FILE_BYTES, MAX_TOKENS};
 use crate::monitor::access::caller::{Caller, How, Role};
 
@@ -80,7 +80,7 @@ pub enum TokenError {
     Name(String),
     /// The file is not one of tokens.
     #[error("{0}")]
-    Form(Fault),
+    Form(Diagnostic),
     /// It holds as many as it may.
     #[error("{path} holds {MAX_TOKENS} tokens, and that is the most; remove what is not used")]
     Full {
@@ -115,12 +115,12 @@ pub fn random_text() -> Result<String, TokenError> {
 
 impl Tokens {
     /// Reads the text of a file.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Fault> {
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Diagnostic> {
         let lists = yaml::parse::<Option<Vec<TokenForm>>>(path, text)?;
         let forms: Vec<_> = lists.into_iter().flatten().flatten().collect();
         if let Some(form) = forms.get(MAX_TOKENS) {
             let message = format!("more than {MAX_TOKENS} tokens");
-            return Err(Fault::error(path, form.name.place, message));
+            return Err(Diagnostic::error(path, form.name.place, message));
         }
         let tokens = forms.iter().map(|form| Token::check(path, form)).collect::<Result<_, _>>()?;
         Ok(Self { tokens })
@@ -155,19 +155,20 @@ pub fn count_named(path: &Path, name: &str) -> usize {
 }
 
 impl Token {
-    fn check(path: &Path, form: &TokenForm) -> Result<Self, Fault> {
+    fn check(path: &Path, form: &TokenForm) -> Result<Self, Diagnostic> {
         let Located { value: name, place } = &form.name;
         let caller = Caller::known(name, form.role, How::Token).ok_or_else(|| {
-            Fault::error(path, *place, TokenError::Name(name.clone()).to_string())
+            Diagnostic::error(path, *place, TokenError::Name(name.clone()).to_string())
         })?;
         let digest = Digest::from_hex(&form.sha256.value).ok_or_else(|| {
             let message = "`sha256` is no SHA-256 in 64 hexadecimal digits";
-            Fault::error(path, form.sha256.place, message).help("`ledgerline token` makes the line")
+            Diagnostic::error(path, form.sha256.place, message)
+                .help("`ledgerline token` makes the line")
         })?;
         let expires = form.expires.as_ref().map(|expires| {
-            let fault =
-                |error: time::TimeError| Fault::error(path, expires.place, error.to_string());
-            time::parse(&expires.value).map_err(fault)
+            let diagnostic =
+                |error: time::TimeError| Diagnostic::error(path, expires.place, error.to_string());
+            time::parse(&expires.value).map_err(diagnostic)
         });
         Ok(Self { caller, digest, expires_ms: expires.transpose()? })
     }
@@ -182,17 +183,18 @@ impl Token {
 
 /// Reads a file of tokens; refuses one that others than its owner can write: whoever writes it says
 /// who may do what.
-pub fn read(path: &Path) -> Result<Tokens, Fault> {
-    let fault = |message: String| Fault::error(path, crate::fault::Place::START, message);
+pub fn read(path: &Path) -> Result<Tokens, Diagnostic> {
+    let diagnostic =
+        |message: String| Diagnostic::error(path, crate::diagnostic::Place::START, message);
     let mode = open_followed(path).and_then(|file| file.metadata());
     let mode = mode.map(|metadata| metadata.permissions().mode() & 0o7777);
     let mode = mode.map_err(|error| {
         let help = "`ledgerline token NAME --role viewer --file FILE` makes a token and its file";
-        fault(format!("the file cannot be read: {error}")).help(help)
+        diagnostic(format!("the file cannot be read: {error}")).help(help)
     })?;
     if mode & 0o022 != 0 {
         let message = format!("has mode {mode:04o}, so others than its owner can add tokens");
-        return Err(fault(message).help(format!("run `chmod 600 {}`", path.display())));
+        return Err(diagnostic(message).help(format!("run `chmod 600 {}`", path.display())));
     }
     Tokens::parse(path, &yaml::read(path)?)
 }
@@ -322,16 +324,16 @@ mod tests {
             (format!("- {{ name: a, role: viewer, token: x, sha256: {hash} }}"), "`token`"),
             (format!("- {{ name: a, role: viewer, sha256: {hash}, expires: soon }}"), "soon"),
         ] {
-            let fault = Tokens::parse(path, &text).unwrap_err().to_string();
-            assert!(fault.contains(expected), "{text}: {fault}");
+            let diagnostic = Tokens::parse(path, &text).unwrap_err().to_string();
+            assert!(diagnostic.contains(expected), "{text}: {diagnostic}");
         }
         for text in ["", "# nobody\n", "[]"] {
             assert_eq!(Tokens::parse(path, text).unwrap().tokens.len(), 0, "{text}");
         }
         let line = format!("- {{ name: a, role: viewer, sha256: {hash} }}\n");
         assert!(Tokens::parse(path, &line.repeat(MAX_TOKENS)).is_ok());
-        let fault = Tokens::parse(path, &line.repeat(MAX_TOKENS + 1)).unwrap_err().to_string();
-        assert!(fault.contains("more than"), "{fault}");
+        let diagnostic = Tokens::parse(path, &line.repeat(MAX_TOKENS + 1)).unwrap_err().to_string();
+        assert!(diagnostic.contains("more than"), "{diagnostic}");
     }
 
     #[test]

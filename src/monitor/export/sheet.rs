@@ -154,8 +154,8 @@ mod tests {
     use crate::codec::json::json;
 
     fn columns(text: &str) -> Columns {
-        let (contracts, faults) = ContractSet::load(&[("c.yaml".into(), text.to_owned())]);
-        assert!(faults.is_empty(), "{faults:?}");
+        let (contracts, diagnostics) = ContractSet::load(&[("c.yaml".into(), text.to_owned())]);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
         Columns::declared(contracts.iter().next().unwrap())
     }
 

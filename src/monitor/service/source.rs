@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::PartitionView;
+use crate::input::{HealthReport, TopicReport};
 use crate::pipeline::FutureEvents;
 use crate::query::views::time_text;
-use crate::source::{HealthReport, TopicReport};
 
 /// The connection of a source.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -116,7 +116,7 @@ mod tests {
 
     use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 
-    use crate::source::Property;
+    use crate::input::Property;
 
     fn open(endpoint: &str, headers: &[(&str, &str)]) -> Result<Collector, String> {
         let headers = headers.iter();

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::call::Function;
 use crate::codec::json::{self, Value};
 use crate::contract::{Contract, Input, JsonType, arguments_of};
-use crate::fault::did_you_mean;
+use crate::diagnostic::did_you_mean;
 use crate::limits::DEFAULT_PAGE;
 use crate::monitor::access::{Caller, Role};
 use crate::monitor::operations::{self, CallRequest};

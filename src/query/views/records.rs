@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::codec::Digest;
+use crate::diagnostic::TestResult;
 use crate::event::SourcePartition;
-use crate::fault::TestResult;
 use crate::ledger::{Block, DeadLetter, Definition};
 use crate::query::views::{TransactionSummary, time_text};
 

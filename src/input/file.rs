@@ -28,12 +28,12 @@ use serde::Deserialize;
 
 use crate::codec::Digest;
 use crate::event::SourcePartition;
+use crate::input::collector::{Collector, Parts, record_digest};
+use crate::input::kcat::{self, Line};
+use crate::input::{Assignments, Input, InputError, LastTaken, LastTakenOf, Polled};
 use crate::limits::{
     FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_FILE_PARTITIONS, MAX_LINE_BYTES,
 };
-use crate::source::collector::{Collector, Parts, record_digest};
-use crate::source::kcat::{self, Line};
-use crate::source::{Assignments, LastTaken, LastTakenOf, Polled, Source, SourceError};
 
 /// A file as source.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct FileForm {
 impl FileForm {
     /// Whether the file is there and is not a folder. It is not opened: it may be a named pipe, which
     /// can be read only once.
-    pub fn check(&self) -> Result<(), SourceError> {
+    pub fn check(&self) -> Result<(), InputError> {
         if self.path == Path::new("-") {
             return Ok(());
         }
@@ -57,7 +57,7 @@ impl FileForm {
             true => Err(std::io::ErrorKind::IsADirectory.into()),
             false => Ok(()),
         });
-        metadata.map_err(|error| SourceError::File { path: self.path.clone(), error })
+        metadata.map_err(|error| InputError::File { path: self.path.clone(), error })
     }
 }
 
@@ -97,7 +97,7 @@ const BAD_LINES: usize = 0;
 type Chunk = Result<Vec<u8>, std::io::Error>;
 
 /// Reads a file of JSON lines to its end.
-pub struct FileSource {
+pub struct FileInput {
     path: PathBuf,
     epoch: u32,
     chunks: Receiver<Chunk>,
@@ -116,16 +116,16 @@ pub struct FileSource {
     ended: bool,
 }
 
-impl std::fmt::Debug for FileSource {
+impl std::fmt::Debug for FileInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileSource").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-impl FileSource {
+impl FileInput {
     /// Opens the file and begins to read on a thread of its own, a few chunks ahead.
-    pub fn open(form: &FileForm, assignments: Arc<Assignments>) -> Result<Self, SourceError> {
-        let failed = |error| SourceError::File { path: form.path.clone(), error };
+    pub fn open(form: &FileForm, assignments: Arc<Assignments>) -> Result<Self, InputError> {
+        let failed = |error| InputError::File { path: form.path.clone(), error };
         let reader: Box<dyn Read + Send> = if form.path == Path::new("-") {
             Box::new(std::io::stdin())
         } else {
@@ -171,7 +171,7 @@ impl FileSource {
         self.counts.clone()
     }
 
-    fn take_in(&mut self, chunk: Option<&[u8]>) -> Result<(), SourceError> {
+    fn take_in(&mut self, chunk: Option<&[u8]>) -> Result<(), InputError> {
         let mut lines = std::mem::take(&mut self.lines);
         let result = match chunk {
             Some(bytes) => lines.feed(bytes, |line| self.line(line)),
@@ -182,7 +182,7 @@ impl FileSource {
         result
     }
 
-    fn line(&mut self, line: RawLine<'_>) -> Result<(), SourceError> {
+    fn line(&mut self, line: RawLine<'_>) -> Result<(), InputError> {
         if let Some((bytes, digest)) = line.cut {
             let message = format!(
                 "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is kept; SHA-256 of the line {digest}"
@@ -198,7 +198,7 @@ impl FileSource {
         }
     }
 
-    fn record(&mut self, line: RawLine<'_>, record: &Line) -> Result<(), SourceError> {
+    fn record(&mut self, line: RawLine<'_>, record: &Line) -> Result<(), InputError> {
         if self.epoch == self.bad_lines.epoch && record.topic == *self.bad_lines.topic {
             let message = format!("topic `{}` is kept for lines that are no records", record.topic);
             return self.bad_line(line, &message);
@@ -241,7 +241,7 @@ impl FileSource {
         (lane, line_number): (usize, u64),
         parts: Parts<'_>,
         headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), InputError> {
         if self.collector.next(lane).is_none_or(|next| parts.offset >= next) {
             self.collector.push(lane, parts, headers)?;
             self.flush_full();
@@ -253,7 +253,7 @@ impl FileSource {
         let found = record_digest(parts, headers);
         match found == last.digest {
             true => Ok(()),
-            false => Err(SourceError::LineChanged {
+            false => Err(InputError::LineChanged {
                 place: format!("{}, line {}", self.path.display(), line_number + 1).into(),
                 partition: Box::new(self.collector.positions().swap_remove(lane).0),
                 offset: last.offset,
@@ -289,7 +289,7 @@ impl FileSource {
         self.lanes.get_mut(record.topic.as_str())?.get_mut(&record.partition)
     }
 
-    fn bad_line(&mut self, line: RawLine<'_>, message: &str) -> Result<(), SourceError> {
+    fn bad_line(&mut self, line: RawLine<'_>, message: &str) -> Result<(), InputError> {
         let lane = BAD_LINES;
         let parts = Parts {
             offset: line.number,
@@ -308,8 +308,8 @@ impl FileSource {
     }
 }
 
-impl Source for FileSource {
-    fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError> {
+impl Input for FileInput {
+    fn poll(&mut self, wait: Duration) -> Result<Polled, InputError> {
         if self.paused {
             std::thread::sleep(wait);
             return Ok(Polled::Idle);
@@ -323,7 +323,7 @@ impl Source for FileSource {
         match self.chunks.recv_timeout(wait) {
             Ok(Ok(bytes)) => self.take_in(Some(&bytes))?,
             Ok(Err(error)) => {
-                return Err(SourceError::File { path: self.path.clone(), error });
+                return Err(InputError::File { path: self.path.clone(), error });
             }
             Err(RecvTimeoutError::Timeout) => return Ok(Polled::Idle),
             Err(RecvTimeoutError::Disconnected) => {
@@ -335,21 +335,21 @@ impl Source for FileSource {
         Ok(self.collector.take().map_or(Polled::Idle, Polled::Batch))
     }
 
-    fn pause(&mut self) -> Result<(), SourceError> {
+    fn pause(&mut self) -> Result<(), InputError> {
         self.paused = true;
         Ok(())
     }
 
-    fn resume(&mut self) -> Result<(), SourceError> {
+    fn resume(&mut self) -> Result<(), InputError> {
         self.paused = false;
         Ok(())
     }
 
-    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<bool, SourceError> {
+    fn durable(&mut self, _partition: &SourcePartition, _next: u64) -> Result<bool, InputError> {
         Ok(true) // the ledger itself says where to go on
     }
 
-    fn close(&mut self) -> Result<(), SourceError> {
+    fn close(&mut self) -> Result<(), InputError> {
         self.ended = true;
         Ok(())
     }
@@ -413,8 +413,8 @@ impl Lines {
     fn feed(
         &mut self,
         mut bytes: &[u8],
-        mut each: impl FnMut(RawLine<'_>) -> Result<(), SourceError>,
-    ) -> Result<(), SourceError> {
+        mut each: impl FnMut(RawLine<'_>) -> Result<(), InputError>,
+    ) -> Result<(), InputError> {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (head, rest) = bytes.split_at(end);
             bytes = &rest[1..];
@@ -433,8 +433,8 @@ impl Lines {
 
     fn finish(
         &mut self,
-        mut each: impl FnMut(RawLine<'_>) -> Result<(), SourceError>,
-    ) -> Result<(), SourceError> {
+        mut each: impl FnMut(RawLine<'_>) -> Result<(), InputError>,
+    ) -> Result<(), InputError> {
         if self.partial.is_empty() { Ok(()) } else { self.end_line(&mut each) }
     }
 
@@ -455,8 +455,8 @@ impl Lines {
 
     fn end_line(
         &mut self,
-        each: &mut impl FnMut(RawLine<'_>) -> Result<(), SourceError>,
-    ) -> Result<(), SourceError> {
+        each: &mut impl FnMut(RawLine<'_>) -> Result<(), InputError>,
+    ) -> Result<(), InputError> {
         use sha2::Digest as _;
         let number = self.number;
         self.number += 1;

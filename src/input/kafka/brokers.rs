@@ -5,20 +5,20 @@
 const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
 
 /// What is wrong with a list of addresses: each fault with what helps.
-pub(super) fn faults(brokers: &str, security_protocol: &str) -> Vec<(String, String)> {
+pub(super) fn diagnostics(brokers: &str, security_protocol: &str) -> Vec<(String, String)> {
     let addresses = brokers.split(',').map(str::trim).filter(|address| !address.is_empty());
     let addresses: Vec<_> = addresses.collect();
     if addresses.is_empty() {
         return vec![("`brokers` is empty".to_owned(), "`brokers: host:9092`".to_owned())];
     }
-    let fault = |address: &&str| {
-        let (reason, help) = address_fault(address, security_protocol)?;
+    let diagnostic = |address: &&str| {
+        let (reason, help) = address_diagnostic(address, security_protocol)?;
         Some((format!("`brokers`: `{address}`: {reason}"), help))
     };
-    addresses.iter().filter_map(fault).collect()
+    addresses.iter().filter_map(diagnostic).collect()
 }
 
-fn address_fault(address: &str, security_protocol: &str) -> Option<(String, String)> {
+fn address_diagnostic(address: &str, security_protocol: &str) -> Option<(String, String)> {
     let form = || "an address is `host:9092`, with IPv6 `[2001:db8::1]:9092`".to_owned();
     let rest = match address.split_once("://") {
         None => address,
@@ -97,15 +97,15 @@ mod tests {
             ("ssl://host:9092", "`security.protocol` is sasl_ssl, not ssl"),
         ];
         for (brokers, expected) in table {
-            let faults = faults(brokers, "sasl_ssl");
+            let diagnostics = diagnostics(brokers, "sasl_ssl");
             match expected {
-                "" => assert!(faults.is_empty(), "{brokers}: {faults:?}"),
+                "" => assert!(diagnostics.is_empty(), "{brokers}: {diagnostics:?}"),
                 part => {
-                    assert_eq!(faults.len(), 1, "{brokers}: {faults:?}");
-                    assert!(faults[0].0.contains(part), "{brokers}: {faults:?}");
+                    assert_eq!(diagnostics.len(), 1, "{brokers}: {diagnostics:?}");
+                    assert!(diagnostics[0].0.contains(part), "{brokers}: {diagnostics:?}");
                 }
             }
         }
-        assert_eq!(faults("a:x,b:1,c:y", "plaintext").len(), 2, "each one is told");
+        assert_eq!(diagnostics("a:x,b:1,c:y", "plaintext").len(), 2, "each one is told");
     }
 }

@@ -37,7 +37,7 @@ impl ProblemCode {
 
 /// One thing that is wrong with a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceProblem {
+pub struct InputProblem {
     /// Its kind.
     pub code: ProblemCode,
     /// The topic that it concerns; empty where it is no single one.
@@ -52,9 +52,9 @@ pub struct SourceProblem {
 
 /// A change of the problems, for the log.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::source) enum News {
+pub(in crate::input) enum News {
     /// A problem that is new.
-    Began(SourceProblem),
+    Began(InputProblem),
     /// A problem that has ended, with its topic.
     Ended(ProblemCode, String),
 }

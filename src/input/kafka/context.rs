@@ -20,24 +20,24 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
+use crate::input::collector::Collector;
+use crate::input::health::Refusal;
+use crate::input::kafka::asker::Answer;
+use crate::input::kafka::begin::{FetchRefused, Restarts};
+use crate::input::kafka::form::{Epoch, Start};
+use crate::input::kafka::log;
+use crate::input::kafka::lookups::{Lookups, Name, Reason};
+use crate::input::kafka::redaction::Redaction;
+use crate::input::kafka::settings::KafkaSettings;
+use crate::input::kafka::start::Beginning;
+use crate::input::kafka::tail::Tails;
+use crate::input::kafka::topic_ids::TopicIds;
+use crate::input::{Assignments, Generation, InputError, InputHealth, LastTaken, LastTakenOf};
 use crate::limits::{KAFKA_REFUSED_QUIET, KAFKA_RETRY_PAUSE};
-use crate::source::collector::Collector;
-use crate::source::health::Refusal;
-use crate::source::kafka::asker::Answer;
-use crate::source::kafka::begin::{FetchRefused, Restarts};
-use crate::source::kafka::form::{Epoch, Start};
-use crate::source::kafka::log;
-use crate::source::kafka::lookups::{Lookups, Name, Reason};
-use crate::source::kafka::redaction::Redaction;
-use crate::source::kafka::settings::KafkaSettings;
-use crate::source::kafka::start::Beginning;
-use crate::source::kafka::tail::Tails;
-use crate::source::kafka::topic_ids::TopicIds;
-use crate::source::{Assignments, Generation, LastTaken, LastTakenOf, SourceError, SourceHealth};
 
 pub(super) struct Context {
     pub(super) assignments: Arc<Assignments>,
-    health: Arc<SourceHealth>,
+    health: Arc<InputHealth>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) start: Start,
     pub(super) epochs: BTreeMap<String, Epoch>,
@@ -52,7 +52,7 @@ pub(super) struct Shared {
     pub(super) collector: Collector,
     pub(super) paused: bool,
     /// What ends the source at its next poll.
-    pub(super) errors: VecDeque<SourceError>,
+    pub(super) errors: VecDeque<InputError>,
     /// Partitions whose beginning is asked for.
     pub(super) lookups: Lookups,
     /// Answers about them that were not taken in yet.
@@ -85,7 +85,7 @@ impl Context {
     pub(super) fn new(
         settings: &KafkaSettings,
         (assignments, last_taken): (Arc<Assignments>, LastTakenOf),
-        health: Arc<SourceHealth>,
+        health: Arc<InputHealth>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Context {
         }
     }
 
-    pub(super) fn health(&self) -> &SourceHealth {
+    pub(super) fn health(&self) -> &InputHealth {
         &self.health
     }
 
@@ -134,12 +134,12 @@ impl Context {
         }
     }
 
-    pub(super) fn halt(&self, error: SourceError) {
+    pub(super) fn halt(&self, error: InputError) {
         self.shared().errors.push_back(error);
     }
 
     pub(super) fn halt_with(&self, message: &str) {
-        self.halt(SourceError::Kafka(self.redacted(message)));
+        self.halt(InputError::Kafka(self.redacted(message)));
     }
 
     pub(super) fn partition(&self, topic: &str, partition: i32) -> Option<SourcePartition> {

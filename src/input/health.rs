@@ -5,7 +5,7 @@ mod problem;
 mod topic;
 
 pub(super) use problem::News;
-pub use problem::{ProblemCode, SourceProblem};
+pub use problem::{InputProblem, ProblemCode};
 pub(super) use topic::TopicAnswer;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,7 +19,7 @@ use crate::limits::{
 use topic::{About, Topic};
 
 /// Shared between a source and whoever shows it.
-pub struct SourceHealth {
+pub struct InputHealth {
     clock: Arc<dyn Clock>,
     group: String,
     state: Mutex<State>,
@@ -78,7 +78,7 @@ pub struct HealthReport {
     /// Each configured topic.
     pub topics: Vec<TopicReport>,
     /// What is wrong, the worst first.
-    pub problems: Vec<SourceProblem>,
+    pub problems: Vec<InputProblem>,
 }
 
 /// One configured topic.
@@ -105,13 +105,13 @@ pub struct LastError {
     pub at_ms: i64,
 }
 
-impl std::fmt::Debug for SourceHealth {
+impl std::fmt::Debug for InputHealth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SourceHealth").field("report", &self.report()).finish_non_exhaustive()
     }
 }
 
-impl SourceHealth {
+impl InputHealth {
     /// Not connected yet, and nothing known of the topics.
     #[must_use]
     pub fn new(group: &str, topics: &[String], clock: Arc<dyn Clock>) -> Self {
@@ -277,7 +277,7 @@ impl SourceHealth {
         let now = self.now();
         let mut state = self.lock();
         let problems = state.problems(&self.group, now.at);
-        let key = |problem: &SourceProblem| (problem.code, problem.topic.clone());
+        let key = |problem: &InputProblem| (problem.code, problem.topic.clone());
         let present: BTreeSet<_> = problems.iter().map(key).collect();
         let before = std::mem::replace(&mut state.logged, present.clone());
         let ended = before.difference(&present).cloned();
@@ -298,8 +298,8 @@ impl SourceHealth {
 
 impl State {
     /// What is wrong at this moment of the monotonic clock, the worst first.
-    fn problems(&self, group: &str, now: Duration) -> Vec<SourceProblem> {
-        let refused = self.refusals.values().map(|refused| SourceProblem {
+    fn problems(&self, group: &str, now: Duration) -> Vec<InputProblem> {
+        let refused = self.refusals.values().map(|refused| InputProblem {
             code: ProblemCode::BrokerRefused,
             topic: String::new(),
             message: refused.message.clone(),
@@ -328,16 +328,10 @@ impl State {
     }
 
     /// The problem of the connection as such.
-    fn connection(&self, now: Duration) -> Option<SourceProblem> {
+    fn connection(&self, now: Duration) -> Option<InputProblem> {
         let problem = |code, message, since_ms| {
             let topic = String::new();
-            Some(SourceProblem {
-                code,
-                topic,
-                message,
-                since_ms: Some(since_ms),
-                is_blocking: true,
-            })
+            Some(InputProblem { code, topic, message, since_ms: Some(since_ms), is_blocking: true })
         };
         if self.connected {
             let silent = now.saturating_sub(self.answered.at) >= KAFKA_SILENCE_GRACE;
@@ -395,15 +389,15 @@ mod tests {
     /// More than any grace period.
     const LONG: Duration = Duration::from_secs(60);
 
-    fn health(topics: &[&str]) -> (SourceHealth, Arc<Still>) {
+    fn health(topics: &[&str]) -> (InputHealth, Arc<Still>) {
         let clock = Arc::new(Still::default());
         clock.pass(SECOND);
         let topics: Vec<_> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        (SourceHealth::new("g", &topics, clock.clone()), clock)
+        (InputHealth::new("g", &topics, clock.clone()), clock)
     }
 
     /// Time passes while the broker answers.
-    fn pass(health: &SourceHealth, clock: &Still, time: Duration) {
+    fn pass(health: &InputHealth, clock: &Still, time: Duration) {
         clock.pass(time);
         health.answered();
     }
@@ -412,20 +406,20 @@ mod tests {
         TopicAnswer { known: true, partitions, ..TopicAnswer::default() }
     }
 
-    fn assign(health: &SourceHealth, count: u32) {
+    fn assign(health: &InputHealth, count: u32) {
         health.set_assigned(|_| (count, 0));
     }
 
     /// Codes of the problems; in capitals where they block.
-    fn codes(health: &SourceHealth) -> Vec<String> {
-        let code = |problem: SourceProblem| match problem.is_blocking {
+    fn codes(health: &InputHealth) -> Vec<String> {
+        let code = |problem: InputProblem| match problem.is_blocking {
             true => problem.code.name().to_uppercase(),
             false => problem.code.name().to_owned(),
         };
         health.report().problems.into_iter().map(code).collect()
     }
 
-    fn message(health: &SourceHealth) -> String {
+    fn message(health: &InputHealth) -> String {
         health.report().problems.remove(0).message
     }
 

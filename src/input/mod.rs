@@ -16,9 +16,9 @@ mod writer;
 
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
-pub use file::{FileCounts, FileForm, FileSource};
-pub use health::{HealthReport, LastError, ProblemCode, SourceHealth, SourceProblem, TopicReport};
-pub use kafka::{Epoch, KafkaForm, KafkaSettings, KafkaSource, Property, Start, Topics};
+pub use file::{FileCounts, FileForm, FileInput};
+pub use health::{HealthReport, InputHealth, InputProblem, LastError, ProblemCode, TopicReport};
+pub use kafka::{Epoch, KafkaForm, KafkaInput, KafkaSettings, Property, Start, Topics};
 pub use last::{LastTaken, LastTakenOf};
 pub use writer::{KafkaWriter, TopicRecord};
 
@@ -43,17 +43,17 @@ pub enum Polled {
 /// An implementation MUST give the records of a partition in rising order, MUST start each partition
 /// where [`Assignments`] says, MUST tag each batch with the generation of its assignment, and MUST
 /// take a partition back through [`Assignments::revoke`] before another owner may read it.
-pub trait Source: Send {
+pub trait Input: Send {
     /// Waits at most this long for records. Also serves the source's own callbacks, so it MUST be
     /// called again and again, also while paused.
-    fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError>;
+    fn poll(&mut self, wait: Duration) -> Result<Polled, InputError>;
 
-    /// Stops taking in records until [`Source::resume`]. Called under lasting backpressure. A poll
+    /// Stops taking in records until [`Input::resume`]. Called under lasting backpressure. A poll
     /// MUST NOT give a batch meanwhile.
-    fn pause(&mut self) -> Result<(), SourceError>;
+    fn pause(&mut self) -> Result<(), InputError>;
 
     /// Takes in records again.
-    fn resume(&mut self) -> Result<(), SourceError>;
+    fn resume(&mut self) -> Result<(), InputError>;
 
     /// Tells that everything below `next_offset` is durably in the ledger. A Kafka source writes it
     /// as the group's offset, for lag tools; nothing is ever read back from there but a fence.
@@ -63,16 +63,16 @@ pub trait Source: Send {
         &mut self,
         partition: &SourcePartition,
         next_offset: u64,
-    ) -> Result<bool, SourceError>;
+    ) -> Result<bool, InputError>;
 
     /// Ends the source: commits what was told durable and leaves the group.
-    fn close(&mut self) -> Result<(), SourceError>;
+    fn close(&mut self) -> Result<(), InputError>;
 }
 
 /// Why a source cannot go on. What passes by itself (a broker that is away) is not an error: the
 /// source keeps trying and polls come back idle.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub enum InputError {
     /// The position to go on from is no longer there.
     #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed what was between, up to {} records, before it was read (no record is lost where only the marks of transactions were between); restore the topic, or go on behind the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under `source.kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
     LostByRetention {

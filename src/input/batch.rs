@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::codec::Writer;
 use crate::event::{Headers, Record, SourcePartition};
-use crate::source::Generation;
+use crate::input::Generation;
 
 /// Records of one partition, in rising order of offsets.
 #[derive(Debug)]

@@ -15,14 +15,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::groups::GroupMemberInfo;
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 
+use crate::input::health::{News, ProblemCode, Refusal, TopicAnswer};
+use crate::input::kafka::context::{Context, refuses};
+use crate::input::kafka::members;
+use crate::input::{InputError, InputProblem};
 use crate::limits::{
     KAFKA_REQUEST_TIMEOUT, KAFKA_WATCH_CALM, KAFKA_WATCH_EVERY, MAX_NAMED_MEMBERS,
     MAX_WATCHED_OFFSETS,
 };
-use crate::source::health::{News, ProblemCode, Refusal, TopicAnswer};
-use crate::source::kafka::context::{Context, refuses};
-use crate::source::kafka::members;
-use crate::source::{SourceError, SourceProblem};
 
 /// How often the watch wakes to see whether it is due.
 const TICK: Duration = Duration::from_millis(500);
@@ -36,13 +36,13 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Starts the watch over a consumer.
-    pub(super) fn start(consumer: &Arc<BaseConsumer<Context>>) -> Result<Self, SourceError> {
+    pub(super) fn start(consumer: &Arc<BaseConsumer<Context>>) -> Result<Self, InputError> {
         let (stop, stopped) = mpsc::channel();
         let consumer = Arc::clone(consumer);
         let thread = Builder::new()
             .name("kafka-watch".to_owned())
             .spawn(move || run(&consumer, &stopped))
-            .map_err(|error| SourceError::Kafka(format!("no thread for the watch: {error}")))?;
+            .map_err(|error| InputError::Kafka(format!("no thread for the watch: {error}")))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -89,7 +89,7 @@ fn run(consumer: &BaseConsumer<Context>, stopped: &Receiver<()>) {
 fn wants_members(news: &News) -> bool {
     matches!(
         news,
-        News::Began(SourceProblem {
+        News::Began(InputProblem {
             code: ProblemCode::NoPartition | ProblemCode::PartitionsElsewhere,
             ..
         })
@@ -97,10 +97,10 @@ fn wants_members(news: &News) -> bool {
 }
 
 /// Lets problems that began say what is known of them by now.
-fn with_present_words(news: &mut [News], problems: &[SourceProblem]) {
+fn with_present_words(news: &mut [News], problems: &[InputProblem]) {
     for one in news {
         let News::Began(began) = one else { continue };
-        let is_same = |now: &&SourceProblem| (now.code, &now.topic) == (began.code, &began.topic);
+        let is_same = |now: &&InputProblem| (now.code, &now.topic) == (began.code, &began.topic);
         if let Some(now) = problems.iter().find(is_same) {
             *began = now.clone();
         }
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_problem_is_logged_in_the_words_of_the_last_look() {
-        let problem = |code, message: &str| SourceProblem {
+        let problem = |code, message: &str| InputProblem {
             code,
             topic: "t".to_owned(),
             message: message.to_owned(),

@@ -9,9 +9,9 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 
-use crate::fault::{Fault, Place};
-use crate::source::kafka::properties::{KNOWN_PROPERTIES, Properties};
-use crate::source::kafka::redaction::Redaction;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::input::kafka::properties::{KNOWN_PROPERTIES, Properties};
+use crate::input::kafka::redaction::Redaction;
 
 /// Where a fault of the whole configuration is shown: the place of the property that it names, else
 /// this one.
@@ -28,7 +28,7 @@ pub(super) fn check_client(
     config: &ClientConfig,
     redaction: &Redaction,
     whole: Whole<'_>,
-    faults: &mut Vec<Fault>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) {
     let mut config = config.clone();
     config.remove("bootstrap.servers");
@@ -42,7 +42,7 @@ pub(super) fn check_client(
                 KafkaError::ClientCreation(reason) => reason.clone(),
                 other => other.to_string(),
             };
-            return faults.push(whole.error(&redaction.apply(&message)));
+            return diagnostics.push(whole.error(&redaction.apply(&message)));
         }
     };
     for _ in 0..MOST_WARNINGS {
@@ -50,7 +50,7 @@ pub(super) fn check_client(
         let _ = consumer.poll(Duration::ZERO);
     }
     let warnings = consumer.context().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    faults.extend(warnings.iter().filter_map(|text| whole.warning(&redaction.apply(text))));
+    diagnostics.extend(warnings.iter().filter_map(|text| whole.warning(&redaction.apply(text))));
 }
 
 /// Lines of the library's log that are looked at: a line for each property, and some more.
@@ -64,21 +64,21 @@ impl Whole<'_> {
         Some((name, property.place))
     }
 
-    fn error(&self, text: &str) -> Fault {
+    fn error(&self, text: &str) -> Diagnostic {
         let place = self.named(text).map_or(self.place, |(_, place)| place);
         let message = format!("no Kafka client can be made: {text}");
-        Fault::error(self.file, place, message).help(KNOWN_PROPERTIES)
+        Diagnostic::error(self.file, place, message).help(KNOWN_PROPERTIES)
     }
 
-    fn warning(&self, text: &str) -> Option<Fault> {
+    fn warning(&self, text: &str) -> Option<Diagnostic> {
         let (name, place) = self.named(text)?;
         if text.contains("is a producer property") {
             let message = format!("`{name}` is a property of producers and has no effect");
             let help = "copies of dead letters are written with settings of their own, so that \
                         each is acknowledged by every replica in sync; leave it out";
-            return Some(Fault::error(self.file, place, message).help(help));
+            return Some(Diagnostic::error(self.file, place, message).help(help));
         }
-        Some(Fault::warning(self.file, place, text))
+        Some(Diagnostic::warning(self.file, place, text))
     }
 }
 

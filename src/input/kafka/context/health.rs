@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::Context;
-use crate::source::PartitionStatus;
-use crate::source::health::Refusal;
-use crate::source::kafka::begin::FetchRefused;
-use crate::source::kafka::form::Start;
+use crate::input::PartitionStatus;
+use crate::input::health::Refusal;
+use crate::input::kafka::begin::FetchRefused;
+use crate::input::kafka::form::Start;
 
 /// Whether a broker says by this code that it understood and will not serve this client.
-pub(in crate::source::kafka) fn refuses(code: RDKafkaErrorCode) -> bool {
+pub(in crate::input::kafka) fn refuses(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
@@ -31,7 +31,7 @@ pub(in crate::source::kafka) fn refuses(code: RDKafkaErrorCode) -> bool {
 
 impl Context {
     /// Notes that the broker refuses this client.
-    pub(in crate::source::kafka) fn refuse(&self, refusal: Refusal, message: &str) {
+    pub(in crate::input::kafka) fn refuse(&self, refusal: Refusal, message: &str) {
         let now = self.clock.monotonic();
         match &refusal {
             Refusal::Fetch => {
@@ -52,12 +52,12 @@ impl Context {
     }
 
     /// Partitions of a topic that this process reads.
-    pub(in crate::source::kafka) fn partitions_read(&self, topic: &str) -> Vec<u32> {
+    pub(in crate::input::kafka) fn partitions_read(&self, topic: &str) -> Vec<u32> {
         self.assignments.assigned(topic, self.epoch(topic))
     }
 
     /// Partitions of a topic that exist and that this process does not read.
-    pub(in crate::source::kafka) fn unassigned(&self, topic: &str) -> Vec<i32> {
+    pub(in crate::input::kafka) fn unassigned(&self, topic: &str) -> Vec<i32> {
         let epoch = self.epoch(topic);
         let is_wanted = |status: &PartitionStatus| {
             let partition = &status.partition;
@@ -68,7 +68,7 @@ impl Context {
     }
 
     /// Notes a partition that exists, whoever reads it, and its watermarks where they are known.
-    pub(in crate::source::kafka) fn discover(
+    pub(in crate::input::kafka) fn discover(
         &self,
         topic: &str,
         number: i32,

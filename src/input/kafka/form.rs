@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::codec::yaml::Located;
-use crate::source::kafka::property::Property;
+use crate::input::kafka::property::Property;
 
 /// Kafka as source.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -10,23 +10,23 @@ use rdkafka::statistics::Partition;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use crate::event::SourcePartition;
+use crate::input::InputError;
+use crate::input::health::Refusal;
+use crate::input::kafka::asker::{Answer, Asker, Offsets};
+use crate::input::kafka::context::{Context, is_incremental};
+use crate::input::kafka::lookups::{Lookup, Name, Reason};
+use crate::input::kafka::start::{Beginning, Known, first_offset};
+use crate::input::kafka::tail::reached_end;
 use crate::limits::{
     KAFKA_MOST_RESTARTS, KAFKA_REFUSED_EVERY, KAFKA_REFUSED_QUIET, KAFKA_RESTARTS_FORGOTTEN,
 };
-use crate::source::SourceError;
-use crate::source::health::Refusal;
-use crate::source::kafka::asker::{Answer, Asker, Offsets};
-use crate::source::kafka::context::{Context, is_incremental};
-use crate::source::kafka::lookups::{Lookup, Name, Reason};
-use crate::source::kafka::start::{Beginning, Known, first_offset};
-use crate::source::kafka::tail::reached_end;
 
 /// Why a partition does not begin.
 enum Trouble {
     /// It is asked about again.
     Later(String),
     /// It must not begin.
-    Refused(SourceError),
+    Refused(InputError),
 }
 
 /// Restarts after an offset was called out of range, by partition: they count in a row, until the
@@ -220,7 +220,7 @@ impl Context {
         if let Reason::OutOfRange(said) = &lookup.reason {
             let now = self.clock.monotonic();
             if self.shared().restarts.add(&lookup.name, now) {
-                return Err(Trouble::Refused(SourceError::Kafka(said.clone())));
+                return Err(Trouble::Refused(InputError::Kafka(said.clone())));
             }
             self.note(said);
         }

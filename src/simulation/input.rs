@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::event::SourcePartition;
 use crate::fleet::random::Random;
+use crate::input::{Assignments, BatchBuilder, Generation, Input, InputError, Polled};
 use crate::simulation::model::{Fate, Model};
-use crate::source::{Assignments, BatchBuilder, Generation, Polled, Source, SourceError};
 
 /// Most records of one poll.
 const MOST_RECORDS: i64 = 8;
 
 /// The source.
-pub(crate) struct SimulatedSource {
+pub(crate) struct SimulatedInput {
     assignments: Arc<Assignments>,
     random: Random,
     records: BTreeMap<SourcePartition, Vec<Fate>>,
@@ -21,7 +21,7 @@ pub(crate) struct SimulatedSource {
     reading: BTreeMap<SourcePartition, (Generation, u64)>,
 }
 
-impl SimulatedSource {
+impl SimulatedInput {
     pub(crate) fn new(model: &Model, assignments: Arc<Assignments>, random: Random) -> Self {
         let records = |partition: SourcePartition| {
             let produced = 0..model.end(&partition);
@@ -55,8 +55,8 @@ impl SimulatedSource {
     }
 }
 
-impl Source for SimulatedSource {
-    fn poll(&mut self, _wait: Duration) -> Result<Polled, SourceError> {
+impl Input for SimulatedInput {
+    fn poll(&mut self, _wait: Duration) -> Result<Polled, InputError> {
         let ready: Vec<_> = self.reading.keys().cloned().collect();
         let Some(first) = ready.first() else { return Ok(Polled::Idle) };
         let index: Vec<_> = (0..ready.len()).collect();
@@ -77,19 +77,19 @@ impl Source for SimulatedSource {
         Ok(if batch.is_empty() { Polled::Idle } else { Polled::Batch(batch.build()) })
     }
 
-    fn pause(&mut self) -> Result<(), SourceError> {
+    fn pause(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 
-    fn resume(&mut self) -> Result<(), SourceError> {
+    fn resume(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 
-    fn durable(&mut self, _: &SourcePartition, _: u64) -> Result<bool, SourceError> {
+    fn durable(&mut self, _: &SourcePartition, _: u64) -> Result<bool, InputError> {
         Ok(true)
     }
 
-    fn close(&mut self) -> Result<(), SourceError> {
+    fn close(&mut self) -> Result<(), InputError> {
         Ok(())
     }
 }

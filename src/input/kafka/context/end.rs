@@ -4,32 +4,29 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::Context;
-use crate::source::SourceError;
-use crate::source::kafka::topic_ids::NewId;
+use crate::input::InputError;
+use crate::input::kafka::topic_ids::NewId;
 
 impl Context {
     /// Ends the source where this error of a poll has ended the client for good. Only the poll tells:
     /// the error callback is given the cause alone, with the code of an error that may pass.
-    pub(in crate::source::kafka) fn end_of_client(
-        &self,
-        error: &KafkaError,
-    ) -> Option<SourceError> {
+    pub(in crate::input::kafka) fn end_of_client(&self, error: &KafkaError) -> Option<InputError> {
         let KafkaError::MessageConsumptionFatal(code) = error else { return None };
         let reason = self.redacted(&code.to_string());
         Some(match code {
-            RDKafkaErrorCode::FencedInstanceId => SourceError::Fenced(reason),
+            RDKafkaErrorCode::FencedInstanceId => InputError::Fenced(reason),
             RDKafkaErrorCode::UnreleasedInstanceId => {
                 let help = "the member that had this `group.instance.id` before still counts as \
                             alive; start again once its session is over";
-                SourceError::Kafka(format!("{reason}: {help}"))
+                InputError::Kafka(format!("{reason}: {help}"))
             }
-            _ => SourceError::Kafka(reason),
+            _ => InputError::Kafka(reason),
         })
     }
 
     /// Ends the source where a topic was made again that was read before. One of which nothing was
     /// read goes on at its beginning.
-    pub(in crate::source::kafka) fn replaced_topic(&self) -> Option<SourceError> {
+    pub(in crate::input::kafka) fn replaced_topic(&self) -> Option<InputError> {
         let mut news = self.topic_ids.take_news().into_iter();
         news.find_map(|NewId { topic, former, present }| {
             let epoch = self.epoch(&topic);
@@ -39,7 +36,7 @@ impl Context {
             let was_read = taken.chain(gathered).any(|(partition, next)| {
                 *partition.topic == *topic && partition.epoch == epoch && next > 0
             });
-            was_read.then_some(SourceError::TopicReplaced { topic, epoch, former, present })
+            was_read.then_some(InputError::TopicReplaced { topic, epoch, former, present })
         })
     }
 }

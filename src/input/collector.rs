@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use crate::codec::Digest;
 use crate::event::{RecordDigests, SourcePartition};
+use crate::input::{Batch, BatchBuilder, Generation, InputError, LastTaken};
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_RECORDS};
-use crate::source::{Batch, BatchBuilder, Generation, LastTaken, SourceError};
 
 /// One record on its way into a batch.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,7 @@ impl Collector {
         lane: usize,
         record: Parts<'_>,
         headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), InputError> {
         let Some(lane) = self.lanes.get_mut(lane) else { return Ok(()) };
         if record.offset < lane.next {
             return lane.compare(record, headers);
@@ -186,11 +186,11 @@ impl Lane {
         &mut self,
         record: Parts<'_>,
         headers: impl Iterator<Item = (&'h str, Option<&'h [u8]>)>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), InputError> {
         let partition = self.partition.clone();
         let Some(Before { last, is_compared }) = &mut self.before else {
             let previous = self.next.saturating_sub(1);
-            return Err(SourceError::OutOfOrder { partition, offset: record.offset, previous });
+            return Err(InputError::OutOfOrder { partition, offset: record.offset, previous });
         };
         if record.offset != last.offset {
             return Ok(());
@@ -199,7 +199,7 @@ impl Lane {
         let (offset, found, taken) = (record.offset, record_digest(record, headers), last.digest);
         match found == taken {
             true => Ok(()),
-            false => Err(SourceError::RecordChanged { partition, offset, found, taken }),
+            false => Err(InputError::RecordChanged { partition, offset, found, taken }),
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
         Parts { offset, timestamp_ms: None, key: None, value: Some(b"v"), damage: None }
     }
 
-    fn push(collector: &mut Collector, partition: u32, offset: u64) -> Result<(), SourceError> {
+    fn push(collector: &mut Collector, partition: u32, offset: u64) -> Result<(), InputError> {
         let lane = collector.find("t", partition).unwrap();
         collector.push(lane, parts(offset), std::iter::empty())
     }
@@ -247,7 +247,7 @@ mod tests {
         push(&mut collector, 0, 12).unwrap();
         assert!(matches!(
             push(&mut collector, 0, 12),
-            Err(SourceError::OutOfOrder { offset: 12, previous: 12, .. })
+            Err(InputError::OutOfOrder { offset: 12, previous: 12, .. })
         ));
         assert_eq!(collector.find("t", 2), None);
     }
@@ -298,13 +298,13 @@ mod tests {
         collector.flush();
         let batch = collector.take().unwrap();
         assert_eq!((batch.from, batch.next, batch.len()), (10, 12, 2));
-        assert!(matches!(push(&mut collector, 0, 9), Err(SourceError::OutOfOrder { .. })));
+        assert!(matches!(push(&mut collector, 0, 9), Err(InputError::OutOfOrder { .. })));
         // The record was compacted: what comes cannot tell.
         let mut collector = comparing(same);
         for offset in [9, 10] {
             push(&mut collector, 0, offset).unwrap();
         }
-        assert!(matches!(push(&mut collector, 0, 8), Err(SourceError::OutOfOrder { .. })));
+        assert!(matches!(push(&mut collector, 0, 8), Err(InputError::OutOfOrder { .. })));
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         let other = digest(&SourcePartition::new("t", 0), 8).0.map(|byte| !byte);
         let mut collector = comparing(crate::codec::Digest(other));
         let error = push(&mut collector, 0, 8).unwrap_err();
-        assert!(matches!(error, SourceError::RecordChanged { offset: 8, .. }), "{error}");
+        assert!(matches!(error, InputError::RecordChanged { offset: 8, .. }), "{error}");
         let text = error.to_string();
         for part in ["t/0: the record at offset 8", "epochs: { t: 1 }", "continue_at: { 0: 8 }"] {
             assert!(text.contains(part), "{part}: {text}");

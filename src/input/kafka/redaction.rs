@@ -7,7 +7,7 @@ const HIDDEN: &str = "…";
 
 /// Values that must not appear in any message.
 #[derive(Clone, Default)]
-pub(in crate::source) struct Redaction(Vec<String>);
+pub(in crate::input) struct Redaction(Vec<String>);
 
 impl Redaction {
     /// Hides these values.
@@ -19,7 +19,7 @@ impl Redaction {
     ///
     /// A secret of less than [`MIN_HIDDEN_BYTES`] is only hidden where the library quotes it as a
     /// property's value: anywhere else it is more likely a part of the message.
-    pub(in crate::source) fn apply(&self, text: &str) -> String {
+    pub(in crate::input) fn apply(&self, text: &str) -> String {
         let hidden = self.0.iter().fold(text.to_owned(), |text, secret| hide(&text, secret));
         tidy(&hidden)
     }

@@ -1,7 +1,7 @@
-//! A fault in a file that a person wrote: what, where and what helps.
+//! Diagnostics of files that people write: message, place and help.
 //!
-//! Configuration, mappings and contracts all report their faults in this form, so that `check`
-//! prints them alike and an editor can jump to the place.
+//! Configuration, mappings and contracts report problems in this one form, so that `check` prints them
+//! alike and an editor can jump to the place.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ pub struct Place {
 }
 
 impl Place {
-    /// The start of a file, for faults of the file as a whole.
+    /// The start of a file, for diagnostics of the file as a whole.
     pub const START: Self = Self { line: 1, column: 1 };
 }
 
-/// How bad a fault is.
+/// The severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// `run` refuses to start.
@@ -29,9 +29,9 @@ pub enum Severity {
     Warning,
 }
 
-/// One fault in one file.
+/// One problem in one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct Diagnostic {
     /// Whether it stops `run`.
     pub severity: Severity,
     /// The file as the user named it.
@@ -44,7 +44,7 @@ pub struct Fault {
     pub help: String,
 }
 
-impl Fault {
+impl Diagnostic {
     /// An error at a place.
     pub fn error(file: &Path, place: Place, message: impl Into<String>) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Fault {
         Self { severity: Severity::Warning, ..Self::error(file, place, message) }
     }
 
-    /// The same fault with what helps.
+    /// Adds help.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = help.into();
@@ -69,7 +69,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
             Severity::Error => "error",
@@ -97,7 +97,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What one of the tests came to that stand in a mapping's or contract's file.
+/// The result of one of a mapping's or contract's own tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestResult {
     /// The file as the user named it.

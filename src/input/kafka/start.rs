@@ -1,8 +1,8 @@
 //! Where a partition begins: the ledger's position, held against what the broker and the group say.
 
 use crate::event::SourcePartition;
-use crate::source::kafka::form::Start;
-use crate::source::{LastTaken, SourceError};
+use crate::input::kafka::form::Start;
+use crate::input::{InputError, LastTaken};
 
 /// What is known of a partition when it becomes ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +58,9 @@ pub(super) fn first_offset(
     partition: &SourcePartition,
     known: Known,
     start: Start,
-) -> Result<u64, SourceError> {
+) -> Result<u64, InputError> {
     let Known { next, committed, low, high, former, continues, is_younger, noticed } = known;
-    let taken = |committed: u64, expected: u64| SourceError::TakenByAnotherLedger {
+    let taken = |committed: u64, expected: u64| InputError::TakenByAnotherLedger {
         partition: partition.clone(),
         committed,
         expected,
@@ -92,10 +92,10 @@ pub(super) fn first_offset(
     }
     let partition = partition.clone();
     if low > expected {
-        return Err(SourceError::LostByRetention { partition, expected, earliest: low });
+        return Err(InputError::LostByRetention { partition, expected, earliest: low });
     }
     if high < expected {
-        return Err(SourceError::TopicShrank { partition, expected, end: high });
+        return Err(InputError::TopicShrank { partition, expected, end: high });
     }
     Ok(expected)
 }
@@ -119,9 +119,9 @@ mod tests {
         let partition = SourcePartition { epoch, ..SourcePartition::new("t", 0) };
         match first_offset(&partition, known, start) {
             Ok(first) => first.to_string(),
-            Err(SourceError::TakenByAnotherLedger { .. }) => "taken".to_owned(),
-            Err(SourceError::LostByRetention { .. }) => "lost".to_owned(),
-            Err(SourceError::TopicShrank { .. }) => "shrank".to_owned(),
+            Err(InputError::TakenByAnotherLedger { .. }) => "taken".to_owned(),
+            Err(InputError::LostByRetention { .. }) => "lost".to_owned(),
+            Err(InputError::TopicShrank { .. }) => "shrank".to_owned(),
             Err(other) => panic!("{other}"),
         }
     }

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Moment;
-use super::problem::{ProblemCode, SourceProblem};
+use super::problem::{InputProblem, ProblemCode};
 use crate::limits::{KAFKA_LOST_GRACE, KAFKA_START_GRACE};
 
 /// An answer of the cluster about one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::source) struct TopicAnswer {
+pub(in crate::input) struct TopicAnswer {
     /// Whether the topic exists.
-    pub(in crate::source) known: bool,
+    pub(in crate::input) known: bool,
     /// Number of its partitions.
-    pub(in crate::source) partitions: u32,
+    pub(in crate::input) partitions: u32,
     /// Those that no broker leads.
-    pub(in crate::source) leaderless: BTreeSet<u32>,
+    pub(in crate::input) leaderless: BTreeSet<u32>,
 }
 
 /// What is said where the broker has given no reason.
@@ -124,14 +124,14 @@ impl Topic {
         self.partitions.unwrap_or(0).saturating_sub(self.assigned)
     }
 
-    pub(super) fn problems(&self, name: &str, about: &About<'_>) -> Vec<SourceProblem> {
+    pub(super) fn problems(&self, name: &str, about: &About<'_>) -> Vec<InputProblem> {
         let since = |moment: Moment| match moment.at < about.connected.at {
             true => about.connected,
             false => moment,
         };
         let age = |moment: Moment| about.now.saturating_sub(since(moment).at);
         let is_told = |moment| !self.was_read || age(moment) >= KAFKA_LOST_GRACE;
-        let problem = |code, message, moment: Moment, is_blocking| SourceProblem {
+        let problem = |code, message, moment: Moment, is_blocking| InputProblem {
             code,
             topic: name.to_owned(),
             message,

@@ -2,7 +2,7 @@
 //! 127.0.0.1. For the demonstration, benchmarks and tests.
 //!
 //! It keeps nothing on disk and at most 5 MiB or 100,000 batches a partition, so producers must be held
-//! back by what was consumed ([`crate::source::producer`]). Never for production.
+//! back by what was consumed ([`crate::input::producer`]). Never for production.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
@@ -136,12 +136,12 @@ impl EmbeddedBroker {
     pub fn fail(
         &self,
         request: BrokerRequest,
-        fault: BrokerFault,
+        diagnostic: BrokerFault,
         times: u16,
     ) -> Result<(), BrokerError> {
-        let faults = vec![fault.code(); usize::from(times)];
+        let diagnostics = vec![diagnostic.code(); usize::from(times)];
         self.tell(move |cluster| {
-            cluster.request_errors(request.key(), &faults);
+            cluster.request_errors(request.key(), &diagnostics);
             Ok(())
         })
     }

@@ -4,7 +4,7 @@
 //! the group's offset is only written, after the fact, for lag tools and as a fence between ledgers.
 //! The consumer is polled on the pipeline's source thread, and nothing there waits for a broker's
 //! answer: other threads ask. A broker that is away is no error: polls come back idle and
-//! [`SourceHealth`] says so.
+//! [`InputHealth`] says so.
 
 mod asker;
 mod begin;
@@ -30,7 +30,7 @@ pub use form::{Epoch, KafkaForm, Start, Topics};
 pub use property::Property;
 pub use settings::KafkaSettings;
 
-pub(in crate::source) use redaction::Redaction;
+pub(in crate::input) use redaction::Redaction;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,40 +41,40 @@ use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::clock::Clock;
 use crate::event::SourcePartition;
-use crate::source::collector::Parts;
-use crate::source::health::Refusal;
-use crate::source::{Assignments, LastTakenOf, Polled, Source, SourceError, SourceHealth};
+use crate::input::collector::Parts;
+use crate::input::health::Refusal;
+use crate::input::{Assignments, Input, InputError, InputHealth, LastTakenOf, Polled};
 use asker::Asker;
 use context::Context;
 use watch::Watch;
 
 /// A member of a consumer group.
-pub struct KafkaSource {
+pub struct KafkaInput {
     /// Ends before the consumer does.
     watch: Option<Watch>,
     /// Ends before the consumer does.
     asker: Option<Asker>,
     /// Gone once closed.
     consumer: Option<Arc<BaseConsumer<Context>>>,
-    health: Arc<SourceHealth>,
+    health: Arc<InputHealth>,
 }
 
-impl std::fmt::Debug for KafkaSource {
+impl std::fmt::Debug for KafkaInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KafkaSource").field("health", &self.health).finish_non_exhaustive()
     }
 }
 
-impl KafkaSource {
+impl KafkaInput {
     /// Makes the consumer. Joins the group once a broker has answered, which is not waited for.
     pub fn new(
         settings: &KafkaSettings,
         assignments: Arc<Assignments>,
         last_taken: LastTakenOf,
         clock: Arc<dyn Clock>,
-    ) -> Result<Self, SourceError> {
+    ) -> Result<Self, InputError> {
         let group = settings.config.get("group.id").unwrap_or_default();
-        let health = Arc::new(SourceHealth::new(group, &settings.topics, clock.clone()));
+        let health = Arc::new(InputHealth::new(group, &settings.topics, clock.clone()));
         let ledger = (assignments, last_taken);
         let context = Context::new(settings, ledger, Arc::clone(&health), clock);
         let redacted = |error: KafkaError| settings.redacted(&error);
@@ -89,13 +89,13 @@ impl KafkaSource {
 
     /// Whether brokers are reached, for readiness.
     #[must_use]
-    pub fn health(&self) -> Arc<SourceHealth> {
+    pub fn health(&self) -> Arc<InputHealth> {
         Arc::clone(&self.health)
     }
 }
 
-impl Source for KafkaSource {
-    fn poll(&mut self, wait: Duration) -> Result<Polled, SourceError> {
+impl Input for KafkaInput {
+    fn poll(&mut self, wait: Duration) -> Result<Polled, InputError> {
         let (Some(consumer), Some(asker)) = (&self.consumer, &self.asker) else {
             return Ok(Polled::End);
         };
@@ -127,14 +127,14 @@ impl Source for KafkaSource {
         Ok(next(context)?.unwrap_or(Polled::Idle))
     }
 
-    fn pause(&mut self) -> Result<(), SourceError> {
+    fn pause(&mut self) -> Result<(), InputError> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
         consumer.context().shared().paused = true;
         let list = consumer.assignment().map_err(kafka)?;
         consumer.pause(&list).map_err(kafka)
     }
 
-    fn resume(&mut self) -> Result<(), SourceError> {
+    fn resume(&mut self) -> Result<(), InputError> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
         consumer.context().shared().paused = false;
         let list = consumer.assignment().map_err(kafka)?;
@@ -145,7 +145,7 @@ impl Source for KafkaSource {
         &mut self,
         partition: &SourcePartition,
         next_offset: u64,
-    ) -> Result<bool, SourceError> {
+    ) -> Result<bool, InputError> {
         let Some(consumer) = &self.consumer else { return Ok(false) };
         if consumer.context().epoch(&partition.topic) != partition.epoch {
             // The group's offset is one of the present stream epoch.
@@ -163,7 +163,7 @@ impl Source for KafkaSource {
         Ok(true)
     }
 
-    fn close(&mut self) -> Result<(), SourceError> {
+    fn close(&mut self) -> Result<(), InputError> {
         if let Some(asker) = &mut self.asker {
             asker.stop();
         }
@@ -176,7 +176,7 @@ impl Source for KafkaSource {
 }
 
 /// A halt, or a batch that waits.
-fn next(context: &Context) -> Result<Option<Polled>, SourceError> {
+fn next(context: &Context) -> Result<Option<Polled>, InputError> {
     let mut shared = context.shared();
     if let Some(error) = shared.errors.pop_front() {
         return Err(error);
@@ -192,11 +192,11 @@ fn next(context: &Context) -> Result<Option<Polled>, SourceError> {
 }
 
 /// Takes one message in. Returns whether the round has gathered enough.
-fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, SourceError> {
+fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, InputError> {
     let (Ok(partition), Ok(offset)) =
         (u32::try_from(message.partition()), u64::try_from(message.offset()))
     else {
-        return Err(SourceError::Kafka(format!(
+        return Err(InputError::Kafka(format!(
             "a record of {} has partition {} and offset {}",
             message.topic(),
             message.partition(),
@@ -233,6 +233,6 @@ fn gather(context: &Context, message: &BorrowedMessage<'_>) -> Result<bool, Sour
     Ok(shared.collector.is_full())
 }
 
-fn kafka(error: KafkaError) -> SourceError {
-    SourceError::Kafka(error.to_string())
+fn kafka(error: KafkaError) -> InputError {
+    InputError::Kafka(error.to_string())
 }

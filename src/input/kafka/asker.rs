@@ -12,11 +12,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::input::InputError;
+use crate::input::kafka::context::{Context, refuses};
+use crate::input::kafka::join::{Joining, join};
+use crate::input::kafka::lookups::{Name, Question};
 use crate::limits::KAFKA_RETRY_PAUSE;
-use crate::source::SourceError;
-use crate::source::kafka::context::{Context, refuses};
-use crate::source::kafka::join::{Joining, join};
-use crate::source::kafka::lookups::{Name, Question};
 
 /// Pause between two looks whether the thread has ended.
 const END_LOOK: Duration = Duration::from_millis(10);
@@ -60,13 +60,13 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Starts the thread. Its answers go to the consumer's context.
-    pub(super) fn start(consumer: &Arc<BaseConsumer<Context>>) -> Result<Self, SourceError> {
+    pub(super) fn start(consumer: &Arc<BaseConsumer<Context>>) -> Result<Self, InputError> {
         let (questions, asked) = mpsc::channel();
         let consumer = Arc::clone(consumer);
         let thread = Builder::new()
             .name("kafka-offsets".to_owned())
             .spawn(move || run(&consumer, &asked))
-            .map_err(|error| SourceError::Kafka(format!("no thread for offsets: {error}")))?;
+            .map_err(|error| InputError::Kafka(format!("no thread for offsets: {error}")))?;
         Ok(Self { questions: Some(questions), thread: Some(thread) })
     }
 

@@ -9,9 +9,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
+use crate::input::kafka::Redaction;
+use crate::input::{InputError, KafkaSettings};
 use crate::limits::{MAX_UNSENT_KBYTES, MAX_UNSENT_RECORDS};
-use crate::source::kafka::Redaction;
-use crate::source::{KafkaSettings, SourceError};
 
 /// Properties of the source that concern how the cluster is reached, by their first letters.
 const CONNECTION: [&str; 15] = [
@@ -86,7 +86,7 @@ impl std::fmt::Debug for KafkaWriter {
 
 impl KafkaWriter {
     /// A writer to the cluster of a source.
-    pub fn new(settings: &KafkaSettings) -> Result<Self, SourceError> {
+    pub fn new(settings: &KafkaSettings) -> Result<Self, InputError> {
         let redaction = settings.redaction.clone();
         let context = Context { refused: Arc::default(), redaction };
         let producer = writer_config(settings)
@@ -96,7 +96,7 @@ impl KafkaWriter {
     }
 
     /// Whether a writer can be made with these settings; connects to nothing.
-    pub fn check(settings: &KafkaSettings) -> Result<(), SourceError> {
+    pub fn check(settings: &KafkaSettings) -> Result<(), InputError> {
         let mut config = writer_config(settings);
         config.remove("bootstrap.servers");
         let made = config.create_with_context::<_, BaseProducer<Context>>(Context::default());
@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::codec::yaml;
-    use crate::source::KafkaForm;
+    use crate::input::KafkaForm;
 
     #[test]
     fn a_writer_logs_in_as_the_source_does() {

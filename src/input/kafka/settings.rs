@@ -7,24 +7,24 @@ use std::path::Path;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::event::is_topic;
-use crate::fault::{Fault, Severity};
-use crate::source::SourceError;
-use crate::source::kafka::brokers;
-use crate::source::kafka::dry_run::{Whole, check_client};
-use crate::source::kafka::form::{Epoch, KafkaForm, Start};
-use crate::source::kafka::properties::{self, MEMBER};
-use crate::source::kafka::redaction::Redaction;
+use crate::input::InputError;
+use crate::input::kafka::brokers;
+use crate::input::kafka::dry_run::{Whole, check_client};
+use crate::input::kafka::form::{Epoch, KafkaForm, Start};
+use crate::input::kafka::properties::{self, MEMBER};
+use crate::input::kafka::redaction::Redaction;
 
 /// Checked settings of the Kafka source.
 #[derive(Clone)]
 pub struct KafkaSettings {
-    pub(in crate::source) config: ClientConfig,
+    pub(in crate::input) config: ClientConfig,
     pub(super) topics: Vec<String>,
     pub(super) start: Start,
     pub(super) epochs: BTreeMap<String, Epoch>,
     /// Hides secrets in messages.
-    pub(in crate::source) redaction: Redaction,
+    pub(in crate::input) redaction: Redaction,
     /// Whether the user named the group's member, or wants one without a name.
     is_member_named: bool,
     /// Whether the group works by the protocol of KIP-848.
@@ -45,13 +45,13 @@ impl fmt::Debug for KafkaSettings {
 
 impl KafkaSettings {
     /// An error of the client without any value that may be a secret.
-    pub(in crate::source) fn redacted(&self, error: &KafkaError) -> SourceError {
+    pub(in crate::input) fn redacted(&self, error: &KafkaError) -> InputError {
         // The library's own message would show the value.
         let text = match error {
             KafkaError::ClientConfig(_, reason, name, _) => format!("`{name}`: {reason}"),
             other => other.to_string(),
         };
-        SourceError::Kafka(self.redaction.apply(&text))
+        InputError::Kafka(self.redaction.apply(&text))
     }
 
     /// The topics that are read.
@@ -81,7 +81,7 @@ impl KafkaSettings {
 impl KafkaForm {
     /// Checks everything that can be checked without a broker. Adds every fault, with places in
     /// `file`; the settings are `None` where one of them is an error.
-    pub fn check(&self, file: &Path, faults: &mut Vec<Fault>) -> Option<KafkaSettings> {
+    pub fn check(&self, file: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<KafkaSettings> {
         let mut found = Vec::new();
         let topics = self.check_topics(file, &mut found);
         self.check_names(file, &topics, &mut found);
@@ -94,14 +94,14 @@ impl KafkaForm {
         // Commits only what was stored, and what is stored is durable.
         config.set("enable.auto.commit", "true");
         config.set("auto.offset.reset", "error");
-        let is_error = |fault: &Fault| fault.severity == Severity::Error;
+        let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
         if !found.iter().any(is_error) {
             let (properties, place) = (&self.properties, self.brokers.place);
             let whole = Whole { properties, file, place };
             check_client(&config, &redaction, whole, &mut found);
         }
         let is_refused = found.iter().any(is_error);
-        faults.extend(found);
+        diagnostics.extend(found);
         let epoch = |(topic, epoch): (&String, &_)| (topic.clone(), Epoch::clone(epoch));
         (!is_refused).then(|| KafkaSettings {
             config,
@@ -114,52 +114,53 @@ impl KafkaForm {
         })
     }
 
-    fn check_names(&self, file: &Path, topics: &[String], faults: &mut Vec<Fault>) {
+    fn check_names(&self, file: &Path, topics: &[String], diagnostics: &mut Vec<Diagnostic>) {
         let protocol = properties::security_protocol(&self.properties);
-        for (message, help) in brokers::faults(&self.brokers.value, &protocol) {
-            faults.push(Fault::error(file, self.brokers.place, message).help(help));
+        for (message, help) in brokers::diagnostics(&self.brokers.value, &protocol) {
+            diagnostics.push(Diagnostic::error(file, self.brokers.place, message).help(help));
         }
         if self.group.value.trim().is_empty() {
             let help = "one ledger owns one group; name it after the ledger";
-            faults.push(Fault::error(file, self.group.place, "`group` is empty").help(help));
+            diagnostics
+                .push(Diagnostic::error(file, self.group.place, "`group` is empty").help(help));
         }
         for (name, epoch) in &self.epochs {
             if !topics.iter().any(|topic| topic == name) {
                 let message = format!("`epochs` names `{name}`, which is not among `topics`");
-                faults.push(Fault::error(file, epoch.place, message));
+                diagnostics.push(Diagnostic::error(file, epoch.place, message));
             }
             if epoch.value.number == 0 && epoch.value.continue_at.is_some() {
                 let message = format!("`epochs`: `continue_at` of `{name}` needs a new epoch");
                 let help = "raise `epoch` by one: the ledger records where the new epoch begins";
-                faults.push(Fault::error(file, epoch.place, message).help(help));
+                diagnostics.push(Diagnostic::error(file, epoch.place, message).help(help));
             }
         }
     }
 
-    fn check_topics(&self, file: &Path, faults: &mut Vec<Fault>) -> Vec<String> {
+    fn check_topics(&self, file: &Path, diagnostics: &mut Vec<Diagnostic>) -> Vec<String> {
         let place = self.topics.place;
         let names = match &self.topics.value.0 {
             Ok(names) => names,
             Err(text) => {
                 let list: Vec<_> = text.split(',').map(str::trim).collect();
                 let message = format!("a list is expected: `[{}]`", list.join(", "));
-                faults.push(Fault::error(file, place, format!("`topics`: {message}")));
+                diagnostics.push(Diagnostic::error(file, place, format!("`topics`: {message}")));
                 return Vec::new();
             }
         };
         if names.is_empty() {
-            let fault = Fault::error(file, place, "`topics` is empty");
-            faults.push(fault.help("`topics: [telemetry]`"));
+            let diagnostic = Diagnostic::error(file, place, "`topics` is empty");
+            diagnostics.push(diagnostic.help("`topics: [telemetry]`"));
         }
         for (index, topic) in names.iter().enumerate() {
             if !is_topic(&topic.value) {
                 let message = format!("`{}` is not a topic's name", topic.value);
                 let help = "letters, digits, `.`, `_` and `-`, at most 249";
-                faults.push(Fault::error(file, topic.place, message).help(help));
+                diagnostics.push(Diagnostic::error(file, topic.place, message).help(help));
             }
             if names[..index].iter().any(|other| other.value == topic.value) {
                 let message = format!("duplicate topic `{}`", topic.value);
-                faults.push(Fault::error(file, topic.place, message));
+                diagnostics.push(Diagnostic::error(file, topic.place, message));
             }
         }
         names.iter().map(|topic| topic.value.clone()).collect()
@@ -176,11 +177,11 @@ mod tests {
         let file = Path::new("c.yaml");
         let form = match yaml::parse::<KafkaForm>(file, &text) {
             Ok(form) => form,
-            Err(fault) => return (None, fault.to_string()),
+            Err(diagnostic) => return (None, diagnostic.to_string()),
         };
-        let mut faults = Vec::new();
-        let settings = form[0].check(file, &mut faults);
-        (settings, faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
+        let mut diagnostics = Vec::new();
+        let settings = form[0].check(file, &mut diagnostics);
+        (settings, diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n"))
     }
 
     fn with(properties: &str) -> (Option<KafkaSettings>, String) {
@@ -189,10 +190,10 @@ mod tests {
 
     #[test]
     fn a_form_becomes_settings() {
-        let (settings, faults) = check(
+        let (settings, diagnostics) = check(
             "topics: [t, u]\nstart: latest\nepochs: {u: 2, t: {epoch: 1, continue_at: {3: 77}}}\nproperties: {session.timeout.ms: 6000, check.crcs: true, client.id: 'me'}",
         );
-        assert_eq!(faults, "");
+        assert_eq!(diagnostics, "");
         let settings = settings.unwrap();
         let get = |name| settings.config.get(name);
         assert_eq!(get("bootstrap.servers"), Some("b:1"));
@@ -226,14 +227,14 @@ mod tests {
             ("topics: [t]\nwhat: 1", "c.yaml:4:1: error: "),
         ];
         for (more, expected) in table {
-            let (settings, faults) = check(more);
-            assert!(faults.contains(expected) && settings.is_none(), "{more}: {faults}");
+            let (settings, diagnostics) = check(more);
+            assert!(diagnostics.contains(expected) && settings.is_none(), "{more}: {diagnostics}");
         }
         let text = "brokers: b:9o92\ngroup: ''\ntopics: pumps";
         let form = yaml::parse::<KafkaForm>(Path::new("c.yaml"), text).unwrap();
-        let mut faults = Vec::new();
-        assert!(form[0].check(Path::new("c.yaml"), &mut faults).is_none());
-        assert_eq!(faults.len(), 3, "all are told: {faults:?}");
+        let mut diagnostics = Vec::new();
+        assert!(form[0].check(Path::new("c.yaml"), &mut diagnostics).is_none());
+        assert_eq!(diagnostics.len(), 3, "all are told: {diagnostics:?}");
     }
 
     #[test]
@@ -272,9 +273,12 @@ mod tests {
             ("group.instance.id: 'a b'", "not an id that Kafka takes"),
         ];
         for (properties, expected) in table {
-            let (settings, faults) = with(properties);
-            assert!(faults.contains(expected) && settings.is_none(), "{properties}: {faults}");
-            assert!(faults.contains("c.yaml:4:"), "{properties}: {faults}");
+            let (settings, diagnostics) = with(properties);
+            assert!(
+                diagnostics.contains(expected) && settings.is_none(),
+                "{properties}: {diagnostics}"
+            );
+            assert!(diagnostics.contains("c.yaml:4:"), "{properties}: {diagnostics}");
         }
         let allowed = [
             "isolation.level: READ_COMMITTED, check.crcs: t, allow.auto.create.topics: false",
@@ -284,8 +288,8 @@ mod tests {
             "group.instance.id: pumps-1",
         ];
         for properties in allowed {
-            let (settings, faults) = with(properties);
-            assert!(settings.is_some() && faults.is_empty(), "{properties}: {faults}");
+            let (settings, diagnostics) = with(properties);
+            assert!(settings.is_some() && diagnostics.is_empty(), "{properties}: {diagnostics}");
         }
     }
 
@@ -331,9 +335,15 @@ mod tests {
             ("fetch.max.bytes: 1000", "`fetch.max.bytes` must be >= `message.max.bytes`"),
         ];
         for (properties, expected) in table {
-            let (settings, faults) = with(properties);
-            assert!(faults.contains(expected) && settings.is_none(), "{properties}: {faults}");
-            assert!(!faults.contains("  must") && !faults.contains(" \n"), "{faults}");
+            let (settings, diagnostics) = with(properties);
+            assert!(
+                diagnostics.contains(expected) && settings.is_none(),
+                "{properties}: {diagnostics}"
+            );
+            assert!(
+                !diagnostics.contains("  must") && !diagnostics.contains(" \n"),
+                "{diagnostics}"
+            );
         }
         let warned = [
             ("enable.ssl.certificate.verification: false", "warning: `enable.ssl.certificate"),
@@ -344,16 +354,19 @@ mod tests {
             ("sasl.mechanism: PLAIN", "4:30: warning: Configuration property `sasl.mechanism` set"),
         ];
         for (properties, expected) in warned {
-            let (settings, faults) = with(properties);
-            assert!(faults.contains(expected) && settings.is_some(), "{properties}: {faults}");
+            let (settings, diagnostics) = with(properties);
+            assert!(
+                diagnostics.contains(expected) && settings.is_some(),
+                "{properties}: {diagnostics}"
+            );
         }
     }
 
     #[test]
     fn the_group_protocol_of_kip_848_fits_our_defaults() {
         for name in ["consumer", "Consumer"] {
-            let (settings, faults) = with(&format!("group.protocol: {name}"));
-            assert_eq!(faults, "");
+            let (settings, diagnostics) = with(&format!("group.protocol: {name}"));
+            assert_eq!(diagnostics, "");
             assert_eq!(settings.unwrap().config.get("partition.assignment.strategy"), None);
         }
         let (settings, _) = with("group.protocol: classic");
@@ -384,17 +397,20 @@ mod tests {
         let text = format!("brokers: b:1\ngroup: g\ntopics: [t]\n{properties}");
         let form = yaml::parse::<KafkaForm>(Path::new("c.yaml"), &text).unwrap();
         assert!(!format!("{form:?}").contains("hunter"));
-        let mut faults = Vec::new();
-        let settings = form[0].check(Path::new("c.yaml"), &mut faults).unwrap();
-        assert!(!format!("{settings:?} {faults:?}").contains("hunter"));
+        let mut diagnostics = Vec::new();
+        let settings = form[0].check(Path::new("c.yaml"), &mut diagnostics).unwrap();
+        assert!(!format!("{settings:?} {diagnostics:?}").contains("hunter"));
         let secret = KafkaError::ClientCreation("hunter22 and hunter23 are wrong".to_owned());
         assert!(!settings.redacted(&secret).to_string().contains("hunter"));
         for name in ["security.protocol", "compression.type", "session.timeout.ms"] {
-            let (_, faults) = with(&format!("{name}: hunter22"));
-            assert!(!faults.is_empty() && !faults.contains("hunter"), "{faults}");
+            let (_, diagnostics) = with(&format!("{name}: hunter22"));
+            assert!(!diagnostics.is_empty() && !diagnostics.contains("hunter"), "{diagnostics}");
         }
-        let (_, faults) = with("sasl.password: o, no.such: o, security.protocol: o");
-        assert!(faults.contains("`no.such` is not a property of librdkafka"), "{faults}");
-        assert!(faults.contains("Invalid value \"…\" for configuration property"), "{faults}");
+        let (_, diagnostics) = with("sasl.password: o, no.such: o, security.protocol: o");
+        assert!(diagnostics.contains("`no.such` is not a property of librdkafka"), "{diagnostics}");
+        assert!(
+            diagnostics.contains("Invalid value \"…\" for configuration property"),
+            "{diagnostics}"
+        );
     }
 }

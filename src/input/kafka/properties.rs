@@ -7,11 +7,11 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
 use crate::codec::yaml::Located;
+use crate::diagnostic::Diagnostic;
 use crate::event::is_topic;
-use crate::fault::Fault;
+use crate::input::kafka::property::Property;
+use crate::input::kafka::redaction::{Redaction, hide, tidy};
 use crate::limits::{COMMIT_INTERVALS_MS, POLL_INTERVALS_MS, STATISTICS_INTERVALS_MS};
-use crate::source::kafka::property::Property;
-use crate::source::kafka::redaction::{Redaction, hide, tidy};
 
 /// Properties of a source as they are written, by name.
 pub(super) type Properties = BTreeMap<String, Located<Property>>;
@@ -165,12 +165,12 @@ pub(super) fn config(properties: &Properties) -> ClientConfig {
 }
 
 /// Everything that can be said of each property by itself.
-pub(super) fn check_each(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
+pub(super) fn check_each(properties: &Properties, file: &Path, diagnostics: &mut Vec<Diagnostic>) {
     for (name, property) in properties {
         let text = property.value.reveal();
         if let Some((_, allowed, reason)) = PROMISES.iter().find(|(ours, ..)| ours == name) {
             if let Some(message) = allowed.refusal(name, text) {
-                faults.push(Fault::error(file, property.place, message).help(*reason));
+                diagnostics.push(Diagnostic::error(file, property.place, message).help(*reason));
                 continue;
             }
             if matches!(allowed, Allowed::Nothing) {
@@ -180,13 +180,13 @@ pub(super) fn check_each(properties: &Properties, file: &Path, faults: &mut Vec<
         let weak = WEAK.iter().find(|(weak, bad, _)| weak == name && is_same(bad, text));
         if let Some((_, bad, reason)) = weak {
             let message = format!("`{name}` is {bad}");
-            faults.push(Fault::warning(file, property.place, message).help(*reason));
+            diagnostics.push(Diagnostic::warning(file, property.place, message).help(*reason));
         }
-        faults.extend(check_alone(name, property, file));
+        diagnostics.extend(check_alone(name, property, file));
     }
-    check_member(properties, file, faults);
-    check_heartbeat(properties, file, faults);
-    check_login(properties, file, faults);
+    check_member(properties, file, diagnostics);
+    check_heartbeat(properties, file, diagnostics);
+    check_login(properties, file, diagnostics);
 }
 
 impl Allowed {
@@ -223,7 +223,7 @@ fn is_same(value: &str, text: &str) -> bool {
 }
 
 /// Asks the library whether it knows the property and takes the value.
-fn check_alone(name: &str, property: &Located<Property>, file: &Path) -> Option<Fault> {
+fn check_alone(name: &str, property: &Located<Property>, file: &Path) -> Option<Diagnostic> {
     let mut config = ClientConfig::new();
     config.set(name, property.value.reveal());
     let error = config.create_native_config().err()?;
@@ -235,7 +235,7 @@ fn check_alone(name: &str, property: &Located<Property>, file: &Path) -> Option<
     };
     if reason.starts_with("No such configuration property") {
         let message = format!("`{name}` is not a property of librdkafka");
-        return Some(Fault::error(file, property.place, message).help(KNOWN_PROPERTIES));
+        return Some(Diagnostic::error(file, property.place, message).help(KNOWN_PROPERTIES));
     }
     let text = property.value.reveal();
     // A number is not a secret, and the range says little without it.
@@ -244,30 +244,30 @@ fn check_alone(name: &str, property: &Located<Property>, file: &Path) -> Option<
     let repeated = format!("Configuration property \"{name}\" ");
     let reason = reason.strip_prefix(repeated.as_str()).unwrap_or(&reason);
     let message = format!("property `{name}`: {reason}");
-    Some(Fault::error(file, property.place, message).help(KNOWN_PROPERTIES))
+    Some(Diagnostic::error(file, property.place, message).help(KNOWN_PROPERTIES))
 }
 
 /// Help for a property that the library refuses.
 pub(super) const KNOWN_PROPERTIES: &str =
     "the properties are those of librdkafka (CONFIGURATION.md in its repository)";
 
-fn check_member(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
+fn check_member(properties: &Properties, file: &Path, diagnostics: &mut Vec<Diagnostic>) {
     let Some(property) = properties.get(MEMBER) else { return };
     let text = property.value.reveal();
     if !text.is_empty() && !is_topic(text) {
         let message = format!("`{MEMBER}` is not an id that Kafka takes");
         let help = "letters, digits, `.`, `_` and `-`, at most 249; empty for a member without one";
-        faults.push(Fault::error(file, property.place, message).help(help));
+        diagnostics.push(Diagnostic::error(file, property.place, message).help(help));
     }
     if !text.is_empty() && is_assigned_by_brokers(properties) {
         let message = format!("`{MEMBER}` with `group.protocol: consumer`");
         let help = "after a kill the brokers refuse the next start with the same id until the \
                     session is over (45 s by default); without the id it only waits that long";
-        faults.push(Fault::warning(file, property.place, message).help(help));
+        diagnostics.push(Diagnostic::warning(file, property.place, message).help(help));
     }
 }
 
-fn check_heartbeat(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
+fn check_heartbeat(properties: &Properties, file: &Path, diagnostics: &mut Vec<Diagnostic>) {
     let number = |name, default| match value(properties, name) {
         Some(text) => text.trim().parse::<u64>().ok(),
         None => Some(default),
@@ -284,14 +284,14 @@ fn check_heartbeat(properties: &Properties, file: &Path, faults: &mut Vec<Fault>
         );
         let help = "the partitions would be taken away again and again; a third of the session is \
                     usual";
-        faults.push(Fault::error(file, property.place, message).help(help));
+        diagnostics.push(Diagnostic::error(file, property.place, message).help(help));
     }
 }
 
 /// SASL mechanisms that are compiled in and need no code of the application.
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
-fn check_login(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
+fn check_login(properties: &Properties, file: &Path, diagnostics: &mut Vec<Diagnostic>) {
     let protocol = properties.get("security.protocol");
     let Some(protocol) = protocol.filter(|_| security_protocol(properties).starts_with("sasl_"))
     else {
@@ -316,7 +316,7 @@ fn check_login(properties: &Properties, file: &Path, faults: &mut Vec<Fault>) {
     let place = named.unwrap_or(protocol).place;
     let help = "set `sasl.mechanism` to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or use TLS client \
                 certificates (`security.protocol: SSL`)";
-    faults.push(Fault::error(file, place, message).help(help));
+    diagnostics.push(Diagnostic::error(file, place, message).help(help));
 }
 
 /// The values that must not appear in any message.

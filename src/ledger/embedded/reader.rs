@@ -42,7 +42,7 @@ pub struct WriterHealth {
 
 /// Readers' side of an embedded ledger.
 #[derive(Debug)]
-pub struct Shared {
+pub struct EmbeddedReader {
     disk: Arc<dyn Disk>,
     name: Arc<str>,
     directory: PathBuf,
@@ -61,7 +61,7 @@ fn unpoisoned<'a, T>(
     guard.unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Shared {
+impl EmbeddedReader {
     /// The readers' side of a ledger that was read up to its end.
     #[must_use]
     pub fn new(
@@ -258,7 +258,7 @@ impl Shared {
     }
 }
 
-impl LeafSource for Shared {
+impl LeafSource for EmbeddedReader {
     type Error = LedgerError;
 
     fn leaf_hashes(&self, first: u64, count: usize) -> Result<Vec<Digest>, LedgerError> {
@@ -266,7 +266,7 @@ impl LeafSource for Shared {
     }
 }
 
-impl LedgerReader for Shared {
+impl LedgerReader for EmbeddedReader {
     fn name(&self) -> &str {
         &self.name
     }

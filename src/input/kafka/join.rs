@@ -8,10 +8,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use crate::input::InputError;
+use crate::input::kafka::context::Context;
+use crate::input::kafka::start::{Known, first_offset};
 use crate::limits::{KAFKA_FIRST_TIMEOUT, KAFKA_REQUEST_TIMEOUT};
-use crate::source::SourceError;
-use crate::source::kafka::context::Context;
-use crate::source::kafka::start::{Known, first_offset};
 
 /// What became of an attempt to join.
 pub(super) enum Joining {
@@ -64,7 +64,7 @@ fn passes(code: RDKafkaErrorCode) -> bool {
 }
 
 /// The contradiction between the group's offsets and the ledger, where there is one.
-fn taken_by_another(consumer: &BaseConsumer<Context>) -> KafkaResult<Option<SourceError>> {
+fn taken_by_another(consumer: &BaseConsumer<Context>) -> KafkaResult<Option<InputError>> {
     let context = consumer.context();
     // The end of the source waits for a request in hand.
     let timeout = match context.health().connected() {
@@ -101,7 +101,7 @@ fn contradiction(
     consumer: &BaseConsumer<Context>,
     (topic, number): (&str, i32),
     (committed, timeout): (u64, Duration),
-) -> KafkaResult<Option<SourceError>> {
+) -> KafkaResult<Option<InputError>> {
     let context = consumer.context();
     let Some(partition) = context.partition(topic, number) else { return Ok(None) };
     let next = context.assignments.next(&partition);
@@ -123,5 +123,5 @@ fn contradiction(
     let (known, _) = context.with_former(&partition, known);
     let error = first_offset(&partition, known, context.start).err();
     // Other contradictions are waited for, or told in full, once the partition is assigned.
-    Ok(error.filter(|error| matches!(error, SourceError::TakenByAnotherLedger { .. })))
+    Ok(error.filter(|error| matches!(error, InputError::TakenByAnotherLedger { .. })))
 }
