@@ -351,6 +351,7 @@ mod tests {
             alerts: Vec::new(),
             dead_letter_topic: Some(CopiesView { blocks_behind: 0, held: None }),
             source: None,
+            inputs: Vec::new(),
             partitions: Vec::new(),
             in_flight_records: 0,
             freshness_seconds: None,
