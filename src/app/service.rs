@@ -142,8 +142,8 @@ impl Opened {
     /// Starts the pipeline.
     pub fn start(self) -> Result<Running, AppError> {
         let Self { pipeline, endpoint, trace_export, .. } = self;
-        let thread = Builder::new().name("source".to_owned()).spawn(move || pipeline.run());
-        let thread = thread.map_err(|_| PipelineError::Thread("source"))?;
+        let thread = Builder::new().name("pipeline".to_owned()).spawn(move || pipeline.run());
+        let thread = thread.map_err(|_| PipelineError::Thread("pipeline"))?;
         Ok(Running { thread, endpoint, trace_export })
     }
 
@@ -171,7 +171,7 @@ impl Running {
         }
         match ended {
             Ok(result) => Ok(result?),
-            Err(_) => Err(PipelineError::Panicked("source").into()),
+            Err(_) => Err(PipelineError::Panicked("pipeline").into()),
         }
     }
 }

@@ -2,12 +2,14 @@
 //! for. Nothing is written, and nothing is opened that could wait for another process.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Config, LedgerConfig};
 use crate::diagnostic::{Diagnostic, chain};
 use crate::disk::{check_writable, directory_of};
+use crate::input::InputError;
 
 /// Refuses a copy of the checkpoint that would be lost or replaced together with the ledger, or that
 /// cannot be a file.
@@ -68,7 +70,15 @@ pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Diagnostic> {
     }
     for input in &config.inputs {
         if let Err(error) = input.adapter.preflight() {
-            let message = chain(&error);
+            let message = match error {
+                InputError::File { path, error } if error.kind() == ErrorKind::IsADirectory => {
+                    format!("{} cannot be read: it is a directory", path.display())
+                }
+                InputError::File { path, error } => {
+                    format!("{} cannot be read: {error}", path.display())
+                }
+                error => chain(&error),
+            };
             let help = "paths are relative to the configuration; `-` is standard input";
             diagnostics.push(Diagnostic::error(file, input.place, message).help(help));
         }

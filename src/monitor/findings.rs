@@ -239,8 +239,7 @@ fn mappings_without_topic(status: &StatusView) -> Option<Finding> {
     let mappings: Vec<_> = mappings
         .map(|(name, topics, help)| format!("`{name}` names {} ({help})", topics.join(", ")))
         .collect();
-    let what =
-        format!("mappings name topics that the source does not read: {}", mappings.join("; "));
+    let what = format!("mappings name topics that no input reads: {}", mappings.join("; "));
     (!mappings.is_empty()).then(|| Finding::new(Code::MappingWithoutTopic, what))
 }
 
