@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 mod common;
+#[path = "common/project.rs"]
+mod project;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -10,11 +12,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::project::Project;
 use common::reading::{self, Contents};
 use common::records::{self, Fate, fates, produce};
 use common::service::Service;
-use common::{Deployment, Site, TOPIC, assert_sound};
+use common::{Deployment, Site, TOPIC, assert_sound, succeed};
 use ledgerline::app;
 use ledgerline::config::{self, InputConfig};
 use ledgerline::event::SourcePartition;
@@ -24,6 +25,7 @@ use ledgerline::input::{
     Adapter, BatchBuilder, Generation, Input, InputError, Opened, Opening, Polled, StreamNames,
     StreamPrefix,
 };
+use project::Project;
 use serde_json::{Value, json};
 
 /// A broker with the test's topic of one partition.
@@ -66,7 +68,7 @@ inputs:
 mappings: [mappings]
 contracts: [contracts]
 submission: {{ max_transactions: 5, max_wait_ms: 2 }}
-monitor: {{ listen: '127.0.0.1:0', access: {{ anonymous: operator }} }}
+monitor: {{ listen: '127.0.0.1:0', access: {{ anonymous: viewer, tokens: tokens.yaml }} }}
 ",
         kafka(north, &format!("north-{round}")),
         kafka(south, &format!("south-{round}"))
@@ -76,8 +78,15 @@ monitor: {{ listen: '127.0.0.1:0', access: {{ anonymous: operator }} }}
     Deployment { config, ledger: site.path().join("ledger") }
 }
 
+/// Makes the token of an operator, whom the configuration lets submit calls.
+fn operator(site: &Site) -> String {
+    let file = site.path().join("tokens.yaml");
+    let file = file.to_str().unwrap();
+    succeed(&["token", "ada", "--role", "operator", "--file", file]).trim().to_owned()
+}
+
 /// Posts a call; status code and body.
-fn call(service: &Service, machine: &str) -> (u16, Value) {
+fn call(service: &Service, token: &str, machine: &str) -> (u16, Value) {
     let body = json!({
         "contract": "machine", "function": "update",
         "arguments": { "machineID": machine, "temperature": 4 },
@@ -86,7 +95,8 @@ fn call(service: &Service, machine: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(
         stream,
-        "POST /api/v1/calls HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        "POST /api/v1/calls HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -112,7 +122,7 @@ fn expected(counts: &[(&str, u64)], calls: u64) -> BTreeMap<String, Vec<(u64, Fa
 fn two_clusters_a_file_and_people_feed_one_ledger_through_kills() {
     let (north, south, site) = (broker(), broker(), Site::new());
     std::fs::write(site.path().join("records.jsonl"), records::lines(1, 0..60)).unwrap();
-    let mut calls = 0;
+    let (token, mut calls) = (operator(&site), 0);
     for round in 0..4 {
         write(&north, u64::from(round) * 40..u64::from(round + 1) * 40);
         write(&south, u64::from(round) * 25..u64::from(round + 1) * 25);
@@ -120,8 +130,8 @@ fn two_clusters_a_file_and_people_feed_one_ledger_through_kills() {
         let mut service = Service::start(&deployment);
         service.until_running();
         if round < 3 {
-            let (code, made) = call(&service, "M-9");
-            assert_eq!((code, &made["caller"]), (201, &json!("anonymous")), "{made}");
+            let (code, made) = call(&service, &token, "M-9");
+            assert_eq!((code, &made["caller"]), (201, &json!("ada")), "{made}");
             calls += 1;
             // In the middle of one, two or three inputs.
             let some = u64::from(round) * 40 + 7;
@@ -143,7 +153,7 @@ fn two_clusters_a_file_and_people_feed_one_ledger_through_kills() {
         assert_eq!(names, kinds.iter().map(|(name, kind)| (name, kind)).collect::<Vec<_>>());
         assert_eq!(inputs[3]["connection"]["topics"][0]["topic"], format!("south.{TOPIC}"));
         assert_eq!(inputs[3]["connection"]["topics"][0]["known"], true);
-        assert_eq!(call(&service, "M-9").0, 201);
+        assert_eq!(call(&service, &token, "M-9").0, 201);
         calls += 1;
         let (_, metrics) = service.get("/metrics").unwrap();
         for line in [
@@ -173,11 +183,12 @@ fn a_service_without_an_input_of_calls_says_how_to_have_one() {
     let deployment = site.configure("ledger", "file: { path: unused }");
     let config = std::fs::read_to_string(&deployment.config).unwrap();
     let config = config.replace("source:\n  file: { path: unused }\n", &text);
-    let access = "monitor: { access: { anonymous: operator }, ";
+    let access = "monitor: { access: { tokens: tokens.yaml }, ";
     std::fs::write(&deployment.config, config.replace("monitor: { ", access)).unwrap();
+    let token = operator(&site);
     let mut service = Service::start(&deployment);
     service.until_running();
-    let (code, refused) = call(&service, "M-9");
+    let (code, refused) = call(&service, &token, "M-9");
     let detail = refused["detail"].as_str().unwrap();
     assert!(code == 503 && detail.contains("`calls: {}` under `inputs`"), "{code} {refused}");
     service.end();
@@ -207,7 +218,7 @@ fn inputs_that_cannot_be_told_apart_are_refused_with_their_place() {
         ),
         (two("calls: {}", "calls: {}"), "may both give the stream `~calls`"),
         (two(&file(", stream_prefix: a/"), "calls: {}"), "`a/` is not a stream prefix"),
-        (two("identity: {}", "calls: {}"), "must have exactly one of `kafka`, `file`, `calls`"),
+        (two("identity: [auto]", "calls: {}"), "must have exactly one of `kafka`, `file`, `calls`"),
         (
             two(&format!("{}, calls: {{}}", file("")), "calls: {}"),
             "must have exactly one of `kafka`, `file`, `calls`",
