@@ -50,7 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sled", &["src/state/store.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
     ("tlog_tiles", &["src/ledger/"]),
-    ("tokio_stream", &["src/monitor/stream.rs"]),
+    ("tokio_stream", &["src/monitor/api/stream.rs"]),
     (
         "tokio",
         &[
@@ -73,7 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
     ("flate2", &["src/event/body.rs"]),
-    ("form_urlencoded", &["src/monitor/request.rs"]),
+    ("form_urlencoded", &["src/monitor/http/request.rs"]),
     ("csv", &["src/monitor/export/"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
     ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
@@ -90,7 +90,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex_syntax", &["src/pattern.rs"]),
     (
         "rustix",
-        &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],
+        &[
+            "src/monitor/http/server.rs",
+            "src/clock.rs",
+            "src/disk/mod.rs",
+            "src/cli/bench/profile.rs",
+        ],
     ),
     ("sha2", &["src/codec/", "src/input/file.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),

@@ -6,42 +6,29 @@
 //! durable blocks and the state folded from them.
 
 pub mod access;
-mod answer;
-mod answer_counts;
 mod api;
-mod asking;
-pub mod base_path;
-mod body;
-mod conditional;
 mod export;
 mod findings;
-mod host;
-mod http;
-mod large;
+pub mod http;
 mod metrics;
 mod operations;
-mod parameter;
-mod request;
-mod route;
-mod server;
 pub mod service;
-mod share;
-mod stream;
 pub mod traces;
 mod ui;
 mod watch;
 
-pub use answer_counts::AnswerCounts;
+pub use http::answer_counts::AnswerCounts;
+pub use http::server::{Endpoint, EndpointError};
 pub use metrics::Verification;
-pub use server::{Endpoint, EndpointError};
 pub use service::Service;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::monitor::access::{Access, Settings};
-use crate::monitor::asking::App;
-use crate::monitor::host::Hosts;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::gate;
+use crate::monitor::http::host::Hosts;
 use crate::monitor::watch::Watcher;
 
 /// Starts the endpoint of a service on an address, where everyone may look and nobody may do
@@ -55,7 +42,7 @@ pub fn start_with(settings: &Settings, service: Arc<Service>) -> Result<Endpoint
     let (watcher, watched) = Watcher::new(Arc::clone(&service));
     let access = Arc::new(Access::new(settings, Arc::clone(&service.clock))?);
     let app = App::new(service, watched, Arc::clone(&access));
-    let routes = http::routes(app, Hosts::new(settings.listen.ip()));
+    let routes = gate::routes(app, Hosts::new(settings.listen.ip()));
     let following = Arc::clone(&access).follow();
     let beside = async { _ = tokio::join!(watcher.run(), following) };
     Endpoint::start(settings.listen, routes, access, beside)

@@ -52,7 +52,7 @@ use crate::monitor::access::limit::Limits;
 use crate::monitor::access::sessions::{Proof, Sessions};
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::tokens::{BadToken, Tokens};
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// Decides on every request.
 pub struct Access {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::monitor::access::rules::is_page;
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 
 /// Why a request does not pass.
 #[derive(Debug)]

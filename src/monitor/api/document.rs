@@ -6,9 +6,9 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::monitor::access;
-use crate::monitor::answer::Problem;
 use crate::monitor::api::operation::{Operation, Tag};
-use crate::monitor::parameter::{Parameter, Role};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::parameter::{Parameter, Role};
 
 /// Real answers to the examples of the operations, by `operationId`. A test holds them to what the
 /// endpoint answers.

@@ -2,13 +2,13 @@
 
 use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
-use crate::monitor::answer::{Problem, changing};
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Tag, handled, nothing, question,
 };
-use crate::monitor::asking::{Answer, App, ask, ask_json};
-use crate::monitor::parameter::{self, Parameter};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::{Problem, changing};
+use crate::monitor::http::asking::{Answer, App, ask, ask_json};
+use crate::monitor::http::parameter::{self, Parameter};
+use crate::monitor::http::request::Parameters;
 use crate::query::QueryError;
 use crate::query::views::ProofView;
 

@@ -5,13 +5,14 @@ mod ledger;
 mod operation;
 mod service;
 mod state;
+mod stream;
 
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::monitor::base_path::BasePath;
-use crate::monitor::route::Route;
+use crate::monitor::http::base_path::BasePath;
+use crate::monitor::http::route::Route;
 use crate::query::json;
 
 use operation::Operation;

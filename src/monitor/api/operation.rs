@@ -12,11 +12,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::monitor::access::Caller;
-use crate::monitor::asking::{Answer, App, ask_json};
-use crate::monitor::body;
-use crate::monitor::parameter::Parameter;
-use crate::monitor::request::{InPath, Parameters};
-use crate::monitor::route::Needs;
+use crate::monitor::http::asking::{Answer, App, ask_json};
+use crate::monitor::http::body;
+use crate::monitor::http::parameter::Parameter;
+use crate::monitor::http::request::{InPath, Parameters};
+use crate::monitor::http::route::Needs;
 use crate::query::QueryError;
 
 /// What an operation is for, in words, and where it stands.

@@ -5,17 +5,19 @@ use axum::response::IntoResponse;
 use schemars::json_schema;
 
 use crate::event::SourcePosition;
-use crate::monitor::answer::{Problem, changing, live};
 use crate::monitor::api::ledger::transaction_id;
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Sent, Tag, handled, nothing, question, sent,
 };
-use crate::monitor::asking::{Answer, App, ask};
+use crate::monitor::api::stream;
+use crate::monitor::http::answer::{Problem, changing, live};
+use crate::monitor::http::asking::{Answer, App, ask};
+use crate::monitor::http::parameter;
+use crate::monitor::http::request::Parameters;
+use crate::monitor::http::route::Needs;
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::request::Parameters;
-use crate::monitor::route::Needs;
 use crate::monitor::service::Service;
-use crate::monitor::{api, findings, metrics, parameter, stream};
+use crate::monitor::{api, findings, metrics};
 use crate::query::json;
 use crate::query::page::letter_cursor;
 use crate::query::trial::TrialRequest;

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 
 use crate::limits::MAX_ASSET_KEY_BYTES;
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
-use crate::monitor::asking::App;
-use crate::monitor::request::Parameters;
-use crate::monitor::{export, parameter};
+use crate::monitor::export;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::parameter;
+use crate::monitor::http::request::Parameters;
 use crate::query::page::{alert_cursor, change_cursor};
 use crate::query::views::{AssetAnswer, AssetView, ChangeView};
 use crate::query::{AlertFilter, At, QueryError};

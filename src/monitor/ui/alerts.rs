@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::limits::DEFAULT_PAGE;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{

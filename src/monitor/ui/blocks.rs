@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::ledger::LedgerReader;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address_of_id, ago, call, cell, count, count_cell, digest, facts, link, name, paging,

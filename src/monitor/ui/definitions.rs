@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::ledger::DefinitionKind;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::{Service, ThroughputView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{

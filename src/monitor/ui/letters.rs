@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::event::Cause;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address_of_id, ago, cell, count, digest, facts, link, name, paging, table, text,

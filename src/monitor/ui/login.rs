@@ -7,10 +7,10 @@ use maud::{Markup, html};
 
 use crate::limits::MAX_REQUEST_HEAD_BYTES;
 use crate::monitor::access::Caller;
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::App;
-use crate::monitor::body;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::body;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::ui::parts::text;
 use crate::monitor::ui::shell::{self, Content, Visitor};
 use crate::monitor::ui::{HTML, turned_away};

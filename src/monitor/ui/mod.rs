@@ -1,6 +1,6 @@
 //! The pages: HTML rendered on the server from the same views as the API's answers. Nothing is loaded
 //! from elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
-//! Addresses are written as if the endpoint had a host to itself, see [`crate::monitor::base_path`].
+//! Addresses are written as if the endpoint had a host to itself, see [`crate::monitor::http::base_path`].
 
 mod alerts;
 mod api;
@@ -31,11 +31,11 @@ use serde::de::DeserializeOwned;
 use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
 use crate::monitor::access::Caller;
-use crate::monitor::answer::{Problem, tagged};
-use crate::monitor::asking::{App, ask};
-use crate::monitor::body;
-use crate::monitor::request::{InPath, Parameters};
-use crate::monitor::route::{Needs, Route};
+use crate::monitor::http::answer::{Problem, tagged};
+use crate::monitor::http::asking::{App, ask};
+use crate::monitor::http::body;
+use crate::monitor::http::request::{InPath, Parameters};
+use crate::monitor::http::route::{Needs, Route};
 use crate::monitor::service::Service;
 use crate::monitor::ui::operations::Sent;
 use crate::monitor::ui::shell::{Content, Visitor};

@@ -10,8 +10,8 @@ use crate::contract::{Contract, Input, JsonType, arguments_of};
 use crate::diagnostic::did_you_mean;
 use crate::limits::DEFAULT_PAGE;
 use crate::monitor::access::{Caller, Role};
+use crate::monitor::http::request::Parameters;
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address, address_of_id, ago, call, cell, link, name, table, text,

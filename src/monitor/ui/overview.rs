@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::monitor::findings::{Gravity, findings};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::{Service, StatusView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::chart::{Frame, Line, chart};

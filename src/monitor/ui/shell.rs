@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::ledger::LedgerReader;
 use crate::monitor::access::{Caller, How};
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::text;
 use crate::query::json;

@@ -8,7 +8,7 @@ use crate::call::Function;
 use crate::codec::json::{Map, Value};
 use crate::event::time;
 use crate::ledger::{DefinitionKind, LedgerReader};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::chart::{Frame, Line, chart};
 use crate::monitor::ui::parts::{

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::contract::InvalidCode;
 use crate::event::SourcePosition;
 use crate::ledger::{DefinitionKind, LedgerReader};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address, address_of_id, ago, call, cell, count, count_cell, digest, facts, json_block,

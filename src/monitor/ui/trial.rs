@@ -9,7 +9,7 @@ use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 use crate::event::is_topic;
 use crate::mapping::{Example, Mapping};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     address, alert, cell, count, facts, json_block, link, table, text, verdict, with_parameters,

@@ -20,9 +20,9 @@ use crate::limits::{
     MAX_STREAM_READS, MAX_STREAMS, PLACE_WAIT, REQUEST_TIMEOUT,
 };
 use crate::monitor::access::{Access, Asker, Place, Places, Quota};
-use crate::monitor::answer::{Problem, json_text};
+use crate::monitor::http::answer::{Problem, json_text};
+use crate::monitor::http::share::ReadShare;
 use crate::monitor::service::Service;
-use crate::monitor::share::ReadShare;
 use crate::monitor::watch::Watched;
 use crate::query::QueryError;
 use crate::query::json;

@@ -8,7 +8,7 @@ use axum::http::Method;
 use axum::routing::MethodRouter;
 
 use crate::monitor::access::Role;
-use crate::monitor::asking::App;
+use crate::monitor::http::asking::App;
 
 /// One address.
 pub struct Route {
