@@ -12,7 +12,7 @@ use crate::monitor::ui::parts::{
     self, Row, address, address_of_id, ago, cell, count, count_cell, link, name, number_cell,
     table, text,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{alerts, blocks, letters, state};
 use crate::monitor::watch::{Sample, SamplesView};
 use crate::query::QueryError;
@@ -42,12 +42,7 @@ pub fn overview(service: &Service, samples: &SamplesView, given: Parameters) -> 
             (partitions(&status))
         }
     };
-    Ok(Content {
-        title: "Overview".to_owned(),
-        section: Some(Section::Overview),
-        is_live: true,
-        body,
-    })
+    Ok(Content { title: "Overview".to_owned(), is_live: true, body })
 }
 
 fn wrong(status: &StatusView, samples: &[Sample]) -> Markup {
