@@ -24,6 +24,7 @@ use ledgerline::ledger::{
 };
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
+use ledgerline::monitor::routes::{self, Route};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, InputStatus, Service};
 use ledgerline::pipeline::catch_up;
 use ledgerline::pipeline::status::Status;
@@ -198,15 +199,24 @@ pub fn run_for(role: Role) -> Running {
     let mut settings = Settings::open(([127, 0, 0, 1], 0).into());
     settings.access.anonymous = Some(role);
     let calendar = Arc::new(Calendar::default());
-    start(&settings, calendar.clone(), calendar)
+    start(&settings, (calendar.clone(), calendar), routes::all())
 }
 
 /// An endpoint for those whom settings let in, at the time of a clock.
 pub fn run_with(settings: &Settings, clock: Arc<dyn Clock>) -> Running {
-    start(settings, clock, Arc::default())
+    start(settings, (clock, Arc::default()), routes::all())
 }
 
-fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) -> Running {
+/// An endpoint with these routes.
+pub fn run_with_routes(settings: &Settings, routes: Vec<Route>) -> Running {
+    start(settings, (Arc::new(SystemClock::new()), Arc::default()), routes)
+}
+
+fn start(
+    settings: &Settings,
+    (clock, calendar): (Arc<dyn Clock>, Arc<Calendar>),
+    routes: Vec<Route>,
+) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let opening = Opening {
         directory: directory.path().join("ledger"),
@@ -260,7 +270,7 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
         answers: AnswerCounts::default(),
         clock,
     };
-    let endpoint = monitor::start_with(settings, Arc::new(service)).unwrap();
+    let endpoint = monitor::start_with_routes(settings, Arc::new(service), routes).unwrap();
     Running { endpoint, ledger, obstacles, world, calendar, _directory: directory }
 }
 
