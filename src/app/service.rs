@@ -11,6 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, InputConfig, LedgerConfig};
 use crate::contract::{Contract, ContractSet};
 use crate::disk::SystemDisk;
+use crate::follower::{Follower, FollowerError};
 use crate::input::{
     Assignments, FileCounts, FileInput, HealthReport, Input, InputError, InputHealth, KafkaInput,
     LastTaken, LastTakenOf,
@@ -23,10 +24,13 @@ use crate::mapping::MappingSet;
 use crate::monitor::traces::{TraceExport, TraceSettings};
 use crate::monitor::{self, AnswerCounts, Endpoint, Service};
 use crate::pipeline::status::Status;
-use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
+use crate::pipeline::{
+    Calls, CheckpointCopy, DeadLetterTopic, Followers, Pipeline, PipelineError, Stop, Traces,
+    catch_up, state_observers,
+};
 use crate::query::{Queries, Trial};
 use crate::state::world::Found;
-use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
+use crate::state::{STATE_DIRECTORY, World};
 use crate::transaction::{Signer, read_key_file};
 
 /// Everything that is open before the first record.
@@ -36,6 +40,8 @@ pub struct Opened {
     pub reader: Arc<EmbeddedReader>,
     /// The state.
     pub world: Arc<World>,
+    /// What follows the log; others may be added before the start.
+    pub followers: Arc<Followers>,
     /// What the stages tell of themselves.
     pub status: Arc<Status>,
     /// Positions of the source.
@@ -56,9 +62,6 @@ pub struct Opened {
 
 /// Pause before a start looks again whether there is space on the disk.
 const SPACE_PAUSE: Duration = Duration::from_millis(500);
-
-/// Keeps the newest checkpoint.
-type Keep = Arc<dyn Fn() + Send + Sync>;
 
 /// A running pipeline.
 pub struct Running {
@@ -84,14 +87,18 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let OpenInput { source, health, file } =
         open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
     let (status, stop) = (Arc::new(Status::default()), Stop::default());
-    let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
-    let copied = (config.dead_letter_topic.as_deref(), &config.source);
-    let letters = open_letters(copied, &config.ledger.directory, &*reader, &stop)?;
-    projections.extend(letters.clone());
+    let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
     let keep = keep_newest(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.
     keep();
-    let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
+    let mut observers = state_observers(&status, &traces, &clock);
+    observers.push(Box::new(CheckpointCopy::new(keep, clock.clone())));
+    // Everything that follows the log; each has its line here.
+    let followers = Arc::new(Followers::default());
+    followers.add_observed(world.clone(), observers);
+    let copied = (config.dead_letter_topic.as_deref(), &config.source);
+    let letters = open_letters(copied, &config.ledger.directory, &*reader, &stop)?;
+    letters.into_iter().for_each(|letters| followers.add(letters));
     let calls = Arc::new(Calls::new(assignments.clone(), clock.clone()));
     let (decoder, mappings) = (Arc::new(config.decoder), Arc::new(config.mappings));
     let pipeline = Pipeline {
@@ -105,8 +112,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         limits: config.submission,
         writer: Box::new(ledger),
         reader: reader.clone(),
-        projections,
-        keep,
+        followers: followers.clone(),
         clock: clock.clone(),
         status: status.clone(),
         traces,
@@ -117,7 +123,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         status: status.clone(),
         assignments: assignments.clone(),
         source: health_of(health.clone()),
-        copies: letters,
+        followers: followers.clone(),
         calls,
         trial: Trial { decoder, mappings, contracts },
         answers: AnswerCounts::default(),
@@ -131,6 +137,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         pipeline,
         reader,
         world,
+        followers,
         status,
         assignments,
         health,
@@ -147,7 +154,7 @@ impl Opened {
     pub fn start(self) -> Result<Running, AppError> {
         let Self { pipeline, endpoint, trace_export, .. } = self;
         let thread = Builder::new().name("source".to_owned()).spawn(move || pipeline.run());
-        let thread = thread.map_err(|_| PipelineError::Thread("source"))?;
+        let thread = thread.map_err(|_| PipelineError::Thread("source".into()))?;
         Ok(Running { thread, endpoint, trace_export })
     }
 
@@ -175,7 +182,7 @@ impl Running {
         }
         match ended {
             Ok(result) => Ok(result?),
-            Err(_) => Err(PipelineError::Panicked("source").into()),
+            Err(_) => Err(PipelineError::Panicked("source".into()).into()),
         }
     }
 }
@@ -227,14 +234,14 @@ fn bring_up(
     world: &World,
     (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
     observe: &mut dyn FnMut(u64, u64),
-) -> Result<(), StateError> {
-    let is_full =
-        |result: &Result<(), StateError>| matches!(result, Err(StateError::NoSpace { .. }));
+) -> Result<(), FollowerError> {
+    let is_held =
+        |result: &Result<(), FollowerError>| matches!(result, Err(FollowerError::Held(_)));
     loop {
         let mut result = catch_up(&**reader, world, observe);
-        let Err(error @ StateError::NoSpace { .. }) = &result else { return result };
+        let Err(error @ FollowerError::Held(_)) = &result else { return result };
         tracing::warn!(%error, "the start waits for space on the disk");
-        while is_full(&result) {
+        while is_held(&result) {
             clock.sleep(SPACE_PAUSE);
             result = world.savepoint();
         }
@@ -327,7 +334,7 @@ fn open_letters(
     directory: &Path,
     reader: &dyn LedgerReader,
     stop: &Stop,
-) -> Result<Option<Arc<dyn Projection>>, AppError> {
+) -> Result<Option<Arc<dyn Follower>>, AppError> {
     let (Some(topic), InputConfig::Kafka(settings)) = (topic, source) else { return Ok(None) };
     let place = directory.join("dead-letter-topic.next");
     let copies = DeadLetterTopic::open(settings, topic, &place, reader, stop.clone())?;
@@ -347,9 +354,9 @@ fn start_traces(
 }
 
 /// Keeps the newest checkpoint outside the ledger's directory.
-fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Keep {
+fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Box<dyn Fn() + Send + Sync> {
     let (path, reader) = (config.checkpoint_copy.clone(), reader.clone());
-    Arc::new(move || {
+    Box::new(move || {
         if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {
             let path = path.display();
             tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");

@@ -12,6 +12,7 @@ use crate::diagnostic::chain;
 use crate::disk::Disk;
 use crate::event::Decoder;
 use crate::fleet::random::Random;
+use crate::follower::{Follower, FollowerError};
 use crate::input::{Assignments, Input, Polled};
 use crate::ledger::embedded::{
     EmbeddedLedger, EmbeddedReader, LedgerKeys, Opening, keep_checkpoint, open_on, open_read_only,
@@ -28,7 +29,7 @@ use crate::simulation::disk::{Failure, Fault, FaultyDisk};
 use crate::simulation::input::SimulatedInput;
 use crate::simulation::model::{CONTRACT, MAPPING, Model};
 use crate::simulation::{End, SimulatedClock};
-use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
+use crate::state::{Room, STATE_DIRECTORY, StateError, World};
 use crate::transaction::Signer;
 
 pub(crate) const CONTRACT_NAME: &str = "machine";
@@ -113,6 +114,12 @@ struct Living {
 
 impl From<LedgerError> for End {
     fn from(error: LedgerError) -> Self {
+        Self::Cut(chain(&error))
+    }
+}
+
+impl From<FollowerError> for End {
+    fn from(error: FollowerError) -> Self {
         Self::Cut(chain(&error))
     }
 }

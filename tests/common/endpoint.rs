@@ -14,6 +14,7 @@ use ledgerline::contract::ContractSet;
 use ledgerline::event::{
     Cause, DeviceName, Headers, Record, RecordDigests, Rejection, SourcePartition, SourcePosition,
 };
+use ledgerline::follower::Follower as _;
 use ledgerline::input::{Assignments, HealthReport, InputProblem, ProblemCode};
 use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, open};
 use ledgerline::ledger::{
@@ -24,9 +25,9 @@ use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, Service};
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Calls, catch_up};
+use ledgerline::pipeline::{Calls, Followers, catch_up};
 use ledgerline::query::{Queries, Trial};
-use ledgerline::state::{Projection, World};
+use ledgerline::state::World;
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use serde_json::{Value, json};
 
@@ -247,13 +248,15 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
     let assignments = Assignments::new(reader.progress());
     assignments.set_end(&partition(), 1_000);
     let assignments = Arc::new(assignments);
+    let followers = Arc::new(Followers::default());
+    followers.add(world.clone());
     let service = Service {
         queries,
         status: Arc::new(Status::default()),
         calls: Arc::new(Calls::new(assignments.clone(), clock.clone())),
         assignments,
         source: Box::new(move || unreachable(&reasons.lock().unwrap())),
-        copies: None,
+        followers,
         trial,
         answers: AnswerCounts::default(),
         clock,
