@@ -64,6 +64,7 @@ impl Follower for Mortal {
 /// The service of the tests below, in a process of its own.
 #[test]
 #[ignore = "the tests below run it"]
+#[allow(clippy::disallowed_methods)] // the tests below give it its folder by the environment
 fn serve() {
     let Ok(config) = std::env::var(CONFIG) else { return };
     let folder = std::env::var(FOLDER).unwrap();
