@@ -106,14 +106,14 @@ impl Budget {
     }
 }
 
-/// Steps for a look at a text.
+/// Steps for a look at a string.
 #[inline]
 #[must_use]
 pub fn text_steps(text: &str) -> u64 {
     byte_steps(text.len())
 }
 
-/// Steps for a text of so many bytes.
+/// Steps for a string of so many bytes.
 #[inline]
 #[must_use]
 pub fn byte_steps(bytes: usize) -> u64 {

@@ -490,7 +490,7 @@ pub const MAX_SHOWN_RATES: usize = 60;
 /// How long a stop waits for requests that are being answered.
 pub const ENDPOINT_STOP: Duration = Duration::from_secs(3);
 
-/// Cuts a text at a character border so that it takes at most `max_bytes`.
+/// Cuts a string at a character border so that it takes at most `max_bytes`.
 #[must_use]
 pub fn truncated(text: &str, max_bytes: usize) -> &str {
     if text.len() <= max_bytes {

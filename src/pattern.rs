@@ -1,6 +1,6 @@
 //! Regular expressions, and the steps that a match takes.
 //!
-//! The engine follows all positions of a pattern that a text can have reached at once, so that the
+//! The engine follows all positions of a pattern that a string can have reached at once, so that the
 //! worst time of a match is the product of their number and the length of the text. Most patterns
 //! are far from it, but whether one is depends on the text. So that product is what a match costs,
 //! for `matches` of CEL, `match` and `search` of JSONPath and the patterns of schemas alike.
@@ -39,7 +39,7 @@ impl Matcher {
         Ok(Self { regex, rate })
     }
 
-    /// Steps of a match with a text of so many bytes.
+    /// Steps of a match with a string of so many bytes.
     #[must_use]
     pub fn steps(&self, text: &str) -> u64 {
         match_steps(text, self.rate)
@@ -52,13 +52,13 @@ impl Matcher {
     }
 }
 
-/// Steps of a match with a text, at a [`rate`]. A large pattern takes its time over a short text, too.
+/// Steps of a match with a string, at a [`rate`]. A large pattern takes its time over a short text, too.
 #[must_use]
 pub fn match_steps(text: &str, rate: u64) -> u64 {
     (1 + (text.len() / TEXT_STEP_BYTES) as u64).saturating_mul(rate)
 }
 
-/// Steps for each [`TEXT_STEP_BYTES`] of a text that is matched with so many positions.
+/// Steps for each [`TEXT_STEP_BYTES`] of a string that is matched with so many positions.
 #[must_use]
 pub fn rate(positions: u64) -> u64 {
     positions.div_ceil(PATTERN_STEP_POSITIONS).max(1)

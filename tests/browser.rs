@@ -327,8 +327,8 @@ fn a_page_says_when_the_service_is_gone_and_comes_back_by_itself() {
         browser.run("window.same = true;");
         browser.until(&format!("{service} === 'Service healthy'"));
         browser.until(&format!("{fleet} === '4 assets critical'"));
-        running.obstacles.lock().unwrap().push("no broker is reached".to_owned());
-        browser.until(&format!("{service} === 'Service not ready: no broker is reached'"));
+        running.obstacles.lock().unwrap().push("no broker is reachable".to_owned());
+        browser.until(&format!("{service} === 'Service not ready: no broker is reachable'"));
         browser.until("document.getElementById('service').className === 'bad'");
         running.obstacles.lock().unwrap().clear();
         browser.until(&format!("{service} === 'Service healthy'"));

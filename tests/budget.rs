@@ -436,7 +436,7 @@ const CALLS: &[(&str, &str, Reads)] = &[
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Reads {
-    /// A text, or a part of one that may be all of it.
+    /// A string, or a part of one that may be all of it.
     Text,
     /// The elements of a list.
     List,
@@ -701,7 +701,7 @@ fn patterns_take_time_linear_in_the_text() {
         let (_, diagnostics) = ContractSet::load(&[("c.yaml".into(), text)]);
         assert!(!diagnostics.is_empty(), "{pattern}");
     }
-    // The larger a pattern, the more a text costs.
+    // The larger a pattern, the more a string costs.
     let body = format!("{{\"id\":\"x\",\"t\":\"{}\"}}", "a".repeat(200_000));
     let small = update(&contract(&with("^a*$"), ""), &body);
     let large = update(&contract(&with("(a|b)*a(a|b|é){2000}c"), ""), &body);
@@ -709,7 +709,7 @@ fn patterns_take_time_linear_in_the_text() {
     assert_eq!(large.0.name(), "limit");
 }
 
-/// Patterns of which a text can keep many positions alive at once, with such a text.
+/// Patterns of which a string can keep many positions alive at once, with such a string.
 const WIDE: &[(&str, &str)] = &[
     ("(?:x{1,50}){1,50}y", "x"),
     ("(?:[xz]{1,40}){1,40}y", "xz"),

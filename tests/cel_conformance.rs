@@ -103,7 +103,7 @@ fn failure(case: &Value) -> Option<String> {
     }
 }
 
-/// The value of a variable: a number, a text or null in the cases there are.
+/// The value of a variable: a number, a string or null in the cases there are.
 fn bound(value: &Value) -> Value {
     value.get("int").map_or_else(|| value.clone(), |int| digits(int).unwrap().into())
 }

@@ -34,7 +34,7 @@ fn warned(project: &Project, place: &str, message: &str) {
     assert!(line.contains(place) && line.contains("warning:"), "{line}");
 }
 
-/// Writes a text that has a `¤` before the place of each fault. `check` reports exactly these for the
+/// Writes a string that has a `¤` before the place of each fault. `check` reports exactly these for the
 /// file.
 #[track_caller]
 fn reports(project: &Project, file: &str, marked: &str) {
@@ -519,7 +519,7 @@ fn rules_that_compare_with_values_that_the_schema_does_not_list_are_found() {
 
 #[test]
 fn a_required_field_that_no_mapping_gives_is_told() {
-    warned(&states("  level: { constant: 1 }\n"), "reading.yaml:1:", "no mapping gives `mode`");
+    warned(&states("  level: { constant: 1 }\n"), "reading.yaml:1:", "no mapping provides `mode`");
 }
 
 #[test]
@@ -662,7 +662,7 @@ fn identity_that_no_mapping_can_match_is_told() {
         project
     };
     let no_type =
-        "mapping `reading` wants device_type `press`, and no way of `identity` gives a type";
+        "mapping `reading` wants device_type `press`, and no method of `identity` provides a type";
     for (ways, place, message) in [
         ("[mqtt_topic: { template: 'plant/{id}/{event}' }]", "reading.yaml:1:", no_type),
         ("[plain]", "reading.yaml:1:", no_type),
@@ -675,13 +675,13 @@ fn identity_that_no_mapping_can_match_is_told() {
         (
             "[mqtt_topic: { template: 'plant/{ID}/{type}/{event}' }]",
             "ledgerline.yaml:7:",
-            "`{ID}` in the template stands for any text",
+            "`{ID}` in the template matches any text",
         ),
     ] {
         warned(&identity(ways), place, message);
     }
     let checked = identity("[mqtt_topic: { template: '{ID}/{event}' }]").run(&["check"]).exits(0);
-    assert!(checked.err.contains("is it meant as `{id}`?"), "{}", checked.err);
+    assert!(checked.err.contains("did you mean `{id}`?"), "{}", checked.err);
     for ways in [
         "[auto]",
         "[mqtt_topic: { template: '{type}/{id}' }]",
@@ -696,7 +696,7 @@ fn identity_that_no_mapping_can_match_is_told() {
     }
     let project = identity("[paths: { type: $.payload.type, id: $.payload.id }]");
     project.replace("mappings/reading.yaml", "device_type: press", "event_type: reading");
-    let message = "wants event_type `reading`, and no way of `identity` gives an event";
+    let message = "wants event_type `reading`, and no method of `identity` provides an event";
     warned(&project, "reading.yaml:1:", message);
 }
 

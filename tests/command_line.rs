@@ -349,7 +349,7 @@ fn rebuild_gives_the_same_state() {
     std::fs::remove_dir_all(project.path("ledger/state")).unwrap();
     for _ in 0..2 {
         let rebuilt = project.run(&["rebuild", "ledger"]).exits(0);
-        assert!(rebuilt.out.starts_with("the state holds what "), "{}", rebuilt.out);
+        assert!(rebuilt.out.starts_with("the state matches the writes of "), "{}", rebuilt.out);
         assert_eq!(listing(), before);
     }
     let verified = project.run(&["verify", "ledger"]).exits(0);
@@ -505,7 +505,7 @@ fn looking_shows_everything_to_people_and_machines() {
     let (text, json) = look(&["history", "ledger", "machine", "M3", "--limit", "5"]);
     assert_eq!((text.out.lines().count(), json.json_lines().len()), (5, 5));
     assert_eq!(json.json_lines()[0]["id"], format!("telemetry/0/{newest}/0"));
-    assert!(text.err.contains("there is more: raise `--limit`, or give `--all`"), "{}", text.err);
+    assert!(text.err.contains("there is more: raise `--limit`, or use `--all`"), "{}", text.err);
 
     let (text, json) = look(&["tx", "ledger", "telemetry/0/105/0"]);
     assert!(text.out.contains("impossible"), "{}", text.out);
@@ -869,7 +869,7 @@ fn a_limit_on_the_size_of_files_is_a_full_disk() {
     let mut child = command.spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut told = String::new();
-    while !told.contains("the disk is full; intake waits for space") {
+    while !told.contains("the disk is full; ingestion waits for space") {
         let read = log.read_line(&mut told).unwrap();
         assert!(read > 0, "it ended with {}: {told}", child.wait().unwrap());
     }

@@ -116,7 +116,7 @@ fn brokers_that_are_away_again_and_again() {
         service.until_durable(usize::from(PARTITIONS), (round + 1) * 100);
     }
     let ended = service.end();
-    assert!(ended.log.contains("no broker is reached"), "it says so: {}", ended.log);
+    assert!(ended.log.contains("no broker is reachable"), "it says so: {}", ended.log);
     assert_whole(&deployment, 300);
 }
 

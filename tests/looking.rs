@@ -123,7 +123,7 @@ fn the_log_alone_is_enough_without_a_right_to_write_anywhere() {
     let verified = as_someone_else(&project, &["verify", "copy"], &nowhere).exits(0);
     assert!(verified.out.ends_with("verified\n"), "{}", verified.out);
     assert!(verified.out.contains("no state store"), "{}", verified.out);
-    assert!(verified.out.contains("no checkpoint is kept in copy.checkpoint"), "{}", verified.out);
+    assert!(verified.out.contains("there is no checkpoint in copy.checkpoint"), "{}", verified.out);
     std::fs::set_permissions(project.path("copy"), Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(project.path("copy/log"), Permissions::from_mode(0o755)).unwrap();
 }
@@ -189,7 +189,7 @@ fn an_end_that_is_missing_is_told_and_a_kept_checkpoint_proves_it() {
     let says = format!("cannot extend the kept checkpoint of tree size {kept}");
     assert!(wrong.out.contains(&says), "{}", wrong.out);
     // A state from before the cut proves it as well.
-    assert!(wrong.out.contains("the state store has taken in"), "{}", wrong.out);
+    assert!(wrong.out.contains("the state store is at block"), "{}", wrong.out);
     std::fs::remove_dir_all(project.path("ledger/state")).unwrap();
     // Somewhere else, it must be named; without it nothing can tell.
     std::fs::rename(project.path("ledger.checkpoint"), project.path("kept")).unwrap();
@@ -200,7 +200,7 @@ fn an_end_that_is_missing_is_told_and_a_kept_checkpoint_proves_it() {
     }
     let verified = project.run(&["verify", "ledger"]).exits(0);
     assert!(
-        verified.out.contains("no checkpoint is kept in ledger.checkpoint"),
+        verified.out.contains("there is no checkpoint in ledger.checkpoint"),
         "{}",
         verified.out
     );

@@ -126,7 +126,7 @@ impl Package {
     }
 }
 
-/// A text as a block of Markdown.
+/// A string as a block of Markdown.
 fn block(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let lines: Vec<_> = text.lines().map(str::trim_end).collect();

@@ -266,7 +266,7 @@ fn every_answer_is_as_described() {
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         assert_eq!(document.wrong(document.operation(id), &reply), None, "{path}");
     }
-    running.obstacles.lock().unwrap().push("no Kafka broker is reached: refused".to_owned());
+    running.obstacles.lock().unwrap().push("no Kafka broker is reachable: refused".to_owned());
     for id in ["getStatus", "listFindings", "getReadiness"] {
         let operation = document.operation(id);
         let reply = get(address, operation.example());

@@ -312,8 +312,8 @@ fn what_was_not_taken_is_told_again() {
 fn a_collector_that_cannot_be_meant_is_refused() {
     for (traces, expected) in [
         ("{ endpoint: 'collector:4318' }", "does not start with http://HOST"),
-        ("{ endpoint: 'http://c', sample: 2 }", "`sample` is 2, allowed is 0 to 1"),
-        ("{ endpoint: 'http://c', sample: .nan }", "`sample` is NaN, allowed is 0 to 1"),
+        ("{ endpoint: 'http://c', sample: 2 }", "`sample` is 2; allowed: 0 to 1"),
+        ("{ endpoint: 'http://c', sample: .nan }", "`sample` is NaN; allowed: 0 to 1"),
         ("{ endpoint: 'http://c', headers: { 'a b': c } }", "there can be no header `a b`"),
         (
             "{ endpoint: 'http://c', headers: { a: '${NO_SUCH_NAME}' } }",

@@ -144,7 +144,7 @@ fn any_other_failure_ends_the_program_with_its_reason() {
     }
     let scene = Scene::new();
     let table = [
-        ("openat:error=EIO:when=1", "making the segment "),
+        ("openat:error=EIO:when=1", "creating the segment "),
         ("pwrite64:error=EIO:when=1", "writing "),
         ("fsync:error=EIO:when=1", "making durable "),
         ("pwrite64:error=EIO:when=3", "appending to "),
@@ -197,7 +197,7 @@ fn a_write_without_space_is_tried_again() {
         let (ended, trace) = run_with(fault, &deployment);
         assert!(trace.contains("INJECTED"), "{trace}");
         assert_eq!(ended.code, Some(0), "{}", ended.log);
-        assert!(ended.log.contains("the disk is full; intake waits for space"), "{}", ended.log);
+        assert!(ended.log.contains("the disk is full; ingestion waits for space"), "{}", ended.log);
         assert!(whole(&deployment.ledger, scene.size) == scene.undisturbed);
     }
 }

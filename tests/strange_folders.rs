@@ -368,7 +368,7 @@ fn a_file_that_is_named_is_read_up_to_a_bound() {
     File::create(project.path("hole")).unwrap().set_len(8 << 30).unwrap();
     for file in ["hole", "/dev/zero"] {
         let ended = run(&project, &["verify", "ledger", "--from-checkpoint", file]).exits(65);
-        assert!(ended.err.contains("it has more than the 65536 bytes"), "{file}: {}", ended.err);
+        assert!(ended.err.contains("it has more than 65536 bytes"), "{file}: {}", ended.err);
     }
     // A pipe is a file like any other where a person names it.
     let script = "cat ledger.checkpoint | \"$0\" verify ledger --from-checkpoint /dev/stdin";

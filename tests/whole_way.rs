@@ -19,7 +19,7 @@ fn outage(broker: &EmbeddedBroker, service: &mut Service) {
     broker.down().unwrap();
     let (_, reason) = service
         .until("not ready", |service| service.get("/readyz").filter(|(code, _)| *code == 503));
-    assert!(reason.to_string().contains("no Kafka broker is reached"), "{reason}");
+    assert!(reason.to_string().contains("no Kafka broker is reachable"), "{reason}");
     assert_eq!(service.get("/healthz").unwrap().0, 200, "it is well all the same");
     broker.up().unwrap();
     service.until("ready", |service| service.get("/readyz").filter(|(code, _)| *code == 200));

@@ -77,8 +77,8 @@ pub fn open_log(
     let (reader, torn) = embedded::open_to_look(directory, read)?;
     if let Some(torn) = torn {
         notes.push(format!(
-            "{}: {} bytes follow the last whole block and are not shown: an interrupted write, or one \
-             that is going on",
+            "{}: {} bytes follow the last complete block and are not shown: an interrupted write, or one \
+             in progress",
             torn.path.display(),
             torn.bytes
         ));
@@ -148,7 +148,7 @@ impl Projection for Scratch {
             return Ok(());
         }
         if self.world.is_in_memory() {
-            let doing = "making a folder for the state in";
+            let doing = "creating a folder for the state in";
             let io = |error| StateError::Io { doing, path: std::env::temp_dir(), error };
             let folder = ScratchFolder::new().map_err(io)?;
             self.world.spill_into(folder.path())?;
@@ -162,7 +162,7 @@ impl Projection for Scratch {
 /// A folder under the system's temporary one, which goes with its value.
 pub fn temporary_folder() -> Result<ScratchFolder, AppError> {
     let path = std::env::temp_dir();
-    let doing = "making a folder in";
+    let doing = "creating a folder in";
     ScratchFolder::new().map_err(|error| AppError::Io { doing, path, error })
 }
 

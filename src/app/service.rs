@@ -193,8 +193,8 @@ fn open_log(config: &LedgerConfig, observe: Observe<'_>) -> Result<OpenLedger, A
         let bytes = opened.repaired_bytes;
         tracing::warn!(
             bytes,
-            "cut bytes off the end of the log that were not a whole block: an interrupted write, none of \
-             which was acknowledged, or a last block that was damaged since"
+            "truncated bytes at the end of the log that were not a complete block: an interrupted write, none of \
+             which was acknowledged, or a last block damaged since"
         );
     }
     Ok(opened)
@@ -215,7 +215,7 @@ fn open_world(
 ) -> Result<Arc<World>, AppError> {
     let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
     if let Found::Unusable(reason) = found {
-        tracing::warn!(reason, "the state store does not fit the log: built again from it");
+        tracing::warn!(reason, "the state store does not match the log: rebuilt from it");
     }
     let observe = &mut |done, all| observe("building the state", done, all);
     bring_up(&world, (reader, clock), observe)?;
@@ -233,13 +233,13 @@ fn bring_up(
     loop {
         let mut result = catch_up(&**reader, world, observe);
         let Err(error @ StateError::NoSpace { .. }) = &result else { return result };
-        tracing::warn!(%error, "the start waits for space on the disk");
+        tracing::warn!(%error, "startup is waiting for disk space");
         while is_full(&result) {
             clock.sleep(SPACE_PAUSE);
             result = world.savepoint();
         }
         result?;
-        tracing::info!("there is space on the disk again; the start goes on");
+        tracing::info!("disk space is available again; startup continues");
     }
 }
 
@@ -352,7 +352,7 @@ fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Keep {
     Arc::new(move || {
         if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {
             let path = path.display();
-            tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
+            tracing::warn!(%path, %error, "the checkpoint could not be saved outside the ledger");
         }
     })
 }

@@ -95,7 +95,7 @@ const SMALL_LEDGER: u64 = 10_000;
 const MOST_SIGNED_EACH: u64 = 200_000;
 
 fn property(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    let pair = text.split_once('=').ok_or("use the form KEY=VALUE")?;
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
@@ -133,8 +133,8 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
     if args.brokers.is_some() {
         if directory.join("whole/ledger").exists() {
-            let reason = "holds a ledger of an earlier run, which has read the topic already: give \
-                          another --directory, or none";
+            let reason = "has a ledger of an earlier run, which has already read the topic; choose \
+                          another --directory, or omit it";
             return Err(UsageError(format!("{} {reason}", directory.display())).into());
         }
         fill(args, temporary.path().join("fill"))?;
@@ -210,7 +210,7 @@ fn with_readers(
     let small = whole_way(args, directory.join("small"), small)?;
     let (Some(many), Some(large), Some(small)) = (whole.readers, whole.at_rest, small.at_rest)
     else {
-        bail!("nobody could read: there is no endpoint")
+        bail!("readers need an endpoint, and there is none")
     };
     let ratio = whole.rate / alone;
     Ok(Some(WithReaders { rate: whole.rate, ratio, many, large, small }))
@@ -278,7 +278,7 @@ fn set(args: &BenchArgs, directory: PathBuf, way: Way) -> anyhow::Result<Set> {
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
     print_diagnostics(&checked.diagnostics);
-    let Some(mut config) = checked.config else { bail!("the shipped configuration has faults") };
+    let Some(mut config) = checked.config else { bail!("the shipped configuration has errors") };
     config.submission.sign_each = way.sign_each;
     let third = args.devices / 3;
     let size = FleetSize { containers: args.devices - 2 * third, kits: third, machines: third };

@@ -79,7 +79,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     let Some(config) = checked.config else { return Ok(ExitStatus::Config) };
     let opened = app::open(config, &mut |_, _, _| {}).inspect_err(|error| {
         if matches!(error, AppError::Endpoint(EndpointError::Bind { .. })) {
-            note("`--listen 127.0.0.1:0` chooses a free port");
+            note("`--listen 127.0.0.1:0` picks a free port");
         }
     })?;
     introduce(&opened, &directory, &stage.token)?;
@@ -127,9 +127,7 @@ fn introduce(opened: &Opened, directory: &Path, token: &str) -> anyhow::Result<(
         "folder    {} (configuration, mappings, contracts, ledger)",
         directory.display()
     ))?;
-    line(
-        "Ctrl-C ends the demonstration and verifies its ledger; the first records take some seconds",
-    )
+    line("Ctrl-C stops the demo and verifies its ledger; the first records take a few seconds")
 }
 
 /// What the live line is made of.
@@ -209,7 +207,7 @@ fn summarise(world: &World, reader: &EmbeddedReader) -> anyhow::Result<()> {
     line(format!("records       {}", grouped(totals.records)))?;
     line(format!("  committed   {} valid transactions", grouped(totals.valid)))?;
     line(format!("  invalid     {}", list(totals.invalid_by_name().collect())))?;
-    line(format!("  filtered    {} that no mapping asks for", grouped(totals.filtered)))?;
+    line(format!("  filtered    {} (no matching mapping)", grouped(totals.filtered)))?;
     line(format!("  dead        {}", list(totals.dead_letters_by_name().collect())))?;
     let (alerts, more) = world.alerts(None, 5).map_err(AppError::from)?;
     for asset in &alerts {

@@ -331,7 +331,7 @@ pub fn item<T: Serialize>(
 /// Says whether a list was cut.
 pub fn more(is_more: bool) {
     if is_more {
-        note("there is more: raise `--limit`, or give `--all`");
+        note("there is more: raise `--limit`, or use `--all`");
     }
 }
 

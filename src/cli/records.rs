@@ -72,7 +72,7 @@ pub fn record(args: &RecordArgs) -> anyhow::Result<ExitStatus> {
     if !matches!(view.outcome, RecordOutcome::NotReached | RecordOutcome::Skipped) {
         return Ok(status);
     }
-    note(format!("the ledger has not read the record {}", safe(&view.id)));
+    note(format!("the record {} is not in the ledger", safe(&view.id)));
     Ok(if status == ExitStatus::Ok { ExitStatus::NoInput } else { status })
 }
 

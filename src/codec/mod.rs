@@ -99,13 +99,13 @@ pub enum DecodeError {
     #[error("the bytes end inside {0}")]
     Truncated(&'static str),
     /// A value that no writer of this program gives.
-    #[error("{0} has a form that is never written")]
+    #[error("{0} is not in the canonical encoding")]
     Malformed(&'static str),
     /// Bytes left over after the last value.
     #[error("{0} bytes follow the last value")]
     TrailingBytes(usize),
     /// Few bytes that would take very much memory.
-    #[error("{0} would take more memory than anything that is ever written")]
+    #[error("{0} would take more memory than any valid value")]
     TooMuch(&'static str),
 }
 
@@ -182,7 +182,7 @@ impl Writer {
         self.raw(value);
     }
 
-    /// A text with its length in front.
+    /// A string with its length in front.
     pub fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());
     }
@@ -308,7 +308,7 @@ impl<'a> Reader<'a> {
         self.raw(len, what)
     }
 
-    /// A text with its length in front.
+    /// A string with its length in front.
     pub fn text(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes(what)?).map_err(|_| DecodeError::Malformed(what))
     }
@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
         Ok(bytes.to_vec())
     }
 
-    /// A text with its length in front, which the value keeps a copy of.
+    /// A string with its length in front, which the value keeps a copy of.
     pub fn kept_text<T: From<&'a str>>(&mut self, what: &'static str) -> Result<T, DecodeError> {
         let text = self.text(what)?;
         self.charge(1, text.len() + ALLOCATION_BYTES, what)?;

@@ -169,7 +169,7 @@ pub fn plain_text(text: &str) -> Option<Cow<'_, str>> {
     (plain.len() <= MAX_NUMBER_BYTES).then_some(Cow::Owned(plain))
 }
 
-/// A text that is the same for all spellings of a number, and differs for different numbers.
+/// A string that is the same for all spellings of a number, and differs for different numbers.
 #[must_use]
 pub fn canonical(text: &str) -> Cow<'_, str> {
     let plain = text.strip_prefix('-').unwrap_or(text);

@@ -136,7 +136,7 @@ pub fn read(file: &Path) -> Result<String, Diagnostic> {
 ///
 /// # Errors
 ///
-/// A text over [`MAX_DEFINITION_BYTES`] is refused before anything looks at it.
+/// A string over [`MAX_DEFINITION_BYTES`] is refused before anything looks at it.
 pub fn documents<'a>(file: &Path, text: &'a str) -> Result<Vec<Document<'a>>, Diagnostic> {
     if text.len() > MAX_DEFINITION_BYTES {
         let message =
@@ -168,7 +168,7 @@ fn marker(line: &str) -> Option<&str> {
     (rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])).then_some(rest)
 }
 
-/// Where a place inside of a text value is in its file. `outer` is where the file's YAML has the
+/// Where a place inside of a string value is in its file. `outer` is where the file's YAML has the
 /// value; quotes, block indentation and folded lines lie between the two. Where the line cannot be
 /// found as it is, the value's own place is the answer.
 #[must_use]
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_form_says_what_helps() {
-        let absent = "write `'null'` for the word; an absent value has no name of its own";
+        let absent = "write `'null'` for the word; leave the key out for an absent value";
         for (text, line, message, help) in [
             ("naem: a\ncolour: b\n", 1, "unknown field `naem`", "did you mean `name`?"),
             (
@@ -294,7 +294,7 @@ mod tests {
                 "`true` or `false` is expected",
                 "",
             ),
-            ("name: null\ncolour: b\n", 1, "`null` where a text is expected", absent),
+            ("name: null\ncolour: b\n", 1, "`null` where a string is expected", absent),
             ("name: a\nname: b\ncolour: b\n", 2, "duplicate mapping key: name", ""),
         ] {
             let diagnostics = diagnostics(text);
@@ -352,7 +352,7 @@ mod tests {
         let diagnostics = diagnostics(&format!("name: a\ncolour: b\nparts:\n{parts}"));
         assert_eq!(diagnostics.len(), MAX_FORM_READINGS + 1);
         assert_eq!(diagnostics[0].place, Place::START);
-        assert!(diagnostics[0].message.contains("first 64 faults"), "{}", diagnostics[0]);
+        assert!(diagnostics[0].message.contains("first 64 errors"), "{}", diagnostics[0]);
     }
 
     #[test]

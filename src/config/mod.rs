@@ -133,14 +133,14 @@ fn read_form(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
     let text = match yaml::read(path) {
         Ok(text) => text,
         Err(diagnostic) => {
-            diagnostics.push(diagnostic.help("name the configuration with `--config FILE`"));
+            diagnostics.push(diagnostic.help("pass the configuration with `--config FILE`"));
             return None;
         }
     };
     let documents =
         yaml::documents(path, &text).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
     let [document] = documents.as_slice() else {
-        let message = format!("holds {} YAML documents, one is expected", documents.len());
+        let message = format!("contains {} YAML documents, expected one", documents.len());
         diagnostics.push(Diagnostic::error(path, Place::START, message));
         return None;
     };
@@ -189,7 +189,7 @@ fn check(path: &Path, form: ConfigForm, diagnostics: &mut Vec<Diagnostic>) -> Op
     diagnostics.extend(mapping_diagnostics);
     diagnostics.extend(contract_diagnostics);
     if form.mappings.is_empty() {
-        let message = "no mapping is named, so every record would be filtered";
+        let message = "no mapping is configured, so every record would be filtered";
         diagnostics.push(Diagnostic::warning(path, Place::START, message));
     }
     let decoder = match Decoder::new(&form.source.value.identity, path) {
@@ -241,7 +241,7 @@ fn check_mapper_threads(
     };
     if !(1..=MAX_MAPPER_THREADS).contains(&named.value) {
         let (count, most) = (named.value, MAX_MAPPER_THREADS);
-        let message = format!("`mapper_threads` is {count}, allowed is 1 to {most}");
+        let message = format!("`mapper_threads` is {count}; allowed: 1 to {most}");
         diagnostics.push(Diagnostic::error(path, named.place, message));
     }
     named.value
@@ -258,7 +258,7 @@ fn files(
     for name in named {
         let file = at(&name.value);
         if !file.exists() {
-            let message = format!("there is no file or folder {}", file.display());
+            let message = format!("no such file or folder: {}", file.display());
             let help = "paths are relative to the configuration";
             diagnostics.push(Diagnostic::error(path, name.place, message).help(help));
             continue;
@@ -274,7 +274,7 @@ fn files(
         }
         match yaml_files(&file) {
             Ok(found) if found.is_empty() => {
-                let message = format!("{} holds no .yaml file", file.display());
+                let message = format!("{} contains no .yaml file", file.display());
                 diagnostics.push(Diagnostic::warning(path, name.place, message));
             }
             Ok(found) => files.extend(found),
@@ -322,7 +322,7 @@ fn check_ledger(
     if let Err(error) = check_origin(&form.name.value) {
         diagnostics.push(
             Diagnostic::error(path, form.name.place, error.to_string())
-                .help("a host name and a path are a good name: example.com/cold-chain"),
+                .help("use a host name and a path, such as example.com/cold-chain"),
         );
     }
     let directory = at(&form.directory.value);
@@ -331,7 +331,7 @@ fn check_ledger(
     for key in named.into_iter().flatten() {
         let file = at(&key.value);
         if !file.exists() {
-            let message = format!("there is no key file {}", file.display());
+            let message = format!("key file {} not found", file.display());
             let help = format!("`ledgerline keygen {}` makes one", file.display());
             diagnostics.push(Diagnostic::error(path, key.place, message).help(help));
         }
@@ -393,7 +393,7 @@ fn check_submission(
     let most = MAX_SUBMISSION_TRANSACTIONS;
     let count = &form.max_transactions;
     if !(1..=most).contains(&count.value) {
-        let message = format!("`max_transactions` is {}, allowed is 1 to {most}", count.value);
+        let message = format!("`max_transactions` is {}; allowed: 1 to {most}", count.value);
         diagnostics.push(Diagnostic::error(path, count.place, message));
     }
     SubmissionLimits {
@@ -415,14 +415,15 @@ fn check_dead_letters(
         _ if !crate::event::is_topic(&topic.value) => {
             Some(format!("Kafka allows no topic named `{}`", topic.value))
         }
-        Some(InputConfig::Kafka(kafka)) if kafka.topics().contains(&topic.value) => {
-            Some(format!("`{}` is also read: every dead letter would come back", topic.value))
-        }
-        Some(InputConfig::Kafka(kafka)) => {
-            KafkaWriter::check(kafka).err().map(|error| format!("no writer can be made: {error}"))
-        }
+        Some(InputConfig::Kafka(kafka)) if kafka.topics().contains(&topic.value) => Some(format!(
+            "`{}` is also an input topic: every dead letter would be read again",
+            topic.value
+        )),
+        Some(InputConfig::Kafka(kafka)) => KafkaWriter::check(kafka)
+            .err()
+            .map(|error| format!("cannot create a producer: {error}")),
         Some(InputConfig::File(_)) => {
-            Some("dead letters can only be sent to Kafka where Kafka is the source".to_owned())
+            Some("dead letters can be sent to Kafka only if Kafka is the source".to_owned())
         }
         _ => None,
     };

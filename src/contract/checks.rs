@@ -68,11 +68,11 @@ fn verdict_difference(expect: &ExpectForm, verdict: &Verdict) -> Option<String> 
     };
     if verdict.name() != expected {
         let (found, colon) = (verdict.name(), if detail.is_empty() { "" } else { ": " });
-        return Some(format!("the verdict is {found}{colon}{detail}; expected is {expected}"));
+        return Some(format!("the verdict is {found}{colon}{detail}; expected {expected}"));
     }
     let wanted = expect.detail.as_ref()?;
     (!detail.contains(wanted.as_str()))
-        .then(|| format!("the verdict says \"{detail}\"; expected is a part \"{wanted}\""))
+        .then(|| format!("the verdict says \"{detail}\"; expected it to contain \"{wanted}\""))
 }
 
 fn asset_difference(expect: &ExpectForm, asset: Option<&Asset>) -> Option<String> {
@@ -165,7 +165,7 @@ fn difference(wanted: &Value, found: &Value) -> String {
             ChangeTag::Insert => '+',
             ChangeTag::Equal => ' ',
         };
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n  {sign} {}", change.value().trim_end_matches('\n'));
     }
     text

@@ -205,7 +205,7 @@ impl<'a> Names<'a> {
                 let known: Vec<String> =
                     self.derived.iter().map(|(path, _)| path.join(".")).collect();
                 let help = did_you_mean(&dotted, known.iter().map(String::as_str));
-                Some((true, format!("no rule above derives `{dotted}`"), help))
+                Some((true, format!("no earlier rule derives `{dotted}`"), help))
             }
             other => Some((true, format!("`{other}` has no fields"), String::new())),
         }
@@ -249,7 +249,7 @@ impl Compiler<'_> {
         let expects_unknown =
             verdict.is_some_and(|v| v.value == InvalidCode::UnknownFunction.name());
         if !functions.offers(function) && !expects_unknown {
-            let message = format!("the contract does not offer `{function}`");
+            let message = format!("the contract has no function `{function}`");
             let help = format!("put `{function}:` below `functions`");
             self.diagnostic(Diagnostic::error(&file, step.place, message).help(help));
         }

@@ -21,7 +21,7 @@ pub(super) struct ContractForm {
     /// What the contract is for.
     #[serde(default)]
     pub description: String,
-    /// Dotted path of the asset's key in the arguments of every call. The value is a text or an
+    /// Dotted path of the asset's key in the arguments of every call. The value is a string or an
     /// integer.
     pub key: Located<String>,
     /// JSON Schema (2020-12) of the state that devices send. It is checked after merging.

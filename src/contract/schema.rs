@@ -28,7 +28,7 @@ pub enum JsonType {
     Integer,
     /// Any number.
     Number,
-    /// A text.
+    /// A string.
     String,
     /// An array.
     Array,
@@ -132,7 +132,8 @@ impl StateSchema {
     /// Compiles a schema. Nothing is fetched: only references into the schema itself resolve.
     pub(super) fn compile(document: Value) -> Result<Self, SchemaFault> {
         if let Some((pointer, reference)) = remote_reference(&document, String::new(), 0) {
-            let message = format!("`{reference}` is outside of this schema and is never fetched");
+            let message =
+                format!("`{reference}` is outside this schema; references are not fetched");
             return Err(SchemaFault { pointer, message });
         }
         let nesting = schema_cost::check(&document)?;
@@ -181,7 +182,8 @@ impl StateSchema {
             })
         };
         let Some((pointer, message)) = first_of_all.or_else(first) else {
-            return "the state breaks the schema; where would take too long to find out".to_owned();
+            return "the state violates the schema; locating the error would take too long"
+                .to_owned();
         };
         let place = pointer.trim_start_matches('/').replace('/', ".");
         if place.is_empty() { message } else { format!("{place}: {message}") }
@@ -486,7 +488,7 @@ mod tests {
             (
                 json!({"properties": {"a": {"$ref": "https://example.com/x"}}}),
                 "/properties/a/$ref",
-                "never fetched",
+                "not fetched",
             ),
             (json!({"properties": {"a": {"$ref": "#/$defs/none"}}}), "", "none"),
             (json!({"properties": {"a": {"pattern": "("}}}), "/properties/a/pattern", "("),

@@ -68,10 +68,10 @@ impl fmt::Display for SourcePosition {
     }
 }
 
-/// A text that is no source position.
+/// A string that is no source position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no transaction id; one looks like `telemetry/3/4812311/0`: topic, partition, offset, output"
+    "`{0}` is not a transaction id; an id looks like `telemetry/3/4812311/0`: topic, partition, offset, output"
 )]
 pub struct PositionError(pub String);
 

@@ -1,6 +1,6 @@
 //! Templates of MQTT topics: `spBv1.0/{org}/{event}/{edge}/{id}`.
 //!
-//! A level is a text, a placeholder, or a placeholder with text around it (`dev-{id}`). `{org}`,
+//! A level is a string, a placeholder, or a placeholder with text around it (`dev-{id}`). `{org}`,
 //! `{type}`, `{id}`, `{event}` and `{format}` name a part of the identity; a placeholder of any other
 //! name, and `+`, stands for any one level. `#` at the end stands for any number of levels.
 
@@ -106,7 +106,7 @@ impl Template {
         named.sort_by_key(|part| *part as u8);
         named.dedup();
         if named.len() < count {
-            return Err(format!("`{text}` names a placeholder twice"));
+            return Err(format!("duplicate placeholder in `{text}`"));
         }
         if !named.contains(&Part::Id) && !named.contains(&Part::Event) {
             return Err(format!("`{text}` has neither `{{id}}` nor `{{event}}`"));
@@ -259,7 +259,7 @@ mod tests {
         for (template, expected) in [
             ("a/b", "neither `{id}` nor `{event}`"),
             ("#", "mixes a wildcard"),
-            ("{id}/{id}", "twice"),
+            ("{id}/{id}", "duplicate placeholder"),
             ("{id", "lacks a `}`"),
             ("{}", "without a name"),
             ("{id}{event}", "more than one placeholder"),

@@ -5,7 +5,7 @@ use crate::diagnostic::Place;
 use crate::expression::ExpressionError;
 use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH};
 
-/// Refuses a text that is too long or nested too deeply.
+/// Refuses a string that is too long or nested too deeply.
 pub(super) fn check(source: &str) -> Result<(), ExpressionError> {
     if source.len() > MAX_EXPRESSION_BYTES {
         let message = format!(

@@ -180,7 +180,7 @@ impl Digits {
     }
 }
 
-/// Of a text, where a double gives it back.
+/// Of a string, where a double gives it back.
 fn kept(text: &str) -> Result<Numeric, NumberError> {
     let is_finite = text.parse().is_ok_and(f64::is_finite);
     let refused = if is_finite { NumberError::Overflow } else { NumberError::NotFinite };

@@ -104,7 +104,7 @@ pub enum Bound<'a> {
     Object(&'a Map),
     /// An integer.
     Integer(i64),
-    /// A text.
+    /// A string.
     Text(&'a str),
 }
 
@@ -163,7 +163,7 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// A text that is not CEL or over a bound, an unknown variable or function.
+    /// A string that is not CEL or over a bound, an unknown variable or function.
     pub fn compile(source: &str, variables: &[&str]) -> Result<Self, ExpressionError> {
         bounds::check(source)?;
         let compiled = compile::compile(source, variables)?;
@@ -419,7 +419,7 @@ impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
                 .flatten()
                 .map(CowVal::Owned),
             Some(once) => {
-                // A text is borrowed each time and looked at each time; a list is converted once.
+                // A string is borrowed each time and looked at each time; a list is converted once.
                 let is_paid = bound.text().is_none_or(|text| meter::pay(text_steps(text)));
                 let convert = || meter::pay_bound(bound).then(|| value::from_json(bound).ok());
                 let value = once.get_or_init(|| convert().flatten()).as_deref();

@@ -6,7 +6,7 @@ use crate::fleet::random::Random;
 /// A kind of rubbish. The module's table says how each ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rubbish {
-    /// A text that is no JSON.
+    /// A string that is no JSON.
     NotJson,
     /// JSON cut in the middle.
     Cut,
@@ -20,7 +20,7 @@ pub enum Rubbish {
     Tombstone,
     /// A key that names no device.
     BadKey,
-    /// A text for a number.
+    /// A string for a number.
     WrongType,
     /// No id, or no reading where a machine sends no id.
     MissingField,

@@ -70,7 +70,7 @@ impl Batch {
         let headers = Headers::from_encoded(take(span.headers));
         let key = span.key.map(&mut take);
         let value = span.value.map(&mut take);
-        // It was written from a text.
+        // It was written from a string.
         let damage = span.damage.and_then(|len| std::str::from_utf8(take(len)).ok());
         Record {
             partition: &self.partition,

@@ -208,7 +208,7 @@ impl Lane {
         if let Some(Before { last, is_compared: false }) = self.before.take() {
             tracing::info!(
                 "{}: the record at offset {} was removed from the topic, so it cannot be compared \
-                 with the one that the ledger has taken",
+                 with the one in the ledger",
                 self.partition,
                 last.offset
             );

@@ -185,7 +185,7 @@ impl FileInput {
     fn line(&mut self, line: RawLine<'_>) -> Result<(), InputError> {
         if let Some((bytes, digest)) = line.cut {
             let message = format!(
-                "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is kept; SHA-256 of the line {digest}"
+                "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is stored; SHA-256 of the line {digest}"
             );
             return self.bad_line(line, &message);
         }
@@ -200,12 +200,13 @@ impl FileInput {
 
     fn record(&mut self, line: RawLine<'_>, record: &Line) -> Result<(), InputError> {
         if self.epoch == self.bad_lines.epoch && record.topic == *self.bad_lines.topic {
-            let message = format!("topic `{}` is kept for lines that are no records", record.topic);
+            let message =
+                format!("topic `{}` is reserved for lines that are not records", record.topic);
             return self.bad_line(line, &message);
         }
         let Some(lane) = self.lane(record) else {
             let message = format!(
-                "the file names more than {MAX_FILE_PARTITIONS} partitions; {}/{} is one too many",
+                "the file names more than {MAX_FILE_PARTITIONS} partitions; {}/{} exceeds the limit",
                 record.topic, record.partition
             );
             return self.bad_line(line, &message);

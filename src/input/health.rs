@@ -336,7 +336,7 @@ impl State {
         if self.connected {
             let silent = now.saturating_sub(self.answered.at) >= KAFKA_SILENCE_GRACE;
             return silent
-                .then(|| "a broker is connected and answers no request".to_owned())
+                .then(|| "a broker is connected but answers no request".to_owned())
                 .and_then(|message| {
                     problem(ProblemCode::BrokerUnreachable, message, self.answered.ms)
                 });
@@ -347,14 +347,14 @@ impl State {
             return match is_young {
                 true => problem(ProblemCode::Starting, "connecting to Kafka".to_owned(), since_ms),
                 false => {
-                    let message = "no Kafka broker is reached".to_owned();
+                    let message = "no Kafka broker is reachable".to_owned();
                     problem(ProblemCode::BrokerUnreachable, message, since_ms)
                 }
             };
         };
         // It may begin with the same words.
-        let reason = error.message.trim_start_matches("no broker is reached: ");
-        let message = format!("no Kafka broker is reached: {reason}");
+        let reason = error.message.trim_start_matches("no broker is reachable: ");
+        let message = format!("no Kafka broker is reachable: {reason}");
         problem(ProblemCode::BrokerUnreachable, message, since_ms)
     }
 }
@@ -450,8 +450,8 @@ mod tests {
         assert_eq!(codes(&health), ["STARTING"]);
         clock.pass(LONG);
         assert_eq!(codes(&health), ["BROKER_UNREACHABLE"]);
-        health.set_error("no broker is reached: refused");
-        assert_eq!(message(&health), "no Kafka broker is reached: refused");
+        health.set_error("no broker is reachable: refused");
+        assert_eq!(message(&health), "no Kafka broker is reachable: refused");
         health.set_connected(true);
         assert_eq!(
             codes(&health),
@@ -510,7 +510,7 @@ mod tests {
         health.set_assigned(|_| (0, 2));
         health.set_error("not allowed");
         says(
-            "group `g` has assigned partitions of topic `t`, but where to begin cannot be read: not allowed",
+            "group `g` has assigned partitions of topic `t`, but the starting offset cannot be read: not allowed",
         );
         assign(&health, 1);
         assert_eq!(codes(&health), [""; 0], "the other partition may be on its way");
@@ -525,7 +525,7 @@ mod tests {
         health.set_connected(true);
         health.set_topic("t", known(5));
         health.set_error("timed out");
-        let waiting = "partitions of topic `t` are assigned to this process, but where to begin cannot be read: timed out";
+        let waiting = "partitions of topic `t` are assigned to this process, but the starting offset cannot be read: timed out";
         let elsewhere = "partitions of topic `t` are not assigned to this process: other members of group `g` may hold them";
         let table = [
             ((3, 2), format!("2 of 5 {waiting}")),
@@ -610,7 +610,7 @@ mod tests {
         assign(&health, 1);
         clock.pass(LONG);
         assert_eq!(codes(&health), ["BROKER_UNREACHABLE"]);
-        assert_eq!(message(&health), "a broker is connected and answers no request");
+        assert_eq!(message(&health), "a broker is connected but answers no request");
         health.answered();
         assert_eq!(codes(&health), [""; 0]);
     }

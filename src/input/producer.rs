@@ -164,7 +164,8 @@ impl GatedProducer {
                     .map_err(|_| ProducerError(format!("`{topic}` has {count} partitions")));
             }
         }
-        let reason = "the brokers have no such topic and do not make it; create it";
+        let reason =
+            "topic not found, and the brokers do not create topics automatically; create it";
         Err(ProducerError(format!("`{topic}`: {reason}")))
     }
 

@@ -42,7 +42,7 @@ fn syntax_error(text: &str, error: &JsonPathError) -> PathError {
     let offset = place.and_then(|place| offset_of(text, place)).unwrap_or_default();
     let message = match text.get(offset..).unwrap_or_default() {
         "" => "the query ends too early".to_owned(),
-        rest => format!("the query is no JSONPath (RFC 9535) from `{rest}` on"),
+        rest => format!("the query is not a JSONPath (RFC 9535) from `{rest}` on"),
     };
     PathError { offset, message }
 }
@@ -71,7 +71,7 @@ fn check_tokens(text: &str) -> Result<(), PathError> {
                 let is_call = at > 0 && is_name(bytes[at - 1]);
                 open_calls.push(is_call);
                 if open_calls.iter().filter(|is_call| **is_call).count() > MAX_PATH_CALLS {
-                    let message = format!("more than {MAX_PATH_CALLS} calls stand in one another");
+                    let message = format!("calls are nested deeper than {MAX_PATH_CALLS} levels");
                     return refuse(start, message);
                 }
                 at += 1;
@@ -95,7 +95,7 @@ fn check_tokens(text: &str) -> Result<(), PathError> {
             byte if byte.is_ascii_whitespace() => {
                 at = after(bytes, at, |byte| byte.is_ascii_whitespace());
                 if is_within_token(&bytes[..start], &bytes[at..]) {
-                    return refuse(start, "there must be no white space here".to_owned());
+                    return refuse(start, "white space is not allowed here".to_owned());
                 }
             }
             byte if is_name(byte) => at = after(bytes, at, is_name),
@@ -333,7 +333,7 @@ fn argument(argument: engine::FnArg) -> Result<Operand, Refusal> {
     let test = match argument {
         engine::FnArg::Literal(literal) => return value(literal),
         engine::FnArg::Filter(_) => {
-            return Err("a function's argument is a logical expression; it must be a value".into());
+            return Err("a function argument is a logical expression; it must be a value".into());
         }
         engine::FnArg::Test(test) => *test,
     };
@@ -345,7 +345,7 @@ fn argument(argument: engine::FnArg) -> Result<Operand, Refusal> {
     if query.segments.is_empty() {
         return Ok(Operand::Value(query));
     }
-    Err("a function's argument may select several values; only `count` and `value` take that"
+    Err("a function argument may select several values; only `count` and `value` accept that"
         .into())
 }
 

@@ -64,7 +64,7 @@ pub(super) enum Operator {
 /// A regular expression.
 #[derive(Debug)]
 pub(super) enum Pattern {
-    /// Written in the query; `None` where it is not a text, and nothing matches.
+    /// Written in the query; `None` where it is not a string, and nothing matches.
     Fixed(Option<Matcher>),
     /// Taken from the document.
     Dynamic(Operand),

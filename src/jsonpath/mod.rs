@@ -51,7 +51,7 @@ pub struct Path {
     segments: Vec<walk::Segment>,
 }
 
-/// Why a text is no query.
+/// Why a string is no query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PathError {
@@ -69,7 +69,7 @@ pub enum SelectError {
     #[error("the query selects more than {MAX_PATH_NODES} values")]
     TooManyNodes,
     /// It takes more than what is left of [`MAX_PATH_WORK`].
-    #[error("the query takes more work than is allowed")]
+    #[error("the query exceeds its work limit")]
     TooMuchWork,
     /// The record has no steps left.
     #[error(transparent)]

@@ -150,7 +150,7 @@ pub enum LedgerError {
     )]
     Locked(PathBuf),
     /// No ledger in the directory.
-    #[error("{0} holds no ledger (it has no `log` directory); `ledgerline run` makes one")]
+    #[error("{0} is not a ledger (it has no `log` directory); `ledgerline run` creates one")]
     Absent(PathBuf),
     /// The ledger has another name than configured.
     #[error(
@@ -166,13 +166,13 @@ pub enum LedgerError {
     },
     /// The ledger is in a format that this program does not know.
     #[error(
-        "the ledger is in format `{0}`, this program knows formats up to {newest}; use a newer version of Ledgerline",
+        "the ledger is in format `{0}`, this program reads formats up to {newest}; use a newer version of Ledgerline",
         newest = BlockFormat::NEWEST.text()
     )]
     Format(String),
     /// Bytes in the middle of the log are damaged.
     #[error(
-        "{path} is damaged at byte {offset} ({reason}), and whole blocks follow; nothing was changed. Restore this file from a copy, then run `ledgerline verify` on the ledger"
+        "{path} is damaged at byte {offset} ({reason}), and intact blocks follow; nothing was changed. Restore this file from a copy, then run `ledgerline verify` on the ledger"
     )]
     Damaged {
         /// Segment file.
@@ -183,9 +183,7 @@ pub enum LedgerError {
         reason: String,
     },
     /// Blocks do not follow from one another.
-    #[error(
-        "block {number}: {reason}; run `ledgerline verify` on the ledger for the whole picture"
-    )]
+    #[error("block {number}: {reason}; run `ledgerline verify` on the ledger for a full report")]
     Inconsistent {
         /// Block number.
         number: u64,
@@ -194,7 +192,7 @@ pub enum LedgerError {
     },
     /// The ledger is older than a checkpoint that was given out.
     #[error(
-        "the ledger ends at tree size {found}, but {path} holds a signed checkpoint of tree size {signed}: this is an old copy of the ledger, or its end was damaged. Restore the newer one; going on would give two histories under one name"
+        "the ledger ends at tree size {found}, but {path} holds a signed checkpoint of tree size {signed}: this is an old copy of the ledger, or its end was damaged. Restore the newer copy; continuing would create two histories under one name"
     )]
     RolledBack {
         /// The checkpoint kept outside.

@@ -62,7 +62,7 @@ pub enum TreeError<E> {
     Source(#[source] E),
     /// The entries that were read are not those that were appended.
     #[error(
-        "entries {first} to {last} do not hash to what was appended; run `ledgerline verify` on the ledger's directory"
+        "entries {first} to {last} do not match the hashes that were appended; run `ledgerline verify` on the ledger's directory"
     )]
     Damaged {
         /// First entry of the group.

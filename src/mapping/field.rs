@@ -222,7 +222,7 @@ impl Field {
                 ([value], _) => Ok(Some(Cow::Borrowed(*value))),
                 (several, _) => {
                     let message = format!(
-                        "the path selects {} values; `type: array` would keep them as a list",
+                        "the path selects {} values; `type: array` keeps them as a list",
                         several.len()
                     );
                     Err(self.reject(Cause::FieldType, scope, &message))
@@ -291,7 +291,7 @@ impl Field {
                 let place = place_of(expression, absent, scope.item);
                 let message = match absent {
                     Some(absent) => absent.to_string(),
-                    None => "the expression gives null".to_owned(),
+                    None => "the expression returns null".to_owned(),
                 };
                 return self.rejection(Cause::MissingField, place, &message);
             }

@@ -57,7 +57,7 @@ impl Lookup {
                 self.numbers.get(canonical.as_ref())
             }
             Value::Null | Value::Array(_) | Value::Object(_) => {
-                let message = format!("{} cannot be looked up", shown(value));
+                let message = format!("{} cannot be used as a lookup key", shown(value));
                 return Err((Cause::FieldType, message));
             }
         };

@@ -215,7 +215,7 @@ impl MappingSet {
             diagnostics.push(Diagnostic::warning(
                 file,
                 Place::START,
-                "there is no mapping in this file",
+                "the file contains no mapping",
             ));
         }
         for document in documents {
@@ -225,7 +225,7 @@ impl MappingSet {
             match self.mappings.iter().find(|other| other.name == mapping.name) {
                 None => self.mappings.push(mapping),
                 Some(other) => {
-                    let message = format!("a second mapping has the name `{}`", mapping.name);
+                    let message = format!("duplicate mapping name `{}`", mapping.name);
                     let (file, Place { line, .. }) = (other.file.display(), other.place);
                     diagnostics.push(
                         Diagnostic::error(&mapping.file, mapping.place, message)

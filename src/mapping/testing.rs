@@ -262,7 +262,7 @@ fn shown(outcome: &Outcome) -> String {
 }
 
 fn pretty(value: &Value) -> String {
-    // A value always has a text.
+    // A value always has a string.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 

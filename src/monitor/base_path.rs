@@ -48,7 +48,7 @@ const ADDRESSES: [&str; 3] = [" href=\"/", " src=\"/", " action=\"/"];
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 
-/// The reason why a text is not a base path.
+/// The reason why a string is not a base path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BasePathError {
     /// It is relative, or a whole address.

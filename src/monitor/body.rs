@@ -76,7 +76,7 @@ async fn read_within(
     }
 }
 
-/// An upper bound of the values in a text of JSON: what its brackets and commas outside of texts can
+/// An upper bound of the values in a string of JSON: what its brackets and commas outside of texts can
 /// divide.
 fn values_at_most(json: &[u8]) -> usize {
     let (mut values, mut in_text, mut is_escaped) = (1, false, false);

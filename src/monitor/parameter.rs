@@ -220,7 +220,7 @@ pub const PREFIX: Parameter = asks("prefix", "Keys that begin so.", (text, "C-0"
 pub const WHERE: Parameter = Parameter {
     name: "where.",
     about: "`where.FIELD=VALUE`, as often as there are conditions: the field, by its dotted name, has \
-            this value. A text is given as it is, everything else as JSON.",
+            this value. A string is given as it is, everything else as JSON.",
     example: "where.cargo.kind=fish",
     schema: field_values,
     role: Role::Prefix,

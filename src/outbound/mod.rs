@@ -87,7 +87,7 @@ pub enum OutboundError {
     #[error("not a usable HTTP reply: {0}")]
     Protocol(String),
     /// The reply is over its limit.
-    #[error("the reply has more than {0} bytes")]
+    #[error("the reply exceeds {0} bytes")]
     TooLong(usize),
     /// The reply did not come in time.
     #[error("no reply within {} s", .0.as_secs())]
@@ -280,7 +280,7 @@ mod tests {
         let peer = Peer::new(&format!("http://{free}"), &Trust::default()).unwrap();
         assert!(matches!(send(&peer, "/"), Err(OutboundError::Connect(_))));
         for (text, expected) in [
-            (reply("200 OK", &"x".repeat(101)), "more than 100 bytes"),
+            (reply("200 OK", &"x".repeat(101)), "exceeds 100 bytes"),
             ("SSH-2.0\r\n".to_owned(), "not a usable HTTP reply"),
             ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nx".to_owned(), "not a usable HTTP reply"),
         ] {

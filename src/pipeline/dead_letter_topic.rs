@@ -60,7 +60,8 @@ impl DeadLetterTopic {
         let (next, newest) = read_place(&text, topic, ledger).unwrap_or((0, Digest::default()));
         if next == 0 && !text.is_empty() {
             let file = place.display();
-            let what = "not the place of this ledger and topic: every dead letter is sent";
+            let what =
+                "not the savepoint of this ledger and topic: every dead letter is sent again";
             tracing::warn!(%file, topic, "{what}");
         }
         let writer = KafkaWriter::new(settings)?;
@@ -116,16 +117,18 @@ impl DeadLetterTopic {
     fn hold(&self, sending: &mut Sending, held: Held) -> StateError {
         let reason = match held {
             Held::Stopped => {
-                "no broker takes the last dead letters; the next start sends them".to_owned()
+                "no broker accepted the last dead letters; the next start sends them".to_owned()
             }
             Held::Refused(reason) => {
                 self.next.store(sending.acknowledged, Ordering::Relaxed);
                 match KafkaWriter::new(&self.settings) {
                     Ok(writer) => sending.writer = writer,
-                    Err(error) => tracing::debug!(%error, "no new writer for dead letters"),
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot create a new producer for dead letters")
+                    }
                 }
                 format!(
-                    "cannot write dead letters to topic `{}`: {reason}; they stay in the ledger and \
+                    "cannot write dead letters to topic `{}`: {reason}; they remain in the ledger and \
                      are sent once the cause is fixed",
                     self.topic
                 )
@@ -243,7 +246,7 @@ impl Projection for DeadLetterTopic {
         self.acknowledged.store(next, Ordering::Relaxed);
         self.keep_place(next, &sending.newest).map_err(|error| {
             let file = self.place.display();
-            StateError::Destination(format!("the place of the dead letters, {file}: {error}"))
+            StateError::Destination(format!("the dead-letter savepoint {file}: {error}"))
         })?;
         Ok(true)
     }

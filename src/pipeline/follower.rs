@@ -153,7 +153,7 @@ impl Follower {
     fn hold(&self, run: &mut Run, (reason, longest): (String, Duration), drained: &AtomicBool) {
         self.holds.hold(self.projection.name(), &reason, self.clock.now_ms());
         if run.held.as_ref() != Some(&reason) {
-            tracing::error!(reason, "the {} is held up", self.projection.name());
+            tracing::error!(reason, "the {} is blocked", self.projection.name());
             run.held = Some(reason);
         }
         let until = self.clock.monotonic() + run.pause;
@@ -209,7 +209,7 @@ impl Follower {
         if run.held.take().is_some() {
             run.pause = FIRST_PAUSE;
             self.holds.release(self.projection.name());
-            tracing::info!("the {} goes on", self.projection.name());
+            tracing::info!("the {} continues", self.projection.name());
         }
         Ok(())
     }

@@ -72,13 +72,13 @@ impl Stop {
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
     /// The source cannot go on.
-    #[error("the source cannot go on")]
+    #[error("the source cannot continue")]
     Input(#[from] InputError),
     /// The ledger cannot go on.
-    #[error("the ledger cannot go on")]
+    #[error("the ledger cannot continue")]
     Ledger(#[from] LedgerError),
     /// A projection cannot go on. The next start builds it again.
-    #[error("the {name} projection cannot go on; the next start builds it again from the log")]
+    #[error("the {name} projection cannot continue; the next start rebuilds it from the log")]
     Projection {
         /// Its name.
         name: &'static str,

@@ -65,7 +65,7 @@ impl fmt::Display for ChangePlace {
 }
 
 fn no_cursor(name: &str, text: &str) -> QueryError {
-    let message = format!("the parameter `{name}` cannot be `{text}`: it is the `next` of a page");
+    let message = format!("the parameter `{name}` cannot be `{text}`: use the `next` of a page");
     QueryError::Malformed(message)
 }
 

@@ -57,7 +57,7 @@ impl Queries {
         }
         self.known_contract(contract)?;
         Err(not_found(match self.world.newest_version(contract, key)? {
-            Some(_) => format!("the asset `{key}` of `{contract}` is deleted; its history stays"),
+            Some(_) => format!("the asset `{key}` of `{contract}` is deleted; its history remains"),
             None => format!("`{contract}` has no asset `{key}`"),
         }))
     }
@@ -124,7 +124,7 @@ impl Queries {
             next = write.replaced.filter(|replaced| *replaced < entry);
         }
         Err(QueryError::Malformed(format!(
-            "block {number} lies more than {MAX_WALKED_CHANGES} changes of `{key}` back; go on with \
+            "block {number} is more than {MAX_WALKED_CHANGES} changes of `{key}` back; continue with \
              `from={}`",
             next.unwrap_or_default()
         )))

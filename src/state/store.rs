@@ -116,7 +116,7 @@ impl Store {
         let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
         let try_open = || {
             let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path)));
-            opened.unwrap_or_else(|_| Err(broken("sled panicked on what it found".to_owned())))
+            opened.unwrap_or_else(|_| Err(broken("sled panicked while reading it".to_owned())))
         };
         for _ in 1..LOCK_TRIES {
             match try_open() {
@@ -141,15 +141,15 @@ impl Store {
         let savepoint = match store.get(SAVEPOINT_KEY)? {
             Some(bytes) => Savepoint::decode(&bytes)?,
             None if store.db.is_empty() => Savepoint::default(),
-            None => return Err(broken("it holds data but no savepoint".to_owned())),
+            None => return Err(broken("it has data but no savepoint".to_owned())),
         };
         let alerts = store.alerts()?;
         let (fingerprint, has_alerts) = store.read_assets(&alerts)?;
         if fingerprint != savepoint.fingerprint {
-            return Err(broken("its assets are not those of its savepoint".to_owned()));
+            return Err(broken("its assets do not match its savepoint".to_owned()));
         }
         if !has_alerts {
-            return Err(broken("its list of alerts is not that of its assets".to_owned()));
+            return Err(broken("its list of alerts does not match its assets".to_owned()));
         }
         Ok((store, savepoint, alerts))
     }

@@ -108,7 +108,7 @@ impl World {
             check_place(&opened.1, ledger)?;
             // sled may take files for empty that are damaged, and then not keep what it is given.
             if is_there && opened.1 == Savepoint::default() {
-                let reason = "its files hold no savepoint".to_owned();
+                let reason = "its files contain no savepoint".to_owned();
                 return Err(StateError::Store { path: path.to_owned(), reason });
             }
             Ok(opened)

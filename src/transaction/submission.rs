@@ -10,13 +10,13 @@ const DOMAIN: &[u8] = b"ledgerline/submission/v1\n";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmissionError {
     /// No transaction in it.
-    #[error("the submission holds no transaction")]
+    #[error("the submission has no transactions")]
     Empty,
     /// More than [`crate::limits::MAX_SUBMISSION_TRANSACTIONS`].
-    #[error("the submission holds {0} transactions, the limit is {max}", max = crate::limits::MAX_SUBMISSION_TRANSACTIONS)]
+    #[error("the submission has {0} transactions, the limit is {max}", max = crate::limits::MAX_SUBMISSION_TRANSACTIONS)]
     TooLarge(usize),
     /// The signature is not the signer's over this ledger's name and these transactions.
-    #[error("the submission's signature does not fit its transactions, ledger and signer {0}")]
+    #[error("the submission's signature does not match its transactions, ledger and signer {0}")]
     BadSignature(KeyId),
 }
 

@@ -34,8 +34,8 @@ impl Promised {
                 head.root
             )),
             None => report.problem(format!(
-                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was cut off or \
-                 is damaged, or this is an older copy",
+                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was truncated or \
+                 damaged, or this is an older copy",
                 report.tree_size
             )),
         }

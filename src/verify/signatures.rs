@@ -125,13 +125,14 @@ impl Signatures {
             None => self.keys.allows(LEDGER_ROLE, signer),
             Some(_) => allowed_before,
         };
-        problems.check(allowed, "it is sealed with a key that was not registered, or had ended");
+        problems
+            .check(allowed, "it is sealed with a key that was not registered or had been retired");
         let fits = computed.is_signed || block.seal.verifies(self.name(), &block.header.hash());
-        problems.check(fits, "its seal does not fit");
+        problems.check(fits, "its seal does not match");
         if self.first_key.is_none() {
             self.first_key = Some(signer);
             let expected = self.expected.is_none_or(|expected| expected == signer);
-            problems.check(expected, "it is not sealed with the key that was asked for");
+            problems.check(expected, "it is not sealed with the requested key");
         }
         self.checkpoint(block, computed, problems);
         self.submissions(block, computed, problems);
@@ -147,15 +148,14 @@ impl Signatures {
             if definition.kind == DefinitionKind::KeyEnd {
                 let key = key_of(definition);
                 let is_known = key.is_some_and(|key| self.keys.allows(&definition.name, key));
-                problems.check(is_known, "it ends a key that is not in force");
+                problems.check(is_known, "it retires a key that is not active");
             }
             let may_stand = self.take_in(definition);
-            problems
-                .check(may_stand, "it names the ledger a second time, or a format it cannot have");
+            problems.check(may_stand, "it names the ledger a second time, or an invalid format");
         }
         problems.check(self.name.is_some(), "no block has named the ledger");
         let fits = self.format == Some(block.header.format);
-        problems.check(fits, "it is in another format than the ledger has named");
+        problems.check(fits, "its format differs from the ledger's");
     }
 
     /// Takes in a definition; whether it may stand where it stands.
@@ -181,7 +181,7 @@ impl Signatures {
             Ok(checkpoint) => {
                 let fits = checkpoint.size == block.header.tree_size()
                     && checkpoint.root == computed.tree_root;
-                problems.check(fits, "its checkpoint is not of its own tree");
+                problems.check(fits, "its checkpoint does not match its tree");
             }
             Err(error) => problems.add(format!("its checkpoint: {error}")),
         }
@@ -206,19 +206,21 @@ impl Signatures {
         if !covers_each(submissions, hashes.transactions) {
             // Nor would it say anything of these transactions that a signature holds.
             return problems.add(
-                "not every transaction stands in a signed submission, or a submission has none",
+                "a transaction is not in any signed submission, or a submission has no transactions",
             );
         }
         for (seal, root) in submissions.iter().zip(&hashes.submissions) {
             let known = self.keys.allows(SUBMITTER_ROLE, seal.signer);
-            problems.check(known, "a submission's key was not registered, or had ended");
-            problems
-                .check(*root == Some(seal.root), "a submission's root is not of its transactions");
+            problems.check(known, "a submission's key was not registered or had been retired");
+            problems.check(
+                *root == Some(seal.root),
+                "a submission's root does not match its transactions",
+            );
             let signed = (&seal.signer, &seal.root, &seal.signature);
             let signed = is_signed || verify_root(self.name(), signed, &mut check);
             if !signed {
                 // One is enough: each check takes its time.
-                return problems.add("a submission's signature does not fit");
+                return problems.add("a submission's signature does not match");
             }
         }
     }

@@ -56,7 +56,7 @@ pub fn filled() -> Project {
     project
 }
 
-/// No control character but the ends of lines, and nothing that turns the direction of a text.
+/// No control character but the ends of lines, and nothing that turns the direction of a string.
 #[track_caller]
 pub fn assert_clean(text: &str) {
     let is_bad = |c: &char| {

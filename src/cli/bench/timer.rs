@@ -43,7 +43,7 @@ impl Timer {
             self.stretches.push((now, count));
         }
         if now.saturating_sub(self.newest.0) > STALL {
-            bail!("no record came for {} s; {count} had come before", STALL.as_secs());
+            bail!("no record arrived for {} s; {count} had arrived before", STALL.as_secs());
         }
         Ok(begins)
     }

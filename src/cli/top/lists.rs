@@ -62,7 +62,7 @@ pub fn records(status: &Status) -> Vec<Line<'static>> {
 pub fn partitions(status: &Status) -> Vec<Line<'static>> {
     let line = |partition: &Partition| {
         let (what, style) = match (partition.assigned, partition.lag) {
-            (false, _) => ("not read here".to_owned(), DOUBTFUL),
+            (false, _) => ("not assigned".to_owned(), DOUBTFUL),
             (true, None) => ("not known".to_owned(), FAINT),
             (true, Some(0)) => ("0".to_owned(), WELL),
             (true, Some(lag)) => (grouped(lag), Style::new()),

@@ -1,7 +1,7 @@
 //! The quick way through what is read well.
 //!
 //! Gives a value only where the strict way would give the same one: whatever is doubtful is left to
-//! it. A property holds the two against each other. That a text is UTF-8 the library checks when it is
+//! it. A property holds the two against each other. That a string is UTF-8 the library checks when it is
 //! asked for it, so each is asked for.
 
 use std::cell::RefCell;
@@ -19,7 +19,7 @@ thread_local! {
     static SHAPES: RefCell<Shapes> = const { RefCell::new(Shapes::new()) };
 }
 
-/// A text's value, where nothing about the text is out of the ordinary.
+/// A string's value, where nothing about the text is out of the ordinary.
 pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
     SHAPES.with_borrow_mut(|shapes| parse_with(shapes, bytes))
 }

@@ -111,7 +111,7 @@ impl Sketch {
 pub(super) struct Slot(usize);
 
 impl Slot {
-    /// The slot of the object that bytes begin with; `None` for the last few bytes of a text.
+    /// The slot of the object that bytes begin with; `None` for the last few bytes of a string.
     ///
     /// Up to eight bytes count, but none behind the end of the first name: there the values begin.
     pub fn of(bytes: &[u8]) -> Option<Self> {

@@ -167,8 +167,8 @@ fn read_on<T: DeserializeOwned>(unsound: &mut Unsound<T>, file: &Path, text: &st
             return;
         }
     }
-    let message = format!("these are the first {} faults of the file", unsound.diagnostics.len());
-    let help = "fix them and check again: there may be more";
+    let message = format!("these are the first {} errors in the file", unsound.diagnostics.len());
+    let help = "fix them and check again; there may be more";
     unsound.diagnostics.push(Diagnostic::error(file, Place::START, message).help(help));
 }
 
@@ -195,7 +195,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("invalid f", "a number is expected"),
     ("invalid boolean", "`true` or `false` is expected"),
     ("non-finite float", "a number is expected: JSON has no `.nan` and no `.inf`"),
-    ("expected string scalar", "a text is expected, not a list or a mapping"),
+    ("expected string scalar", "a string is expected, not a list or a mapping"),
     ("expected sequence start", "a list is expected: `[a, b]`"),
     ("expected mapping start", "a mapping is expected: `name: value`"),
 ];
@@ -210,8 +210,8 @@ fn explained(file: &Path, place: Place, message: &str) -> Diagnostic {
         return Diagnostic::error(file, place, *plain);
     }
     if message.starts_with("cannot deserialize null into string") {
-        return Diagnostic::error(file, place, "`null` where a text is expected")
-            .help("write `'null'` for the word; an absent value has no name of its own");
+        return Diagnostic::error(file, place, "`null` where a string is expected")
+            .help("write `'null'` for the word; leave the key out for an absent value");
     }
     let Some((unknown, known)) = message.split_once(", expected one of ") else {
         return Diagnostic::error(file, place, message);

@@ -92,7 +92,7 @@ pub struct FullTopicForm {
     pub template: Option<Located<String>>,
 }
 
-/// Where device and event stand. A text that begins with `$` is a path of steps `.name`, `['name']`
+/// Where device and event stand. A string that begins with `$` is a path of steps `.name`, `['name']`
 /// and `[0]` into `$.payload` or `$.kafka.{topic,partition,offset,timestamp,key,headers.NAME}`; any
 /// other text is taken as it stands.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

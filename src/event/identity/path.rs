@@ -31,7 +31,7 @@ enum Root {
 /// What a path selects.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::event) enum Selected<'a> {
-    /// A text, or a number in the text it was sent in.
+    /// A string, or a number in the text it was sent in.
     Text(Cow<'a, str>),
     /// An integer.
     Integer(Cow<'a, str>),
@@ -111,7 +111,7 @@ fn of_bytes(bytes: &[u8]) -> Selected<'_> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Selected::Text(Cow::Borrowed(text)),
         Err(_) if is_amqp_text(bytes) => {
-            Selected::Other("a text in AMQP encoding, which is not read")
+            Selected::Other("a string in AMQP encoding, which is not supported")
         }
         Err(_) => Selected::Other("bytes that are not UTF-8"),
     }

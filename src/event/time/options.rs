@@ -129,7 +129,7 @@ impl TimeOptions<'_> {
         if let (Some(unit), Some(_)) = (self.unit, self.format) {
             let message = "`unit` is for numbers and `format` for text";
             diagnostics
-                .push(Diagnostic::error(file, unit.place, message).help("take one of them out"));
+                .push(Diagnostic::error(file, unit.place, message).help("remove one of them"));
         }
         let mut format = None;
         if let Some(written) = self.format {

@@ -187,7 +187,7 @@ impl Topic {
         if waiting > 0 {
             let reason = about.last_error.unwrap_or(NO_ANSWER);
             parts.push(format!(
-                "{waiting} of {all} partitions of topic `{name}` are assigned to this process, but where to begin cannot be read: {reason}"
+                "{waiting} of {all} partitions of topic `{name}` are assigned to this process, but the starting offset cannot be read: {reason}"
             ));
         }
         if elsewhere > 0 {
@@ -208,7 +208,7 @@ impl Topic {
         if self.pending > 0 {
             let reason = about.last_error.unwrap_or(NO_ANSWER);
             return format!(
-                "group `{group}` has assigned partitions of topic `{name}`, but where to begin cannot be read: {reason}"
+                "group `{group}` has assigned partitions of topic `{name}`, but the starting offset cannot be read: {reason}"
             );
         }
         let which = if self.partitions == Some(self.held) { "all" } else { "the" };

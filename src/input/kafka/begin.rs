@@ -185,7 +185,7 @@ impl Context {
             Err(failure) => {
                 lookup.failed();
                 if failure.is_refusal {
-                    let message = format!("the broker refuses it: {}", failure.message);
+                    let message = format!("refused by the broker: {}", failure.message);
                     self.refuse(Refusal::Offsets(topic), &message);
                 }
                 return Err(Trouble::Later(failure.message));
@@ -260,7 +260,7 @@ impl Context {
             && former != first
         {
             tracing::warn!(
-                "{partition}: the new stream epoch begins at offset {first}; the one before ended \
+                "{partition}: the new stream epoch begins at offset {first}; the previous one ended \
                  at {former}, and the topic has offsets {} to {}",
                 known.low,
                 known.high
@@ -274,8 +274,8 @@ impl Context {
         let last = (self.last_taken)(taken_from).filter(|last| last.offset < first);
         if let Some(last) = last.filter(|last| last.offset < known.low) {
             tracing::info!(
-                "{partition}: the last record that the ledger has taken, at offset {}, is no longer \
-                 in the topic, so it cannot be compared",
+                "{partition}: the ledger's last record, at offset {}, is no longer in the \
+                 topic, so it cannot be compared",
                 last.offset
             );
         }

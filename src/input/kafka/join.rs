@@ -31,7 +31,7 @@ pub(super) fn join(consumer: &BaseConsumer<Context>) -> Joining {
         }
         Ok(None) => {}
         Err(error) => {
-            tracing::debug!("Kafka: asking for the group's offsets before joining: {error}");
+            tracing::debug!("Kafka: fetching the group's offsets before joining: {error}");
             if error.rdkafka_error_code().is_some_and(passes) {
                 return Joining::Again;
             }

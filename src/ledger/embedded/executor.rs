@@ -135,7 +135,7 @@ impl Executor {
         for submission in &work.submissions {
             if !allowed.allows(SUBMITTER_ROLE, submission.signer()) {
                 return Err(LedgerError::Key(format!(
-                    "the submission is signed with {}, which this ledger has not registered",
+                    "the submission is signed with {}, a key that is not registered in this ledger",
                     submission.signer()
                 )));
             }
@@ -234,7 +234,7 @@ impl Executor {
         records: Records,
         appended: &mut Appended,
     ) -> Result<(BlockOutline, Digest), LedgerError> {
-        let no_key = || LedgerError::Key("the ledger has no key to seal with".to_owned());
+        let no_key = || LedgerError::Key("the ledger has no sealing key".to_owned());
         let signer = self.signers.first().ok_or_else(no_key)?;
         let seal = Seal::sign(&self.name, signer, &header.hash());
         let frontier = &mut self.position.frontier;

@@ -96,7 +96,7 @@ pub struct FrameHeader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The mark is not there.
-    #[error("no frame begins here")]
+    #[error("no frame starts here")]
     NoMark,
     /// The length is over the limit.
     #[error("the frame's length of {0} bytes is over the limit")]
@@ -105,10 +105,10 @@ pub enum FrameError {
     #[error("the file ends inside the frame")]
     Cut,
     /// The payload is no packed block, though its checksum fits.
-    #[error("the frame holds no packed block")]
+    #[error("the frame does not contain a compressed block")]
     Packing,
     /// The checksum does not fit.
-    #[error("the frame's checksum does not fit its bytes")]
+    #[error("the frame's checksum does not match its bytes")]
     Checksum,
 }
 

@@ -192,7 +192,7 @@ impl Index {
             Some(head) => (head.height, head.block_hash, (head.entries, head.tree_size)),
         };
         if header.number != number {
-            return Err(format!("it has the number {}, {number} is next", header.number));
+            return Err(format!("its number is {}, expected {number}", header.number));
         }
         if header.previous != previous {
             return Err("its previous hash is not the hash of the block before".to_owned());
@@ -201,12 +201,12 @@ impl Index {
         if begins != first {
             let ((entry, leaf), (next_entry, next_leaf)) = (begins, first);
             return Err(format!(
-                "it begins at entry {entry} and leaf {leaf}, entry {next_entry} and leaf \
-                 {next_leaf} are next"
+                "it begins at entry {entry} and leaf {leaf}, expected entry {next_entry} and \
+                 leaf {next_leaf}"
             ));
         }
         if self.head.is_some_and(|head| header.time_ms < head.time_ms) {
-            return Err("its time lies before the block in front".to_owned());
+            return Err("its time is before that of the previous block".to_owned());
         }
         let mut read = BTreeSet::new();
         for progress in &outline.records.progress {
@@ -223,7 +223,7 @@ impl Index {
         let expected = self.partitions.get(partition).map(|index| index.next);
         if expected.is_some_and(|expected| expected != *from) || next < from {
             let expected = expected.unwrap_or(*from);
-            return Err(format!("it reads {partition} from {from} to {next}, {expected} is next"));
+            return Err(format!("it reads {partition} from {from} to {next}, expected {expected}"));
         }
         if *records > next - from {
             return Err(format!(

@@ -79,8 +79,7 @@ pub fn check_kept(kept: &KeptCheckpoint, shared: &EmbeddedReader) -> Result<u64,
         number: head.height,
         reason: format!(
             "the checkpoint kept in {} is not one of this ledger's own: the ledger was replaced or \
-             forked. Keep both copies and find out which one was given out; remove that file only \
-             if this ledger is the right one",
+             forked. Keep both copies and find out which one was published; remove that file only if this ledger is the right one",
             path.display()
         ),
     })

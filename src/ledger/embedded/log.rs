@@ -108,7 +108,7 @@ pub fn scan(
         let offset = reader.at;
         match reader.next_frame(&mut buffer)? {
             Ok(header) if header.durable > offset => {
-                let reason = "the frame calls bytes durable that come behind it";
+                let reason = "the frame declares later bytes durable";
                 return Err(damaged(path, offset, reason));
             }
             Ok(header) => sure_len = header.durable,
@@ -141,7 +141,11 @@ impl FrameFile<'_> {
             return Ok(Err("the file is shorter than a segment's first bytes"));
         }
         self.read(&mut magic, 0)?;
-        Ok(if &magic == SEGMENT_MAGIC { Ok(()) } else { Err("this is no segment of a block log") })
+        Ok(if &magic == SEGMENT_MAGIC {
+            Ok(())
+        } else {
+            Err("this is not a segment of a block log")
+        })
     }
 
     fn read(&self, buffer: &mut [u8], at: u64) -> Result<(), LedgerError> {
@@ -302,10 +306,10 @@ impl LogWriter {
         } else {
             let mut file = disk.open_to_write(&path).map_err(io_error("opening", &path))?;
             if end.good_len < end.file_len {
-                file.set_size(end.good_len).map_err(io_error("cutting the torn tail of", &path))?;
+                file.set_size(end.good_len)
+                    .map_err(io_error("truncating the torn tail of", &path))?;
             }
-            rewrite(&mut *file, end)
-                .map_err(io_error("writing again the last blocks of", &path))?;
+            rewrite(&mut *file, end).map_err(io_error("rewriting the last blocks of", &path))?;
             file.sync_all().map_err(io_error("making durable", &path))?;
             (file, end.good_len)
         };
@@ -393,7 +397,7 @@ fn sync_error(path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
 }
 
 fn new_segment(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, LedgerError> {
-    let mut file = disk.create(path).map_err(io_error("making the segment", path))?;
+    let mut file = disk.create(path).map_err(io_error("creating the segment", path))?;
     file.write_all_at(SEGMENT_MAGIC, 0).map_err(io_error("writing", path))?;
     file.sync_all().map_err(sync_error(path))?;
     let directory = directory_of(path);

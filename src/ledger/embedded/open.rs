@@ -311,7 +311,7 @@ impl Read {
             return Err(inconsistent("it is in another format than the ledger".to_owned()));
         }
         if self.frontier.root() != outline.header.entries_root {
-            return Err(inconsistent("its tree root does not follow from the entries".to_owned()));
+            return Err(inconsistent("its tree root does not match its entries".to_owned()));
         }
         if let Some(leaf) = own_leaf {
             self.frontier.append_and_note(leaf, &mut appended);

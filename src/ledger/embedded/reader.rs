@@ -131,7 +131,7 @@ impl EmbeddedReader {
 
     pub(super) fn halted_error(&self) -> LedgerError {
         let halted = unpoisoned(self.status.lock()).1.halted.clone();
-        LedgerError::Halted(halted.unwrap_or_else(|| "its writer has ended".to_owned()))
+        LedgerError::Halted(halted.unwrap_or_else(|| "its writer has stopped".to_owned()))
     }
 
     /// Next offset of a partition, where it was ever read.

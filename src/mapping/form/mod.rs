@@ -78,7 +78,7 @@ pub struct FullForEachForm {
     pub expression: Option<Located<String>>,
 }
 
-/// Which events a mapping takes: those for which everything here holds. A text may have the
+/// Which events a mapping takes: those for which everything here holds. A string may have the
 /// wildcards `*` for any characters and `?` for one.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

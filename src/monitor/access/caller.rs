@@ -131,7 +131,7 @@ impl Caller {
     }
 }
 
-/// Whether a text can name a caller: it goes into the ledger and onto pages, and must read there as
+/// Whether a string can name a caller: it goes into the ledger and onto pages, and must read there as
 /// what it is. `anonymous` is nobody's name.
 #[must_use]
 pub fn is_name(text: &str) -> bool {

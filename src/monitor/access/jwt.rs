@@ -72,7 +72,7 @@ struct Header {
     crit: Option<Value>,
 }
 
-/// Whether a text has the form of a signed token: three parts.
+/// Whether a string has the form of a signed token: three parts.
 #[must_use]
 pub fn is_signed(token: &str) -> bool {
     token.split('.').count() == 3
@@ -156,7 +156,7 @@ fn time_ms(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, JwtEr
     Ok(Some((seconds * 1_000.0) as i64))
 }
 
-/// The highest role that a value of the claim gives: a text, words in a text (as in `scope`), or a
+/// The highest role that a value of the claim gives: a string, words in a string (as in `scope`), or a
 /// list.
 fn role(settings: &JwtSettings, claims: &Map<String, Value>) -> Result<Role, JwtError> {
     let JwtSettings { role_claim, roles, .. } = settings;

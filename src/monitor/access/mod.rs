@@ -372,7 +372,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         let (scheme, token) = line.as_bytes().split_at_checked(6)?;
         let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
         let is_whole = token.first().is_none_or(|next| *next == b' ');
-        // Other characters than those of ASCII are in no token: such a text is nobody's.
+        // Other characters than those of ASCII are in no token: such a string is nobody's.
         let token = std::str::from_utf8(token).unwrap_or_default();
         (is_bearer && is_whole).then(|| token.trim())
     })

@@ -91,7 +91,7 @@ pub enum TokenError {
     #[error("it would expire at a time that no calendar has")]
     Time,
     /// The system gives no randomness.
-    #[error("the system gives no random bytes: {0}")]
+    #[error("cannot get random bytes from the system: {0}")]
     NoRandomness(String),
     /// It cannot be read or written.
     #[error("{doing} the file of tokens {path}")]
@@ -239,7 +239,7 @@ fn line(
     expires_ms: Option<i64>,
 ) -> Result<String, TokenError> {
     let time = |ms| time::format(ms).ok_or(TokenError::Time);
-    // A text in double quotes means the same in JSON and in YAML.
+    // A string in double quotes means the same in JSON and in YAML.
     let name = serde_json::Value::from(name);
     let (digest, created) = (Digest::of(token.as_bytes()), time(now_ms)?);
     let expires = expires_ms.map(|ms| Ok(format!(", expires: \"{}\"", time(ms)?))).transpose()?;

@@ -244,7 +244,7 @@ fn export_state() -> Operation {
                the end of the body, which clients report. Go on with `after` and the key of the last \
                whole line.\n\n\
                CSV has a column for every field that the contract's newest version declares or derives, \
-               by its dotted name, and `other` for the rest, as JSON. A text that a spreadsheet would \
+               by its dotted name, and `other` for the rest, as JSON. A string that a spreadsheet would \
                take for a formula has a `'` in front, as has one that begins with a `'`.",
         example: "format=csv&prefix=C-00",
     };

@@ -136,7 +136,7 @@ fn value(letter: &DeadLetterView) -> Markup {
     marked.unwrap_or_else(|| bytes(letter.value.as_ref()))
 }
 
-/// A text with the place marked that a rejection names; `None` where that is no place in the text.
+/// A string with the place marked that a rejection names; `None` where that is no place in the text.
 pub fn marked(text: &str, place: &str) -> Option<Markup> {
     let (before, from) = text.split_at(place_in(text, place)?);
     let end = from.chars().next().map_or(0, char::len_utf8);

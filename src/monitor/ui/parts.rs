@@ -45,7 +45,7 @@ pub fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
     address
 }
 
-/// A text of a device: never markup, and what would steer the reading direction is written out.
+/// A string of a device: never markup, and what would steer the reading direction is written out.
 pub fn text(text: &str) -> Markup {
     html! { bdi { (json::visible(text)) } }
 }

@@ -16,8 +16,8 @@ impl Context {
         Some(match code {
             RDKafkaErrorCode::FencedInstanceId => InputError::Fenced(reason),
             RDKafkaErrorCode::UnreleasedInstanceId => {
-                let help = "the member that had this `group.instance.id` before still counts as \
-                            alive; start again once its session is over";
+                let help = "the previous member with this `group.instance.id` is still registered; start \
+                            again once its session has expired";
                 InputError::Kafka(format!("{reason}: {help}"))
             }
             _ => InputError::Kafka(reason),
