@@ -59,7 +59,7 @@ impl Budget {
         MAX_RECORD_STEPS.saturating_sub(self.left())
     }
 
-    /// Whether a payment has failed.
+    /// True if a payment has failed.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.is_exhausted.get()

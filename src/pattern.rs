@@ -45,7 +45,7 @@ impl Matcher {
         match_steps(text, self.rate)
     }
 
-    /// Whether it is found anywhere in the text. Paid for by [`Matcher::steps`].
+    /// True if it is found anywhere in the text. Paid for by [`Matcher::steps`].
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)

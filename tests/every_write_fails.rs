@@ -72,11 +72,11 @@ struct Told {
     entries: u64,
     /// Why the ledger took nothing more, or did not open.
     error: Option<LedgerError>,
-    /// Whether it was open when that happened.
+    /// True if it was open when that happened.
     was_open: bool,
     /// Calls on the disk before the first work.
     opened_at: usize,
-    /// Whether every checkpoint was kept.
+    /// True if every checkpoint was kept.
     all_kept: bool,
 }
 
@@ -324,7 +324,7 @@ fn check_every(table: &[(Fault, Fits)]) {
     assert!(rounds > 90, "only {rounds} rounds");
 }
 
-/// Whether a fault fits a call.
+/// True if a fault fits a call.
 type Fits = fn(Call) -> bool;
 const WRITES: Fits = |call| call == Call::Write;
 

@@ -86,7 +86,7 @@ impl Member {
         self.source.durable(&batch.partition, batch.next).map(|_| ())
     }
 
-    /// Whether a broker refuses this client.
+    /// True if a broker refuses this client.
     fn is_refused(&self) -> bool {
         let problems = self.source.health().report().problems;
         problems.iter().any(|problem| problem.code == ProblemCode::BrokerRefused)

@@ -26,7 +26,7 @@ const SEGMENT: &str = "log/blocks-00000000000000000000.log";
 /// Fewest of these that come in every run.
 const SURE_SYNCS: usize = 3;
 
-/// Whether system calls can be made to fail here.
+/// True if system calls can be made to fail here.
 fn has_strace() -> bool {
     let tried = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
     let has = tried.is_ok_and(|output| output.status.success());

@@ -767,7 +767,7 @@ fn the_forger_of_these_tests_leaves_an_honest_ledger_sound() {
     }
 }
 
-/// Whether a block holds by itself, behind these.
+/// True if a block holds by itself, behind these.
 fn holds_behind(front: &[Block], block: &Block) -> bool {
     let mut frontier = Frontier::new();
     for block in front {

@@ -158,7 +158,7 @@ impl Opened {
 }
 
 impl Running {
-    /// Whether the pipeline has come to its end.
+    /// True if the pipeline has come to its end.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()

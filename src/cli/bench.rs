@@ -65,7 +65,7 @@ pub struct BenchArgs {
     /// several times.
     #[arg(short = 'X', long = "property", value_name = "KEY=VALUE", requires = "brokers", value_parser = property)]
     properties: Vec<(String, String)>,
-    /// Where the ledger is written; a temporary folder where not given.
+    /// Directory for the ledger; a temporary folder by default.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     /// Write a flame graph (SVG) of the whole way to this file. It needs Linux's `perf`, and costs some
@@ -85,9 +85,9 @@ pub struct BenchArgs {
 const FLEET_SEED: u64 = 2016;
 /// Share of the records that are let through before the clock starts: the group has formed by then.
 const WARM_UP: u64 = 20;
-/// How long the way at half of the full rate is looked at, in seconds.
+/// Measuring time at half of the full rate, in seconds.
 const HALF_RATE_SECONDS: u64 = 10;
-/// How long it goes before.
+/// Warm-up time before it.
 const HALF_RATE_WARM_UP_SECONDS: u64 = 4;
 /// Records of the ledger whose pages those of the whole one are compared with.
 const SMALL_LEDGER: u64 = 10_000;
@@ -245,7 +245,7 @@ struct Set {
     stage: Stage,
     config: Config,
     load: Load,
-    /// Whose assets are read meanwhile.
+    /// The contract whose assets are read meanwhile.
     contract: &'static str,
 }
 
@@ -259,7 +259,8 @@ fn feed(
     Ok((!is_filled).then(|| Feeding::start(stage, load, consumed, clock)).transpose()?)
 }
 
-/// Which brokers; a group of its own for each way, because each reads from the start.
+/// The brokers to use, with a consumer group for each measurement, because each reads from the
+/// start.
 fn brokers(args: &BenchArgs, directory: &Path) -> Brokers {
     let Some(bootstrap) = &args.brokers else { return Brokers::Embedded(args.partitions) };
     let way = directory.file_name().unwrap_or_default().to_string_lossy();

@@ -35,7 +35,7 @@ pub struct DemoArgs {
     /// Keep everything in this folder; a temporary one, removed at the end, where not given.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// Where the endpoint and its page listen; port 0 takes a free one.
+    /// Address of the endpoint and its pages; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:8780", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Records a second; 0 for as many as the machine takes.
@@ -52,11 +52,11 @@ pub struct DemoArgs {
     containers: u32,
 }
 
-/// How often the live line is written on a terminal.
+/// Refresh interval of the live line on a terminal.
 const LIVE_EVERY: Duration = Duration::from_secs(1);
-/// How often it is written elsewhere.
+/// Its interval elsewhere.
 const LOG_EVERY: Duration = Duration::from_secs(10);
-/// How often the end is looked for.
+/// Polling interval for the end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs the demonstration.
@@ -130,7 +130,7 @@ fn introduce(opened: &Opened, directory: &Path, token: &str) -> anyhow::Result<(
     line("Ctrl-C stops the demo and verifies its ledger; the first records take a few seconds")
 }
 
-/// What the live line is made of.
+/// The data of the live line.
 struct Show {
     world: Arc<World>,
     reader: Arc<EmbeddedReader>,

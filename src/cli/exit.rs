@@ -15,7 +15,7 @@ use crate::state::StateError;
 use crate::threads::TooFewThreads;
 use crate::transaction::KeyError;
 
-/// How the program ended.
+/// Exit status of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {

@@ -1,4 +1,4 @@
-//! What commands print: log lines, progress bars, tables.
+//! Output of the commands: log lines, progress bars, tables.
 
 use std::io::{IsTerminal, Write};
 
@@ -90,7 +90,7 @@ pub fn note(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Whether a character turns the direction of what follows it, so that a line reads as another.
+/// True if a character turns the direction of what follows it, so that a line reads as another.
 fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -16,7 +16,7 @@ use crate::limits::MAX_SHUTDOWN_SECONDS;
 use crate::monitor::Endpoint;
 use crate::pipeline::Stop;
 
-/// How often the end of the pipeline is looked for.
+/// Polling interval for the end of the pipeline.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs the service.

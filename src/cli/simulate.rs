@@ -21,7 +21,7 @@ pub struct SimulateArgs {
     /// the simulation would notice.
     #[arg(long)]
     pub lying_disk: bool,
-    /// Where the ledgers are made; each goes after its seed. Without it in the system's temporary
+    /// Directory for the ledgers, each removed after its seed. Default: the system's temporary
     /// folder.
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,

@@ -16,10 +16,10 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Arguments of `token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// Whose it is: the name under which what it does goes into the ledger.
+    /// The name of the caller. The ledger records its calls under this name.
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it may do: viewer, operator or admin.
+    /// Role of the caller: viewer, operator or admin.
     #[arg(long, value_name = "ROLE")]
     role: Role,
     /// The file of tokens, `monitor.access.tokens` of the configuration. It is made where it is not

@@ -67,14 +67,14 @@ pub struct TopArgs {
     json: bool,
 }
 
-/// How long the keyboard is waited for before the picture is drawn again.
+/// Time to wait for a key before redrawing.
 const KEY_WAIT: Duration = Duration::from_millis(200);
 /// Columns of a picture as text.
 const TEXT_WIDTH: u16 = 120;
 /// Lines of a page of a list.
 const PAGE: u16 = 10;
 
-/// Where a token may be that says who asks.
+/// Environment variable with a bearer token.
 const TOKEN: &str = "LEDGERLINE_TOKEN";
 
 /// Shows the overview.

@@ -128,7 +128,7 @@ impl Writer {
         Self { bytes }
     }
 
-    /// What was written.
+    /// The written bytes.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -140,13 +140,13 @@ impl Writer {
         self.bytes.len()
     }
 
-    /// Whether nothing was written.
+    /// True if nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// What was written since a length.
+    /// The bytes written since a length.
     #[must_use]
     pub fn since(&self, start: usize) -> &[u8] {
         &self.bytes[start..]

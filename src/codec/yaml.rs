@@ -26,7 +26,7 @@ use crate::limits::MAX_DEFINITION_BYTES;
 pub struct Located<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// Its position in the file.
     pub place: Place,
 }
 
@@ -162,15 +162,15 @@ pub fn documents<'a>(file: &Path, text: &'a str) -> Result<Vec<Document<'a>>, Di
     Ok(documents)
 }
 
-/// What follows a document marker on its line; `None` for any other line.
+/// The rest of the line after a document marker; `None` for any other line.
 fn marker(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."))?;
     (rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])).then_some(rest)
 }
 
-/// Where a place inside of a string value is in its file. `outer` is where the file's YAML has the
-/// value; quotes, block indentation and folded lines lie between the two. Where the line cannot be
-/// found as it is, the value's own place is the answer.
+/// Position in the file of a position inside a string value. `outer` is the position of the value
+/// in the file's YAML; quotes, block indentation and folded lines lie between the two. If the line
+/// cannot be found verbatim, the result is the value's own position.
 #[must_use]
 pub fn place_inside(file_text: &str, outer: Place, value: &str, inner: Place) -> Place {
     let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);

@@ -85,7 +85,7 @@ pub struct SubmissionForm {
     pub max_bytes: usize,
     /// Milliseconds since the first record.
     pub max_wait_ms: u64,
-    /// Whether each transaction is signed by itself, so that it can be handed on with a signature
+    /// True if each transaction is signed by itself, so that it can be handed on with a signature
     /// of its own. It costs as much as everything else together, three times over.
     pub sign_each: bool,
 }

@@ -46,7 +46,7 @@ pub struct TlsForm {
     pub key: PathBuf,
     /// Authorities of client certificates.
     pub client_authorities: Option<PathBuf>,
-    /// Whether a client without such a certificate is turned away at once.
+    /// True if a client without such a certificate is turned away at once.
     #[serde(default)]
     pub require_client: bool,
 }

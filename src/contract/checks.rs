@@ -131,7 +131,7 @@ fn sorted(names: &[String]) -> Value {
     names.iter().map(|name| Value::from(name.as_str())).collect()
 }
 
-/// Whether two values are the same, numbers as numbers: `21` and `21.0` are.
+/// True if two values are the same, numbers as numbers: `21` and `21.0` are.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {

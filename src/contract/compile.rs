@@ -22,7 +22,7 @@ use crate::limits::{MAX_CONTRACT_RULES, MAX_NAME_BYTES};
 /// Top-level entries that all others refer to.
 const FOUNDATIONS: &[&str] = &["key", "state", "functions", "constants", "rules"];
 
-/// Whether a rule may derive a field under a name that it does not say.
+/// True if a rule may derive a field under a name that it does not say.
 fn is_nameless(rule: &RuleForm) -> bool {
     match &rule.derive {
         Some(name) => name.value.split('.').any(str::is_empty),

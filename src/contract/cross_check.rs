@@ -1,5 +1,5 @@
-//! What rules and tests name against what the contract has: a slip of the pen is found at load and
-//! not by the first device.
+//! Checks the names in rules and tests against the contract, so that a typo is found at load
+//! instead of with the first event.
 
 use crate::codec::json::Value;
 
@@ -14,13 +14,13 @@ use crate::contract::{Functions, InvalidCode};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::expression::{Compared, Comparison, Expression, Kinds};
 
-/// What expressions may read.
+/// The names that expressions may read.
 pub(super) struct Names<'a> {
     schema: &'a StateSchema,
     constants: &'a Fields,
     takes_properties: bool,
     deletes: bool,
-    /// Whether a rule at fault may derive any other field.
+    /// True if a rule at fault may derive any other field.
     pub(super) is_open: bool,
     /// Paths of the fields that were derived so far, with the kinds of their values.
     pub(super) derived: Vec<(Vec<String>, Kinds)>,
@@ -75,8 +75,8 @@ impl<'a> Names<'a> {
         kinds
     }
 
-    /// What is wrong with a comparison of a field with values that its schema does not list, and what
-    /// helps. Values of another type are left to [`Expression::kinds`].
+    /// Errors and hints for a comparison of a field with values that its schema does not list.
+    /// Values of another type are left to [`Expression::kinds`].
     fn unlisted(&self, comparison: &Comparison<'_>) -> Vec<(String, String)> {
         let (Some(allowed), Some(values)) =
             (self.listed(comparison.path), self.values(&comparison.with))
@@ -164,7 +164,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Whether it is an error, what is wrong, and what helps.
+    /// Severity, message and hint.
     fn diagnostic(&self, variable: &str, fields: &[String]) -> Option<(bool, String, String)> {
         let dotted = fields.join(".");
         let (name, parent) = fields.split_last()?;

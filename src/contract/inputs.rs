@@ -18,7 +18,7 @@ pub struct Input {
     pub types: BTreeSet<JsonType>,
     /// The only values that it may have; none where the schema does not list them.
     pub choices: Vec<json::Value>,
-    /// What it means.
+    /// The meaning of the field.
     pub description: String,
     /// A value that it could have.
     pub example: Option<json::Value>,
@@ -59,7 +59,7 @@ impl Input {
         }
     }
 
-    /// Whether a value is of a type that it may have. Whether an integer is one, the contract says.
+    /// True if a value is of a type that it may have. Whether an integer is one, the contract says.
     fn takes(&self, value: &json::Value) -> bool {
         let kind = match value {
             json::Value::Null => JsonType::Null,

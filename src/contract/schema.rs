@@ -84,7 +84,7 @@ impl fmt::Display for JsonType {
     }
 }
 
-/// What a state schema says of a field.
+/// The type of a field in a state schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldType {
     /// It is declared, with these types.
@@ -169,8 +169,9 @@ impl StateSchema {
         }
     }
 
-    /// What is wrong with a state that is known to break the schema. The library gathers the errors
-    /// of all branches of all branches: that has a budget of its own, beyond which less is said.
+    /// The error message for a state that is known to violate the schema. The library gathers the
+    /// errors of all nested branches, so this has its own budget; beyond it, the message is less
+    /// specific.
     fn diagnostic(&self, state: &json::Value) -> String {
         let first_of_all = self.within_explanation(state, |state| {
             let errors = self.validator.iter_errors(state);
@@ -293,12 +294,12 @@ fn depth_of(value: &json::Value) -> usize {
     }
 }
 
-/// Where an error stands and what it says.
+/// Position and text of an error.
 fn shown(error: &ValidationError<'_>) -> (String, String) {
     (error.instance_path().to_string(), error.to_string())
 }
 
-/// Whether a value is one that a schema lists; numbers are compared by value.
+/// True if a value is one that a schema lists; numbers are compared by value.
 #[must_use]
 pub fn same_value(value: &json::Value, allowed: &Value) -> bool {
     match (value, allowed) {

@@ -87,7 +87,7 @@ impl ContractSet {
         self.contracts.len()
     }
 
-    /// Whether there is none.
+    /// True if there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.contracts.is_empty()

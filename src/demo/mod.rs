@@ -284,7 +284,7 @@ impl Feeding {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Whether everything is written, or writing has failed.
+    /// True if everything is written, or writing has failed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()

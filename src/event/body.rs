@@ -169,7 +169,7 @@ fn recognised(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// Whether the first line has several cells and begins like no JSON text.
+/// True if the first line has several cells and begins like no JSON text.
 fn is_separated(text: &[u8]) -> bool {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let begins_cell = line.first().is_some_and(|byte| byte.is_ascii_alphanumeric());

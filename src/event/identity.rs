@@ -33,12 +33,12 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// Whether it takes every record.
+    /// True if it takes every record.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Self::Plain)
     }
 
-    /// Whether it takes steps to find out that it is not a record's.
+    /// True if it takes steps to find out that it is not a record's.
     pub(super) fn is_evaluated(&self) -> bool {
         matches!(self, Self::Expressions(_))
     }

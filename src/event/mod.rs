@@ -128,7 +128,7 @@ impl DeviceName {
         Self { device_type: device_type.into(), id: id.into() }
     }
 
-    /// Whether no device is known.
+    /// True if no device is known.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.device_type.is_empty() && self.id.is_empty()

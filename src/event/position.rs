@@ -33,7 +33,7 @@ impl SourcePartition {
         Self::new(CALLS, 0)
     }
 
-    /// Whether this is the partition of calls by hand.
+    /// True if this is the partition of calls by hand.
     #[must_use]
     pub fn is_calls(&self) -> bool {
         *self.topic == *CALLS
@@ -100,7 +100,7 @@ fn parse(text: &str) -> Option<SourcePosition> {
     })
 }
 
-/// Whether Kafka allows this as a topic's name.
+/// True if Kafka allows this as a topic's name.
 #[must_use]
 pub fn is_topic(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

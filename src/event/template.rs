@@ -13,7 +13,7 @@ use crate::limits::MAX_PATH_BYTES;
 pub(super) struct Template {
     text: String,
     levels: Vec<Level>,
-    /// Whether further levels may follow.
+    /// True if further levels may follow.
     open: bool,
 }
 
@@ -119,17 +119,17 @@ impl Template {
         &self.text
     }
 
-    /// Whether it tells the device, and not only the event.
+    /// True if it tells the device, and not only the event.
     pub(super) fn has_id(&self) -> bool {
         self.levels.iter().any(|level| level.part() == Some(Part::Id))
     }
 
-    /// Whether it gives the device type.
+    /// True if it gives the device type.
     pub(super) fn has_type(&self) -> bool {
         self.levels.iter().any(|level| level.part() == Some(Part::Type))
     }
 
-    /// Whether it gives the event type.
+    /// True if it gives the event type.
     pub(super) fn has_event(&self) -> bool {
         self.levels.iter().any(|level| level.part() == Some(Part::Event))
     }

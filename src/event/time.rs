@@ -210,7 +210,7 @@ fn at(text: &str, unit: Unit) -> Result<SentTime, TimeError> {
     SentTime::at(nanoseconds).ok_or_else(out_of_range)
 }
 
-/// Whether a time can be meant by a number that says no unit: from 1990 on, until a year behind the
+/// True if a time can be meant by a number that says no unit: from 1990 on, until a year behind the
 /// record.
 fn is_plausible(time: SentTime, record_ms: Option<i64>) -> bool {
     let within = EARLIEST_PLAUSIBLE_TIME_MS..LATEST_PLAUSIBLE_TIME_MS;

@@ -1,4 +1,4 @@
-//! What operators and functions have in common: arguments in, results out, failures in words.
+//! Helpers shared by operators and functions: arguments, results and error messages.
 
 use std::sync::LazyLock;
 

@@ -20,7 +20,7 @@ use cel::common::ast::{
 };
 use cel::common::types::CelInt;
 
-/// What the text came to.
+/// The result of compiling a text.
 pub(super) struct Compiled {
     pub(super) program: IdedExpr,
     pub(super) info: SourceInfo,
@@ -377,7 +377,7 @@ pub(super) fn copied(element: IdedExpr) -> IdedExpr {
     if is_new { element } else { paid(COPIED, element) }
 }
 
-/// Whether this is the accumulator of a loop, which no text can name.
+/// True if this is the accumulator of a loop, which no text can name.
 fn is_internal(expression: &IdedExpr) -> bool {
     matches!(&expression.expr, Expr::Ident(name) if name.starts_with('@'))
 }

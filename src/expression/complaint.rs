@@ -1,4 +1,4 @@
-//! What the parser complains of, in words for people.
+//! Translates the parser's errors into messages for users.
 
 use cel::{ParseError, ParseErrors};
 

@@ -184,7 +184,7 @@ pub(super) fn duration<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     duration.map(CowVal::owned).map_err(failure)
 }
 
-/// Whether a string is digits, with a sign, a fraction and an exponent where it has them.
+/// True if a string is digits, with a sign, a fraction and an exponent where it has them.
 fn is_number(text: &str) -> bool {
     if text.len() > MAX_NUMBER_BYTES {
         return false;

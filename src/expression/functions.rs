@@ -17,13 +17,13 @@ use crate::expression::{arithmetic, calendar, conversions, members, operators, t
 pub struct FunctionDoc {
     /// Its name.
     pub name: &'static str,
-    /// Whether it is called on a value: `text.contains(part)`.
+    /// True if it is called on a value: `text.contains(part)`.
     pub member: bool,
     /// Fewest and most arguments, without the value it is called on.
     pub arguments: (usize, usize),
-    /// How it is called.
+    /// The call syntax.
     pub signature: &'static str,
-    /// What it gives.
+    /// A description of the result.
     pub about: &'static str,
 }
 
@@ -155,11 +155,11 @@ pub(super) const COPIED: &str = "@copied";
 pub(super) const BUILT: &str = "@built";
 /// Checks and pays for the key of a map that is written out.
 pub(super) const KEY: &str = "@key";
-/// Whether a list or map contains a value.
+/// Operator `in`: a list or map contains a value.
 pub(super) const IN: &str = "@contained";
 /// An element of a list or map.
 pub(super) const INDEX: &str = "@index";
-/// Whether a list of fields and indexes leads to a value.
+/// Operator `has`: a chain of fields and indexes leads to a value.
 pub(super) const HAS: &str = "@has";
 /// Finds a pattern that the compiler has compiled.
 pub(super) const MATCHES: &str = "@matches";
@@ -170,7 +170,7 @@ pub(super) fn replacement(name: &str) -> Option<&'static str> {
     OVERLOADS.iter().map(|(ours, ..)| *ours).find(|ours| ours.strip_prefix('@') == Some(name))
 }
 
-/// What every evaluation runs in.
+/// The environment of every evaluation.
 pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib().with_optional_support(false);
     // This cannot fail: the names are fixed and distinct. A test calls every one of them.

@@ -1,4 +1,4 @@
-//! What kinds of values an expression can meet and give: finds at load what can never work.
+//! Type inference for expressions: finds errors at load that would make every evaluation fail.
 //!
 //! CEL itself decides types when it runs. Here a field's declared type is followed through the
 //! expression, and only what fails for every value is a fault; what may work is left to run.
@@ -49,7 +49,7 @@ impl Kinds {
         (Self::DURATION, "a duration"),
     ];
 
-    /// Whether the sets have a kind in common.
+    /// True if the sets have a kind in common.
     #[must_use]
     pub fn meets(self, other: Self) -> bool {
         self & other != Self::NONE
@@ -288,7 +288,7 @@ const BOOL: Kinds = Kinds::BOOL;
 const NUMBER: Kinds = Kinds::NUMBER;
 const TEXT: Kinds = Kinds::TEXT;
 const LIST: Kinds = Kinds::LIST;
-/// What `size` and loops take.
+/// The kinds that `size` and loops accept.
 const SIZED: Kinds = Kinds(TEXT.0 | LIST.0 | Kinds::MAP.0);
 const WALKED: Kinds = Kinds(LIST.0 | Kinds::MAP.0);
 const TRUTH: Kinds = Kinds(BOOL.0 | TEXT.0);

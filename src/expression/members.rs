@@ -77,7 +77,7 @@ pub(super) fn key<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(key)
 }
 
-/// Whether a list has an equal element, or a map the key.
+/// Checks for an equal element in a list, or for a key in a map.
 pub(super) fn is_in<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [value, container] = args.as_slice() else {
         return Err(failure("`in` takes a value and a list or map"));
@@ -95,7 +95,7 @@ pub(super) fn is_in<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(truth(step(container, value).is_some()))
 }
 
-/// Whether fields and indexes, given as a list, lead from a value to one that is there.
+/// Checks that a chain of fields and indexes, given as a list, leads to an existing value.
 pub(super) fn has<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [value, steps] = args.as_slice() else { return Err(failure("`has` takes a field")) };
     let Some(steps) = steps.downcast_ref::<CelList>() else {
@@ -105,7 +105,7 @@ pub(super) fn has<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(truth(steps.try_fold(value.as_ref(), |from, key| step(from, key.as_ref())).is_some()))
 }
 
-/// What a field or index leads to; `None` where that is not there.
+/// The value of a field or index; `None` if it does not exist.
 pub(super) fn step<'b, 'v>(from: &'b (dyn Val + 'v), key: &dyn Val) -> Option<&'b (dyn Val + 'v)> {
     if let Some(list) = from.downcast_ref::<CelList>() {
         let Numeric::Whole(at) = Numeric::of(key)? else { return None };

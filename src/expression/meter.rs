@@ -85,7 +85,7 @@ fn fields_steps(fields: &Map) -> u64 {
     COPY_STEPS + members.sum::<u64>()
 }
 
-/// What is in a value.
+/// The size of a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Size {
     /// Values, itself included.

@@ -167,7 +167,7 @@ impl Numeric {
         }
     }
 
-    /// Whether it has no fraction: a double from 2^63 on has none.
+    /// True if it has no fraction: a double from 2^63 on has none.
     pub(super) fn is_whole(self) -> bool {
         match self {
             Self::Whole(_) => true,
@@ -249,7 +249,8 @@ impl Numeric {
         }
     }
 
-    /// What [`Numeric::quotient`] leaves, with the sign of the dividend, in decimal arithmetic.
+    /// The remainder of [`Numeric::quotient`], with the sign of the dividend, in decimal
+    /// arithmetic.
     pub(super) fn remainder(self, other: Self) -> Outcome {
         match (self, other) {
             (_, divisor) if divisor.is_zero() => Err(NumberError::DivisionByZero),

@@ -198,7 +198,7 @@ fn letters(subject: &str, most: usize) -> Vec<&str> {
     parts
 }
 
-/// How many parts or replacements at most; `None` for a negative number, which means all.
+/// The maximum number of parts or replacements; `None` for a negative number, which means all.
 fn limit(most: &CowVal<'_, '_>, what: &str) -> Result<Option<usize>, ExecutionError> {
     match number(most.as_ref(), what)? {
         Numeric::Whole(most) => Ok(usize::try_from(most).ok()),
@@ -206,7 +206,7 @@ fn limit(most: &CowVal<'_, '_>, what: &str) -> Result<Option<usize>, ExecutionEr
     }
 }
 
-/// Whether a string contains a match of a pattern that the compiler has compiled.
+/// Checks for a match of a pattern that was compiled at load.
 pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [subject, pattern] = args.as_slice() else {
         return Err(failure("`matches` takes a string and a pattern"));

@@ -241,7 +241,7 @@ impl fmt::Display for Duration {
     }
 }
 
-/// Whether date and time have the separators of RFC 3339, each at its place.
+/// True if date and time have the separators of RFC 3339, each at its place.
 fn has_separators(text: &str) -> bool {
     let places = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")];
     let bytes = text.as_bytes();

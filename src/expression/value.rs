@@ -146,7 +146,7 @@ pub(super) fn count(value: &dyn Val) -> usize {
     total
 }
 
-/// What kind of value this is, in words.
+/// The kind of a value, for messages.
 pub(super) fn describe(value: &dyn Val) -> &'static str {
     match value.get_type().kind() {
         Kind::Boolean => "true or false",

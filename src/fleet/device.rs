@@ -303,7 +303,7 @@ impl Kit {
 #[derive(Debug)]
 pub(super) struct Machine {
     id: String,
-    /// Whether its sensor measures in °C.
+    /// True if its sensor measures in °C.
     in_celsius: bool,
     temperature: i64,
     /// Steps for which it runs hot.

@@ -56,7 +56,7 @@ pub struct PartitionStatus {
     pub partition: SourcePartition,
     /// Next offset to take in.
     pub next: Option<u64>,
-    /// Whether this instance owns it now.
+    /// True if this instance owns it now.
     pub assigned: bool,
     /// Offset after the partition's last record, where known.
     pub end: Option<u64>,
@@ -82,7 +82,7 @@ impl Assignments {
         self.lock().partitions.get(partition).and_then(|state| state.next)
     }
 
-    /// Whether the ledger had records of a topic, at this epoch, when this process started.
+    /// True if the ledger had records of a topic, at this epoch, when this process started.
     #[must_use]
     pub fn was_read_before(&self, topic: &str, epoch: u32) -> bool {
         self.read_before.iter().any(|(name, of)| &**name == topic && *of == epoch)

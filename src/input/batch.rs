@@ -43,7 +43,7 @@ impl Batch {
         self.spans.len()
     }
 
-    /// Whether it has no record.
+    /// True if it has no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
@@ -113,7 +113,7 @@ impl BatchBuilder {
         self.batch.len()
     }
 
-    /// Whether nothing was added.
+    /// True if nothing was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()

@@ -147,7 +147,7 @@ impl Collector {
         self.lanes.len()
     }
 
-    /// Whether one round has gathered enough.
+    /// True if one round has gathered enough.
     pub(super) fn is_full(&self) -> bool {
         self.records >= MAX_BATCH_RECORDS || self.bytes >= MAX_BATCH_BYTES
     }

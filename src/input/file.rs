@@ -75,7 +75,7 @@ impl FileCounts {
         self.known.load(Relaxed)
     }
 
-    /// Whether the file was read to its end.
+    /// True if the file was read to its end.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.is_at_end.load(Relaxed)

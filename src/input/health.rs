@@ -67,7 +67,7 @@ pub(super) enum Refusal {
 pub struct HealthReport {
     /// The consumer group; `None` where the source has no cluster.
     pub group: Option<String>,
-    /// Whether at least one broker is reached.
+    /// True if at least one broker is reached.
     pub connected: bool,
     /// Since when `connected` has its value, in milliseconds since 1970.
     pub since_ms: i64,
@@ -158,7 +158,7 @@ impl InputHealth {
         &self.group
     }
 
-    /// Whether at least one broker is reached.
+    /// True if at least one broker is reached.
     #[must_use]
     pub fn connected(&self) -> bool {
         self.lock().connected

@@ -47,7 +47,7 @@ pub struct Path {
     text: String,
     /// The steps in front; all of a singular query.
     steps: Vec<Step>,
-    /// What follows the steps.
+    /// The segments after the simple steps.
     segments: Vec<walk::Segment>,
 }
 
@@ -57,7 +57,7 @@ pub struct Path {
 pub struct PathError {
     /// Byte offset in the query's text.
     pub offset: usize,
-    /// What is wrong, and what would be right.
+    /// The error and the correct form.
     pub message: String,
 }
 
@@ -76,7 +76,7 @@ pub enum SelectError {
     Exhausted(#[from] Exhausted),
 }
 
-/// What `$` stands for.
+/// The value of `$`.
 #[derive(Clone, Copy)]
 pub enum Root<'w, 'a> {
     /// One value.
@@ -112,7 +112,7 @@ impl Default for Work {
 }
 
 impl Work {
-    /// What is left.
+    /// The remaining budget.
     pub(super) fn left(&self) -> usize {
         self.0.get()
     }

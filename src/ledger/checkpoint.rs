@@ -27,7 +27,7 @@ pub struct Checkpoint {
     pub root: Digest,
 }
 
-/// What is wrong with a checkpoint, or with what it is to be made of.
+/// An error of a checkpoint, or of the data for one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// A ledger cannot have this name.

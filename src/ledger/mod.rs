@@ -31,7 +31,7 @@ use crate::contract::Verdict;
 use crate::event::{SourcePartition, SourcePosition};
 use crate::transaction::{Submission, SubmissionError};
 
-/// What goes into the ledger in one durable step.
+/// A unit of work for the ledger, which becomes durable in one step.
 #[derive(Debug, Default)]
 pub struct Work {
     /// Definitions to record, before the transactions.
@@ -46,7 +46,7 @@ pub struct Work {
     pub dead_letters: Vec<DeadLetter>,
 }
 
-/// What became of one entry.
+/// The result of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// Transaction id; `None` for a definition.
@@ -55,7 +55,7 @@ pub struct Receipt {
     pub block: u64,
     /// Number of the entry, from 0.
     pub entry: u64,
-    /// What the contract said.
+    /// The contract's verdict.
     pub verdict: Verdict,
 }
 
@@ -81,8 +81,8 @@ pub trait Pending: Send {
     /// Waits until the work is durable. It is never answered before.
     fn wait(self: Box<Self>) -> Result<Vec<Receipt>, LedgerError>;
 
-    /// When the work became durable, on the monotonic clock; `None` as long as it is not. Does not
-    /// wait.
+    /// The time at which the work became durable, on the monotonic clock; `None` until then. Does
+    /// not wait.
     fn durable_at(&mut self) -> Option<Duration>;
 }
 
@@ -130,17 +130,17 @@ pub trait LedgerReader: Send + Sync {
     fn progress(&self) -> Vec<(SourcePartition, u64)>;
 }
 
-/// What goes wrong with a ledger.
+/// An error of a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A file operation failed.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -157,7 +157,7 @@ pub enum LedgerError {
         "the ledger in {directory} is named `{found}`, the configuration says `{expected}`; signatures cover the name, so it cannot be changed"
     )]
     Name {
-        /// Where.
+        /// The ledger's directory.
         directory: PathBuf,
         /// Its name.
         found: String,
@@ -177,9 +177,9 @@ pub enum LedgerError {
     Damaged {
         /// Segment file.
         path: PathBuf,
-        /// Where in it.
+        /// The byte offset in it.
         offset: u64,
-        /// What is wrong there.
+        /// The problem at this offset.
         reason: String,
     },
     /// Blocks do not follow from one another.
@@ -187,7 +187,7 @@ pub enum LedgerError {
     Inconsistent {
         /// Block number.
         number: u64,
-        /// What does not fit.
+        /// The inconsistency.
         reason: String,
     },
     /// The ledger is older than a checkpoint that was given out.

@@ -57,7 +57,7 @@ struct Compiler<'a> {
     diagnostics: Vec<Diagnostic>,
     /// What paths may begin with.
     parts: &'static [Part],
-    /// Whether fields ask where the elements of `for_each` stand.
+    /// True if fields ask where the elements of `for_each` stand.
     asks_origin: bool,
 }
 

@@ -65,7 +65,7 @@ impl FieldType {
         }
     }
 
-    /// Whether a value has this type and stays as it is.
+    /// True if a value has this type and stays as it is.
     pub fn keeps(self, value: &Value) -> bool {
         matches!(
             (self, value),

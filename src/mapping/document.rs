@@ -105,7 +105,7 @@ impl Part {
         if matches!(self, Self::Parent(_)) { 2 } else { 1 }
     }
 
-    /// Whether it says where an element is.
+    /// True if it says where an element is.
     pub fn is_origin(self) -> bool {
         matches!(self, Self::Key | Self::Path | Self::Parent(_))
     }

@@ -23,7 +23,7 @@ pub struct Field {
     pub target: String,
     /// Declared type; of what is found as of `default`, `constant` and the values of `lookup`.
     pub declared: FieldType,
-    /// Whether every payload has it: it is required, a constant, or has a default.
+    /// True if every payload has it: it is required, a constant, or has a default.
     pub always: bool,
     /// Where its name stands in the file.
     pub place: Place,
@@ -84,14 +84,14 @@ impl Query {
         self.path.steps().get(self.part.width()..).unwrap_or_default()
     }
 
-    /// Whether it is the broker's timestamp, which is in milliseconds.
+    /// True if it is the broker's timestamp, which is in milliseconds.
     pub fn is_broker_time(&self) -> bool {
         let steps = self.path.singular().map(|_| self.steps());
         self.part == Part::Kafka && matches!(steps, Some([Step::Name(name)]) if name == "timestamp")
     }
 
-    /// Whether it is a way down a part that the device sent. The ways of a mapping's fields are gone
-    /// together, before any field is evaluated.
+    /// True if it is a way down a part that the device sent. The ways of a mapping's fields are
+    /// gone together, before any field is evaluated.
     pub fn is_way(&self) -> bool {
         self.path.singular().is_some()
             && self.part.members().is_empty()
@@ -118,13 +118,13 @@ impl Query {
         Ok(Selected::Many(values))
     }
 
-    /// Whether there is a list or an object for it to select from.
+    /// True if there is a list or an object for it to select from.
     fn has_elements(&self, scope: Scope<'_>) -> bool {
         let found = scope.resolve(self.part, self.steps());
         found.is_some_and(|value| matches!(*value, Value::Array(_) | Value::Object(_)))
     }
 
-    /// Whether a string stands on the way.
+    /// True if a string stands on the way.
     fn ends_in_text(&self, scope: Scope<'_>) -> bool {
         let steps = self.steps();
         let at = |count: usize| scope.resolve(self.part, &steps[..count]);

@@ -82,7 +82,7 @@ impl Glob {
         }
     }
 
-    /// Whether a string fits as a whole. Time grows with the product of both lengths at most.
+    /// True if a string fits as a whole. Time grows with the product of both lengths at most.
     pub fn fits(&self, text: &str) -> bool {
         let pattern = match self {
             Self::Exact(exact) => return exact == text,

@@ -90,7 +90,7 @@ pub struct Mapping {
     descent: descent::Descent,
     matcher: matching::Matcher,
     for_each: Option<Each>,
-    /// Whether fields ask where the elements of `for_each` stand.
+    /// True if fields ask where the elements of `for_each` stand.
     asks_origin: bool,
     extension: Option<Vec<String>>,
     tests: Arc<[Located<form::TestForm>]>,
@@ -146,7 +146,7 @@ impl Mapping {
         &self.fields
     }
 
-    /// Whether it may take events of a topic: it names none, or this one.
+    /// True if it may take events of a topic: it names none, or this one.
     #[must_use]
     pub fn may_take(&self, topic: &str) -> bool {
         let globs = self.matcher.topic.as_ref();
@@ -159,13 +159,13 @@ impl Mapping {
         self.matcher.topic.iter().flatten().map(ToString::to_string).collect()
     }
 
-    /// Whether `match` takes some of these device types.
+    /// True if `match` takes some of these device types.
     #[must_use]
     pub fn may_take_types(&self, types: &[&str]) -> bool {
         fit_any(self.matcher.device_type.as_deref(), types)
     }
 
-    /// Whether `match` takes some of these event types.
+    /// True if `match` takes some of these event types.
     #[must_use]
     pub fn may_take_events(&self, types: &[&str]) -> bool {
         fit_any(self.matcher.event_type.as_deref(), types)

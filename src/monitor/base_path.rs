@@ -109,7 +109,7 @@ impl fmt::Display for BasePath {
 }
 
 impl BasePath {
-    /// Whether the endpoint has a host to itself.
+    /// True if the endpoint has a host to itself.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

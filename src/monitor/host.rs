@@ -102,7 +102,7 @@ impl<'a> Host<'a> {
         Some(Self { name, port })
     }
 
-    /// Whether it can only be this machine.
+    /// True if it can only be this machine.
     fn is_this_machine(&self) -> bool {
         match &self.name {
             Name::Address(address) => address.to_canonical().is_loopback(),
@@ -110,7 +110,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Whether both are the same host and port, where a port that is not named is this one.
+    /// True if both are the same host and port, where a port that is not named is this one.
     #[must_use]
     pub fn is(&self, other: &Self, usual: Option<u16>) -> bool {
         let is_name = match (&self.name, &other.name) {

@@ -56,7 +56,7 @@ pub fn check_encoding(uri: &Uri) -> Result<(), Problem> {
 pub struct Parameters {
     left: Vec<(String, String)>,
     known: Vec<Parameter>,
-    /// Whether an empty value is an error rather than none.
+    /// True if an empty value is an error rather than none.
     is_exact: bool,
 }
 

@@ -237,7 +237,7 @@ async fn begin(stream: TcpStream, peer: Peer, answering: Answering) {
     }
 }
 
-/// Whether HTTP can write the machine's date. The library panics at one that it cannot write, also
+/// True if HTTP can write the machine's date. The library panics at one that it cannot write, also
 /// where no such header is wanted.
 fn is_date_writable() -> bool {
     HTTP_DATES_MS.contains(&SystemClock::new().now_ms())

@@ -58,7 +58,7 @@ pub struct StatusView {
     pub ledger: String,
     /// Version of this program.
     pub version: &'static str,
-    /// Whether it takes in records.
+    /// True if it takes in records.
     pub ready: bool,
     /// Why not.
     pub obstacles: Vec<String>,
@@ -157,7 +157,7 @@ pub struct PartitionView {
     /// The topic alone.
     #[serde(skip)]
     pub topic: Arc<str>,
-    /// Whether this process reads it now.
+    /// True if this process reads it now.
     pub assigned: bool,
     /// Offset after its last durable record.
     pub durable: u64,

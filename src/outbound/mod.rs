@@ -134,13 +134,13 @@ impl Peer {
         &self.url
     }
 
-    /// Whether it is asked over TLS.
+    /// True if it is asked over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.url.scheme() == "https"
     }
 
-    /// Whether its address can only mean this machine.
+    /// True if its address can only mean this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         is_local(&self.url)
@@ -194,7 +194,8 @@ fn explained(error: &reqwest::Error, bounds: Bounds) -> OutboundError {
     }
 }
 
-/// Whether an error is of TLS, or wraps one: the source of an [`io::Error`] passes over what it wraps.
+/// True if an error is of TLS, or wraps one: the source of an [`io::Error`] passes over what it
+/// wraps.
 fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     let Some(error) = error.downcast_ref::<io::Error>() else {
         return error.is::<rustls::Error>();

@@ -207,7 +207,7 @@ impl Notes {
 }
 
 impl Noted {
-    /// Whether anything is noted.
+    /// True if anything is noted.
     pub(super) fn is_some(&self) -> bool {
         self.0.is_some()
     }
@@ -303,7 +303,7 @@ impl BatchTrace {
     }
 }
 
-/// Whether it has the form and names a trace and a span, so that nonsense takes no places.
+/// True if it has the form and names a trace and a span, so that nonsense takes no places.
 fn looks_right(parent: &str) -> bool {
     if !(TRACEPARENT_BYTES..=MAX_TRACEPARENT_BYTES).contains(&parent.len()) {
         return false;

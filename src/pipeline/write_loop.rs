@@ -24,7 +24,7 @@ pub struct SubmissionLimits {
     pub max_bytes: usize,
     /// Time since its first record was taken in.
     pub max_wait: Duration,
-    /// Whether each transaction is a submission of its own, with a signature of its own. What was
+    /// True if each transaction is a submission of its own, with a signature of its own. What was
     /// gathered still goes into one block.
     pub sign_each: bool,
 }

@@ -53,7 +53,7 @@ fn write<T: Serialize>(value: &T, formatter: impl Formatter) -> String {
     }
 }
 
-/// Whether a character is written as it is.
+/// True if a character is written as it is.
 fn is_plain(c: char) -> bool {
     !matches!(c,
         '<' | '>' | '&'

@@ -9,10 +9,10 @@ use crate::query::views::{AssetView, ChangeView, Page, PastView, asset_value};
 use crate::query::{Queries, QueryError, joined, not_found};
 use crate::state::{Filter, history};
 
-/// When, for a question about the past.
+/// A point in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum At {
-    /// When this block had been made.
+    /// After this block.
     Block(u64),
     /// At this time, in milliseconds since 1970: with the blocks that had been made by then.
     Time(i64),
@@ -130,7 +130,7 @@ impl Queries {
         )))
     }
 
-    /// What an entry wrote of an asset; `None` where it deleted it or wrote nothing of it.
+    /// The asset as an entry wrote it; `None` if the entry deleted it or did not write it.
     pub fn asset_at_entry(
         &self,
         (contract, key): (&str, &str),

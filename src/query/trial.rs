@@ -25,7 +25,7 @@ use crate::transaction::Transaction;
 /// Held while a record is tried and shown.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// What records are tried with.
+/// The definitions and state for a dry run.
 #[derive(Debug, Clone, Default)]
 pub struct Trial {
     /// Records → events.

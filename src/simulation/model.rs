@@ -126,7 +126,7 @@ impl Model {
         self.told.extend(next);
     }
 
-    /// Whether every record that was produced is acknowledged.
+    /// True if every record that was produced is acknowledged.
     pub(crate) fn is_done(&self) -> bool {
         let told = |partition: &_| self.told.get(partition).copied().unwrap_or(0);
         self.partitions().all(|partition| told(&partition) >= self.end(&partition))

@@ -130,7 +130,7 @@ impl ActiveAlerts {
         &self.together
     }
 
-    /// Whether an asset has these alerts, whenever they began.
+    /// True if an asset has these alerts, whenever they began.
     #[must_use]
     pub fn agrees(&self, contract: &str, key: &str, value: Option<&[u8]>) -> bool {
         let known = self.of(contract, key).iter().map(|(name, _)| &**name);
@@ -143,7 +143,7 @@ fn active(value: Option<&[u8]>) -> Vec<String> {
     value.and_then(Alerts::of_asset).map(|alerts| alerts.active).unwrap_or_default()
 }
 
-/// Whether an asset has an active alert, by its canonical bytes.
+/// True if an asset has an active alert, by its canonical bytes.
 #[must_use]
 pub fn any(value: Option<&[u8]>) -> bool {
     !active(value).is_empty()

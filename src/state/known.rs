@@ -37,7 +37,7 @@ impl Known {
         }
     }
 
-    /// Whether the store may hold a key; where not, it does not.
+    /// True if the store may hold a key; where not, it does not.
     #[must_use]
     pub fn may_hold(&self, key: &[u8]) -> bool {
         let known = self.hashes.read().unwrap_or_else(PoisonError::into_inner);

@@ -49,7 +49,7 @@ pub trait Projection: Send + Sync {
     /// Takes in the next block.
     fn apply(&self, block: &Block) -> Result<(), StateError>;
 
-    /// Whether so much waits for a savepoint that one is due before its time.
+    /// True if so much waits for a savepoint that one is due before its time.
     fn is_full(&self) -> bool;
 
     /// A step of a savepoint, which takes milliseconds and not seconds; the first begins it. With `true`

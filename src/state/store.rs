@@ -304,7 +304,7 @@ fn remind<T: Send>(
     })
 }
 
-/// Whether a folder holds anything.
+/// True if a folder holds anything.
 #[must_use]
 pub fn holds_files(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())

@@ -149,7 +149,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether everything is in memory.
+    /// True if everything is in memory.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         self.store.get().is_none()

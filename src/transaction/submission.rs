@@ -95,7 +95,7 @@ impl Submission {
     }
 }
 
-/// Whether a signature covers a root of transactions for a ledger.
+/// True if a signature covers a root of transactions for a ledger.
 #[must_use]
 pub fn verify_root(
     ledger: &str,

@@ -18,7 +18,7 @@ pub struct Accounting {
     pub transactions: u64,
     /// Records so far.
     pub records: u64,
-    /// What became of them.
+    /// The dispositions of the records.
     pub totals: Totals,
     /// Active alerts, and since when.
     pub alerts: ActiveAlerts,
@@ -33,7 +33,7 @@ pub struct Accounting {
 /// The newest version of each key.
 type Versions = HashMap<Arc<str>, (u64, Member)>;
 
-/// What one block says of one partition.
+/// One block's account of one partition.
 #[derive(Default)]
 struct Accounted {
     /// Records with a transaction or a dead letter.
@@ -181,7 +181,7 @@ impl Accounting {
     }
 }
 
-/// What each write of a block adds to the state's fingerprint. Needs no other block.
+/// Contribution of each write of a block to the state's fingerprint. Needs no other block.
 pub fn members(block: &Block) -> Vec<Member> {
     let mut members = Vec::new();
     for (index, entry) in block.numbered_entries() {

@@ -1,6 +1,6 @@
-//! What can be wrong with a block by itself, whatever stands before it: digests that do not fit what
-//! they are of, values in a form that no writer gives. Needs no other block, so that blocks can be
-//! looked at on all processors.
+//! Errors of a block by itself, independent of earlier blocks: digests that do not match their
+//! data, values that are not in canonical form. Needs no other block, so blocks can be checked on
+//! all processors.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::limits::MAX_DEAD_LETTER_BYTES;
 use crate::transaction::{Transaction, call_digest};
 use crate::verify::MAX_LISTED_PROBLEMS;
 
-/// What is wrong with one block, in words; of very much not all.
+/// Errors of one block, in words; a long list is cut.
 pub type Faults = Vec<String>;
 
 /// Gathers what is wrong.
@@ -32,7 +32,7 @@ impl Found {
     }
 }
 
-/// What is wrong with a block by itself.
+/// Finds the errors of a block by itself.
 pub fn faults(block: &Block) -> Faults {
     let (records, mut found) = (&block.records, Found::default());
     let fits = records_digest(records, block.header.format) == block.header.records;

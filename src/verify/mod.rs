@@ -41,14 +41,14 @@ pub const MAX_LISTED_PROBLEMS: usize = 50;
 const OLDER: &str = "older checkpoint";
 const KEPT: &str = "kept checkpoint";
 
-/// What to verify.
+/// The options of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The ledger's directory.
     pub directory: PathBuf,
     /// An older signed checkpoint that the log must extend.
     pub from_checkpoint: Option<Vec<u8>>,
-    /// Where the newest checkpoint is kept outside the directory, which the log must hold as well.
+    /// Copy of the newest checkpoint outside the directory, which the log must extend.
     pub kept_checkpoint: Option<PathBuf>,
     /// The key that must have sealed the first block, where the auditor knows it from elsewhere.
     pub expected_key: Option<KeyId>,
@@ -56,7 +56,7 @@ pub struct Request {
     pub expected_name: Option<String>,
 }
 
-/// What was found.
+/// The result of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The ledger's name.
@@ -77,16 +77,16 @@ pub struct Report {
     pub root: Digest,
     /// Bytes behind the last block that are not a whole block.
     pub tail_bytes: u64,
-    /// What was looked at and holds, or could not be looked at, in words.
+    /// Checks that passed or could not be made, in words.
     pub notes: Vec<String>,
-    /// What is wrong, and where; at most [`MAX_LISTED_PROBLEMS`].
+    /// Problems with their places; at most [`MAX_LISTED_PROBLEMS`].
     pub problems: Vec<String>,
-    /// How many problems there are.
+    /// The number of problems.
     pub problem_count: usize,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.problem_count == 0
@@ -218,9 +218,9 @@ struct Prepared {
     block: Block,
     hashes: BlockHashes,
     members: Vec<Member>,
-    /// What is wrong with it by itself.
+    /// Errors of the block by itself.
     faults: Faults,
-    /// Whether its signatures hold: seal, submissions and the checkpoint's, which is by the seal's
+    /// True if its signatures hold: seal, submissions and the checkpoint's, which is by the seal's
     /// key. Whether the keys may sign is another question.
     is_signed: bool,
 }
@@ -302,7 +302,7 @@ struct Verifier {
     signatures: Signatures,
     accounting: Accounting,
     state: Option<StoreSummary>,
-    /// What is left to compare of a savepoint that was cut short.
+    /// The remaining comparison of an incomplete savepoint.
     rest: Option<Rest>,
     /// Blocks of format 1, and the size of the tree behind them.
     old_format: (u64, u64),

@@ -7,7 +7,7 @@ use crate::verify::signatures::{Computed, Signatures};
 use crate::verify::tree::{BlockHashes, TreeCheck};
 use crate::verify::{Problems, Report, chain, content};
 
-/// What stands before a block.
+/// The state before a block.
 #[derive(Debug)]
 pub struct Before<'a> {
     /// Header of the block before; `None` for the first.
@@ -20,14 +20,14 @@ pub struct Before<'a> {
     pub definitions: Vec<&'a Definition>,
 }
 
-/// What one step of the check found.
+/// The result of one step of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What was looked at.
+    /// The subject of the check.
     pub what: &'static str,
-    /// Whether it holds.
+    /// True if it holds.
     pub holds: bool,
-    /// What was computed, or what is wrong.
+    /// The computed value, or the problem.
     pub found: String,
 }
 

@@ -7,7 +7,7 @@ use crate::verify::signatures::Signatures;
 
 /// A checkpoint that the log must extend.
 pub(super) struct Promised {
-    /// What it is, in words.
+    /// Its name, for messages.
     pub name: &'static str,
     pub head: Checkpoint,
     pub note: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Who signed what: seals, checkpoints, submissions, and the keys that the ledger registered.
+//! Signatures: seals, checkpoints, submissions, and the keys that the ledger registered.
 
 use std::collections::BTreeSet;
 
@@ -18,12 +18,13 @@ pub struct Computed<'a> {
     pub hashes: &'a BlockHashes,
     /// Root of the tree with it.
     pub tree_root: Digest,
-    /// Whether [`all_hold`] is true of a group with this block.
+    /// True if [`all_hold`] is true of a group with this block.
     pub is_signed: bool,
 }
 
-/// Whether every signature of some blocks holds: seals, checkpoints and submissions. `false` where
-/// one does not, or a checkpoint has another signature than the one of the key that sealed its block.
+/// True if every signature of some blocks holds: seals, checkpoints and submissions. `false` where
+/// one does not, or a checkpoint has another signature than the one of the key that sealed its
+/// block.
 pub fn all_hold<'a>(
     name: &str,
     blocks: impl Iterator<Item = (&'a Block, &'a BlockHashes)>,
@@ -61,7 +62,7 @@ pub fn all_hold<'a>(
     all_pass(&signed)
 }
 
-/// Whether each submission has a transaction at least, and each transaction a submission.
+/// True if each submission has a transaction at least, and each transaction a submission.
 fn covers_each(submissions: &[SubmissionSeal], transactions: usize) -> bool {
     let counts = || submissions.iter().map(|seal| seal.count);
     counts().all(|count| count > 0) && counts().fold(0, u64::saturating_add) == transactions as u64

@@ -15,7 +15,7 @@ pub struct TreeCheck {
     leaves: Vec<Digest>,
 }
 
-/// What one block's entries hash to.
+/// The hashes of one block's entries.
 pub struct BlockHashes {
     /// Leaf hash of each entry.
     pub leaves: Vec<Digest>,

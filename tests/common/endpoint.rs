@@ -300,7 +300,7 @@ pub struct Reply {
     /// Headers behind the body.
     pub trailers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// Whether a body of chunks came to its end.
+    /// True if a body of chunks came to its end.
     pub is_whole: bool,
 }
 

@@ -105,7 +105,7 @@ impl Operation {
         self.described["x-example"].as_str().unwrap()
     }
 
-    /// Whether its answers bear an entity tag.
+    /// True if its answers bear an entity tag.
     pub fn is_tagged(&self) -> bool {
         self.described["responses"].get("304").is_some()
     }

@@ -18,7 +18,7 @@ use crate::cli::exit::UsageError;
 const FREQUENCY: &str = "199";
 /// Bytes of the stack that each sample keeps, of which its callers are found.
 const STACK: &str = "dwarf,16384";
-/// How long the profiler may take to refuse.
+/// Time in which the profiler may refuse.
 const REFUSAL: Duration = Duration::from_millis(500);
 
 /// A profiler at work.

@@ -1,4 +1,4 @@
-//! What was measured, for people and for machines.
+//! The report of the measurements, for people and for programs.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::cli::output::line;
 use crate::query::views::grouped;
 use crate::timing::TimeCounts;
 
-/// What was measured.
+/// The measurements.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     events: u64,
@@ -79,9 +79,9 @@ pub(super) struct WithReaders {
     pub(super) rate: f64,
     /// That over the rate with one reader.
     pub(super) ratio: f64,
-    /// What they were answered.
+    /// The answers to concurrent readers.
     pub(super) many: Readers,
-    /// What one reader was answered of the same ledger at rest.
+    /// The answers to one reader of the same ledger at rest.
     pub(super) large: Readers,
     /// The same of a small ledger at rest.
     pub(super) small: Readers,

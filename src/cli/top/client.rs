@@ -22,7 +22,7 @@ pub enum AwayError {
     Connect {
         /// Address of the endpoint.
         url: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: OutboundError,
     },
@@ -35,7 +35,7 @@ pub enum AwayError {
     Tls {
         /// Address of the endpoint.
         url: String,
-        /// What is wrong.
+        /// The cause.
         #[source]
         error: OutboundError,
     },
@@ -46,33 +46,33 @@ pub enum AwayError {
     Http {
         /// Address of the endpoint.
         url: String,
-        /// What is wrong.
+        /// The cause.
         #[source]
         error: OutboundError,
     },
     /// The answer is an error.
     #[error("{url} answers with {status}: {detail}{}", token_help(*status))]
     Refused {
-        /// What was asked.
+        /// The requested URL.
         url: String,
         /// Status code.
         status: StatusCode,
-        /// What the endpoint says of it.
+        /// The endpoint's explanation.
         detail: String,
     },
     /// The answer is of another form.
     #[error("{url} sent an unexpected answer; is it the same version of Ledgerline?")]
     Form {
-        /// What was asked.
+        /// The requested URL.
         url: String,
-        /// What is wrong.
+        /// The cause.
         #[source]
         error: serde_json::Error,
     },
     /// The answer is too long.
     #[error("{url} answers with more than {MAX_ANSWER_BYTES} bytes")]
     TooLong {
-        /// What was asked.
+        /// The requested URL.
         url: String,
     },
     /// The answers took too long.
@@ -88,7 +88,7 @@ pub struct Client {
     peer: Peer,
     /// The address without a slash at its end.
     url: String,
-    /// What says who asks, as a header.
+    /// The bearer token, as a header.
     token: Option<HeaderValue>,
     runtime: Runtime,
 }

@@ -18,13 +18,13 @@ const LEAST_ROW: u16 = 4;
 /// Most lines that are taken by what is wrong.
 const MOST_TROUBLE: u16 = 6;
 
-/// What is well.
+/// Style of a healthy value.
 pub const WELL: Style = Style::new().fg(Color::Green);
-/// What is wrong.
+/// Style of an error.
 pub const WRONG: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
-/// What may become wrong.
+/// Style of a warning.
 pub const DOUBTFUL: Style = Style::new().fg(Color::Yellow);
-/// What stands beside.
+/// Style of secondary text.
 pub const FAINT: Style = Style::new().fg(Color::DarkGray);
 
 /// Most lines by which each list can be scrolled.
@@ -87,7 +87,7 @@ fn headline(view: &View) -> Line<'_> {
     Line::from(spans)
 }
 
-/// What is wrong, a line each.
+/// The problems, one per line.
 fn troubles(view: &View) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(reason) = &view.away {

@@ -36,7 +36,7 @@ pub fn ledger(answers: &Answers) -> Vec<Line<'static>> {
     lines
 }
 
-/// What became of every record, and how far its effects are.
+/// Outcomes of all records, and the progress of their effects.
 pub fn records(status: &Status) -> Vec<Line<'static>> {
     let records = &status.records;
     let mut lines = vec![
@@ -89,7 +89,7 @@ fn active(status: &Status) -> Vec<&AlertCount> {
     active
 }
 
-/// How many alerts of each severity are active.
+/// The number of active alerts of each severity.
 pub fn alerts_title(status: &Status) -> String {
     let mut counts: Vec<(&str, u64)> = Vec::new();
     for alert in active(status) {

@@ -41,7 +41,7 @@ pub(super) fn explained(text: &str, offset: usize, message: &str) -> String {
     expected.to_owned()
 }
 
-/// What helps with a word that other languages know and JSON does not.
+/// Hint for a literal that other languages know and JSON does not.
 fn hint_of(word: &str) -> Option<&'static str> {
     let word = word.trim_start_matches(['-', '+']);
     let is = |name: &&str| word.eq_ignore_ascii_case(name);

@@ -59,9 +59,9 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (line {line}, column {column})")]
 pub struct JsonError {
-    /// Which rule is broken.
+    /// The broken rule.
     pub kind: JsonErrorKind,
-    /// What is wrong, without the place.
+    /// The problem, without the position.
     pub message: String,
     /// Line, from 1.
     pub line: usize,
@@ -128,7 +128,7 @@ fn parse_strictly(bytes: &[u8]) -> Result<Value, JsonError> {
     })
 }
 
-/// Which of our own rules was broken. `serde_json` only carries a string through.
+/// The rule of ours that was broken. `serde_json` can only carry a string through.
 type Broken = RefCell<Option<(JsonErrorKind, String)>>;
 
 /// Builds a value that stands `depth` arrays and objects deep.
@@ -269,7 +269,7 @@ impl<'de> Visitor<'de> for NumberSeed<'_> {
     }
 }
 
-/// Whether f64 can hold the magnitude. Without an exponent, [`MAX_NUMBER_BYTES`] digits always fit.
+/// True if f64 can hold the magnitude. Without an exponent, [`MAX_NUMBER_BYTES`] digits always fit.
 fn is_in_range(digits: &str) -> bool {
     let Some((significand, _)) = digits.split_once('e') else { return true };
     let is_zero = !significand.bytes().any(|digit| matches!(digit, b'1'..=b'9'));

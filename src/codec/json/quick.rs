@@ -43,7 +43,7 @@ pub(crate) fn parse_first(bytes: &[u8]) -> Option<(Value, &[u8])> {
 /// A walk along the text. Each method begins where the value begins that it is about, and ends behind
 /// it.
 struct Reader<'a, 's> {
-    /// What `text` began with.
+    /// The start of `text`, which the offset is relative to.
     bytes: &'a [u8],
     text: Jiter<'a>,
     shapes: &'s mut Shapes,
@@ -52,11 +52,11 @@ struct Reader<'a, 's> {
 /// An object of which some members are read.
 struct Begun<'a> {
     members: Vec<(Text, Value)>,
-    /// Where the last of them ends, or the object begins.
+    /// The input after the last of them, or at the start of the object.
     end: &'a [u8],
     /// The name of the next one, if there is one.
     name: Option<Text>,
-    /// What stood between them, where that is to be kept.
+    /// The bytes between them, if the shape is to be kept.
     sketch: Option<(Slot, Sketch)>,
 }
 

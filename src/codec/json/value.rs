@@ -95,7 +95,7 @@ impl Value {
         self.as_number()?.as_f64()
     }
 
-    /// Whether it is `null`.
+    /// True if it is `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
@@ -191,7 +191,7 @@ pub(crate) fn write_text(text: &str, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Whether no byte of a string is escaped.
+/// True if no byte of a string is escaped.
 fn is_plain(text: &[u8]) -> bool {
     let escaped = |word: &[u8; 8]| {
         let word = u64::from_le_bytes(*word);
@@ -206,7 +206,7 @@ fn is_plain(text: &[u8]) -> bool {
     }
 }
 
-/// What is absent.
+/// The value of an absent member.
 pub(super) static ABSENT: Value = Value::Null;
 
 /// The field of an object; `null` where there is none.

@@ -34,7 +34,7 @@ pub(super) struct Recovery {
     failed: Option<(Path, bool)>,
 }
 
-/// How a reading's fault relates to those before.
+/// Relation of a newly found error to earlier ones.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// A fault of the document, in the mapping or list at this path.

@@ -16,7 +16,7 @@ use crate::limits::MAX_FORM_READINGS;
 /// A document with faults of form.
 #[derive(Debug)]
 pub struct Unsound<T> {
-    /// What is wrong, in the order of places.
+    /// The errors, in the order of their positions.
     pub diagnostics: Vec<Diagnostic>,
     /// The document with other values in place of those at fault: good for finding more faults,
     /// and for nothing else. `None` where too much is wrong.
@@ -28,9 +28,9 @@ pub struct Unsound<T> {
 
 /// Parts of a document that are taken to be independent of one another.
 struct Parts<'a> {
-    /// Where each begins; top-level entries with their names.
+    /// The start of each document and top-level entry; entries with their names.
     starts: Vec<(Place, Option<&'a str>)>,
-    /// Which of them have a fault of form; one more than their numbers.
+    /// Indexes of those with a syntax error, plus one.
     broken: Vec<usize>,
 }
 
@@ -69,7 +69,7 @@ impl<T> Unsound<T> {
         found.into_iter().filter(is_independent).collect()
     }
 
-    /// Whether these top-level entries are there and free of faults of form.
+    /// True if these top-level entries are there and free of faults of form.
     #[must_use]
     pub fn is_sound(&self, names: &[&str]) -> bool {
         let parts = self.parts(&[]);

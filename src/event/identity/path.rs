@@ -65,7 +65,7 @@ impl SingularPath {
         }
     }
 
-    /// Whether it is the broker's timestamp, which is in milliseconds.
+    /// True if it is the broker's timestamp, which is in milliseconds.
     pub(in crate::event) fn is_broker_time(&self) -> bool {
         self.root == Root::Timestamp
     }
@@ -117,8 +117,8 @@ fn of_bytes(bytes: &[u8]) -> Selected<'_> {
     }
 }
 
-/// Whether bytes are a short or a long text as AMQP 1.0 encodes one (section 1.6.20), which brokers with
-/// both protocols pass on in Kafka headers.
+/// True if bytes are a short or a long text as AMQP 1.0 encodes one (section 1.6.20), which brokers
+/// with both protocols pass on in Kafka headers.
 fn is_amqp_text(bytes: &[u8]) -> bool {
     match *bytes {
         [0xa1, length, ref text @ ..] => usize::from(length) == text.len(),

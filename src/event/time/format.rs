@@ -107,7 +107,7 @@ impl Format {
         time.ok_or_else(|| TimeError::OutOfRange(text.to_owned()))
     }
 
-    /// Whether a run of numbers has all its digits in a string that fits the format.
+    /// True if a run of numbers has all its digits in a string that fits the format.
     fn is_filled(&self, packed: Packed, text: &str) -> bool {
         let until = |end: usize| {
             BrokenDownTime::parse_prefix(&self.text[..end], text).map(|(_, length)| length)
@@ -121,7 +121,8 @@ impl Format {
         }
     }
 
-    /// Whether the second of a string is 60, which the library reads as 59: written again it is not.
+    /// True if the second of a string is 60, which the library reads as 59: written again it is
+    /// not.
     fn has_second_60(&self, text: &str, read: &BrokenDownTime) -> bool {
         let count = |text: &str| text.matches("60").count();
         let is_less = |again: String| count(&again) < count(text);

@@ -90,7 +90,7 @@ pub struct TimeOptions<'a> {
 }
 
 impl TimeOptions<'_> {
-    /// Whether none is given.
+    /// True if none is given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first_place().is_none()

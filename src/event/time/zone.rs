@@ -53,7 +53,7 @@ pub(super) fn in_parts(text: &str, reader: &TimeReader) -> Result<SentTime, Time
     Local { text, local, offset, zone, is_leap }.instant(reader)
 }
 
-/// Whether only the offset is missing for a string to be a time.
+/// True if only the offset is missing for a string to be a time.
 pub(super) fn is_local(text: &str) -> bool {
     Pieces::parse(text).is_ok_and(|parts| parts.time().is_some() && parts.offset().is_none())
 }
@@ -74,7 +74,7 @@ pub(super) struct Local<'a> {
     pub(super) offset: Option<Offset>,
     /// The zone in the text.
     pub(super) zone: Option<TimeZone>,
-    /// Whether its second is 60, which the library reads as 59.
+    /// True if its second is 60, which the library reads as 59.
     pub(super) is_leap: bool,
 }
 
@@ -128,7 +128,7 @@ impl Local<'_> {
 
 const DAY_SECONDS: i32 = 24 * 60 * 60;
 
-/// Whether a leap second may follow: leap seconds are inserted behind 23:59:59 UTC.
+/// True if a leap second may follow: leap seconds are inserted behind 23:59:59 UTC.
 fn ends_a_day(timestamp: Timestamp) -> bool {
     // Whole seconds of the library are towards 1970.
     let second = SentTime(timestamp).ms().div_euclid(1_000);

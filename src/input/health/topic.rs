@@ -10,7 +10,7 @@ use crate::limits::{KAFKA_LOST_GRACE, KAFKA_START_GRACE};
 /// An answer of the cluster about one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::input) struct TopicAnswer {
-    /// Whether the topic exists.
+    /// True if the topic exists.
     pub(in crate::input) known: bool,
     /// Number of its partitions.
     pub(in crate::input) partitions: u32,
@@ -47,7 +47,7 @@ pub(super) struct Topic {
     pub(super) holders: Vec<String>,
     /// Partitions that these hold.
     pub(super) held: u32,
-    /// Whether it was known and read once, so that a grace period applies to its loss.
+    /// True if it was known and read once, so that a grace period applies to its loss.
     pub(super) was_read: bool,
 }
 

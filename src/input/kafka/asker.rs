@@ -38,7 +38,7 @@ pub(super) struct Offsets {
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) message: String,
-    /// Whether the broker understood the request and refused it.
+    /// True if the broker understood the request and refused it.
     pub(super) is_refusal: bool,
 }
 

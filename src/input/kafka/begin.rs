@@ -90,17 +90,17 @@ impl FetchRefused {
         self.doubtful.is_empty()
     }
 
-    /// Whether a topic is in doubt.
+    /// True if a topic is in doubt.
     pub(super) fn doubts(&self, topic: &str) -> bool {
         self.doubtful.contains(topic)
     }
 
-    /// Whether the doubt is over at this time: reading was tried again and not refused.
+    /// True if the doubt is over at this time: reading was tried again and not refused.
     pub(super) fn is_over(&self, now: Duration) -> bool {
         self.tried_at.is_some_and(|at| now.saturating_sub(at) >= KAFKA_REFUSED_QUIET)
     }
 
-    /// Whether it is time to try again.
+    /// True if it is time to try again.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         self.tried_at.is_none() && now >= self.again_at
     }
@@ -227,7 +227,7 @@ impl Context {
         Ok(Some(beginning))
     }
 
-    /// Whether a partition was created after the first start: all of its records came since.
+    /// True if a partition was created after the first start: all of its records came since.
     pub(super) fn is_younger(&self, partition: &SourcePartition) -> bool {
         let SourcePartition { topic, epoch, partition: number } = partition;
         let first_count = self.health().first_count(topic);

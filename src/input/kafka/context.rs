@@ -64,7 +64,7 @@ pub(super) struct Shared {
     /// Restarts in a row after an offset was called out of range.
     pub(super) restarts: Restarts,
     pub(super) tails: Tails,
-    /// Whether brokers were ever reached.
+    /// True if brokers were ever reached.
     was_connected: bool,
     /// Brokers are reached again: topics may have been made again meanwhile.
     pub(super) compares_again: bool,
@@ -472,7 +472,7 @@ fn assign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaR
     }
 }
 
-/// Whether partitions are assigned and revoked one by one, not all together.
+/// True if partitions are assigned and revoked one by one, not all together.
 pub(super) fn is_incremental(consumer: &BaseConsumer<Context>) -> bool {
     match consumer.rebalance_protocol() {
         RebalanceProtocol::Cooperative => true,

@@ -46,7 +46,7 @@ pub(super) fn join(consumer: &BaseConsumer<Context>) -> Joining {
     Joining::Over
 }
 
-/// Whether an error is one of brokers that are away or not settled yet.
+/// True if an error is one of brokers that are away or not settled yet.
 fn passes(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(

@@ -142,12 +142,12 @@ impl Lookups {
         self.lookups.values().filter(is_unbegun).count()
     }
 
-    /// Whether partitions of a topic are asked about.
+    /// True if partitions of a topic are asked about.
     pub(super) fn has(&self, topic: &str) -> bool {
         self.lookups.keys().any(|(of, _)| of == topic)
     }
 
-    /// Whether nothing is asked about.
+    /// True if nothing is asked about.
     pub(super) fn is_empty(&self) -> bool {
         self.lookups.is_empty()
     }

@@ -134,7 +134,7 @@ fn value<'a>(properties: &'a Properties, name: &str) -> Option<&'a str> {
     properties.get(name).map(|property| property.value.reveal())
 }
 
-/// Whether the group works by the protocol of KIP-848, in which the brokers assign partitions.
+/// True if the group works by the protocol of KIP-848, in which the brokers assign partitions.
 pub(super) fn is_assigned_by_brokers(properties: &Properties) -> bool {
     value(properties, "group.protocol").is_some_and(|name| name.eq_ignore_ascii_case("consumer"))
 }
@@ -212,7 +212,7 @@ impl Allowed {
     }
 }
 
-/// Whether the library reads a string as this value: it knows three spellings of each boolean.
+/// True if the library reads a string as this value: it knows three spellings of each boolean.
 fn is_same(value: &str, text: &str) -> bool {
     let spellings: &[&str] = match value {
         "true" => &["true", "t", "1"],

@@ -25,9 +25,9 @@ pub struct KafkaSettings {
     pub(super) epochs: BTreeMap<String, Epoch>,
     /// Hides secrets in messages.
     pub(in crate::input) redaction: Redaction,
-    /// Whether the user named the group's member, or wants one without a name.
+    /// True if the user named the group's member, or wants one without a name.
     is_member_named: bool,
-    /// Whether the group works by the protocol of KIP-848.
+    /// True if the group works by the protocol of KIP-848.
     is_assigned_by_brokers: bool,
 }
 
@@ -60,9 +60,9 @@ impl KafkaSettings {
         &self.topics
     }
 
-    /// Whether the member of the group still needs an id: the user neither named one nor wants none.
-    /// By the protocol of KIP-848 it gets none, because the brokers refuse an id until the session of
-    /// a member that was killed is over.
+    /// True if the member of the group still needs an id: the user neither named one nor wants
+    /// none. By the protocol of KIP-848 it gets none, because the brokers refuse an id until the
+    /// session of a member that was killed is over.
     #[must_use]
     pub fn needs_member_id(&self) -> bool {
         !self.is_member_named && !self.is_assigned_by_brokers

@@ -19,7 +19,7 @@ pub(super) struct Known {
     pub(super) former: Option<u64>,
     /// Where a new stream epoch goes on, where the configuration says that it does.
     pub(super) continues: Option<u64>,
-    /// Whether the partition was created after the first start.
+    /// True if the partition was created after the first start.
     pub(super) is_younger: bool,
     /// The end of the partition when this process first noticed it, before it was assigned.
     pub(super) noticed: Option<u64>,
@@ -33,14 +33,14 @@ pub(super) struct Beginning {
     pub(super) first: u64,
     /// Offset after the partition's last record.
     pub(super) end: u64,
-    /// Whether the ledger has no position of it.
+    /// True if the ledger has no position of it.
     pub(super) is_new: bool,
     /// The record in front of it to compare, where the topic still has it.
     pub(super) last: Option<LastTaken>,
 }
 
 impl Known {
-    /// Whether the topic ends before the ledger's position: for good, or for a moment after the
+    /// True if the topic ends before the ledger's position: for good, or for a moment after the
     /// restart of a broker.
     pub(super) fn is_behind(&self) -> bool {
         self.next.is_some_and(|next| self.high < next)

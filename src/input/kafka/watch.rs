@@ -87,7 +87,7 @@ fn run(consumer: &BaseConsumer<Context>, stopped: &Receiver<()>) {
     }
 }
 
-/// Whether a change is explained by the group's members.
+/// True if a change is explained by the group's members.
 fn wants_members(news: &News) -> bool {
     matches!(
         news,

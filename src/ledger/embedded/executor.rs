@@ -34,7 +34,7 @@ pub struct BuiltBlock {
     pub tree_root: Digest,
 }
 
-/// Where the ledger stands, durable or not.
+/// The position of the ledger, durable or not.
 #[derive(Debug, Default)]
 pub struct Position {
     /// Number of the next block.
@@ -49,7 +49,7 @@ pub struct Position {
     pub effects: Digest,
     /// Time of the newest block.
     pub time_ms: i64,
-    /// Who may sign.
+    /// The registered keys.
     pub keys: KeyRegistry,
 }
 
@@ -289,7 +289,7 @@ fn check_each(ledger: &str, some: &[Submission]) -> Result<(), SubmissionError> 
 /// Signatures that are worth a thread: it takes as long to start as one of them to check.
 const MIN_SHARED_CHECKS: usize = 32;
 
-/// What a block gathers while it is made.
+/// The parts of a block under construction.
 struct Body {
     entries: Writer,
     effects: Hasher,

@@ -92,7 +92,7 @@ pub struct FrameHeader {
     crc: u32,
 }
 
-/// What stands where a frame should.
+/// An error of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The mark is not there.
@@ -131,8 +131,8 @@ impl FrameHeader {
         }
     }
 
-    /// Whether a payload has the frame's checksum, from the checksums of what stands before it and of
-    /// that and the payload.
+    /// True if a payload has the frame's checksum, from the checksums of what stands before it and
+    /// of that and the payload.
     #[must_use]
     pub fn fits(&self, before: Checksum, with_payload: Checksum) -> bool {
         let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
@@ -145,7 +145,7 @@ impl FrameHeader {
         found == self.crc
     }
 
-    /// Whether the payload is the one that was written.
+    /// Checks the payload against the checksum.
     pub fn check(&self, payload: &[u8]) -> Result<(), FrameError> {
         let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
         let fits = payload.len() == self.len
@@ -167,7 +167,7 @@ pub fn whole(bytes: &[u8]) -> Result<(FrameHeader, &[u8]), FrameError> {
     Ok((header, payload))
 }
 
-/// Where the next mark of a frame stands.
+/// The offset of the next frame mark.
 #[must_use]
 pub fn find_mark(bytes: &[u8]) -> Option<usize> {
     bytes.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC)

@@ -1,6 +1,6 @@
-//! What is kept in memory of a block log: where each block stands, which records it covers, the
-//! definitions, and the newest blocks themselves. All of it is a fold over the log. A block takes some
-//! five bytes here, and two for each partition that it has records of.
+//! The in-memory index of a block log: the position of each block, the records that it covers, the
+//! definitions, and the newest blocks themselves. All of it is a fold over the log. A block takes
+//! about five bytes here, and two for each partition that it has records of.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Index {
     dead_letter_blocks: Rising<1>,
     /// Definitions, each with the number of its entry.
     pub definitions: Vec<(u64, Definition)>,
-    /// Who may sign.
+    /// The registered keys.
     pub keys: KeyRegistry,
     /// Bytes of the largest block.
     pub largest_block: usize,
@@ -52,7 +52,7 @@ struct PartitionIndex {
     blocks: Rising<2>,
 }
 
-/// What is wrong with a block that should be next.
+/// The reason why a block cannot be the next one.
 pub type Misfit = String;
 
 impl Index {
@@ -95,7 +95,7 @@ impl Index {
         self.blocks.len() as u64
     }
 
-    /// Where a block stands.
+    /// The location of a block.
     #[must_use]
     pub fn location(&self, number: u64) -> Option<Location> {
         let [_, segment, offset] = self.blocks.get(usize::try_from(number).ok()?)?;
@@ -184,7 +184,7 @@ impl Index {
         self.partitions.iter().map(next).collect()
     }
 
-    /// Whether a block follows from the newest one.
+    /// Checks that a block follows the newest one.
     pub fn check(&self, outline: &BlockOutline) -> Result<(), Misfit> {
         let header = &outline.header;
         let (number, previous, first) = match &self.head {

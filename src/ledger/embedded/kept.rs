@@ -25,8 +25,7 @@ pub struct KeptCheckpoint {
     pub note: Vec<u8>,
 }
 
-/// Where the checkpoint of a ledger is kept if its configuration names no other place:
-/// `DIRECTORY.checkpoint`.
+/// Default place of the checkpoint copy of a ledger: `DIRECTORY.checkpoint`.
 #[must_use]
 pub fn default_checkpoint_copy(directory: &Path) -> PathBuf {
     // Without a slash at its end; `.` and `..` have no name that anything could be put behind.

@@ -26,7 +26,7 @@ pub struct Segment {
     pub path: PathBuf,
 }
 
-/// Where a block's frame stands.
+/// The location of a block's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     /// Index in the list of segments.
@@ -72,7 +72,7 @@ fn first_block_of(path: &Path) -> Option<u64> {
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
 
-/// How a scan of a segment ended.
+/// The end of a scan of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScanEnd {
     /// Bytes that were durable when the last good frame was written.
@@ -184,7 +184,7 @@ impl FrameFile<'_> {
         Ok(Ok(header))
     }
 
-    /// Whether the bytes from a place on are a frame's payload, read piece by piece.
+    /// Checks that the bytes from a position on are a frame's payload, read in pieces.
     fn has_payload_of(&self, header: &FrameHeader, at: u64) -> Result<bool, LedgerError> {
         let (before, end) = (Checksum::default(), at + header.len as u64);
         let (mut sum, mut at, mut bytes) = (before, at, Vec::new());
@@ -197,8 +197,8 @@ impl FrameFile<'_> {
         Ok(header.fits(before, sum))
     }
 
-    /// Whether a frame behind `position` shows that what stands there had been acknowledged. Holes of
-    /// the file are not read.
+    /// Checks for a later frame that proves the bytes at `position` were acknowledged. Holes of the
+    /// file are not read.
     fn is_acknowledged(&self, position: u64) -> Result<bool, LedgerError> {
         let mut tail = Tail::new(position, self.file_len);
         let mut bytes = Vec::new();
@@ -243,7 +243,7 @@ pub fn read_block(
 pub enum AppendError {
     /// The disk is full (or a quota is): nothing of the group is in the log; it may be tried again.
     NoSpace(LedgerError),
-    /// What is on disk is not known any more. The process must end.
+    /// The state of the disk is unknown. The process must end.
     Fatal(LedgerError),
 }
 
@@ -317,7 +317,7 @@ impl LogWriter {
         Ok(Self { disk, ledger, path, file, segment: index, durable, max_segment_bytes, buffer })
     }
 
-    /// Whether the next group should begin a new segment. One without a block is never full: the
+    /// True if the next group should begin a new segment. One without a block is never full: the
     /// next would have its name.
     #[must_use]
     pub fn is_full(&self) -> bool {

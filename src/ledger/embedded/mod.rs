@@ -63,7 +63,7 @@ pub struct EmbeddedLedger {
     _lock: File,
 }
 
-/// What the writer's side of an open ledger holds until it is started.
+/// The writer's side of an open ledger, before it is started.
 pub struct WriterParts {
     log: LogWriter,
     position: Position,
@@ -222,7 +222,7 @@ impl EmbeddedLedger {
     }
 }
 
-/// Whether a ledger with these definitions has yet to record one; refused where it knows the version
+/// True if a ledger with these definitions has yet to record one. Refuses a version that is known
 /// with another text.
 pub fn is_new(wanted: &Definition, known: &[(u64, Definition)]) -> Result<bool, LedgerError> {
     let same_name =

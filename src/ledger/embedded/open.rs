@@ -20,7 +20,7 @@ use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, leaf_bytes};
 use crate::limits::MAX_DEFINITIONS_BYTES;
 use crate::transaction::leaf_hash;
 
-/// How to open a ledger for writing.
+/// The options for opening a ledger for writing.
 #[derive(Debug, Clone)]
 pub struct Opening {
     /// The ledger's directory; made where it is absent.
@@ -120,7 +120,7 @@ fn has_segments(disk: &dyn Disk, directory: &Path) -> Result<bool, LedgerError> 
 pub struct TornTail {
     /// The newest segment.
     pub path: PathBuf,
-    /// How many they are.
+    /// Their number.
     pub bytes: u64,
 }
 
@@ -240,7 +240,7 @@ impl Outlined {
     }
 }
 
-/// What reading a frame came to, and where it stands.
+/// The result of reading a frame, and its location.
 type ReadFrame = (Result<Outlined, DecodeError>, Location);
 
 impl Read {

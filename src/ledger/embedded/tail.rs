@@ -16,7 +16,7 @@ pub const LOOK_AHEAD_BYTES: usize = FRAME_HEADER_BYTES;
 /// A pass over the bytes behind a place where no good frame stands.
 #[derive(Debug)]
 pub struct Tail {
-    /// Where the good frames end.
+    /// The end of the intact frames.
     good_len: u64,
     file_len: u64,
     /// Next byte of the pass, and the checksum of all before it.
@@ -58,7 +58,7 @@ impl Tail {
         self.at
     }
 
-    /// Whether what is known so far decides: these bytes are damage.
+    /// True if what is known so far decides: these bytes are damage.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {
         self.found || self.frames > MAX_TAIL_FRAMES

@@ -18,7 +18,7 @@ use crate::ledger::{Entry, LedgerError, Pending, Receipt};
 use crate::limits::{MAX_GROUP_BLOCKS, MAX_QUEUED_BLOCKS};
 use crate::{clock::Clock, contract::Verdict, ledger::Block};
 
-/// How long a full disk is left alone before the group is tried again.
+/// Pause on a full disk before the group is tried again.
 const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
 
 struct Job {
@@ -38,7 +38,7 @@ pub struct WriterQueue {
     shared: Arc<EmbeddedReader>,
 }
 
-/// Who makes queued blocks durable.
+/// The thread that makes queued blocks durable.
 enum Way {
     /// A thread, as soon as there are some.
     Thread { jobs: Option<SyncSender<Job>>, thread: Option<JoinHandle<()>> },

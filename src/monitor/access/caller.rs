@@ -118,21 +118,21 @@ impl Caller {
         self.how
     }
 
-    /// Whether it is known by name.
+    /// True if it is known by name.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.how != How::Anonymous
     }
 
-    /// Whether it may do what a role may.
+    /// True if it may do what a role may.
     #[must_use]
     pub fn may(&self, role: Role) -> bool {
         self.role >= role
     }
 }
 
-/// Whether a string can name a caller: it goes into the ledger and onto pages, and must read there as
-/// what it is. `anonymous` is nobody's name.
+/// True if a string can name a caller: it goes into the ledger and onto pages, and must read there
+/// as what it is. `anonymous` is nobody's name.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     let is_fine = |letter: char| letter.is_alphanumeric() || "-_.@:|/+=#~".contains(letter);

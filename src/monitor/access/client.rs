@@ -42,7 +42,7 @@ fn address_of(text: &str) -> Option<IpAddr> {
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// Whether the connection is encrypted.
+    /// True if the connection is encrypted.
     pub is_secure: bool,
     /// Whose certificate it showed.
     pub certified: Option<Caller>,
@@ -55,7 +55,7 @@ pub struct Peer {
 pub struct Client {
     /// Its address.
     pub address: IpAddr,
-    /// Whether what it sends is encrypted on the way.
+    /// True if what it sends is encrypted on the way.
     is_secure: bool,
     /// Whose certificate it showed.
     pub certified: Option<Caller>,

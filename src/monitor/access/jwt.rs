@@ -72,7 +72,7 @@ struct Header {
     crit: Option<Value>,
 }
 
-/// Whether a string has the form of a signed token: three parts.
+/// True if a string has the form of a signed token: three parts.
 #[must_use]
 pub fn is_signed(token: &str) -> bool {
     token.split('.').count() == 3

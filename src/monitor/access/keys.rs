@@ -91,7 +91,7 @@ impl Keys {
         Ok(Self { keys })
     }
 
-    /// Whether the key with this thumbprint is among them.
+    /// True if the key with this thumbprint is among them.
     pub fn holds(&self, thumbprint: &Digest) -> bool {
         self.keys.iter().any(|key| key.thumbprint == *thumbprint)
     }
@@ -130,7 +130,7 @@ impl Key {
         self.thumbprint
     }
 
-    /// Whether it made this signature of this name.
+    /// True if it made this signature of this name.
     pub fn verifies(&self, name: &str, message: &[u8], signature: &[u8]) -> bool {
         if self.only.as_deref().is_some_and(|only| only != name) {
             return false;

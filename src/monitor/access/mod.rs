@@ -175,7 +175,7 @@ impl Access {
         tls::caller(&self.settings.certificates, der)
     }
 
-    /// Whether someone can log in with a token.
+    /// True if someone can log in with a token.
     #[must_use]
     pub fn takes_tokens(&self) -> bool {
         self.tokens.is_some() || self.key_set.is_some()

@@ -1,6 +1,6 @@
 //! Addresses of pages. Which role a request needs, the table of routes says.
 
-/// Whether a request is of someone with a browser, who can be led to the page for logging in.
+/// True if a request is of someone with a browser, who can be led to the page for logging in.
 #[must_use]
 pub fn is_page(path: &str) -> bool {
     let others = ["/api/", "/tile/"];

@@ -13,7 +13,7 @@ use crate::monitor::base_path::BasePath;
 pub struct Settings {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Whether only a proxy reaches it, whose word counts for the client's address.
+    /// True if only a proxy reaches it, whose word counts for the client's address.
     pub behind_proxy: bool,
     /// Path under which a proxy serves it.
     pub base_path: BasePath,
@@ -32,7 +32,7 @@ pub struct TlsSettings {
     pub key: PathBuf,
     /// PEM file of the authorities of client certificates.
     pub client_authorities: Option<PathBuf>,
-    /// Whether a client without such a certificate is turned away at once.
+    /// True if a client without such a certificate is turned away at once.
     pub require_client: bool,
 }
 
@@ -50,7 +50,7 @@ pub struct AccessSettings {
 }
 
 impl AccessSettings {
-    /// Whether there is a way to say who one is.
+    /// True if there is a way to say who one is.
     #[must_use]
     pub fn knows_anyone(&self) -> bool {
         self.tokens.is_some() || self.jwt.is_some() || !self.certificates.is_empty()

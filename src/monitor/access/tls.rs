@@ -123,7 +123,7 @@ pub fn caller(rules: &[CertificateRule], der: &[u8]) -> Option<Caller> {
     Caller::known(&rule.name, rule.role, How::Certificate)
 }
 
-/// Whether a certificate bears exactly this name. A wildcard in it stands for servers of a domain
+/// True if a certificate bears exactly this name. A wildcard in it stands for servers of a domain
 /// (RFC 9525): taken for a client, whoever has such a certificate would be every client there.
 fn has_name(certificate: &EndEntityCert<'_>, wanted: &str) -> bool {
     match San::parse(wanted) {

@@ -136,9 +136,9 @@ pub struct Operation {
     pub body: Option<Body>,
     /// What it answers with.
     pub forms: Vec<Form>,
-    /// Whether its answers bear an entity tag.
+    /// True if its answers bear an entity tag.
     pub is_tagged: bool,
-    /// Whether it may end without anyone knowing what came of it.
+    /// True if it may end without anyone knowing what came of it.
     pub may_stay_unknown: bool,
     /// What handles it.
     pub route: MethodRouter<App>,

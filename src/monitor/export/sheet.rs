@@ -95,7 +95,7 @@ fn add_declared(schema: &Schema, name: &str, fields: &mut Vec<String>) {
     }
 }
 
-/// Whether a schema wants an object or a list.
+/// True if a schema wants an object or a list.
 fn is_composite(schema: &Schema) -> bool {
     matches!(schema.get("type").and_then(Schema::as_str), Some("object" | "array"))
 }

@@ -15,7 +15,7 @@ pub struct SourceView {
     pub kind: &'static str,
     /// The consumer group.
     pub group: String,
-    /// Whether at least one broker is reached.
+    /// True if at least one broker is reached.
     pub connected: bool,
     /// Since when `connected` has its value.
     pub since: String,

@@ -37,7 +37,7 @@ pub struct Frame<'a> {
     pub x: &'a dyn Fn(f64) -> String,
     /// Says a value of y.
     pub y: &'a dyn Fn(f64) -> String,
-    /// Whether the values begin at zero.
+    /// True if the values begin at zero.
     pub from_zero: bool,
 }
 

@@ -81,7 +81,8 @@ pub struct Content {
     pub title: String,
     /// Where it stands in the navigation; `None` for an error.
     pub section: Option<Section>,
-    /// Whether it changes with the ledger: it follows the stream, or refreshes itself without script.
+    /// True if it changes with the ledger: it follows the stream, or refreshes itself without
+    /// script.
     pub is_live: bool,
     /// Everything below the heading.
     pub body: Markup,
@@ -92,9 +93,9 @@ pub struct Content {
 pub struct Visitor {
     /// Who it is, where it passed a door that asks.
     pub caller: Option<Caller>,
-    /// Whether there is a way to log in.
+    /// True if there is a way to log in.
     pub can_log_in: bool,
-    /// Whether it may not even see what the ledger is named and how it is.
+    /// True if it may not even see what the ledger is named and how it is.
     pub is_stranger: bool,
 }
 

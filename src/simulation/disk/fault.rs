@@ -41,13 +41,13 @@ pub enum Call {
 }
 
 impl Call {
-    /// Whether it may change what is on the disk.
+    /// True if it may change what is on the disk.
     #[must_use]
     pub fn changes(self) -> bool {
         !matches!(self, Self::List | Self::Open | Self::Read)
     }
 
-    /// Whether it makes something durable.
+    /// True if it makes something durable.
     #[must_use]
     pub fn is_sync(self) -> bool {
         matches!(self, Self::SyncDirectory | Self::SyncData | Self::SyncAll)

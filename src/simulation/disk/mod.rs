@@ -88,7 +88,7 @@ impl FaultyDisk {
         self.shared().faults_so_far
     }
 
-    /// Whether the program was killed.
+    /// True if the program was killed.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.shared().is_dead
