@@ -41,7 +41,7 @@ pub struct Ahead<'p, T, U> {
     lane_in: usize,
     lane_out: usize,
     under_way: usize,
-    /// What each item under way takes.
+    /// The weight of each item in progress.
     weights: VecDeque<Weight>,
 }
 

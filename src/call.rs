@@ -1,5 +1,5 @@
-//! What is asked of a contract: function, arguments. The one vocabulary of mappings, transactions
-//! and contracts.
+//! A contract call: function and arguments, the shared vocabulary of mappings, transactions and
+//! contracts.
 
 use std::sync::{Arc, OnceLock};
 
@@ -70,7 +70,7 @@ impl std::fmt::Display for Function {
     }
 }
 
-/// What a mapping makes of an event.
+/// The call that a mapping derives from an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Payload {
     /// Name of the contract.

@@ -97,7 +97,7 @@ pub const MACHINES: &str = "machines";
 /// One record in this many is rubbish.
 const RUBBISH_EVERY: u64 = 100;
 
-/// How many devices of each kind there are.
+/// The number of devices of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetSize {
     /// Refrigerated containers.
@@ -127,7 +127,7 @@ pub struct Message {
     pub value: Option<Vec<u8>>,
     /// Milliseconds since 1970.
     pub timestamp_ms: i64,
-    /// What is wrong with it, where something is meant to be.
+    /// The kind of bad input, if it is meant to be bad.
     pub rubbish: Option<Rubbish>,
 }
 

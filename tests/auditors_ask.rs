@@ -1,5 +1,5 @@
-//! What auditors ask a ledger on the command line: what became of each record, which calls were refused
-//! and why, everything that a block holds; lists of any length.
+//! Command-line queries for auditors: the disposition of each record, refused calls and their
+//! reasons, the full contents of a block; lists of any length.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

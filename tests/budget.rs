@@ -42,7 +42,7 @@ fn contract(schema: &str, rules: &str) -> ContractSet {
     set
 }
 
-/// What the contract says of an update with these arguments, and the steps it took.
+/// The contract's verdict on an update with these arguments, and the steps it took.
 fn update(set: &ContractSet, arguments: &str) -> (Verdict, u64) {
     let budget = Budget::new();
     let verdict = update_within(set, arguments, &budget);
@@ -357,7 +357,7 @@ fn long_texts_in_loops_are_paid_for() {
     }
 }
 
-/// How each function is called on `x`, and what it reads of it.
+/// A call of each function on `x`, and the parts of it that are read.
 const CALLS: &[(&str, &str, Reads)] = &[
     ("abs", "abs(x)", Reads::Nothing),
     ("bool", "bool(x)", Reads::Nothing),
@@ -642,7 +642,7 @@ fn the_walk_for_places_of_elements_is_paid_for() {
     }
 }
 
-/// What a decoder with this identity says of a body that holds a list of so many ones.
+/// The result of a decoder with this identity for a body with a list of so many ones.
 fn identified(identity: &str, length: usize) -> Result<Event, Rejection> {
     let file = Path::new("c.yaml");
     let form = yaml::parse::<IdentityForm>(file, identity).unwrap().remove(0);

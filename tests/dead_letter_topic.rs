@@ -45,7 +45,7 @@ impl Copy {
         }
     }
 
-    /// What the copy of a letter must be.
+    /// The expected copy of a letter.
     fn expected((block, letter): &(u64, DeadLetter)) -> Self {
         let texts = [
             ("ledgerline-record", format!("{}/{}", letter.partition, letter.offset)),

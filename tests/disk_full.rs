@@ -20,8 +20,8 @@ const PARTITIONS: u16 = 2;
 const STATE_WAITS: &str = "there is not enough space for the state store";
 const START_WAITS: &str = "startup is waiting for disk space";
 
-/// What is left free: too little for the state to be saved, enough for the first records' block
-/// however it packs, and never enough for them all.
+/// Free space that is left: too little for the state to be saved, enough for the first records'
+/// block however it compresses, and never enough for all.
 const LEFT_FREE: u64 = 64 * 1024;
 const FIRST: u64 = 20;
 const EACH_TIME: u64 = 2_500;

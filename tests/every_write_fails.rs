@@ -65,7 +65,7 @@ impl Place {
     }
 }
 
-/// What a run was told to be durable, and how it ended.
+/// The durable results of a run, and its end.
 #[derive(Default)]
 struct Told {
     /// Entries of the newest receipt.
@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
         Ok(Self { place, ledger, reader, world })
     }
 
-    /// What a service does once a second.
+    /// The periodic work of a service, done once a second.
     fn save(&self, told: &mut Told) -> Result<(), LedgerError> {
         let halted = |error: ledgerline::state::StateError| LedgerError::Halted(error.to_string());
         catch_up(&*self.reader, &*self.world, &mut |_, _| {}).map_err(halted)?;
@@ -171,7 +171,7 @@ fn check_halted(place: &Place, ledger: &mut EmbeddedLedger) {
     assert_eq!(place.disk.count(), before, "a halted ledger goes on");
 }
 
-/// What an undisturbed run comes to.
+/// The result of an undisturbed run.
 struct Undisturbed {
     operations: Vec<Operation>,
     opened_at: usize,
@@ -218,7 +218,7 @@ fn entries(reader: &EmbeddedReader) -> Vec<Vec<u8>> {
     blocks.flat_map(|block| block.entries.iter().map(entry_bytes).collect::<Vec<_>>()).collect()
 }
 
-/// What is left of the bytes and names that are not durable.
+/// The fate of bytes and names that are not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loss {
     /// All: the machine goes on.
@@ -241,7 +241,7 @@ fn check(undisturbed: &Undisturbed, number: usize, fault: Fault, loss: Loss) {
     check_next(undisturbed, &place, (told.entries, loss), &what);
 }
 
-/// What a run is told that met a fault.
+/// Checks the reports of a run that met a fault.
 fn check_told(undisturbed: &Undisturbed, at: (usize, Fault), told: &Told, what: &str) {
     let (number, fault) = at;
     let Operation { call, path } = &undisturbed.operations[number];
@@ -354,7 +354,7 @@ fn a_death_within_a_call_loses_nothing() {
     check_every(&[(Fault::KillWithin, Call::changes)]);
 }
 
-/// What a start has to repair: a write that was torn, a sync that failed, a segment without a block.
+/// Damage that a start has to repair: a torn write, a failed sync, a segment without a block.
 const BROKEN: [(Call, Fault); 4] = [
     (Call::Write, Fault::KillWithin),
     (Call::SyncData, Fault::Fail(Failure::Io)),

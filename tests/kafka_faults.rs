@@ -1,5 +1,5 @@
-//! What Kafka does to the running program: stalls, other members, new leaders, failed requests,
-//! outages, topics that were made again. Nothing is lost or doubled, and the log says what happened.
+//! Kafka faults: stalls, other members, new leaders, failed requests, outages, recreated topics.
+//! Nothing is lost or duplicated, and the log says what happened.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 mod common;

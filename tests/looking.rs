@@ -34,7 +34,7 @@ const LOOKS: &[&[&str]] = &[
     &["export", "ledger", "--kinds", "all"],
 ];
 
-/// What a folder holds: modes, sizes, times of the last change, contents.
+/// A snapshot of a folder: modes, sizes, modification times, contents.
 fn snapshot(folder: &Path, found: &mut BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)>) {
     let metadata = std::fs::symlink_metadata(folder).unwrap();
     let bytes = if metadata.is_file() { std::fs::read(folder).unwrap() } else { Vec::new() };

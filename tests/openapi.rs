@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 /// Set to write the examples anew from what the endpoint answers.
 const WRITE_EXAMPLES: &str = "LEDGERLINE_WRITE_EXAMPLES";
-/// What differs from one run to the next.
+/// Fields that differ between runs.
 const MEASURED: &[&str] = &["commit_seconds"];
 /// Without an example: figures of the moment, and the document itself.
 const WITHOUT_EXAMPLE: &[&str] = &["getMetrics", "getDocument"];
@@ -530,7 +530,7 @@ fn requests(operation: &Operation) -> BoxedStrategy<String> {
         .boxed()
 }
 
-/// Whether an answer to any request of an operation is one that the document allows.
+/// Checks that the document allows the answer to any request of an operation.
 fn hold(
     document: &Document,
     operation: &Operation,

@@ -32,7 +32,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 const READINGS: u64 = 3_000;
-/// Which of ten has a trace that is not right.
+/// Records in ten without a correct trace.
 const BAD: u64 = 3;
 
 /// Request line and headers in small letters, and the spans in it with what all of them share.

@@ -17,7 +17,7 @@ use serde_json::json;
 /// Pages that the crawl stops after: far more than there are kinds of them.
 const MOST_PAGES: usize = 400;
 
-/// What the attributes with this name say.
+/// The values of all attributes with this name.
 fn attributes(page: &str, name: &str) -> Vec<String> {
     let pattern = Regex::new(&format!(" {name}=\"([^\"]*)\"")).unwrap();
     let found = pattern.captures_iter(page).map(|found| found[1].to_owned());

@@ -104,8 +104,8 @@ fn found(transactions: &[Value]) -> BTreeMap<String, Vec<(String, Value)>> {
     found
 }
 
-/// What one device's alerts were: on which day of December 2013 each was raised, and on which days
-/// any was active.
+/// The alerts of one device in December 2013: the days on which each was raised, and the days on
+/// which any was active.
 #[derive(Debug, Default)]
 struct Alerts {
     raised: BTreeMap<String, Vec<i64>>,

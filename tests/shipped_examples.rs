@@ -234,7 +234,7 @@ fn a_test_that_fails_shows_the_difference() {
     assert!(out.contains(&format!("{}:", path.display())), "{out}");
 }
 
-/// What became of one record: a cause, `filtered`, or the verdict of its transaction.
+/// The outcome of one record: a cause, `filtered`, or the verdict of its transaction.
 fn end(
     message: &Message,
     definitions: &(MappingSet, ContractSet),

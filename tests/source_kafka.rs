@@ -414,7 +414,7 @@ fn always(last: Option<LastTaken>) -> LastTakenOf {
     Arc::new(move |_| last)
 }
 
-/// What a ledger keeps of the nth record of partition 0.
+/// The ledger's copy of the nth record of partition 0.
 fn taken(n: u64) -> LastTaken {
     let mut builder =
         BatchBuilder::new(SourcePartition::new("telemetry", 0), Generation::default(), n);

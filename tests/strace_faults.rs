@@ -97,7 +97,7 @@ fn file_name(fault: &str) -> String {
     fault.replace([':', '=', '.'], "-")
 }
 
-/// What a ledger of all records holds.
+/// The contents of a ledger of all records.
 fn whole(ledger: &Path, (partitions, count): (u16, u64)) -> reading::Contents {
     assert_sound(ledger);
     assert_eq!(reading::state(ledger), records::state(partitions, count));

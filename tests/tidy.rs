@@ -15,7 +15,7 @@ const LIST: &str = "src/limits.rs";
 /// The comments begin so; what a comment names does not count.
 const COMMENT: &str = "//";
 
-/// Where an outside crate may be named: a file, or a folder with a slash at its end.
+/// The home of each outside crate: a file, or a folder with a slash at its end.
 const HOMES: &[(&str, &[&str])] = &[
     // Engines and adapters: one place each, so that each can be replaced there.
     ("anyhow", &["src/cli/"]),
@@ -108,7 +108,7 @@ const RDKAFKA: &[&str] = &[
 /// Crates that any part may name. (`log` is named by rdkafka only; a module here has that name too.)
 const ANYWHERE: &[&str] = &["log", "schemars", "serde", "serde_json", "thiserror", "tracing"];
 
-/// What reaches out of the program, and the only places that may.
+/// Access to time, environment and randomness, and the only places that may have it.
 const POWERS: &[(&str, &[&str])] = &[
     (r"\bSystemTime\b|\bInstant\b", &["src/clock.rs"]),
     (r"\bstd::env::vars?\b|\benv::vars?\b|\bvar_os\b", &["src/config/secret.rs"]),
@@ -130,7 +130,7 @@ const CORE: &[&str] = &[
     "src/transaction/",
 ];
 
-/// What the core must not name, but for the places behind each.
+/// Names forbidden in the core, except in the given places.
 const OUT_OF_CORE: &[(&str, &[&str])] = &[
     (r"\bstd::fs\b|\bfs::", &["src/transaction/keys.rs", "src/codec/yaml.rs"]),
     (r"\bFile\b|\bOpenOptions\b", &["src/transaction/keys.rs", "src/codec/yaml.rs"]),
@@ -138,7 +138,7 @@ const OUT_OF_CORE: &[(&str, &[&str])] = &[
     (r"\bthread::|\bsleep\b|\btokio\b|\basync\b", &[]),
 ];
 
-/// What may touch files only through the disk that is made to fail in tests.
+/// Files that may use the file system only through the disk that tests make fail.
 const ON_DISK: &[&str] = &[
     "src/ledger/embedded/kept.rs",
     "src/ledger/embedded/log.rs",

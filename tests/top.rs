@@ -18,7 +18,7 @@ use ledgerline::input::producer::GatedProducer;
 const PARTITIONS: u16 = 2;
 /// The last record of each partition is a burst that leaves its machine hot.
 const COUNT: u64 = 28;
-/// What a terminal gets when it is taken over, and when it is given back.
+/// Control sequences that take over a terminal and give it back.
 const TAKEN: &str = "\u{1b}[?1049h";
 const GIVEN_BACK: &str = "\u{1b}[?1049l";
 

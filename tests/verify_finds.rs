@@ -49,7 +49,7 @@ fn stranger() -> Signer {
     signer(9)
 }
 
-/// What a forger can do after changing a block.
+/// Abilities of a forger after changing a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Forger {
     /// Writes files, and no more.
@@ -163,7 +163,7 @@ fn sign_for_another_ledger(blocks: &mut [Block]) {
 
 type Forge = fn(&mut Vec<Block>);
 
-/// What someone without a key changes, and what `verify` says of it.
+/// Changes by someone without a key, and the report of `verify`.
 const KEYLESS: &[(&str, Forge, &str)] = &[
     ("an argument", |b| change_argument(b), "its tree root does not match its entries"),
     ("an argument", |b| change_argument(b), "a submission's root does not match its transactions"),
@@ -265,7 +265,7 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
     ),
 ];
 
-/// What the holder of the ledger's key changes, with everything made to fit that the key can.
+/// Changes by the holder of the ledger's key, with everything adjusted that the key can sign.
 const SEALING: &[(&str, Forge, &str)] = &[
     ("an argument", |b| change_argument(b), "a submission's root does not match its transactions"),
     ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not match"),
@@ -371,7 +371,7 @@ const SEALING: &[(&str, Forge, &str)] = &[
     ("a time before", |b| b[TARGET].header.time_ms -= 3_600_000, "its time lies before the block"),
 ];
 
-/// What the holder of both keys cannot make fit either.
+/// Changes that even the holder of both keys cannot hide.
 const SIGNING: &[(&str, Forge, &str)] = &[
     (
         "a mapping that is not on the ledger",
@@ -437,7 +437,7 @@ fn state(blocks: &mut [Block], text: &str) {
     parts(blocks).2[0].value = Some(text.as_bytes().into());
 }
 
-/// What the format's page forbids of the content of a block, whoever signs it.
+/// Block contents that the format forbids, whoever signs them.
 const CONTENT: &[(&str, Forge, &str)] = &[
     (
         "the bytes of a dead letter",
@@ -744,8 +744,7 @@ fn a_ledger_begins_with_its_own_definition() {
     assert_finds(&report(folder.path()), "block 0: its first entry does not name the ledger");
 }
 
-/// What the verifier says that was written from `docs/format.md` alone; `None` where there is no
-/// Python.
+/// The report of the verifier that was written from `docs/format.md` alone; `None` without Python.
 fn foreign(ledger: &Path) -> Option<(bool, String)> {
     let mut python = Command::new("python3");
     python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/verify.py")).arg(ledger);
@@ -897,7 +896,7 @@ fn a_log_extends_each_checkpoint_that_it_ever_gave_out() {
     }
 }
 
-/// What a block holds besides its entries, and a forger with every key may change.
+/// Parts of a block besides its entries that a forger with every key may change.
 const BESIDES_ENTRIES: &[(&str, Forge)] = &[
     ("a dead letter's bytes", |b| {
         b[TARGET].records.dead_letters[0].value = Some(b"{}".to_vec());

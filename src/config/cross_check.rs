@@ -215,7 +215,7 @@ fn extension(mapping: &Mapping, contract: &Contract) -> Option<Diagnostic> {
     Some(Diagnostic::error(&mapping.file, mapping.place, message).help(help))
 }
 
-/// What a declared type may come to; `None` where it may be anything.
+/// The JSON types that a declared type can produce; `None` if it can be any.
 fn json_types(declared: mapping::FieldType) -> Option<BTreeSet<JsonType>> {
     let types: &[JsonType] = match declared {
         mapping::FieldType::Any => return None,

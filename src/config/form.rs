@@ -17,16 +17,16 @@ use crate::input::{FileForm, KafkaForm};
 pub struct ConfigForm {
     /// The ledger.
     pub ledger: LedgerForm,
-    /// Where records come from.
+    /// The source of records.
     pub source: Located<InputForm>,
     /// Mapping files, or directories of them.
     pub mappings: Vec<Located<PathBuf>>,
     /// Contract files, or directories of them.
     pub contracts: Vec<Located<PathBuf>>,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     #[serde(default)]
     pub submission: SubmissionForm,
-    /// What to do with dead letters besides keeping them in the ledger.
+    /// The handling of dead letters besides keeping them in the ledger.
     #[serde(default)]
     pub dead_letters: DeadLettersForm,
     /// The endpoint.
@@ -52,14 +52,14 @@ pub struct LedgerForm {
     pub previous_key: Option<Located<PathBuf>>,
     /// Key file that signs submissions; the ledger's own where not named.
     pub submitter_key: Option<Located<PathBuf>>,
-    /// Where the newest checkpoint is kept outside the directory, so that an old copy of the ledger
-    /// is noticed; `DIRECTORY.checkpoint` where not named.
+    /// File for a copy of the newest checkpoint outside the directory, so that an old copy of the
+    /// ledger is noticed. Default: `DIRECTORY.checkpoint`.
     pub checkpoint_copy: Option<Located<PathBuf>>,
     /// A segment of the log is closed when it has grown past this many bytes.
     pub segment_bytes: Option<u64>,
 }
 
-/// Where records come from: exactly one of `kafka` and `file`.
+/// The source of records: exactly one of `kafka` and `file`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputForm {
@@ -67,10 +67,10 @@ pub struct InputForm {
     pub kafka: Option<KafkaForm>,
     /// A file of JSON lines as `kcat -J` writes them, or `-` for standard input.
     pub file: Option<Located<FileForm>>,
-    /// How device and event are identified.
+    /// Methods that identify device and event.
     #[serde(default)]
     pub identity: IdentityForm,
-    /// How a record's value holds the body, where it is not JSON as it stands.
+    /// Encoding of the body in a record's value, if it is not plain JSON.
     #[serde(default)]
     pub body: BodyForm,
 }

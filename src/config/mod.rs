@@ -38,19 +38,19 @@ use crate::pipeline::SubmissionLimits;
 pub struct Config {
     /// The ledger.
     pub ledger: LedgerConfig,
-    /// Where records come from.
+    /// The source of records.
     pub source: InputConfig,
     /// Place of the source in the configuration file.
     pub source_place: Place,
     /// Topic for copies of dead letters.
     pub dead_letter_topic: Option<String>,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     pub submission: SubmissionLimits,
     /// Mapping threads.
     pub mapper_threads: usize,
-    /// Where the endpoint listens, and who may do what; `None` for none.
+    /// Address and access of the endpoint; `None` for no endpoint.
     pub monitor: Option<Settings>,
-    /// Whom batches are told to, and which.
+    /// Destination and sampling of traces.
     pub traces: Option<TraceSettings>,
     /// Records → events.
     pub decoder: Decoder,
@@ -107,7 +107,7 @@ pub enum InputConfig {
     File(FileForm),
 }
 
-/// What reading a configuration came to.
+/// The result of reading a configuration.
 #[derive(Debug)]
 pub struct Checked {
     /// The configuration, where nothing stands against it.

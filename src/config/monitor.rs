@@ -32,7 +32,7 @@ pub struct MonitorForm {
     pub base_path: Option<Located<String>>,
     /// TLS.
     pub tls: Option<Located<TlsForm>>,
-    /// Who may do what. Without it everyone who reaches it may look.
+    /// Access rules. Without them, everyone who reaches the endpoint may read.
     pub access: Option<Located<AccessForm>>,
 }
 
@@ -51,12 +51,13 @@ pub struct TlsForm {
     pub require_client: bool,
 }
 
-/// Who may do what.
+/// Access rules.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessForm {
-    /// What a caller without a token or certificate may do. Where not named: behind a proxy `viewer`
-    /// if nobody else is let in here either, else `viewer` on a loopback address and `none` elsewhere.
+    /// Role of a caller without a token or certificate. Default: behind a proxy `viewer` if the
+    /// configuration admits nobody else either, else `viewer` on a loopback address and `none`
+    /// elsewhere.
     pub anonymous: Option<Anonymous>,
     /// File of tokens, as `ledgerline token` writes it; read again when it changes.
     pub tokens: Option<Located<PathBuf>>,
@@ -66,7 +67,7 @@ pub struct AccessForm {
     pub certificates: Vec<Located<CertificateForm>>,
 }
 
-/// What someone may do who says nothing about who it is.
+/// Role of an anonymous caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Anonymous {
@@ -80,9 +81,9 @@ pub enum Anonymous {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JwtForm {
-    /// What `iss` must be.
+    /// Required value of `iss`.
     pub issuer: String,
-    /// What `aud` must be or hold.
+    /// Required value of `aud`, or a member of it.
     pub audience: String,
     /// The key set (JWK Set): a file, or an address with https.
     pub keys: Located<String>,
@@ -93,7 +94,7 @@ pub struct JwtForm {
     pub name_claim: String,
     /// The claim that gives roles: its name, or a dotted way to it, such as `realm_access.roles`.
     pub role_claim: String,
-    /// Which role a value of that claim gives. The highest counts.
+    /// Role of each value of that claim. The highest counts.
     pub roles: Located<BTreeMap<String, Role>>,
 }
 
@@ -107,7 +108,7 @@ fn subject() -> String {
 pub struct CertificateForm {
     /// Name of the caller.
     pub name: Located<String>,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
     /// A DNS name, IP address or URI among its subject alternative names; wildcards match nothing.
     pub san: Option<String>,

@@ -76,7 +76,7 @@ pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Whether a folder is there and can be written, or can be made.
+/// Checks that a folder exists and is writable, or can be created.
 fn check_folder(path: &Path) -> Result<(), String> {
     if path.as_os_str().as_bytes().contains(&0) {
         return Err("the path contains a NUL character".to_owned());
@@ -91,8 +91,8 @@ fn check_folder(path: &Path) -> Result<(), String> {
     })
 }
 
-/// Whether a file of records can be read. What is neither file nor folder may be a pipe, which only
-/// `run` may open.
+/// Checks that a file of records can be read. Anything that is neither a file nor a folder may be a
+/// pipe, which only `run` may open.
 fn check_records(path: &Path) -> Result<(), String> {
     let kind = fs::metadata(path).map_err(|error| error.to_string())?;
     match (kind.is_dir(), kind.is_file()) {

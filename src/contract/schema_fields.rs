@@ -118,8 +118,8 @@ impl StateSchema {
             .chain(self.target(schema))
     }
 
-    /// True if a subschema may say anything of a field of this name, which `unevaluatedProperties`
-    /// around it then leaves alone.
+    /// True if a subschema may constrain a field of this name, which an enclosing
+    /// `unevaluatedProperties` then ignores.
     fn evaluates(&self, schema: &Value, name: &str, depth: usize) -> bool {
         let is_named = schema.get("properties").is_some_and(|named| named.get(name).is_some());
         let takes_any =

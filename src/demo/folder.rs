@@ -1,4 +1,4 @@
-//! What a demonstration writes anew into its folder: configuration and token.
+//! Files that a demo creates in its folder: configuration and token.
 
 use std::path::Path;
 

@@ -27,7 +27,7 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes one directory; the one above it must be there.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// What is in a directory, in no order; at most [`MAX_LISTED_FILES`]. A symbolic link to a
+    /// The contents of a directory, unordered; at most [`MAX_LISTED_FILES`]. A symbolic link to a
     /// directory is refused.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
 
@@ -203,7 +203,7 @@ fn opened(file: File) -> Box<dyn DiskFile> {
     Box::new(SystemFile(file))
 }
 
-/// What a path names, in words.
+/// The file type of a path, for messages.
 fn kind_name(kind: FileType) -> &'static str {
     match kind {
         kind if kind.is_symlink() => "a symbolic link",
@@ -262,7 +262,8 @@ pub fn open_followed(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether this process can make files in a directory, or why not. Nothing is written.
+/// Checks that this process can create files in a directory; the error says why not. Nothing is
+/// written.
 pub fn check_writable(directory: &Path) -> io::Result<()> {
     let kind = fs::metadata(directory)?.file_type();
     if !kind.is_dir() {

@@ -1,4 +1,4 @@
-//! What devices send when something is wrong with them.
+//! Bad input, as devices send it when something is wrong with them.
 
 use crate::fleet::Message;
 use crate::fleet::random::Random;

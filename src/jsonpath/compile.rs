@@ -105,8 +105,8 @@ fn check_tokens(text: &str) -> Result<(), PathError> {
     Ok(())
 }
 
-/// True if white space between these parts divides what must stand together: two words, a sign or a
-/// point and what belongs to it, a function and its parenthesis.
+/// True if white space between these bytes would split a token: two words, a sign or a decimal
+/// point and its digits, a function and its parenthesis.
 fn is_within_token(before: &[u8], after: &[u8]) -> bool {
     let (Some(last), Some(first)) = (before.last(), after.first()) else { return false };
     let begins_fraction = *first == b'.' && after.get(1).is_some_and(u8::is_ascii_digit);
@@ -133,8 +133,8 @@ fn after_string(bytes: &[u8], start: usize, quote: u8) -> usize {
     end.map_or(bytes.len(), |n| start + n + 1)
 }
 
-/// True if the engine, which makes a float of such a literal, keeps its value. What is no number is
-/// left to the engine's parser.
+/// True if the engine, which makes a float of such a literal, keeps its value. Anything that is not a
+/// number is left to the engine's parser.
 fn is_kept(token: &str) -> bool {
     if !token.contains(['.', 'e', 'E']) || token.parse::<Number>().is_err() {
         return true;

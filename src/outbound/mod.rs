@@ -22,9 +22,9 @@ use tokio_rustls::rustls;
 
 use crate::diagnostic::chain;
 
-/// How long connecting may take. A request's own limit may be shorter.
+/// Timeout for connecting. A request's own limit may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
+/// Lifetime of an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Another server.
@@ -34,7 +34,7 @@ pub struct Peer {
     url: Url,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Method.
@@ -83,7 +83,7 @@ pub enum OutboundError {
     /// The certificate is not trusted, or the other side does not speak TLS.
     #[error("cannot establish TLS: {0}")]
     Tls(String),
-    /// What came is not HTTP, or ended too early.
+    /// The reply is not HTTP, or ended too early.
     #[error("not a usable HTTP reply: {0}")]
     Protocol(String),
     /// The reply is over its limit.

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::clock::{Clock as _, SystemClock};
 use crate::limits::MAX_ACCESS_FILE_BYTES;
 
-/// Who is trusted, and who asks.
+/// Trusted authorities and the client's identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     /// PEM file of the authorities of the server's certificate; the system's where absent.

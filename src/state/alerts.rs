@@ -1,5 +1,5 @@
-//! Which assets have active alerts, and since when: small beside the assets, so it is kept in memory
-//! and no page of alerts has to look for them.
+//! The assets with active alerts, and the start of each alert. Small compared with the assets, so
+//! it is kept in memory, and pages of alerts need no search.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -1,9 +1,9 @@
-//! Which assets a listing gives.
+//! Filters for listings of assets.
 
 use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 
-/// Which assets a listing gives.
+/// A filter for a listing of assets.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Keys that begin so.

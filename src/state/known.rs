@@ -1,5 +1,5 @@
-//! Which assets the store may hold. Of one that is new this is known without a look into the store,
-//! which would wait for what is being written there.
+//! A filter of the assets that the store may contain. A new asset is recognised without a read of
+//! the store, which would wait for writes in progress.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};

@@ -72,7 +72,7 @@ pub enum StateError {
     Store {
         /// Its directory.
         path: PathBuf,
-        /// What it said.
+        /// The store's error.
         reason: String,
     },
     /// The disk is nearly full. Nothing was written; it may be tried again.
@@ -97,11 +97,11 @@ pub enum StateError {
     /// A file operation failed.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -112,7 +112,7 @@ pub enum StateError {
         contract: String,
         /// Its key.
         key: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A value is not what was written.

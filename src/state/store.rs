@@ -37,7 +37,8 @@ const ALERT_PREFIX: &[u8] = b"a/";
 const LOCK_TRIES: u32 = 10;
 /// Pause between these.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// How long a flush may take before sled is asked whether it has failed, and again after that.
+/// Time after which sled is asked whether a pending flush has failed, and interval of further
+/// checks.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An asset as it is stored: the entry that wrote it, and its canonical bytes; none once deleted.
@@ -49,7 +50,7 @@ pub struct Stored {
     pub value: Option<Arc<[u8]>>,
 }
 
-/// What an asset adds to the fingerprint, as the entry `version` wrote it.
+/// Contribution of an asset to the fingerprint, as entry `version` wrote it.
 #[must_use]
 pub fn member(contract: &str, key: &str, version: u64, value: Option<&Arc<[u8]>>) -> Member {
     let stored = Stored { version, value: value.cloned() };
@@ -331,10 +332,10 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
     Ok(aside)
 }
 
-/// What a store says of itself, once its assets were compared with its savepoint.
+/// The store's record of itself, once its assets were compared with its savepoint.
 #[derive(Debug)]
 pub struct StoreSummary {
-    /// How far it has come, and what it holds.
+    /// Progress and fingerprint.
     pub savepoint: Savepoint,
     /// Active alerts, and since when.
     pub alerts: ActiveAlerts,
@@ -345,7 +346,7 @@ pub struct StoreSummary {
 /// A savepoint that was cut short: some of what blocks up to its mark wrote is in the store.
 #[derive(Debug)]
 pub struct Rest {
-    /// How far it was to come.
+    /// The target of the savepoint.
     pub mark: Mark,
     /// Entries that the store has taken in as a whole.
     pub entries: u64,

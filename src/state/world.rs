@@ -58,7 +58,7 @@ pub struct World {
     saving: Mutex<Saving>,
 }
 
-/// What may be in memory, and how much goes to the store at a time.
+/// Memory limit of the state, and the batch size of writes to the store.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// Bytes of assets; with more of them, those that the store holds are read from it.
@@ -79,7 +79,7 @@ impl Default for Room {
     }
 }
 
-/// What opening the state found.
+/// The result of opening the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
@@ -310,7 +310,7 @@ impl World {
     }
 }
 
-/// What is not saved over what is stored, in order of keys.
+/// Merges unsaved assets over stored ones, in order of keys.
 struct Merge<I: Iterator<Item = Result<(String, Stored), StateError>>> {
     unsaved: Peekable<std::collections::btree_map::IntoIter<String, Stored>>,
     stored: Peekable<I>,

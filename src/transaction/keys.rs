@@ -14,7 +14,7 @@ use crate::disk::open_followed;
 /// Largest key file that is read, in bytes; a real one has about 120.
 const MAX_KEY_FILE_BYTES: u64 = 16 * 1024;
 
-/// What goes wrong with keys.
+/// An error of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or written.
@@ -24,7 +24,7 @@ pub enum KeyError {
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },

@@ -25,10 +25,10 @@ pub const OPERATOR_TYPE: &str = "operator";
 /// A call of a contract, caused by one record through one mapping, or by hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transaction {
-    /// Where its record stood: the transaction's id.
+    /// The position of its record: the transaction's id.
     pub id: SourcePosition,
-    /// When the event happened, in milliseconds since 1970; the broker's time where the event has
-    /// none, 0 where there is no time at all.
+    /// Time of the event, in milliseconds since 1970. The broker's time if the event has none; 0 if
+    /// there is neither.
     pub time_ms: i64,
     /// The device; of a call by hand the type [`OPERATOR_TYPE`] and the caller's name.
     pub device: DeviceName,
@@ -82,7 +82,7 @@ impl Transaction {
         }
     }
 
-    /// Who made a call by hand; `None` for what a record caused.
+    /// The caller of a manual call; `None` for a record.
     #[must_use]
     pub fn caller(&self) -> Option<&str> {
         let is_by_hand = self.id.partition.is_calls() && self.mapping_digest == Digest::default();

@@ -3,7 +3,7 @@
 use crate::codec::{Digest, Writer};
 use crate::transaction::{Encoded, KeyId, SignatureCheck, Signer};
 
-/// What a submission's signature is for, so that it serves nothing else.
+/// Domain separator of a submission's signature, so that it is valid for nothing else.
 const DOMAIN: &[u8] = b"ledgerline/submission/v1\n";
 
 /// Why a submission is not taken.

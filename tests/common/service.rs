@@ -32,7 +32,7 @@ pub struct Service {
     reading: Option<JoinHandle<()>>,
 }
 
-/// How a child process ended.
+/// The end of a child process.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit code; `None` where a signal ended it.
