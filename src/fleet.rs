@@ -74,7 +74,7 @@
 //! | `"temperature":"warm"` | dead letter `field_type` of the mapping |
 //! | no `assetID`, `kitID` or `temperature` | dead letter `missing_field` of the mapping |
 //! | `"latitude":943.1` | a verdict of the contract: outside its schema |
-//! | event type `selftest` with `{"d":{"ok":true},"ts":"…"}` | filtered: no mapping asks for it |
+//! | event type `selftest` with `{"d":{"ok":true},"ts":"…"}` | filtered: no matching mapping |
 
 mod device;
 pub(crate) mod random;

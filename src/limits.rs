@@ -355,7 +355,7 @@ pub const MAX_LARGE_ANSWERS: usize = 32;
 pub const MAX_CLIENT_LARGE_ANSWERS: usize = MAX_LARGE_ANSWERS / 2;
 /// Of [`MAX_LARGE_ANSWERS`], places for callers who are known by name.
 pub const KEPT_LARGE_ANSWERS: usize = 8;
-/// Fields of a state that a form for a call by hand has.
+/// Fields of a state that a form for a manual call has.
 pub const MAX_INPUTS: usize = 256;
 /// Fields of a schema that are looked at for them: a recursive one has no end of objects.
 pub const MAX_SCANNED_INPUTS: usize = 10_000;

@@ -49,7 +49,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "base_path: /state",
         "9:23",
-        &["begins like an address of the endpoint itself"],
+        &["starts like a path of the endpoint itself"],
     ),
     (C, "listen: null", "listen: '0.0.0.0:1'", "9:20", &["nothing encrypts", "behind_proxy: true"]),
     (

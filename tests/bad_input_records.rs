@@ -67,7 +67,7 @@ fn bad_bodies_are_refused_with_cause_and_place() {
         assert_eq!(rejection.cause, *cause, "{name}: {rejection}");
         assert_eq!(rejection.place, *place, "{name}: {rejection}");
     }
-    // A null value is an event: what becomes of it is for the mappings to say.
+    // A null value is an event; the mappings decide its outcome.
     let tombstone = decode_with("[auto]", Some(KEY), &[], None).unwrap();
     assert!(tombstone.payload.is_null());
 }

@@ -413,7 +413,7 @@ fn whoever_looks_for_something_finds_it() {
     browser.click("[rel=next]");
     browser.until("location.search.includes('before=')");
     assert_ne!(browser.run("return document.querySelector('tbody a').textContent;"), newest);
-    // From a transaction to what it changed, to its block, and the block's verification.
+    // From a transaction to its changes, its block, and the block's verification.
     browser.click("tbody a");
     browser.until("document.querySelector('h1').textContent.startsWith('Transaction ')");
     browser.click(".facts a[href^='/blocks/']");

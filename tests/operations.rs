@@ -1,4 +1,4 @@
-//! A call by hand is a transaction like any other: signed, durable before its sender is told, in the
+//! A manual call is a transaction like any other: signed, durable before its sender is told, in the
 //! chain once, with the caller's name in it.
 
 // A test may stop at the first thing that is not as it should be.
@@ -41,7 +41,7 @@ fn contract() -> String {
     format!("{CONTRACT}functions: {functions}\n")
 }
 
-/// A source to which nothing comes, and which nobody tells of calls by hand.
+/// A source to which nothing comes, and which nobody tells of manual calls.
 struct Nothing;
 
 impl Input for Nothing {

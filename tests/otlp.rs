@@ -295,7 +295,7 @@ fn what_was_not_taken_is_told_again() {
     std::fs::write(&deployment.config, text + &section).unwrap();
     let mut service = Service::start(&deployment);
     produce(&mut producer, 1, 0..10);
-    service.until_logged("the collector takes traces again");
+    service.until_logged("the trace collector accepts traces again");
     service.end();
     let asked: Vec<_> = told.try_iter().collect();
     let records = |asked: &[Asked]| {

@@ -585,7 +585,7 @@ fn top_asks_over_tls_with_a_token() {
             69,
             "401 Unauthorized: this requires the role viewer",
         ),
-        (&["--url", &*url, "--ca", &*ca], Some("x"), 69, "the token is not known here"),
+        (&["--url", &*url, "--ca", &*ca], Some("x"), 69, "unknown token"),
         (&["--url", &*url], Some(&*token), 69, "--ca"),
         (&["--url", &*url, "--ca", &*absent], None, 64, "not found"),
         (&["--url", &*url, "--ca", &*ca, "--token-file", &*absent], None, 64, "not found"),

@@ -402,7 +402,7 @@ fn define(blocks: &mut [Block], kind: DefinitionKind, name: &str, (version, text
     blocks[TARGET].entries.push(Entry::Definition(Definition { kind, name, version, text }));
 }
 
-/// A call by hand in a partition of calls, with the progress for it.
+/// A manual call in a partition of calls, with the progress for it.
 fn call(blocks: &mut [Block], partition: u32, change: fn(&mut Transaction)) {
     let partition = SourcePartition { partition, ..SourcePartition::calls() };
     let mut call = transactions(&blocks[TARGET])[0].clone();
@@ -526,7 +526,7 @@ const CONTENT: &[(&str, Forge, &str)] = &[
         "is empty or does not rise",
     ),
     (
-        "a dead letter that is a call by hand",
+        "a dead letter that is a manual call",
         |b| {
             let letter = &mut b[TARGET].records.dead_letters[0];
             (letter.partition, letter.offset) = (SourcePartition::calls(), 0);
@@ -594,27 +594,27 @@ const CONTENT: &[(&str, Forge, &str)] = &[
     ("a state that is not JSON", |b| state(b, "rubbish"), "that is not one of an asset"),
     ("a state of an asset without alerts", |b| state(b, "{}"), "that is not one of an asset"),
     (
-        "a call by hand with another digest",
+        "a manual call with another digest",
         |b| call(b, 0, |call| call.value_digest = Digest::of(b"other")),
         "does not have the digest of what was asked for",
     ),
     (
-        "a call by hand that asked for something else",
+        "a manual call with another request",
         |b| call(b, 0, |call| call.time_ms += 1),
         "does not have the digest of what was asked for",
     ),
     (
-        "a call by hand of a device",
+        "a manual call of a device",
         |b| call(b, 0, |call| call.device = DeviceName::new("reefer", "ada")),
         "a manual call does not say who made it",
     ),
     (
-        "a call by hand through a mapping",
+        "a manual call through a mapping",
         |b| call(b, 0, |call| call.mapping_digest = Digest::of(MAPPING.as_bytes())),
         "a manual call does not say who made it",
     ),
     (
-        "a call by hand in a partition that is not theirs",
+        "a manual call in a partition that is not theirs",
         |b| call(b, 5, |_| {}),
         "~calls/5 is not the partition of manual calls",
     ),

@@ -19,7 +19,7 @@ use crate::transaction::KeyError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// All is well.
+    /// Success.
     Ok = 0,
     /// Wrong usage.
     Usage = 64,

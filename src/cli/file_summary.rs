@@ -1,4 +1,4 @@
-//! The summary at the end of a run over a file: what became of its records.
+//! The summary at the end of a run over a file: outcomes of its records.
 
 use std::sync::Arc;
 

@@ -101,7 +101,7 @@ pub enum Command {
     Tx(look::TransactionArgs),
     /// List transactions, such as those that were refused and why.
     Transactions(records::TransactionsArgs),
-    /// Show what became of a record, such as telemetry/3/4812311.
+    /// Show the disposition of a record, such as telemetry/3/4812311.
     Record(records::RecordArgs),
     /// List records that no mapping matched.
     Filtered(records::FilteredArgs),

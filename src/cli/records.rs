@@ -63,7 +63,7 @@ pub struct TransactionsArgs {
     all: bool,
 }
 
-/// Says what became of a record.
+/// Prints the disposition of a record.
 pub fn record(args: &RecordArgs) -> anyhow::Result<ExitStatus> {
     let position = record_of(&args.record)?;
     let (queries, status) = args.look.log()?;

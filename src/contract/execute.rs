@@ -6,7 +6,7 @@ use crate::budget::{Budget, Exhausted};
 use crate::call::Function;
 use crate::codec::json::{Number, Value};
 use crate::contract::rules::{self, Refusal, Scope};
-use crate::contract::schema::Misfit;
+use crate::contract::schema::SchemaError;
 use crate::contract::state::{self, Fields, Size};
 use crate::contract::{
     Asset, Call, Contract, Effects, InvalidCode, StateView, Verdict, Versioned, Write,
@@ -232,11 +232,13 @@ impl Contract {
         let state = Value::Object(state);
         match self.schema.check(&state, budget) {
             Ok(()) => {}
-            Err(Misfit::Diagnostic(diagnostic)) => {
+            Err(SchemaError::Diagnostic(diagnostic)) => {
                 return invalid(InvalidCode::SchemaViolation, diagnostic);
             }
-            Err(Misfit::Exhausted) => return Err(self.exhausted("the state schema", Exhausted)),
-            Err(Misfit::TooDeep) => {
+            Err(SchemaError::Exhausted) => {
+                return Err(self.exhausted("the state schema", Exhausted));
+            }
+            Err(SchemaError::TooDeep) => {
                 let detail = format!(
                     "contract `{}`: the state is nested too deeply for a schema whose subschemas \
                      are nested that deeply; use fewer `allOf`, `$ref` and the like within one \

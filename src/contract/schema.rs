@@ -107,7 +107,7 @@ pub(super) struct StateSchema {
 
 /// Why a state is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(super) enum SchemaError {
     /// It breaks the schema: what is wrong.
     Diagnostic(String),
     /// Looking at it takes more steps than are left.
@@ -154,18 +154,18 @@ impl StateSchema {
     }
 
     /// Checks a state. Of several faults always the same one is named.
-    pub(super) fn check(&self, state: &json::Value, budget: &Budget) -> Result<(), Misfit> {
+    pub(super) fn check(&self, state: &json::Value, budget: &Budget) -> Result<(), SchemaError> {
         // Few schemas are deep enough for any state to be too deep.
         let may_be_too_deep = self.nesting * MAX_JSON_DEPTH > MAX_VALIDATION_DEPTH;
         if may_be_too_deep && self.nesting * depth_of(state) > MAX_VALIDATION_DEPTH {
-            return Err(Misfit::TooDeep);
+            return Err(SchemaError::TooDeep);
         }
         let meter = Meter { budget, text_rate: self.text_rate };
         let is_valid = self.validator.is_valid(Metered { value: state, meter: &meter });
         match (budget.is_exhausted(), is_valid) {
-            (true, _) => Err(Misfit::Exhausted),
+            (true, _) => Err(SchemaError::Exhausted),
             (false, true) => Ok(()),
-            (false, false) => Err(Misfit::Diagnostic(self.diagnostic(state))),
+            (false, false) => Err(SchemaError::Diagnostic(self.diagnostic(state))),
         }
     }
 
@@ -517,7 +517,7 @@ mod tests {
             let schema = compile(json!({"properties": properties}));
             assert_eq!(
                 schema.check(&state, &Budget::new()),
-                Err(Misfit::Diagnostic("p00: 0 is not of type \"string\"".to_owned()))
+                Err(SchemaError::Diagnostic("p00: 0 is not of type \"string\"".to_owned()))
             );
         }
     }

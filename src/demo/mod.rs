@@ -142,7 +142,7 @@ pub struct Stage {
     pub partitions: u16,
     /// The service's configuration file.
     pub config: PathBuf,
-    /// A token with which the pages let someone submit calls by hand.
+    /// A token with which the pages let someone submit manual calls.
     pub token: String,
     /// Stream epoch of the topics: each run brings new topics under the old names.
     pub epoch: u32,

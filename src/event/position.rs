@@ -4,14 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Stands for the topic of calls by hand: no topic of Kafka has such a name.
+/// Stands for the topic of manual calls: no topic of Kafka has such a name.
 const CALLS: &str = "~calls";
 
 /// Topic, stream epoch and partition. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourcePartition {
     /// Topic name: letters, digits, `.`, `_` and `-`, at most 249 characters, as Kafka has it; or
-    /// `~calls`, which Kafka does not allow, for calls by hand.
+    /// `~calls`, which Kafka does not allow, for manual calls.
     pub topic: Arc<str>,
     /// Raised by configuration when a topic was deleted and made again, so that its offsets, which
     /// start at 0 once more, are other positions.
@@ -27,13 +27,13 @@ impl SourcePartition {
         Self { topic: topic.into(), epoch: 0, partition }
     }
 
-    /// The partition of calls by hand, of which no source knows.
+    /// The partition of manual calls, of which no source knows.
     #[must_use]
     pub fn calls() -> Self {
         Self::new(CALLS, 0)
     }
 
-    /// True if this is the partition of calls by hand.
+    /// True if this is the partition of manual calls.
     #[must_use]
     pub fn is_calls(&self) -> bool {
         *self.topic == *CALLS

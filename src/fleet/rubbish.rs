@@ -26,7 +26,7 @@ pub enum Rubbish {
     MissingField,
     /// A latitude that is none; an ordinary record of devices that send no location.
     BadLocation,
-    /// An event that no mapping asks for.
+    /// An event without a matching mapping.
     SelfTest,
 }
 

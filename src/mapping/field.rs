@@ -1,4 +1,4 @@
-//! One argument: where its value comes from and what becomes of it.
+//! One argument: the source of its value, and its conversion.
 
 use std::borrow::Cow;
 
@@ -69,7 +69,7 @@ impl Field {
     #[must_use]
     pub fn written_values(&self) -> Vec<&Value> {
         let constant = match &self.source {
-            // The table says what becomes of it.
+            // The table converts it.
             Source::Constant(value) if self.lookup.is_none() => Some(value),
             _ => None,
         };

@@ -74,7 +74,7 @@ impl From<QueryError> for Problem {
             }
         };
         if status.is_server_error() {
-            tracing::error!(error = chain(&error), "a question could not be answered");
+            tracing::error!(error = chain(&error), "a request could not be answered");
         }
         Self::new(status, chain(&error))
     }

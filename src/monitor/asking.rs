@@ -109,7 +109,7 @@ pub async fn ask<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let unavailable = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
     let Ok(Some(place)) = timeout(PLACE_WAIT, place_and_share(&app)).await else {
-        return Err(unavailable("too many requests at a time; try again"));
+        return Err(unavailable("too many concurrent requests; try again"));
     };
     let work = tokio::task::spawn_blocking(move || {
         let began = thread_time();
@@ -122,10 +122,10 @@ pub async fn ask<T: Send + 'static>(
     match timeout(REQUEST_TIMEOUT, work).await {
         Ok(Ok(answer)) => answer.map_err(Problem::from),
         Ok(Err(_)) => {
-            let detail = "the question could not be worked on; the log says why";
+            let detail = "the request failed; see the log";
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
         }
-        Err(_) => Err(unavailable("the answer took too long; ask for less at a time")),
+        Err(_) => Err(unavailable("the answer took too long; request less at a time")),
     }
 }
 

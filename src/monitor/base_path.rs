@@ -61,13 +61,13 @@ pub enum BasePathError {
     #[error("has an empty, `.` or `..` segment")]
     Segment,
     /// A character that proxies and browsers write in several ways.
-    #[error("may only hold letters, digits and `-`, `.`, `_`, `~` between its slashes")]
+    #[error("may contain only letters, digits and `-`, `.`, `_`, `~` between its slashes")]
     Character,
     /// Longer than [`MAX_BASE_PATH_BYTES`].
     #[error("is longer than {MAX_BASE_PATH_BYTES} bytes")]
     TooLong,
     /// Its first segment is that of a page or of the API.
-    #[error("begins like an address of the endpoint itself")]
+    #[error("starts like a path of the endpoint itself")]
     Own,
 }
 

@@ -198,7 +198,7 @@ fn growing_lag(samples: &[Sample]) -> Option<Finding> {
     let lags: Vec<_> = newest.iter().map(|sample| sample.lag).collect::<Option<_>>()?;
     let (first, last) = (*lags.first()?, *lags.last()?);
     let grows = lags.is_sorted() && last > first && last > SMALL_LAG;
-    let what = format!("{} records wait in Kafka, and their number grows", grouped(last));
+    let what = format!("consumer lag of {} records, and growing", grouped(last));
     grows.then(|| Finding::new(Code::LagGrowing, what))
 }
 

@@ -117,7 +117,7 @@ fn refusal(
         return Some(([(header::ALLOW, allowed)], problem).into_response());
     }
     (*method != Method::POST && has_body(request)).then(|| {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken here");
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is accepted here");
         // The body that follows on the connection is never read.
         ([(header::CONNECTION, "close")], problem).into_response()
     })
@@ -142,7 +142,7 @@ async fn no_route(State(app): State<App>, uri: Uri) -> Response {
 async fn tile(app: App, uri: Uri) -> Answer {
     let Some(path) = TilePath::parse(uri.path()) else {
         let form = "/tile/<L>/<N>[.p/<W>] or /tile/entries/<N>[.p/<W>]";
-        let detail = format!("{} names no tile; the form is {form}", uri.path());
+        let detail = format!("{} is not a tile; the form is {form}", uri.path());
         return Err(QueryError::Malformed(detail).into());
     };
     ask(app, move |service| service.queries.tile(path)).await.map(immutable)

@@ -1,7 +1,7 @@
 //! The HTTP endpoint of a running service: routes, access control, metrics and pages over the answers
 //! of [`query`](crate::query).
 //!
-//! Nothing here writes or decides: what is tried leaves nothing behind, and a call by hand is handed to
+//! Nothing here writes or decides: what is tried leaves nothing behind, and a manual call is handed to
 //! the pipeline and takes the way of every record. The endpoint runs on threads of its own and reads
 //! durable blocks and the state folded from them.
 

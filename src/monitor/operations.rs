@@ -1,4 +1,4 @@
-//! Calls by hand: what a person asks of a contract, tried or brought into the ledger under the
+//! Manual calls: what a person asks of a contract, tried or brought into the ledger under the
 //! person's name.
 
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl CallRequest {
         let Some(contract) = contracts.get(&self.contract) else {
             let names = contracts.iter().map(|contract| &*contract.name);
             let help = did_you_mean(&self.contract, names);
-            let message = format!("no contract is named `{}`", self.contract);
+            let message = format!("there is no contract `{}`", self.contract);
             return Err(QueryError::Malformed(format!("{message}; {help}")));
         };
         let time_ms = self.time.as_deref().map(time::parse).transpose();
@@ -77,7 +77,7 @@ pub fn check(service: &Service, call: &CallByHand) -> Result<TrialTransactionVie
     let transaction = call.transaction(position, now_ms);
     let mut tried = service.trial.execute(&service.queries, std::iter::once(&transaction))?;
     let first = (!tried.is_empty()).then(|| tried.swap_remove(0));
-    first.ok_or_else(|| QueryError::NotReady("nothing was tried".to_owned()))
+    first.ok_or_else(|| QueryError::NotReady("nothing was evaluated".to_owned()))
 }
 
 /// Brings a call into the ledger and waits for it.
@@ -88,11 +88,11 @@ pub fn submit(service: &Service, call: &CallByHand) -> Result<TransactionView, Q
     }
     let id = service.calls.submit(call, ledger, PATIENCE)?;
     let CallByHand { caller, contract, function, .. } = call;
-    tracing::info!(%id, caller, %contract, %function, "a call by hand is in the ledger");
+    tracing::info!(%id, caller, %contract, %function, "a manual call is in the ledger");
     service.queries.transaction(&id)
 }
 
-/// The newest calls by hand, newest first.
+/// The newest manual calls, newest first.
 pub fn newest(service: &Service, limit: usize) -> Result<Vec<TransactionView>, QueryError> {
     let progress = service.queries.ledger().progress();
     let calls = progress.into_iter().find(|(partition, _)| partition.is_calls());

@@ -77,7 +77,7 @@ impl Parameters {
     /// Those of a form that was sent as a body.
     pub fn of_form(form: &[u8]) -> Result<Self, QueryError> {
         if percent_encoding::percent_decode(form).decode_utf8().is_err() {
-            let message = "the form holds what is no UTF-8; give such bytes in base64";
+            let message = "the form contains bytes that are not UTF-8; send such bytes in base64";
             return Err(QueryError::Malformed(message.to_owned()));
         }
         let left = form_urlencoded::parse(form).into_owned().collect();

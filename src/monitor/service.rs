@@ -41,7 +41,7 @@ pub struct Service {
     pub source: Box<dyn Fn() -> HealthReport + Send + Sync>,
     /// Copies of dead letters, where a topic takes them.
     pub copies: Option<Arc<dyn Projection>>,
-    /// Takes in calls by hand.
+    /// Takes in manual calls.
     pub calls: Arc<Calls>,
     /// What records are tried with.
     pub trial: Trial,

@@ -1,4 +1,4 @@
-//! Calls by hand: transactions that no device caused but a person whose name stands in them. They go
+//! Manual calls: transactions that no device caused but a person whose name stands in them. They go
 //! the way of records, from the write loop on, with positions of their own.
 //!
 //! A call is in the ledger once its block is durable; nothing here keeps it until then.

@@ -35,7 +35,7 @@ impl Verdicts {
 pub struct DefinitionCounts {
     /// Transactions by the digest of the mapping that made them.
     pub mappings: BTreeMap<Digest, Verdicts>,
-    /// Transactions by contract, those of calls by hand included.
+    /// Transactions by contract, those of manual calls included.
     pub contracts: BTreeMap<Arc<str>, Verdicts>,
     /// Records that a mapping took and could not carry out, by its name.
     pub rejected: BTreeMap<String, u64>,

@@ -106,7 +106,7 @@ pub struct Pipeline {
     pub mappings: Arc<MappingSet>,
     /// Mapping threads.
     pub mapper_threads: usize,
-    /// Calls by hand, taken in from the start until the end.
+    /// Manual calls, taken in from the start until the end.
     pub calls: Arc<Calls>,
     /// Signs submissions.
     pub signer: Signer,

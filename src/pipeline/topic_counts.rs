@@ -125,7 +125,7 @@ mod tests {
         }
         assert_eq!((counts["t"].records, counts["u"].records), (22, 12));
         add(&mut counts, &records(&SourcePartition::calls().topic, 1, 0));
-        assert_eq!(counts.len(), 2, "calls by hand are of no topic");
+        assert_eq!(counts.len(), 2, "manual calls are of no topic");
     }
 
     fn transaction(partition: SourcePartition, time_ms: i64) -> Transaction {

@@ -212,7 +212,7 @@ impl Noted {
         self.0.is_some()
     }
 
-    /// Counts what became of some of its records.
+    /// Counts the outcomes of some of its records.
     pub(super) fn count(&mut self, mapped: &MappedBatch) {
         let Some(Noting { trace, .. }) = self.0.as_deref_mut() else { return };
         trace.transactions += mapped.count() as u64;

@@ -219,7 +219,7 @@ impl Gathering {
         usize::try_from(records).unwrap_or(usize::MAX)
     }
 
-    /// Records without calls by hand.
+    /// Records without manual calls.
     fn source_records(&self) -> u64 {
         let read = self.partitions.iter().filter(|(partition, _)| !partition.is_calls());
         read.map(|(_, (progress, _))| progress.records).sum()

@@ -234,7 +234,7 @@ impl LogQueries {
         found.as_ref().and_then(TransactionView::of).ok_or_else(|| self.no_transaction(id))
     }
 
-    /// Says what became of a record that gave no transaction, or not this one.
+    /// The disposition of a record that produced no transaction, or not this one.
     fn no_transaction(&self, id: &SourcePosition) -> QueryError {
         let record = record_id(&id.partition, id.offset);
         let Some(number) = self.ledger.block_of_record(&id.partition, id.offset) else {

@@ -1,4 +1,4 @@
-//! Questions about records: what became of one, and which ones no mapping matched.
+//! Queries for records: the disposition of one, and the ones that no mapping matched.
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use crate::contract::Asset;
 /// A filter for a listing of assets.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Keys that begin so.
+    /// Keys with this prefix.
     pub prefix: String,
     /// Dotted paths into the asset and the text that the value there must have.
     pub fields: Vec<(String, String)>,

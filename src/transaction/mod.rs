@@ -19,7 +19,7 @@ use crate::call::{Arguments, Function, Payload};
 use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
 use crate::event::{DeviceName, Event, RecordDigests, SourcePartition, SourcePosition};
 
-/// Stands as the device type of people in their calls by hand.
+/// Stands as the device type of people in their manual calls.
 pub const OPERATOR_TYPE: &str = "operator";
 
 /// A call of a contract, caused by one record through one mapping, or by hand.
@@ -30,14 +30,14 @@ pub struct Transaction {
     /// Time of the event, in milliseconds since 1970. The broker's time if the event has none; 0 if
     /// there is neither.
     pub time_ms: i64,
-    /// The device; of a call by hand the type [`OPERATOR_TYPE`] and the caller's name.
+    /// The device; of a manual call the type [`OPERATOR_TYPE`] and the caller's name.
     pub device: DeviceName,
-    /// SHA-256 over the whole record (see [`RecordDigests::record`]); of a call by hand, over what
+    /// SHA-256 over the whole record (see [`RecordDigests::record`]); of a manual call, over what
     /// was asked for. `None` in transactions of format 1, which covered the value alone.
     pub record_digest: Option<Digest>,
-    /// SHA-256 of the record's value as received; of a call by hand the same as the record's.
+    /// SHA-256 of the record's value as received; of a manual call the same as the record's.
     pub value_digest: Digest,
-    /// SHA-256 of the mapping's text; zero of a call by hand.
+    /// SHA-256 of the mapping's text; zero of a manual call.
     pub mapping_digest: Digest,
     /// Name of the contract.
     pub contract: Arc<str>,
@@ -159,7 +159,7 @@ impl Transaction {
     }
 }
 
-/// The digest of what a call by hand asks for; its own digests are this one.
+/// The digest of what a manual call asks for; its own digests are this one.
 #[must_use]
 pub fn call_digest(call: &Transaction) -> Digest {
     let mut asked = Writer::new();

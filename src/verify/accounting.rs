@@ -108,7 +108,7 @@ impl Accounting {
                 },
                 Entry::Transaction { transaction, verdict, writes } => {
                     self.transactions += 1;
-                    // What a call by hand says of itself needs no other block.
+                    // What a manual call says of itself needs no other block.
                     let known = transaction.id.partition.is_calls()
                         || self.mappings.contains(&transaction.mapping_digest);
                     problems.check(known, "a transaction's mapping was not recorded before it");

@@ -55,7 +55,7 @@ pub fn faults(block: &Block) -> Faults {
     found.0
 }
 
-/// Each partition once, and calls by hand in the one that is theirs.
+/// Each partition once, and manual calls in the one that is theirs.
 fn partitions(block: &Block, found: &mut Found) {
     let records = &block.records;
     let calls = SourcePartition::calls();

@@ -117,16 +117,21 @@ impl<'a, 's> Reader<'a, 's> {
         if let Some(slot) = slot
             && let Some(shape) = self.shapes.get(slot)
         {
-            return self.like(slot, &shape, depth_left);
+            return self.object_with_known_shape(slot, &shape, depth_left);
         }
         let end = self.left();
         let name = self.name(true)?;
         let sketch = slot.filter(|_| self.shapes.keeps()).map(|slot| (slot, Sketch::default()));
-        self.unlike(Begun { members: Vec::new(), end, name, sketch }, depth_left)
+        self.object_generic(Begun { members: Vec::new(), end, name, sketch }, depth_left)
     }
 
     /// An object that probably has this shape.
-    fn like(&mut self, slot: Slot, shape: &Shape, depth_left: usize) -> Option<Map> {
+    fn object_with_known_shape(
+        &mut self,
+        slot: Slot,
+        shape: &Shape,
+        depth_left: usize,
+    ) -> Option<Map> {
         let mut object = shape.nulls();
         let mut number = 0;
         for (before, place) in shape.values() {
@@ -144,11 +149,11 @@ impl<'a, 's> Reader<'a, 's> {
         }
         let members = shape.first(number, object);
         let sketch = self.shapes.keeps().then(|| (slot, shape.begun(number)));
-        self.unlike(Begun { members, end, name, sketch }, depth_left)
+        self.object_generic(Begun { members, end, name, sketch }, depth_left)
     }
 
     /// An object whose further names are not known.
-    fn unlike(&mut self, begun: Begun<'a>, depth_left: usize) -> Option<Map> {
+    fn object_generic(&mut self, begun: Begun<'a>, depth_left: usize) -> Option<Map> {
         let Begun { mut members, mut end, mut name, mut sketch } = begun;
         while let Some(next) = name {
             if next == NUMBER_NAME {

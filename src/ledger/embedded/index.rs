@@ -53,7 +53,7 @@ struct PartitionIndex {
 }
 
 /// The reason why a block cannot be the next one.
-pub type Misfit = String;
+pub type BlockCheckError = String;
 
 impl Index {
     /// The empty index of a log with these segments.
@@ -185,7 +185,7 @@ impl Index {
     }
 
     /// Checks that a block follows the newest one.
-    pub fn check(&self, outline: &BlockOutline) -> Result<(), Misfit> {
+    pub fn check(&self, outline: &BlockOutline) -> Result<(), BlockCheckError> {
         let header = &outline.header;
         let (number, previous, first) = match &self.head {
             None => (0, Digest::default(), (0, 0)),
@@ -218,7 +218,7 @@ impl Index {
         Ok(())
     }
 
-    fn check_progress(&self, progress: &Progress) -> Result<(), Misfit> {
+    fn check_progress(&self, progress: &Progress) -> Result<(), BlockCheckError> {
         let Progress { partition, from, next, records, .. } = progress;
         let expected = self.partitions.get(partition).map(|index| index.next);
         if expected.is_some_and(|expected| expected != *from) || next < from {

@@ -22,7 +22,7 @@ use crate::monitor::answer::Problem;
 pub enum Role {
     /// See everything, try events without submitting them.
     Viewer,
-    /// Submit signed calls by hand.
+    /// Submit signed manual calls.
     Operator,
     /// Everything that there is.
     Admin,

@@ -33,7 +33,7 @@ pub enum JwtError {
     #[error("its signature is not one of the key that it names")]
     Signature,
     /// It is of another issuer.
-    #[error("it is of another issuer")]
+    #[error("it has another issuer")]
     Issuer,
     /// It is for someone else.
     #[error("it is for another audience")]
@@ -42,7 +42,7 @@ pub enum JwtError {
     #[error("it has expired")]
     Expired,
     /// Its time has not come.
-    #[error("it is not good yet")]
+    #[error("it is not valid yet")]
     Early,
     /// A claim that must be there is not, or of another kind.
     #[error("it has no claim `{0}` of the right kind")]

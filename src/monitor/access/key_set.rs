@@ -108,7 +108,9 @@ impl Remote {
         let trust = Trust::in_authorities(authorities);
         let peer = Peer::new(url, &trust)?;
         if !peer.is_secure() && !peer.is_local() {
-            return Err(format!("{url}: who is on the way could change the keys; use https"));
+            return Err(format!(
+                "{url}: an attacker on the network could change the keys; use https"
+            ));
         }
         let pace = Pace { every: KEY_SET_EVERY, pause: KEY_SET_PAUSE };
         let (url, keys, missed) = (url.to_owned(), RwLock::default(), Notify::new());
@@ -123,7 +125,11 @@ impl Remote {
                     true
                 }
                 Err(reason) => {
-                    tracing::warn!(url = self.url, reason, "no key set; the last one stays");
+                    tracing::warn!(
+                        url = self.url,
+                        reason,
+                        "no key set; the last good one stays in use"
+                    );
                     false
                 }
             };

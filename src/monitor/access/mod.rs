@@ -84,7 +84,7 @@ struct Refused {
 /// What the sender of a token that is not taken may know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Told {
-    #[error("the token is not known here")]
+    #[error("unknown token")]
     Unknown,
     #[error("the token has expired")]
     Expired,
@@ -218,7 +218,7 @@ impl Access {
         let client = self.client(request);
         let is_foreign = || origin::is_foreign(request.headers(), self.behind_proxy);
         if !request.method().is_safe() && is_foreign() {
-            let detail = "this request comes from a page of another site, and is refused";
+            let detail = "refused: this request comes from a page of another site";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         }
         let found = self.find(request, &client);
@@ -290,8 +290,8 @@ impl Access {
                 let mut detail = format!("this requires the role {needed}, and {name} has {role}");
                 if !self.settings.knows_anyone() {
                     detail.push_str(&format!(
-                        "; `ledgerline token NAME --role {needed} --file tokens.yaml` makes a \
-                         token, and `monitor.access.tokens` of the configuration names that file"
+                        "; create a token with `ledgerline token NAME --role {needed} \
+                         --file tokens.yaml`, and set `monitor.access.tokens` to that file"
                     ));
                 }
                 Err(Refusal::new(StatusCode::FORBIDDEN, detail))
@@ -331,7 +331,7 @@ impl Access {
         let cookie = session
             .and_then(|text| client.set_cookie(&text, &self.base_path))
             .ok_or_else(|| {
-                let detail = "this machine gives no random bytes, so nobody can log in";
+                let detail = "cannot get random bytes from the system, so nobody can log in";
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             })?;
         let (name, role) = (caller.name(), caller.role());

@@ -80,7 +80,7 @@ fn server_config(files: &[Option<Contents>], require_client: bool) -> Result<Ser
     };
     let chain = certificates(next("certificate")?.unwrap_or_default())?;
     let key = PrivateKeyDer::from_pem_slice(next("key")?.unwrap_or_default());
-    let key = key.map_err(|_| "the file of the key holds no private key in PEM form".to_owned())?;
+    let key = key.map_err(|_| "the key file contains no PEM private key".to_owned())?;
     let verifier = next("client authorities")?.map(|bytes| verifier(bytes, require_client));
     let builder = ServerConfig::builder_with_details(provider(), Arc::new(WallClock))
         .with_safe_default_protocol_versions();
@@ -170,8 +170,8 @@ fn without_dot(name: &str) -> &str {
 pub fn check_san(text: &str) -> Result<(), String> {
     San::parse(text).map(drop).ok_or_else(|| {
         format!(
-            "`{text}` is not a DNS name, an IP address or a URI; a wildcard is not either, because \
-             it names no single client"
+            "`{text}` is not a DNS name, an IP address or a URI; wildcards are not allowed, because they \
+             do not identify one client"
         )
     })
 }

@@ -28,8 +28,8 @@ pub const PREFIX: &str = "ledgerline_";
 /// Random bytes of a token, and of a session's.
 const RANDOM_BYTES: usize = 32;
 /// The first lines of a new file.
-const HEADING: &str = "# Tokens of Ledgerline's endpoint, made by `ledgerline token`. Only the SHA-256 of each \
-    is kept.\n# To take one back, remove its line; a running service sees it within seconds.\n";
+const HEADING: &str = "# Tokens for Ledgerline's endpoint, created by `ledgerline token`. Only the SHA-256 of each \
+    is stored.\n# To revoke one, remove its line; a running service notices within seconds.\n";
 
 /// A token as its file has it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,19 +76,19 @@ pub enum BadToken {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The name cannot stand in a ledger.
-    #[error("`{0}` cannot be the name of a caller: letters, digits and -_.@:|/+=#~ can, up to 255")]
+    #[error("`{0}` cannot be the name of a caller: use letters, digits and -_.@:|/+=#~, up to 255")]
     Name(String),
     /// The file is not one of tokens.
     #[error("{0}")]
     Form(Diagnostic),
     /// It holds as many as it may.
-    #[error("{path} holds {MAX_TOKENS} tokens, and that is the most; remove what is not used")]
+    #[error("{path} has {MAX_TOKENS} tokens, the limit; remove unused ones")]
     Full {
         /// The file.
         path: PathBuf,
     },
     /// No time can be told.
-    #[error("it would expire at a time that no calendar has")]
+    #[error("its expiry is beyond the calendar")]
     Time,
     /// The system gives no randomness.
     #[error("cannot get random bytes from the system: {0}")]
@@ -161,9 +161,9 @@ impl Token {
             Diagnostic::error(path, *place, TokenError::Name(name.clone()).to_string())
         })?;
         let digest = Digest::from_hex(&form.sha256.value).ok_or_else(|| {
-            let message = "`sha256` is no SHA-256 in 64 hexadecimal digits";
+            let message = "`sha256` is not a SHA-256 in 64 hexadecimal digits";
             Diagnostic::error(path, form.sha256.place, message)
-                .help("`ledgerline token` makes the line")
+                .help("`ledgerline token` creates the line")
         })?;
         let expires = form.expires.as_ref().map(|expires| {
             let diagnostic =
@@ -189,11 +189,11 @@ pub fn read(path: &Path) -> Result<Tokens, Diagnostic> {
     let mode = open_followed(path).and_then(|file| file.metadata());
     let mode = mode.map(|metadata| metadata.permissions().mode() & 0o7777);
     let mode = mode.map_err(|error| {
-        let help = "`ledgerline token NAME --role viewer --file FILE` makes a token and its file";
+        let help = "`ledgerline token NAME --role viewer --file FILE` creates a token and its file";
         diagnostic(format!("the file cannot be read: {error}")).help(help)
     })?;
     if mode & 0o022 != 0 {
-        let message = format!("has mode {mode:04o}, so others than its owner can add tokens");
+        let message = format!("has mode {mode:04o}, so other users can add tokens");
         return Err(diagnostic(message).help(format!("run `chmod 600 {}`", path.display())));
     }
     Tokens::parse(path, &yaml::read(path)?)

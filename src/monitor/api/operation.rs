@@ -45,7 +45,7 @@ pub enum Tag {
     Ledger,
     /// Assets and alerts.
     State,
-    /// Records that gave no transaction.
+    /// Records that produced no transaction.
     DeadLetters,
     /// Mappings and contracts.
     Definitions,
@@ -72,11 +72,11 @@ impl Tag {
     /// What belongs to it.
     pub fn about(self) -> &'static str {
         match self {
-            Self::Ledger => "Blocks, transactions, and what proves them.",
-            Self::State => "What contracts made of the events: assets, their alerts and history.",
+            Self::Ledger => "Blocks, transactions and their proofs.",
+            Self::State => "Results of the contracts: assets, their alerts and history.",
             Self::DeadLetters => "Records that could not become a transaction.",
             Self::Definitions => "Mappings and contracts as the ledger recorded them.",
-            Self::Service => "The running program: how it is, what happens, what is wrong.",
+            Self::Service => "The running service: health, events and findings.",
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct Head {
 /// Answers with an export from a place on. What is wrong with the question is said before it begins.
 pub async fn send<P: Pieces>(app: App, pieces: P, from: P::Place, head: Head) -> Answer {
     let place = app.places.exports.try_take(app.asker).ok_or_else(|| {
-        let detail = "too many exports are being sent; try again";
+        let detail = "too many concurrent exports; try again";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
     let first = read(&app, &pieces, from).await?;

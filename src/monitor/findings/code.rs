@@ -130,19 +130,19 @@ impl Code {
 const HELP: [(Code, &str); Code::ALL.len()] = [
     (
         Code::LedgerHalted,
-        "Start the process again; it continues where the ledger ends. If it halts again, look \
-                 at its log and run `ledgerline verify` on the ledger.",
+        "Start the process again; it continues where the ledger ends. If it halts again, check \
+                 its log and run `ledgerline verify` on the ledger.",
     ),
     (
         Code::DiskFull,
-        "Free space on the ledger's disk. Ingestion goes on by itself, nothing is lost.",
+        "Free space on the ledger's disk. Ingestion resumes automatically; nothing is lost.",
     ),
     (
         Code::BrokerRefused,
         "Check what the message names: user, password, certificates and `security.protocol` under \
                  `properties`; Read on the topics and the group; for an inconsistent group \
-                 protocol, a `group` of its own. Ingestion goes on by itself once the broker \
-                 agrees; a changed configuration needs a restart.",
+                 protocol, a `group` of its own. Ingestion resumes automatically once the broker accepts the \
+                 client; a changed configuration needs a restart.",
     ),
     (
         Code::BrokerUnreachable,
@@ -151,18 +151,18 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::TopicMissing,
-        "Check the spelling in `source.kafka.topics`, or create the topic: ingestion begins \
-                 by itself then.",
+        "Check the spelling in `source.kafka.topics`, or create the topic: ingestion then \
+                 starts automatically.",
     ),
     (
         Code::NoPartition,
         "One ledger owns one consumer group. Stop the other member, or give it a group of its \
-                 own; ingestion goes on by itself then. `kafka-consumer-groups.sh --describe` lists \
+                 own; ingestion then resumes automatically. `kafka-consumer-groups.sh --describe` lists \
                  the members.",
     ),
     (
         Code::Stalled,
-        "One record may hold up the pipeline. Look at it (the positions are above), then \
+        "One record may hold up the pipeline. Inspect it (the positions are above), then \
                  restart: ingestion continues after the last durable block. If it stalls again at \
                  the same record, report it with that record.",
     ),
@@ -173,10 +173,8 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::PartitionsElsewhere,
-        "Records of these partitions do not come into this ledger. Where another member holds \
-                 them: one ledger owns one consumer group, so stop that member, or give it a group \
-                 of its own. Where they cannot begin: they do so by themselves once the broker \
-                 answers.",
+        "Records of these partitions are not ingested. If another member holds them: one ledger \
+                 owns one consumer group, so stop that member, or give it its own group. If they cannot start yet: they start automatically once the broker answers.",
     ),
     (
         Code::EverythingFiltered,
@@ -194,8 +192,8 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     (Code::DeadLetters, "Look at the dead letters by cause: a sender or a mapping has changed."),
     (
         Code::LagGrowing,
-        "More records arrive than are ingested. Look for a processor or disk at its limit, at \
-                 partitions that nobody reads, or use a faster machine.",
+        "More records arrive than are ingested. Check for a saturated processor or disk, for \
+                 unassigned partitions, or use a faster machine.",
     ),
     (
         Code::StateBehind,

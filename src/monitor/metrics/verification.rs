@@ -30,20 +30,20 @@ impl Verification<'_> {
         let is_sound = self.report.is_some_and(Report::is_sound);
         let mut families = Families::default();
         families
-            .gauges("ledgerline_verify_ok", "1 where the verification found nothing wrong.")
+            .gauges("ledgerline_verify_ok", "1 if the verification passed.")
             .add(&labels, u64::from(is_sound));
         families
-            .gauges("ledgerline_verify_time_seconds", "When it ended, in seconds since 1970.")
+            .gauges("ledgerline_verify_time_seconds", "End time, in seconds since 1970.")
             .add(&labels, Value(seconds(self.ended_ms)));
         families
-            .gauges("ledgerline_verify_duration_seconds", "How long it took.")
+            .gauges("ledgerline_verify_duration_seconds", "Duration in seconds.")
             .add(&labels, Value(self.took.as_secs_f64()));
         if let Some(report) = self.report {
             families
                 .gauges("ledgerline_verify_entries", "Entries that were read.")
                 .add(&labels, report.entries);
             families
-                .gauges("ledgerline_verify_problems", "What was found to be wrong.")
+                .gauges("ledgerline_verify_problems", "Problems found.")
                 .add(&labels, report.problem_count as u64);
         }
         families.into_text()

@@ -76,7 +76,7 @@ impl TraceExport {
         let until = self.clock.monotonic() + TRACES_STOP;
         while !self.thread.is_finished() {
             if self.clock.monotonic() >= until {
-                tracing::warn!("the collector of traces did not take the last ones in time");
+                tracing::warn!("the trace collector did not accept the last traces in time");
                 return;
             }
             std::thread::sleep(LOOK_EVERY);
@@ -136,7 +136,7 @@ impl Exporter {
                 self.ready.drain(..count);
                 self.backoff.reset();
                 if self.failed.take().is_some() {
-                    tracing::info!("the collector takes traces again");
+                    tracing::info!("the trace collector accepts traces again");
                 }
             }
             Err(NotTaken::Ever { spans, reason }) => {
@@ -160,7 +160,7 @@ impl Exporter {
             tracing::warn!(
                 reason,
                 spans,
-                "the collector does not take traces; nothing waits for it"
+                "the trace collector does not accept traces; ingestion continues"
             );
         }
         self.due = self.clock.monotonic() + self.backoff.pause();
@@ -171,7 +171,7 @@ impl Exporter {
         let lost = self.lost + self.taken.left_out.load(Relaxed);
         if lost > self.warned {
             let (batches, in_all) = (lost - self.warned, lost);
-            tracing::warn!(batches, in_all, "batches were not told to the collector of traces");
+            tracing::warn!(batches, in_all, "traces of batches were dropped");
             self.warned = lost;
         }
     }

@@ -166,12 +166,12 @@ fn find<'a>(
     let contracts = &service.trial.contracts;
     let found = contracts.get(contract).ok_or_else(|| {
         let help = did_you_mean(contract, contracts.iter().map(|contract| &*contract.name));
-        QueryError::NotFound(format!("no running contract is named `{contract}`; {help}"))
+        QueryError::NotFound(format!("there is no running contract `{contract}`; {help}"))
     })?;
     let mut functions = found.functions().iter();
     let offered = functions.find(|offered| offered.name() == function).ok_or_else(|| {
         let help = did_you_mean(function, found.functions().iter().map(|offered| offered.name()));
-        QueryError::NotFound(format!("`{contract}` does not offer `{function}`; {help}"))
+        QueryError::NotFound(format!("`{contract}` has no function `{function}`; {help}"))
     })?;
     Ok((found, *offered))
 }
@@ -249,7 +249,7 @@ impl Fields {
             })?;
             for (name, value) in more.iter() {
                 if arguments.get(name.as_str()).is_some() {
-                    return Err(refused(format!("`{name}` is filled in twice")));
+                    return Err(refused(format!("duplicate field `{name}`")));
                 }
                 arguments.insert(name.as_str(), value.clone());
             }

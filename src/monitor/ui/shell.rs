@@ -29,7 +29,7 @@ pub enum Section {
     Definitions,
     /// What would become of a record.
     Try,
-    /// Calls by hand.
+    /// Manual calls.
     Operations,
 }
 

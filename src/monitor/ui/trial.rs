@@ -58,7 +58,7 @@ pub fn form(service: &Service, mut given: Parameters) -> Made {
     Ok(content(service, &fields, html! { @if let Some(note) = note { p { (note) } } }))
 }
 
-/// The form and what would become of its record.
+/// The form and the result of its dry run.
 pub fn tried(service: &Service, mut given: Parameters) -> Made {
     let fields = Fields::take(&mut given)?;
     given.finish()?;

@@ -181,7 +181,7 @@ pub enum RecordOutcome {
     NotReached,
 }
 
-/// A record and what became of it.
+/// A record and its disposition.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RecordView {
     /// The record: topic, partition and offset, such as `telemetry/3/4812311`.

@@ -89,7 +89,7 @@ pub struct MappingAnswerView {
 /// A transaction as it would be.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TrialTransactionView {
-    /// Name of the mapping; absent for a call by hand.
+    /// Name of the mapping; absent for a manual call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapping: Option<String>,
     /// Contract.
