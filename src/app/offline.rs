@@ -18,7 +18,7 @@ use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
 pub struct OpenedLog {
     /// Reads it.
     pub reader: Arc<EmbeddedReader>,
-    /// What whoever looks should know of it.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// A checkpoint that was kept outside the folder covers what the log does not have.
     pub is_cut_short: bool,

@@ -36,17 +36,17 @@ pub struct Opened {
     pub reader: Arc<EmbeddedReader>,
     /// The state.
     pub world: Arc<World>,
-    /// What the stages tell of themselves.
+    /// Counters and timings of the stages.
     pub status: Arc<Status>,
     /// Positions of the source.
     pub assignments: Arc<Assignments>,
     /// The source's connection, where it has one.
     pub health: Option<Arc<InputHealth>>,
-    /// What the reading of the source's file comes to, where it is one.
+    /// Progress of the input file, if the source is a file.
     pub file: Option<Arc<FileCounts>>,
     /// The endpoint, where one is configured.
     pub endpoint: Option<Endpoint>,
-    /// What tells a collector of batches, where one is configured.
+    /// The trace exporter, if configured.
     trace_export: Option<TraceExport>,
     /// Asks for the end.
     pub stop: Stop,
@@ -321,7 +321,7 @@ fn last_taken(reader: &Arc<EmbeddedReader>) -> LastTakenOf {
     })
 }
 
-/// What copies dead letters to a topic, where one is configured.
+/// Opens the follower that copies dead letters to a topic, if configured.
 fn open_letters(
     (topic, source): (Option<&str>, &InputConfig),
     directory: &Path,
@@ -334,7 +334,7 @@ fn open_letters(
     Ok(Some(Arc::new(copies)))
 }
 
-/// What tells a collector of batches, where one is configured, and where they are noted for it.
+/// Starts the trace exporter, if configured, and returns the recorder of batches.
 fn start_traces(
     settings: Option<&TraceSettings>,
     ledger: &str,

@@ -12,8 +12,8 @@ use crate::codec::json::{self, JsonErrorKind, Value};
 use crate::event::{Cause, Rejection};
 use crate::limits::MAX_DECOMPRESSED_BYTES;
 
-/// How a record's value holds the body, where it is not JSON as it stands. A value without the frame
-/// or the compression is read as it is.
+/// Encoding of the body in a record's value, if it is not plain JSON. A value without the frame or
+/// the compression is read as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BodyForm {

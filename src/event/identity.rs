@@ -1,4 +1,4 @@
-//! How records tell who sent them: the checked ways of the configuration.
+//! Identification of the sender: the checked methods of the configuration.
 
 mod form;
 pub(super) mod path;
@@ -155,7 +155,7 @@ pub(super) struct Expressions {
     pub(super) reads: Vec<&'static str>,
 }
 
-/// Where a time comes from, and how it is read.
+/// The source of a time, and its format.
 #[derive(Debug, Clone)]
 pub(super) struct Time<T> {
     pub(super) from: T,

@@ -1,4 +1,4 @@
-//! Where a record stood in its source.
+//! The position of a record in its source.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,7 +58,7 @@ pub struct SourcePosition {
     pub partition: SourcePartition,
     /// Kafka offset.
     pub offset: u64,
-    /// Which of the record's transactions, from 0.
+    /// Output of the record, counted from 0.
     pub output: u32,
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Parts {
     pub(super) event: EventParts,
 }
 
-/// What a topic says of the event.
+/// The parts of an event that a topic contains.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct EventParts {
     /// Event type.
@@ -174,7 +174,7 @@ impl Level {
         }
     }
 
-    /// What a level of a topic has in this place.
+    /// The part of a topic's level that this pattern captures, and its text.
     fn read<'t>(&self, level: &'t str) -> Option<(Option<Part>, &'t str)> {
         match self {
             Self::Text(text) => (text == level).then_some((None, level)),

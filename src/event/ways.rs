@@ -18,7 +18,7 @@ use crate::event::{
 use crate::expression::{EvaluationError, Expression};
 use crate::jsonpath::path_of_names;
 
-/// What one way finds.
+/// The result of one method.
 pub(super) enum Found {
     /// Device and event are known.
     Known(Identity),
@@ -28,7 +28,7 @@ pub(super) enum Found {
     Not(Cow<'static, str>),
 }
 
-/// What is known of an event.
+/// The identity of an event.
 #[derive(Default)]
 pub(super) struct Identity {
     pub(super) device: Device,

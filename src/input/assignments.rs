@@ -1,4 +1,4 @@
-//! Which partitions are ours, since when, and which offset each needs next.
+//! The assigned partitions, their generation, and the next offset of each.
 //!
 //! Shared between the source, which is told of assignments by the group, and the write loop, which
 //! takes batches in. A batch of an assignment that has ended is stale and is dropped here: whoever
@@ -14,7 +14,7 @@ use crate::event::SourcePartition;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Generation(pub u64);
 
-/// What became of a batch that was offered.
+/// The result of offering a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// It is next: the caller must bring it to the ledger.

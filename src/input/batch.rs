@@ -17,9 +17,9 @@ pub struct Batch {
     pub from: u64,
     /// Position after the batch: its last offset plus one.
     pub next: u64,
-    /// When the pipeline asked for it, on the monotonic clock; zero before.
+    /// Time at which the pipeline polled for it, on the monotonic clock; zero before.
     pub asked: Duration,
-    /// When the pipeline took it in, on the monotonic clock; zero before.
+    /// Time at which the pipeline received it, on the monotonic clock; zero before.
     pub polled: Duration,
     bytes: Vec<u8>,
     spans: Vec<Span>,

@@ -51,7 +51,7 @@ pub enum BrokerRequest {
     FindCoordinator,
 }
 
-/// How a request fails.
+/// The failure of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrokerFault {
     /// The connection is closed.

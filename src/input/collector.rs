@@ -14,7 +14,7 @@ pub(super) struct Parts<'a> {
     pub(super) timestamp_ms: Option<i64>,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
-    /// What could not be read of it.
+    /// The part of it that could not be read.
     pub(super) damage: Option<&'a str>,
 }
 
@@ -142,7 +142,7 @@ impl Collector {
         Ok(())
     }
 
-    /// How many partitions are ours.
+    /// The number of assigned partitions.
     pub(super) fn len(&self) -> usize {
         self.lanes.len()
     }

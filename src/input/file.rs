@@ -47,8 +47,8 @@ pub struct FileForm {
 }
 
 impl FileForm {
-    /// Whether the file is there and is not a folder. It is not opened: it may be a named pipe, which
-    /// can be read only once.
+    /// Checks that the file exists and is not a folder. It is not opened: it may be a named pipe,
+    /// which can be read only once.
     pub fn check(&self) -> Result<(), InputError> {
         if self.path == Path::new("-") {
             return Ok(());
@@ -61,7 +61,7 @@ impl FileForm {
     }
 }
 
-/// What a reading of a file came to so far.
+/// Progress of reading a file.
 #[derive(Debug, Default)]
 pub struct FileCounts {
     known: AtomicU64,
@@ -104,7 +104,7 @@ pub struct FileInput {
     assignments: Arc<Assignments>,
     collector: Collector,
     lines: Lines,
-    /// Where bad lines go.
+    /// The partition for bad lines.
     bad_lines: SourcePartition,
     /// Each partition that the file has named, by topic and number.
     lanes: HashMap<String, BTreeMap<u32, Lane>>,
@@ -165,7 +165,7 @@ impl FileInput {
         Self { last_taken, ..self }
     }
 
-    /// What the reading came to so far.
+    /// The progress so far.
     #[must_use]
     pub fn counts(&self) -> Arc<FileCounts> {
         self.counts.clone()

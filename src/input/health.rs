@@ -77,7 +77,7 @@ pub struct HealthReport {
     pub refusals: Vec<LastError>,
     /// Each configured topic.
     pub topics: Vec<TopicReport>,
-    /// What is wrong, the worst first.
+    /// The problems, worst first.
     pub problems: Vec<InputProblem>,
 }
 
@@ -86,7 +86,7 @@ pub struct HealthReport {
 pub struct TopicReport {
     /// Its name.
     pub name: String,
-    /// Whether the cluster knows it; `None` before it has answered.
+    /// True if the cluster knows it; `None` before it has answered.
     pub known: Option<bool>,
     /// Number of its partitions; `None` before the cluster has answered.
     pub partitions: Option<u32>,
@@ -101,7 +101,7 @@ pub struct TopicReport {
 pub struct LastError {
     /// In words for a person.
     pub message: String,
-    /// When it came, in milliseconds since 1970.
+    /// Its time, in milliseconds since 1970.
     pub at_ms: i64,
 }
 
@@ -297,7 +297,7 @@ impl InputHealth {
 }
 
 impl State {
-    /// What is wrong at this moment of the monotonic clock, the worst first.
+    /// The problems at this moment of the monotonic clock, worst first.
     fn problems(&self, group: &str, now: Duration) -> Vec<InputProblem> {
         let refused = self.refusals.values().map(|refused| InputProblem {
             code: ProblemCode::BrokerRefused,

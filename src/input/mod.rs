@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::codec::Digest;
 use crate::event::SourcePartition;
 
-/// What a poll brought.
+/// The result of a poll.
 #[derive(Debug)]
 pub enum Polled {
     /// Records of one partition, in rising order of offsets.
@@ -38,7 +38,7 @@ pub enum Polled {
     End,
 }
 
-/// Where records come from.
+/// A source of records.
 ///
 /// An implementation MUST give the records of a partition in rising order, MUST start each partition
 /// where [`Assignments`] says, MUST tag each batch with the generation of its assignment, and MUST
@@ -149,7 +149,7 @@ pub enum InputError {
         partition: SourcePartition,
         /// The group's committed offset.
         committed: u64,
-        /// What this ledger has.
+        /// The next offset of this ledger.
         expected: u64,
     },
     /// The client cannot be made or has failed for good.
@@ -160,7 +160,7 @@ pub enum InputError {
     File {
         /// The file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -178,7 +178,7 @@ pub enum InputError {
     },
 }
 
-/// How to go on with a topic that is not the one that was read, so that the ledger records it.
+/// Instructions for continuing with a topic that was replaced, so that the ledger records it.
 fn new_epoch(partition: &SourcePartition, offset: u64) -> String {
     let SourcePartition { topic, epoch, partition: number } = partition;
     let epoch = epoch + 1;

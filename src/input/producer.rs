@@ -32,7 +32,7 @@ pub struct Outgoing<'a> {
     pub timestamp_ms: i64,
 }
 
-/// Whether a record was taken.
+/// The result of sending a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// It will be written.

@@ -24,7 +24,7 @@ use crate::limits::{MAX_MAPPING_FIELDS, MAX_PARENTS};
 
 /// Longest name of a mapping, contract or argument, in bytes.
 const MAX_NAME_BYTES: usize = 128;
-/// Where `extension: true` puts what no field takes.
+/// The argument that receives the rest with `extension: true`.
 const EXTENSION: &str = "extension";
 
 /// A checked document, or its faults. Warnings may come with a mapping.
@@ -55,7 +55,7 @@ pub(super) fn compile(
 struct Compiler<'a> {
     file: &'a FilePath,
     diagnostics: Vec<Diagnostic>,
-    /// What paths may begin with.
+    /// The permitted roots of paths.
     parts: &'static [Part],
     /// True if fields ask where the elements of `for_each` stand.
     asks_origin: bool,

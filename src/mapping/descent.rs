@@ -1,5 +1,5 @@
-//! What many fields look for, found in one walk down: paths that begin alike go their common way once,
-//! and names are looked for in their order, in which the members of an object stand too.
+//! Evaluates many paths in one walk: common prefixes are walked once, and names are looked up in
+//! order, which is also the order of an object's members.
 
 use crate::codec::json::Value;
 

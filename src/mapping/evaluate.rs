@@ -231,7 +231,7 @@ fn exhausted(exhausted: Exhausted) -> Rejection {
     Rejection::new(Cause::Limit, "", exhausted.to_string())
 }
 
-/// What only an expression computes, or targets within targets put together.
+/// The rejection for a value that only an expression computes, or for nested targets put together.
 fn unreadable(reason: Unreadable) -> Rejection {
     let cause = match reason {
         Unreadable::TooDeep => Cause::TooDeep,

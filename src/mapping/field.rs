@@ -25,7 +25,7 @@ pub struct Field {
     pub declared: FieldType,
     /// True if every payload has it: it is required, a constant, or has a default.
     pub always: bool,
-    /// Where its name stands in the file.
+    /// Position of its name in the file.
     pub place: Place,
     /// The target's names, one within the other.
     pub(super) names: Vec<String>,
@@ -33,11 +33,11 @@ pub struct Field {
     pub(super) required: bool,
     pub(super) default: Option<Value>,
     pub(super) lookup: Option<Lookup>,
-    /// How a time is read, where `declared` is one.
+    /// The time format, if `declared` is a timestamp.
     pub(super) times: TimeReader,
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug)]
 pub(super) enum Source {
     Query(Query),
@@ -57,7 +57,7 @@ const SHORT_TEXT_BYTES: usize = 24;
 /// Most steps of a way; a longer path is followed by itself.
 pub(super) const MAX_WAY_STEPS: usize = 8;
 
-/// What a query selects.
+/// The result of a query.
 pub(super) enum Selected<'a> {
     Nothing,
     One(Cow<'a, Value>),
@@ -131,7 +131,7 @@ impl Query {
         (0..steps.len()).any(|count| at(count).is_some_and(|value| value.as_str().is_some()))
     }
 
-    /// Where it looks, as a path into the event: the element of `for_each` by its own place.
+    /// The path that it reads, relative to the event; for an element of `for_each`, with its index.
     pub fn location(&self, scope: Scope<'_>) -> String {
         let text = self.path.text();
         let below =

@@ -1,4 +1,4 @@
-//! Which events a mapping takes.
+//! Matching of events by mappings.
 
 use super::document::{Document, Item, Part, Scope};
 use crate::codec::json::Value;
@@ -6,7 +6,7 @@ use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
 use crate::jsonpath::{path_below, path_of_names};
 
-/// What an event must be.
+/// The conditions on an event.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     pub topic: Option<Vec<Glob>>,
@@ -16,7 +16,7 @@ pub(super) struct Matcher {
 }
 
 impl Matcher {
-    /// Whether all of it holds for an event.
+    /// Checks all conditions for an event.
     pub fn takes(&self, document: &Document<'_>) -> Result<bool, Rejection> {
         Ok(self.mismatch(document)?.is_none())
     }

@@ -51,7 +51,7 @@ fn event(payload: &str) -> Event {
     }
 }
 
-/// What becomes of an event, in a string: arguments, `filtered`, or cause and path.
+/// The outcome of an event, as a string: arguments, `filtered`, or cause and path.
 fn outcome(set: &MappingSet, event: &Event) -> String {
     match set.evaluate(event) {
         Outcome::NotMatched => "filtered".to_owned(),

@@ -1,4 +1,4 @@
-//! What handlers share: the service, and the places for questions that may wait for a disk.
+//! State shared by handlers: the service, and the slots for queries that may wait for a disk.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,23 +27,23 @@ use crate::monitor::watch::Watched;
 use crate::query::QueryError;
 use crate::query::json;
 
-/// How long a question waits before it looks again whether records still wait.
+/// Interval at which a waiting query checks the backlog of records again.
 const SHARE_LOOK: Duration = Duration::from_millis(50);
 
 /// The state that every handler has, for the sender of one request.
 #[derive(Clone)]
 pub struct App {
-    /// Whom to ask.
+    /// The service to query.
     pub service: Arc<Service>,
-    /// What is looked at all the time.
+    /// The monitored values.
     pub watched: Watched,
-    /// Who may do what.
+    /// Access control.
     pub access: Arc<Access>,
-    /// What readers may take of the processors.
+    /// The readers' share of the processors.
     share: Arc<ReadShare>,
     /// Places for work that waits or takes memory.
     pub places: Arc<Work>,
-    /// Who takes them.
+    /// The holder of the slots.
     pub asker: Asker,
 }
 
@@ -80,7 +80,7 @@ impl Default for Work {
     }
 }
 
-/// What a handler gives.
+/// The result of a handler.
 pub type Answer = Result<Response, Problem>;
 
 impl App {

@@ -14,7 +14,7 @@ use crate::monitor::watch::Sample;
 use crate::query::views::seconds;
 use crate::query::views::{grouped, time_text};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Gravity {
@@ -29,11 +29,11 @@ pub enum Gravity {
 pub struct Finding {
     /// The kind, for machines: it never changes.
     pub code: Code,
-    /// How bad it is.
+    /// Its severity.
     pub gravity: Gravity,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub help: String,
     /// Since when, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub struct Signs {
     pub idle_mappings: Vec<(String, u64)>,
     /// Mappings whose topics the source does not read, with those topics and what may be meant.
     pub mappings_without_topic: Vec<(String, Vec<String>, String)>,
-    /// How far the newest block's time is ahead of the clock, in milliseconds.
+    /// Time of the newest block ahead of the clock, in milliseconds.
     pub clock_behind_ms: i64,
     /// Since when the state is held up, in milliseconds since 1970.
     pub state_held_since_ms: Option<i64>,
@@ -101,7 +101,7 @@ const STALL_SAMPLES: usize = 30;
 const COPIES_SAMPLES: usize = 2 * STALL_SAMPLES;
 /// Difference between the two clocks from one sample to the next that counts as a jump.
 const CLOCK_JUMP_MS: i64 = 5_000;
-/// How far the newest block may be ahead of the clock: a clock that is slewed goes back a little.
+/// Maximum time of the newest block ahead of the clock: a clock that is slewed goes back a little.
 const CLOCK_BEHIND_MS: i64 = 1_000;
 
 /// Everything that is wrong, the worst first; nothing where all is well.

@@ -18,7 +18,7 @@ const NAME_CHARACTERS: &[u8] = b"-._~!$&'()*+,;=%";
 /// The names that an endpoint answers to.
 #[derive(Debug, Clone, Copy)]
 pub struct Hosts {
-    /// Where it listens; `None` where any name is as good as another.
+    /// The address that it listens on; `None` if every host name is accepted.
     only: Option<IpAddr>,
 }
 

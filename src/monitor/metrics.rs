@@ -40,7 +40,7 @@ pub fn to_text(service: &Service, samples: &[Sample]) -> Result<String, impl Err
     families.into_text()
 }
 
-/// What became of every record.
+/// Dispositions of all records.
 fn records(families: &mut Families, service: &Service) {
     let totals = service.queries.world().totals();
     let count = |counts: &std::collections::BTreeMap<u16, u64>, code: u16| {
@@ -65,7 +65,7 @@ fn records(families: &mut Families, service: &Service) {
     }
 }
 
-/// What came of each mapping and contract.
+/// Counters of each mapping and contract.
 fn definitions(families: &mut Families, service: &Service) {
     let throughput = service.throughput(&[]);
     let mut transactions = families.counters(
@@ -87,8 +87,8 @@ fn definitions(families: &mut Families, service: &Service) {
     }
 }
 
-/// Whether each kind of finding is the case. Every code is there from the start, so that an alert
-/// never asks for a series that is absent.
+/// A gauge for each kind of finding. Every code exists from the start, so that an alert never
+/// refers to an absent series.
 fn findings(families: &mut Families, status: &StatusView, samples: &[Sample]) {
     let present = findings::findings(status, samples);
     let mut gauges = families.gauges("ledgerline_findings", "1 if the finding is present.");
@@ -136,7 +136,7 @@ fn connection(families: &mut Families, status: &StatusView) {
     }
 }
 
-/// How far behind its source the service is.
+/// Consumer lag of the service.
 fn source(families: &mut Families, service: &Service) {
     let partitions = service.partitions();
     let mut lag =
@@ -167,7 +167,7 @@ fn source(families: &mut Families, service: &Service) {
         .add(&[], Value(service.clock.monotonic().as_secs_f64()));
 }
 
-/// What each stage did and how long it took.
+/// Work and time of each stage.
 fn stages(families: &mut Families, service: &Service) {
     let status = &service.status;
     let mut items = families
@@ -264,7 +264,7 @@ fn state(families: &mut Families, service: &Service) {
     }
 }
 
-/// What readers were told: many of 401, 403, 429 or 503 are worth a look.
+/// Answers by status: many of 401, 403, 429 or 503 need attention.
 fn answers(families: &mut Families, service: &Service) {
     let mut answers = families
         .counters("ledgerline_answers_total", "Answers of the monitoring endpoint by HTTP status.");

@@ -17,7 +17,7 @@ use crate::pipeline::{CallByHand, CallError};
 use crate::query::QueryError;
 use crate::query::views::{TransactionView, TrialTransactionView};
 
-/// How long a call may take to become durable while its sender waits.
+/// Time to wait for a call to become durable while its sender waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A call that a person asks for.
@@ -31,7 +31,7 @@ pub struct CallRequest {
     /// Its arguments: the asset's key, and what the function takes.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub arguments: Value,
-    /// When what it tells happened, RFC 3339; now where absent.
+    /// Time of the call's event, RFC 3339; now if absent.
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
     pub time: Option<String>,
@@ -70,7 +70,7 @@ impl CallRequest {
     }
 }
 
-/// What would become of a call now.
+/// The result of a dry run of a call.
 pub fn check(service: &Service, call: &CallByHand) -> Result<TrialTransactionView, QueryError> {
     let now_ms = service.clock.now_ms();
     let position = SourcePosition { partition: SourcePartition::calls(), offset: 0, output: 0 };

@@ -1,5 +1,5 @@
-//! What stands in addresses: each parameter and each name in a path, with its meaning, its form and
-//! an example. Handlers take parameters by these, and the description of the API says the same.
+//! Parameters of requests: each parameter and path segment, with its meaning, form and an example.
+//! Handlers take parameters by these definitions, and the API description is generated from them.
 
 use serde_json::{Value, json};
 
@@ -12,17 +12,17 @@ use crate::limits::{DEFAULT_PAGE, MAX_ASSET_KEY_BYTES, MAX_PAGE_ITEMS};
 pub struct Parameter {
     /// Its name; of [`Role::Prefix`] the beginning of its names.
     pub name: &'static str,
-    /// What it means. Empty only for a field of a page's form, which no document describes.
+    /// Its meaning. Empty only for a field of a page's form, which no document describes.
     pub about: &'static str,
     /// A value that can be given.
     pub example: &'static str,
     /// JSON Schema of its values.
     pub schema: fn() -> Value,
-    /// What it does.
+    /// Its role.
     pub role: Role,
 }
 
-/// What a parameter does.
+/// The role of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Asks for something.
@@ -149,46 +149,46 @@ fn file_form() -> Value {
 
 // Pages.
 
-/// How many items a page has.
+/// The number of items on a page.
 pub const LIMIT: Parameter = asks(
     "limit",
     "Maximum number of items on a page. A search that reaches its limit returns fewer, and `next`.",
     (page_size, "2"),
 );
-/// Where a list of blocks goes on.
+/// Cursor of a list of blocks.
 pub const BEFORE_BLOCK: Parameter =
     cursor("before", "Blocks below this number: the `next` of the previous page.", (index, "12"));
-/// Where a list of transactions goes on.
+/// Cursor of a list of transactions.
 pub const BEFORE_ENTRY: Parameter =
     cursor("before", "Below this entry: the `next` of the previous page.", (index, "20"));
-/// Where a list of dead letters goes on.
+/// Cursor of a list of dead letters.
 pub const BEFORE_LETTER: Parameter = cursor(
     "before",
     "Dead letters before this block and place: the `next` of the previous page.",
     (two_numbers, "7/0"),
 );
-/// Where a list of assets goes on.
+/// Cursor of a list of assets.
 pub const AFTER_KEY: Parameter =
     cursor("after", "Assets after this key: the `next` of the previous page.", (text, "C-001"));
-/// Where a list of alerts goes on.
+/// Cursor of a list of alerts.
 pub const AFTER_ALERTED: Parameter = cursor(
     "after",
     "Assets after this contract and key: the `next` of the previous page.",
     (pair, "cold_chain/C-001"),
 );
-/// Where a list of definitions goes on.
+/// Cursor of a list of definitions.
 pub const AFTER_ENTRY: Parameter =
     cursor("after", "Recorded after this entry: the `next` of the previous page.", (index, "1"));
-/// Where a list of newest changes goes on.
+/// Cursor of a list of newest changes.
 pub const FROM_RECENT: Parameter = cursor(
     "from",
     "From this entry and place, going back: the `next` of the previous page.",
     (two_numbers, "600/0"),
 );
-/// Where the entries of a block go on.
+/// Cursor of a block's entries.
 pub const FROM_ENTRY: Parameter =
     cursor("from", "Entries from this one: the `next` of the previous page.", (index, "3"));
-/// Where a history goes on.
+/// Cursor of a history.
 pub const FROM_CHANGE: Parameter =
     cursor("from", "From this entry, going back: the `next` of the previous page.", (index, "20"));
 
@@ -240,13 +240,13 @@ pub const AT_TIME: Parameter = asks(
     "The asset as of this time. Not together with `at_block`.",
     (time, "2026-01-31T12:00:00Z"),
 );
-/// Where a walk into the past goes on.
+/// Cursor of a walk into the past.
 pub const FROM_WALK: Parameter = asks(
     "from",
     "With `at_block` or `at_time`: the entry at which the walk back continues, as given by a refused request.",
     (index, "20"),
 );
-/// Whether a call is only tried.
+/// True for a dry run.
 pub const DRY_RUN: Parameter =
     asks("dry_run", "Dry run: returns the result and submits nothing.", (flag, "true"));
 /// A version of a definition.
@@ -267,17 +267,17 @@ pub const PROOF_FORM: Parameter = asks(
 /// Form of an export.
 pub const FILE_FORM: Parameter =
     asks("format", "`jsonl` (one JSON item per line) or `csv`.", (file_form, "csv"));
-/// Where an export of a state goes on.
+/// Cursor of an export of a state.
 pub const BEHIND_KEY: Parameter =
     asks("after", "Assets after this key: the last one in a truncated export.", (text, "C-001"));
-/// Where an export of a history goes on.
+/// Cursor of an export of a history.
 pub const BACK_FROM: Parameter = asks(
     "from",
     "From this entry, going back: `replaced` of the last line in a truncated export.",
     (index, "20"),
 );
 
-/// Whether a client reads what stands behind a body.
+/// True if a client reads trailers.
 pub const TRAILERS: Parameter =
     asks("TE", "`trailers` requests the trailers after the file.", (any_text, "trailers"));
 
@@ -289,10 +289,10 @@ pub const EVENTS: Parameter = asks(
     "Kinds of events, separated by commas: block, transaction, alert, dead_letter, status.",
     (event_names, "block,status"),
 );
-/// Where a stream begins.
+/// The first block of a stream.
 pub const FROM_BLOCK: Parameter =
     asks("from", "From this block; default: the next one.", (index, "0"));
-/// Where a client of the stream was.
+/// The last event received by a client of the stream.
 pub const LAST_EVENT_ID: Parameter = asks(
     "Last-Event-ID",
     "Id of the last event that was seen: the stream goes on behind it and leaves none out.",
@@ -315,7 +315,7 @@ pub const PARTITION: Parameter = asks("partition", "Partition of the record.", (
 pub const OFFSET: Parameter = asks("offset", "Offset of the record.", (index, "1"));
 /// Offset of a record that gave a dead letter.
 pub const LETTER_OFFSET: Parameter = asks("offset", "Offset of the record.", (index, "21"));
-/// Which transaction of a record.
+/// Output of a record: the number of its transaction.
 pub const OUTPUT: Parameter =
     asks("output", "Which of the record's transactions, from 0.", (number, "0"));
 /// Name of a contract.

@@ -1,5 +1,5 @@
-//! What a request asks for: parameters are taken by name, and what is left over is an error, so
-//! that a misspelt filter never looks like one that matched everything.
+//! Parsing of requests: parameters are taken by name, and leftovers are an error, so that a
+//! misspelt filter never looks like one that matched everything.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -37,7 +37,7 @@ use crate::monitor::answer::Problem;
 use crate::query::json;
 use crate::threads::{self, TooFewThreads};
 
-/// How long accepting pauses when the system has no more sockets to give.
+/// Pause in accepting when the system has no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Files of the log, the state and the source beside connections.
 const OTHER_FILES: u64 = 1_024;
@@ -58,7 +58,7 @@ pub enum EndpointError {
     Bind {
         /// The configured address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -121,7 +121,7 @@ impl Endpoint {
         Ok(Self { address, is_secure, stop, thread: Some(thread.map_err(EndpointError::System)?) })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -150,7 +150,7 @@ impl Drop for Endpoint {
     }
 }
 
-/// What answers on every connection.
+/// The service of every connection.
 #[derive(Clone)]
 struct Answering {
     routes: Router,

@@ -100,7 +100,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// What a client asks for.
+/// The events that a client asks for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     kinds: Kinds,
@@ -138,7 +138,7 @@ struct AlertChange<'a> {
     key: &'a str,
     /// Id of the transaction.
     transaction: String,
-    /// When the event happened.
+    /// Time of the event.
     time: String,
 }
 

@@ -18,13 +18,13 @@ use crate::pipeline::mapper::EachSigner;
 use crate::pipeline::traces::Noted;
 use crate::transaction::{Encoded, OPERATOR_TYPE, Submission, Transaction, call_digest};
 
-/// How long one wait for the ledger is.
+/// Timeout of one wait for the ledger.
 const WAIT: Duration = Duration::from_millis(20);
 
 /// A call as a person asks for it.
 #[derive(Debug, Clone)]
 pub struct CallByHand {
-    /// Who asks: stands in the transaction as its device, `operator:NAME`.
+    /// The caller. The transaction's device is `operator:NAME`.
     pub caller: String,
     /// Name of the contract.
     pub contract: Arc<str>,
@@ -32,7 +32,7 @@ pub struct CallByHand {
     pub function: Function,
     /// Its arguments.
     pub arguments: Arguments,
-    /// When what it tells happened, in milliseconds since 1970; now where absent.
+    /// Time of the call's event, in milliseconds since 1970; now if absent.
     pub time_ms: Option<i64>,
 }
 

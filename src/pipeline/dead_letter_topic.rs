@@ -18,7 +18,7 @@ use crate::limits::MAX_NOTE_BYTES;
 use crate::pipeline::Stop;
 use crate::state::{Projection, StateError};
 
-/// How long one wait for the cluster is.
+/// Timeout of one wait for the cluster.
 const FLUSH_WAIT: Duration = Duration::from_millis(500);
 /// Waits that the last copies get once a stop is asked for.
 const LAST_WAITS: u32 = 4;
@@ -112,8 +112,8 @@ impl DeadLetterTopic {
         Ok(())
     }
 
-    /// What was refused is sent again, together with all that was not acknowledged: by a new
-    /// client, since an idempotent one is of no use after some refusals.
+    /// Sends everything refused or unacknowledged again, with a new client, because an idempotent
+    /// one is unusable after some refusals.
     fn hold(&self, sending: &mut Sending, held: Held) -> StateError {
         let reason = match held {
             Held::Stopped => {
@@ -152,7 +152,7 @@ enum Held {
     Stopped,
 }
 
-/// What the headers of a copy say, in text.
+/// The headers of a copy, as text.
 struct Described {
     record: String,
     block: String,

@@ -1,4 +1,4 @@
-//! What came of each mapping and contract in this process.
+//! Counters of each mapping and contract in this process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::Traces;
 use crate::state::{Projection, StateError};
 
-/// How long a follower waits for a block before it looks whether it should end.
+/// Maximum wait of a follower for a block before it checks for a stop.
 const WAIT: Duration = Duration::from_millis(100);
 /// Least time between savepoints.
 const SAVEPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -40,21 +40,21 @@ pub struct Follower {
     pub projection: Arc<dyn Projection>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Where the pipeline's own follower tells what it saw.
+    /// Progress reports of the pipeline's own follower.
     pub status: Option<Arc<Status>>,
-    /// Where every follower tells that it is held up.
+    /// Reports of blocked followers.
     pub holds: Arc<Status>,
-    /// Where it notes what became of batches.
+    /// The recorder of batches.
     pub traces: Traces,
     /// Keeps the newest checkpoint: called once a second while blocks come.
     pub keep: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// How far a follower is.
+/// The progress of a follower.
 struct Run {
-    /// When the newest savepoint was complete.
+    /// Completion time of the newest savepoint.
     saved_at: Duration,
-    /// How long its steps took.
+    /// Duration of its steps.
     saving_took: Duration,
     /// Blocks that it holds.
     saved_blocks: u64,
@@ -76,7 +76,7 @@ struct Run {
 struct Saving {
     /// Blocks that it is to hold.
     blocks: u64,
-    /// How long its steps took so far.
+    /// Duration of its steps so far.
     took: Duration,
 }
 

@@ -15,17 +15,16 @@ use crate::pipeline::status::{Stage, Status};
 
 /// Longest wait of one poll: how fast a stop is noticed.
 const POLL_WAIT: Duration = Duration::from_millis(50);
-/// How long a full queue is waited for before the source is paused: a pause throws away what the
-/// client has fetched ahead.
+/// Maximum wait for a full queue before the source is paused: a pause discards prefetched records.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
-/// How often a full queue is tried.
+/// Retry interval for a full queue.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(2);
-/// How often the source is told what is durable.
+/// Interval at which durable positions are reported to the source.
 const DURABLE_EVERY: Duration = Duration::from_secs(1);
 
 /// The stage.
 pub struct Intake {
-    /// Where records come from.
+    /// The source of records.
     pub source: Box<dyn Input>,
     /// One queue for each mapper.
     pub queues: Vec<SyncSender<Batch>>,
@@ -33,7 +32,7 @@ pub struct Intake {
     pub reader: Arc<dyn LedgerReader>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What the stage tells of itself.
+    /// Counters of the stage.
     pub status: Arc<Status>,
     /// Asked from outside to stop.
     pub stop: Stop,
@@ -110,7 +109,7 @@ fn queue_of(partition: &SourcePartition, queues: usize) -> usize {
     usize::try_from(spread % queues.max(1) as u64).unwrap_or(0)
 }
 
-/// What the source was told.
+/// The positions reported to the source.
 #[derive(Default)]
 struct Told(BTreeMap<SourcePartition, u64>);
 

@@ -94,9 +94,9 @@ pub enum PipelineError {
     Panicked(&'static str),
 }
 
-/// What a pipeline is made of.
+/// The parts of a pipeline.
 pub struct Pipeline {
-    /// Where records come from.
+    /// The source of records.
     pub source: Box<dyn Input>,
     /// Positions, shared with the source.
     pub assignments: Arc<Assignments>,
@@ -110,7 +110,7 @@ pub struct Pipeline {
     pub calls: Arc<Calls>,
     /// Signs submissions.
     pub signer: Signer,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     pub limits: SubmissionLimits,
     /// The ledger's writing side.
     pub writer: Box<dyn LedgerWriter>,
@@ -122,9 +122,9 @@ pub struct Pipeline {
     pub keep: Arc<dyn Fn() + Send + Sync>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What the stages tell of themselves.
+    /// Counters of the stages.
     pub status: Arc<Status>,
-    /// Where batches are noted for those who follow them.
+    /// The recorder of batches, for tracing.
     pub traces: Traces,
     /// Asked from outside to stop.
     pub stop: Stop,
@@ -163,7 +163,7 @@ fn spawn<'scope>(
     thread.inspect_err(|_| failure.set(PipelineError::Thread(name))).ok()
 }
 
-/// What a stage gives; `None` where it panics, which the failure then says.
+/// The result of a stage; `None` if it panics, which is then recorded as the failure.
 fn or_panicked<T>(name: &'static str, failure: &Failure, stage: impl FnOnce() -> T) -> Option<T> {
     // A stage that has panicked is not used any more.
     let result = catch_unwind(AssertUnwindSafe(stage));

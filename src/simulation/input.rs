@@ -17,7 +17,7 @@ pub(crate) struct SimulatedInput {
     assignments: Arc<Assignments>,
     random: Random,
     records: BTreeMap<SourcePartition, Vec<Fate>>,
-    /// Where each assigned partition is read on.
+    /// The read position of each assigned partition.
     reading: BTreeMap<SourcePartition, (Generation, u64)>,
 }
 

@@ -55,13 +55,13 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::KillWithin,
 ];
 
-/// Where the ledger is.
+/// The ledger's location.
 pub(crate) struct Place {
     pub(crate) ledger: PathBuf,
     pub(crate) kept: PathBuf,
 }
 
-/// What a configuration names.
+/// The definitions of a configuration.
 pub(crate) struct Definitions {
     contracts: Arc<ContractSet>,
     mappings: Arc<MappingSet>,
@@ -150,7 +150,8 @@ impl Life<'_> {
         End::Broken(format!("no end after {MOST_STEPS} steps"))
     }
 
-    /// What refuses a ledger without any fault of the disk in this life has lost or damaged it.
+    /// Judges the end of a run: a ledger refused although no disk fault was injected has been lost
+    /// or damaged.
     fn judged(&self, end: End) -> End {
         match end {
             End::Cut(reason) if !self.disk.is_dead() && self.disk.faults_so_far() == 0 => {
@@ -242,14 +243,14 @@ impl Life<'_> {
         Ok(true)
     }
 
-    /// What the first follower does between two blocks.
+    /// The first follower's work between two blocks.
     fn save_some(&mut self, living: &Living) -> Result<(), End> {
         let is_complete = living.world.save_some()?;
         self.steps.push(format!("a step of a savepoint, the last: {is_complete}"));
         Ok(())
     }
 
-    /// What it does once a second.
+    /// Its work once a second.
     fn save(&mut self, living: &Living) -> Result<(), End> {
         living.world.savepoint()?;
         let kept = keep_checkpoint(self.disk, &self.place.kept, &living.reader.checkpoint());

@@ -28,7 +28,7 @@ enum Root {
     Header(String),
 }
 
-/// What a path selects.
+/// The value selected by a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::event) enum Selected<'a> {
     /// A string, or a number in the text it was sent in.

@@ -20,9 +20,9 @@ pub(super) struct Format {
 /// would be read out of their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Packed {
-    /// Where the first directive begins in the format.
+    /// The start of the first directive in the format.
     start: usize,
-    /// Where the last one ends.
+    /// The end of the last directive.
     end: usize,
     /// Digits of all of them.
     digits: usize,

@@ -14,7 +14,7 @@ use crate::diagnostic::did_you_mean;
 /// The compiled-in database. The one of the machine is never asked.
 static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
-/// What helps where a string has no offset.
+/// Hint for a string without an offset.
 const ZONE_HINT: &str = "; for local times, set the option `zone`, such as `zone: Europe/Berlin`";
 
 /// The zone of this name: of the IANA database, or a fixed offset such as `+08:00`. Where there is

@@ -18,12 +18,12 @@ pub(in crate::input) struct TopicAnswer {
     pub(in crate::input) leaderless: BTreeSet<u32>,
 }
 
-/// What is said where the broker has given no reason.
+/// The reason given if the broker has not answered.
 const NO_ANSWER: &str = "the broker has not answered";
 
 #[derive(Debug)]
 pub(super) struct Topic {
-    /// Whether the cluster knows it; `None` before it has answered.
+    /// True if the cluster knows it; `None` before it has answered.
     pub(super) known: Option<bool>,
     /// Since when.
     pub(super) known_since: Moment,
@@ -51,7 +51,7 @@ pub(super) struct Topic {
     pub(super) was_read: bool,
 }
 
-/// What the problems of every topic have in common.
+/// Data shared by the problems of all topics.
 pub(super) struct About<'a> {
     pub(super) group: &'a str,
     pub(super) now: Duration,

@@ -23,7 +23,7 @@ const END_LOOK: Duration = Duration::from_millis(10);
 /// Looks before its end is no longer waited for: seven seconds, longer than a request may take.
 const END_LOOKS: u32 = 700;
 
-/// What the group and the brokers say of a partition.
+/// Offsets of a partition, from the group and the brokers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Offsets {
     /// The group's committed offset.

@@ -4,7 +4,7 @@
 /// The protocols that may stand in front of an address.
 const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
 
-/// What is wrong with a list of addresses: each fault with what helps.
+/// The errors in a list of addresses, each with its remedy.
 pub(super) fn diagnostics(brokers: &str, security_protocol: &str) -> Vec<(String, String)> {
     let addresses = brokers.split(',').map(str::trim).filter(|address| !address.is_empty());
     let addresses: Vec<_> = addresses.collect();

@@ -1,4 +1,4 @@
-//! What librdkafka calls back: assignments, errors, statistics, log lines. All but the log lines run
+//! Callbacks from librdkafka: assignments, errors, statistics, log lines. All but the log lines run
 //! inside the poll of the source's own thread, so errors are kept here until that poll returns.
 
 mod end;
@@ -51,7 +51,7 @@ pub(super) struct Context {
 pub(super) struct Shared {
     pub(super) collector: Collector,
     pub(super) paused: bool,
-    /// What ends the source at its next poll.
+    /// Errors that end the source at its next poll.
     pub(super) errors: VecDeque<InputError>,
     /// Partitions whose beginning is asked for.
     pub(super) lookups: Lookups,
@@ -72,7 +72,7 @@ pub(super) struct Shared {
     responses: u64,
     /// Reading records was refused.
     pub(super) fetch_refused: Option<FetchRefused>,
-    /// When the group last refused this member.
+    /// Time at which the group last refused this member.
     group_refused_at: Duration,
 }
 
@@ -208,8 +208,8 @@ impl Context {
         }
     }
 
-    /// Where fetching begins: in these partitions, or in all that are read where the library takes
-    /// an assignment only as a whole.
+    /// The offsets at which fetching begins: for these partitions, or for all assigned ones if the
+    /// library accepts an assignment only as a whole.
     fn fetch_list(
         &self,
         beginnings: &[Beginning],

@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::input::kafka::properties::{KNOWN_PROPERTIES, Properties};
 use crate::input::kafka::redaction::Redaction;
 
-/// Where a fault of the whole configuration is shown: the place of the property that it names, else
+/// The position for an error of the whole configuration: that of the property that it names, else
 /// this one.
 #[derive(Clone, Copy)]
 pub(super) struct Whole<'a> {

@@ -13,7 +13,7 @@ use crate::input::kafka::context::Context;
 use crate::input::kafka::start::{Known, first_offset};
 use crate::limits::{KAFKA_FIRST_TIMEOUT, KAFKA_REQUEST_TIMEOUT};
 
-/// What became of an attempt to join.
+/// The result of an attempt to join.
 pub(super) enum Joining {
     /// Assignments come from now on, or the source ends with an error.
     Over,

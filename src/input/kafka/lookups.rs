@@ -27,7 +27,7 @@ pub(super) enum Reason {
 pub(super) struct Question {
     pub(super) id: u64,
     pub(super) name: Name,
-    /// How long each request may take.
+    /// Timeout of each request.
     pub(super) timeout: Duration,
 }
 
@@ -135,7 +135,7 @@ impl Lookups {
         self.lookups.insert(later.name.clone(), later);
     }
 
-    /// How many partitions of a topic were assigned and have not begun.
+    /// The number of assigned partitions of a topic that have not started.
     pub(super) fn unbegun(&self, topic: &str) -> usize {
         let is_unbegun =
             |lookup: &&Lookup| lookup.name.0 == topic && lookup.reason == Reason::Assigned;

@@ -109,7 +109,7 @@ const WEAK: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What we set where the user does not.
+/// Our defaults.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "ledgerline"),
     ("check.crcs", "true"),

@@ -24,7 +24,7 @@ use crate::limits::{
     MAX_WATCHED_OFFSETS,
 };
 
-/// How often the watch wakes to see whether it is due.
+/// Interval at which the watch wakes to check for due work.
 const TICK: Duration = Duration::from_millis(500);
 
 /// A running watch. It ends when dropped, and has let go of the consumer then.

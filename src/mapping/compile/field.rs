@@ -12,11 +12,11 @@ use crate::mapping::field::{Field, Source};
 use crate::mapping::form::{FieldForm, FullFieldForm};
 use crate::mapping::lookup::Lookup;
 
-/// What a field's values are converted to.
+/// The target type of a field's values.
 #[derive(Clone, Copy)]
 struct Kind<'a> {
     declared: FieldType,
-    /// How a timestamp is read.
+    /// The format of timestamps.
     times: &'a TimeReader,
 }
 
@@ -74,7 +74,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// How a timestamp is read.
+    /// The format of a timestamp.
     fn times(&mut self, full: &FullFieldForm) -> TimeReader {
         let options = Self::time_options(full);
         if let Some(place) = options.first_place()

@@ -1,4 +1,4 @@
-//! Who asks, and what they may do.
+//! Callers and their roles.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::MAX_CALLER_NAME_BYTES;
 use crate::monitor::answer::Problem;
 
-/// What a caller may do. Each may also do what those before it may.
+/// The role of a caller. Each role includes those before it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -63,7 +63,7 @@ impl FromStr for Role {
     }
 }
 
-/// What tells who a caller is.
+/// The means of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
@@ -77,8 +77,7 @@ pub enum How {
     Certificate,
 }
 
-/// Who sent a request. Every request that reaches a handler behind the doors that are open to
-/// anyone carries one.
+/// The sender of a request. Every request that reaches a handler of a protected route carries one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     name: Arc<str>,
@@ -112,7 +111,7 @@ impl Caller {
         self.role
     }
 
-    /// What tells who it is.
+    /// The means of authentication.
     #[must_use]
     pub fn how(&self) -> How {
         self.how

@@ -55,9 +55,9 @@ pub enum JwtError {
 /// A token that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Whose it is.
+    /// The caller that it identifies.
     pub caller: Caller,
-    /// When it ends, in milliseconds since 1970.
+    /// Expiry, in milliseconds since 1970.
     pub until_ms: i64,
     /// Thumbprint of the key that signed it.
     pub key: Digest,

@@ -1,5 +1,5 @@
-//! Who may see and do what. One layer asks it for every request, before any route is looked at: it
-//! finds out who asks ([`Caller`]), what the request needs (`rules`), and lets it pass or not.
+//! Access control. One layer checks every request, before any route is looked up: it identifies the
+//! caller ([`Caller`]), determines the required role (`rules`), and admits or refuses the request.
 //!
 //! It must never let pass what it does not know, say more to a stranger than that it is one, keep or
 //! print a secret, or wait for a network or a disk while a request waits.
@@ -77,11 +77,11 @@ pub struct AccessError(String);
 struct Refused {
     /// As its sender may know it.
     told: Told,
-    /// What strangers could learn from: for the log.
+    /// The reason, for the log only, because strangers could learn from it.
     reason: String,
 }
 
-/// What the sender of a token that is not taken may know.
+/// The explanation given to the sender of a refused token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Told {
     #[error("unknown token")]
@@ -113,7 +113,7 @@ impl From<BadToken> for Refused {
     }
 }
 
-/// Who a request is of, as far as it says.
+/// The result of identifying the sender of a request.
 enum Found {
     Someone(Caller),
     Nobody,
@@ -169,7 +169,7 @@ impl Access {
         self.tls.as_ref()
     }
 
-    /// Whose a client certificate is.
+    /// The caller of a client certificate.
     #[must_use]
     pub fn certified(&self, der: &[u8]) -> Option<Caller> {
         tls::caller(&self.settings.certificates, der)
@@ -240,7 +240,7 @@ impl Access {
         Ok(())
     }
 
-    /// Who asks: by token, login, certificate, in this order.
+    /// Identifies the caller: by token, login or certificate, in this order.
     fn find(&self, request: &Request, client: &Client) -> Found {
         if let Some(token) = bearer(request.headers()) {
             return match self.prove(token) {
@@ -264,7 +264,7 @@ impl Access {
         }
     }
 
-    /// Whose a token is.
+    /// The caller of a token.
     fn prove(&self, token: &str) -> Result<(Caller, Proof), Refused> {
         let now_ms = self.clock.now_ms();
         if let (Some(settings), Some(key_set)) = (&self.settings.jwt, &self.key_set)
@@ -318,7 +318,7 @@ impl Access {
         }
     }
 
-    /// Who sends a request, as far as its way tells.
+    /// The client of a request, as far as the connection identifies it.
     #[must_use]
     pub fn client(&self, request: &Request) -> Client {
         Client::of(request, self.behind_proxy)

@@ -1,6 +1,7 @@
-//! Whether a browser sends a request for a page of another site (CSRF). Browsers say so themselves
-//! (`Sec-Fetch-Site`, Fetch Metadata), but only over TLS or to this machine; others at least name the
-//! page's origin. Other programs say neither, and no site makes them send anything.
+//! Protection against cross-site requests (CSRF). Browsers report the origin of a request
+//! (`Sec-Fetch-Site`, Fetch Metadata), but only over TLS or to this machine; otherwise they at
+//! least send the page's origin. Other programs send neither, and no site can make them send
+//! requests.
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Uri};

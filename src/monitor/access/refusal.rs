@@ -14,7 +14,7 @@ use crate::monitor::answer::Problem;
 #[derive(Debug)]
 pub struct Refusal {
     problem: Problem,
-    /// What would make it pass (RFC 9110, 11.6.1).
+    /// The challenge that would let it pass (RFC 9110, 11.6.1).
     challenge: Option<&'static str>,
     /// Seconds until it may be tried again.
     retry_after: Option<u64>,
@@ -45,7 +45,7 @@ impl Refusal {
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
-    /// What is wrong, in words.
+    /// The problem, in words.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }

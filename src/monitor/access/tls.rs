@@ -22,7 +22,7 @@ use crate::monitor::access::kept::{Contents, Kept};
 use crate::monitor::access::settings::{CertificateMatch, CertificateRule, TlsSettings};
 use crate::outbound::tls::{WallClock, authorities, certificates, provider};
 
-/// What a handshake needs, from files that may change.
+/// Data of a handshake, from files that may change.
 #[derive(Debug)]
 pub struct Tls {
     config: Kept<ServerConfig>,
@@ -50,7 +50,7 @@ impl Tls {
         self.config.look();
     }
 
-    /// What the next connection begins with.
+    /// The acceptor of the next connection.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.config.get())
     }
@@ -109,7 +109,7 @@ fn verifier(bytes: &[u8], require: bool) -> Result<Arc<dyn ClientCertVerifier>, 
     builder.build().map_err(|error| error.to_string())
 }
 
-/// Whose certificate it is, where the configuration names it.
+/// The caller of a certificate, if the configuration names it.
 #[must_use]
 pub fn caller(rules: &[CertificateRule], der: &[u8]) -> Option<Caller> {
     let digest = Digest::of(der);

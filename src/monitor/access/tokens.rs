@@ -23,7 +23,7 @@ use crate::event::time;
 use crate::limits::{MAX_ACCESS_FILE_BYTES, MAX_TOKENS};
 use crate::monitor::access::caller::{Caller, How, Role};
 
-/// How every token begins, so that one that strays is known for what it is.
+/// Prefix of every token, so that a leaked one is recognised.
 pub const PREFIX: &str = "ledgerline_";
 /// Random bytes of a token, and of a session's.
 const RANDOM_BYTES: usize = 32;
@@ -35,17 +35,17 @@ const HEADING: &str = "# Tokens for Ledgerline's endpoint, created by `ledgerlin
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenForm {
-    /// Whose it is: the name under which what it does goes into the ledger.
+    /// The caller: the name under which the ledger records its calls.
     name: Located<String>,
-    /// What it may do.
+    /// Its role.
     role: Role,
     /// SHA-256 of the token, in hexadecimal digits.
     sha256: Located<String>,
-    /// When it was made.
+    /// Creation time.
     #[serde(default)]
     #[allow(dead_code)] // for people
     created: Option<String>,
-    /// When it ends (RFC 3339); never, where not named.
+    /// Expiry (RFC 3339); never, if absent.
     #[serde(default)]
     expires: Option<Located<String>>,
 }
@@ -100,7 +100,7 @@ pub enum TokenError {
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -126,7 +126,7 @@ impl Tokens {
         Ok(Self { tokens })
     }
 
-    /// Whose a token is. All are compared, each to its end.
+    /// The caller of a token. All are compared, in constant time.
     pub fn find(&self, token: &str, now_ms: i64) -> Result<(Caller, Digest), BadToken> {
         let digest = Digest::of(token.as_bytes());
         let mut found = u64::MAX;
@@ -138,7 +138,7 @@ impl Tokens {
         token.caller_at(now_ms).map(|caller| (caller, digest))
     }
 
-    /// Whose the token with this digest is.
+    /// The caller of the token with this digest.
     #[must_use]
     pub fn of_digest(&self, digest: &Digest, now_ms: i64) -> Option<Caller> {
         // The last of several lines for one token, as in `find`.
@@ -249,7 +249,7 @@ fn line(
     ))
 }
 
-/// What must stand in front of a new line at the end of a file.
+/// The separator needed before a new line at the end of a file.
 fn start_of_line(path: &Path, file: &File) -> std::io::Result<&'static str> {
     if file.metadata()?.len() == 0 {
         return Ok(HEADING);

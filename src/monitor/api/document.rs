@@ -14,7 +14,7 @@ use crate::monitor::parameter::{Parameter, Role};
 /// endpoint answers.
 const EXAMPLES: &str = include_str!("examples.json");
 
-/// What the document says of the whole.
+/// Introduction of the document.
 const ABOUT: &str = "\
 All data of the pages. Reading needs no credentials on the machine itself; elsewhere the operator \
 of the service provides them.
@@ -54,7 +54,8 @@ const PROBLEMS: &[(&str, &str, &str)] = &[
     ("503", "Unavailable", "Too busy, or not ready; `Retry-After` says when to retry."),
 ];
 
-/// What makes schemas: a type that has a default may be left out of what is sent, but is always given.
+/// Generators of schemas: a field with a default may be omitted from input, but is always present
+/// in output.
 struct Generators {
     given: SchemaGenerator,
     sent: SchemaGenerator,
@@ -120,7 +121,7 @@ fn absent_is_not_null(schema: &mut Schema) {
     }
 }
 
-/// How a client may say who it is.
+/// The means of authentication.
 fn security_schemes() -> Value {
     json!({
         "bearer": {

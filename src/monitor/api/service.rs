@@ -171,7 +171,7 @@ async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
     Ok(live(JSON, ask(app, tried).await?))
 }
 
-/// What a manual call asks for beside its body.
+/// The parameters of a manual call besides its body.
 #[derive(Debug, Clone, Copy)]
 struct IsCheck(bool);
 

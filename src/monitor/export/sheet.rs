@@ -21,8 +21,8 @@ use crate::query::json;
 
 /// The column for all that has no column of its own.
 const OTHER: &str = "other";
-/// What makes a formula of a string, in the scripts that spreadsheets know; and what hides such a
-/// character from who looks at the file.
+/// Characters that start a formula, in the scripts that spreadsheets know; and characters that hide
+/// such a character from a person who looks at the file.
 const BEGINS_FORMULA: &[char] =
     &['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 

@@ -104,7 +104,7 @@ impl Code {
         }
     }
 
-    /// How bad it is.
+    /// The severity.
     #[must_use]
     pub fn gravity(self) -> Gravity {
         match self {
@@ -119,14 +119,14 @@ impl Code {
         }
     }
 
-    /// What helps.
+    /// The remedy.
     #[must_use]
     pub fn help(self) -> &'static str {
         HELP.iter().find(|(code, _)| *code == self).map_or("", |(_, help)| help)
     }
 }
 
-/// What helps with each kind.
+/// Remedy for each kind.
 const HELP: [(Code, &str); Code::ALL.len()] = [
     (
         Code::LedgerHalted,

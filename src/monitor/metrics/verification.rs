@@ -1,5 +1,5 @@
-//! What a verification came to, for the textfile collector of Prometheus' node exporter: it runs
-//! now and then beside the service, so there is no endpoint to ask.
+//! Metrics of a verification, for the textfile collector of Prometheus' node exporter: it runs now
+//! and then beside the service, so there is no endpoint to scrape.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::verify::Report;
 pub struct Verification<'a> {
     /// The ledger's directory: tells ledgers of one machine apart.
     pub directory: &'a Path,
-    /// What was found; `None` where the files could not be read.
+    /// The report; `None` if the files could not be read.
     pub report: Option<&'a Report>,
-    /// When it ended, in milliseconds since 1970.
+    /// End time, in milliseconds since 1970.
     pub ended_ms: i64,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
 }
 

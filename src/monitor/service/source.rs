@@ -30,7 +30,7 @@ pub struct SourceView {
 pub struct TopicView {
     /// Its name.
     pub topic: String,
-    /// Whether the cluster knows it; absent before it has answered.
+    /// True if the cluster knows it; absent before it has answered.
     pub known: Option<bool>,
     /// Number of its partitions; absent before the cluster has answered.
     pub partitions: Option<u32>,
@@ -45,7 +45,7 @@ pub struct TopicView {
 /// Events that were dated ahead of the clock.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FutureView {
-    /// How many.
+    /// The number of events.
     pub count: u64,
     /// The last one; absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! What stands here in a program that was built without the feature.
+//! Replacement for tracing in a program built without the feature.
 
 use std::sync::Arc;
 

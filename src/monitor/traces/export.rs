@@ -15,7 +15,7 @@ use crate::monitor::traces::spans::Spans;
 use crate::outbound::Backoff;
 use crate::pipeline::{BatchTrace, Taken, Traces};
 
-/// How often a stop looks whether the thread has ended.
+/// Polling interval for the end of the thread.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The running thread.
@@ -24,14 +24,14 @@ pub struct TraceExport {
     clock: Arc<dyn Clock>,
 }
 
-/// What the thread has.
+/// State of the thread.
 struct Exporter {
     collector: Collector,
     spans: Spans,
     taken: Taken,
     clock: Arc<dyn Clock>,
     ready: VecDeque<BatchTrace>,
-    /// When the collector is told again.
+    /// Time of the next attempt.
     due: Duration,
     backoff: Backoff,
     /// Why it failed last, until it succeeds.
@@ -42,7 +42,7 @@ struct Exporter {
 }
 
 impl TraceExport {
-    /// Whether a collector could be told as the settings say; in words why not.
+    /// Checks that the settings allow an export; the error says why not.
     pub fn check(settings: &TraceSettings) -> Result<(), String> {
         Collector::open(settings).map(drop)
     }

@@ -167,7 +167,7 @@ fn place_in(text: &str, place: &str) -> Option<usize> {
     text.is_char_boundary(at).then_some(at)
 }
 
-/// What helps against a cause.
+/// The remedy for a cause.
 fn help(cause: &str) -> &'static str {
     let cause = Cause::ALL.into_iter().find(|known| known.name() == cause);
     match cause {

@@ -93,7 +93,7 @@ fn kept(kind: &'static str, text: &'static str) -> Response {
     tagged((kind, "no-cache"), Bytes::from_static(text.as_bytes()))
 }
 
-/// What makes a page.
+/// The result of building a page.
 type Made = Result<Content, QueryError>;
 
 /// A page without a name in its address.
@@ -179,7 +179,7 @@ async fn home(app: App, caller: Option<Caller>, uri: Uri) -> Response {
         .await
 }
 
-/// Who looks at a page.
+/// The visitor of a page.
 fn visitor(app: &App, caller: Option<Caller>) -> Visitor {
     Visitor { caller, can_log_in: app.access.takes_tokens(), is_stranger: false }
 }

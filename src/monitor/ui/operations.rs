@@ -21,7 +21,7 @@ use crate::monitor::ui::{Made, transactions, trial};
 use crate::query::QueryError;
 use crate::query::views::TransactionView;
 
-/// What the names of fields in the form begin with.
+/// Prefix of the form's field names.
 const FIELD: &str = "f.";
 const HEADINGS: [&str; 5] = ["Transaction", "Time", "Caller", "Call", "Verdict"];
 
@@ -119,7 +119,7 @@ pub fn form(
     Ok(content(caller, (contract, function), &fields, html! {}))
 }
 
-/// What was filled in: tried or submitted, as the button says.
+/// Handles a submitted form: a dry run or a call, depending on the button.
 pub fn sent(
     service: &Service,
     caller: &Caller,
@@ -176,7 +176,7 @@ fn find<'a>(
     Ok((found, *offered))
 }
 
-/// What an asset has, as texts of the form.
+/// The fields of an asset, as form values.
 fn filled_in(contract: &Contract, state: &Value) -> BTreeMap<String, String> {
     let at = |input: &Input| {
         let value = input.path.iter().try_fold(state, |value, name| value.get(name))?;

@@ -17,17 +17,17 @@ pub enum Section {
     Overview,
     /// The chain.
     Blocks,
-    /// What was asked of contracts.
+    /// Transactions.
     Transactions,
-    /// What came of it.
+    /// Assets and their state.
     State,
-    /// Which assets need someone.
+    /// Active alerts.
     Alerts,
-    /// Which records could not be used.
+    /// Dead letters.
     DeadLetters,
     /// Mappings and contracts.
     Definitions,
-    /// What would become of a record.
+    /// The dry run of an event.
     Try,
     /// Manual calls.
     Operations,
@@ -79,7 +79,7 @@ impl Section {
 pub struct Content {
     /// Its heading.
     pub title: String,
-    /// Where it stands in the navigation; `None` for an error.
+    /// Its section in the navigation; `None` for an error.
     pub section: Option<Section>,
     /// True if it changes with the ledger: it follows the stream, or refreshes itself without
     /// script.
@@ -91,7 +91,7 @@ pub struct Content {
 /// The reader of a page.
 #[derive(Debug, Default)]
 pub struct Visitor {
-    /// Who it is, where it passed a door that asks.
+    /// The caller, on a protected route.
     pub caller: Option<Caller>,
     /// True if there is a way to log in.
     pub can_log_in: bool,

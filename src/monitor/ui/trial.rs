@@ -24,7 +24,7 @@ use crate::query::views::{
     TrialView, TrialWriteView, time_text,
 };
 
-/// How the value is written in the form.
+/// The format of the value in the form: text or base64.
 const TEXT: &str = "text";
 const BASE64: &str = "base64";
 

@@ -34,7 +34,7 @@ struct Shared {
     is_dead: bool,
 }
 
-/// What is left of a call to do.
+/// The remaining part of a call.
 enum Go {
     Whole,
     Half,

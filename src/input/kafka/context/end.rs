@@ -1,5 +1,5 @@
-//! What ends the source for good beside contradictions of offsets: a client that has failed, and a
-//! topic that was made again while it is read.
+//! Fatal errors besides contradicting offsets: a failed client, and a topic that was recreated
+//! while being read.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
