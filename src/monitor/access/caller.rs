@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::MAX_CALLER_NAME_BYTES;
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 
 /// The role of a caller. Each role includes those before it.
 #[derive(
