@@ -313,7 +313,7 @@ const SEALING: &[(&str, Forge, &str)] = &[
                 (progress.from, progress.next) = (progress.from - RECORDS, progress.next - RECORDS);
             }
         },
-        "its progress goes backwardswards",
+        "its progress goes backwardswardswards",
     ),
     (
         "a dead letter",

@@ -43,7 +43,7 @@ pub struct Config {
     pub inputs: Vec<InputConfig>,
     /// Topic for copies of dead letters, and its cluster.
     pub dead_letter_topic: Option<DeadLetterTopicConfig>,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     pub submission: SubmissionLimits,
     /// Mapping threads.
     pub mapper_threads: usize,
@@ -401,10 +401,13 @@ fn check_dead_letters(
     };
     let cluster = input.adapter.cluster()?;
     if cluster.topics().contains(&topic.value) {
-        let message = format!("`{}` is also read: every dead letter would come back", topic.value);
+        let message = format!(
+            "`{}` is also an input topic: every dead letter would be read again",
+            topic.value
+        );
         refuse(message, "");
     } else if let Err(error) = KafkaWriter::check(cluster) {
-        refuse(format!("no writer can be made: {error}"), "");
+        refuse(format!("cannot create a producer: {error}"), "");
     }
     Some(DeadLetterTopicConfig { topic: topic.value.clone(), input: input.clone() })
 }

@@ -89,7 +89,7 @@ pub struct Opened {
     pub input: Box<dyn Input>,
     /// What its records hold.
     pub content: Content,
-    /// Whether the service goes on as long as this input has not ended.
+    /// True if the service goes on as long as this input has not ended.
     pub keeps_service_alive: bool,
     /// Its connection, where it has one.
     pub health: Option<Arc<InputHealth>>,

@@ -85,7 +85,7 @@ pub trait Input: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The position to go on from is no longer there.
-    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed what was between, up to {} records, before it was read (no record is lost where only the marks of transactions were between); restore the topic, or go on behind the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under the input's `kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
+    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed the offsets in between, up to {} records, before they were read (no record is lost if they held only transaction markers); restore the topic, or continue after the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under the input's `kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
     LostByRetention {
         /// Partition.
         partition: SourcePartition,
@@ -118,7 +118,7 @@ pub enum InputError {
     },
     /// A topic was deleted and recreated while it was being read.
     #[error(
-        "topic `{topic}` was deleted and made again while it was being read (its id was {former} and is {present} now); nothing of the new topic was taken; to read it from its beginning, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under the input's `kafka`", epoch + 1
+        "topic `{topic}` was deleted and recreated while it was being read (its id was {former} and is {present} now); nothing of the new topic was ingested; to read it from the start, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under the input's `kafka`", epoch + 1
     )]
     TopicReplaced {
         /// Name of the topic.
@@ -132,7 +132,7 @@ pub enum InputError {
     },
     /// A line of a file is another record than the one that the ledger has taken from it.
     #[error(
-        "{place}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise the input's `file.epoch`"
+        "{place}: the record at offset {offset} of {partition} is not the one in the ledger (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise the input's `file.epoch`"
     )]
     LineChanged {
         /// The file and the number of the line, in words.
@@ -180,7 +180,7 @@ pub enum InputError {
     MemberId {
         /// The file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -205,7 +205,7 @@ fn new_epoch(partition: &SourcePartition, offset: u64) -> String {
     format!(
         "to go on, begin a new stream epoch, which the ledger records, by one of these under \
          the input's `kafka`: `epochs: {{ {topic}: {epoch} }}` reads the topic from its beginning, \
-         `epochs: {{ {topic}: {{ epoch: {epoch}, continue_at: {{ {number}: {offset} }} }} }}` goes \
-         on at this offset, and in the other partitions where the ledger ended"
+         `epochs: {{ {topic}: {{ epoch: {epoch}, continue_at: {{ {number}: {offset} }} }} }}` continues \
+         at this offset, and in the other partitions where the ledger ended"
     )
 }

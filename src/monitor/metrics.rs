@@ -110,7 +110,7 @@ fn connection(families: &mut Families, status: &StatusView) {
         .gauges("ledgerline_source_connected", "1 where every Kafka input reaches a broker.")
         .add(&[], u64::from(connected.iter().all(|(_, source)| source.connected)));
     families
-        .gauges("ledgerline_source_refused", "1 where a Kafka broker refuses this client.")
+        .gauges("ledgerline_source_refused", "1 if a Kafka broker refuses this client.")
         .add(&[], u64::from(connected.iter().any(|(_, source)| is_refused(source))));
     let mut gauges = families.gauges("ledgerline_input_connected", "1 where a broker is reached.");
     for (name, source) in &connected {

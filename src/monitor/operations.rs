@@ -19,7 +19,7 @@ use crate::transaction::Transaction;
 
 /// Time to wait for a call to become durable while its sender waits.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one wait for the ledger is.
+/// Timeout of one wait for the ledger.
 const WAIT: Duration = Duration::from_millis(20);
 
 /// A call that a person asks for.
@@ -72,7 +72,7 @@ impl CallRequest {
     }
 }
 
-/// What would become of a call now.
+/// The result of a dry run of a call.
 pub fn check(service: &Service, call: &ManualCall) -> Result<TrialTransactionView, QueryError> {
     let now_ms = service.clock.now_ms();
     let position = SourcePosition { partition: SourcePartition::calls(), offset: 0, output: 0 };

@@ -44,7 +44,7 @@ pub struct Service {
     pub copies: Option<Arc<dyn Projection>>,
     /// Submits manual calls, where an input takes them.
     pub calls: Option<Calls>,
-    /// What records are tried with.
+    /// The definitions and state for dry runs.
     pub trial: Trial,
     /// Counters of the endpoint's answers.
     pub answers: AnswerCounts,

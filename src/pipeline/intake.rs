@@ -52,7 +52,7 @@ pub struct Intake {
     pub streams: StreamNames,
     /// The reading of its records.
     pub reading: Arc<dyn Reading>,
-    /// Whether the service goes on for it.
+    /// True if the service goes on for it.
     pub keeps_service_alive: bool,
     /// The inputs for which the service goes on.
     pub needed: Needed,

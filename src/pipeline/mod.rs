@@ -111,7 +111,7 @@ pub struct PipelineInput {
     pub streams: StreamNames,
     /// From its records to transactions.
     pub reading: Arc<dyn Reading>,
-    /// Whether the service goes on as long as this input has not ended.
+    /// True if the service goes on as long as this input has not ended.
     pub keeps_service_alive: bool,
 }
 

@@ -102,7 +102,7 @@ impl Transaction {
         transaction
     }
 
-    /// Whether a mapping made it, and not a person.
+    /// True if a mapping made it, and not a person.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
         self.mapping_digest != Digest::default()

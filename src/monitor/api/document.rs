@@ -249,7 +249,7 @@ impl Described<'_> {
         }
         if entry.is_tagged {
             responses["200"]["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
-            let description = "The answer is still the one that `If-None-Match` names.";
+            let description = "The answer still matches `If-None-Match`.";
             responses.insert("304".to_owned(), json!({"description": description}));
         }
         for (status, name, _) in PROBLEMS {

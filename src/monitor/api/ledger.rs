@@ -239,7 +239,7 @@ pub fn contract_tests() -> Operation {
 
 /// The common part of the lists of definitions.
 const DEFINITIONS: About =
-    About { more: "Every version is an item of its own.", example: "limit=2", ..DEFINITION };
+    About { more: "Every version is a separate item.", example: "limit=2", ..DEFINITION };
 
 /// The common part of one definition.
 const DEFINITION: About = About {
@@ -254,8 +254,8 @@ const DEFINITION: About = About {
 
 /// The common part of the tests of definitions.
 const DEFINITION_TESTS: About = About {
-    summary: "Runs the tests that stand in a definition's own text.",
-    more: "By the version of the program that answers.",
+    summary: "Runs a definition's own tests.",
+    more: "With the program version of the service.",
     ..DEFINITION
 };
 

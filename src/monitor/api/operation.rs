@@ -121,7 +121,7 @@ pub type Take<Q> = fn(&mut Parameters) -> Result<Q, QueryError>;
 
 /// The entry of an operation in the OpenAPI document.
 pub struct Entry {
-    /// What it is for.
+    /// Its description.
     pub about: About,
     /// Parameters that it takes, as it takes them.
     pub parameters: Vec<Parameter>,

@@ -93,7 +93,7 @@ pub struct FutureEventView {
 }
 
 impl InputStatus {
-    /// Whether its streams are topics of another system.
+    /// True if its streams are topics of another system.
     pub(super) fn gives_topics(&self) -> bool {
         match &self.streams {
             StreamNames::Listed(names) => names.iter().any(|name| is_topic(name)),
