@@ -29,7 +29,7 @@ const CONFIGS: &[Case] = &[
     (C, "  key: key.pem\n", "", "3:3", &["missing field `key`"]),
     (C, "example.com/test", "a b", "2:9", &["cannot be named \"a b\"", "example.com/cold-chain"]),
     (C, "example.com/test", "[a]", "2:9", &["a string is expected"]),
-    (C, "key.pem", "absent.pem", "4:8", &["no key file absent.pem", "keygen absent.pem"]),
+    (C, "key.pem", "absent.pem", "4:8", &["key file absent.pem not found", "keygen absent.pem"]),
     (C, "jsonl }", "jsonl, epoch: -1 }", "6:39", &["a whole number is expected"]),
     (C, "file: { path: records.jsonl }", "{}", "6:3", &["exactly one of `kafka`, `file`, `calls`"]),
     (C, "[mappings]", "[absent]", "7:12", &["absent", "relative to the configuration"]),
@@ -393,7 +393,7 @@ fn a_key_that_others_can_read_or_that_is_none_is_refused() {
     for content in ["", "no key", &key[..60], &key.replace("PRIVATE", "PUBLIC")] {
         project.write("key.pem", content);
         let ended = project.run(&["run"]).exits(78);
-        assert!(ended.err.contains("`ledgerline keygen` makes one"), "{}", ended.err);
+        assert!(ended.err.contains("`ledgerline keygen` creates one"), "{}", ended.err);
         let secret = key.lines().nth(1).unwrap();
         assert!(!ended.err.contains(&secret[..20]), "a key never shows");
     }
@@ -509,7 +509,7 @@ fn a_program_without_traces_says_how_to_build_one() {
     let project = Project::new();
     project.replace(C, "mappings:", "traces: { endpoint: 'http://127.0.0.1:4318' }\nmappings:");
     let ended = project.run(&["check"]).exits(78);
-    for expected in ["ledgerline.yaml:7:9: ", "without traces", "--features otlp"] {
+    for expected in ["ledgerline.yaml:7:9: ", "without tracing", "--features otlp"] {
         assert!(ended.err.contains(expected), "{}", ended.err);
     }
 }

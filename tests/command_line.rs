@@ -202,7 +202,7 @@ fn verify_says_what_it_saw_and_what_is_wrong() {
     for line in &expected {
         assert!(lines.contains(&line.as_str()), "{line} is not in\n{}", sound.out);
     }
-    assert!(sound.out.contains("note          the state store holds what the first"));
+    assert!(sound.out.contains("note          the state store matches the writes of the first"));
     let key = value_of(&sound.out, "begun with");
     assert!(key.starts_with("example.com/test+"), "{key}");
 
@@ -353,7 +353,7 @@ fn rebuild_gives_the_same_state() {
         assert_eq!(listing(), before);
     }
     let verified = project.run(&["verify", "ledger"]).exits(0);
-    assert!(verified.out.contains("the state store holds"), "{}", verified.out);
+    assert!(verified.out.contains("the state store matches"), "{}", verified.out);
 }
 
 #[test]
@@ -698,7 +698,7 @@ fn a_running_service_can_be_looked_at_and_is_the_only_writer() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let verified = project.run(&["verify", "ledger"]).exits(0);
-    assert!(verified.out.contains("the state store holds"), "{}", verified.out);
+    assert!(verified.out.contains("the state store matches"), "{}", verified.out);
     let leftover = std::fs::read_dir(project.path("ledger")).unwrap();
     let names: Vec<_> = leftover.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 3, "lock, log and state: {names:?}");
@@ -722,7 +722,7 @@ fn a_signal_ends_a_run_in_order() {
         assert!(output.status.success(), "{log}");
         assert!(log.contains(&format!("SIG{signal}")) && log.contains("\"ended\""), "{log}");
         let verified = project.run(&["verify", "ledger"]).exits(0);
-        assert!(verified.out.contains("the state store holds"), "{}", verified.out);
+        assert!(verified.out.contains("the state store matches"), "{}", verified.out);
     }
 }
 

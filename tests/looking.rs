@@ -137,7 +137,11 @@ fn a_state_that_may_only_be_read_is_compared_with_the_log() {
     std::fs::set_permissions(temporary.path(), Permissions::from_mode(0o777)).unwrap();
     let verify = || as_someone_else(&project, &["verify", "copy"], temporary.path());
     let verified = verify().exits(0);
-    assert!(verified.out.contains("the state store holds what the first"), "{}", verified.out);
+    assert!(
+        verified.out.contains("the state store matches the writes of the first"),
+        "{}",
+        verified.out
+    );
     assert!(std::fs::read_dir(temporary.path()).unwrap().next().is_none(), "the copy is gone");
     assert!(seen(&project.path("copy")) == before);
     // Without a place for a copy, or the right to read it, the log is verified all the same.

@@ -394,7 +394,7 @@ fn the_form_is_of_the_contracts_schema_and_leads_to_the_transaction() {
         (
             "update",
             vec![("f.assetID", "A-2"), ("f.temperature", "warm")],
-            "`temperature`: `warm` is no number",
+            "`temperature`: `warm` is not of type number",
         ),
         ("update", vec![("f.assetID", "A-2"), ("more", "[1]")], "must be a JSON object"),
         ("update", vec![("f.assetID", "A-2"), ("more", r#"{"assetID": 1}"#)], "filled in twice"),

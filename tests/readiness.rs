@@ -144,7 +144,7 @@ fn partitions_that_another_member_holds_are_told() {
     assert_eq!(found["gravity"], "critical");
     until_not_ready(&mut service, &says);
     service.until_logged("\"code\":\"no_partition\"");
-    // The records that wait are counted although another member holds the partition.
+    // The consumer lag is counted although another member holds the partition.
     until_measured(
         &mut service,
         &[

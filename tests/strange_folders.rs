@@ -332,9 +332,9 @@ fn items(kind: &str, number: u64, count: u64) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
 #[test]
 fn a_small_log_cannot_ask_for_gigabytes_or_for_minutes() {
     let most = 4_000_000;
-    let too_much = "would take more memory than anything that is ever written";
+    let too_much = "would take more memory than any valid value";
     for (kind, count, says) in [
-        ("submissions", 400_000, "not every transaction stands in a signed submission, or"),
+        ("submissions", 400_000, "a transaction is not in any signed submission, or"),
         ("progress", 400_000, "names t/0 more than once"),
         ("filtered records", 400_000, ""),
         ("dead letters", most, too_much),

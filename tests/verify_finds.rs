@@ -275,7 +275,7 @@ const SEALING: &[(&str, Forge, &str)] = &[
             let entry = b[TARGET].entries[0].clone();
             b[TARGET].entries.push(entry);
         },
-        "not every transaction stands in a signed submission",
+        "a transaction is not in any signed submission",
     ),
     (
         "a submission by the ledger itself",
@@ -313,7 +313,7 @@ const SEALING: &[(&str, Forge, &str)] = &[
                 (progress.from, progress.next) = (progress.from - RECORDS, progress.next - RECORDS);
             }
         },
-        "its progress goes backwardswardswards",
+        "its progress goes backwards",
     ),
     (
         "a dead letter",
@@ -541,7 +541,7 @@ const CONTENT: &[(&str, Forge, &str)] = &[
             let empty = SubmissionSeal { signer, root, signature, count: 0 };
             b[TARGET].records.submissions.push(empty);
         },
-        "or a submission has none",
+        "or a submission has no transactions",
     ),
     (
         "the end of a key that never was",
@@ -1018,8 +1018,8 @@ fn a_checkpoint_that_is_not_the_ledgers_own_proves_nothing() {
         (signed("example.com/other", size, root, &ledger_key()), "is of the ledger"),
         (signed(NAME, size, Digest::of(b"other"), &ledger_key()), "does not extend"),
         (signed(NAME, size + 1, root, &ledger_key()), "cannot extend"),
-        ("rubbish".into(), "no signed checkpoint"),
-        ("".into(), "no signed checkpoint"),
+        ("rubbish".into(), "not a signed checkpoint"),
+        ("".into(), "not a signed checkpoint"),
     ];
     for (note, expected) in cases {
         assert_finds(&since(folder.path(), &note), expected);
@@ -1063,10 +1063,10 @@ fn a_state_that_differs_from_the_log_is_found() {
     // The state was changed, the log was not.
     type Change = fn(&sled::Db);
     let changes: [(Change, &str); 5] = [
-        (|db| _ = db.insert(b"s/cold_chain\0C-99", &[0, 0]).unwrap(), "its assets are not those"),
+        (|db| _ = db.insert(b"s/cold_chain\0C-99", &[0, 0]).unwrap(), "its assets do not match"),
         (
             |db| _ = db.insert(b"a/cold_chain\0C-99", b"\x01\x03HOT\0").unwrap(),
-            "its list of alerts is not",
+            "its list of alerts does not match",
         ),
         (|db| _ = db.insert(b"a/cold_chain\0C-99", b"").unwrap(), "cannot be read"),
         (
@@ -1113,7 +1113,7 @@ fn sound_ledgers_verify() {
         assert_eq!(report.transactions, works * TRANSACTIONS);
         assert_eq!(report.name, NAME);
         assert_eq!(report.first_key, Some(ledger_key().id()));
-        assert!(report.notes.iter().any(|note| note.contains("state store holds")));
+        assert!(report.notes.iter().any(|note| note.contains("state store matches")));
     }
 }
 

@@ -1,4 +1,4 @@
-//! `ledgerline record`, `filtered` and `transactions`: what became of records, and which calls were
+//! `ledgerline record`, `filtered` and `transactions`: dispositions of records, and calls that were
 //! refused.
 
 use clap::Args;

@@ -72,7 +72,7 @@ macro_rules! input_kinds {
             $($(#[$doc])* pub $kind: Option<Located<$form>>,)*
             /// Text in front of its topics in the names of its streams.
             pub stream_prefix: Option<Located<String>>,
-            /// How device and event are identified.
+            /// Methods that identify device and event.
             #[serde(default)]
             pub identity: IdentityForm,
             /// The form of a record's value, where it is not plain JSON.

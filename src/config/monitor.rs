@@ -134,7 +134,7 @@ pub fn check_monitor(
     let listen = form.listen.as_ref()?;
     let Ok(address) = listen.value.parse::<SocketAddr>() else {
         let message = format!("`{}` is not an address to listen on", listen.value);
-        let help = "use use an IP address and a port, such as 127.0.0.1:8780";
+        let help = "use an IP address and a port, such as 127.0.0.1:8780";
         diagnostics.push(Diagnostic::error(path, listen.place, message).help(help));
         return None;
     };

@@ -43,7 +43,7 @@ impl Way {
         matches!(self, Self::Expressions(_))
     }
 
-    /// Names of the headers that tell the device, where it reads any.
+    /// Names of the headers that identify the device, if any.
     pub(super) fn headers(&self) -> Vec<&str> {
         match self {
             Self::MqttTopic(topic) => match &topic.place {
@@ -326,7 +326,7 @@ fn check_topic(form: &TopicForm, place: Place, file: &Path) -> Result<Topic, Vec
     };
     let template = form.template.as_ref().map(|text| {
         Template::parse(&text.value).map_err(|message| {
-            let help = "a template looks like this: this: `plant/{org}/{type}/{id}/{event}`";
+            let help = "a template looks like this: `plant/{org}/{type}/{id}/{event}`";
             vec![Diagnostic::error(file, text.place, message).help(help)]
         })
     });

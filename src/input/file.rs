@@ -65,8 +65,8 @@ impl Adapter for FileForm {
         StreamNames::Prefixed(prefix.clone())
     }
 
-    /// Whether the file can be read. A special file is not opened: it may be a named pipe, which can be
-    /// read only once.
+    /// Checks that the file can be read. A special file is not opened: it may be a named pipe,
+    /// which can be read only once.
     fn preflight(&self) -> Result<(), InputError> {
         if self.path == Path::new("-") {
             return Ok(());

@@ -145,7 +145,7 @@ impl Accounting {
             problems
                 .add(format!("it {what} of {partition}: it begins at {from}, expected {expected}"));
         }
-        problems.check(from <= next, "its progress goes backwardswards");
+        problems.check(from <= next, "its progress goes backwards");
         problems.check(found.is_within(*from, *next), "it has a record outside its progress");
         let is_last = last.is_none_or(|last| found.greatest() == Some(last.offset));
         problems.check(is_last, "its progress names a last record that it does not contain");

@@ -74,7 +74,7 @@ pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
             },
         ),
         step(
-            "Its verdicts and writes continue the effects hash hash",
+            "Its verdicts and writes continue the effects hash",
             effects.to_string(),
             &mut |problems| {
                 problems.check(effects == header.effects, "its effects hash does not match");

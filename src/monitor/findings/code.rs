@@ -36,7 +36,7 @@ pub enum Code {
     MappingWithoutTopic,
     /// Many of the newest records are dead letters.
     DeadLetters,
-    /// The number of records that wait in Kafka grows.
+    /// The consumer lag grows.
     LagGrowing,
     /// The state is behind the ledger.
     StateBehind,
