@@ -1,4 +1,5 @@
-//! Work that needs no order, done on other threads a few steps ahead, with its results in order.
+//! Runs order-independent work on other threads, a few steps ahead, and returns the results in
+//! order.
 //!
 //! Reading a log is mostly hashing and decoding, block by block; only a small part of it needs the
 //! block before. Nothing here knows what the work is.

@@ -1,4 +1,4 @@
-//! A simulated fleet: what a demonstration and a benchmark read, without any hardware.
+//! A simulated fleet: input for demos and benchmarks, without any hardware.
 //!
 //! Refrigerated containers drift, warm up, lose a door and leave their geofence; medical kits travel
 //! and are dropped; machines run hot. Now and then a device sends rubbish. The same seed gives the

@@ -1,4 +1,4 @@
-//! Regular expressions, and the steps that a match takes.
+//! Regular expressions, and the step cost of a match.
 //!
 //! The engine follows all positions of a pattern that a string can have reached at once, so that the
 //! worst time of a match is the product of their number and the length of the text. Most patterns

@@ -1,5 +1,5 @@
-//! Commands that look at a ledger change nothing in its folder, need no more than the right to read its
-//! log, and say where its end is missing.
+//! Commands that read a ledger change nothing in its folder, need no more than the right to read
+//! its log, and say where its end is missing.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

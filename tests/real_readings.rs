@@ -1,5 +1,5 @@
-//! Real readings of a machine that failed and of an office, through the whole way: every record is in
-//! the ledger with its digits, the ledger verifies, and the alerts tell of the failures.
+//! Real readings of a machine that failed and of an office, end to end: every record is in the
+//! ledger with its digits, the ledger verifies, and the alerts tell of the failures.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 use std::collections::{BTreeMap, BTreeSet};

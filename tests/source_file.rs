@@ -1,4 +1,5 @@
-//! A file gives every line once, as a record or as a dead letter, and goes on where the ledger stands.
+//! A file yields every line once, as a record or as a dead letter, and resumes at the ledger's
+//! position.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Kafka gives every record once and in order: across rebalances, outages, leader changes and
+//! Kafka yields every record once and in order: across rebalances, outages, leader changes and
 //! restarts; and it is refused where the ledger's position and the broker contradict each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 

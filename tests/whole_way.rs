@@ -1,4 +1,4 @@
-//! The whole way: every record on Kafka ends in exactly one disposition in a ledger that verifies,
+//! End to end: every record on Kafka ends in exactly one disposition in a ledger that verifies,
 //! with a broker outage and a rebalance in the middle.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 

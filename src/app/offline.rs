@@ -1,4 +1,5 @@
-//! Looking at a ledger that may be at rest or in use: no lock, and nothing is written in its folder.
+//! Read access to a ledger that may be at rest or in use: takes no lock, writes nothing in its
+//! folder.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

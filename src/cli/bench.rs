@@ -1,4 +1,4 @@
-//! `ledgerline bench`: the whole way, and the bare limits beside it in the same run.
+//! `ledgerline bench`: the end-to-end rate, and the bare limits in the same run.
 
 mod bare;
 mod process;

@@ -1,4 +1,4 @@
-//! `ledgerline export`: what a ledger holds as JSON lines, or the tree as C2SP tiles.
+//! `ledgerline export`: the ledger's contents as JSON lines, or the tree as C2SP tiles.
 
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how it reads in `--help`.
+//! The command line: commands, options and their `--help`.
 
 mod bench;
 mod check;

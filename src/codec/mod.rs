@@ -1,4 +1,4 @@
-//! Canonical bytes: what is hashed, signed and stored.
+//! The canonical encoding of everything that is hashed, signed and stored.
 //!
 //! Integers are LEB128 varints, texts and byte strings have a varint length in front. There is one
 //! encoding of each value: a reader refuses a varint that is longer than it must be. Nothing here

@@ -1,4 +1,4 @@
-//! YAML with the place of each value, so that a fault names line and column.
+//! YAML with the position of each value, so that an error has a line and column.
 //!
 //! A file of definitions holds one or more documents. Each document's text is a definition of its
 //! own: that slice, and not what a parser made of it, is what goes into the ledger.

@@ -1,4 +1,4 @@
-//! Configuration: the YAML form as written, and what it comes to once everything was checked.
+//! Configuration: the YAML form, and the checked configuration.
 //!
 //! Paths in a file are relative to that file. Secrets come from the environment (`${NAME}`) or from
 //! files (`file:PATH`) and are never printed.

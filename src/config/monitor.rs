@@ -1,4 +1,4 @@
-//! The endpoint's part of the configuration: where it listens, how it is reached, who may do what.
+//! The endpoint's part of the configuration: address, TLS, access.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

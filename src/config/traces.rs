@@ -1,4 +1,4 @@
-//! The traces' part of the configuration: which batches are told of, and to which collector.
+//! The traces' part of the configuration: sampling and collector.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

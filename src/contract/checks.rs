@@ -1,4 +1,4 @@
-//! Runs the tests that stand in a contract's file.
+//! Runs the tests in a contract's file.
 
 use std::fmt::Write as _;
 

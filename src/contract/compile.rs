@@ -1,4 +1,4 @@
-//! From a file's YAML to contracts, with every fault at its place.
+//! From a file's YAML to contracts, with every error at its position.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The rules of a contract: what they see, and what they decide.
+//! The rules of a contract: inputs and decisions.
 
 use crate::budget::Budget;
 use crate::codec::json::Value;

@@ -1,4 +1,4 @@
-//! The JSON Schema of a contract's state: validation, and what it says of a field.
+//! The JSON Schema of a contract's state: validation, and the types of fields.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The few file operations that the ledger's survival rests on, behind a trait, so that each of them
-//! can be made to fail.
+//! The file operations that the ledger's durability depends on, behind a trait, so that each of
+//! them can be made to fail.
 //!
 //! What goes through here is the block log and the checkpoint that is kept outside it. Nothing here
 //! tries anything again or hides an error: what a failure means is for the caller to say.

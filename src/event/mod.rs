@@ -1,4 +1,4 @@
-//! A device event: where it stood in the source, who sent it, when, and what it says.
+//! A device event: position, sender, time and body.
 //!
 //! Nothing here reads the network or asks the time.
 

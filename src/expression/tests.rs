@@ -1,4 +1,4 @@
-//! Expressions from text to value: what compiles, what each comes to, and the bounds.
+//! Expressions from text to value: compilation, results and limits.
 
 use crate::codec::json::json;
 use proptest::prelude::*;

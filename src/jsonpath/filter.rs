@@ -1,4 +1,4 @@
-//! Filters: what RFC 9535, section 2.3.5, asks of each child.
+//! Filters (RFC 9535, section 2.3.5).
 
 use std::cmp::Ordering;
 

@@ -1,4 +1,4 @@
-//! Singular queries: a fixed way down a document.
+//! Singular queries: fixed steps down a document.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The way through a document: the engine's calls, one after another, within bounds.
+//! The walk through a document: the engine's calls, one after another, within bounds.
 
 use std::cell::RefCell;
 

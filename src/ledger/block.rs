@@ -1,4 +1,4 @@
-//! Blocks: what is made durable in one step.
+//! Blocks: the unit of durability.
 //!
 //! A block's header covers everything in it: the entries by the tree's root, all else by the digest
 //! of the records. The seal is the ledger's signature over the header's hash. Header and seal are

@@ -1,4 +1,4 @@
-//! The ledger: blocks of entries, the tree over them, and who may write and read them.
+//! The ledger: blocks of entries, the tree over them, and its reader and writer traits.
 //!
 //! The log of blocks is the only truth. Nothing here forgets an acknowledged byte, and nothing
 //! decides twice: verdicts and writes stand in the block and are applied, never computed again.

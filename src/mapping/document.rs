@@ -1,4 +1,4 @@
-//! The event as one document, of which only the parts that a mapping names are ever put together.
+//! The event as one document, of which only the parts that a mapping uses are built.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

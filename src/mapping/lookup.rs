@@ -1,4 +1,4 @@
-//! Tables from what a device sends to the value of a field.
+//! Lookup tables from device values to field values.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

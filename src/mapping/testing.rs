@@ -1,4 +1,4 @@
-//! The tests that stand in a mapping's file, run on the real evaluation.
+//! The tests in a mapping's file, run on the real evaluation.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Mappings from text to payloads: what loads, what matches, what each field comes to.
+//! Mappings from text to payloads: loading, matching, and the value of each field.
 
 use crate::codec::json::{Value, json};
 use proptest::prelude::*;

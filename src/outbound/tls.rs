@@ -1,4 +1,4 @@
-//! TLS as a client: which authorities are trusted, and the certificate that is shown.
+//! Client TLS: trusted authorities and the client certificate.
 
 use std::fs::File;
 use std::io::Read as _;

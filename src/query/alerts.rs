@@ -1,4 +1,4 @@
-//! Questions about alerts: which are active, and when each was raised and cleared.
+//! Queries for alerts: active ones, and the times at which each was raised and cleared.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Questions about mappings and contracts as the ledger recorded them.
+//! Queries for mappings and contracts as the ledger recorded them.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Questions about assets: now, and at any time before.
+//! Queries for assets: now, and at any earlier time.
 
 use crate::codec::json::Value;
 use crate::diagnostic::did_you_mean;

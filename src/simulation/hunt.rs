@@ -1,4 +1,4 @@
-//! Many seeds, as fast as there are processors.
+//! Runs many seeds on all processors.
 
 use std::io;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Records in memory, and a group that gives partitions and takes them back.
+//! Records in memory, and a consumer group that assigns and revokes partitions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! One life of the program: from its start to its end, its death, or the first thing that failed.
+//! One run of the program: from its start to its end, a kill, or the first failure.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

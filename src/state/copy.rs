@@ -1,4 +1,4 @@
-//! A store that is only looked at: opened from a copy, so that nothing in a ledger's folder changes.
+//! Read access to a store: opened from a copy, so that nothing in a ledger's folder changes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};

@@ -1,4 +1,5 @@
-//! sled, kept at arm's length: one tree, one writer, batches of some assets with the savepoint in each.
+//! The wrapper around sled: one tree, one writer, batches of some assets with the savepoint in
+//! each.
 //!
 //! A savepoint is many batches: sled lets no reader in while it takes one, and frees no page that a
 //! batch replaces before the batch ends (100,000 assets at once took it gigabytes). Between them the

@@ -1,4 +1,4 @@
-//! Offline verification: is this ledger what it says, from its files alone?
+//! Offline verification of a ledger from its files alone.
 //!
 //! Reads every frame once and believes nothing: hashes, tree, signatures, effects, source progress,
 //! the disposition of every record, and the state store against the log. Changes nothing in the log.

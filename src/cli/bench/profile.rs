@@ -1,4 +1,4 @@
-//! A flame graph of the whole way: Linux's own profiler looks at this process.
+//! A flame graph of an end-to-end run, by Linux's own profiler.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};

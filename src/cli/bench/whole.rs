@@ -1,4 +1,4 @@
-//! The whole way: the ordinary service, fed by an embedded broker.
+//! End-to-end measurement: the ordinary service, fed by an embedded broker.
 
 use std::path::PathBuf;
 use std::time::Duration;

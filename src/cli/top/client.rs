@@ -1,4 +1,4 @@
-//! Asks an endpoint: one connection a round, bounded in time and bytes.
+//! The client of `top`: one connection per round, bounded in time and bytes.
 
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};

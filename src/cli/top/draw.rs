@@ -1,4 +1,4 @@
-//! The picture: a pure function from what is known to a frame.
+//! Drawing: a pure function from the view to a frame.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};

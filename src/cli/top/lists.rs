@@ -1,4 +1,4 @@
-//! The lines of each part of the picture.
+//! The lines of each section of the screen.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};

@@ -1,4 +1,4 @@
-//! Strict JSON: what a device sent is kept exactly or refused, never bent.
+//! Strict JSON: a value is kept exactly as sent, or refused.
 //!
 //! `serde_json` reads the grammar of RFC 8259; this module holds it to one meaning: no name twice
 //! in an object, no byte order mark, bounded depth, bounded numbers. Numbers keep the digits they

@@ -1,4 +1,4 @@
-//! The quick way through what is read well.
+//! The fast path of the JSON reader.
 //!
 //! Gives a value only where the strict way would give the same one: whatever is doubtful is left to
 //! it. A property holds the two against each other. That a string is UTF-8 the library checks when it is

@@ -1,4 +1,4 @@
-//! A JSON value that is cheap to make, to copy and to drop.
+//! A JSON value that is cheap to create, copy and drop.
 //!
 //! Texts and numbers of up to 24 bytes stand in the value itself, and an object is one sorted list:
 //! a value costs one allocation for each array and object, not two for each member.

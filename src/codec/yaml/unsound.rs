@@ -1,4 +1,4 @@
-//! A document with faults of form: all of them, and which other faults can be trusted.
+//! A document with syntax errors: all of them, and the other errors that can be trusted.
 
 use std::cell::RefCell;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Why a value is not taken as a time.
+//! Errors of times.
 
 use super::{SentTime, Unit};
 

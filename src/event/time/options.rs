@@ -1,4 +1,4 @@
-//! The options of a time in a YAML file, and the reader that they come to.
+//! The options of a time in a YAML file, and the resulting reader.
 
 use std::path::Path;
 

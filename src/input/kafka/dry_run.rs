@@ -1,4 +1,4 @@
-//! A client that connects to nothing: it tells what the library refuses in a configuration as a whole.
+//! A client that connects to nothing, for checking a configuration as a whole against the library.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};

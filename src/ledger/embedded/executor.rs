@@ -1,4 +1,4 @@
-//! Executes work and makes the block of it: the one place where contracts decide.
+//! Executes work and builds its block: the only place where contracts run.
 
 use std::sync::Arc;
 use std::thread::{Builder, Scope, ScopedJoinHandle};

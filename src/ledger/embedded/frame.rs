@@ -1,4 +1,5 @@
-//! Frames: how blocks stand in a segment file, and how damage is told from a torn tail.
+//! Frames: the layout of blocks in a segment file, and the distinction between damage and a torn
+//! tail.
 //!
 //! A frame is a mark, the length of its payload, the *durable length* of the segment when the frame
 //! was written, a CRC32C over all of these and the payload, which is a block packed with LZ4. The

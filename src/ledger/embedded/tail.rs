@@ -1,4 +1,4 @@
-//! The bytes behind the last whole block of a segment: an interrupted write, or damage?
+//! The bytes after the last complete block of a segment: an interrupted write, or damage.
 //!
 //! They are damage where any later frame was written after everything in front had been acknowledged.
 //! Such frames are found in one pass over the bytes, whatever stands there: checksums of any range

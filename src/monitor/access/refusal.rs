@@ -1,4 +1,4 @@
-//! Why a request does not pass: a problem for programs, a page for people.
+//! Refusals: a problem document for programs, a page for people.
 
 use std::time::Duration;
 

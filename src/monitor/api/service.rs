@@ -1,4 +1,4 @@
-//! Operations on the running program, and on records that gave no transaction.
+//! Operations on the running service, and on records that produced no transaction.
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;

@@ -1,4 +1,4 @@
-//! `/api/v1/stream`: what happens, as server-sent events.
+//! `/api/v1/stream`: server-sent events.
 //!
 //! Every event but `status` comes from the log and bears its place there as its id, so a client that
 //! was away says the last id it saw (`Last-Event-ID`) and misses nothing. Nothing is kept for a client:

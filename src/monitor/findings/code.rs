@@ -1,4 +1,4 @@
-//! The codes of findings: each kind once, with how bad it is and what helps.
+//! Codes of findings, each with its severity and remedy.
 
 use schemars::JsonSchema;
 use serde::Serialize;

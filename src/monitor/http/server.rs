@@ -1,4 +1,4 @@
-//! Connections of the endpoint: how many, how long, how large their requests.
+//! Connections of the endpoint: limits on their number, lifetime and request size.
 //!
 //! The endpoint runs on threads of its own and reads only what is durable, so a slow client holds up
 //! neither ingestion nor another client.

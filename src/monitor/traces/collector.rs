@@ -1,4 +1,4 @@
-//! The collector's address, and one question to it after the other (OTLP/HTTP with protobuf).
+//! The collector's address, and one request to it after the other (OTLP/HTTP with protobuf).
 
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Method, StatusCode};

@@ -1,4 +1,4 @@
-//! The thread that tells a collector what was noted. It waits for the collector; nobody waits for it.
+//! The export thread. It waits for the collector; nothing waits for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Active alerts: what they are, how bad, and since when.
+//! Active alerts: meaning, severity and start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

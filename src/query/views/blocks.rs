@@ -1,4 +1,4 @@
-//! Blocks and what stands in them.
+//! Blocks and their contents.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! Definitions, and records that gave no transaction.
+//! Definitions, and records that produced no transaction.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! Transactions, what they changed, and the proof that they are in the ledger.
+//! Transactions, their changes, and their inclusion proofs.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 

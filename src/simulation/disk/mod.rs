@@ -1,4 +1,4 @@
-//! A disk that fails where it is told to, and on which power can go: for tests and simulations.
+//! A simulated disk with injected faults and power losses, for tests and simulations.
 
 mod fault;
 mod model;

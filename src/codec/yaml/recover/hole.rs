@@ -1,4 +1,4 @@
-//! A value in place of one that is at fault or missing: whatever the form asks for.
+//! A substitute for a missing or invalid value: whatever type the form asks for.
 
 use std::marker::PhantomData;
 
