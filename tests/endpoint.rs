@@ -600,7 +600,7 @@ fn every_key_has_an_address_that_nobody_rewrites() {
     assert_eq!(get(address, "/api/v1/asset/cold_chain?key=absent").status, 404);
 }
 
-/// A text as a page shows it.
+/// A string as a page shows it.
 fn escaped(text: &str) -> String {
     let entities = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;")];
     let entity = |letter: char| entities.iter().find(|(from, _)| *from == letter);

@@ -67,7 +67,7 @@ impl Stop {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it was asked for.
+    /// True if it was asked for.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
@@ -87,7 +87,7 @@ pub enum PipelineError {
         error: InputError,
     },
     /// The ledger cannot go on.
-    #[error("the ledger cannot go on")]
+    #[error("the ledger cannot continue")]
     Ledger(#[from] LedgerError),
     /// An essential follower cannot go on. The next start takes it up again from its savepoint.
     #[error(
@@ -121,7 +121,7 @@ pub struct PipelineInput {
     pub streams: StreamNames,
     /// From its records to transactions.
     pub reading: Arc<dyn Reading>,
-    /// Whether the service goes on as long as this input has not ended.
+    /// True if the service goes on as long as this input has not ended.
     pub keeps_service_alive: bool,
 }
 
@@ -135,7 +135,7 @@ pub struct Pipeline {
     pub mapper_threads: usize,
     /// Signs submissions.
     pub signer: Signer,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     pub limits: SubmissionLimits,
     /// The ledger's writing side.
     pub writer: Box<dyn LedgerWriter>,
@@ -145,9 +145,9 @@ pub struct Pipeline {
     pub followers: Arc<Followers>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What the stages tell of themselves.
+    /// Counters of the stages.
     pub status: Arc<Status>,
-    /// Where batches are noted for those who follow them.
+    /// The recorder of batches, for tracing.
     pub traces: Traces,
     /// Asked from outside to stop.
     pub stop: Stop,
