@@ -717,7 +717,7 @@ fn too_many_questions_at_a_time_are_turned_away() {
             drop(at_gate.lock());
             HealthReport::default()
         }),
-        copies: None,
+        followers: Arc::default(),
         calls: Arc::new(Calls::new(Arc::default(), Arc::new(SystemClock::new()))),
         trial: Trial::default(),
         answers: AnswerCounts::default(),

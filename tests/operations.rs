@@ -117,9 +117,8 @@ impl Running {
             mappings: Arc::new(MappingSet::default()),
             contracts,
         };
-        let traces = Traces::default();
         let followers = Arc::new(Followers::default());
-        let observers = state_observers(&status, &traces, &clock);
+        let observers = state_observers(&status, &Traces::default(), &clock);
         followers.add_observed(world.clone(), observers);
         let service = Service {
             queries: Queries::new(reader.clone(), world.clone()),
@@ -151,7 +150,7 @@ impl Running {
             followers,
             clock,
             status,
-            traces,
+            traces: Traces::default(),
             stop: stop.clone(),
         };
         let pipeline = std::thread::spawn(move || pipeline.run());

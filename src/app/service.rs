@@ -25,8 +25,8 @@ use crate::monitor::traces::{TraceExport, TraceSettings};
 use crate::monitor::{self, AnswerCounts, Endpoint, Service};
 use crate::pipeline::status::Status;
 use crate::pipeline::{
-    Calls, CheckpointCopy, DeadLetterTopic, Followers, Pipeline, PipelineError, Stop, Traces,
-    catch_up, state_observers,
+    Calls, CheckpointCopy, DeadLetterTopic, Followers, Observer, Pipeline, PipelineError, Stop,
+    Traces, catch_up, state_observers,
 };
 use crate::query::{Queries, Trial};
 use crate::state::world::Found;
@@ -88,11 +88,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
     let (status, stop) = (Arc::new(Status::default()), Stop::default());
     let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
-    let keep = keep_newest(&config.ledger, &reader);
-    // New definitions and keys are blocks too, and there may be no record after them.
-    keep();
-    let mut observers = state_observers(&status, &traces, &clock);
-    observers.push(Box::new(CheckpointCopy::new(keep, clock.clone())));
+    let observers = observers(&config.ledger, &reader, (&status, &traces, &clock));
     // Everything that follows the log; each has its line here.
     let followers = Arc::new(Followers::default());
     followers.add_observed(world.clone(), observers);
@@ -351,6 +347,20 @@ fn start_traces(
     let started = TraceExport::start(settings, ledger, clock.clone());
     let (export, traces) = started.map_err(AppError::Traces)?;
     Ok((Some(export), traces))
+}
+
+/// What looks on while the state follows the log.
+fn observers(
+    config: &LedgerConfig,
+    reader: &Arc<EmbeddedReader>,
+    (status, traces, clock): (&Arc<Status>, &Traces, &Arc<dyn Clock>),
+) -> Vec<Box<dyn Observer>> {
+    let keep = keep_newest(config, reader);
+    // New definitions and keys are blocks too, and there may be no record after them.
+    keep();
+    let mut observers = state_observers(status, traces, clock);
+    observers.push(Box::new(CheckpointCopy::new(keep, clock.clone())));
+    observers
 }
 
 /// Keeps the newest checkpoint outside the ledger's directory.
