@@ -98,8 +98,8 @@ impl Running {
         let keys = LedgerKeys { signer: signer.clone(), previous: None, submitter: signer.id() };
         let (contracts, faults) = ContractSet::load(&[("c.yaml".into(), contract())]);
         assert!(faults.is_empty(), "{faults:?}");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let contracts = Arc::new(contracts);
+        let (contracts, clock) =
+            (Arc::new(contracts), Arc::new(SystemClock::new()) as Arc<dyn Clock>);
         let mut ledger =
             opened.start(&keys, contracts.clone(), world.clone(), clock.clone()).unwrap();
         if reader.head().height < 2 {
@@ -111,7 +111,7 @@ impl Running {
         }
         let assignments = Arc::new(Assignments::new(reader.progress()));
         let calls = Arc::new(Calls::new(assignments.clone(), clock.clone()));
-        let (status, stop) = (Arc::new(Status::default()), Stop::default());
+        let (status, stop) = (Arc::<Status>::default(), Stop::default());
         let trial = Trial {
             decoder: Arc::new(Decoder::default()),
             mappings: Arc::new(MappingSet::default()),
