@@ -69,6 +69,10 @@ impl Input for Nothing {
     }
 }
 
+fn system_clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock::new())
+}
+
 /// A whole service without records.
 struct Running {
     endpoint: Endpoint,
@@ -98,8 +102,7 @@ impl Running {
         let keys = LedgerKeys { signer: signer.clone(), previous: None, submitter: signer.id() };
         let (contracts, faults) = ContractSet::load(&[("c.yaml".into(), contract())]);
         assert!(faults.is_empty(), "{faults:?}");
-        let (contracts, clock) =
-            (Arc::new(contracts), Arc::new(SystemClock::new()) as Arc<dyn Clock>);
+        let (contracts, clock) = (Arc::new(contracts), system_clock());
         let mut ledger =
             opened.start(&keys, contracts.clone(), world.clone(), clock.clone()).unwrap();
         if reader.head().height < 2 {
