@@ -115,7 +115,7 @@ impl DeadLetterTopic {
         Ok(())
     }
 
-    /// What was refused is sent again, together with all that was not acknowledged: by a new
+    /// Sends refused copies again, together with all that was not acknowledged: by a new
     /// client, since an idempotent one is of no use after some refusals.
     fn hold(&self, sending: &mut Sending, held: Held) -> FollowerError {
         let reason = match held {
