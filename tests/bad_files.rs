@@ -43,7 +43,7 @@ const CONFIGS: &[Case] = &[
         &["`base_path` cannot be `ledger`", "does not begin with `/`", "such as `/ledger`"],
     ),
     (C, "listen: null", "base_path: /ledger/", "9:23", &["ends with `/`"]),
-    (C, "listen: null", "base_path: '/a b'", "9:23", &["may only hold letters"]),
+    (C, "listen: null", "base_path: '/a b'", "9:23", &["may contain only letters"]),
     (
         C,
         "listen: null",

@@ -234,7 +234,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/blocks?limit=0", 400, "1 to 500 items"),
         ("/api/v1/blocks?lmit=3", 400, "known here: before, limit"),
         ("/api/v1/blocks?limit=3&limit=4", 400, "is given twice"),
-        ("/api/v1/status?x=1", 400, "there are none here"),
+        ("/api/v1/status?x=1", 400, "no parameters are accepted here"),
         ("/api/v1/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
         ("/api/v1/transactions?before=-1", 400, "`before` cannot be `-1`"),
         ("/api/v1/transactions/telemetry/3/x/0", 400, "is no transaction id"),

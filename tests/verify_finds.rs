@@ -226,7 +226,7 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
         },
         "its checkpoint: the checkpoint is of the ledger",
     ),
-    ("the checkpoint", |b| b[TARGET].checkpoint = "none".into(), "its checkpoint: these bytes"),
+    ("the checkpoint", |b| b[TARGET].checkpoint = "none".into(), "its checkpoint: this is not"),
     (
         "blocks in another order",
         |b| b.swap(TARGET, TARGET + 1),
@@ -387,7 +387,7 @@ const SIGNING: &[(&str, Forge, &str)] = &[
     (
         "an output too much",
         |b| Arc::make_mut(parts(b).0).id.output = 1,
-        "stands where output 0 of its record should",
+        "is in the place of output 0 of its record",
     ),
     (
         "a record of the block before",
@@ -586,13 +586,13 @@ const CONTENT: &[(&str, Forge, &str)] = &[
     (
         "a first output of 1",
         |b| Arc::make_mut(parts(b).0).id.output = 1,
-        "stands where output 0 of its record should",
+        "is in the place of output 0 of its record",
     ),
     ("arguments that are not JSON", |b| arguments(b, "{x"), "are not compact JSON"),
     ("arguments with spaces", |b| arguments(b, "{\"a\": 1}"), "are not compact JSON"),
     ("arguments and more", |b| arguments(b, "{}{}"), "are not compact JSON"),
-    ("a state that is not JSON", |b| state(b, "rubbish"), "that is not one of an asset"),
-    ("a state of an asset without alerts", |b| state(b, "{}"), "that is not one of an asset"),
+    ("a state that is not JSON", |b| state(b, "rubbish"), "that is not a valid asset state"),
+    ("a state of an asset without alerts", |b| state(b, "{}"), "that is not a valid asset state"),
     (
         "a manual call with another digest",
         |b| call(b, 0, |call| call.value_digest = Digest::of(b"other")),

@@ -210,7 +210,7 @@ fn with_readers(
     let small = whole_way(args, directory.join("small"), small)?;
     let (Some(many), Some(large), Some(small)) = (whole.readers, whole.at_rest, small.at_rest)
     else {
-        bail!("readers need an endpoint, and there is none")
+        bail!("readers need an endpoint; configure one")
     };
     let ratio = whole.rate / alone;
     Ok(Some(WithReaders { rate: whole.rate, ratio, many, large, small }))

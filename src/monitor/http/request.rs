@@ -236,7 +236,7 @@ impl Parameters {
     pub fn finish(self) -> Result<(), QueryError> {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
         let known = match self.known.as_slice() {
-            [] => "there are none here".to_owned(),
+            [] => "no parameters are accepted here".to_owned(),
             known => {
                 let names: Vec<_> = known.iter().map(|parameter| parameter.name).collect();
                 format!("known here: {}", names.join(", "))
