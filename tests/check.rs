@@ -531,7 +531,7 @@ fn a_mapping_at_fault_is_not_said_to_give_nothing() {
     project.run(&["check"]).exits(0);
     project.replace("mappings/reading.yaml", "function: update", "function: updat");
     let checked = project.run(&["check"]).exits(78);
-    assert!(!checked.err.contains("no mapping gives"), "{}", checked.err);
+    assert!(!checked.err.contains("no mapping provides"), "{}", checked.err);
 }
 
 #[test]
