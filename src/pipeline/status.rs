@@ -63,16 +63,6 @@ pub struct Status {
     by_definition: Mutex<DefinitionCounts>,
     topics: Mutex<BTreeMap<Arc<str>, TopicCounts>>,
     future: Mutex<FutureEvents>,
-    holds: Mutex<BTreeMap<&'static str, Hold>>,
-}
-
-/// The reason why a projection takes nothing in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// In words for a person.
-    pub reason: String,
-    /// Since when, in milliseconds since 1970.
-    pub since_ms: i64,
 }
 
 /// Locks data shared by stages and readers. Each change leaves the value consistent, so a poisoned
@@ -183,26 +173,7 @@ impl Status {
         lock(&self.future).clone()
     }
 
-    /// Notes why a projection takes nothing in; the first time counts as the beginning.
-    pub fn hold(&self, projection: &'static str, reason: &str, now_ms: i64) {
-        let mut holds = lock(&self.holds);
-        let hold = Hold { reason: reason.to_owned(), since_ms: now_ms };
-        let known = holds.entry(projection).or_insert(hold);
-        reason.clone_into(&mut known.reason);
-    }
-
-    /// Notes that a projection goes on.
-    pub fn release(&self, projection: &'static str) {
-        lock(&self.holds).remove(projection);
-    }
-
-    /// The reason why a projection takes nothing in; `None` where it does.
-    #[must_use]
-    pub fn held(&self, projection: &str) -> Option<Hold> {
-        lock(&self.holds).get(projection).cloned()
-    }
-
-    /// Counters of each mapping and contract.
+    /// What came of each mapping and contract.
     #[must_use]
     pub fn by_definition(&self) -> DefinitionCounts {
         lock(&self.by_definition).clone()

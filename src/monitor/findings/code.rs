@@ -42,6 +42,10 @@ pub enum Code {
     StateBehind,
     /// Dead letters do not reach their topic.
     DeadLetterTopicBehind,
+    /// Another follower of the ledger takes nothing in.
+    FollowerHeld,
+    /// Another follower of the ledger is behind it.
+    FollowerBehind,
     /// Events are dated in the future.
     EventsInFuture,
     /// The clock is behind the newest block.
@@ -54,7 +58,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::LedgerHalted,
         Self::DiskFull,
         Self::BrokerRefused,
@@ -71,6 +75,8 @@ impl Code {
         Self::LagGrowing,
         Self::StateBehind,
         Self::DeadLetterTopicBehind,
+        Self::FollowerHeld,
+        Self::FollowerBehind,
         Self::EventsInFuture,
         Self::ClockBehind,
         Self::ClockJumped,
@@ -97,6 +103,8 @@ impl Code {
             Self::LagGrowing => "lag_growing",
             Self::StateBehind => "state_behind",
             Self::DeadLetterTopicBehind => "dead_letter_topic_behind",
+            Self::FollowerHeld => "follower_held",
+            Self::FollowerBehind => "follower_behind",
             Self::EventsInFuture => "events_in_future",
             Self::ClockBehind => "clock_behind",
             Self::ClockJumped => "clock_jumped",
@@ -204,6 +212,18 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
         Code::DeadLetterTopicBehind,
         "The dead letters are safe in the ledger. Create the topic or grant Write on it; they \
                  are sent then.",
+    ),
+    (
+        Code::FollowerHeld,
+        "The blocks are safe in the ledger, and nothing else waits for this follower. Remove the \
+                 cause that the message names: it goes on by itself from its savepoint. One that \
+                 has ended goes on after a restart.",
+    ),
+    (
+        Code::FollowerBehind,
+        "The blocks are safe in the ledger, and nothing else waits for this follower. Its \
+                 destination may be slow: compare `ledgerline_follower_lag_blocks` with \
+                 `ledgerline_blocks`.",
     ),
     (
         Code::EventsInFuture,
