@@ -38,9 +38,9 @@ pub struct Opened {
     pub reader: Arc<EmbeddedReader>,
     /// The state.
     pub world: Arc<World>,
-    /// What follows the log; others may be added before the start.
+    /// The followers of the log; others may be added before the start.
     pub followers: Arc<Followers>,
-    /// What the stages tell of themselves.
+    /// Counters and timings of the stages.
     pub status: Arc<Status>,
     /// Positions of the inputs.
     pub assignments: Arc<Assignments>,
@@ -234,7 +234,7 @@ fn bring_up(
     loop {
         let mut result = catch_up(&**reader, world, observe);
         let Err(error @ FollowerError::Held(_)) = &result else { return result };
-        tracing::warn!(%error, "the start waits for space on the disk");
+        tracing::warn!(%error, "startup is waiting for disk space");
         while is_held(&result) {
             clock.sleep(SPACE_PAUSE);
             result = world.savepoint();

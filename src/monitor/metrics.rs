@@ -281,7 +281,7 @@ fn state(families: &mut Families, service: &Service) {
     }
 }
 
-/// How far each follower of the ledger is.
+/// Progress of each follower of the ledger.
 fn followers(families: &mut Families, status: &StatusView) {
     type Read = fn(&StatusView, &FollowerView) -> u64;
     let read: [(&str, &str, Read); 3] = [
@@ -305,7 +305,7 @@ fn followers(families: &mut Families, status: &StatusView) {
     }
 }
 
-/// What readers were told: many of 401, 403, 429 or 503 are worth a look.
+/// Answers by status: many of 401, 403, 429 or 503 need attention.
 fn answers(families: &mut Families, service: &Service) {
     let mut answers = families
         .counters("ledgerline_answers_total", "Answers of the monitoring endpoint by HTTP status.");

@@ -70,7 +70,7 @@ pub struct Status {
     pub alerts: Vec<AlertCount>,
     /// Copies of dead letters, where a topic takes them.
     pub dead_letter_topic: Option<Copies>,
-    /// What follows the ledger; earlier versions do not say.
+    /// Followers of the ledger; absent in earlier versions.
     #[serde(default)]
     pub followers: Vec<Follower>,
     /// Partitions of the source.
@@ -114,7 +114,7 @@ pub struct Copies {
     pub blocks_behind: u64,
 }
 
-/// What follows the ledger.
+/// A follower of the ledger.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Follower {
     /// Its name.
