@@ -276,7 +276,7 @@ fn the_page_shows_it_and_keeps_what_was_filled_in() {
             vec![("topic", "a b"), ("value", "kept <i>")],
             vec!["`topic` cannot be", "kept &lt;i&gt;"],
         ),
-        (vec![("topic", "t"), ("value", "_"), ("value_form", "base64")], vec!["no base64"]),
+        (vec![("topic", "t"), ("value", "_"), ("value_form", "base64")], vec!["not valid base64"]),
     ] {
         let page = submit(address, &fields);
         for part in parts {
