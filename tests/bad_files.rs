@@ -79,7 +79,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "access: { tokens: t.yaml }",
         "9:30",
-        &["no file t.yaml", "ledgerline token NAME --role viewer --file t.yaml"],
+        &["file t.yaml not found", "ledgerline token NAME --role viewer --file t.yaml"],
     ),
     (
         C,
