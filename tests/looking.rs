@@ -182,7 +182,7 @@ fn an_end_that_is_missing_is_told_and_a_kept_checkpoint_proves_it() {
         &["export", "ledger"],
         &["tx", "ledger", "telemetry/0/7/0"],
     ];
-    let is_torn = |ended: &Ended| ended.err.contains("bytes follow the last whole block");
+    let is_torn = |ended: &Ended| ended.err.contains("bytes follow the last complete block");
     for look in looks {
         let ended = project.run(look).exits(65);
         assert!(!ended.out.is_empty() && is_torn(&ended), "{look:?}: {}", ended.err);

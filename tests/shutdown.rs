@@ -38,7 +38,7 @@ fn drains_and_goes_on(signal: &str) {
     // What was taken in is in the ledger, in the state, and committed to the group.
     let report = succeed(&["verify", deployment.ledger.to_str().unwrap()]);
     let blocks = report.lines().find_map(|line| line.strip_prefix("blocks")).unwrap().trim();
-    let saved = format!("holds what the first {} blocks wrote", blocks.replace(',', ""));
+    let saved = format!("the writes of the first {} blocks", blocks.replace(',', ""));
     assert!(report.contains(&saved), "{report}");
     let contents = reading::read(&deployment.ledger);
     let next = |partition| {

@@ -126,7 +126,7 @@ fn who_does_not_answer_is_named_with_what_helps() {
     for (url, says) in [
         (away, "no answer from http://127.0.0.1:"),
         (answering(b"SSH-2.0-OpenSSH\r\n", 1), "is not an endpoint of Ledgerline"),
-        (answering(ok, 1), "/api/v1/status gives no answer of Ledgerline's"),
+        (answering(ok, 1), "/api/v1/status sent an unexpected answer"),
         (answering(busy, 1), "503 Service Unavailable: too many \\u{1b}[2J"),
         (answering(endless, 1_000_000), "answers with more than"),
         (slow, "did not answer within 5 s"),

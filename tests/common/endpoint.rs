@@ -283,7 +283,7 @@ pub fn input(health: Box<dyn Fn() -> HealthReport + Send + Sync>) -> InputStatus
         name: "source".into(),
         kind: "kafka",
         prefix: StreamPrefix::default(),
-        streams: StreamNames::Listed(vec!["telemetry".to_owned()]),
+        streams: StreamNames::Prefixed(StreamPrefix::default()),
         health,
     }
 }

@@ -159,7 +159,7 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::TopicMissing,
-        "Check the spelling in `source.kafka.topics`, or create the topic: ingestion then \
+        "Check the spelling in the input's `kafka.topics`, or create the topic: ingestion then \
                  starts automatically.",
     ),
     (
@@ -195,7 +195,7 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::MappingWithoutTopic,
-        "Correct `match.topic`, or add the topic to `source.kafka.topics`.",
+        "Correct `match.topic`, or add the topic to an input's `kafka.topics`.",
     ),
     (Code::DeadLetters, "Look at the dead letters by cause: a sender or a mapping has changed."),
     (
