@@ -72,7 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["src/event/", "src/ledger/", "src/query/", "src/monitor/"]),
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
-    ("flate2", &["src/event/body.rs"]),
+    ("flate2", &["src/event/body/compression.rs"]),
     ("form_urlencoded", &["src/monitor/request.rs"]),
     ("csv", &["src/monitor/export/"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),

@@ -241,7 +241,7 @@ fn rejection_difference(expected: &RejectedForm, outcome: &Outcome) -> Option<St
     };
     if let Outcome::Rejected(Rejection { cause: given, place, .. }) = outcome
         && given.name() == cause
-        && expected.path.as_ref().is_none_or(|path| path == place)
+        && expected.path.as_ref().is_none_or(|path| *path == place.to_string())
     {
         return None;
     }

@@ -182,6 +182,9 @@ fn help(cause: &str) -> &'static str {
         ) => {
             "The sender's bytes are not JSON that has one meaning. Repair the sender; the record can be sent again."
         }
+        Some(Cause::Malformed) => {
+            "The sender's bytes are not in the format of `source.body`. Compare the two; once the cause is removed, the record can be sent again."
+        }
         Some(Cause::Identity | Cause::Envelope) => {
             "Key, headers or envelope do not tell the device. Look at `identity` in the configuration, and at what the gateway sends."
         }

@@ -106,7 +106,7 @@ impl DeadLetterSummary {
             block: block.header.number,
             time: time_text(block.header.time_ms),
             cause: letter.rejection.cause.name(),
-            place: letter.rejection.place.clone(),
+            place: letter.rejection.place.to_string(),
             message: letter.rejection.message.clone(),
         }
     }
