@@ -69,14 +69,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("subtle", &["src/monitor/access/"]),
     ("tokio_rustls", &["src/monitor/access/", "src/outbound/"]),
     ("webpki", &["src/monitor/access/tls.rs"]),
-    ("base64", &["src/event/", "src/ledger/", "src/query/", "src/monitor/"]),
+    ("base64", &["src/event/", "src/mapping/form/", "src/ledger/", "src/query/", "src/monitor/"]),
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
     ("flate2", &["src/event/body/compression.rs"]),
     ("form_urlencoded", &["src/monitor/request.rs"]),
     ("csv", &["src/monitor/export/"]),
     ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
-    ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
+    ("hex", &["src/codec/", "src/mapping/form/", "src/transaction/", "src/ledger/", "src/app/"]),
     ("jiff", &["src/event/", "src/expression/", "src/query/", "src/monitor/"]),
     ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
@@ -93,7 +93,7 @@ const HOMES: &[(&str, &[&str])] = &[
         &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],
     ),
     ("sha2", &["src/codec/", "src/input/file.rs"]),
-    ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),
+    ("similar", &["src/contract/checks.rs", "src/mapping/testing/"]),
 ];
 
 /// The real Kafka, and the small one for demonstrations and tests.

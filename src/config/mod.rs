@@ -4,6 +4,7 @@
 //! files (`file:PATH`) and are never printed.
 
 mod cross_check;
+mod definitions;
 mod form;
 mod monitor;
 mod paths;
@@ -11,6 +12,7 @@ mod secret;
 mod traces;
 
 pub use cross_check::cross_check;
+pub use definitions::{Definitions, definitions};
 pub use form::{ConfigForm, DeadLettersForm, InputForm, LedgerForm, SubmissionForm};
 pub use monitor::{AccessForm, Anonymous, CertificateForm, JwtForm, MonitorForm, TlsForm};
 pub use paths::preflight_paths;

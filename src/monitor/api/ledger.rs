@@ -230,7 +230,8 @@ fn definitions(
         example: "",
     };
     let tests = question(tests, take, move |app: &App, name: String, digest: Option<String>| {
-        app.service.queries.definition_tests(kind, &name, digest.as_deref())
+        let service = &app.service;
+        service.trial.definition_tests(&service.queries, kind, &name, digest.as_deref())
     });
     [list, one, tests]
 }

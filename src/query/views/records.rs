@@ -74,7 +74,9 @@ pub struct BytesView {
 }
 
 impl BytesView {
-    fn new(bytes: &[u8]) -> Self {
+    /// A view of these bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
         Self { base64: BASE64_STANDARD.encode(bytes), text }
     }
