@@ -191,8 +191,8 @@ impl StateSchema {
     fn within_explanation(
         &self,
         state: &json::Value,
-        explain: impl FnOnce(Metered<'_>) -> Option<(String, String)>,
-    ) -> Option<(String, String)> {
+        explain: impl FnOnce(Metered<'_>) -> Option<SchemaFault>,
+    ) -> Option<SchemaFault> {
         let budget = Budget::of(MAX_EXPLANATION_STEPS);
         let meter = Meter { budget: &budget, text_rate: self.text_rate };
         explain(Metered { value: state, meter: &meter }).filter(|_| !budget.is_exhausted())

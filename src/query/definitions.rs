@@ -7,8 +7,8 @@ use crate::contract::ContractSet;
 use crate::diagnostic::did_you_mean;
 use crate::ledger::{Definition, DefinitionKind};
 use crate::mapping::{MappingSet, TestInput, TestInputs};
-use crate::query::views::{DefinitionView, Page, TestView};
 use crate::query::trial::Trial;
+use crate::query::views::{DefinitionView, Page, TestView};
 use crate::query::{Queries, QueryError, joined, not_found};
 
 impl Queries {
