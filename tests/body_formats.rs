@@ -28,7 +28,7 @@ struct Sample {
 const SAMPLES: &[Sample] = &[
     Sample {
         name: "json",
-        body: br#"{"t":21.50}"#,
+        body: br#"{"t":21.5}"#,
         value: || serde_json::json!({"t": 21.5}),
         bad: b"t=21.5",
         cause: Cause::NotJson,

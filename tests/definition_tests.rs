@@ -106,36 +106,36 @@ fn a_failure_says_how_its_record_was_read() {
 fn faults_of_tests_have_their_place() {
     let project = project();
     for (part, with, place, message) in [
-        ("{ base64: MjMuNQ== }", "{ base64: 'MjMuNQ' }", "17:54", "`value`: `base64` is not valid"),
-        ("{ hex: ff }", "{ hex: f }", "20:54", "`value`: `hex` is not valid"),
-        ("{ hex: ff }", "{ hexa: ff }", "20:54", "`hexa` is not an encoding"),
-        ("{ hex: ff }", "[1]", "20:54", "a text, `{ base64: … }` or `{ hex: … }` is expected"),
-        ("{ format: json }", "{ format: avro }", "34:21", "`avro` is not a body format"),
-        ("{ format: json }", "{ framing: x }", "34:22", "unknown variant `x`"),
-        ("id: $.payload.id", "id: $.id", "33:43", "neither `$.payload`"),
-        ("cause: identity", "cause: identty", "27:34", "did you mean `identity`?"),
+        ("{ base64: MjMuNQ== }", "{ base64: 'MjMuNQ' }", "16:54", "`value`: `base64` is not valid"),
+        ("{ hex: ff }", "{ hex: f }", "19:54", "`value`: `hex` is not valid"),
+        ("{ hex: ff }", "{ hexa: ff }", "19:54", "`hexa` is not an encoding"),
+        ("{ hex: ff }", "[1]", "19:54", "a text, `{ base64: … }` or `{ hex: … }` is expected"),
+        ("{ format: json }", "{ format: avro }", "32:21", "`avro` is not a body format"),
+        ("{ format: json }", "{ framing: x }", "32:22", "unknown variant `x`"),
+        ("id: $.payload.id", "id: $.id", "31:44", "neither `$.payload`"),
+        ("cause: identity", "cause: identty", "26:34", "did you mean `identity`?"),
         (
             "value: '23.50' }\n    expect: { payloads: [{ machineID: p7, temperature: 23.5 }] }\n  - name: its",
             "value: '23.50', payload: 1 }\n    expect: filtered\n  - name: its",
-            "29:41",
+            "28:41",
             "cannot both be given",
         ),
         (
             "    body: { format: json }\n    record: { value",
             "    event: { payload",
-            "33:15",
+            "31:15",
             "an `event` names its device itself",
         ),
         (
             "    identity: [{ paths: { type: press, id: $.payload.id } }]\n    body: { format: json }\n    record: { value",
             "    body: { format: json }\n    event: { payload",
-            "33:11",
+            "31:11",
             "the event has none",
         ),
         (
             "    record: { value: '{\"id\"",
             "    event: {}\n    record: { value: '{\"id\"",
-            "32:5",
+            "30:5",
             "both `event` and `record`",
         ),
     ] {

@@ -49,17 +49,3 @@ fn gunzip(value: &[u8], format: Format) -> Result<Vec<u8>, Rejection> {
     }
     Ok(bytes)
 }
-
-#[cfg(test)]
-pub(super) mod tests {
-    use flate2::Compression as Level;
-    use flate2::write::GzEncoder;
-    use std::io::Write as _;
-
-    /// gzip data of these bytes.
-    pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Level::default());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-}

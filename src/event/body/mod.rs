@@ -184,11 +184,20 @@ impl BodyForm {
 #[cfg(test)]
 mod tests {
     use super::compression::GZIP;
-    use super::compression::tests::gzip;
     use super::*;
     use crate::codec::json::json;
     use crate::limits::MAX_DECOMPRESSED_BYTES;
+    use flate2::Compression as Level;
+    use flate2::write::GzEncoder;
     use proptest::prelude::*;
+    use std::io::Write as _;
+
+    /// gzip data of these bytes.
+    pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Level::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
 
     const PLAIN: BodyForm = BodyForm { format: Format::JSON, framing: None, compression: None };
     const CONFLUENT: BodyForm = BodyForm { framing: Some(Framing::Confluent), ..PLAIN };

@@ -77,7 +77,7 @@ fn is_separated(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::Format;
-    use super::super::compression::tests::gzip;
+    use super::super::tests::gzip;
     use crate::event::Cause;
 
     #[test]
