@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use common::endpoint::*;
-use ledgerline::monitor::base_path::{BasePath, BasePathError};
+use ledgerline::monitor::http::base_path::{BasePath, BasePathError};
 use regex::Regex;
 use serde_json::json;
 

@@ -50,7 +50,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sled", &["src/state/store.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
     ("tlog_tiles", &["src/ledger/"]),
-    ("tokio_stream", &["src/monitor/stream.rs"]),
+    ("tokio_stream", &["src/monitor/api/stream.rs"]),
     (
         "tokio",
         &[
@@ -73,10 +73,22 @@ const HOMES: &[(&str, &[&str])] = &[
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
     ("flate2", &["src/event/body/compression.rs"]),
-    ("form_urlencoded", &["src/monitor/request.rs"]),
+    ("form_urlencoded", &["src/monitor/http/request.rs"]),
     ("csv", &["src/monitor/export/"]),
-    ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
-    ("hex", &["src/codec/", "src/mapping/form/", "src/transaction/", "src/ledger/", "src/app/"]),
+    (
+        "getrandom",
+        &["src/transaction/keys.rs", "src/input/kafka/member.rs", "src/monitor/access/tokens.rs"],
+    ),
+    (
+        "hex",
+        &[
+            "src/codec/",
+            "src/input/kafka/member.rs",
+            "src/mapping/form/",
+            "src/transaction/",
+            "src/ledger/",
+        ],
+    ),
     ("jiff", &["src/event/", "src/expression/", "src/query/", "src/monitor/"]),
     ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
@@ -90,9 +102,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("regex_syntax", &["src/pattern.rs"]),
     (
         "rustix",
-        &["src/monitor/server.rs", "src/clock.rs", "src/disk/mod.rs", "src/cli/bench/profile.rs"],
+        &[
+            "src/monitor/http/server.rs",
+            "src/clock.rs",
+            "src/disk/mod.rs",
+            "src/cli/bench/profile.rs",
+        ],
     ),
-    ("sha2", &["src/codec/", "src/input/file.rs"]),
+    ("sha2", &["src/codec/", "src/input/file/lines.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing/"]),
 ];
 
@@ -112,7 +129,10 @@ const ANYWHERE: &[&str] = &["log", "schemars", "serde", "serde_json", "thiserror
 const POWERS: &[(&str, &[&str])] = &[
     (r"\bSystemTime\b|\bInstant\b", &["src/clock.rs"]),
     (r"\bstd::env::vars?\b|\benv::vars?\b|\bvar_os\b", &["src/config/secret.rs"]),
-    (r"\bgetrandom\b", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
+    (
+        r"\bgetrandom\b",
+        &["src/transaction/keys.rs", "src/input/kafka/member.rs", "src/monitor/access/tokens.rs"],
+    ),
 ];
 
 /// The deterministic core: the same input gives the same bytes on every machine.

@@ -2,13 +2,11 @@
 //! records are read.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::{ConfigForm, files};
+use super::{ConfigForm, files, inputs};
 use crate::codec::yaml;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::event::Decoder;
-use crate::mapping::{TestInput, TestInputs};
+use crate::mapping::TestInputs;
 
 /// The definitions that a configuration names.
 #[derive(Debug)]
@@ -23,7 +21,7 @@ pub struct Definitions {
 
 /// Reads the definitions' part of a configuration; `None` where a fault does not let it.
 pub fn definitions(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Definitions> {
-    let form = match yaml::read(path).and_then(|text| yaml::parse::<ConfigForm>(path, &text)) {
+    let mut form = match yaml::read(path).and_then(|text| yaml::parse::<ConfigForm>(path, &text)) {
         Ok(mut forms) if forms.len() == 1 => forms.remove(0),
         Ok(forms) => {
             let message = format!("holds {} YAML documents, one is expected", forms.len());
@@ -40,23 +38,6 @@ pub fn definitions(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Def
     Some(Definitions {
         mappings: files(path, &form.mappings, &at, diagnostics),
         contracts: files(path, &form.contracts, &at, diagnostics),
-        inputs: inputs(path, &form, diagnostics)?,
+        inputs: inputs::for_tests(path, &mut form, &at, diagnostics)?,
     })
-}
-
-fn inputs(path: &Path, form: &ConfigForm, diagnostics: &mut Vec<Diagnostic>) -> Option<TestInputs> {
-    let source = &form.source.value;
-    let decoder = match Decoder::new(&source.identity, path) {
-        Ok(decoder) => decoder.with_body(source.body),
-        Err(found) => {
-            diagnostics.extend(found);
-            return None;
-        }
-    };
-    let input = TestInput {
-        name: format!("`source` in {}", path.display()),
-        topics: Vec::new(),
-        decoder: Arc::new(decoder),
-    };
-    Some(TestInputs { inputs: vec![input] })
 }

@@ -15,7 +15,7 @@ use crate::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
     Settings, TlsSettings, is_name, tokens,
 };
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// The endpoint.
 #[derive(Debug, Deserialize, JsonSchema)]

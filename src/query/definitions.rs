@@ -7,7 +7,7 @@ use crate::contract::ContractSet;
 use crate::diagnostic::did_you_mean;
 use crate::ledger::{Definition, DefinitionKind};
 use crate::mapping::{MappingSet, TestInput, TestInputs};
-use crate::query::trial::Trial;
+use crate::query::trial::{Trial, TrialInput};
 use crate::query::views::{DefinitionView, Page, TestView};
 use crate::query::{Queries, QueryError, joined, not_found};
 
@@ -112,8 +112,11 @@ impl Trial {
     }
 
     fn test_inputs(&self) -> TestInputs {
-        let name = "the running configuration".to_owned();
-        let decoder = self.decoder.clone();
-        TestInputs { inputs: vec![TestInput { name, topics: Vec::new(), decoder }] }
+        let input = |input: &TrialInput| TestInput {
+            name: format!("input `{}` of the running service", input.name),
+            streams: input.streams.clone(),
+            decoder: input.decoder.clone(),
+        };
+        TestInputs { inputs: self.inputs.iter().map(input).collect() }
     }
 }

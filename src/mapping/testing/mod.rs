@@ -15,6 +15,7 @@ use crate::codec::number;
 use crate::codec::yaml::Exact;
 use crate::diagnostic::TestResult;
 use crate::event::{Decoder, Rejection};
+use crate::input::StreamNames;
 
 pub(super) use check::diagnostics;
 pub use record::Example;
@@ -32,17 +33,17 @@ pub struct TestInputs {
 pub struct TestInput {
     /// The name in messages, such as `source of ledgerline.yaml`.
     pub name: String,
-    /// The topics that it reads; empty where they are not known.
-    pub topics: Vec<String>,
+    /// Names of its streams.
+    pub streams: StreamNames,
     /// Its identity methods and body format.
     pub decoder: Arc<Decoder>,
 }
 
 impl TestInputs {
-    /// The input that reads a topic; the first one where none does.
-    fn of_topic(&self, topic: &str) -> Option<&TestInput> {
-        let reads = |input: &&TestInput| input.topics.iter().any(|one| one == topic);
-        self.inputs.iter().find(reads).or(self.inputs.first())
+    /// The input that gives a stream; the first one where none does.
+    fn of_stream(&self, stream: &str) -> Option<&TestInput> {
+        let gives = |input: &&TestInput| input.streams.contains(stream);
+        self.inputs.iter().find(gives).or(self.inputs.first())
     }
 }
 

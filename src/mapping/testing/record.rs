@@ -117,7 +117,7 @@ fn event_of(
     inputs: &TestInputs,
 ) -> Result<Read, String> {
     let partition = partition(mapping, &form.kafka);
-    let input = inputs.of_topic(&partition.topic);
+    let input = inputs.of_stream(&partition.topic);
     let body = match (&form.value, &test.body) {
         (None, _) => BodyForm::default(),
         (Some(_), Some(body)) => body.value,
@@ -161,7 +161,7 @@ fn event_of_record(
     inputs: &TestInputs,
 ) -> Result<Read, String> {
     let partition = partition(mapping, &form.kafka);
-    let input = inputs.of_topic(&partition.topic);
+    let input = inputs.of_stream(&partition.topic);
     let configured = input.map(|input| input.decoder.as_ref().clone()).unwrap_or_default();
     let body = test.body.as_ref().map_or(configured.body(), |body| body.value);
     let (decoder, origin) = match (&test.identity, input) {

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::MAX_CALLER_NAME_BYTES;
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 
 /// What a caller may do. Each may also do what those before it may.
 #[derive(

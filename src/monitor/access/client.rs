@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName};
 use crate::limits::SESSION_LIFETIME;
 use crate::monitor::access::caller::Caller;
 use crate::monitor::access::connections::{Connected, Standing};
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// Cookie of a login where it cannot be read or set on the way (RFC 6265bis, 4.1.3.2: only by this
 /// host, only over TLS).

@@ -1,5 +1,5 @@
-//! Who may see and do what. One layer asks it for every request, before any route is looked at: it
-//! finds out who asks ([`Caller`]), what the request needs (`rules`), and lets it pass or not.
+//! Access control. The gate asks it for every request, before any handler runs: it finds the caller
+//! ([`Caller`]) and admits it where it has the role that the table of routes requires.
 //!
 //! It must never let pass what it does not know, say more to a stranger than that it is one, keep or
 //! print a secret, or wait for a network or a disk while a request waits.
@@ -16,7 +16,6 @@ mod limit;
 mod origin;
 mod places;
 mod refusal;
-mod rules;
 mod sessions;
 mod settings;
 pub mod tls;
@@ -28,7 +27,6 @@ pub use connections::Connected;
 pub use key_set::KeySet;
 pub use places::{Asker, Place, Places, Quota};
 pub use refusal::Refusal;
-pub use rules::is_page;
 pub use settings::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Settings,
     TlsSettings,
@@ -52,7 +50,7 @@ use crate::monitor::access::limit::Limits;
 use crate::monitor::access::sessions::{Proof, Sessions};
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::tokens::{BadToken, Tokens};
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// Decides on every request.
 pub struct Access {

@@ -6,7 +6,7 @@ use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Uri};
 
 use crate::monitor::access::client::last_forwarded;
-use crate::monitor::host::Host;
+use crate::monitor::http::host::Host;
 
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 

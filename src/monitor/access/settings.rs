@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::codec::Digest;
 use crate::monitor::access::caller::Role;
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// How the endpoint is reached, and by whom.
 #[derive(Debug, Clone)]

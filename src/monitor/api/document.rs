@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made of the operations: <https://spec.openapis.org/oas/v3.1.1.html>.
+//! The OpenAPI 3.1 document, made from the operations of the table of routes: <https://spec.openapis.org/oas/v3.1.1.html>.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -6,9 +6,10 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::monitor::access;
-use crate::monitor::answer::Problem;
-use crate::monitor::api::operation::{Operation, Tag};
-use crate::monitor::parameter::{Parameter, Role};
+use crate::monitor::api::operation::{Entry, Tag};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::parameter::{Parameter, Role};
+use crate::monitor::http::route::{Kind, Needs, Table};
 
 /// Real answers to the examples of the operations, by `operationId`. A test holds them to what the
 /// endpoint answers.
@@ -62,7 +63,7 @@ struct Generators {
 }
 
 /// The document.
-pub fn document(operations: &[Operation]) -> Value {
+pub fn document(table: &Table) -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
@@ -72,10 +73,15 @@ pub fn document(operations: &[Operation]) -> Value {
     let mut generators = Generators { given: given.into_generator(), sent: sent.into_generator() };
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     let mut paths = Map::new();
-    for operation in operations {
-        let method = operation.method.as_str().to_ascii_lowercase();
-        let path = paths.entry(operation.about.path).or_insert_with(|| json!({}));
-        path[method] = described(operation, &mut generators, &examples);
+    for row in table.rows() {
+        let Kind::Operation(entry) = &row.kind else { continue };
+        let path = paths.entry(row.path).or_insert_with(|| json!({}));
+        for rule in row.methods.rules() {
+            let described =
+                Described { entry, needs: rule.needs, example: &examples[entry.about.id] };
+            let method = rule.method.as_str().to_ascii_lowercase();
+            path[method] = described.to_value(&mut generators);
+        }
     }
     let problems = problems(&mut generators.given);
     let mut schemas = generators.given.take_definitions(true);
@@ -178,43 +184,90 @@ fn problems(generator: &mut SchemaGenerator) -> Map<String, Value> {
     PROBLEMS.iter().map(describe).collect()
 }
 
-fn described(operation: &Operation, generators: &mut Generators, examples: &Value) -> Value {
-    let about = &operation.about;
-    let names = about.names.iter().map(in_path);
-    let parameters = operation.parameters.iter().map(in_query);
-    let headers = operation.headers.iter().map(in_header);
-    let parameters: Vec<_> = names.chain(parameters).chain(headers).collect();
-    let mut described = json!({
-        "operationId": about.id,
-        "tags": [about.tag.name()],
-        "summary": about.summary,
-        "parameters": parameters,
-        "responses": responses(operation, &mut generators.given, &examples[about.id]),
-        "x-example": operation.example(),
-    });
-    if !about.more.is_empty() {
-        described["description"] = about.more.into();
-    }
-    if let Some(body) = operation.body {
-        let example: Value = serde_json::from_str(body.example).unwrap_or_default();
-        let media = json!({"schema": (body.schema)(&mut generators.sent), "example": example});
-        described["requestBody"] =
-            json!({"required": true, "content": {"application/json": media}});
-    }
-    match operation.needs.role() {
-        None => described["security"] = json!([]),
-        Some(role) => {
-            described["x-role"] = role.to_string().into();
-            if role > access::Role::Viewer {
-                described["security"] = json!([{"bearer": []}, {"certificate": []}]);
+/// An operation as the document describes it.
+struct Described<'a> {
+    entry: &'a Entry,
+    needs: Needs,
+    /// A real answer; null for an operation without one.
+    example: &'a Value,
+}
+
+impl Described<'_> {
+    fn to_value(&self, generators: &mut Generators) -> Value {
+        let entry = self.entry;
+        let about = &entry.about;
+        let names = about.names.iter().map(in_path);
+        let parameters = entry.parameters.iter().map(in_query);
+        let headers = entry.headers.iter().map(in_header);
+        let parameters: Vec<_> = names.chain(parameters).chain(headers).collect();
+        let mut described = json!({
+            "operationId": about.id,
+            "tags": [about.tag.name()],
+            "summary": about.summary,
+            "parameters": parameters,
+            "responses": self.responses(&mut generators.given),
+            "x-example": entry.example(),
+        });
+        if !about.more.is_empty() {
+            described["description"] = about.more.into();
+        }
+        if let Some(body) = entry.body {
+            let example: Value = serde_json::from_str(body.example).unwrap_or_default();
+            let media = json!({"schema": (body.schema)(&mut generators.sent), "example": example});
+            described["requestBody"] =
+                json!({"required": true, "content": {"application/json": media}});
+        }
+        match self.needs.role() {
+            None => described["security"] = json!([]),
+            Some(role) => {
+                described["x-role"] = role.to_string().into();
+                if role > access::Role::Viewer {
+                    described["security"] = json!([{"bearer": []}, {"certificate": []}]);
+                }
             }
         }
+        let cursor = entry.parameters.iter().find(|parameter| parameter.role == Role::Cursor);
+        if let Some(cursor) = cursor {
+            described["responses"]["200"]["links"] = links(about.id, cursor);
+        }
+        described
     }
-    let cursor = operation.parameters.iter().find(|parameter| parameter.role == Role::Cursor);
-    if let Some(cursor) = cursor {
-        described["responses"]["200"]["links"] = links(about.id, cursor);
+
+    fn responses(&self, generator: &mut SchemaGenerator) -> Value {
+        let Self { entry, needs, example } = self;
+        let mut responses = Map::new();
+        for (at, form) in entry.forms.iter().enumerate() {
+            let status = responses
+                .entry(form.status.as_str())
+                .or_insert_with(|| json!({"description": entry.about.summary, "content": {}}));
+            let mut media = json!({"schema": (form.schema)(generator)});
+            // The first form is the one of the example.
+            if at == 0 && !example.is_null() {
+                media["example"] = (*example).clone();
+            }
+            status["content"][form.kind] = media;
+        }
+        if entry.is_tagged {
+            responses["200"]["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
+            let description = "The answer is still the one that `If-None-Match` names.";
+            responses.insert("304".to_owned(), json!({"description": description}));
+        }
+        for (status, name, _) in PROBLEMS {
+            let has_role = needs.role().is_some();
+            let can_be = match *status {
+                "401" | "403" => has_role,
+                "404" => !entry.about.names.is_empty(),
+                "408" | "415" => entry.body.is_some(),
+                "504" => entry.may_stay_unknown,
+                _ => true,
+            };
+            if can_be {
+                let problem = json!({"$ref": format!("#/components/responses/{name}")});
+                responses.insert((*status).to_owned(), problem);
+            }
+        }
+        Value::Object(responses)
     }
-    described
 }
 
 fn links(id: &str, cursor: &Parameter) -> Value {
@@ -225,41 +278,6 @@ fn links(id: &str, cursor: &Parameter) -> Value {
             "description": "The page behind, with the other parameters as they were.",
         },
     })
-}
-
-fn responses(operation: &Operation, generator: &mut SchemaGenerator, example: &Value) -> Value {
-    let mut responses = Map::new();
-    for (at, form) in operation.forms.iter().enumerate() {
-        let status = responses
-            .entry(form.status.as_str())
-            .or_insert_with(|| json!({"description": operation.about.summary, "content": {}}));
-        let mut media = json!({"schema": (form.schema)(generator)});
-        // The first form is the one of the example.
-        if at == 0 && !example.is_null() {
-            media["example"] = example.clone();
-        }
-        status["content"][form.kind] = media;
-    }
-    if operation.is_tagged {
-        responses["200"]["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
-        let description = "The answer is still the one that `If-None-Match` names.";
-        responses.insert("304".to_owned(), json!({"description": description}));
-    }
-    for (status, name, _) in PROBLEMS {
-        let has_role = operation.needs.role().is_some();
-        let can_be = match *status {
-            "401" | "403" => has_role,
-            "404" => !operation.about.names.is_empty(),
-            "408" | "415" => operation.body.is_some(),
-            "504" => operation.may_stay_unknown,
-            _ => true,
-        };
-        if can_be {
-            let problem = json!({"$ref": format!("#/components/responses/{name}")});
-            responses.insert((*status).to_owned(), problem);
-        }
-    }
-    Value::Object(responses)
 }
 
 fn in_path(name: &Parameter) -> Value {

@@ -2,13 +2,13 @@
 
 use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
-use crate::monitor::answer::{Problem, changing};
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Tag, handled, nothing, question,
 };
-use crate::monitor::asking::{Answer, App, ask, ask_json};
-use crate::monitor::parameter::{self, Parameter};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::{Problem, changing};
+use crate::monitor::http::asking::{Answer, App, ask, ask_json};
+use crate::monitor::http::parameter::{self, Parameter};
+use crate::monitor::http::request::Parameters;
 use crate::query::QueryError;
 use crate::query::views::ProofView;
 
@@ -18,26 +18,8 @@ pub type IdParts = (String, String, String, String);
 const ID: &[Parameter] =
     &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET, parameter::OUTPUT];
 
-/// All of them.
-pub fn operations() -> Vec<Operation> {
-    let mut all = vec![blocks(), block(), verification(), transactions(), transaction(), proof()];
-    all.push(record());
-    all.extend(definitions(
-        DefinitionKind::Mapping,
-        ["/api/v1/mappings", "/api/v1/mappings/{name}", "/api/v1/mappings/{name}/tests"],
-        ["listMappings", "getMapping", "testMapping"],
-        &[parameter::MAPPING_NAME],
-    ));
-    all.extend(definitions(
-        DefinitionKind::Contract,
-        ["/api/v1/contracts", "/api/v1/contracts/{name}", "/api/v1/contracts/{name}/tests"],
-        ["listContracts", "getContract", "testContract"],
-        &[parameter::CONTRACT_NAME],
-    ));
-    all
-}
-
-fn blocks() -> Operation {
+/// `/api/v1/blocks`.
+pub fn blocks() -> Operation {
     let about = About {
         id: "listBlocks",
         tag: Tag::Ledger,
@@ -54,7 +36,8 @@ fn blocks() -> Operation {
     })
 }
 
-fn block() -> Operation {
+/// `/api/v1/blocks/{number}`.
+pub fn block() -> Operation {
     let about = About {
         id: "getBlock",
         tag: Tag::Ledger,
@@ -72,7 +55,8 @@ fn block() -> Operation {
     })
 }
 
-fn verification() -> Operation {
+/// `/api/v1/blocks/{number}/verification`.
+pub fn verification() -> Operation {
     let about = About {
         id: "verifyBlock",
         tag: Tag::Ledger,
@@ -88,7 +72,8 @@ fn verification() -> Operation {
     })
 }
 
-fn transactions() -> Operation {
+/// `/api/v1/transactions`.
+pub fn transactions() -> Operation {
     let about = About {
         id: "listTransactions",
         tag: Tag::Ledger,
@@ -108,7 +93,8 @@ fn transactions() -> Operation {
     })
 }
 
-fn transaction() -> Operation {
+/// `/api/v1/transactions/{topic}/{partition}/{offset}/{output}`.
+pub fn transaction() -> Operation {
     let about = About {
         id: "getTransaction",
         tag: Tag::Ledger,
@@ -124,7 +110,8 @@ fn transaction() -> Operation {
     })
 }
 
-fn record() -> Operation {
+/// `/api/v1/records/{topic}/{partition}/{offset}`.
+pub fn record() -> Operation {
     let about = About {
         id: "getRecord",
         tag: Tag::Ledger,
@@ -148,7 +135,8 @@ enum ProofForm {
     TlogProof,
 }
 
-fn proof() -> Operation {
+/// `/api/v1/transactions/{topic}/{partition}/{offset}/{output}/proof`.
+pub fn proof() -> Operation {
     let about = About {
         id: "getProof",
         tag: Tag::Ledger,
@@ -181,59 +169,116 @@ async fn answer_proof(request: Asked<IdParts, ProofForm>) -> Answer {
     }
 }
 
-fn definitions(
-    kind: DefinitionKind,
-    paths: [&'static str; 3],
-    ids: [&'static str; 3],
-    names: &'static [Parameter],
-) -> [Operation; 3] {
-    let is_mapping = kind == DefinitionKind::Mapping;
-    let list = About {
-        id: ids[0],
-        tag: Tag::Definitions,
-        path: paths[0],
-        names: &[],
-        summary: match is_mapping {
-            true => "Mappings in the order in which they were recorded, without their texts.",
-            false => "Contracts in the order in which they were recorded, without their texts.",
-        },
-        more: "Every version is an item of its own.",
-        example: "limit=2",
+/// `/api/v1/mappings`.
+pub fn mappings() -> Operation {
+    let about = About {
+        id: "listMappings",
+        path: "/api/v1/mappings",
+        summary: "Mappings in the order in which they were recorded, without their texts.",
+        ..DEFINITIONS
     };
+    definitions(about, DefinitionKind::Mapping)
+}
+
+/// `/api/v1/mappings/{name}`.
+pub fn mapping() -> Operation {
+    let about = About {
+        id: "getMapping",
+        path: "/api/v1/mappings/{name}",
+        names: &[parameter::MAPPING_NAME],
+        summary: "A mapping with its text: the newest version, or the one with a digest.",
+        ..DEFINITION
+    };
+    definition(about, DefinitionKind::Mapping)
+}
+
+/// `/api/v1/mappings/{name}/tests`.
+pub fn mapping_tests() -> Operation {
+    let about = About {
+        id: "testMapping",
+        path: "/api/v1/mappings/{name}/tests",
+        names: &[parameter::MAPPING_NAME],
+        ..DEFINITION_TESTS
+    };
+    definition_tests(about, DefinitionKind::Mapping)
+}
+
+/// `/api/v1/contracts`.
+pub fn contracts() -> Operation {
+    let about = About {
+        id: "listContracts",
+        path: "/api/v1/contracts",
+        summary: "Contracts in the order in which they were recorded, without their texts.",
+        ..DEFINITIONS
+    };
+    definitions(about, DefinitionKind::Contract)
+}
+
+/// `/api/v1/contracts/{name}`.
+pub fn contract() -> Operation {
+    let about = About {
+        id: "getContract",
+        path: "/api/v1/contracts/{name}",
+        names: &[parameter::CONTRACT_NAME],
+        summary: "A contract with its text: the newest version, or the one with a digest.",
+        ..DEFINITION
+    };
+    definition(about, DefinitionKind::Contract)
+}
+
+/// `/api/v1/contracts/{name}/tests`.
+pub fn contract_tests() -> Operation {
+    let about = About {
+        id: "testContract",
+        path: "/api/v1/contracts/{name}/tests",
+        names: &[parameter::CONTRACT_NAME],
+        ..DEFINITION_TESTS
+    };
+    definition_tests(about, DefinitionKind::Contract)
+}
+
+/// The common part of the lists of definitions.
+const DEFINITIONS: About =
+    About { more: "Every version is an item of its own.", example: "limit=2", ..DEFINITION };
+
+/// The common part of one definition.
+const DEFINITION: About = About {
+    id: "",
+    tag: Tag::Definitions,
+    path: "",
+    names: &[],
+    summary: "",
+    more: "",
+    example: "",
+};
+
+/// The common part of the tests of definitions.
+const DEFINITION_TESTS: About = About {
+    summary: "Runs the tests that stand in a definition's own text.",
+    more: "By the version of the program that answers.",
+    ..DEFINITION
+};
+
+fn definitions(about: About, kind: DefinitionKind) -> Operation {
     let take = |given: &mut Parameters| Ok((given.parsed(parameter::AFTER_ENTRY)?, given.limit()?));
-    let list = question(list, take, move |app: &App, (): (), (after, limit)| {
+    question(about, take, move |app: &App, (): (), (after, limit)| {
         Ok(app.service.queries.definitions(kind, after, limit))
-    });
-    let one = About {
-        id: ids[1],
-        tag: Tag::Definitions,
-        path: paths[1],
-        names,
-        summary: match is_mapping {
-            true => "A mapping with its text: the newest version, or the one with a digest.",
-            false => "A contract with its text: the newest version, or the one with a digest.",
-        },
-        more: "",
-        example: "",
-    };
+    })
+}
+
+fn definition(about: About, kind: DefinitionKind) -> Operation {
     let take = |given: &mut Parameters| given.text(parameter::DIGEST);
-    let one = question(one, take, move |app: &App, name: String, digest: Option<String>| {
+    question(about, take, move |app: &App, name: String, digest: Option<String>| {
         app.service.queries.definition(kind, &name, digest.as_deref())
-    });
-    let tests = About {
-        id: ids[2],
-        tag: Tag::Definitions,
-        path: paths[2],
-        names,
-        summary: "Runs the tests that stand in a definition's own text.",
-        more: "By the version of the program that answers.",
-        example: "",
-    };
-    let tests = question(tests, take, move |app: &App, name: String, digest: Option<String>| {
+    })
+}
+
+fn definition_tests(about: About, kind: DefinitionKind) -> Operation {
+    let take = |given: &mut Parameters| given.text(parameter::DIGEST);
+    question(about, take, move |app: &App, name: String, digest: Option<String>| {
         let service = &app.service;
         service.trial.definition_tests(&service.queries, kind, &name, digest.as_deref())
-    });
-    [list, one, tests]
+    })
 }
 
 /// Reads the number of a block.

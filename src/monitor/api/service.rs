@@ -5,17 +5,19 @@ use axum::response::IntoResponse;
 use schemars::json_schema;
 
 use crate::event::SourcePosition;
-use crate::monitor::answer::{Problem, changing, live};
 use crate::monitor::api::ledger::transaction_id;
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Sent, Tag, handled, nothing, question, sent,
 };
-use crate::monitor::asking::{Answer, App, ask};
+use crate::monitor::api::stream;
+use crate::monitor::http::answer::{Problem, changing, live};
+use crate::monitor::http::asking::{Answer, App, ask};
+use crate::monitor::http::parameter;
+use crate::monitor::http::request::Parameters;
+use crate::monitor::http::route::Needs;
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::request::Parameters;
-use crate::monitor::route::Needs;
 use crate::monitor::service::Service;
-use crate::monitor::{api, findings, metrics, parameter, stream};
+use crate::monitor::{api, findings, metrics};
 use crate::query::json;
 use crate::query::page::letter_cursor;
 use crate::query::trial::TrialRequest;
@@ -36,27 +38,8 @@ const CALL: &str = r#"{
     "arguments": {"assetID": "C-001", "temperature": 4.5}
 }"#;
 
-/// All of them.
-pub fn operations() -> Vec<Operation> {
-    vec![
-        status(),
-        findings(),
-        samples(),
-        throughput(),
-        stream(),
-        try_record(),
-        call(),
-        health(),
-        readiness(),
-        metrics(),
-        openapi(),
-        checkpoint(),
-        dead_letters(),
-        dead_letter(),
-    ]
-}
-
-fn status() -> Operation {
+/// `/api/v1/status`.
+pub fn status() -> Operation {
     let about = About {
         id: "getStatus",
         tag: Tag::Service,
@@ -69,7 +52,8 @@ fn status() -> Operation {
     question(about, nothing, |app: &App, (): (), ()| Ok(app.service.status()))
 }
 
-fn findings() -> Operation {
+/// `/api/v1/findings`.
+pub fn findings() -> Operation {
     let about = About {
         id: "listFindings",
         tag: Tag::Service,
@@ -85,7 +69,8 @@ fn findings() -> Operation {
     })
 }
 
-fn samples() -> Operation {
+/// `/api/v1/samples`.
+pub fn samples() -> Operation {
     let about = About {
         id: "listSamples",
         tag: Tag::Service,
@@ -98,7 +83,8 @@ fn samples() -> Operation {
     question(about, nothing, |app: &App, (): (), ()| Ok(app.watched.samples()))
 }
 
-fn throughput() -> Operation {
+/// `/api/v1/throughput`.
+pub fn throughput() -> Operation {
     let about = About {
         id: "listThroughput",
         tag: Tag::Definitions,
@@ -113,7 +99,8 @@ fn throughput() -> Operation {
     })
 }
 
-fn stream() -> Operation {
+/// `/api/v1/stream`.
+pub fn stream() -> Operation {
     let about = About {
         id: "stream",
         tag: Tag::Service,
@@ -133,7 +120,8 @@ fn stream() -> Operation {
     handled(about, stream::take, forms, handle).reads(&[parameter::LAST_EVENT_ID])
 }
 
-fn checkpoint() -> Operation {
+/// `/checkpoint`.
+pub fn checkpoint() -> Operation {
     let about = About {
         id: "getCheckpoint",
         tag: Tag::Ledger,
@@ -152,7 +140,8 @@ async fn answer_checkpoint(app: App) -> Answer {
     Ok(changing(TEXT, checkpoint))
 }
 
-fn try_record() -> Operation {
+/// `POST /api/v1/try`.
+pub fn try_record() -> Operation {
     let about = About {
         id: "tryRecord",
         tag: Tag::Service,
@@ -162,7 +151,7 @@ fn try_record() -> Operation {
         more: "With the mappings, the contracts and the state that it runs with.",
         example: "",
     };
-    sent(about, (nothing, TRIED), vec![Form::json::<TrialView>()], answer_try)
+    sent(about, nothing, vec![Form::json::<TrialView>()], answer_try).example(TRIED)
 }
 
 async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
@@ -175,7 +164,8 @@ async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
 #[derive(Debug, Clone, Copy)]
 struct IsCheck(bool);
 
-fn call() -> Operation {
+/// `POST /api/v1/calls`.
+pub fn call() -> Operation {
     let about = About {
         id: "submitCall",
         tag: Tag::Ledger,
@@ -191,8 +181,8 @@ fn call() -> Operation {
         |given: &mut Parameters| Ok(IsCheck(given.parsed(parameter::DRY_RUN)?.unwrap_or(false)));
     let done = Form { status: StatusCode::CREATED, ..Form::json::<TransactionView>() };
     let forms = vec![Form::json::<TrialTransactionView>(), done];
-    let call = sent(about, (take, CALL), forms, answer_call);
-    call.needs(Needs::OPERATOR).may_stay_unknown()
+    let call = sent(about, take, forms, answer_call);
+    call.example(CALL).needs(Needs::OPERATOR).may_stay_unknown()
 }
 
 async fn answer_call(request: Sent<CallRequest, IsCheck>) -> Answer {
@@ -210,7 +200,8 @@ async fn answer_call(request: Sent<CallRequest, IsCheck>) -> Answer {
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
-fn health() -> Operation {
+/// `/healthz`.
+pub fn health() -> Operation {
     let about = About {
         id: "getHealth",
         tag: Tag::Service,
@@ -224,7 +215,8 @@ fn health() -> Operation {
     handled(about, nothing, vec![Form::text("text/plain")], handle).tagged().needs(Needs::Nothing)
 }
 
-fn readiness() -> Operation {
+/// `/readyz`.
+pub fn readiness() -> Operation {
     let about = About {
         id: "getReadiness",
         tag: Tag::Service,
@@ -251,7 +243,8 @@ async fn answer_readiness(request: Asked<(), ()>) -> Answer {
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
 }
 
-fn metrics() -> Operation {
+/// `/metrics`.
+pub fn metrics() -> Operation {
     let about = About {
         id: "getMetrics",
         tag: Tag::Service,
@@ -277,7 +270,8 @@ async fn answer_metrics(app: App) -> Answer {
     }
 }
 
-fn openapi() -> Operation {
+/// `/api/v1/openapi.json`.
+pub fn openapi() -> Operation {
     let about = About {
         id: "getDocument",
         tag: Tag::Service,
@@ -288,13 +282,13 @@ fn openapi() -> Operation {
         example: "",
     };
     let forms = vec![Form { schema: |_| json_schema!({"type": "object"}), ..Form::text(JSON) }];
-    let handle = |request: Asked<(), ()>| async move {
-        Ok(changing(JSON, api::text(request.app.access.base_path())))
-    };
+    let handle =
+        |request: Asked<(), ()>| async move { Ok(changing(JSON, api::text(&request.app))) };
     handled(about, nothing, forms, handle).tagged()
 }
 
-fn dead_letters() -> Operation {
+/// `/api/v1/deadletters`.
+pub fn dead_letters() -> Operation {
     let about = About {
         id: "listDeadLetters",
         tag: Tag::DeadLetters,
@@ -316,7 +310,8 @@ fn dead_letters() -> Operation {
     })
 }
 
-fn dead_letter() -> Operation {
+/// `/api/v1/deadletters/{topic}/{partition}/{offset}`.
+pub fn dead_letter() -> Operation {
     let about = About {
         id: "getDeadLetter",
         tag: Tag::DeadLetters,

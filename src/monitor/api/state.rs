@@ -4,30 +4,14 @@ use schemars::JsonSchema;
 
 use crate::limits::MAX_ASSET_KEY_BYTES;
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
-use crate::monitor::asking::App;
-use crate::monitor::request::Parameters;
-use crate::monitor::{export, parameter};
+use crate::monitor::export;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::parameter;
+use crate::monitor::http::request::Parameters;
 use crate::query::page::{alert_cursor, change_cursor};
 use crate::query::views::{AssetAnswer, AssetView, ChangeView};
 use crate::query::{AlertFilter, At, QueryError};
 use crate::state::Filter;
-
-/// All of them.
-pub fn operations() -> Vec<Operation> {
-    vec![
-        assets(),
-        asset(),
-        history(),
-        asset_by_key(),
-        history_by_key(),
-        alerts(),
-        alert_history(),
-        recent(),
-        export_state(),
-        export_history(),
-        export_history_by_key(),
-    ]
-}
 
 /// Takes which assets are meant.
 pub fn filter(given: &mut Parameters) -> Result<Filter, QueryError> {
@@ -37,7 +21,8 @@ pub fn filter(given: &mut Parameters) -> Result<Filter, QueryError> {
     Ok(Filter { prefix, fields, alerts_only })
 }
 
-fn assets() -> Operation {
+/// `/api/v1/state/{contract}`.
+pub fn assets() -> Operation {
     let about = About {
         id: "listAssets",
         tag: Tag::State,
@@ -57,7 +42,8 @@ fn assets() -> Operation {
     })
 }
 
-fn asset() -> Operation {
+/// `/api/v1/state/{contract}/{key}`.
+pub fn asset() -> Operation {
     let about = About {
         id: "getAsset",
         tag: Tag::State,
@@ -90,7 +76,8 @@ const ANY_KEY: &str = "The same as with the key in the path. Browsers, clients a
                        paths: the keys `.` and `..` can be asked for here alone, and where a proxy \
                        decodes `%2F`, so can those with a slash.";
 
-fn asset_by_key() -> Operation {
+/// `/api/v1/asset/{contract}`.
+pub fn asset_by_key() -> Operation {
     let about = About {
         id: "getAssetByKey",
         tag: Tag::State,
@@ -121,7 +108,8 @@ fn take_moment(given: &mut Parameters) -> Result<Moment, QueryError> {
     Ok((at, from))
 }
 
-fn history() -> Operation {
+/// `/api/v1/state/{contract}/{key}/history`.
+pub fn history() -> Operation {
     let about = About {
         id: "getHistory",
         tag: Tag::State,
@@ -137,7 +125,8 @@ fn history() -> Operation {
     })
 }
 
-fn alerts() -> Operation {
+/// `/api/v1/alerts`.
+pub fn alerts() -> Operation {
     let about = About {
         id: "listAlerts",
         tag: Tag::State,
@@ -157,7 +146,8 @@ fn alerts() -> Operation {
     })
 }
 
-fn alert_history() -> Operation {
+/// `/api/v1/alerts/history`.
+pub fn alert_history() -> Operation {
     let about = About {
         id: "listAlertHistory",
         tag: Tag::State,
@@ -177,7 +167,8 @@ fn alert_history() -> Operation {
     })
 }
 
-fn history_by_key() -> Operation {
+/// `/api/v1/asset/{contract}/history`.
+pub fn history_by_key() -> Operation {
     let about = About {
         id: "getHistoryByKey",
         tag: Tag::State,
@@ -207,7 +198,8 @@ fn take_key(given: &mut Parameters) -> Result<Option<String>, QueryError> {
     Ok(key)
 }
 
-fn recent() -> Operation {
+/// `/api/v1/recent`.
+pub fn recent() -> Operation {
     let about = About {
         id: "listRecent",
         tag: Tag::State,
@@ -227,7 +219,8 @@ fn recent() -> Operation {
     })
 }
 
-fn export_state() -> Operation {
+/// `/api/v1/export/state/{contract}`.
+pub fn export_state() -> Operation {
     let about = About {
         id: "exportState",
         tag: Tag::State,
@@ -259,7 +252,8 @@ fn export_state() -> Operation {
     handled(about, take, files::<AssetView>(), handle).reads(&[parameter::TRAILERS])
 }
 
-fn export_history() -> Operation {
+/// `/api/v1/export/history/{contract}/{key}`.
+pub fn export_history() -> Operation {
     let about = About {
         id: "exportHistory",
         tag: Tag::State,
@@ -280,7 +274,8 @@ fn export_history() -> Operation {
     handled(about, take, files::<ChangeView>(), handle).reads(&[parameter::TRAILERS])
 }
 
-fn export_history_by_key() -> Operation {
+/// `/api/v1/export/history/{contract}`.
+pub fn export_history_by_key() -> Operation {
     let about = About {
         id: "exportHistoryByKey",
         tag: Tag::State,

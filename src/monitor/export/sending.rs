@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::limits::{EXPORT_LIFETIME, MAX_QUEUED_EXPORT_PIECES};
 use crate::monitor::access::Place;
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::{Answer, App, ask};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::{Answer, App, ask};
 use crate::monitor::service::Service;
 use crate::query::QueryError;
 

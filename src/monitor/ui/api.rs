@@ -4,9 +4,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::monitor::api;
-use crate::monitor::request::Parameters;
-use crate::monitor::service::Service;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{Row, cell, json_block, table};
 use crate::monitor::ui::shell::Content;
@@ -16,9 +14,8 @@ use crate::query::json;
 const BASE: &str = "$LEDGERLINE";
 
 /// The whole document.
-pub fn page(_: &Service, given: Parameters) -> Made {
+pub fn page(document: &Value, given: Parameters) -> Made {
     given.finish()?;
-    let document = api::document();
     let tags = document["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
     let body = html! {
         p {
@@ -46,7 +43,7 @@ pub fn page(_: &Service, given: Parameters) -> Made {
             }
         }
     };
-    Ok(Content { title: "API".to_owned(), section: None, is_live: false, body })
+    Ok(Content { title: "API".to_owned(), is_live: false, body })
 }
 
 fn said<'a>(of: &'a Value, name: &str) -> &'a str {

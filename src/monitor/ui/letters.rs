@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use crate::event::Cause;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address_of_id, ago, cell, count, digest, facts, link, name, paging, table, text,
     with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, position};
 use crate::query::json;
 use crate::query::page::letter_cursor;
@@ -44,7 +44,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
         }
     };
     let title = "Dead letters".to_owned();
-    Ok(Content { title, section: Some(Section::DeadLetters), is_live, body })
+    Ok(Content { title, is_live, body })
 }
 
 /// Number of dead letters by cause, each a link to its own list.
@@ -114,7 +114,7 @@ pub fn one(
         p { (link(&with_parameters("/try", &[("letter", &summary.id)]), "Try it again with the running mappings and contracts")) }
     };
     let title = format!("Dead letter {}", summary.id);
-    Ok(Content { title, section: Some(Section::DeadLetters), is_live: false, body })
+    Ok(Content { title, is_live: false, body })
 }
 
 fn bytes(view: Option<&BytesView>) -> Markup {

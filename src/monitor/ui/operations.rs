@@ -10,13 +10,13 @@ use crate::contract::{Contract, Input, JsonType, arguments_of};
 use crate::diagnostic::did_you_mean;
 use crate::limits::DEFAULT_PAGE;
 use crate::monitor::access::{Caller, Role};
+use crate::monitor::http::request::Parameters;
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address, address_of_id, ago, call, cell, link, name, table, text,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, transactions, trial};
 use crate::query::QueryError;
 use crate::query::views::TransactionView;
@@ -59,7 +59,7 @@ pub fn list(service: &Service, caller: &Caller, given: Parameters) -> Made {
         }
     };
     let title = "Operations".to_owned();
-    Ok(Content { title, section: Some(Section::Operations), is_live: true, body })
+    Ok(Content { title, is_live: true, body })
 }
 
 fn row(transaction: &TransactionView, now: i64) -> Row {
@@ -299,7 +299,7 @@ fn content(
         }
     };
     let title = format!("{} of {}", function.name(), contract.name);
-    Content { title, section: Some(Section::Operations), is_live: false, body }
+    Content { title, is_live: false, body }
 }
 
 fn what_it_does(function: Function) -> &'static str {

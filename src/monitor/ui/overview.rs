@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::monitor::findings::{Gravity, findings};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::{Service, StatusView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::chart::{Frame, Line, chart};
@@ -12,7 +12,7 @@ use crate::monitor::ui::parts::{
     self, Row, address, address_of_id, ago, cell, count, count_cell, link, name, number_cell,
     table, text,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{alerts, blocks, letters, state};
 use crate::monitor::watch::{Sample, SamplesView};
 use crate::query::QueryError;
@@ -42,12 +42,7 @@ pub fn overview(service: &Service, samples: &SamplesView, given: Parameters) -> 
             (partitions(&status))
         }
     };
-    Ok(Content {
-        title: "Overview".to_owned(),
-        section: Some(Section::Overview),
-        is_live: true,
-        body,
-    })
+    Ok(Content { title: "Overview".to_owned(), is_live: true, body })
 }
 
 fn wrong(status: &StatusView, samples: &[Sample]) -> Markup {

@@ -9,12 +9,12 @@ use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 use crate::event::is_topic;
 use crate::mapping::{Example, Mapping};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     address, alert, cell, count, facts, json_block, link, table, text, verdict, with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, changes, letters, position};
 use crate::query::QueryError;
 use crate::query::json::{to_plain_pretty_text, visible};
@@ -84,7 +84,7 @@ fn content(service: &Service, fields: &Fields, result: Markup) -> Content {
         div #result { (result) }
     };
     let title = "Try an event".to_owned();
-    Content { title, section: Some(Section::Try), is_live: false, body }
+    Content { title, is_live: false, body }
 }
 
 impl Fields {

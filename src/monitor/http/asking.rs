@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -20,9 +20,10 @@ use crate::limits::{
     MAX_STREAM_READS, MAX_STREAMS, PLACE_WAIT, REQUEST_TIMEOUT,
 };
 use crate::monitor::access::{Access, Asker, Place, Places, Quota};
-use crate::monitor::answer::{Problem, json_text};
+use crate::monitor::http::answer::{Problem, json_text};
+use crate::monitor::http::route::Table;
+use crate::monitor::http::share::ReadShare;
 use crate::monitor::service::Service;
-use crate::monitor::share::ReadShare;
 use crate::monitor::watch::Watched;
 use crate::query::QueryError;
 use crate::query::json;
@@ -45,6 +46,10 @@ pub struct App {
     pub places: Arc<Work>,
     /// Who takes them.
     pub asker: Asker,
+    /// All routes.
+    pub table: Arc<Table>,
+    /// Address of the link of the navigation that the request's page belongs to.
+    pub section: Option<&'static str>,
 }
 
 /// The places of each kind of work.
@@ -84,21 +89,32 @@ impl Default for Work {
 pub type Answer = Result<Response, Problem>;
 
 impl App {
-    /// For a service that is watched.
-    pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>) -> Self {
+    /// For the handlers of these routes, over a service that is watched.
+    pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>, table: Table) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let share = Arc::new(ReadShare::of(u32::try_from(processors).unwrap_or(u32::MAX)));
-        Self { service, watched, access, share, places: Arc::default(), asker: Asker::default() }
+        Self {
+            service,
+            watched,
+            access,
+            share,
+            places: Arc::default(),
+            asker: Asker::default(),
+            table: Arc::new(table),
+            section: None,
+        }
     }
 }
 
-/// Handlers take it as an argument, so that it stands for the sender of their request.
+/// Handlers take it as an argument, with the sender and the section of their request.
 impl FromRequestParts<App> for App {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let asker = parts.extensions.get::<Asker>().copied().unwrap_or_default();
-        Ok(Self { asker, ..app.clone() })
+        let path = parts.extensions.get::<MatchedPath>();
+        let section = path.and_then(|path| app.table.section(path.as_str()));
+        Ok(Self { asker, section, ..app.clone() })
     }
 }
 

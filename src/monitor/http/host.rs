@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use axum::extract::Request;
 use axum::http::{StatusCode, Version, header};
 
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 
 /// Longest name of a host (RFC 1035, section 2.3.4), with a dot at its end.
 const MAX_NAME_BYTES: usize = 254;

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::event::time::{self, SentTime};
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE_ITEMS};
-use crate::monitor::answer::Problem;
-use crate::monitor::parameter::{self, Parameter};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::parameter::{self, Parameter};
 use crate::query::TransactionFilter;
 use crate::query::{At, QueryError};
 

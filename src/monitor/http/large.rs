@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::limits::{ANSWER_SLICE_BYTES, LARGE_ANSWER_BYTES, PLACE_WAIT};
 use crate::monitor::access::{Asker, Place};
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::App;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
 
 /// The answer; one that is large holds a place until all of it was sent.
 pub async fn paced(app: &App, asker: Asker, response: Response) -> Response {

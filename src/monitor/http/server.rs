@@ -33,7 +33,7 @@ use crate::limits::{
 };
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::{Access, AccessError, Connected, Peer};
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 use crate::query::json;
 use crate::threads::{self, TooFewThreads};
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::diagnostic::chain;
-use crate::monitor::conditional;
+use crate::monitor::http::conditional;
 use crate::query::QueryError;
 use crate::query::json;
 

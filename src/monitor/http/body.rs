@@ -13,9 +13,9 @@ use crate::codec::json;
 use crate::limits::{
     LOGIN_BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BODY_VALUES, MAX_LOGIN_BODY_BYTES, REQUEST_TIMEOUT,
 };
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::App;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::request::Parameters;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
