@@ -995,8 +995,8 @@ fn the_shipped_examples_take_less_than_a_hundredth() {
             partition: &partition,
             offset: 0,
             timestamp_ms: example.timestamp_ms,
-            key: example.key.as_deref().map(str::as_bytes),
-            value: example.value.as_deref().map(str::as_bytes),
+            key: example.key.as_deref(),
+            value: example.value.as_deref(),
             headers: Headers::default(),
             damage: None,
         };

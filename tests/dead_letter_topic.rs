@@ -50,7 +50,7 @@ impl Copy {
         let texts = [
             ("ledgerline-record", format!("{}/{}", letter.partition, letter.offset)),
             ("ledgerline-cause", letter.rejection.cause.name().to_owned()),
-            ("ledgerline-place", letter.rejection.place.clone()),
+            ("ledgerline-place", letter.rejection.place.to_string()),
             ("ledgerline-message", letter.rejection.message.clone()),
             ("ledgerline-block", block.to_string()),
             ("ledgerline-value-bytes", letter.value_len.to_string()),

@@ -69,17 +69,26 @@ const HOMES: &[(&str, &[&str])] = &[
     ("subtle", &["src/monitor/access/"]),
     ("tokio_rustls", &["src/monitor/access/", "src/outbound/"]),
     ("webpki", &["src/monitor/access/tls.rs"]),
-    ("base64", &["src/event/", "src/ledger/", "src/query/", "src/monitor/"]),
+    ("base64", &["src/event/", "src/mapping/form/", "src/ledger/", "src/query/", "src/monitor/"]),
     ("compact_str", &["src/codec/json/"]),
     ("crc32c", &["src/ledger/embedded/frame.rs"]),
-    ("flate2", &["src/event/body.rs"]),
+    ("flate2", &["src/event/body/compression.rs"]),
     ("form_urlencoded", &["src/monitor/http/request.rs"]),
     ("csv", &["src/monitor/export/"]),
     (
         "getrandom",
         &["src/transaction/keys.rs", "src/input/kafka/member.rs", "src/monitor/access/tokens.rs"],
     ),
-    ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/input/kafka/member.rs"]),
+    (
+        "hex",
+        &[
+            "src/codec/",
+            "src/input/kafka/member.rs",
+            "src/mapping/form/",
+            "src/transaction/",
+            "src/ledger/",
+        ],
+    ),
     ("jiff", &["src/event/", "src/expression/", "src/query/", "src/monitor/"]),
     ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
@@ -101,7 +110,7 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("sha2", &["src/codec/", "src/input/file/lines.rs"]),
-    ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),
+    ("similar", &["src/contract/checks.rs", "src/mapping/testing/"]),
 ];
 
 /// The real Kafka, and the small one for demonstrations and tests.

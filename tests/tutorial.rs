@@ -121,7 +121,7 @@ fn the_worked_example_of_mappings_gives_what_it_says() {
     std::fs::write(folder.join("sample.jsonl"), here_document(&mappings)).unwrap();
     succeed(folder, &["keygen", "ledger.pem"]);
     assert!(succeed(folder, &["check"]).ends_with("no error, 0 warnings\n"));
-    assert!(succeed(folder, &["test"]).ends_with("1 passed, 0 failed\n"));
+    assert!(succeed(folder, &["test"]).ends_with("2 passed, 0 failed\n"));
     succeed(folder, &["run"]);
     let transactions = succeed(folder, &["transactions", "ledger"]);
     let shown = format!("`{}`", transactions.trim());

@@ -8,19 +8,19 @@ use serde_json::json;
 
 use crate::app::preflight::preflight;
 use crate::cli::output::{Progress, line, note};
-use crate::cli::{ConfigArgs, ExitStatus, results};
+use crate::cli::{CONFIG_NAME, ConfigArgs, ExitStatus, results};
 use crate::codec::yaml;
-use crate::config::{Checked, Config, cross_check, texts, yaml_files};
+use crate::config::{Checked, Config, cross_check, definitions, texts, yaml_files};
 use crate::contract::ContractSet;
 use crate::diagnostic::{Diagnostic, Place, Severity, TestResult};
-use crate::mapping::MappingSet;
+use crate::mapping::{MappingSet, TestInputs};
 use crate::query::json::to_text;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Mapping and contract files, or directories of them, to be checked by themselves; or one
-    /// configuration, in place of `--config`.
+    /// configuration, or a directory with a `ledgerline.yaml`, in place of `--config`.
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -33,9 +33,15 @@ pub struct CheckArgs {
 /// Arguments of `test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Mapping and contract files, or directories of them; which is which stands in each file.
-    #[arg(default_values = ["mappings", "contracts"], value_name = "PATH")]
+    /// Mapping and contract files, or directories of them; or one configuration, or a directory with
+    /// a `ledgerline.yaml`. Without any: the files that the configuration names, or else `mappings`
+    /// and `contracts`.
+    #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// The configuration whose identity methods and body format the records of tests are read with;
+    /// without it `ledgerline.yaml` here. Where there is neither: identity `auto`, and JSON.
+    #[arg(short, long, env = "LEDGERLINE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Print one JSON object on standard output: counts, diagnostics, and each test with its outcome.
     #[arg(long)]
     pub json: bool,
@@ -87,10 +93,17 @@ fn counted(count: usize, what: &str) -> String {
 
 /// Checks a configuration and all that it names, or mapping and contract files by themselves.
 pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
+    let found;
     let config = match args.paths.as_slice() {
         [] => args.config.path(),
         [path] if !holds_definitions(path) => path,
-        paths => return check_definitions(paths, args.json),
+        paths => {
+            found = only(paths).and_then(configuration_in);
+            match &found {
+                Some(config) => config,
+                None => return check_definitions(paths, args.json),
+            }
+        }
     };
     let mut checked = crate::config::load(config);
     if let Some(found) = checked.config.as_ref().or(checked.refused.as_ref()) {
@@ -104,6 +117,20 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     }
     print_checked(&checked, args.json)?;
     Ok(if checked.config.is_some() { ExitStatus::Ok } else { refused(config) })
+}
+
+/// The path, where there is only one.
+fn only(paths: &[PathBuf]) -> Option<&Path> {
+    if let [path] = paths { Some(path) } else { None }
+}
+
+/// The configuration that a path is, or that its directory holds.
+fn configuration_in(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() {
+        return Some(path.join(CONFIG_NAME)).filter(|config| config.is_file());
+    }
+    let is_one = |text: String| text.lines().any(|line| line.starts_with("ledger:"));
+    (path.is_file() && yaml::read(path).is_ok_and(is_one)).then(|| path.to_owned())
 }
 
 /// True if a path is a directory or a file of mappings or contracts.
@@ -169,15 +196,15 @@ fn print_diagnostics_and_counts(
 /// Runs the tests in mapping and contract files.
 pub fn test(args: &TestArgs) -> anyhow::Result<ExitStatus> {
     let mut diagnostics = Vec::new();
-    let (mapping_texts, contract_texts) = read_definitions(&args.paths, &mut diagnostics);
-    let (mappings, more) = MappingSet::from_texts(&mapping_texts);
+    let Sources { mappings, contracts, inputs } = sources(args, &mut diagnostics);
+    let (mappings, more) = MappingSet::from_texts(&mappings);
     diagnostics.extend(more);
-    let (contracts, more) = ContractSet::load(&contract_texts);
+    let (contracts, more) = ContractSet::load(&contracts);
     diagnostics.extend(more);
     let is_usable = results::count(&diagnostics, Severity::Error) == 0;
     let mut tested = Vec::new();
     if is_usable {
-        tested.extend(mappings.run_tests());
+        tested.extend(mappings.run_tests_with(&inputs));
         tested.extend(contracts.run_tests());
     }
     if let Some(path) = &args.junit {
@@ -220,6 +247,42 @@ fn print_results(results: &[TestResult], failed: usize) -> anyhow::Result<()> {
 }
 
 type Texts = Vec<(PathBuf, String)>;
+
+/// The definitions to be tested, and how the records of their tests are read.
+struct Sources {
+    mappings: Texts,
+    contracts: Texts,
+    inputs: TestInputs,
+}
+
+/// Finds what `test` was asked for.
+fn sources(args: &TestArgs, diagnostics: &mut Vec<Diagnostic>) -> Sources {
+    let named = only(&args.paths).and_then(configuration_in);
+    let is_whole = args.paths.is_empty() || named.is_some();
+    let here = Path::new(CONFIG_NAME);
+    let config = named.or_else(|| args.config.clone());
+    let config = config.or_else(|| here.is_file().then(|| here.to_owned()));
+    let Some(config) = config else {
+        let paths = match args.paths.is_empty() {
+            true => ["mappings", "contracts"].map(PathBuf::from).to_vec(),
+            false => args.paths.clone(),
+        };
+        let (mappings, contracts) = read_definitions(&paths, diagnostics);
+        return Sources { mappings, contracts, inputs: TestInputs::default() };
+    };
+    let Some(found) = definitions(&config, diagnostics) else {
+        return Sources {
+            mappings: Texts::new(),
+            contracts: Texts::new(),
+            inputs: TestInputs::default(),
+        };
+    };
+    let (mappings, contracts) = match is_whole {
+        true => (texts(&found.mappings, diagnostics), texts(&found.contracts, diagnostics)),
+        false => read_definitions(&args.paths, diagnostics),
+    };
+    Sources { mappings, contracts, inputs: found.inputs }
+}
 
 /// Reads files and sorts them into mappings and contracts by what they say they are.
 fn read_definitions(paths: &[PathBuf], diagnostics: &mut Vec<Diagnostic>) -> (Texts, Texts) {

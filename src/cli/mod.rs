@@ -158,8 +158,11 @@ pub struct ConfigArgs {
     config: Option<PathBuf>,
 }
 
+/// The usual name of a configuration.
+const CONFIG_NAME: &str = "ledgerline.yaml";
+
 /// Default places of the configuration, in this order.
-const CONFIG_PLACES: [&str; 2] = ["ledgerline.yaml", "/etc/ledgerline/ledgerline.yaml"];
+const CONFIG_PLACES: [&str; 2] = [CONFIG_NAME, "/etc/ledgerline/ledgerline.yaml"];
 
 impl ConfigArgs {
     /// The file that was named, or the first that is found in the usual places; the first of these

@@ -10,6 +10,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::event::Decoder;
 use crate::input::{Adapter, CallsAdapter, Checking, StreamNames, StreamPrefix};
 use crate::limits::MAX_CONFIGURED_INPUTS;
+use crate::mapping::{TestInput, TestInputs};
 
 /// Name of the input under `source`.
 const SOURCE: &str = "source";
@@ -40,26 +41,7 @@ pub fn check(
     at: &dyn Fn(&Path) -> PathBuf,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<InputConfig> {
-    let named = match (form.source.take(), form.inputs.take()) {
-        (Some(source), None) => vec![(SOURCE.to_owned(), source)],
-        (None, Some(inputs)) => {
-            if inputs.value.is_empty() || inputs.value.len() > MAX_CONFIGURED_INPUTS {
-                let count = inputs.value.len();
-                let message =
-                    format!("`inputs` has {count} inputs, allowed is 1 to {MAX_CONFIGURED_INPUTS}");
-                diagnostics.push(Diagnostic::error(path, inputs.place, message));
-            }
-            inputs.value.into_iter().take(MAX_CONFIGURED_INPUTS).collect()
-        }
-        (source, _) => {
-            let message = "exactly one of `source` and `inputs` is needed";
-            let help = "`source` is the short form for one input: `source: { kafka: … }`; `inputs` \
-                        names several: `inputs: { plant: { kafka: … }, calls: { calls: {} } }`";
-            let place = source.map_or(Place::START, |source| source.place);
-            diagnostics.push(Diagnostic::error(path, place, message).help(help));
-            return Vec::new();
-        }
-    };
+    let Some(named) = named(path, form, diagnostics) else { return Vec::new() };
     let is_short = named.len() == 1 && named.first().is_some_and(|(name, _)| name == SOURCE);
     let mut inputs: Vec<_> = named
         .into_iter()
@@ -70,6 +52,70 @@ pub fn check(
     }
     diagnostics.extend(check_streams(path, &inputs));
     inputs
+}
+
+/// The inputs as they are written, with their names.
+fn named(
+    path: &Path,
+    form: &mut ConfigForm,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Vec<(String, Located<InputForm>)>> {
+    match (form.source.take(), form.inputs.take()) {
+        (Some(source), None) => Some(vec![(SOURCE.to_owned(), source)]),
+        (None, Some(inputs)) => {
+            if inputs.value.is_empty() || inputs.value.len() > MAX_CONFIGURED_INPUTS {
+                let count = inputs.value.len();
+                let message =
+                    format!("`inputs` has {count} inputs, allowed is 1 to {MAX_CONFIGURED_INPUTS}");
+                diagnostics.push(Diagnostic::error(path, inputs.place, message));
+            }
+            Some(inputs.value.into_iter().take(MAX_CONFIGURED_INPUTS).collect())
+        }
+        (source, _) => {
+            let message = "exactly one of `source` and `inputs` is needed";
+            let help = "`source` is the short form for one input: `source: { kafka: … }`; `inputs` \
+                        names several: `inputs: { plant: { kafka: … }, calls: { calls: {} } }`";
+            let place = source.map_or(Place::START, |source| source.place);
+            diagnostics.push(Diagnostic::error(path, place, message).help(help));
+            None
+        }
+    }
+}
+
+/// The inputs as the tests of definitions see them. Only what tests need is checked: a secret may be
+/// unset where they run.
+pub fn for_tests(
+    path: &Path,
+    form: &mut ConfigForm,
+    at: &dyn Fn(&Path) -> PathBuf,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<TestInputs> {
+    let mut inputs = Vec::new();
+    for (name, mut form) in named(path, form, diagnostics)? {
+        let decoder = Arc::new(decoder(path, &form.value, diagnostics)?);
+        let name = match name.as_str() {
+            SOURCE => format!("`source` in {}", path.display()),
+            other => format!("input `{other}` in {}", path.display()),
+        };
+        let resolve = |place: Place, text: &mut String| {
+            let _ = secret::resolve(path, place, text, at);
+            Ok(())
+        };
+        let mut ignored = Vec::new();
+        let prefix = prefix(path, form.value.stream_prefix.as_ref(), diagnostics)?;
+        let adapter = form.value.take_options().pop().and_then(|options| {
+            let (file, diagnostics) = (path, &mut ignored);
+            let place = options.place;
+            options.value.check(&mut Checking { file, place, at, resolve: &resolve, diagnostics })
+        });
+        let streams = match adapter {
+            Some(adapter) if adapter.kind() == CALLS => continue,
+            Some(adapter) => adapter.streams(&prefix),
+            None => StreamNames::Listed(Vec::new()),
+        };
+        inputs.push(TestInput { name, streams, decoder });
+    }
+    Some(TestInputs { inputs })
 }
 
 fn check_one(

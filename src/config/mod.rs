@@ -4,6 +4,7 @@
 //! files (`file:PATH`) and are never printed.
 
 mod cross_check;
+mod definitions;
 mod form;
 mod inputs;
 mod monitor;
@@ -12,6 +13,7 @@ mod secret;
 mod traces;
 
 pub use cross_check::cross_check;
+pub use definitions::{Definitions, definitions};
 pub use form::{ConfigForm, DeadLettersForm, InputForm, LedgerForm, SubmissionForm};
 pub use inputs::InputConfig;
 pub use monitor::{AccessForm, Anonymous, CertificateForm, JwtForm, MonitorForm, TlsForm};

@@ -11,7 +11,7 @@ use crate::contract::form::{ContractForm, StepForm};
 use crate::contract::schema::{self, FieldType, JsonType, StateSchema};
 use crate::contract::state::{self, Fields};
 use crate::contract::{Functions, InvalidCode};
-use crate::diagnostic::{Diagnostic, did_you_mean};
+use crate::diagnostic::{Diagnostic, Severity, did_you_mean};
 use crate::expression::{Compared, Comparison, Expression, Kinds};
 
 /// The names that expressions may read.
@@ -50,14 +50,9 @@ impl<'a> Names<'a> {
             let Some((variable, fields)) = path.split_first() else { continue };
             let place = compiler.inside(source, place);
             let file = compiler.file().to_owned();
-            let diagnostic = match self.diagnostic(variable, fields) {
-                None => continue,
-                Some((true, message, help)) => Diagnostic::error(&file, place, message).help(help),
-                Some((false, message, help)) => {
-                    Diagnostic::warning(&file, place, message).help(help)
-                }
-            };
-            compiler.diagnostic(diagnostic);
+            let Some(problem) = self.problem(variable, fields) else { continue };
+            let error = Diagnostic::error(&file, place, problem.message).help(problem.help);
+            compiler.diagnostic(Diagnostic { severity: problem.severity, ..error });
         }
         let (kinds, diagnostics) = expression.kinds(&|path| self.kinds(path));
         for diagnostic in diagnostics {
@@ -67,7 +62,7 @@ impl<'a> Names<'a> {
         }
         for comparison in expression.comparisons() {
             let place = compiler.inside(source, comparison.place);
-            for (message, help) in self.unlisted(&comparison) {
+            for Problem { message, help, .. } in self.unlisted(&comparison) {
                 let file = compiler.file().to_owned();
                 compiler.diagnostic(Diagnostic::error(&file, place, message).help(help));
             }
@@ -75,9 +70,9 @@ impl<'a> Names<'a> {
         kinds
     }
 
-    /// Errors and hints for a comparison of a field with values that its schema does not list.
-    /// Values of another type are left to [`Expression::kinds`].
-    fn unlisted(&self, comparison: &Comparison<'_>) -> Vec<(String, String)> {
+    /// The problems of a comparison of a field with values that its schema does not list. Values of
+    /// another type are left to [`Expression::kinds`].
+    fn unlisted(&self, comparison: &Comparison<'_>) -> Vec<Problem> {
         let (Some(allowed), Some(values)) =
             (self.listed(comparison.path), self.values(&comparison.with))
         else {
@@ -96,7 +91,8 @@ impl<'a> Names<'a> {
             let message =
                 format!("`{path}` cannot be {value}, the state schema allows {}", shown.join(", "));
             let help = value.as_str().map(|text| did_you_mean(text, texts()));
-            (message, help.filter(|help| help.starts_with("did you mean")).unwrap_or_default())
+            let help = help.filter(|help| help.starts_with("did you mean"));
+            Problem::error(message, help.unwrap_or_default())
         };
         values.into_iter().filter(is_unlisted).map(diagnostic).collect()
     }
@@ -164,8 +160,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Severity, message and hint.
-    fn diagnostic(&self, variable: &str, fields: &[String]) -> Option<(bool, String, String)> {
+    /// The problem of a path that cannot have a value.
+    fn problem(&self, variable: &str, fields: &[String]) -> Option<Problem> {
         let dotted = fields.join(".");
         let (name, parent) = fields.split_last()?;
         match variable {
@@ -175,13 +171,14 @@ impl<'a> Names<'a> {
                 let help = did_you_mean(name, declared.iter().copied());
                 match self.schema.field(fields) {
                     FieldType::Unknown => {
-                        Some((true, format!("the state schema has no `{dotted}`"), help))
+                        Some(Problem::error(format!("the state schema has no `{dotted}`"), help))
                     }
                     FieldType::Open
                         if !declared.contains(&name.as_str())
                             && help.starts_with("did you mean") =>
                     {
-                        Some((false, format!("the state schema does not declare `{dotted}`"), help))
+                        let message = format!("the state schema does not declare `{dotted}`");
+                        Some(Problem { severity: Severity::Warning, message, help })
                     }
                     FieldType::Open | FieldType::Known(_) => None,
                 }
@@ -191,7 +188,7 @@ impl<'a> Names<'a> {
                     return None;
                 }
                 let help = did_you_mean(&dotted, self.constants.keys().map(|name| name.as_str()));
-                Some((true, format!("there is no constant `{dotted}`"), help))
+                Some(Problem::error(format!("there is no constant `{dotted}`"), help))
             }
             "old_derived" | "derived" => {
                 let related = |(known, _): &(Vec<String>, Kinds)| {
@@ -205,10 +202,23 @@ impl<'a> Names<'a> {
                 let known: Vec<String> =
                     self.derived.iter().map(|(path, _)| path.join(".")).collect();
                 let help = did_you_mean(&dotted, known.iter().map(String::as_str));
-                Some((true, format!("no earlier rule derives `{dotted}`"), help))
+                Some(Problem::error(format!("no earlier rule derives `{dotted}`"), help))
             }
-            other => Some((true, format!("`{other}` has no fields"), String::new())),
+            other => Some(Problem::error(format!("`{other}` has no fields"), String::new())),
         }
+    }
+}
+
+/// A problem of an expression, without its place.
+struct Problem {
+    severity: Severity,
+    message: String,
+    help: String,
+}
+
+impl Problem {
+    fn error(message: String, help: String) -> Self {
+        Self { severity: Severity::Error, message, help }
     }
 }
 

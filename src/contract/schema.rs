@@ -122,7 +122,8 @@ impl fmt::Debug for StateSchema {
     }
 }
 
-/// Why a schema is not taken: a JSON Pointer into it, and what is wrong.
+/// A fault of a schema, or of a state that breaks one: a JSON Pointer into it, and what is wrong.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SchemaFault {
     pub(super) pointer: String,
     pub(super) message: String,
@@ -131,10 +132,8 @@ pub(super) struct SchemaFault {
 impl StateSchema {
     /// Compiles a schema. Nothing is fetched: only references into the schema itself resolve.
     pub(super) fn compile(document: Value) -> Result<Self, SchemaFault> {
-        if let Some((pointer, reference)) = remote_reference(&document, String::new(), 0) {
-            let message =
-                format!("`{reference}` is outside this schema; references are not fetched");
-            return Err(SchemaFault { pointer, message });
+        if let Some(fault) = remote_reference(&document, String::new(), 0) {
+            return Err(fault);
         }
         let nesting = schema_cost::check(&document)?;
         let (validator, text_rate) = validator(&document).map_err(|error| SchemaFault {
@@ -182,7 +181,7 @@ impl StateSchema {
                 self.validator.validate(state).err().map(|error| shown(&error))
             })
         };
-        let Some((pointer, message)) = first_of_all.or_else(first) else {
+        let Some(SchemaFault { pointer, message }) = first_of_all.or_else(first) else {
             return "the state violates the schema; locating the error would take too long"
                 .to_owned();
         };
@@ -194,8 +193,8 @@ impl StateSchema {
     fn within_explanation(
         &self,
         state: &json::Value,
-        explain: impl FnOnce(Metered<'_>) -> Option<(String, String)>,
-    ) -> Option<(String, String)> {
+        explain: impl FnOnce(Metered<'_>) -> Option<SchemaFault>,
+    ) -> Option<SchemaFault> {
         let budget = Budget::of(MAX_EXPLANATION_STEPS);
         let meter = Meter { budget: &budget, text_rate: self.text_rate };
         explain(Metered { value: state, meter: &meter }).filter(|_| !budget.is_exhausted())
@@ -294,9 +293,9 @@ fn depth_of(value: &json::Value) -> usize {
     }
 }
 
-/// Position and text of an error.
-fn shown(error: &ValidationError<'_>) -> (String, String) {
-    (error.instance_path().to_string(), error.to_string())
+/// An error of the library as a fault of the state.
+fn shown(error: &ValidationError<'_>) -> SchemaFault {
+    SchemaFault { pointer: error.instance_path().to_string(), message: error.to_string() }
 }
 
 /// True if a value is one that a schema lists; numbers are compared by value.
@@ -323,8 +322,8 @@ pub fn same_value(value: &json::Value, allowed: &Value) -> bool {
     }
 }
 
-/// The first reference that leads out of the document, with the pointer to it.
-fn remote_reference(schema: &Value, pointer: String, depth: usize) -> Option<(String, String)> {
+/// The first reference that leads out of the document.
+fn remote_reference(schema: &Value, pointer: String, depth: usize) -> Option<SchemaFault> {
     if depth > MAX_JSON_DEPTH {
         return None;
     }
@@ -333,7 +332,12 @@ fn remote_reference(schema: &Value, pointer: String, depth: usize) -> Option<(St
             let pointer = format!("{pointer}/{name}");
             match value {
                 Value::String(reference) if name == "$ref" || name == "$dynamicRef" => {
-                    (!reference.starts_with('#')).then(|| (pointer, reference.clone()))
+                    (!reference.starts_with('#')).then(|| SchemaFault {
+                        pointer,
+                        message: format!(
+                            "`{reference}` is outside of this schema and is never fetched"
+                        ),
+                    })
                 }
                 _ => remote_reference(value, pointer, depth + 1),
             }

@@ -1,41 +1,36 @@
-//! From a record to an event: limits, strict JSON, identity. Pure: the same record and
-//! configuration give the same event or the same rejection.
+//! From a record to an event: envelope first, then what it decides, then the body. Pure: the same
+//! record and configuration give the same event or the same rejection.
 
-use std::borrow::Cow;
 use std::path::Path;
 
-use crate::budget::Budget;
-use crate::codec::json::Value;
+use crate::codec::json::{Text, Value};
 use crate::diagnostic::Diagnostic;
-use crate::event::body::{self, BodyForm};
-use crate::event::identity::{self, IdentityForm, Way};
-use crate::event::template::EventParts;
-use crate::event::ways::{self, Found, Identity, refused};
+use crate::event::envelope::{Envelope, check_limits};
+use crate::event::identity::{self, Identity, IdentityForm, Method, Search};
+use crate::event::time::SentTime;
 use crate::event::{
-    Cause, Device, Event, EventInfo, JSON, Record, RecordDigests, Rejection, cloudevents, key,
+    BodyForm, Cause, Device, Event, EventInfo, Record, RecordDigests, Rejection, RejectionPlace,
 };
-use crate::limits::{
-    MAX_HEADER_BYTES, MAX_HEADERS, MAX_IDENTITY_BYTES, MAX_KEY_BYTES, MAX_RECORD_BYTES,
-};
+use crate::limits::MAX_IDENTITY_BYTES;
 
 /// Makes events of records.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    ways: Vec<Way>,
+    methods: Vec<Method>,
     body: BodyForm,
 }
 
 impl Default for Decoder {
-    /// The decoder of `identity: [auto]`.
+    /// The decoder of `identity: [auto]` and JSON.
     fn default() -> Self {
-        Self { ways: identity::auto(), body: BodyForm::default() }
+        Self { methods: identity::auto(), body: BodyForm::default() }
     }
 }
 
 impl Decoder {
-    /// A decoder for this configuration, or every fault in it; `file` is where the form stood.
+    /// A decoder for this configuration, or every fault in it; `file` is the file of the form.
     pub fn new(form: &IdentityForm, file: &Path) -> Result<Self, Vec<Diagnostic>> {
-        Ok(Self { ways: identity::check(form, file)?, body: BodyForm::default() })
+        Ok(Self { methods: identity::check(form, file)?, body: BodyForm::default() })
     }
 
     /// Warnings about a form that [`Decoder::new`] takes.
@@ -47,35 +42,59 @@ impl Decoder {
     /// The device types that events can have, empty for none; `None` where any are possible.
     #[must_use]
     pub fn device_types(&self) -> Option<Vec<&str>> {
-        self.ways.iter().map(Way::device_types).collect::<Option<Vec<_>>>().map(|all| all.concat())
+        let types = self.methods.iter().map(Method::device_types);
+        types.collect::<Option<Vec<_>>>().map(|all| all.concat())
     }
 
     /// The event types that events can have, empty for none; `None` where any are possible.
     #[must_use]
     pub fn event_types(&self) -> Option<Vec<&str>> {
-        self.ways.iter().map(Way::event_types).collect::<Option<Vec<_>>>().map(|all| all.concat())
+        let types = self.methods.iter().map(Method::event_types);
+        types.collect::<Option<Vec<_>>>().map(|all| all.concat())
     }
 
-    /// The same for values that hold their body in this way.
+    /// The same for values of another form.
     #[must_use]
     pub fn with_body(self, body: BodyForm) -> Self {
         Self { body, ..self }
     }
 
+    /// The form of values, where the envelope declares nothing else.
+    #[must_use]
+    pub fn body(&self) -> BodyForm {
+        self.body
+    }
+
     /// Makes an event of a record, or says why it cannot be one.
     ///
     /// The causes are [`Cause::Empty`], [`Cause::TooLarge`], [`Cause::NotUtf8`], [`Cause::NotJson`],
-    /// [`Cause::DuplicateKey`], [`Cause::TooDeep`], [`Cause::Number`], [`Cause::Identity`] and
-    /// [`Cause::Envelope`].
+    /// [`Cause::DuplicateKey`], [`Cause::TooDeep`], [`Cause::Number`], [`Cause::Identity`],
+    /// [`Cause::Malformed`] and [`Cause::Envelope`].
     pub fn decode(&self, record: &Record<'_>) -> Result<Event, Rejection> {
-        check_sizes(record)?;
+        check_limits(record)?;
+        let mut search = Search::new(&self.methods, Envelope::from(record));
+        let identity = search.in_envelope()?;
+        let declared = match &identity {
+            Some(identity) => identity.body_format,
+            None => search.declared_format(),
+        };
+        let form = BodyForm { format: declared.unwrap_or(self.body.format), ..self.body };
         let mut body = match record.value {
-            Some(value) => body::read(self.body, value)?,
+            Some(value) => form.read(value)?,
             None => Value::Null,
         };
-        let Identity { device, mut info, payload } = self.identify(record, &mut body)?;
+        let identity = match identity {
+            Some(identity) => identity,
+            None => search.in_body(&mut body)?,
+        };
+        let Identity { device, event_type, format, time, payload, .. } = identity;
+        let info = EventInfo {
+            event_type,
+            format: format.unwrap_or_else(|| Text::const_new(form.format.name())),
+            time_ms: time.map(SentTime::ms).or(record.timestamp_ms),
+            time_below_ms_ns: time.map_or(0, SentTime::below_ms_ns),
+        };
         check_identity(&device, &info)?;
-        info.time_ms = info.time_ms.or(record.timestamp_ms);
         Ok(Event {
             partition: record.partition.clone(),
             offset: record.offset,
@@ -87,127 +106,6 @@ impl Decoder {
             payload: payload.unwrap_or(body),
             digests: RecordDigests::of(record),
         })
-    }
-
-    fn identify(&self, record: &Record<'_>, body: &mut Value) -> Result<Identity, Rejection> {
-        let mut of_topics = EventParts::default();
-        let budget = Budget::new();
-        // What expressions say is kept: to evaluate them again would cost as much again.
-        let mut reasons = Vec::new();
-        for way in &self.ways {
-            match look(way, record, body, &budget)? {
-                Found::Known(identity) if identity.device.id.is_empty() && !way.is_plain() => {
-                    return Err(refused("$.device.id", "the device id is empty"));
-                }
-                Found::Known(mut identity) => {
-                    of_topics.replace_in(&mut identity.info);
-                    return Ok(identity);
-                }
-                Found::EventOnly(parts) => of_topics = of_topics.or(parts),
-                Found::Not(reason) if way.is_evaluated() => reasons.push(reason),
-                Found::Not(_) => {}
-            }
-        }
-        Err(self.unknown(record, body, reasons))
-    }
-
-    /// Says of each way why it is not the record's. Only on the way to the dead letters.
-    fn unknown(
-        &self,
-        record: &Record<'_>,
-        body: &mut Value,
-        evaluated: Vec<Cow<'static, str>>,
-    ) -> Rejection {
-        let mut message = String::from("no configured method identifies the device");
-        let (budget, mut evaluated) = (Budget::new(), evaluated.into_iter());
-        for way in &self.ways {
-            let reason = match way.is_evaluated() {
-                true => evaluated.next(),
-                false => match look(way, record, body, &budget) {
-                    Ok(Found::Not(reason)) => Some(reason),
-                    Ok(Found::EventOnly(_)) => Some("the topic does not name a device".into()),
-                    Ok(Found::Known(_)) | Err(_) => None,
-                },
-            };
-            let Some(reason) = reason else { continue };
-            let hint = match header_in_another_case(way, record) {
-                Some(name) => {
-                    format!("; there is a header `{name}`, but header names are case-sensitive")
-                }
-                None => String::new(),
-            };
-            for text in ["; ", way.name(), ": ", &reason, &hint] {
-                message.push_str(text);
-            }
-        }
-        refused("", message)
-    }
-}
-
-/// A header of the record whose name differs in case alone from one that a way reads and that is
-/// absent.
-fn header_in_another_case<'a>(way: &Way, record: &Record<'a>) -> Option<&'a str> {
-    way.headers().into_iter().filter(|wanted| record.headers.get(wanted).is_none()).find_map(
-        |wanted| {
-            let mut names = record.headers.iter().map(|(name, _)| name);
-            names.find(|name| *name != wanted && name.eq_ignore_ascii_case(wanted))
-        },
-    )
-}
-
-/// Asks one way. All that are asked for one record share a budget.
-fn look(
-    way: &Way,
-    record: &Record<'_>,
-    body: &mut Value,
-    budget: &Budget,
-) -> Result<Found, Rejection> {
-    match way {
-        Way::PlatformKey => key::platform_key(record),
-        Way::TypeIdKey => ways::type_id_key(record, body),
-        Way::MqttTopic(topic) => ways::mqtt_topic(topic, record, body),
-        Way::CloudEvents => cloudevents::cloudevent(record, body),
-        Way::Paths(paths) => ways::by_paths(paths, record, body),
-        Way::Expressions(expressions) => ways::by_expressions(expressions, record, body, budget),
-        Way::Plain => Ok(Found::Known(Identity {
-            info: EventInfo { format: JSON, ..EventInfo::default() },
-            ..Identity::default()
-        })),
-    }
-}
-
-/// Holds the limits of a record.
-fn check_sizes(record: &Record<'_>) -> Result<(), Rejection> {
-    let too_large = |place: &str, what: &str, bytes: usize, limit: usize| {
-        let message = format!("the {what} has {bytes} bytes, the limit is {limit}");
-        Err(Rejection::new(Cause::TooLarge, place, message))
-    };
-    if let Some(damage) = record.damage {
-        return Err(Rejection::new(Cause::Envelope, "", damage));
-    }
-    for (index, (name, value)) in record.headers.iter().enumerate() {
-        if index == MAX_HEADERS {
-            let message = format!("the record has more than {MAX_HEADERS} headers");
-            return Err(Rejection::new(Cause::TooLarge, "$.kafka.headers", message));
-        }
-        let bytes = name.len() + value.map_or(0, <[u8]>::len);
-        if bytes > MAX_HEADER_BYTES {
-            return too_large("$.kafka.headers", "header", bytes, MAX_HEADER_BYTES);
-        }
-    }
-    if let Some(key) = record.key.filter(|key| key.len() > MAX_KEY_BYTES) {
-        return too_large("$.kafka.key", "key", key.len(), MAX_KEY_BYTES);
-    }
-    match record.value {
-        Some([]) => {
-            let message = "the value is empty; an empty value is neither JSON nor null (a \
-                           tombstone)";
-            Err(Rejection::new(Cause::Empty, "", message))
-        }
-        Some(value) if value.len() > MAX_RECORD_BYTES => {
-            too_large("", "value", value.len(), MAX_RECORD_BYTES)
-        }
-        Some(_) | None => Ok(()),
     }
 }
 
@@ -222,7 +120,7 @@ fn check_identity(device: &Device, info: &EventInfo) -> Result<(), Rejection> {
     for (place, part) in parts {
         if part.len() > MAX_IDENTITY_BYTES {
             let message = format!("{} bytes, the limit is {MAX_IDENTITY_BYTES}", part.len());
-            return Err(refused(place, message));
+            return Err(Rejection::new(Cause::Identity, RejectionPlace::path(place), message));
         }
     }
     Ok(())
@@ -233,7 +131,7 @@ mod tests {
     use super::*;
     use crate::codec::json::json;
     use crate::codec::yaml;
-    use crate::event::{Headers, SourcePartition};
+    use crate::event::{Format, Headers, SourcePartition};
     use proptest::prelude::*;
 
     type HeaderList<'a> = &'a [(&'a str, &'a str)];
@@ -259,9 +157,18 @@ mod tests {
         headers: HeaderList<'_>,
         value: &str,
     ) -> Result<Event, Rejection> {
+        decode_by(&decoder(identity), key, headers, value)
+    }
+
+    fn decode_by(
+        decoder: &Decoder,
+        key: Option<&str>,
+        headers: HeaderList<'_>,
+        value: &str,
+    ) -> Result<Event, Rejection> {
         let partition = SourcePartition::new("t", 0);
         let headers = encoded(headers);
-        decoder(identity).decode(&Record {
+        decoder.decode(&Record {
             partition: &partition,
             offset: 5,
             timestamp_ms: Some(7),
@@ -569,7 +476,10 @@ mod tests {
             ("true", "a boolean is not a time"),
         ] {
             let rejection = read(&paths("$.payload.at"), at).unwrap_err();
-            assert_eq!((rejection.cause, &*rejection.place), (Cause::Identity, "$.payload.at"));
+            assert_eq!(
+                (rejection.cause, rejection.place.to_string()),
+                (Cause::Identity, "$.payload.at".into())
+            );
             assert!(rejection.message.contains(expected), "{rejection}");
         }
     }
@@ -620,6 +530,97 @@ mod tests {
                 assert_eq!(identity, format!("{device}|2018-04-05T03:56:24.000Z"));
                 assert_eq!(payload, json!({"message": "Hello World!"}));
             }
+        }
+    }
+
+    #[test]
+    fn the_envelope_is_judged_before_the_body() {
+        let (topic, place) = ("iot-2/type/t/id/d/evt/e/fmt/json", "$.kafka.key");
+        for (identity, key, expected) in [
+            ("[platform_key]", "{", Err((Cause::Identity, place))),
+            ("[platform_key]", "?", Err((Cause::Identity, ""))),
+            ("[mqtt_topic: key]", "iot-2/x", Err((Cause::Identity, place))),
+            ("[type_id_key]", "ab", Err((Cause::Identity, ""))),
+            ("[paths: {type: t, id: $.kafka.headers.id}]", "?", Err((Cause::Identity, ""))),
+            (
+                "[expression: {type: kafka.topic, id: kafka.headers.id}]",
+                "?",
+                Err((Cause::Identity, "")),
+            ),
+            // What the envelope identifies, and what a method needs the body for, is read.
+            ("[mqtt_topic: key]", topic, Err((Cause::NotJson, "line 1, column 1"))),
+            ("[type_id_key]", "a:b", Err((Cause::NotJson, "line 1, column 1"))),
+            (
+                "[paths: {type: t, id: $.payload.id}]",
+                "?",
+                Err((Cause::NotJson, "line 1, column 1")),
+            ),
+            (
+                "[expression: {type: payload.a, id: kafka.key}]",
+                "?",
+                Err((Cause::NotJson, "line 1, column 1")),
+            ),
+            ("[plain]", "?", Err((Cause::NotJson, "line 1, column 1"))),
+        ] {
+            let found = decode(identity, Some(key), &[], "?").map(|event| told(&event));
+            let found = found.map_err(|rejection| (rejection.cause, rejection.place.to_string()));
+            let expected: Result<(String, Value), _> = expected;
+            let expected = expected.map_err(|(cause, place)| (cause, place.to_owned()));
+            assert_eq!(found, expected, "{identity} {key}");
+        }
+    }
+
+    #[test]
+    fn the_content_type_of_a_cloudevent_declares_the_format() {
+        let event =
+            [("ce_specversion", "1.0"), ("ce_id", "1"), ("ce_type", "t"), ("ce_source", "/a/b")];
+        let text = Format::named("text").unwrap();
+        let number = ("json", json!(23.5));
+        let string = ("text", json!("23.5"));
+        for (identity, configured, content_type, expected) in [
+            ("[auto]", Format::JSON, "application/json", &number),
+            ("[auto]", Format::JSON, "text/plain", &string),
+            ("[auto]", Format::JSON, "Text/Plain; charset=utf-8", &string),
+            ("[auto]", text, "application/json", &number),
+            ("[auto]", text, "", &string),
+            // Also where a method before it looks into the body and does not apply.
+            (
+                "[paths: {type: t, id: $.payload.x}, cloudevents]",
+                Format::JSON,
+                "text/plain",
+                &string,
+            ),
+            // A configuration without the method does not look at content types.
+            ("[plain]", Format::JSON, "text/plain", &number),
+        ] {
+            let mut headers = event.to_vec();
+            headers.extend((!content_type.is_empty()).then_some(("content-type", content_type)));
+            let body = BodyForm { format: configured, ..BodyForm::default() };
+            let decoder = decoder(identity).with_body(body);
+            let event = decode_by(&decoder, None, &headers, "23.5").unwrap();
+            assert_eq!(
+                (&*event.info.format, &event.payload),
+                (expected.0, &expected.1),
+                "{identity}"
+            );
+        }
+        // In structured mode the envelope is JSON whatever is configured, and the data has a format.
+        let headers = [("content-type", "application/cloudevents+json")];
+        for (data, expected) in [
+            (r#""datacontenttype":"text/plain","data":"23.5""#, Some(&string)),
+            (r#""datacontenttype":"text/plain","data_base64":"MjMuNQ==""#, Some(&string)),
+            (r#""datacontenttype":"text/plain","data":23.5"#, None),
+            (r#""datacontenttype":"application/json","data":23.5"#, Some(&number)),
+            (r#""data_base64":"MjMuNQ==""#, Some(&number)),
+        ] {
+            let value =
+                format!(r#"{{"specversion":"1.0","id":"1","type":"t","source":"/a/b",{data}}}"#);
+            let body = BodyForm { format: text, ..BodyForm::default() };
+            let found = decode_by(&Decoder::default().with_body(body), None, &headers, &value);
+            let found = found.ok().map(|event| (event.info.format.to_string(), event.payload));
+            let expected =
+                expected.map(|(format, payload)| ((*format).to_owned(), payload.clone()));
+            assert_eq!(found, expected, "{data}");
         }
     }
 
@@ -719,8 +720,8 @@ mod tests {
             decode("[platform_key, mqtt_topic: key]", Some("?"), &[], "{}").unwrap_err();
         assert_eq!(
             rejection.message,
-            "no configured method identifies the device; platform_key: the key is not a JSON object; \
-             mqtt_topic: the topic does not start with `iot-2/`"
+            "no identity method identifies the device; platform_key: the key is not a JSON object; \
+             mqtt_topic: the topic does not begin with `iot-2/`"
         );
         assert_eq!(rejection.cause, Cause::Identity);
         // Also of those that were evaluated, in the order of the ways.
@@ -729,9 +730,9 @@ mod tests {
         let rejection = decode(identity, None, &[], "{}").unwrap_err();
         assert_eq!(
             rejection.message,
-            "no configured method identifies the device; expression: the expression of `type` has \
-             no result; paths: the path of `id` selects nothing; expression: the expression of `id` \
-             has no result"
+            "no identity method identifies the device; expression: the expression of `type` gives \
+             nothing; paths: the path of `id` selects nothing; expression: the expression of `id` \
+             gives nothing"
         );
     }
 

@@ -1,34 +1,38 @@
-//! A device event: position, sender, time and body.
+//! Device events: position, device, time and body.
+//!
+//! A record becomes an event in three steps. Each sees only what it needs:
+//!
+//! 1. **Envelope**: position, key, headers and the broker's timestamp, within their limits. Nothing of
+//!    the body is read.
+//! 2. **Decision**: envelope and configuration decide the body's format, and which identity method
+//!    applies as far as the envelope alone can say.
+//! 3. **Body**: the format decodes the value into the one [`Value`] that mappings see. Identity methods
+//!    that look into the body are asked last.
 //!
 //! Nothing here reads the network or asks the time.
 
-mod body;
-mod cloudevents;
+pub mod body;
 mod decoder;
 mod digest;
+mod envelope;
 mod identity;
-mod kafka;
-mod key;
 mod position;
-mod template;
+mod rejection;
 pub mod time;
-mod ways;
 
-pub use body::{BodyForm, Compression, Framing};
+pub use body::{BodyForm, BodyFormat, Compression, Format, Framing};
 pub use decoder::Decoder;
 pub use digest::RecordDigests;
+pub(crate) use envelope::Envelope;
 pub use identity::{
-    ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
-    TopicKey, WayForm,
+    ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, MethodForm, PathsForm, TimeForm,
+    TopicForm, TopicKey,
 };
-pub(crate) use kafka::Surroundings;
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
+pub use rejection::{BodyPart, Cause, Rejection, RejectionPlace};
 
 use crate::codec::json::{Text, Value};
 use time::SentTime;
-
-/// The format of what says none.
-const JSON: Text = Text::const_new("json");
 
 /// One record as the source gives it. Borrows from the batch that it came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +155,7 @@ impl std::fmt::Display for DeviceName {
 pub struct EventInfo {
     /// Event type, such as `status`.
     pub event_type: Text,
-    /// Payload format, such as `json`.
+    /// Payload format as the sender names it, such as `json`; else the name of the body's format.
     pub format: Text,
     /// Time of the event, in milliseconds since 1970: from the event itself, else the broker's
     /// timestamp.
@@ -166,153 +170,6 @@ impl EventInfo {
     #[must_use]
     pub fn time_text(&self) -> Option<String> {
         SentTime::new(self.time_ms?, self.time_below_ms_ns).map(SentTime::text)
-    }
-
-    /// The same with the time that the sender wrote, if any.
-    fn at(self, time: Option<SentTime>) -> Self {
-        Self {
-            time_ms: time.map(SentTime::ms),
-            time_below_ms_ns: time.map_or(0, SentTime::below_ms_ns),
-            ..self
-        }
-    }
-}
-
-/// Why a record or an event is not taken. The record goes to the dead letters with it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{cause}: {message}{}", if place.is_empty() { String::new() } else { format!(" (at {place})") })]
-pub struct Rejection {
-    /// The kind of error, for metrics.
-    pub cause: Cause,
-    /// JSONPath into the event's document, or line and column in the body; empty for the whole record.
-    pub place: String,
-    /// The error, and the expected input; at most [`crate::limits::MAX_DETAIL_BYTES`].
-    pub message: String,
-}
-
-impl Rejection {
-    /// A rejection; the message is cut to its limit.
-    pub fn new(cause: Cause, place: impl Into<String>, message: impl AsRef<str>) -> Self {
-        let message = crate::limits::truncated(message.as_ref(), crate::limits::MAX_DETAIL_BYTES);
-        Self { cause, place: place.into(), message: message.to_owned() }
-    }
-
-    /// The same, of a mapping that took the event and could not be carried out.
-    #[must_use]
-    pub fn of_mapping(self, mapping: &str) -> Self {
-        let message = format!("{OF_MAPPING}{mapping}`: {}", self.message);
-        Self::new(self.cause, self.place, message)
-    }
-
-    /// The mapping that took the event, where one did.
-    #[must_use]
-    pub fn mapping(&self) -> Option<&str> {
-        // No name of a mapping has a backtick in it.
-        self.message.strip_prefix(OF_MAPPING)?.split_once("`: ").map(|(mapping, _)| mapping)
-    }
-}
-
-/// The start of a message about a mapping's rejection, before the mapping's name.
-const OF_MAPPING: &str = "mapping `";
-
-/// The causes of dead letters. Numbers stand in ledgers and are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u16)]
-pub enum Cause {
-    /// The record's value has no bytes. A null value (a tombstone) is an event without payload.
-    Empty = 1,
-    /// Value, key or header is over its byte limit, or there are too many headers.
-    TooLarge = 2,
-    /// The body is not UTF-8.
-    NotUtf8 = 3,
-    /// The body is not JSON.
-    NotJson = 4,
-    /// A name stands twice in one object of the body.
-    DuplicateKey = 5,
-    /// The body is nested too deeply.
-    TooDeep = 6,
-    /// A number cannot be kept exactly.
-    Number = 7,
-    /// Key, headers or envelope are not what the identity configuration expects.
-    Identity = 8,
-    /// A line of the source file is not a record, or the source could not read all of a record.
-    Envelope = 9,
-    /// A required field is absent.
-    MissingField = 20,
-    /// A field has another type than declared and no exact conversion.
-    FieldType = 21,
-    /// A lookup table has no such entry.
-    Lookup = 22,
-    /// A CEL expression failed.
-    Expression = 23,
-    /// `for_each` did not select an array, or gave too many outputs.
-    ForEach = 24,
-    /// The payload is over its byte limit.
-    PayloadTooLarge = 25,
-    /// The record takes more steps, or selects more values, than its mappings may.
-    Limit = 26,
-}
-
-impl Cause {
-    /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
-        Self::Empty,
-        Self::TooLarge,
-        Self::NotUtf8,
-        Self::NotJson,
-        Self::DuplicateKey,
-        Self::TooDeep,
-        Self::Number,
-        Self::Identity,
-        Self::Envelope,
-        Self::MissingField,
-        Self::FieldType,
-        Self::Lookup,
-        Self::Expression,
-        Self::ForEach,
-        Self::PayloadTooLarge,
-        Self::Limit,
-    ];
-
-    /// The number that stands in the ledger.
-    #[must_use]
-    pub fn code(self) -> u16 {
-        self as u16
-    }
-
-    /// The cause with this number.
-    #[must_use]
-    pub fn from_code(code: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.code() == code)
-    }
-
-    /// The name in metrics, JSON and mapping tests.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::TooLarge => "too_large",
-            Self::NotUtf8 => "not_utf8",
-            Self::NotJson => "not_json",
-            Self::DuplicateKey => "duplicate_key",
-            Self::TooDeep => "too_deep",
-            Self::Number => "number",
-            Self::Identity => "identity",
-            Self::Envelope => "envelope",
-            Self::MissingField => "missing_field",
-            Self::FieldType => "field_type",
-            Self::Lookup => "lookup",
-            Self::Expression => "expression",
-            Self::ForEach => "for_each",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::Limit => "limit",
-        }
-    }
-}
-
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
     }
 }
 

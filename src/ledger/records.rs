@@ -2,7 +2,7 @@
 //! transaction. Together with the entries it accounts for every record.
 
 use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
-use crate::event::{Cause, Record, RecordDigests, Rejection, SourcePartition};
+use crate::event::{Cause, Record, RecordDigests, Rejection, RejectionPlace, SourcePartition};
 use crate::ledger::block::BlockFormat;
 use crate::limits::{MAX_BLOCK_ITEMS, MAX_DEAD_LETTER_BYTES};
 use crate::transaction::{KeyId, decode_partition, encode_partition};
@@ -204,7 +204,7 @@ impl Records {
         let of_letter = |letter: &DeadLetter| {
             let Rejection { place, message, .. } = &letter.rejection;
             let of_header = size_of::<(String, Option<Vec<u8>>)>() + 2 * ALLOCATION_BYTES;
-            let texts = place.len() + message.len() + letter.kept_bytes();
+            let texts = place.memory_bytes() + message.len() + letter.kept_bytes();
             size_of::<DeadLetter>()
                 + texts
                 + 5 * ALLOCATION_BYTES
@@ -291,7 +291,7 @@ fn encode_dead_letter(letter: &DeadLetter, format: BlockFormat, writer: &mut Wri
     encode_partition(&letter.partition, writer);
     writer.uint(letter.offset);
     writer.uint(u64::from(letter.rejection.cause.code()));
-    writer.text(&letter.rejection.place);
+    writer.text(&letter.rejection.place.to_string());
     writer.text(&letter.rejection.message);
     writer.option(letter.timestamp_ms, Writer::int);
     writer.option(letter.key.as_deref(), Writer::bytes);
@@ -317,7 +317,7 @@ fn decode_dead_letter(
     let partition = decode_partition(reader)?;
     let offset = reader.uint("dead letter")?;
     let cause = Cause::from_code(reader.small("cause")?).ok_or(DecodeError::Malformed("cause"))?;
-    let place = reader.kept_text("dead letter")?;
+    let place: RejectionPlace = reader.kept_text("dead letter")?;
     let message = reader.kept_text("dead letter")?;
     Ok(DeadLetter {
         partition,

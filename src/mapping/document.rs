@@ -7,7 +7,7 @@ use crate::budget::Budget;
 use crate::codec::json::Value;
 
 use super::origin::Origin;
-use crate::event::{Event, Surroundings};
+use crate::event::{Envelope, Event};
 use crate::jsonpath::{Node, Path, Root, SelectError, Step, Work, resolve};
 use crate::limits::{MAX_PARENTS, PATH_WORK_PER_STEP};
 
@@ -115,7 +115,7 @@ impl Part {
         match self {
             Self::Device => &["org", "type", "id"],
             Self::Event => &["type", "format", "time"],
-            Self::Kafka => &Surroundings::MEMBERS,
+            Self::Kafka => &Envelope::MEMBERS,
             _ => &[],
         }
     }
@@ -185,7 +185,7 @@ impl<'a> Document<'a> {
             (Part::Event, "type") => text(&info.event_type),
             (Part::Event, "format") => text(&info.format),
             (Part::Event, "time") => info.time_text().map(Value::from),
-            (Part::Kafka, name) => Surroundings::from(self.event).member(name),
+            (Part::Kafka, name) => Envelope::from(self.event).member(name),
             _ => None,
         }
     }

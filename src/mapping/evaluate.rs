@@ -37,18 +37,18 @@ impl Outputs {
         if bytes > MAX_ARGUMENTS_BYTES {
             let message =
                 format!("the arguments take {bytes} bytes, the limit is {MAX_ARGUMENTS_BYTES}");
-            return Err(Rejection::new(Cause::PayloadTooLarge, "", message));
+            return Err(Rejection::of_record(Cause::PayloadTooLarge, message));
         }
         self.bytes += bytes;
         if self.bytes > MAX_OUTPUT_BYTES_PER_RECORD {
             let message = format!(
                 "all arguments together take more than {MAX_OUTPUT_BYTES_PER_RECORD} bytes"
             );
-            return Err(Rejection::new(Cause::PayloadTooLarge, "", message));
+            return Err(Rejection::of_record(Cause::PayloadTooLarge, message));
         }
         if self.payloads.len() == MAX_OUTPUTS_PER_RECORD {
             let message = format!("a record may produce {MAX_OUTPUTS_PER_RECORD} payloads");
-            return Err(Rejection::new(Cause::ForEach, "", message));
+            return Err(Rejection::of_record(Cause::ForEach, message));
         }
         self.payloads.push(payload);
         Ok(())
@@ -228,7 +228,7 @@ fn listed_items(list: &[Value]) -> Vec<Item<'_>> {
 
 /// No field in particular used the budget up.
 fn exhausted(exhausted: Exhausted) -> Rejection {
-    Rejection::new(Cause::Limit, "", exhausted.to_string())
+    Rejection::of_record(Cause::Limit, exhausted.to_string())
 }
 
 /// The rejection for a value that only an expression computes, or for nested targets put together.
@@ -237,5 +237,5 @@ fn unreadable(reason: Unreadable) -> Rejection {
         Unreadable::TooDeep => Cause::TooDeep,
         Unreadable::ReservedName => Cause::Expression,
     };
-    Rejection::new(cause, "", format!("the arguments: {reason}"))
+    Rejection::of_record(cause, format!("the arguments: {reason}"))
 }

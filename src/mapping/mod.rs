@@ -52,7 +52,7 @@ use std::sync::Arc;
 
 pub use convert::FieldType;
 pub use field::Field;
-pub use testing::Example;
+pub use testing::{Example, TestInput, TestInputs};
 
 use crate::budget::Budget;
 use crate::call::{Function, Payload};
@@ -261,10 +261,16 @@ impl MappingSet {
         self.mappings.iter().map(|mapping| (mapping, mismatch(mapping))).collect()
     }
 
-    /// Runs the tests that stand in the mappings' files, each on its own mapping.
+    /// Runs the tests in the mappings' files, each on its own mapping, without a configuration.
     #[must_use]
     pub fn run_tests(&self) -> Vec<TestResult> {
-        self.mappings.iter().flat_map(testing::run).collect()
+        self.run_tests_with(&TestInputs::default())
+    }
+
+    /// The same with the identity methods and body formats of a configuration.
+    #[must_use]
+    pub fn run_tests_with(&self, inputs: &TestInputs) -> Vec<TestResult> {
+        self.mappings.iter().flat_map(|mapping| testing::run(mapping, inputs)).collect()
     }
 }
 

@@ -161,6 +161,7 @@ struct Described {
     block: String,
     timestamp: Option<String>,
     value_bytes: String,
+    place: String,
     digest: String,
 }
 
@@ -171,6 +172,7 @@ impl Described {
             block: block.header.number.to_string(),
             timestamp: letter.timestamp_ms.map(|time| time.to_string()),
             value_bytes: letter.value_len.to_string(),
+            place: letter.rejection.place.to_string(),
             digest: letter.digest.to_string(),
         }
     }
@@ -185,7 +187,7 @@ impl Described {
         [
             ("ledgerline-record", self.record.as_str()),
             ("ledgerline-cause", rejection.cause.name()),
-            ("ledgerline-place", rejection.place.as_str()),
+            ("ledgerline-place", self.place.as_str()),
             ("ledgerline-message", rejection.message.as_str()),
             ("ledgerline-block", self.block.as_str()),
             // Of the whole value, of which a long one's beginning is kept.

@@ -6,7 +6,8 @@ use crate::codec::Digest;
 use crate::contract::ContractSet;
 use crate::diagnostic::did_you_mean;
 use crate::ledger::{Definition, DefinitionKind};
-use crate::mapping::MappingSet;
+use crate::mapping::{MappingSet, TestInput, TestInputs};
+use crate::query::trial::{Trial, TrialInput};
 use crate::query::views::{DefinitionView, Page, TestView};
 use crate::query::{Queries, QueryError, joined, not_found};
 
@@ -54,22 +55,6 @@ impl Queries {
         Ok(DefinitionView::new(*entry, definition, true))
     }
 
-    /// Results of a definition's own tests, run by this version of the program.
-    pub fn definition_tests(
-        &self,
-        kind: DefinitionKind,
-        name: &str,
-        digest: Option<&str>,
-    ) -> Result<Vec<TestView>, QueryError> {
-        let text = self.definition(kind, name, digest)?.text.unwrap_or_default();
-        let files = [(name.into(), text)];
-        let results = match kind {
-            DefinitionKind::Contract => ContractSet::load(&files).0.run_tests(),
-            _ => MappingSet::from_texts(&files).0.run_tests(),
-        };
-        Ok(results.into_iter().map(TestView::from).collect())
-    }
-
     /// Names of a kind, in order.
     #[must_use]
     pub fn names(&self, kind: DefinitionKind) -> BTreeSet<String> {
@@ -104,5 +89,34 @@ impl Queries {
     pub fn contract_before(&self, name: &str, entry: u64) -> Option<DefinitionView> {
         let versions = self.versions(DefinitionKind::Contract, name);
         versions.into_iter().find(|version| version.entry < entry)
+    }
+}
+
+impl Trial {
+    /// The results of the tests in a definition's own text, by this version of the program and with the
+    /// identity methods and body formats of the running service.
+    pub fn definition_tests(
+        &self,
+        queries: &Queries,
+        kind: DefinitionKind,
+        name: &str,
+        digest: Option<&str>,
+    ) -> Result<Vec<TestView>, QueryError> {
+        let text = queries.definition(kind, name, digest)?.text.unwrap_or_default();
+        let files = [(name.into(), text)];
+        let results = match kind {
+            DefinitionKind::Contract => ContractSet::load(&files).0.run_tests(),
+            _ => MappingSet::from_texts(&files).0.run_tests_with(&self.test_inputs()),
+        };
+        Ok(results.into_iter().map(TestView::from).collect())
+    }
+
+    fn test_inputs(&self) -> TestInputs {
+        let input = |input: &TrialInput| TestInput {
+            name: format!("input `{}` of the running service", input.name),
+            streams: input.streams.clone(),
+            decoder: input.decoder.clone(),
+        };
+        TestInputs { inputs: self.inputs.iter().map(input).collect() }
     }
 }

@@ -9,8 +9,7 @@ use crate::codec::yaml::Located;
 use crate::diagnostic::Place;
 use crate::event::time::{Ambiguous, Unit};
 
-/// Identification of device and event: methods that are tried in order until one identifies the
-/// device.
+/// The identity of device and event: methods that are tried in order until one finds the device.
 ///
 /// ```yaml
 /// identity: [auto]
@@ -24,18 +23,18 @@ use crate::event::time::{Ambiguous, Unit};
 /// ```
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct IdentityForm(pub Vec<Located<WayForm>>);
+pub struct IdentityForm(pub Vec<Located<MethodForm>>);
 
 impl Default for IdentityForm {
     fn default() -> Self {
-        Self(vec![Located { value: WayForm::Auto, place: Place::START }])
+        Self(vec![Located { value: MethodForm::Auto, place: Place::START }])
     }
 }
 
-/// One way to identify device and event.
+/// One method that identifies device and event.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum WayForm {
+pub enum MethodForm {
     /// `platform_key`, `mqtt_topic` (in the key, or in the header `mqtt-topic`, `mqtt.topic` or
     /// `mqtt_topic`), `cloudevents`, `type_id_key`, then `plain`.
     Auto,
@@ -45,7 +44,7 @@ pub enum WayForm {
     /// with the payload in base64.
     TypeIdKey,
     /// `iot-2/type/{deviceType}/id/{deviceId}/evt/{eventType}/fmt/{format}`, or
-    /// `iot-2/evt/{eventType}/fmt/{format}`, where a later way must tell the device. With a template:
+    /// `iot-2/evt/{eventType}/fmt/{format}`, where a later method must give the device. With a template:
     /// any other topic.
     MqttTopic(TopicForm),
     /// `CloudEvents` 1.0, binary or structured. Device id, device type and organisation are the last
@@ -109,7 +108,7 @@ pub struct PathsForm {
     pub id: Located<String>,
     /// Event type; empty where absent.
     pub event: Option<Located<String>>,
-    /// Payload format; `json` where absent.
+    /// Payload format; the body's where absent.
     pub format: Option<Located<String>>,
     /// Time: a path, or `path` with options. The broker's timestamp where absent.
     pub time: Option<Located<TimeForm>>,
@@ -129,7 +128,7 @@ pub struct ExpressionsForm {
     pub id: Located<String>,
     /// Event type; empty where absent.
     pub event: Option<Located<String>>,
-    /// Payload format; `json` where absent.
+    /// Payload format; the body's where absent.
     pub format: Option<Located<String>>,
     /// Time: an expression, or `expression` with options. The broker's timestamp where absent.
     pub time: Option<Located<TimeForm>>,

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use crate::codec::json::Value;
-use crate::event::Record;
+use crate::event::Envelope;
 use crate::jsonpath::{Path, Step, resolve};
 
 /// A path to at most one value.
@@ -30,7 +30,7 @@ enum Root {
 
 /// The value selected by a path.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::event) enum Selected<'a> {
+pub(super) enum Selected<'a> {
     /// A string, or a number in the text it was sent in.
     Text(Cow<'a, str>),
     /// An integer.
@@ -53,38 +53,43 @@ impl SingularPath {
     }
 
     /// The path as it was written.
-    pub(in crate::event) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         &self.text
     }
 
     /// The name of the header that it selects, where it is one.
-    pub(in crate::event) fn header(&self) -> Option<&str> {
+    pub(super) fn header(&self) -> Option<&str> {
         match &self.root {
             Root::Header(name) => Some(name),
             _ => None,
         }
     }
 
+    /// True if it selects from the body.
+    pub(super) fn is_in_body(&self) -> bool {
+        matches!(self.root, Root::Payload(_))
+    }
+
     /// True if it is the broker's timestamp, which is in milliseconds.
-    pub(in crate::event) fn is_broker_time(&self) -> bool {
+    pub(super) fn is_broker_time(&self) -> bool {
         self.root == Root::Timestamp
     }
 
     /// The value, where there is one and it is not null.
-    pub(in crate::event) fn select<'a>(
+    pub(super) fn select<'a>(
         &self,
-        record: &Record<'a>,
+        envelope: &Envelope<'a>,
         body: &'a Value,
     ) -> Option<Selected<'a>> {
         let integer = |number: String| Some(Selected::Integer(Cow::Owned(number)));
         match &self.root {
             Root::Payload(steps) => of_value(resolve(body, steps)?),
-            Root::Topic => Some(Selected::Text(Cow::Owned(record.partition.topic.to_string()))),
-            Root::Partition => integer(record.partition.partition.to_string()),
-            Root::Offset => integer(record.offset.to_string()),
-            Root::Timestamp => integer(record.timestamp_ms?.to_string()),
-            Root::Key => Some(of_bytes(record.key?)),
-            Root::Header(name) => Some(of_bytes(record.headers.get(name)?)),
+            Root::Topic => Some(Selected::Text(Cow::Owned(envelope.partition.topic.to_string()))),
+            Root::Partition => integer(envelope.partition.partition.to_string()),
+            Root::Offset => integer(envelope.offset.to_string()),
+            Root::Timestamp => integer(envelope.timestamp_ms?.to_string()),
+            Root::Key => Some(of_bytes(envelope.key?)),
+            Root::Header(name) => Some(of_bytes(envelope.headers.get(name)?)),
         }
     }
 }
@@ -159,17 +164,15 @@ mod tests {
 
     fn check(path: &str, expected: Option<Selected<'_>>) {
         let partition = SourcePartition::new("t", 3);
-        let record = Record {
+        let envelope = Envelope {
             partition: &partition,
             offset: 9,
             timestamp_ms: None,
             key: Some(b"k"),
-            value: None,
             headers: Headers::default(),
-            damage: None,
         };
         let body = json!({"a": {"b-c": ["x", 12, 1.5, null, true]}});
-        assert_eq!(SingularPath::parse(path).unwrap().select(&record, &body), expected, "{path}");
+        assert_eq!(SingularPath::parse(path).unwrap().select(&envelope, &body), expected, "{path}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Compiler;
 use crate::codec::json::{self, Value};
 use crate::codec::yaml::{Exact, Located};
-use crate::event::Surroundings;
+use crate::event::Envelope;
 use crate::event::time::{TimeOptions, TimeReader};
 use crate::mapping::convert::FieldType;
 use crate::mapping::field::{Field, Source};
@@ -43,7 +43,7 @@ impl Compiler<'_> {
         let is_broker_time = match &source {
             Source::Query(query) => query.is_broker_time(),
             Source::Expression { expression, .. } => {
-                expression.source().trim() == Surroundings::TIMESTAMP
+                expression.source().trim() == Envelope::TIMESTAMP
             }
             Source::Constant(_) => false,
         };

@@ -2,8 +2,12 @@
 //! form; that is what `super::compile` does.
 
 mod read;
+mod test;
 
-use std::collections::BTreeMap;
+pub use test::{
+    BytesForm, DeviceForm, EventForm, EventInfoForm, ExpectForm, KafkaForm, RecordForm,
+    RejectedForm, TestForm,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
@@ -185,131 +189,6 @@ pub enum ExtensionForm {
     Flag(bool),
     /// Under this dotted name.
     Target(String),
-}
-
-/// An event, and what the mapping makes of it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TestForm {
-    /// Name of the test.
-    pub name: String,
-    /// The event in its parts. What is not said of topic, device type and event type is taken from
-    /// `match`.
-    #[serde(default)]
-    pub event: Option<EventForm>,
-    /// Or the Kafka record as it arrives; identity is found by `auto`.
-    #[serde(default)]
-    pub record: Option<RecordForm>,
-    /// The expected result.
-    pub expect: Located<ExpectForm>,
-}
-
-/// An event in its parts.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EventForm {
-    /// The body.
-    #[serde(default, deserialize_with = "present")]
-    pub payload: Option<Located<Exact>>,
-    /// The sender.
-    #[serde(default)]
-    pub device: DeviceForm,
-    /// The metadata.
-    #[serde(default)]
-    pub event: EventInfoForm,
-    /// The position in Kafka.
-    #[serde(default)]
-    pub kafka: KafkaForm,
-}
-
-/// The sender of an event.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DeviceForm {
-    /// Organisation.
-    #[serde(default)]
-    pub org: Option<String>,
-    /// Device type.
-    #[serde(default, rename = "type")]
-    pub device_type: Option<String>,
-    /// Device id.
-    #[serde(default)]
-    pub id: Option<String>,
-}
-
-/// The metadata of an event.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EventInfoForm {
-    /// Event type.
-    #[serde(default, rename = "type")]
-    pub event_type: Option<String>,
-    /// Payload format.
-    #[serde(default)]
-    pub format: Option<String>,
-    /// The event time: a timestamp as text.
-    #[serde(default)]
-    pub time: Option<Located<String>>,
-}
-
-/// The position of an event in Kafka.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KafkaForm {
-    /// Topic.
-    #[serde(default)]
-    pub topic: Option<String>,
-    /// Partition, from 0.
-    #[serde(default)]
-    pub partition: u32,
-    /// Offset, from 0.
-    #[serde(default)]
-    pub offset: u64,
-    /// The broker's timestamp in milliseconds since 1970.
-    #[serde(default)]
-    pub timestamp: Option<i64>,
-    /// Record key.
-    #[serde(default)]
-    pub key: Option<String>,
-    /// Record headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-}
-
-/// A Kafka record as it arrives.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RecordForm {
-    /// Record value: the text of the body. A tombstone where absent.
-    #[serde(default)]
-    pub value: Option<String>,
-    /// The position in Kafka, with key and headers.
-    #[serde(default)]
-    pub kafka: KafkaForm,
-}
-
-/// The expected result for an event.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExpectForm {
-    /// The arguments of each payload, in order. Numbers are compared by value.
-    Payloads(Vec<Exact>),
-    /// The mapping does not take the event.
-    Filtered,
-    /// The event goes to the dead letters.
-    Rejected(RejectedForm),
-}
-
-/// Why an event is rejected.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RejectedForm {
-    /// Name of the cause, such as `missing_field`, `field_type`, `lookup` or `expression`.
-    pub cause: Located<String>,
-    /// JSONPath of the value, as in the mapping; `$.item` is where the element stands:
-    /// `$.payload.readings[1].t`. Not compared where absent.
-    #[serde(default)]
-    pub path: Option<String>,
 }
 
 /// A YAML mapping in the order of the file, with the place of each name.

@@ -276,7 +276,8 @@ fn definition(about: About, kind: DefinitionKind) -> Operation {
 fn definition_tests(about: About, kind: DefinitionKind) -> Operation {
     let take = |given: &mut Parameters| given.text(parameter::DIGEST);
     question(about, take, move |app: &App, name: String, digest: Option<String>| {
-        app.service.queries.definition_tests(kind, &name, digest.as_deref())
+        let service = &app.service;
+        service.trial.definition_tests(&service.queries, kind, &name, digest.as_deref())
     })
 }
 

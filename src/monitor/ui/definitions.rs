@@ -109,7 +109,7 @@ fn one(service: &Service, kind: DefinitionKind, name: &str, mut given: Parameter
         h2 { "Text" }
         pre tabindex="0" { code { (crate::query::json::visible(source)) } }
         h2 { "Tests" }
-        (tests(&service.queries.definition_tests(kind, name, asked.as_deref())?))
+        (tests(&service.trial.definition_tests(&service.queries, kind, name, asked.as_deref())?))
         h2 { "Versions" }
         (versions(&service.queries.versions(kind, name), &definition, &path))
     };

@@ -180,6 +180,9 @@ fn help(cause: &str) -> &'static str {
         Some(
             Cause::NotUtf8 | Cause::NotJson | Cause::DuplicateKey | Cause::TooDeep | Cause::Number,
         ) => "The bytes are not unambiguous JSON. Fix the sender, then send the record again.",
+        Some(Cause::Malformed) => {
+            "The bytes are not in the configured format (`body`). Fix the sender or the configuration, then send the record again."
+        }
         Some(Cause::Identity | Cause::Envelope) => {
             "Key, headers or envelope do not identify the device. Check `identity` in the configuration, and the gateway's messages."
         }

@@ -127,13 +127,26 @@ impl Fields {
     }
 
     fn of_example(example: Example) -> Self {
-        let header = |(name, value): (String, String)| format!("{name}: {value}\n");
+        // The form has headers as text alone.
+        let header = |(name, value): (String, Vec<u8>)| {
+            format!("{name}: {}\n", String::from_utf8_lossy(&value))
+        };
+        let view = |bytes: Option<Vec<u8>>| bytes.map(|bytes| BytesView::new(&bytes));
+        let (key, key_form) = written(view(example.key).as_ref());
+        let value = view(example.value);
+        let text = value.as_ref().and_then(|value| value.text.as_deref()).map(indented);
+        let (value, value_form) = match text {
+            Some(text) => (text, TEXT.to_owned()),
+            None => written(value.as_ref()),
+        };
         Self {
             topic: example.topic,
-            key: example.key.unwrap_or_default(),
+            key,
+            key_form,
             headers: example.headers.into_iter().map(header).collect(),
             timestamp: example.timestamp_ms.map(time_text).unwrap_or_default(),
-            value: example.value.map(|value| indented(&value)).unwrap_or_default(),
+            value,
+            value_form,
             ..Self::default()
         }
     }

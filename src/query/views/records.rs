@@ -74,7 +74,9 @@ pub struct BytesView {
 }
 
 impl BytesView {
-    fn new(bytes: &[u8]) -> Self {
+    /// A view of these bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
         let text = std::str::from_utf8(bytes).ok().map(str::to_owned);
         Self { base64: BASE64_STANDARD.encode(bytes), text }
     }
@@ -106,7 +108,7 @@ impl DeadLetterSummary {
             block: block.header.number,
             time: time_text(block.header.time_ms),
             cause: letter.rejection.cause.name(),
-            place: letter.rejection.place.clone(),
+            place: letter.rejection.place.to_string(),
             message: letter.rejection.message.clone(),
         }
     }

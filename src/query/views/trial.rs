@@ -147,7 +147,8 @@ impl TrialView {
         rejection: Rejection,
     ) -> Self {
         let Rejection { cause, place, message } = rejection;
-        let rejection = RejectionView { cause: cause.name(), place, message };
+        let (cause, place) = (cause.name(), place.to_string());
+        let rejection = RejectionView { cause, place, message };
         let view = Self::new(height, OutcomeView::DeadLettered, known);
         Self { rejection: Some(rejection), ..view }
     }

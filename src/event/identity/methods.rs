@@ -1,20 +1,18 @@
-//! Methods of identification beside the platform's key: `type:id`, MQTT topics, configured paths and
-//! expressions.
+//! The methods that read MQTT topics, configured paths and expressions, and what every method gives.
 
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::path::{Selected, SingularPath};
+use super::template::EventParts;
+use super::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
 use crate::budget::Budget;
 use crate::codec::json::{Map, Text, Value};
-use crate::event::identity::path::{Selected, SingularPath};
-use crate::event::identity::{Expressions, Paths, Selector, Time, Topic, TopicPlace};
-use crate::event::template::EventParts;
+use crate::event::envelope::KEY;
 use crate::event::time::{SentTime, TimeError, TimeReader};
-use crate::event::{
-    Cause, Device, EventInfo, JSON, Record, Rejection, Surroundings, body as value_body,
-};
+use crate::event::{BodyPart, Cause, Device, Envelope, Format, Rejection, RejectionPlace};
 use crate::expression::{EvaluationError, Expression};
 use crate::jsonpath::path_of_names;
 
@@ -22,46 +20,52 @@ use crate::jsonpath::path_of_names;
 pub(super) enum Found {
     /// Device and event are known.
     Known(Identity),
-    /// The event is known and a later way must tell the device.
+    /// The event is known; a later method must give the device.
     EventOnly(EventParts),
-    /// The record is not of this way, and why.
+    /// The method applies only if the body says so, and has not seen it.
+    NeedsBody,
+    /// The method does not apply, and why.
     Not(Cow<'static, str>),
 }
 
-/// The identity of an event.
+/// Device and event of an envelope.
 #[derive(Default)]
-pub(super) struct Identity {
-    pub(super) device: Device,
-    pub(super) info: EventInfo,
+pub(in crate::event) struct Identity {
+    pub(in crate::event) device: Device,
+    pub(in crate::event) event_type: Text,
+    /// The payload's format as the sender names it.
+    pub(in crate::event) format: Option<Text>,
+    /// The time that the sender wrote.
+    pub(in crate::event) time: Option<SentTime>,
+    /// The format of the record's value, where the envelope declares it.
+    pub(in crate::event) body_format: Option<Format>,
     /// The payload, where it is not the whole body.
-    pub(super) payload: Option<Value>,
+    pub(in crate::event) payload: Option<Value>,
 }
 
 impl Found {
-    /// A record that is not of the way, for a fixed reason.
+    /// A method that does not apply, for a fixed reason.
     pub(super) fn not(reason: &'static str) -> Self {
         Self::Not(Cow::Borrowed(reason))
     }
 }
 
-pub(super) const KEY: &str = "$.kafka.key";
-
 /// A rejection because of the identity.
-pub(super) fn refused(place: &str, message: impl AsRef<str>) -> Rejection {
+pub(super) fn refused(place: impl Into<RejectionPlace>, message: impl AsRef<str>) -> Rejection {
     Rejection::new(Cause::Identity, place, message)
 }
 
-/// A time in text of which nothing is configured.
+/// A time in text, for which nothing is configured.
 pub(super) fn sent_time(
-    record: &Record<'_>,
+    envelope: &Envelope<'_>,
     text: Option<&str>,
-    place: &str,
+    place: RejectionPlace,
 ) -> Result<Option<SentTime>, Rejection> {
-    let read = |text| TimeReader::default().text(text, record.timestamp_ms);
+    let read = |text| TimeReader::default().text(text, envelope.timestamp_ms);
     text.map(read).transpose().map_err(|error| bad_time(place, &error))
 }
 
-pub(super) fn bad_time(place: &str, error: &TimeError) -> Rejection {
+pub(super) fn bad_time(place: impl Into<RejectionPlace>, error: &TimeError) -> Rejection {
     refused(place, error.to_string())
 }
 
@@ -94,11 +98,15 @@ impl<'a> Wrapped<'a> {
 }
 
 /// The platform's sample connector: key `type:id`, the payload in base64 within the value.
-pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Rejection> {
-    let key = record.key.and_then(|key| std::str::from_utf8(key).ok());
+pub(super) fn type_id_key(
+    envelope: &Envelope<'_>,
+    body: Option<&Value>,
+) -> Result<Found, Rejection> {
+    let key = envelope.key.and_then(|key| std::str::from_utf8(key).ok());
     let Some((key_type, key_id)) = key.and_then(|key| key.split_once(':')) else {
         return Ok(Found::not("the key is not `type:id`"));
     };
+    let Some(body) = body else { return Ok(Found::NeedsBody) };
     let Some(wrapped) = Wrapped::of(body) else {
         return Ok(Found::not("the value lacks the strings `typeId`, `deviceId` and `payload`"));
     };
@@ -109,50 +117,55 @@ pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Re
         );
         return Err(refused(KEY, message));
     }
-    let bytes = BASE64
-        .decode(wrapped.payload)
-        .map_err(|error| refused("$.payload.payload", format!("not valid base64: {error}")))?;
-    let payload = value_body::parse(&bytes, " of the payload in base64")?;
-    let info = EventInfo {
+    let bytes = BASE64.decode(wrapped.payload).map_err(|error| {
+        refused(RejectionPlace::path("$.payload.payload"), format!("not valid base64: {error}"))
+    })?;
+    let payload = Format::JSON.decode(&bytes);
+    let payload = payload.map_err(|rejection| rejection.within(BodyPart::WrappedPayload))?;
+    let place = RejectionPlace::path("$.payload.timestamp");
+    Ok(Found::Known(Identity {
+        device: Device { org: Text::default(), device_type: key_type.into(), id: key_id.into() },
         event_type: wrapped.event_id.unwrap_or_default().into(),
-        format: wrapped.format.map_or(JSON, Text::new),
-        ..EventInfo::default()
-    };
-    let info = info.at(sent_time(record, wrapped.timestamp, "$.payload.timestamp")?);
-    let device = Device { org: Text::default(), device_type: key_type.into(), id: key_id.into() };
-    Ok(Found::Known(Identity { device, info, payload: Some(payload) }))
+        format: wrapped.format.map(Text::new),
+        time: sent_time(envelope, wrapped.timestamp, place)?,
+        payload: Some(payload),
+        ..Identity::default()
+    }))
 }
 
 /// An MQTT topic.
 pub(super) fn mqtt_topic(
     topic: &Topic,
-    record: &Record<'_>,
-    body: &Value,
+    envelope: &Envelope<'_>,
+    body: Option<&Value>,
 ) -> Result<Found, Rejection> {
     let selected;
     let (bytes, place) = match &topic.place {
-        TopicPlace::Key => match record.key {
-            Some(key) => (key, Cow::Borrowed(KEY)),
-            None => return Ok(Found::not("the record has no key")),
+        TopicPlace::Key => match envelope.key {
+            Some(key) => (key, TopicSource::Key),
+            None => return Ok(Found::not("there is no key")),
         },
-        TopicPlace::Header(name) => match record.headers.get(name) {
-            Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
+        TopicPlace::Header(name) => match envelope.headers.get(name) {
+            Some(header) => (header, TopicSource::Header(name)),
             None => return Ok(Found::not("there is no such header")),
         },
-        TopicPlace::AutoHeader(name) => match record.headers.get_ignoring_case(name) {
-            Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
+        TopicPlace::AutoHeader(name) => match envelope.headers.get_ignoring_case(name) {
+            Some(header) => (header, TopicSource::Header(name)),
             None => return Ok(Found::not("there is no such header")),
         },
-        TopicPlace::Path(path) => match path.select(record, body) {
+        TopicPlace::Path(path) if path.is_in_body() && body.is_none() => {
+            return Ok(Found::NeedsBody);
+        }
+        TopicPlace::Path(path) => match path.select(envelope, body.unwrap_or(&Value::Null)) {
             Some(Selected::Text(text)) => {
                 selected = text;
-                (selected.as_bytes(), Cow::Borrowed(path.text()))
+                (selected.as_bytes(), TopicSource::Path(path.text()))
             }
             _ => return Ok(Found::not("the path of the topic does not select a string")),
         },
     };
     match &topic.template {
-        None => platform_topic(bytes, &place),
+        None => platform_topic(bytes, place),
         Some(template) => {
             let Ok(text) = std::str::from_utf8(bytes) else {
                 return Ok(Found::not("the topic is not UTF-8"));
@@ -162,16 +175,39 @@ pub(super) fn mqtt_topic(
                 return Ok(Found::Not(reason.into()));
             };
             if template.has_id() {
-                let mut info = EventInfo { format: JSON, ..EventInfo::default() };
-                parts.event.replace_in(&mut info);
-                return Ok(Found::Known(Identity { device: parts.device, info, payload: None }));
+                let mut identity = Identity { device: parts.device, ..Identity::default() };
+                parts.event.replace_in(&mut identity);
+                return Ok(Found::Known(identity));
             }
             Ok(Found::EventOnly(parts.event))
         }
     }
 }
 
-fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
+/// Where a topic was found, for rejections.
+#[derive(Clone, Copy)]
+enum TopicSource<'a> {
+    Key,
+    Header(&'a str),
+    Path(&'a str),
+}
+
+impl From<TopicSource<'_>> for RejectionPlace {
+    fn from(source: TopicSource<'_>) -> Self {
+        match source {
+            TopicSource::Key => KEY,
+            TopicSource::Header(name) => header_place(name),
+            TopicSource::Path(path) => Self::from(path),
+        }
+    }
+}
+
+/// The place of a header.
+pub(super) fn header_place(name: &str) -> RejectionPlace {
+    RejectionPlace::from(format!("$.kafka.headers['{name}']"))
+}
+
+fn platform_topic(topic: &[u8], place: TopicSource<'_>) -> Result<Found, Rejection> {
     let Some(levels) = topic.strip_prefix(b"iot-2/") else {
         return Ok(Found::not("the topic does not start with `iot-2/`"));
     };
@@ -184,12 +220,12 @@ fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
         (8, ["type", device_type, "id", id, "evt", event_type, "fmt", format]) => {
             let device =
                 Device { org: Text::default(), device_type: device_type.into(), id: id.into() };
-            let info = EventInfo {
+            Ok(Found::Known(Identity {
+                device,
                 event_type: event_type.into(),
-                format: format.into(),
-                ..EventInfo::default()
-            };
-            Ok(Found::Known(Identity { device, info, payload: None }))
+                format: Some(format.into()),
+                ..Identity::default()
+            }))
         }
         (4, ["evt", event_type, "fmt", format, ..]) => {
             let (event_type, format) = (Some(event_type.into()), Some(format.into()));
@@ -207,39 +243,42 @@ fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
 /// Configured paths.
 pub(super) fn by_paths(
     paths: &Paths,
-    record: &Record<'_>,
-    body: &Value,
+    envelope: &Envelope<'_>,
+    body: Option<&Value>,
 ) -> Result<Found, Rejection> {
-    let Some(id) = text_of(&paths.id, record, body)? else {
+    if paths.reads_body && body.is_none() {
+        return Ok(Found::NeedsBody);
+    }
+    let body = body.unwrap_or(&Value::Null);
+    let Some(id) = text_of(&paths.id, envelope, body)? else {
         return Ok(Found::not("the path of `id` selects nothing"));
     };
-    let Some(device_type) = text_of(&paths.device_type, record, body)? else {
+    let Some(device_type) = text_of(&paths.device_type, envelope, body)? else {
         return Ok(Found::not("the path of `type` selects nothing"));
     };
     let optional = |selector: &Option<Selector>| match selector {
-        Some(selector) => text_of(selector, record, body),
+        Some(selector) => text_of(selector, envelope, body),
         None => Ok(None),
     };
-    let info = EventInfo {
+    Ok(Found::Known(Identity {
         event_type: optional(&paths.event)?.unwrap_or_default(),
-        format: optional(&paths.format)?.unwrap_or(JSON),
-        ..EventInfo::default()
-    };
-    let time = paths.time.as_ref().map_or(Ok(None), |time| time_at(time, record, body))?;
-    let device = Device { org: optional(&paths.org)?.unwrap_or_default(), device_type, id };
-    Ok(Found::Known(Identity { device, info: info.at(time), payload: None }))
+        format: optional(&paths.format)?,
+        time: paths.time.as_ref().map_or(Ok(None), |time| time_at(time, envelope, body))?,
+        device: Device { org: optional(&paths.org)?.unwrap_or_default(), device_type, id },
+        ..Identity::default()
+    }))
 }
 
 fn text_of(
     selector: &Selector,
-    record: &Record<'_>,
+    envelope: &Envelope<'_>,
     body: &Value,
 ) -> Result<Option<Text>, Rejection> {
     let path = match selector {
         Selector::Text(text) => return Ok(Some(text.into())),
         Selector::Path(path) => path,
     };
-    match path.select(record, body) {
+    match path.select(envelope, body) {
         None => Ok(None),
         Some(Selected::Text(text) | Selected::Integer(text)) => Ok(Some(text.into())),
         Some(Selected::Decimal(_)) => {
@@ -255,15 +294,15 @@ fn text_of(
 
 fn time_at(
     time: &Time<SingularPath>,
-    record: &Record<'_>,
+    envelope: &Envelope<'_>,
     body: &Value,
 ) -> Result<Option<SentTime>, Rejection> {
     let place = time.from.text();
-    let read = match time.from.select(record, body) {
+    let read = match time.from.select(envelope, body) {
         None => return Ok(None),
-        Some(Selected::Text(text)) => time.reader.text(&text, record.timestamp_ms),
+        Some(Selected::Text(text)) => time.reader.text(&text, envelope.timestamp_ms),
         Some(Selected::Integer(number) | Selected::Decimal(number)) => {
-            time.reader.number(&number, record.timestamp_ms)
+            time.reader.number(&number, envelope.timestamp_ms)
         }
         Some(Selected::Other(what)) => Err(TimeError::Type(what)),
     };
@@ -273,15 +312,18 @@ fn time_at(
 /// Configured expressions.
 pub(super) fn by_expressions(
     expressions: &Expressions,
-    record: &Record<'_>,
-    body: &Value,
+    envelope: &Envelope<'_>,
+    body: Option<&Value>,
     budget: &Budget,
 ) -> Result<Found, Rejection> {
-    let surroundings = Surroundings::from(record);
-    let members = Surroundings::MEMBERS.into_iter();
+    if expressions.reads_body && body.is_none() {
+        return Ok(Found::NeedsBody);
+    }
+    let body = body.unwrap_or(&Value::Null);
+    let members = Envelope::MEMBERS.into_iter();
     let members = members.filter(|name| expressions.reads.contains(name));
     let kafka: Map =
-        members.filter_map(|name| Some((name.to_owned(), surroundings.member(name)?))).collect();
+        members.filter_map(|name| Some((name.to_owned(), envelope.member(name)?))).collect();
     let kafka = Value::Object(kafka);
     let variables = [("payload", body), ("kafka", &kafka)];
     let required = |expression: &Expression| identifying(expression, &variables, budget);
@@ -295,23 +337,20 @@ pub(super) fn by_expressions(
     let Some(device_type) = required(&expressions.device_type)? else {
         return Ok(Found::not("the expression of `type` has no result"));
     };
-    let info = EventInfo {
-        event_type: optional(&expressions.event)?.unwrap_or_default(),
-        format: optional(&expressions.format)?.unwrap_or(JSON),
-        ..EventInfo::default()
-    };
+    let event_type = optional(&expressions.event)?.unwrap_or_default();
+    let format = optional(&expressions.format)?;
     let time = match &expressions.time {
         None => None,
         Some(Time { from, reader }) => match evaluated(from, &variables, budget)? {
             None => None,
             Some(value) => {
-                let read = reader.value(&value, record.timestamp_ms);
-                Some(read.map_err(|error| bad_time(&place_of(from, None), &error))?)
+                let read = reader.value(&value, envelope.timestamp_ms);
+                Some(read.map_err(|error| bad_time(place_of(from, None), &error))?)
             }
         },
     };
     let device = Device { org: optional(&expressions.org)?.unwrap_or_default(), device_type, id };
-    Ok(Found::Known(Identity { device, info: info.at(time), payload: None }))
+    Ok(Found::Known(Identity { device, event_type, format, time, ..Identity::default() }))
 }
 
 /// An expression's value; `None` for null, and where it misses a field.
@@ -354,10 +393,10 @@ fn identifying(
         "the expression `{}` returns {what}; an identity is a string or an integer",
         expression.source()
     );
-    Err(refused(&place_of(expression, None), message))
+    Err(refused(place_of(expression, None), message))
 }
 
-/// The path that an expression's value or failure is about, where it can be told.
+/// The path that an expression's value or failure is about, where that is known.
 fn place_of(expression: &Expression, error: Option<&EvaluationError>) -> String {
     expression.path_at_fault(error).map_or_else(String::new, path_of_names)
 }

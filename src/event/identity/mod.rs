@@ -1,11 +1,19 @@
-//! Identification of the sender: the checked methods of the configuration.
+//! Identity: the checked methods of the configuration that find device and event of a record.
 
+mod cloudevents;
 mod form;
-pub(super) mod path;
+mod methods;
+mod path;
+mod platform_key;
+mod search;
+mod template;
+
+pub(super) use methods::Identity;
+pub(super) use search::Search;
 
 pub use form::{
-    ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, PathsForm, TimeForm, TopicForm,
-    TopicKey, WayForm,
+    ExpressionsForm, FullTimeForm, FullTopicForm, IdentityForm, MethodForm, PathsForm, TimeForm,
+    TopicForm, TopicKey,
 };
 
 use std::path::Path;
@@ -13,16 +21,16 @@ use std::sync::Arc;
 
 use crate::codec::yaml::Located;
 use crate::diagnostic::{Diagnostic, Place, did_you_mean};
-use crate::event::Surroundings;
+use crate::event::Envelope;
 use crate::event::identity::path::SingularPath;
-use crate::event::template::Template;
+use crate::event::identity::template::Template;
 use crate::event::time::{TimeOptions, TimeReader};
 use crate::expression::Expression;
 use crate::limits::{MAX_DETAIL_BYTES, truncated};
 
-/// A checked way.
+/// A checked method.
 #[derive(Debug, Clone)]
-pub(super) enum Way {
+pub(super) enum Method {
     PlatformKey,
     TypeIdKey,
     MqttTopic(Box<Topic>),
@@ -32,19 +40,19 @@ pub(super) enum Way {
     Plain,
 }
 
-impl Way {
+impl Method {
     /// True if it takes every record.
-    pub(super) fn is_plain(&self) -> bool {
+    fn is_plain(&self) -> bool {
         matches!(self, Self::Plain)
     }
 
-    /// True if it takes steps to find out that it is not a record's.
-    pub(super) fn is_evaluated(&self) -> bool {
+    /// True if it takes steps of the budget, so that it is not asked twice.
+    fn is_evaluated(&self) -> bool {
         matches!(self, Self::Expressions(_))
     }
 
-    /// Names of the headers that identify the device, if any.
-    pub(super) fn headers(&self) -> Vec<&str> {
+    /// Names of the headers that it reads for the device.
+    fn headers(&self) -> Vec<&str> {
         match self {
             Self::MqttTopic(topic) => match &topic.place {
                 TopicPlace::Header(name) => vec![name.as_str()],
@@ -76,7 +84,7 @@ impl Way {
             Self::PlatformKey | Self::TypeIdKey | Self::CloudEvents | Self::Expressions(_) => None,
             Self::MqttTopic(topic) => match topic.template.as_ref()? {
                 template if template.has_type() => None,
-                // One without an id gives the event and leaves the device to a later way.
+                // One without an id gives the event and leaves the device to a later method.
                 template => Some(if template.has_id() { vec![""] } else { Vec::new() }),
             },
             Self::Paths(paths) => paths.device_type.texts(),
@@ -102,7 +110,7 @@ impl Way {
     }
 
     /// The name in messages.
-    pub(super) fn name(&self) -> &'static str {
+    fn name(&self) -> &'static str {
         match self {
             Self::PlatformKey => "platform_key",
             Self::TypeIdKey => "type_id_key",
@@ -124,6 +132,8 @@ pub(super) struct Paths {
     pub(super) event: Option<Selector>,
     pub(super) format: Option<Selector>,
     pub(super) time: Option<Time<SingularPath>>,
+    /// Whether any of them is in the body.
+    pub(super) reads_body: bool,
 }
 
 /// A checked place of an MQTT topic; the platform's topics where there is no template.
@@ -153,6 +163,8 @@ pub(super) struct Expressions {
     pub(super) time: Option<Time<Expression>>,
     /// Members of `kafka` that they read.
     pub(super) reads: Vec<&'static str>,
+    /// Whether any of them reads the body.
+    pub(super) reads_body: bool,
 }
 
 /// The source of a time, and its format.
@@ -170,6 +182,14 @@ pub(super) enum Selector {
 }
 
 impl Selector {
+    /// Whether it selects from the body.
+    fn is_in_body(&self) -> bool {
+        match self {
+            Self::Path(path) => path.is_in_body(),
+            Self::Text(_) => false,
+        }
+    }
+
     /// The name of the header that it selects, where it is one.
     fn header(&self) -> Option<&str> {
         match self {
@@ -187,10 +207,12 @@ impl Selector {
     }
 }
 
-/// Warns of what is allowed in a list and probably not what was meant.
+/// Warnings about what is allowed in a list and probably not meant.
 pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Diagnostic> {
-    let of_way = |located: &Located<WayForm>| {
-        let WayForm::MqttTopic(TopicForm::Full(form)) = &located.value else { return Vec::new() };
+    let of_method = |located: &Located<MethodForm>| {
+        let MethodForm::MqttTopic(TopicForm::Full(form)) = &located.value else {
+            return Vec::new();
+        };
         let Some(text) = &form.template else { return Vec::new() };
         let Ok(template) = Template::parse(&text.value) else { return Vec::new() };
         let warning = |name: &str| {
@@ -200,23 +222,23 @@ pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Diagnostic> {
         };
         template.likely_misspelt().into_iter().map(warning).collect()
     };
-    form.0.iter().flat_map(of_way).collect()
+    form.0.iter().flat_map(of_method).collect()
 }
 
 const AUTO_HEADERS: [&str; 3] = ["mqtt-topic", "mqtt.topic", "mqtt_topic"];
 
-/// The ways of `auto`.
-pub(super) fn auto() -> Vec<Way> {
-    let topic = |place| Way::MqttTopic(Box::new(Topic { place, template: None }));
-    let mut ways = vec![Way::PlatformKey, topic(TopicPlace::Key)];
-    ways.extend(AUTO_HEADERS.map(|name| topic(TopicPlace::AutoHeader(name))));
-    ways.extend([Way::CloudEvents, Way::TypeIdKey, Way::Plain]);
-    ways
+/// The methods of `auto`.
+pub(super) fn auto() -> Vec<Method> {
+    let topic = |place| Method::MqttTopic(Box::new(Topic { place, template: None }));
+    let mut methods = vec![Method::PlatformKey, topic(TopicPlace::Key)];
+    methods.extend(AUTO_HEADERS.map(|name| topic(TopicPlace::AutoHeader(name))));
+    methods.extend([Method::CloudEvents, Method::TypeIdKey, Method::Plain]);
+    methods
 }
 
 /// Checks the whole list and gives every fault in it.
-pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Way>, Vec<Diagnostic>> {
-    let (mut ways, mut diagnostics) = (Vec::new(), Vec::new());
+pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Method>, Vec<Diagnostic>> {
+    let (mut methods, mut diagnostics) = (Vec::new(), Vec::new());
     if form.0.is_empty() {
         let diagnostic = Diagnostic::error(
             file,
@@ -226,36 +248,36 @@ pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Way>, Vec<Di
         diagnostics.push(diagnostic.help("leave it out, or write `identity: [auto]`"));
     }
     for (index, located) in form.0.iter().enumerate() {
-        if ways.last().is_some_and(Way::is_plain) {
+        if methods.last().is_some_and(Method::is_plain) {
             let message = "this method is never tried: the one before it accepts every record";
             diagnostics
                 .push(Diagnostic::error(file, located.place, message).help("put `plain` last"));
             break;
         }
         match &located.value {
-            WayForm::Auto if index + 1 < form.0.len() => {
-                ways.extend(auto().into_iter().filter(|way| !way.is_plain()));
+            MethodForm::Auto if index + 1 < form.0.len() => {
+                methods.extend(auto().into_iter().filter(|method| !method.is_plain()));
             }
-            WayForm::Auto => ways.extend(auto()),
-            WayForm::PlatformKey => ways.push(Way::PlatformKey),
-            WayForm::TypeIdKey => ways.push(Way::TypeIdKey),
-            WayForm::MqttTopic(form) => match check_topic(form, located.place, file) {
-                Ok(topic) => ways.push(Way::MqttTopic(Box::new(topic))),
+            MethodForm::Auto => methods.extend(auto()),
+            MethodForm::PlatformKey => methods.push(Method::PlatformKey),
+            MethodForm::TypeIdKey => methods.push(Method::TypeIdKey),
+            MethodForm::MqttTopic(form) => match check_topic(form, located.place, file) {
+                Ok(topic) => methods.push(Method::MqttTopic(Box::new(topic))),
                 Err(more) => diagnostics.extend(more),
             },
-            WayForm::Cloudevents => ways.push(Way::CloudEvents),
-            WayForm::Paths(form) => match check_paths(form, file) {
-                Ok(paths) => ways.push(Way::Paths(Box::new(paths))),
+            MethodForm::Cloudevents => methods.push(Method::CloudEvents),
+            MethodForm::Paths(form) => match check_paths(form, file) {
+                Ok(paths) => methods.push(Method::Paths(Box::new(paths))),
                 Err(more) => diagnostics.extend(more),
             },
-            WayForm::Expression(form) => match check_expressions(form, file) {
-                Ok(expressions) => ways.push(Way::Expressions(Arc::new(expressions))),
+            MethodForm::Expression(form) => match check_expressions(form, file) {
+                Ok(expressions) => methods.push(Method::Expressions(Arc::new(expressions))),
                 Err(more) => diagnostics.extend(more),
             },
-            WayForm::Plain => ways.push(Way::Plain),
+            MethodForm::Plain => methods.push(Method::Plain),
         }
     }
-    if diagnostics.is_empty() { Ok(ways) } else { Err(diagnostics) }
+    if diagnostics.is_empty() { Ok(methods) } else { Err(diagnostics) }
 }
 
 fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Diagnostic>> {
@@ -284,7 +306,12 @@ fn check_paths(form: &PathsForm, file: &Path) -> Result<Paths, Vec<Diagnostic>> 
     });
     match (device_type, id) {
         (Some(device_type), Some(id)) if diagnostics.is_empty() => {
-            Ok(Paths { org, device_type, id, event, format, time })
+            let optional = [org.as_ref(), event.as_ref(), format.as_ref()];
+            let optional = optional.into_iter().flatten();
+            let reads_body =
+                [&device_type, &id].into_iter().chain(optional).any(Selector::is_in_body)
+                    || time.as_ref().is_some_and(|time| time.from.is_in_body());
+            Ok(Paths { org, device_type, id, event, format, time, reads_body })
         }
         _ => Err(diagnostics),
     }
@@ -348,7 +375,7 @@ fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions,
     let event = form.event.as_ref().and_then(&mut compiled);
     let format = form.format.as_ref().and_then(&mut compiled);
     let time = form.time.as_ref().and_then(|form| match check_time(form, file, time_expression) {
-        Ok(Time { from, reader }) if from.source().trim() == Surroundings::TIMESTAMP => {
+        Ok(Time { from, reader }) if from.source().trim() == Envelope::TIMESTAMP => {
             Some(Time { from, reader: reader.of_broker_time() })
         }
         Ok(time) => Some(time),
@@ -369,8 +396,9 @@ fn check_expressions(form: &ExpressionsForm, file: &Path) -> Result<Expressions,
             path[0] == "kafka" && path.get(1).is_none_or(|member| member.as_str() == *name)
         })
     };
-    let reads = Surroundings::MEMBERS.into_iter().filter(is_read).collect();
-    Ok(Expressions { org, device_type, id, event, format, time, reads })
+    let reads = Envelope::MEMBERS.into_iter().filter(is_read).collect();
+    let reads_body = paths.iter().any(|path| path[0] == "payload");
+    Ok(Expressions { org, device_type, id, event, format, time, reads, reads_body })
 }
 
 fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Diagnostic> {
@@ -381,7 +409,7 @@ fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Diagnos
     })?;
     let unknown = expression.paths().iter().find_map(|path| match path.as_slice() {
         [part, member, ..] if part == "kafka" => {
-            let known = Surroundings::MEMBERS.contains(&member.as_str());
+            let known = Envelope::MEMBERS.contains(&member.as_str());
             (!known).then_some(member)
         }
         _ => None,
@@ -389,7 +417,7 @@ fn expression(text: &Located<String>, file: &Path) -> Result<Expression, Diagnos
     match unknown {
         None => Ok(expression),
         Some(member) => {
-            let help = did_you_mean(member, Surroundings::MEMBERS);
+            let help = did_you_mean(member, Envelope::MEMBERS);
             let message = format!("there is no `kafka.{member}`");
             Err(Diagnostic::error(file, text.place, message).help(help))
         }

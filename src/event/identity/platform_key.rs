@@ -5,9 +5,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::methods::{Found, Identity, bad_time, refused};
+use crate::event::envelope::KEY;
 use crate::event::time::{SentTime, TimeReader};
-use crate::event::ways::{Found, Identity, KEY, bad_time, refused};
-use crate::event::{Device, EventInfo, JSON, Record, Rejection};
+use crate::event::{Device, Envelope, Rejection};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,10 +38,10 @@ impl Part {
     }
 }
 
-/// The platform's key. Its other fields are left alone. A key that is other JSON belongs to another
+/// The platform's key. Its other fields are ignored. A key that is other JSON belongs to another
 /// method.
-pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
-    let Some(key) = record.key.filter(|key| key.first() == Some(&b'{')) else {
+pub(super) fn platform_key(envelope: &Envelope<'_>) -> Result<Found, Rejection> {
+    let Some(key) = envelope.key.filter(|key| key.first() == Some(&b'{')) else {
         return Ok(Found::not("the key is not a JSON object"));
     };
     let key: PlatformKey = serde_json::from_slice(key).map_err(|error| match error.is_data() {
@@ -59,15 +60,14 @@ pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
     let Some(id) = id else {
         return Ok(Found::not("`deviceId` of the key is neither a string nor an integer"));
     };
-    let info = EventInfo {
-        event_type: optional(key.event_type, "eventType")?.unwrap_or_default().into(),
-        format: optional(key.format, "format")?.map_or(JSON, Into::into),
-        ..EventInfo::default()
-    };
     let org = optional(key.org_id, "orgId")?.unwrap_or_default().into();
-    let time = time(record, key.timestamp)?;
-    let device = Device { org, device_type: device_type.into(), id: id.into() };
-    Ok(Found::Known(Identity { device, info: info.at(time), payload: None }))
+    Ok(Found::Known(Identity {
+        device: Device { org, device_type: device_type.into(), id: id.into() },
+        event_type: optional(key.event_type, "eventType")?.unwrap_or_default().into(),
+        format: optional(key.format, "format")?.map(Into::into),
+        time: time(envelope, key.timestamp)?,
+        ..Identity::default()
+    }))
 }
 
 fn optional(part: Option<Part>, name: &str) -> Result<Option<String>, Rejection> {
@@ -76,8 +76,8 @@ fn optional(part: Option<Part>, name: &str) -> Result<Option<String>, Rejection>
     part.identifying().map(Some).ok_or_else(refuse)
 }
 
-fn time(record: &Record<'_>, part: Option<Part>) -> Result<Option<SentTime>, Rejection> {
-    let (reader, record_ms) = (TimeReader::default(), record.timestamp_ms);
+fn time(envelope: &Envelope<'_>, part: Option<Part>) -> Result<Option<SentTime>, Rejection> {
+    let (reader, record_ms) = (TimeReader::default(), envelope.timestamp_ms);
     let read = match part {
         None => return Ok(None),
         Some(Part::Text(text)) => reader.text(&text, record_ms),
@@ -133,7 +133,7 @@ impl<'de> Visitor<'de> for PartVisitor {
         Ok(Part::Other)
     }
 
-    // Also numbers that are no 64-bit integer.
+    // Also numbers that are not 64-bit integers.
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Part, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Part::Other)

@@ -4,13 +4,14 @@
 //! `{type}`, `{id}`, `{event}` and `{format}` name a part of the identity; a placeholder of any other
 //! name, and `+`, stands for any one level. `#` at the end stands for any number of levels.
 
+use super::methods::Identity;
 use crate::codec::json::Text;
-use crate::event::{Device, EventInfo};
+use crate::event::Device;
 use crate::limits::MAX_PATH_BYTES;
 
 /// A checked template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template {
+pub(in crate::event) struct Template {
     text: String,
     levels: Vec<Level>,
     /// True if further levels may follow.
@@ -73,13 +74,11 @@ impl EventParts {
     }
 
     /// Puts them in place of what is known otherwise.
-    pub(super) fn replace_in(self, info: &mut EventInfo) {
+    pub(super) fn replace_in(self, identity: &mut Identity) {
         if let Some(event_type) = self.event_type {
-            info.event_type = event_type;
+            identity.event_type = event_type;
         }
-        if let Some(format) = self.format {
-            info.format = format;
-        }
+        identity.format = self.format.or(identity.format.take());
     }
 }
 
@@ -216,15 +215,15 @@ fn level(text: &str) -> Result<Level, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::JSON;
     use proptest::prelude::*;
 
     fn read(template: &str, topic: &str) -> Option<String> {
         let Parts { device, event } = Template::parse(template).unwrap().read(topic)?;
         let Device { org, device_type, id } = device;
-        let mut info = EventInfo { format: JSON, ..EventInfo::default() };
-        event.replace_in(&mut info);
-        Some(format!("{org}|{device_type}|{id}|{}|{}", info.event_type, info.format))
+        let mut identity = Identity::default();
+        event.replace_in(&mut identity);
+        let format = identity.format.unwrap_or_else(|| Text::new("json"));
+        Some(format!("{org}|{device_type}|{id}|{}|{format}", identity.event_type))
     }
 
     #[test]
