@@ -325,7 +325,7 @@ impl Read {
 /// Refuses a ledger of a format that is not known here.
 fn check_format(definition: &Definition) -> Result<(), LedgerError> {
     let names_format = definition.kind == DefinitionKind::Ledger;
-    match names_format && BlockFormat::from_text(&definition.text).is_none() {
+    match names_format && BlockFormat::from_name(&definition.text).is_none() {
         true => Err(LedgerError::Format(definition.text.escape_debug().to_string())),
         false => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! Operations on the ledger: blocks, transactions, proofs, and the definitions that it recorded.
 
+use crate::codec::coded;
 use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
 use crate::monitor::api::operation::{
@@ -129,10 +130,15 @@ pub fn record() -> Operation {
     })
 }
 
-/// A form in which a proof may be asked for.
-enum ProofForm {
-    Json,
-    TlogProof,
+coded! {
+    /// A form in which a proof may be asked for.
+    #[derive(Debug, Clone, Copy)]
+    enum ProofForm {
+        /// All parts of it, named.
+        Json => "json",
+        /// C2SP tlog-proof.
+        TlogProof => "tlog-proof",
+    }
 }
 
 /// `/api/v1/transactions/{topic}/{partition}/{offset}/{output}/proof`.
@@ -146,12 +152,15 @@ pub fn proof() -> Operation {
         more: "Towards the newest signed checkpoint (RFC 6962, C2SP tlog-proof).",
         example: "",
     };
-    let take = |given: &mut Parameters| match given.text(parameter::PROOF_FORM)?.as_deref() {
-        None | Some("json") => Ok(ProofForm::Json),
-        Some("tlog-proof") => Ok(ProofForm::TlogProof),
-        Some(other) => Err(QueryError::Malformed(format!(
-            "the parameter `format` cannot be `{other}`: known are json and tlog-proof"
-        ))),
+    let take = |given: &mut Parameters| {
+        let asked = given.text(parameter::PROOF_FORM)?;
+        let Some(asked) = asked else { return Ok(ProofForm::Json) };
+        ProofForm::from_name(&asked).ok_or_else(|| {
+            let names = ProofForm::ALL.map(ProofForm::name).join(" and ");
+            QueryError::Malformed(format!(
+                "the parameter `format` cannot be `{asked}`: known are {names}"
+            ))
+        })
     };
     let forms = vec![Form::json::<ProofView>(), Form::text("text/plain")];
     handled(about, take, forms, answer_proof).tagged()

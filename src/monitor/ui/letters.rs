@@ -169,7 +169,7 @@ fn place_in(text: &str, place: &str) -> Option<usize> {
 
 /// What helps against a cause.
 fn help(cause: &str) -> &'static str {
-    let cause = Cause::ALL.into_iter().find(|known| known.name() == cause);
+    let cause = Cause::from_name(cause);
     match cause {
         Some(Cause::Empty) => {
             "A value of no bytes is not JSON. A null value (a tombstone) is another thing: mappings see it as `payload == null`."

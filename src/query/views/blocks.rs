@@ -105,7 +105,7 @@ impl BlockView {
         Self {
             summary: BlockSummary::new(block),
             previous: header.previous,
-            format: header.format.text(),
+            format: header.format.name(),
             entries_root: header.entries_root,
             effects: header.effects,
             records: header.records,
