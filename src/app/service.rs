@@ -74,12 +74,12 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     check_source(&config.source)?;
     let opened = open_log(&config.ledger, observe)?;
     let reader = opened.reader();
-    let world = open_world(&config.ledger.directory, (&reader, &*clock), observe)?;
+    let world = open_world(&config.ledger.directory, &reader, &*clock, observe)?;
     let definitions = definitions(&config.mappings, &config.contracts);
     let contracts = Arc::new(config.contracts);
     let mut ledger = opened.start(&keys, contracts.clone(), world.clone(), clock.clone())?;
     define(&mut ledger, definitions)?;
-    bring_up(&world, (&reader, &*clock), &mut |_, _| {})?;
+    bring_up(&world, &reader, &*clock, &mut |_, _| {})?;
     let assignments = Arc::new(Assignments::new(reader.progress()));
     let OpenInput { source, health, file } =
         open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
@@ -210,7 +210,8 @@ fn read_keys(config: &LedgerConfig) -> Result<(LedgerKeys, Signer), AppError> {
 /// Opens the state and brings it up to the log.
 fn open_world(
     directory: &Path,
-    (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
+    reader: &Arc<EmbeddedReader>,
+    clock: &dyn Clock,
     observe: Observe<'_>,
 ) -> Result<Arc<World>, AppError> {
     let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
@@ -218,14 +219,15 @@ fn open_world(
         tracing::warn!(reason, "the state store does not fit the log: built again from it");
     }
     let observe = &mut |done, all| observe("building the state", done, all);
-    bring_up(&world, (reader, clock), observe)?;
+    bring_up(&world, reader, clock, observe)?;
     Ok(Arc::new(world))
 }
 
 /// Brings the state up to the log. On a disk that is nearly full it waits for space.
 fn bring_up(
     world: &World,
-    (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
+    reader: &Arc<EmbeddedReader>,
+    clock: &dyn Clock,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<(), StateError> {
     let is_full =

@@ -1,7 +1,6 @@
 //! Operations on the ledger: blocks, transactions, proofs, and the definitions that it recorded.
 
 use crate::codec::coded;
-use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Tag, handled, nothing, question,
@@ -9,12 +8,10 @@ use crate::monitor::api::operation::{
 use crate::monitor::http::answer::{Problem, changing};
 use crate::monitor::http::asking::{Answer, App, ask, ask_json};
 use crate::monitor::http::parameter::{self, Parameter};
+use crate::monitor::http::path::{RecordPath, TransactionPath};
 use crate::monitor::http::request::Parameters;
 use crate::query::QueryError;
 use crate::query::views::ProofView;
-
-/// Topic, partition, offset and output in a path.
-pub type IdParts = (String, String, String, String);
 
 const ID: &[Parameter] =
     &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET, parameter::OUTPUT];
@@ -106,8 +103,8 @@ pub fn transaction() -> Operation {
                what became of it.",
         example: "",
     };
-    question(about, nothing, |app: &App, id: IdParts, ()| {
-        app.service.queries.transaction(&transaction_id(&id)?)
+    question(about, nothing, |app: &App, path: TransactionPath, ()| {
+        app.service.queries.transaction(&path.position()?)
     })
 }
 
@@ -122,10 +119,8 @@ pub fn record() -> Operation {
         more: "",
         example: "",
     };
-    type Parts = (String, String, String);
-    question(about, nothing, |app: &App, (topic, partition, offset): Parts, ()| {
-        // A record is a position without an output.
-        let id = transaction_id(&(topic, partition, offset, "0".to_owned()))?;
+    question(about, nothing, |app: &App, path: RecordPath, ()| {
+        let id = path.position()?;
         app.service.queries.record(&id.partition, id.offset)
     })
 }
@@ -166,8 +161,8 @@ pub fn proof() -> Operation {
     handled(about, take, forms, answer_proof).tagged()
 }
 
-async fn answer_proof(request: Asked<IdParts, ProofForm>) -> Answer {
-    let id = transaction_id(&request.names).map_err(Problem::from)?;
+async fn answer_proof(request: Asked<TransactionPath, ProofForm>) -> Answer {
+    let id = request.names.position().map_err(Problem::from)?;
     let app = request.app;
     match request.asked {
         ProofForm::Json => ask_json(app, move |service| service.queries.proof(&id)).await,
@@ -292,11 +287,4 @@ fn definition_tests(about: About, kind: DefinitionKind) -> Operation {
 /// Reads the number of a block.
 fn block_number(text: &str) -> Result<u64, QueryError> {
     text.parse().map_err(|_| QueryError::Malformed(format!("`{text}` is no block number")))
-}
-
-/// Reads the id of a transaction.
-pub fn transaction_id(parts: &IdParts) -> Result<SourcePosition, QueryError> {
-    let (topic, partition, offset, output) = parts;
-    let text = format!("{topic}/{partition}/{offset}/{output}");
-    text.parse().map_err(|error: PositionError| QueryError::Malformed(error.to_string()))
 }

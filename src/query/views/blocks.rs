@@ -190,7 +190,7 @@ impl EntryView {
     fn new(index: u64, entry: &Entry) -> Self {
         match entry {
             Entry::Transaction { transaction, verdict, writes } => {
-                Self::Transaction(TransactionSummary::new(index, transaction, (verdict, writes)))
+                Self::Transaction(TransactionSummary::new(index, transaction, verdict, writes))
             }
             Entry::Definition(definition) => {
                 Self::Definition(DefinitionView::new(index, definition, false))

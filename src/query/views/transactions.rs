@@ -53,7 +53,8 @@ impl TransactionSummary {
     pub fn new(
         index: u64,
         transaction: &Transaction,
-        (verdict, writes): (&Verdict, &[StoredWrite]),
+        verdict: &Verdict,
+        writes: &[StoredWrite],
     ) -> Self {
         let detail = match verdict {
             Verdict::Valid => None,
