@@ -75,8 +75,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("flate2", &["src/event/body.rs"]),
     ("form_urlencoded", &["src/monitor/http/request.rs"]),
     ("csv", &["src/monitor/export/"]),
-    ("getrandom", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
-    ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/app/"]),
+    (
+        "getrandom",
+        &["src/transaction/keys.rs", "src/input/kafka/member.rs", "src/monitor/access/tokens.rs"],
+    ),
+    ("hex", &["src/codec/", "src/transaction/", "src/ledger/", "src/input/kafka/member.rs"]),
     ("jiff", &["src/event/", "src/expression/", "src/query/", "src/monitor/"]),
     ("jiter", &["src/codec/json/quick.rs"]),
     ("lz4_flex", &["src/ledger/embedded/frame.rs"]),
@@ -97,7 +100,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "src/cli/bench/profile.rs",
         ],
     ),
-    ("sha2", &["src/codec/", "src/input/file.rs"]),
+    ("sha2", &["src/codec/", "src/input/file/lines.rs"]),
     ("similar", &["src/contract/checks.rs", "src/mapping/testing.rs"]),
 ];
 
@@ -117,7 +120,10 @@ const ANYWHERE: &[&str] = &["log", "schemars", "serde", "serde_json", "thiserror
 const POWERS: &[(&str, &[&str])] = &[
     (r"\bSystemTime\b|\bInstant\b", &["src/clock.rs"]),
     (r"\bstd::env::vars?\b|\benv::vars?\b|\bvar_os\b", &["src/config/secret.rs"]),
-    (r"\bgetrandom\b", &["src/transaction/keys.rs", "src/app/", "src/monitor/access/tokens.rs"]),
+    (
+        r"\bgetrandom\b",
+        &["src/transaction/keys.rs", "src/input/kafka/member.rs", "src/monitor/access/tokens.rs"],
+    ),
 ];
 
 /// The deterministic core: the same input gives the same bytes on every machine.

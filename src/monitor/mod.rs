@@ -21,7 +21,7 @@ mod watch;
 pub use http::answer_counts::AnswerCounts;
 pub use http::server::{Endpoint, EndpointError};
 pub use metrics::Verification;
-pub use service::Service;
+pub use service::{InputStatus, Service};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

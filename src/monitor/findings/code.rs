@@ -34,7 +34,7 @@ coded! {
         EverythingFiltered => "everything_filtered",
         /// A mapping has matched nothing although records of its topics came.
         MappingIdle => "mapping_idle",
-        /// A mapping names topics that the source does not read.
+        /// A mapping names topics that no input reads.
         MappingWithoutTopic => "mapping_without_topic",
         /// Many of the newest records are dead letters.
         DeadLetters => "dead_letters",

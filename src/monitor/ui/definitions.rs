@@ -81,11 +81,13 @@ fn folder(kind: DefinitionKind) -> &'static str {
 }
 
 /// A mapping: the newest version, or the one with a digest.
+#[allow(clippy::ptr_arg)] // the type that the route reads its address as
 pub fn mapping(service: &Service, name: &String, given: Parameters) -> Made {
     one(service, DefinitionKind::Mapping, name, given)
 }
 
 /// A contract: the newest version, or the one with a digest.
+#[allow(clippy::ptr_arg)] // the type that the route reads its address as
 pub fn contract(service: &Service, name: &String, given: Parameters) -> Made {
     one(service, DefinitionKind::Contract, name, given)
 }
