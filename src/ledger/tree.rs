@@ -584,8 +584,10 @@ mod tests {
         ) {
             let root = Digest::of(b"root");
             for (a, b) in [(first, second), (first, u64::MAX), (0, second), (u64::MAX, u64::MAX)] {
-                prop_assert!(!verify_inclusion(LeafPlace { index: a, size: b }, &Digest::of(b"leaf"), &proof, &root));
-                prop_assert!(!verify_consistency(TreeRange { from: a, to: b }, &Digest::of(b"old"), &proof, &root));
+                let (place, range) =
+                    (LeafPlace { index: a, size: b }, TreeRange { from: a, to: b });
+                prop_assert!(!verify_inclusion(place, &Digest::of(b"leaf"), &proof, &root));
+                prop_assert!(!verify_consistency(range, &Digest::of(b"old"), &proof, &root));
             }
         }
     }

@@ -1,7 +1,6 @@
 //! Who asks, and what they may do.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 

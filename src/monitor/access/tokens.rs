@@ -357,6 +357,6 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(read(&path).is_ok(), is_taken, "{mode:o}");
         }
-        assert!(add(&path, ("a b", Role::Viewer), NOW_MS, None).is_err());
+        assert!(add(&path, &Grant::new("a b", Role::Viewer), NOW_MS).is_err());
     }
 }

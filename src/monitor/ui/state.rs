@@ -59,7 +59,7 @@ pub fn contracts(service: &Service, given: Parameters) -> Made {
 pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Made {
     // A key that cannot stand in a path.
     if let Some(key) = given.filled("key")? {
-        return asset(service, &(contract.clone(), key), given);
+        return asset(service, &AssetPath { contract: contract.clone(), key }, given);
     }
     let prefix = given.filled("prefix")?.unwrap_or_default();
     let condition = given.filled("where")?.unwrap_or_default();

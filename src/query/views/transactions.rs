@@ -79,7 +79,7 @@ impl TransactionSummary {
     pub fn of(found: &Found) -> Option<Self> {
         match found.entry()? {
             Entry::Transaction { transaction, verdict, writes } => {
-                Some(Self::new(found.number, transaction, (verdict, writes)))
+                Some(Self::new(found.number, transaction, verdict, writes))
             }
             Entry::Definition(_) => None,
         }
