@@ -8,10 +8,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use ledgerline::follower::Follower;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::pipeline::catch_up;
 use ledgerline::query::Queries;
-use ledgerline::state::{Filter, Projection, World};
+use ledgerline::state::{Filter, World};
 use ledgerline::transaction::{Encoded, SignatureCheck, Submission};
 use ledgerline::verify::{self, Request};
 use shipped::calls::{COUNT, Calls, submit};

@@ -4,7 +4,7 @@
 //! # Life of an event
 //!
 //! ```text
-//! Kafka record → Event → Mapping → Payload → Transaction → Submission → Ledger → Block → Projection → Monitor
+//! Kafka record → Event → Mapping → Payload → Transaction → Submission → Ledger → Block → Follower → Monitor
 //!   input/       event   mapping/            transaction/   (signed)     ledger/           state/       monitor/
 //! ```
 //!
@@ -30,6 +30,7 @@
 //! | [`transaction`] | transactions, submissions, signatures | execute anything |
 //! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
 //! | [`ledger`] | blocks, tree, checkpoints, proofs; `ledger::embedded` is the block log | lose an acknowledged byte |
+//! | [`follower`] | the trait of everything that follows the log: its savepoint, its retry policy | know what a follower does |
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
 //! | [`verify`] | offline verification, from the files alone | change the log |
 //! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
@@ -39,7 +40,7 @@
 //! | [`demo`] | broker, devices and folder of demonstrations and benchmarks | bypass the configuration |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration; wiring, the only place that names adapters; commands | hold domain rules |
 //!
-//! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
+//! `mapping`, `transaction`, `contract`, `ledger::block` and the folds of [`state`] are the deterministic
 //! core: no clock, no randomness, no IO, no tokio.
 //!
 //! # Dispositions
@@ -90,6 +91,8 @@ pub mod transaction;
 pub mod contract;
 
 pub mod ledger;
+
+pub mod follower;
 
 pub mod state;
 

@@ -258,7 +258,7 @@ pub const MAX_NOTE_BYTES: usize = 64 * 1024;
 /// Largest checkpoint that is read, in bytes. A note with two signatures has some 500.
 pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 
-/// Assets that the executor keeps parsed. Above this it forgets those that the projections have.
+/// Assets that the executor keeps parsed. Above this it forgets those that the followers have.
 pub const MAX_PENDING_ASSETS: usize = 100_000;
 /// Blocks that may wait for the log's writer. Full: the executor waits.
 pub const MAX_QUEUED_BLOCKS: usize = 16;

@@ -716,7 +716,7 @@ fn too_many_questions_at_a_time_are_turned_away() {
             drop(at_gate.lock());
             HealthReport::default()
         }))],
-        copies: None,
+        followers: Arc::default(),
         calls: None,
         trial: Trial::default(),
         answers: AnswerCounts::default(),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use ledger::*;
 use ledgerline::clock::Clock;
 use ledgerline::disk::Disk;
+use ledgerline::follower::{Follower, FollowerError};
 use ledgerline::ledger::embedded::{
     EmbeddedLedger, EmbeddedReader, Opening, keep_checkpoint, open, open_on, open_read_only,
 };
@@ -22,7 +23,7 @@ use ledgerline::ledger::{Entry, LedgerError, LedgerReader, LedgerWriter, Pending
 use ledgerline::pipeline::catch_up;
 use ledgerline::simulation::disk::{Call, Failure, Fault, FaultyDisk, Operation};
 use ledgerline::state::world::Found;
-use ledgerline::state::{Projection, STATE_DIRECTORY, World};
+use ledgerline::state::{STATE_DIRECTORY, World};
 
 /// Blocks of records in a whole run.
 const WORKS: u64 = 12;
@@ -104,7 +105,7 @@ impl<'a> Run<'a> {
 
     /// What a service does once a second.
     fn save(&self, told: &mut Told) -> Result<(), LedgerError> {
-        let halted = |error: ledgerline::state::StateError| LedgerError::Halted(error.to_string());
+        let halted = |error: FollowerError| LedgerError::Halted(error.to_string());
         catch_up(&*self.reader, &*self.world, &mut |_, _| {}).map_err(halted)?;
         self.world.savepoint().map_err(halted)?;
         let kept = keep_checkpoint(&self.place.disk, &self.place.copy(), &self.reader.checkpoint());

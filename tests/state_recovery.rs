@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use ledger::*;
 use ledgerline::app::offline;
 use ledgerline::app::offline::look_within;
+use ledgerline::follower::Follower;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::pipeline::catch_up;
 use ledgerline::state::world::Found;
-use ledgerline::state::{Member, Projection, Room, STATE_DIRECTORY, Savepoint, StateError, World};
+use ledgerline::state::{Member, Room, STATE_DIRECTORY, Savepoint, StateError, World};
 
 const WORKS: u64 = 10;
 /// Rounds in which bits of the store flip.

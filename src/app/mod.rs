@@ -9,6 +9,7 @@ pub use service::{Opened, Running, open};
 
 use std::path::PathBuf;
 
+use crate::follower::FollowerError;
 use crate::input::InputError;
 use crate::ledger::LedgerError;
 use crate::monitor::EndpointError;
@@ -28,6 +29,9 @@ pub enum AppError {
     /// The state.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A follower of the log.
+    #[error(transparent)]
+    Follower(#[from] FollowerError),
     /// An input.
     #[error(transparent)]
     Input(#[from] InputError),

@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 use crate::app::{AppError, Observe};
 use crate::diagnostic::chain;
 use crate::disk::{ScratchFolder, SystemDisk};
+use crate::follower::{Follower, FollowerError};
 use crate::ledger::embedded::{
     self, EmbeddedReader, KeptCheckpoint, check_kept, default_checkpoint_copy, read_kept,
 };
 use crate::ledger::{Block, LedgerError};
 use crate::pipeline::catch_up;
 use crate::query::Queries;
-use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
+use crate::state::{Room, STATE_DIRECTORY, StateError, World};
 
 /// A log, opened to be looked at.
 pub struct OpenedLog {
@@ -122,8 +123,8 @@ struct Scratch {
     folder: OnceLock<ScratchFolder>,
 }
 
-impl Projection for Scratch {
-    fn name(&self) -> &'static str {
+impl Follower for Scratch {
+    fn name(&self) -> &str {
         self.world.name()
     }
 
@@ -131,7 +132,11 @@ impl Projection for Scratch {
         self.world.next_block()
     }
 
-    fn apply(&self, block: &Block) -> Result<(), StateError> {
+    fn saved_block(&self) -> u64 {
+        self.world.saved_block()
+    }
+
+    fn apply(&self, block: &Block) -> Result<(), FollowerError> {
         self.world.apply(block)
     }
 
@@ -139,12 +144,12 @@ impl Projection for Scratch {
         self.world.is_full()
     }
 
-    fn save_some(&self) -> Result<bool, StateError> {
+    fn save_some(&self) -> Result<bool, FollowerError> {
         self.world.save_some()
     }
 
     /// Nothing needs to last, so only what is too much for the memory is written.
-    fn savepoint(&self) -> Result<(), StateError> {
+    fn savepoint(&self) -> Result<(), FollowerError> {
         if !self.is_full() {
             return Ok(());
         }
@@ -179,5 +184,5 @@ pub fn rebuild(directory: &Path, observe: Observe<'_>) -> Result<u64, AppError> 
     }
     let (world, _) = World::open(&path, &*reader)?;
     catch_up(&*reader, &world, &mut |done, all| observe("building the state", done, all))?;
-    Ok(crate::state::Projection::next_block(&world))
+    Ok(world.next_block())
 }

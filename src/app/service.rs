@@ -11,19 +11,24 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DeadLetterTopicConfig, LedgerConfig};
 use crate::contract::{Contract, ContractSet};
 use crate::disk::SystemDisk;
+use crate::follower::{Follower, FollowerError};
 use crate::input::{self, Assignments, FileCounts, InputHealth};
 use crate::ledger::embedded::{
     self, EmbeddedLedger, EmbeddedReader, LedgerKeys, OpenLedger, Opening, keep_checkpoint,
 };
 use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
+use crate::monitor::access::Settings;
 use crate::monitor::traces::{TraceExport, TraceSettings};
 use crate::monitor::{self, AnswerCounts, Endpoint, Service};
 use crate::pipeline::status::Status;
-use crate::pipeline::{DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
+use crate::pipeline::{
+    CheckpointCopy, DeadLetterTopic, Followers, Pipeline, PipelineError, Stop, Traces, catch_up,
+    state_observers,
+};
 use crate::query::{Queries, Trial};
 use crate::state::world::Found;
-use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
+use crate::state::{STATE_DIRECTORY, World};
 use crate::transaction::{Signer, read_key_file};
 
 /// Everything that is open before the first record.
@@ -33,6 +38,8 @@ pub struct Opened {
     pub reader: Arc<EmbeddedReader>,
     /// The state.
     pub world: Arc<World>,
+    /// What follows the log; others may be added before the start.
+    pub followers: Arc<Followers>,
     /// What the stages tell of themselves.
     pub status: Arc<Status>,
     /// Positions of the inputs.
@@ -53,9 +60,6 @@ pub struct Opened {
 
 /// Pause before a start looks again whether there is space on the disk.
 const SPACE_PAUSE: Duration = Duration::from_millis(500);
-
-/// Keeps the newest checkpoint.
-type Keep = Arc<dyn Fn() + Send + Sync>;
 
 /// A running pipeline.
 pub struct Running {
@@ -87,14 +91,16 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let mappings = Arc::new(config.mappings);
     let inputs = open_inputs(&config.inputs, &mappings, &opening)?;
     let (status, stop) = (Arc::new(Status::default()), Stop::default());
-    let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
+    let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
+    let keep = keep_newest(&config.ledger, &reader);
+    let mut observers = state_observers(&status, &traces, &clock);
+    observers.push(Box::new(CheckpointCopy::new(keep, clock.clone())));
+    // Every follower of the log, one line each.
+    let followers = Arc::new(Followers::default());
+    followers.add_observed(world.clone(), observers);
     let letters =
         open_letters(config.dead_letter_topic.as_ref(), opening.directory, &*reader, &stop)?;
-    projections.extend(letters.clone());
-    let keep = keep_newest(&config.ledger, &reader);
-    // New definitions and keys are blocks too, and there may be no record after them.
-    keep();
-    let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
+    letters.into_iter().for_each(|letters| followers.add(letters));
     let pipeline = Pipeline {
         inputs: inputs.pipeline,
         assignments: assignments.clone(),
@@ -103,8 +109,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         limits: config.submission,
         writer: Box::new(ledger),
         reader: reader.clone(),
-        projections,
-        keep,
+        followers: followers.clone(),
         clock: clock.clone(),
         status: status.clone(),
         traces,
@@ -115,18 +120,18 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         status: status.clone(),
         assignments: assignments.clone(),
         inputs: inputs.status,
-        copies: letters,
+        followers: followers.clone(),
         calls: inputs.calls,
         trial: Trial { inputs: inputs.decoders, mappings, contracts },
         answers: AnswerCounts::default(),
         clock: clock.clone(),
     };
-    let start = |settings| monitor::start_with(settings, Arc::new(service));
-    let endpoint = config.monitor.as_ref().map(start).transpose()?;
+    let endpoint = start_monitor(config.monitor.as_ref(), service)?;
     Ok(Opened {
         pipeline,
         reader,
         world,
+        followers,
         status,
         assignments,
         health: inputs.health,
@@ -143,7 +148,7 @@ impl Opened {
     pub fn start(self) -> Result<Running, AppError> {
         let Self { pipeline, endpoint, trace_export, .. } = self;
         let thread = Builder::new().name("pipeline".to_owned()).spawn(move || pipeline.run());
-        let thread = thread.map_err(|_| PipelineError::Thread("pipeline"))?;
+        let thread = thread.map_err(|_| PipelineError::Thread("pipeline".into()))?;
         Ok(Running { thread, endpoint, trace_export })
     }
 
@@ -171,7 +176,7 @@ impl Running {
         }
         match ended {
             Ok(result) => Ok(result?),
-            Err(_) => Err(PipelineError::Panicked("pipeline").into()),
+            Err(_) => Err(PipelineError::Panicked("pipeline".into()).into()),
         }
     }
 }
@@ -225,14 +230,14 @@ fn bring_up(
     reader: &Arc<EmbeddedReader>,
     clock: &dyn Clock,
     observe: &mut dyn FnMut(u64, u64),
-) -> Result<(), StateError> {
-    let is_full =
-        |result: &Result<(), StateError>| matches!(result, Err(StateError::NoSpace { .. }));
+) -> Result<(), FollowerError> {
+    let is_held =
+        |result: &Result<(), FollowerError>| matches!(result, Err(FollowerError::Held(_)));
     loop {
         let mut result = catch_up(&**reader, world, observe);
-        let Err(error @ StateError::NoSpace { .. }) = &result else { return result };
+        let Err(error @ FollowerError::Held(_)) = &result else { return result };
         tracing::warn!(%error, "the start waits for space on the disk");
-        while is_full(&result) {
+        while is_held(&result) {
             clock.sleep(SPACE_PAUSE);
             result = world.savepoint();
         }
@@ -275,7 +280,7 @@ fn open_letters(
     directory: &Path,
     reader: &dyn LedgerReader,
     stop: &Stop,
-) -> Result<Option<Arc<dyn Projection>>, AppError> {
+) -> Result<Option<Arc<dyn Follower>>, AppError> {
     let Some(DeadLetterTopicConfig { topic, input }) = config else { return Ok(None) };
     let Some(cluster) = input.adapter.cluster() else { return Ok(None) };
     let place = directory.join("dead-letter-topic.next");
@@ -295,13 +300,25 @@ fn start_traces(
     Ok((Some(export), traces))
 }
 
-/// Keeps the newest checkpoint outside the ledger's directory.
-fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Keep {
+/// Starts the endpoint, where one is configured.
+fn start_monitor(
+    settings: Option<&Settings>,
+    service: Service,
+) -> Result<Option<Endpoint>, AppError> {
+    let start = |settings| monitor::start_with(settings, Arc::new(service));
+    Ok(settings.map(start).transpose()?)
+}
+
+/// Keeps the newest checkpoint outside the ledger's directory: now, because new definitions and keys
+/// are blocks too and no record may follow them, and at each call.
+fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Box<dyn Fn() + Send + Sync> {
     let (path, reader) = (config.checkpoint_copy.clone(), reader.clone());
-    Arc::new(move || {
+    let keep = move || {
         if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {
             let path = path.display();
             tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
         }
-    })
+    };
+    keep();
+    Box::new(keep)
 }

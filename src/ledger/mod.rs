@@ -100,7 +100,7 @@ pub trait LedgerWriter: Send {
     fn check(&self) -> Result<(), LedgerError>;
 }
 
-/// Reads durable blocks. Shared by projections, monitor and commands.
+/// Reads durable blocks. Shared by followers, monitor and commands.
 pub trait LedgerReader: Send + Sync {
     /// Name of the ledger.
     fn name(&self) -> &str;

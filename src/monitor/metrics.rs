@@ -16,7 +16,9 @@ use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::MAX_RESIDENT_BYTES;
 use crate::monitor::findings::{self, Code};
 use crate::monitor::metrics::families::{Families, Value};
-use crate::monitor::service::{InputView, Service, SourceView, StatusView, TopicView};
+use crate::monitor::service::{
+    FollowerView, InputView, Service, SourceView, StatusView, TopicView,
+};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Stage;
 use crate::query::views::seconds;
@@ -36,6 +38,7 @@ pub fn to_text(service: &Service, samples: &[Sample]) -> Result<String, impl Err
     stages(&mut families, service);
     ledger(&mut families, service);
     state(&mut families, service);
+    followers(&mut families, &status);
     answers(&mut families, service);
     families.into_text()
 }
@@ -275,6 +278,30 @@ fn state(families: &mut Families, service: &Service) {
     for alert in service.queries.alert_counts() {
         let labels = [("contract", alert.contract.as_str()), ("alert", alert.alert.as_str())];
         alerts.add(&labels, alert.assets);
+    }
+}
+
+/// How far each follower of the ledger is.
+fn followers(families: &mut Families, status: &StatusView) {
+    type Read = fn(&StatusView, &FollowerView) -> u64;
+    let read: [(&str, &str, Read); 3] = [
+        ("ledgerline_follower_lag_blocks", "Blocks that a follower has not taken in.", |_, one| {
+            one.lag_blocks
+        }),
+        (
+            "ledgerline_follower_savepoint_lag_blocks",
+            "Blocks that the newest savepoint of a follower lacks.",
+            |status, one| status.height.saturating_sub(one.saved_block),
+        ),
+        ("ledgerline_follower_held", "1 where a follower is held up.", |_, one| {
+            u64::from(one.held.is_some())
+        }),
+    ];
+    for (name, help, value) in read {
+        let mut gauges = families.gauges(name, help);
+        for follower in &status.followers {
+            gauges.add(&[("follower", &follower.name)], value(status, follower));
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a running service adds to its ledger: whether it is ready, how far behind its sources it is.
 
+mod followers;
 mod inputs;
 
+pub use followers::{FollowerView, HeldView};
 pub use inputs::{FutureEventView, FutureView, InputStatus, InputView, SourceView, TopicView};
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use crate::codec::Digest;
 use crate::contract::Contract;
 use crate::diagnostic::did_you_mean;
 use crate::event::is_topic;
+use crate::follower::Follower;
 use crate::input::{Assignments, Calls, HealthReport, InputProblem, PartitionStatus, StreamNames};
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
@@ -24,11 +27,11 @@ use crate::monitor::AnswerCounts;
 use crate::monitor::findings::{Code, Problem, Signs};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Status;
-use crate::pipeline::{DefinitionCounts, Verdicts};
+use crate::pipeline::{DeadLetterTopic, DefinitionCounts, Followers, Verdicts};
 use crate::query::views::seconds;
 use crate::query::views::{AlertCountView, FleetView, time_text};
 use crate::query::{Queries, Trial};
-use crate::state::Projection;
+use crate::state::World;
 
 /// A running service: what [`Queries`] answers, and what only the process knows.
 pub struct Service {
@@ -40,8 +43,8 @@ pub struct Service {
     pub assignments: Arc<Assignments>,
     /// The inputs.
     pub inputs: Vec<InputStatus>,
-    /// Copies of dead letters, where a topic takes them.
-    pub copies: Option<Arc<dyn Projection>>,
+    /// The followers of the log.
+    pub followers: Arc<Followers>,
     /// Submits manual calls, where an input takes them.
     pub calls: Option<Calls>,
     /// What records are tried with.
@@ -92,6 +95,8 @@ pub struct StatusView {
     /// How far the copies of dead letters are; absent where no topic takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<CopiesView>,
+    /// Every follower of the ledger, the state and the topic of dead letters included.
+    pub followers: Vec<FollowerView>,
     /// The connection of the first input that has one; `inputs` has all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceView>,
@@ -273,23 +278,18 @@ impl Service {
     #[must_use]
     pub fn savepoint_behind(&self) -> u64 {
         let height = self.queries.ledger().head().height;
-        height.saturating_sub(self.queries.world().saved_blocks())
+        height.saturating_sub(self.queries.world().saved_block())
     }
 
     /// Blocks whose dead letters were not copied yet; `None` where no topic takes them.
     #[must_use]
     pub fn copies_behind(&self) -> Option<u64> {
-        self.copies.as_ref().map(|copies| self.behind(&**copies))
+        let copies = self.followers.get(DeadLetterTopic::NAME)?;
+        Some(self.behind(copies.follower()))
     }
 
-    /// Blocks whose dead letters the topic has acknowledged, where there are others.
-    pub(super) fn waiting_copies(&self) -> Option<u64> {
-        let acknowledged = self.copies.as_ref()?.lasting_block()?;
-        (acknowledged < self.queries.ledger().head().height).then_some(acknowledged)
-    }
-
-    fn behind(&self, projection: &dyn Projection) -> u64 {
-        self.queries.ledger().head().height.saturating_sub(projection.next_block())
+    fn behind(&self, follower: &dyn Follower) -> u64 {
+        self.queries.ledger().head().height.saturating_sub(follower.next_block())
     }
 
     /// Age of the newest block in milliseconds; `None` before the first.
@@ -343,7 +343,10 @@ impl Service {
         let view = |(input, health)| InputView::new(input, health, &partitions);
         let inputs: Vec<_> = self.inputs.iter().zip(&health).map(view).collect();
         let obstacles = reasons(&signs.problems);
-        let held = |projection: &str| self.status.held(projection).map(|hold| hold.reason);
+        let followers = self.follower_views();
+        let reason = |one: &FollowerView| one.held.as_ref().map(|held| held.reason.clone());
+        let copies = followers.iter().find(|one| one.name == DeadLetterTopic::NAME);
+        let state = followers.iter().find(|one| one.name == World::NAME);
         let keys = ledger.keys_of(LEDGER_ROLE);
         StatusView {
             ledger: ledger.name().to_owned(),
@@ -370,15 +373,16 @@ impl Service {
             state: StateView {
                 blocks_behind: self.blocks_behind(),
                 unsaved_assets: world.unsaved_assets(),
-                held: held(world.name()),
+                held: state.and_then(reason),
             },
             assets_with_alerts: world.assets_with_alerts(),
             fleet: self.queries.fleet(),
             alerts: self.queries.alert_counts(),
-            dead_letter_topic: self.copies.as_ref().map(|copies| CopiesView {
-                blocks_behind: self.behind(&**copies),
-                held: held(copies.name()),
+            dead_letter_topic: copies.map(|copies| CopiesView {
+                blocks_behind: copies.lag_blocks,
+                held: reason(copies),
             }),
+            followers,
             source: inputs.iter().find_map(|input| input.connection.clone()),
             inputs,
             partitions,
@@ -411,9 +415,6 @@ impl Service {
             filtered_topics: filtered.collect(),
             ..Signs::default()
         };
-        let since = |name: &str| self.status.held(name).map(|hold| hold.since_ms);
-        signs.state_held_since_ms = since(self.queries.world().name());
-        signs.copies_held_since_ms = self.copies.as_ref().and_then(|copies| since(copies.name()));
         let head = self.queries.ledger().head();
         if head.height > 0 {
             signs.clock_behind_ms = head.time_ms.saturating_sub(self.clock.now_ms());

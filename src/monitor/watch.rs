@@ -2,7 +2,7 @@
 //! figures every two seconds, for the charts of the last minutes. Kept in memory only: after a start
 //! the charts begin anew.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,10 +60,9 @@ pub struct Sample {
     /// Records of the source that this process handed to the ledger so far.
     #[serde(skip)]
     pub written_records: u64,
-    /// Blocks whose dead letters the topic has acknowledged, where there are others; `None` where
-    /// nothing waits.
+    /// The block of the savepoint of each follower that has blocks left to save.
     #[serde(skip)]
-    pub waiting_copies: Option<u64>,
+    pub unsaved: BTreeMap<String, u64>,
     /// Events dated in the future so far in this process.
     pub future_events: u64,
     /// What came of each mapping and contract so far in this process.
@@ -203,7 +202,7 @@ fn sample(service: &Service) -> Sample {
         commits: counts.commits,
         in_flight: service.status.in_flight(),
         written_records: service.status.written_records(),
-        waiting_copies: service.waiting_copies(),
+        unsaved: service.unsaved(),
         future_events: service.status.future_events().count,
         by_definition: service.status.by_definition(),
     }

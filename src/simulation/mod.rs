@@ -3,7 +3,7 @@
 //! again with its number.
 //!
 //! What runs is the real thing: the mapping stage, the write loop, the executor, the log's writer, the
-//! state. The source, the clock and the disk are its own. After each life a model, which only knows
+//! state and a second follower. The source, the clock and the disk are its own. After each life a model, which only knows
 //! the records, says what the ledger and the state must hold. Nothing here waits for a time.
 
 pub mod disk;
@@ -11,6 +11,7 @@ mod hunt;
 mod input;
 mod life;
 mod model;
+mod witness;
 
 pub use hunt::{Hunted, hunt};
 
@@ -109,7 +110,11 @@ impl Simulation {
     fn run(&mut self, folder: &Path) -> Result<(), String> {
         let definitions = Definitions::new()?;
         let mut model = Model::new(&mut self.random);
-        let place = Place { ledger: folder.join("ledger"), kept: folder.join("checkpoint") };
+        let place = Place {
+            ledger: folder.join("ledger"),
+            kept: folder.join("checkpoint"),
+            witness: folder.join("witness"),
+        };
         for number in 0..=MOST_LIVES {
             let is_last = number == MOST_LIVES;
             self.story.lives += 1;

@@ -24,46 +24,11 @@ pub use world::{Room, ScanLimits, StoredAsset, World};
 use std::path::PathBuf;
 
 use crate::codec::{DecodeError, Digest};
-use crate::ledger::{Block, LedgerError};
+use crate::follower::FollowerError;
+use crate::ledger::LedgerError;
 
 /// Folder of the world state within a ledger's directory.
 pub const STATE_DIRECTORY: &str = "state";
-
-/// A fold over blocks that keeps its own place in the log.
-///
-/// An implementation MUST keep its place so that, whenever it ends, taking in the blocks from there on
-/// gives the data of an undisturbed run; it MUST give the same data for the same blocks, and MUST NOT
-/// decide anything that the block does not say.
-pub trait Projection: Send + Sync {
-    /// A short name for logs and metrics.
-    fn name(&self) -> &'static str;
-
-    /// Number of the block that it needs next.
-    fn next_block(&self) -> u64;
-
-    /// Number of the block that it would need next after a crash, where it tells: what came before is
-    /// where it belongs, for good.
-    fn lasting_block(&self) -> Option<u64> {
-        None
-    }
-
-    /// Takes in the next block.
-    fn apply(&self, block: &Block) -> Result<(), StateError>;
-
-    /// Whether so much waits for a savepoint that one is due before its time.
-    fn is_full(&self) -> bool;
-
-    /// A step of a savepoint, which takes milliseconds and not seconds; the first begins it. With `true`
-    /// all that was taken in before that is lasting, together with its place. Blocks may be taken in
-    /// between two steps.
-    fn save_some(&self) -> Result<bool, StateError>;
-
-    /// Makes all that it took in lasting, together with its place.
-    fn savepoint(&self) -> Result<(), StateError> {
-        while !self.save_some()? {}
-        Ok(())
-    }
-}
 
 /// Why a fold cannot go on. It is then set aside and built again.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +95,14 @@ pub enum StateError {
     /// The log could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A destination outside failed.
-    #[error("{0}")]
-    Destination(String),
+}
+
+impl From<StateError> for FollowerError {
+    fn from(error: StateError) -> Self {
+        match error {
+            error @ StateError::NoSpace { .. } => Self::Held(error.to_string()),
+            StateError::Ledger(error) => Self::Ledger(error),
+            error => Self::failed(error),
+        }
+    }
 }

@@ -14,6 +14,7 @@ use ledgerline::contract::ContractSet;
 use ledgerline::event::{
     Cause, DeviceName, Headers, Record, RecordDigests, Rejection, SourcePartition, SourcePosition,
 };
+use ledgerline::follower::Follower as _;
 use ledgerline::input::{
     Assignments, HealthReport, InputProblem, ProblemCode, StreamNames, StreamPrefix,
 };
@@ -26,10 +27,10 @@ use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
 use ledgerline::monitor::routes::{self, Route};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, InputStatus, Service};
-use ledgerline::pipeline::catch_up;
 use ledgerline::pipeline::status::Status;
+use ledgerline::pipeline::{Followers, catch_up};
 use ledgerline::query::{Queries, Trial};
-use ledgerline::state::{Projection, World};
+use ledgerline::state::World;
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use serde_json::{Value, json};
 
@@ -259,13 +260,15 @@ fn start(
     let assignments = Assignments::new(reader.progress());
     assignments.set_end(&partition(), 1_000);
     let assignments = Arc::new(assignments);
+    let followers = Arc::new(Followers::default());
+    followers.add(world.clone());
     let service = Service {
         queries,
         status: Arc::new(Status::default()),
         calls: None,
         assignments,
         inputs: vec![input(Box::new(move || unreachable(&reasons.lock().unwrap())))],
-        copies: None,
+        followers,
         trial,
         answers: AnswerCounts::default(),
         clock,

@@ -70,6 +70,9 @@ pub struct Status {
     pub alerts: Vec<AlertCount>,
     /// Copies of dead letters, where a topic takes them.
     pub dead_letter_topic: Option<Copies>,
+    /// What follows the ledger; earlier versions do not say.
+    #[serde(default)]
+    pub followers: Vec<Follower>,
     /// Partitions of the source.
     pub partitions: Vec<Partition>,
     /// Age of the newest event when its state could be read, in seconds.
@@ -109,6 +112,24 @@ pub struct State {
 pub struct Copies {
     /// Blocks whose dead letters were not copied yet.
     pub blocks_behind: u64,
+}
+
+/// What follows the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Follower {
+    /// Its name.
+    pub name: SafeText,
+    /// Blocks that it has not taken in yet.
+    pub lag_blocks: u64,
+    /// Present where it takes nothing in.
+    pub held: Option<Held>,
+}
+
+/// Why a follower takes nothing in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Held {
+    /// In words for a person.
+    pub reason: SafeText,
 }
 
 /// One partition of the source.

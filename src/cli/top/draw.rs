@@ -363,6 +363,10 @@ mod tests {
         broken["ready"] = json!(false);
         broken["obstacles"] = json!(["no broker is reached", "the ledger \u{9b}waits for space"]);
         broken["dead_letter_topic"] = json!({ "blocks_behind": 17 });
+        broken["followers"] = json!([
+            { "name": "state", "lag_blocks": 5, "held": null },
+            { "name": "webhook", "lag_blocks": 6, "held": { "reason": "no \u{9b}answer" } },
+        ]);
         broken["block_age_seconds"] = Value::Null;
         broken["freshness_seconds"] = Value::Null;
         broken["alerts"] = json!([]);
@@ -372,6 +376,8 @@ mod tests {
             "no broker is reached",
             "the ledger \\u{9b}waits for space",
             "copies     17 blocks behind",
+            "webhook    6 blocks behind",
+            "no \\u{9b}answer",
             "blocks     none yet",
             "no event yet",
             "no alert",

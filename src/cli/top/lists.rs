@@ -3,9 +3,11 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::cli::top::answers::{AlertCount, Alerted, Answers, Partition, Status};
+use crate::cli::top::answers::{AlertCount, Alerted, Answers, Follower, Partition, Status};
 use crate::cli::top::draw::{DOUBTFUL, FAINT, WELL, WRONG, age};
+use crate::pipeline::DeadLetterTopic;
 use crate::query::views::grouped;
+use crate::state::World;
 
 /// A name and what there is to say.
 fn fact(name: &str, what: String) -> Line<'static> {
@@ -54,6 +56,14 @@ pub fn records(status: &Status) -> Vec<Line<'static>> {
     lines.push(fact("state", format!("{behind} blocks behind, {unsaved} assets unsaved")));
     if let Some(copies) = &status.dead_letter_topic {
         lines.push(fact("copies", format!("{} blocks behind", copies.blocks_behind)));
+    }
+    let has_line = |one: &Follower| [World::NAME, DeadLetterTopic::NAME].contains(&&*one.name.0);
+    for follower in status.followers.iter().filter(|one| !has_line(one)) {
+        let (name, behind) = (&follower.name, grouped(follower.lag_blocks));
+        lines.push(fact(&format!("{name:<10} "), format!("{behind} blocks behind")));
+        if let Some(held) = &follower.held {
+            lines.push(Line::styled(format!("{:11}{}", "", held.reason), DOUBTFUL));
+        }
     }
     lines
 }

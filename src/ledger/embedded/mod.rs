@@ -73,7 +73,7 @@ pub struct WriterParts {
 }
 
 impl OpenLedger {
-    /// The readers' side. Projections must have caught up with it before [`OpenLedger::start`].
+    /// The readers' side. The state must have caught up with it before [`OpenLedger::start`].
     #[must_use]
     pub fn reader(&self) -> Arc<EmbeddedReader> {
         self.shared.clone()

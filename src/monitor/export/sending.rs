@@ -139,8 +139,8 @@ impl<P: Pieces> Sending<P> {
 
 /// Blocks that the state holds, and the entries of the ledger up to there.
 pub fn standing(service: &Service) -> (u64, u64) {
+    use crate::follower::Follower as _;
     use crate::ledger::LedgerReader as _;
-    use crate::state::Projection as _;
     let (ledger, height) = (service.queries.ledger(), service.queries.world().next_block());
     let newest = height.checked_sub(1).and_then(|newest| ledger.block(newest).ok());
     (height, newest.map_or(0, |block| block.header.entries_end))

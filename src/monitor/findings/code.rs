@@ -44,6 +44,10 @@ coded! {
         StateBehind => "state_behind",
         /// Dead letters do not reach their topic.
         DeadLetterTopicBehind => "dead_letter_topic_behind",
+        /// Another follower of the ledger takes nothing in.
+        FollowerHeld => "follower_held",
+        /// Another follower of the ledger is behind it.
+        FollowerBehind => "follower_behind",
         /// Events are dated in the future.
         EventsInFuture => "events_in_future",
         /// The clock is behind the newest block.
@@ -158,6 +162,18 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
         Code::DeadLetterTopicBehind,
         "The dead letters are safe in the ledger. Create the topic or grant Write on it; they \
                  are sent then.",
+    ),
+    (
+        Code::FollowerHeld,
+        "The blocks are safe in the ledger, and nothing else waits for this follower. Remove the \
+                 cause that the message names: it goes on by itself from its savepoint. One that \
+                 has ended goes on after a restart.",
+    ),
+    (
+        Code::FollowerBehind,
+        "The blocks are safe in the ledger, and nothing else waits for this follower. Its \
+                 destination may be slow: compare `ledgerline_follower_lag_blocks` with \
+                 `ledgerline_blocks`.",
     ),
     (
         Code::EventsInFuture,

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::monitor::findings::{Gravity, findings};
 use crate::monitor::http::request::Parameters;
-use crate::monitor::service::{Service, StatusView};
+use crate::monitor::service::{FollowerView, Service, StatusView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::chart::{Frame, Line, chart};
 use crate::monitor::ui::parts::{
@@ -40,6 +40,10 @@ pub fn overview(service: &Service, samples: &SamplesView, given: Parameters) -> 
         section #partitions data-live aria-labelledby="partitions-title" {
             h2 #partitions-title { "Partitions" }
             (partitions(&status))
+        }
+        section #followers data-live aria-labelledby="followers-title" {
+            h2 #followers-title { "Followers of the ledger" }
+            (followers(&status, now))
         }
     };
     Ok(Content { title: "Overview".to_owned(), is_live: true, body })
@@ -275,4 +279,24 @@ fn partitions(status: &StatusView) -> Markup {
     let rows: Vec<_> = status.partitions.iter().map(row).collect();
     let headings = ["Partition", "Assigned", "#Durable offset", "#End offset", "#Lag"];
     table("Positions of the partitions", &headings, &rows, "No partitions yet.")
+}
+
+fn followers(status: &StatusView, now: i64) -> Markup {
+    let row = |one: &FollowerView| {
+        let held = one.held.as_ref();
+        vec![
+            cell(name(&one.name)),
+            count_cell(one.next_block),
+            count_cell(one.saved_block),
+            count_cell(one.lag_blocks),
+            cell(html! {
+                @if let Some(held) = held {
+                    (text(&held.reason)) br; small { (ago(&held.since, now)) }
+                } @else { "no" }
+            }),
+        ]
+    };
+    let rows: Vec<_> = status.followers.iter().map(row).collect();
+    let headings = ["Follower", "#Next block", "#Saved up to block", "#Blocks behind", "Held up"];
+    table("What follows the ledger", &headings, &rows, "No followers.")
 }

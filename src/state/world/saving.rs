@@ -4,9 +4,10 @@ use std::sync::{Arc, PoisonError};
 
 use super::World;
 use crate::codec::json::Text;
+use crate::follower::Follower;
+use crate::state::StateError;
 use crate::state::savepoint::{Mark, Place, Savepoint};
 use crate::state::store::{Change, Store, Stored};
-use crate::state::{Projection, StateError};
 
 /// Savepoints: one at a time.
 #[derive(Debug)]
