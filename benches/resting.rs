@@ -1,5 +1,5 @@
-//! What is done with a ledger that is there: submissions checked, blocks taken into the state, the log
-//! verified, the state built again, assets read as JSON.
+//! Work on an existing ledger: checking submissions, applying blocks to the state, verifying the
+//! log, rebuilding the state, reading assets as JSON.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // a broken benchmark may stop at once
 
 mod shipped;

@@ -1,5 +1,5 @@
-//! What follows the log. State, dead-letter topic and whatever else takes in every block differ only in
-//! what they do with one; the [driver](crate::pipeline::FollowerDriver) runs them all alike.
+//! Followers of the log. The state, the dead-letter topic and every other follower differ only in what
+//! they do with a block; the [driver](crate::pipeline::FollowerDriver) runs them all alike.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,24 +76,24 @@ pub trait Follower: Send + Sync {
         Ok(())
     }
 
-    /// Whether so much waits for a savepoint that one is due before its time.
+    /// True if so much waits for a savepoint that one is due before its time.
     fn is_full(&self) -> bool {
         false
     }
 
-    /// What happens after [`FollowerError::Held`].
+    /// The policy after [`FollowerError::Held`].
     fn retry(&self) -> Retry {
         Retry::DESTINATION
     }
 
-    /// Whether the service is useless without it. A failure of an essential follower ends the service;
+    /// True if the service is useless without it. A failure of an essential follower ends the service;
     /// any other ends alone, and status and findings say so until the next start takes it up again.
     fn is_essential(&self) -> bool {
         false
     }
 }
 
-/// When a follower that is held up tries again.
+/// The times at which a follower that is held up tries again.
 ///
 /// Once the pipeline has drained, each follower has one more attempt. What is still held up then stays
 /// in the log for the next start, and is not a failure.

@@ -8,7 +8,8 @@ use clap::Parser;
 use ledgerline::cli::{Cli, ExitStatus, exit_status, run};
 use tikv_jemallocator::Jemalloc;
 
-/// What one thread makes another drops, all the way: the system's allocator is slow at that.
+/// The allocator. Memory is often allocated by one thread and freed by another, where the system's
+/// allocator is slow.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 

@@ -1,5 +1,5 @@
-//! Who may see and do what: every kind of caller on every kind of route, by token, by a token of an
-//! identity provider, by login; and what strangers and other sites' pages may not.
+//! Access control: every kind of caller on every kind of route, by bearer token, identity provider
+//! token and login; and the limits for strangers and pages of other sites.
 
 // A test may stop at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -97,7 +97,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Reply {
     send(address, &format!("{head}{length}{headers}\r\n"))
 }
 
-/// What became of a request at the door.
+/// The outcome of a request at the access check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
     /// It came to whatever is behind.

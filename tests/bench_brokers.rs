@@ -15,9 +15,9 @@ use serde_json::Value;
 
 const TOPIC: &str = "ledgerline-bench";
 const EVENTS: &str = "1000";
-/// What is measured, and a twentieth of it for the warm-up.
+/// Measured records, and a twentieth of them for the warm-up.
 const RECORDS: u64 = 1_050;
-/// What the topic holds before.
+/// Records already in the topic.
 const SOME: u64 = 40;
 
 fn write_some(broker: &EmbeddedBroker) {

@@ -45,7 +45,7 @@ impl Copy {
         }
     }
 
-    /// What the copy of a letter must be.
+    /// The expected copy of a letter.
     fn expected((block, letter): &(u64, DeadLetter)) -> Self {
         let texts = [
             ("ledgerline-record", format!("{}/{}", letter.partition, letter.offset)),
@@ -310,7 +310,7 @@ fn an_absent_topic_holds_up_nothing_and_may_come_later() {
     scene.produce(24);
     scene.until_durable(&mut service);
     service.until_logged("follower `dead-letter-topic` is held up");
-    assert_eq!(service.get("/readyz").unwrap().0, 200, "records are taken in all the same");
+    assert_eq!(service.get("/readyz").unwrap().0, 200, "ingestion continues");
     service.until("a finding", |service| {
         let (_, findings) = service.get("/api/v1/findings")?;
         let codes = findings.as_array()?.iter().map(|finding| &finding["code"]);

@@ -234,7 +234,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/blocks?limit=0", 400, "1 to 500 items"),
         ("/api/v1/blocks?lmit=3", 400, "known here: before, limit"),
         ("/api/v1/blocks?limit=3&limit=4", 400, "is given twice"),
-        ("/api/v1/status?x=1", 400, "there are none here"),
+        ("/api/v1/status?x=1", 400, "this address takes no parameters"),
         ("/api/v1/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
         ("/api/v1/transactions?before=-1", 400, "`before` cannot be `-1`"),
         ("/api/v1/transactions/telemetry/3/x/0", 400, "is no transaction id"),
@@ -600,7 +600,7 @@ fn every_key_has_an_address_that_nobody_rewrites() {
     assert_eq!(get(address, "/api/v1/asset/cold_chain?key=absent").status, 404);
 }
 
-/// A text as a page shows it.
+/// A string as a page shows it.
 fn escaped(text: &str) -> String {
     let entities = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;")];
     let entity = |letter: char| entities.iter().find(|(from, _)| *from == letter);

@@ -66,10 +66,11 @@ impl Follower for Mortal {
 #[ignore = "the tests below run it"]
 #[allow(clippy::disallowed_methods)] // the tests below give it its folder by the environment
 fn serve() {
-    let Ok(config) = std::env::var(CONFIG) else { return };
-    let folder = std::env::var(FOLDER).unwrap();
+    let Some(config) = std::env::var_os(CONFIG) else { return };
+    let folder = std::env::var_os(FOLDER).unwrap();
     let folder = Path::new(&folder);
-    let dies_at = std::env::var(DIES_AT).map_or(u64::MAX, |number| number.parse().unwrap());
+    let dies_at = std::env::var_os(DIES_AT);
+    let dies_at = dies_at.map_or(u64::MAX, |number| number.to_str().unwrap().parse().unwrap());
     let config = ledgerline::config::load(Path::new(&config)).config.unwrap();
     let opened = app::open(config, &mut |_, _, _| {}).unwrap();
     let journal = Journal::open(folder).unwrap();

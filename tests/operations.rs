@@ -1,4 +1,4 @@
-//! A call by hand is a transaction like any other: signed, durable before its sender is told, in the
+//! A manual call is a transaction like any other: signed, durable before its sender is told, in the
 //! chain once, with the caller's name in it.
 
 // A test may stop at the first thing that is not as it should be.
@@ -399,7 +399,7 @@ fn the_form_is_of_the_contracts_schema_and_leads_to_the_transaction() {
         (
             "update",
             vec![("f.assetID", "A-2"), ("f.temperature", "warm")],
-            "`temperature`: `warm` is no number",
+            "`temperature`: `warm` is not of type number",
         ),
         ("update", vec![("f.assetID", "A-2"), ("more", "[1]")], "must be a JSON object"),
         ("update", vec![("f.assetID", "A-2"), ("more", r#"{"assetID": 1}"#)], "filled in twice"),

@@ -32,7 +32,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 const READINGS: u64 = 3_000;
-/// Which of ten has a trace that is not right.
+/// Records in ten without a correct trace.
 const BAD: u64 = 3;
 
 /// Request line and headers in small letters, and the spans in it with what all of them share.
@@ -295,7 +295,7 @@ fn what_was_not_taken_is_told_again() {
     std::fs::write(&deployment.config, text + &section).unwrap();
     let mut service = Service::start(&deployment);
     produce(&mut producer, 1, 0..10);
-    service.until_logged("the collector takes traces again");
+    service.until_logged("the trace collector accepts traces again");
     service.end();
     let asked: Vec<_> = told.try_iter().collect();
     let records = |asked: &[Asked]| {
@@ -312,8 +312,8 @@ fn what_was_not_taken_is_told_again() {
 fn a_collector_that_cannot_be_meant_is_refused() {
     for (traces, expected) in [
         ("{ endpoint: 'collector:4318' }", "does not start with http://HOST"),
-        ("{ endpoint: 'http://c', sample: 2 }", "`sample` is 2, allowed is 0 to 1"),
-        ("{ endpoint: 'http://c', sample: .nan }", "`sample` is NaN, allowed is 0 to 1"),
+        ("{ endpoint: 'http://c', sample: 2 }", "`sample` is 2; allowed: 0 to 1"),
+        ("{ endpoint: 'http://c', sample: .nan }", "`sample` is NaN; allowed: 0 to 1"),
         ("{ endpoint: 'http://c', headers: { 'a b': c } }", "there can be no header `a b`"),
         (
             "{ endpoint: 'http://c', headers: { a: '${NO_SUCH_NAME}' } }",

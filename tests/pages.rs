@@ -17,7 +17,7 @@ use serde_json::json;
 /// Pages that the crawl stops after: far more than there are kinds of them.
 const MOST_PAGES: usize = 400;
 
-/// What the attributes with this name say.
+/// The values of all attributes with this name.
 fn attributes(page: &str, name: &str) -> Vec<String> {
     let pattern = Regex::new(&format!(" {name}=\"([^\"]*)\"")).unwrap();
     let found = pattern.captures_iter(page).map(|found| found[1].to_owned());
@@ -279,7 +279,7 @@ fn figures_of_the_last_minutes_are_kept() {
     );
     assert_eq!((&first["lag"], &first["height"]), (&json!(340), &json!(BLOCKS + 2)));
     assert_eq!(get(address, "/api/v1/findings").json(), json!([]));
-    running.obstacles.lock().unwrap().push("no Kafka broker is reached: refused".to_owned());
+    running.obstacles.lock().unwrap().push("no Kafka broker is reachable: refused".to_owned());
     let findings = get(address, "/api/v1/findings").json();
     assert_eq!(findings[0]["gravity"], "critical");
     assert!(page(address, "/").contains("Records wait in Kafka and none is lost."));

@@ -110,7 +110,7 @@ fn a_second_ledger_in_a_group_is_refused() {
     assert_eq!(reading::read(&second.ledger).fates, fates(PARTITIONS, 100));
 }
 
-/// Whether a process catches the signal of a number.
+/// True if a process catches the signal of a number.
 fn catches(process: u32, signal: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();

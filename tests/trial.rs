@@ -70,7 +70,7 @@ fn every_outcome_says_why() {
             "filtered",
             "/mappings/0/reason",
             json!(
-                "the condition `payload.d.assetID != ''` does not hold, or a field of it is absent"
+                "the condition `payload.d.assetID != ''` is false, or one of its fields is absent"
             ),
         ),
         (reefer("{\"d\": nope}"), "dead_lettered", "/rejection/place", json!("line 1, column 8")),
@@ -205,7 +205,7 @@ fn what_cannot_be_tried_is_refused() {
     let running = run();
     let address = running.endpoint.address();
     for (kind, body, status, part) in [
-        (JSON, "{", 400, "the text ends within an object"),
+        (JSON, "{", 400, "the input ends inside an object"),
         (JSON, "{}", 400, "topic"),
         (JSON, r#"{"topic": "a/b"}"#, 400, "`topic` cannot be `a/b`"),
         (JSON, r#"{"topic": "t", "vlaue": "x"}"#, 400, "vlaue"),

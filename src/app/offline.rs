@@ -1,4 +1,5 @@
-//! Looking at a ledger that may be at rest or in use: no lock, and nothing is written in its folder.
+//! Read access to a ledger that may be at rest or in use: takes no lock, writes nothing in its
+//! folder.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -19,7 +20,7 @@ use crate::state::{Room, STATE_DIRECTORY, StateError, World};
 pub struct OpenedLog {
     /// Reads it.
     pub reader: Arc<EmbeddedReader>,
-    /// What whoever looks should know of it.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// A checkpoint that was kept outside the folder covers what the log does not have.
     pub is_cut_short: bool,
@@ -79,8 +80,8 @@ pub fn open_log(
     let (reader, torn) = embedded::open_to_look(directory, read)?;
     if let Some(torn) = torn {
         notes.push(format!(
-            "{}: {} bytes follow the last whole block and are not shown: an interrupted write, or one \
-             that is going on",
+            "{}: {} bytes follow the last complete block and are not shown: an interrupted write, or one \
+             in progress",
             torn.path.display(),
             torn.bytes
         ));
@@ -154,7 +155,7 @@ impl Follower for Scratch {
             return Ok(());
         }
         if self.world.is_in_memory() {
-            let doing = "making a folder for the state in";
+            let doing = "creating a folder for the state in";
             let io = |error| StateError::Io { doing, path: std::env::temp_dir(), error };
             let folder = ScratchFolder::new().map_err(io)?;
             self.world.spill_into(folder.path())?;
@@ -168,7 +169,7 @@ impl Follower for Scratch {
 /// A folder under the system's temporary one, which goes with its value.
 pub fn temporary_folder() -> Result<ScratchFolder, AppError> {
     let path = std::env::temp_dir();
-    let doing = "making a folder in";
+    let doing = "creating a folder in";
     ScratchFolder::new().map_err(|error| AppError::Io { doing, path, error })
 }
 

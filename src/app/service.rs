@@ -38,9 +38,9 @@ pub struct Opened {
     pub reader: Arc<EmbeddedReader>,
     /// The state.
     pub world: Arc<World>,
-    /// What follows the log; others may be added before the start.
+    /// The followers of the log; others may be added before the start.
     pub followers: Arc<Followers>,
-    /// What the stages tell of themselves.
+    /// Counters and timings of the stages.
     pub status: Arc<Status>,
     /// Positions of the inputs.
     pub assignments: Arc<Assignments>,
@@ -50,7 +50,7 @@ pub struct Opened {
     pub file: Option<Arc<FileCounts>>,
     /// The endpoint, where one is configured.
     pub endpoint: Option<Endpoint>,
-    /// What tells a collector of batches, where one is configured.
+    /// The trace exporter, if configured.
     trace_export: Option<TraceExport>,
     /// Asks for the end.
     pub stop: Stop,
@@ -159,7 +159,7 @@ impl Opened {
 }
 
 impl Running {
-    /// Whether the pipeline has come to its end.
+    /// True if the pipeline has come to its end.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
@@ -194,8 +194,8 @@ fn open_log(config: &LedgerConfig, observe: Observe<'_>) -> Result<OpenLedger, A
         let bytes = opened.repaired_bytes;
         tracing::warn!(
             bytes,
-            "cut bytes off the end of the log that were not a whole block: an interrupted write, none of \
-             which was acknowledged, or a last block that was damaged since"
+            "truncated bytes at the end of the log that were not a complete block: an interrupted write, none of \
+             which was acknowledged, or a last block damaged since"
         );
     }
     Ok(opened)
@@ -217,7 +217,7 @@ fn open_world(
 ) -> Result<Arc<World>, AppError> {
     let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
     if let Found::Unusable(reason) = found {
-        tracing::warn!(reason, "the state store does not fit the log: built again from it");
+        tracing::warn!(reason, "the state store does not match the log: rebuilt from it");
     }
     let observe = &mut |done, all| observe("building the state", done, all);
     bring_up(&world, reader, clock, observe)?;
@@ -236,13 +236,13 @@ fn bring_up(
     loop {
         let mut result = catch_up(&**reader, world, observe);
         let Err(error @ FollowerError::Held(_)) = &result else { return result };
-        tracing::warn!(%error, "the start waits for space on the disk");
+        tracing::warn!(%error, "startup is waiting for disk space");
         while is_held(&result) {
             clock.sleep(SPACE_PAUSE);
             result = world.savepoint();
         }
         result?;
-        tracing::info!("there is space on the disk again; the start goes on");
+        tracing::info!("disk space is available again; startup continues");
     }
 }
 
@@ -288,7 +288,7 @@ fn open_letters(
     Ok(Some(Arc::new(copies)))
 }
 
-/// What tells a collector of batches, where one is configured, and where they are noted for it.
+/// Starts the trace exporter, if configured, and returns the recorder of batches.
 fn start_traces(
     settings: Option<&TraceSettings>,
     ledger: &str,
@@ -316,7 +316,7 @@ fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Box<dyn F
     let keep = move || {
         if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {
             let path = path.display();
-            tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
+            tracing::warn!(%path, %error, "the checkpoint could not be saved outside the ledger");
         }
     };
     keep();

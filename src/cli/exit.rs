@@ -16,11 +16,11 @@ use crate::state::StateError;
 use crate::threads::TooFewThreads;
 use crate::transaction::KeyError;
 
-/// How the program ended.
+/// Exit status of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// All is well.
+    /// Success.
     Ok = 0,
     /// Wrong usage.
     Usage = 64,

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how it reads in `--help`.
+//! The command line: commands, options and their `--help`.
 
 mod bench;
 mod check;
@@ -39,10 +39,10 @@ use crate::limits::{COMMAND_THREADS, SERVICE_THREADS};
 #[derive(Debug, Parser)]
 #[command(name = "ledgerline", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
-    /// How the log is written: readable lines on a terminal, JSON otherwise.
+    /// Log format: readable lines on a terminal, JSON otherwise.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "LEDGERLINE_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// Which lines: error, warn, info, debug, trace, or by module (`info,ledgerline::input=debug`).
+    /// Log filter: error, warn, info, debug, trace, or by module (`info,ledgerline::input=debug`).
     #[arg(
         long,
         global = true,
@@ -51,7 +51,7 @@ pub struct Cli {
         value_name = "FILTER"
     )]
     pub log: String,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -101,7 +101,7 @@ pub enum Command {
     Tx(look::TransactionArgs),
     /// List transactions, such as those that were refused and why.
     Transactions(records::TransactionsArgs),
-    /// Show what became of a record, such as telemetry/3/4812311.
+    /// Show the disposition of a record, such as telemetry/3/4812311.
     Record(records::RecordArgs),
     /// List records that no mapping matched.
     Filtered(records::FilteredArgs),
@@ -158,7 +158,7 @@ pub struct ConfigArgs {
     config: Option<PathBuf>,
 }
 
-/// Where a configuration is looked for, in this order.
+/// Default places of the configuration, in this order.
 const CONFIG_PLACES: [&str; 2] = ["ledgerline.yaml", "/etc/ledgerline/ledgerline.yaml"];
 
 impl ConfigArgs {

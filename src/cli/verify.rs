@@ -30,8 +30,8 @@ pub struct VerifyArgs {
     /// An older signed checkpoint that the log must extend.
     #[arg(long, value_name = "FILE")]
     pub from_checkpoint: Option<PathBuf>,
-    /// Where the newest checkpoint is kept outside the directory (`ledger.checkpoint_copy`); the log
-    /// must hold all that it covers. Without it `DIR.checkpoint` is compared, where it is there.
+    /// Copy of the newest checkpoint outside the directory (`ledger.checkpoint_copy`); the log must
+    /// contain everything that it covers. Default: `DIR.checkpoint`, if it exists.
     #[arg(long, value_name = "FILE")]
     pub kept_checkpoint: Option<PathBuf>,
     /// The key that the ledger must have begun with, as `ledgerline keygen` or another auditor gave
@@ -207,7 +207,7 @@ pub fn rebuild(args: &RebuildArgs) -> anyhow::Result<ExitStatus> {
     drop(progress);
     match args.json {
         true => line(json!({ "blocks": blocks }))?,
-        false => line(format!("the state holds what {} blocks wrote", grouped(blocks)))?,
+        false => line(format!("the state matches the writes of {} blocks", grouped(blocks)))?,
     }
     Ok(ExitStatus::Ok)
 }

@@ -31,7 +31,7 @@ pub fn resolve_property(
     property.value = Property::new(text);
 }
 
-/// Resolves the references in a text.
+/// Resolves the references in a string.
 pub fn resolve_text(
     path: &Path,
     text: &mut Located<String>,
@@ -62,7 +62,7 @@ pub fn resolve(
         *text = secret.trim_end_matches(['\r', '\n']).to_owned();
         return Ok(());
     }
-    let help = "set it for this program, or write `$${` for a text that really holds `${`";
+    let help = "set it for this program, or write `$${` for a literal `${`";
     *text = expand(text).map_err(|message| diagnostic(message).help(help))?;
     Ok(())
 }
@@ -82,7 +82,7 @@ fn expand(text: &str) -> Result<String, String> {
         let end = behind.find('}').ok_or("`${` has no `}`")?;
         let name = &behind[2..end];
         let value =
-            environment(name).ok_or_else(|| format!("the environment has no variable `{name}`"))?;
+            environment(name).ok_or_else(|| format!("environment variable `{name}` is not set"))?;
         out.push_str(&value);
         rest = &behind[end + 1..];
     }

@@ -65,8 +65,8 @@ impl Adapter for FileForm {
         StreamNames::Prefixed(prefix.clone())
     }
 
-    /// Whether the file can be read. A special file is not opened: it may be a named pipe, which can be
-    /// read only once.
+    /// Checks that the file can be read. A special file is not opened: it may be a named pipe,
+    /// which can be read only once.
     fn preflight(&self) -> Result<(), InputError> {
         if self.path == Path::new("-") {
             return Ok(());
@@ -90,7 +90,7 @@ impl Adapter for FileForm {
     }
 }
 
-/// What a reading of a file came to so far.
+/// Progress of reading a file.
 #[derive(Debug, Default)]
 pub struct FileCounts {
     known: AtomicU64,
@@ -104,7 +104,7 @@ impl FileCounts {
         self.known.load(Relaxed)
     }
 
-    /// Whether the file was read to its end.
+    /// True if the file was read to its end.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.is_at_end.load(Relaxed)
@@ -133,7 +133,7 @@ pub struct FileInput {
     assignments: Arc<Assignments>,
     collector: Collector,
     lines: Lines,
-    /// Where bad lines go.
+    /// The partition for bad lines.
     bad_lines: SourcePartition,
     /// Each partition that the file has named, by topic and number.
     lanes: HashMap<String, BTreeMap<u32, Lane>>,
@@ -194,7 +194,7 @@ impl FileInput {
         Self { last_taken, ..self }
     }
 
-    /// What the reading came to so far.
+    /// The progress so far.
     #[must_use]
     pub fn counts(&self) -> Arc<FileCounts> {
         self.counts.clone()
@@ -214,7 +214,7 @@ impl FileInput {
     fn line(&mut self, line: RawLine<'_>) -> Result<(), InputError> {
         if let Some((bytes, digest)) = line.cut {
             let message = format!(
-                "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is kept; SHA-256 of the line {digest}"
+                "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is stored; SHA-256 of the line {digest}"
             );
             return self.bad_line(line, &message);
         }
@@ -229,12 +229,13 @@ impl FileInput {
 
     fn record(&mut self, line: RawLine<'_>, record: &Line) -> Result<(), InputError> {
         if self.epoch == self.bad_lines.epoch && record.topic == *self.bad_lines.topic {
-            let message = format!("topic `{}` is kept for lines that are no records", record.topic);
+            let message =
+                format!("topic `{}` is reserved for lines that are not records", record.topic);
             return self.bad_line(line, &message);
         }
         let Some(lane) = self.lane(record) else {
             let message = format!(
-                "the file names more than {MAX_FILE_PARTITIONS} partitions; {}/{} is one too many",
+                "the file names more than {MAX_FILE_PARTITIONS} partitions; {}/{} exceeds the limit",
                 record.topic, record.partition
             );
             return self.bad_line(line, &message);

@@ -16,7 +16,7 @@ use crate::query::views::seconds;
 use crate::query::views::{grouped, time_text};
 use crate::state::World;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Gravity {
@@ -31,11 +31,11 @@ pub enum Gravity {
 pub struct Finding {
     /// The kind, for machines: it never changes.
     pub code: Code,
-    /// How bad it is.
+    /// Its severity.
     pub gravity: Gravity,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub help: String,
     /// Since when, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ pub struct Signs {
     pub idle_mappings: Vec<(String, u64)>,
     /// Mappings whose topics the source does not read, with those topics and what may be meant.
     pub mappings_without_topic: Vec<(String, Vec<String>, String)>,
-    /// How far the newest block's time is ahead of the clock, in milliseconds.
+    /// Time of the newest block ahead of the clock, in milliseconds.
     pub clock_behind_ms: i64,
 }
 
@@ -77,7 +77,7 @@ pub struct Problem {
     pub what: String,
     /// Since when, in milliseconds since 1970, where that is known.
     pub since_ms: Option<i64>,
-    /// Whether the service is not ready because of it.
+    /// True if the service is not ready because of it.
     pub is_blocking: bool,
 }
 
@@ -99,7 +99,7 @@ const STALL_SAMPLES: usize = 30;
 const UNSAVED_SAMPLES: usize = 2 * STALL_SAMPLES;
 /// Difference between the two clocks from one sample to the next that counts as a jump.
 const CLOCK_JUMP_MS: i64 = 5_000;
-/// How far the newest block may be ahead of the clock: a clock that is slewed goes back a little.
+/// Maximum time of the newest block ahead of the clock: a clock that is slewed goes back a little.
 const CLOCK_BEHIND_MS: i64 = 1_000;
 
 /// Everything that is wrong, the worst first; nothing where all is well.
@@ -238,7 +238,7 @@ fn growing_lag(samples: &[Sample]) -> Option<Finding> {
     let lags: Vec<_> = newest.iter().map(|sample| sample.lag).collect::<Option<_>>()?;
     let (first, last) = (*lags.first()?, *lags.last()?);
     let grows = lags.is_sorted() && last > first && last > SMALL_LAG;
-    let what = format!("{} records wait in Kafka, and their number grows", grouped(last));
+    let what = format!("consumer lag of {} records, and growing", grouped(last));
     grows.then(|| Finding::new(Code::LagGrowing, what))
 }
 

@@ -1,4 +1,4 @@
-//! What a running service adds to its ledger: whether it is ready, how far behind its sources it is.
+//! The state of a running service beyond its ledger: readiness and lag.
 
 mod followers;
 mod inputs;
@@ -37,7 +37,7 @@ use crate::state::World;
 pub struct Service {
     /// Questions about the ledger and its state.
     pub queries: Queries,
-    /// What the stages tell of themselves.
+    /// Counters and timings of the stages.
     pub status: Arc<Status>,
     /// Positions of the inputs.
     pub assignments: Arc<Assignments>,
@@ -47,9 +47,9 @@ pub struct Service {
     pub followers: Arc<Followers>,
     /// Submits manual calls, where an input takes them.
     pub calls: Option<Calls>,
-    /// What records are tried with.
+    /// The definitions and state for dry runs.
     pub trial: Trial,
-    /// What the endpoint answered.
+    /// Counters of the endpoint's answers.
     pub answers: AnswerCounts,
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -62,7 +62,7 @@ pub struct StatusView {
     pub ledger: String,
     /// Version of this program.
     pub version: &'static str,
-    /// Whether it takes in records.
+    /// True if it takes in records.
     pub ready: bool,
     /// Why not.
     pub obstacles: Vec<String>,
@@ -76,23 +76,23 @@ pub struct StatusView {
     pub tree_root: Digest,
     /// Hash of the newest block.
     pub block_hash: Digest,
-    /// When it was made; absent before the first.
+    /// Creation time of the newest block; absent before the first.
     pub block_time: Option<String>,
-    /// How long ago that was, in seconds.
+    /// Age of that block, in seconds.
     pub block_age_seconds: Option<f64>,
     /// The ledger's keys in the form that C2SP tools take.
     pub verifier_keys: Vec<String>,
-    /// What became of every record.
+    /// Dispositions of all records.
     pub records: RecordsView,
-    /// How far the state is behind the ledger.
+    /// The state's lag behind the ledger.
     pub state: StateView,
-    /// How many assets have an active alert.
+    /// The number of assets with an active alert.
     pub assets_with_alerts: usize,
     /// The same by the worst alert of each asset.
     pub fleet: FleetView,
-    /// How many assets have each alert.
+    /// The number of assets with each alert.
     pub alerts: Vec<AlertCountView>,
-    /// How far the copies of dead letters are; absent where no topic takes them.
+    /// Progress of the dead letter copies; absent without a topic for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<CopiesView>,
     /// Every follower of the ledger, the state and the topic of dead letters included.
@@ -116,7 +116,7 @@ pub struct StatusView {
     pub signs: Signs,
 }
 
-/// What became of every record since the first block.
+/// Dispositions of all records since the first block.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RecordsView {
     /// Records read.
@@ -135,7 +135,7 @@ pub struct RecordsView {
     pub invalid_reasons: BTreeMap<&'static str, u64>,
 }
 
-/// How far the state is.
+/// Progress of the state.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StateView {
     /// Blocks that it has not taken in yet.
@@ -165,7 +165,7 @@ pub struct PartitionView {
     /// The topic alone.
     #[serde(skip)]
     pub topic: Arc<str>,
-    /// Whether this process reads it now.
+    /// True if this process reads it now.
     pub assigned: bool,
     /// Offset after its last durable record.
     pub durable: u64,
@@ -175,7 +175,7 @@ pub struct PartitionView {
     pub lag: Option<u64>,
 }
 
-/// What came of a mapping or contract in this process.
+/// Counters of a mapping or contract in this process.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ThroughputView {
     /// `mapping` or `contract`.
@@ -300,8 +300,8 @@ impl Service {
         (head.height > 0).then(|| self.clock.now_ms().saturating_sub(head.time_ms).max(0))
     }
 
-    /// What came of each running mapping and contract in this process, mappings first; the rate is that
-    /// of the samples' time.
+    /// Counters of each running mapping and contract in this process, mappings first; the rate is
+    /// that of the samples' time.
     #[must_use]
     pub fn throughput(&self, samples: &[Sample]) -> Vec<ThroughputView> {
         let now = self.status.by_definition();

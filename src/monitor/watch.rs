@@ -1,6 +1,6 @@
-//! What is looked at all the time: the ledger's height, for streams that wait for the next block, and
-//! figures every two seconds, for the charts of the last minutes. Kept in memory only: after a start
-//! the charts begin anew.
+//! Monitored values: the ledger's height, for streams that wait for the next block, and samples
+//! every two seconds, for the charts of the last minutes. Kept in memory only: the charts are empty
+//! after a start.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use crate::pipeline::DefinitionCounts;
 use crate::query::views::seconds;
 use crate::query::views::time_text;
 
-/// How often the height is looked at: what a live page lags behind at most.
+/// Polling interval of the height: the maximum delay of a live page.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Looks from one sample to the next.
 const LOOKS_A_SAMPLE: u32 = 20;
@@ -27,7 +27,7 @@ const LOOKS_A_SAMPLE: u32 = 20;
 /// Figures at a moment. Counts are over the whole ledger.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Sample {
-    /// When.
+    /// Time of the sample.
     pub time: String,
     /// The same, in milliseconds since 1970.
     #[serde(skip)]
@@ -65,7 +65,7 @@ pub struct Sample {
     pub unsaved: BTreeMap<String, u64>,
     /// Events dated in the future so far in this process.
     pub future_events: u64,
-    /// What came of each mapping and contract so far in this process.
+    /// Counters of each mapping and contract so far in this process.
     #[serde(skip)]
     pub by_definition: DefinitionCounts,
 }
@@ -174,8 +174,8 @@ impl Watcher {
     }
 }
 
-/// When to look. Looks that a stopped process has missed are left out: samples of one moment would
-/// look like minutes without progress.
+/// The times of the samples. Samples missed by a suspended process are skipped: many samples of one
+/// moment would look like minutes without progress.
 fn looks() -> Interval {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);

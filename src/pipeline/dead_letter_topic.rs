@@ -18,7 +18,7 @@ use crate::ledger::{Block, DeadLetter, LedgerReader};
 use crate::limits::MAX_NOTE_BYTES;
 use crate::pipeline::Stop;
 
-/// How long one wait for the cluster is.
+/// Timeout of one wait for the cluster.
 const FLUSH_WAIT: Duration = Duration::from_millis(500);
 /// Waits that the last copies get once a stop is asked for.
 const LAST_WAITS: u32 = 4;
@@ -63,7 +63,8 @@ impl DeadLetterTopic {
         let (next, newest) = read_place(&text, topic, ledger).unwrap_or((0, Digest::default()));
         if next == 0 && !text.is_empty() {
             let file = place.display();
-            let what = "not the place of this ledger and topic: every dead letter is sent";
+            let what =
+                "not the savepoint of this ledger and topic: every dead letter is sent again";
             tracing::warn!(%file, topic, "{what}");
         }
         let writer = KafkaWriter::new(settings)?;
@@ -114,21 +115,23 @@ impl DeadLetterTopic {
         Ok(())
     }
 
-    /// What was refused is sent again, together with all that was not acknowledged: by a new
+    /// Sends refused copies again, together with all that was not acknowledged: by a new
     /// client, since an idempotent one is of no use after some refusals.
     fn hold(&self, sending: &mut Sending, held: Held) -> FollowerError {
         let reason = match held {
             Held::Stopped => {
-                "no broker takes the last dead letters; the next start sends them".to_owned()
+                "no broker accepted the last dead letters; the next start sends them".to_owned()
             }
             Held::Refused(reason) => {
                 self.next.store(sending.acknowledged, Ordering::Relaxed);
                 match KafkaWriter::new(&self.settings) {
                     Ok(writer) => sending.writer = writer,
-                    Err(error) => tracing::debug!(%error, "no new writer for dead letters"),
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot create a new producer for dead letters")
+                    }
                 }
                 format!(
-                    "cannot write dead letters to topic `{}`: {reason}; they stay in the ledger and \
+                    "cannot write dead letters to topic `{}`: {reason}; they remain in the ledger and \
                      are sent once the cause is fixed",
                     self.topic
                 )
@@ -152,7 +155,7 @@ enum Held {
     Stopped,
 }
 
-/// What the headers of a copy say, in text.
+/// The headers of a copy, as text.
 struct Described {
     record: String,
     block: String,

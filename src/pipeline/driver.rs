@@ -13,7 +13,7 @@ use crate::limits::{MAX_GATHERED_BLOCKS, MAX_UNSAVED_ENTRIES};
 use crate::outbound::Backoff;
 use crate::pipeline::followers::Following;
 
-/// How long a follower waits for a block before it looks whether it should end.
+/// Maximum wait of a follower for a block before it checks for a stop.
 const WAIT: Duration = Duration::from_millis(100);
 /// Least time between savepoints.
 const SAVEPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -33,11 +33,11 @@ pub struct FollowerDriver {
     pub clock: Arc<dyn Clock>,
 }
 
-/// How far a follower is.
+/// The progress of a follower.
 struct Run {
-    /// When the newest savepoint was complete.
+    /// Completion time of the newest savepoint.
     saved_at: Duration,
-    /// How long its steps took.
+    /// Duration of its steps.
     saving_took: Duration,
     /// Blocks that it holds.
     saved_blocks: u64,
@@ -55,7 +55,7 @@ struct Run {
 struct Saving {
     /// Blocks that it is to hold.
     blocks: u64,
-    /// How long its steps took so far.
+    /// Duration of its steps so far.
     took: Duration,
 }
 

@@ -67,7 +67,7 @@ impl Stop {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it was asked for.
+    /// True if it was asked for.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
@@ -87,7 +87,7 @@ pub enum PipelineError {
         error: InputError,
     },
     /// The ledger cannot go on.
-    #[error("the ledger cannot go on")]
+    #[error("the ledger cannot continue")]
     Ledger(#[from] LedgerError),
     /// An essential follower cannot go on. The next start takes it up again from its savepoint.
     #[error(
@@ -121,7 +121,7 @@ pub struct PipelineInput {
     pub streams: StreamNames,
     /// From its records to transactions.
     pub reading: Arc<dyn Reading>,
-    /// Whether the service goes on as long as this input has not ended.
+    /// True if the service goes on as long as this input has not ended.
     pub keeps_service_alive: bool,
 }
 
@@ -135,19 +135,19 @@ pub struct Pipeline {
     pub mapper_threads: usize,
     /// Signs submissions.
     pub signer: Signer,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     pub limits: SubmissionLimits,
     /// The ledger's writing side.
     pub writer: Box<dyn LedgerWriter>,
     /// Its reading side.
     pub reader: Arc<dyn LedgerReader>,
-    /// What follows the log, each on a thread of its own.
+    /// The followers of the log, each on a thread of its own.
     pub followers: Arc<Followers>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What the stages tell of themselves.
+    /// Counters of the stages.
     pub status: Arc<Status>,
-    /// Where batches are noted for those who follow them.
+    /// The recorder of batches, for tracing.
     pub traces: Traces,
     /// Asked from outside to stop.
     pub stop: Stop,
@@ -191,7 +191,7 @@ fn spawn<'scope>(
     thread.inspect_err(|_| failure.set(PipelineError::Thread(name))).ok()
 }
 
-/// What a stage gives; `None` where it panics, which the failure then says.
+/// The result of a stage; `None` if it panics, which the failure then reports.
 fn or_panicked<T>(
     name: impl Into<Cow<'static, str>>,
     failure: &Failure,

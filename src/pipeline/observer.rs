@@ -28,7 +28,7 @@ pub trait Observer: Send + Sync {
     fn looked(&self, _next_block: u64, _is_at_end: bool) {}
 }
 
-/// What every service wants to know of its state: counts and times, batches on their way, and a line
+/// The observers of every service's state: counts and times, batches on their way, and a line
 /// in the log about what was rejected or refused.
 #[must_use]
 pub fn state_observers(

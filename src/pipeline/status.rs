@@ -1,4 +1,4 @@
-//! What the stages tell of themselves: counts and times of this process, for status and metrics.
+//! Counters and timings of the stages in this process, for status and metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -51,8 +51,8 @@ pub struct Status {
     future: Mutex<FutureEvents>,
 }
 
-/// What stages and readers share: each change leaves the value whole, so a panic elsewhere does not
-/// matter.
+/// Locks data shared by stages and readers. Each change leaves the value consistent, so a poisoned
+/// lock can be used.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -159,7 +159,7 @@ impl Status {
         lock(&self.future).clone()
     }
 
-    /// What came of each mapping and contract.
+    /// Counts of each mapping and contract.
     #[must_use]
     pub fn by_definition(&self) -> DefinitionCounts {
         lock(&self.by_definition).clone()

@@ -1,4 +1,4 @@
-//! One life of the program: from its start to its end, its death, or the first thing that failed.
+//! One run of the program: from its start to its end, a kill, or the first failure.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -58,15 +58,15 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::KillWithin,
 ];
 
-/// Where the ledger is.
+/// The ledger's location.
 pub(crate) struct Place {
     pub(crate) ledger: PathBuf,
     pub(crate) kept: PathBuf,
-    /// What the second follower saves.
+    /// The savepoint of the second follower.
     pub(crate) witness: PathBuf,
 }
 
-/// What a configuration names.
+/// The definitions of a configuration.
 pub(crate) struct Definitions {
     contracts: Arc<ContractSet>,
     mappings: Arc<MappingSet>,
@@ -164,7 +164,8 @@ impl Life<'_> {
         End::Broken(format!("no end after {MOST_STEPS} steps"))
     }
 
-    /// What refuses a ledger without any fault of the disk in this life has lost or damaged it.
+    /// Judges the end of a run: a ledger refused although no disk fault was injected has been lost
+    /// or damaged.
     fn judged(&self, end: End) -> End {
         match end {
             End::Cut(reason) if !self.disk.is_dead() && self.disk.faults_so_far() == 0 => {
@@ -293,14 +294,14 @@ impl Life<'_> {
         self.steps.push(format!("the witness at block {blocks}, saved: {}", saved.is_ok()));
     }
 
-    /// What the state's follower does between two blocks.
+    /// A step that the state's follower takes between two blocks.
     fn save_some(&mut self, living: &Living) -> Result<(), End> {
         let is_complete = living.world.save_some()?;
         self.steps.push(format!("a step of a savepoint, the last: {is_complete}"));
         Ok(())
     }
 
-    /// What it does once a second.
+    /// Its work once a second.
     fn save(&mut self, living: &Living) -> Result<(), End> {
         living.world.savepoint()?;
         let kept = keep_checkpoint(self.disk, &self.place.kept, &living.reader.checkpoint());

@@ -28,7 +28,7 @@ use crate::verify::{Request, verify};
 /// Most lives that a fault or a death ends; the one after them is left in peace.
 const MOST_LIVES: u64 = 5;
 
-/// What is simulated.
+/// The parameters of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// The number that everything follows from.
@@ -38,7 +38,7 @@ pub struct Plan {
     pub disk_lies: bool,
 }
 
-/// What happened.
+/// The events of a simulation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Story {
     /// Starts of the program.
@@ -58,9 +58,9 @@ pub struct Story {
 pub struct Broken {
     /// Repeats it.
     pub seed: u64,
-    /// Which promise.
+    /// The broken promise.
     pub reason: String,
-    /// What happened up to there.
+    /// The events up to that point.
     pub story: Story,
 }
 
@@ -174,7 +174,7 @@ impl Simulation {
         usize::try_from(self.random.between(least, most)).unwrap_or(0)
     }
 
-    /// What the end of a life leaves of what is not durable.
+    /// Loses data that is not durable, at the end of a run.
     fn lose(&mut self) -> std::io::Result<()> {
         let random = &mut self.random;
         if !self.plan.disk_lies && random.one_in(3) {

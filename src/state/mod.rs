@@ -38,19 +38,19 @@ pub enum StateError {
     Store {
         /// Its directory.
         path: PathBuf,
-        /// What it said.
+        /// The store's error.
         reason: String,
     },
     /// The disk is nearly full. Nothing was written; it may be tried again.
     #[error(
-        "there is not enough space for the state store in {path}; the state is saved once there is"
+        "not enough disk space for the state store in {path}; the state is saved once there is"
     )]
     NoSpace {
         /// Its directory.
         path: PathBuf,
     },
     /// Another process has it open.
-    #[error("the state store in {0} is in use by another process; try again when that has ended")]
+    #[error("the state store in {0} is in use by another process; try again when it has stopped")]
     InUse(PathBuf),
     /// It could not be copied to be looked at.
     #[error("the state store in {path} was not compared: {reason}")]
@@ -63,22 +63,22 @@ pub enum StateError {
     /// A file operation failed.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
     /// An asset's bytes are not those of an asset.
-    #[error("the state of `{key}` of `{contract}` is not one that this version can read: {reason}")]
+    #[error("the state of `{key}` of `{contract}` cannot be read by this version: {reason}")]
     Unreadable {
         /// Its contract.
         contract: String,
         /// Its key.
         key: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A value is not what was written.

@@ -59,7 +59,7 @@ pub struct World {
     saving: Mutex<Saving>,
 }
 
-/// What may be in memory, and how much goes to the store at a time.
+/// Memory limit of the state, and the batch size of writes to the store.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// Bytes of assets; with more of them, those that the store holds are read from it.
@@ -80,7 +80,7 @@ impl Default for Room {
     }
 }
 
-/// What opening the state found.
+/// The result of opening the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
@@ -121,7 +121,7 @@ impl World {
             check_place(&opened.1, ledger)?;
             // sled may take files for empty that are damaged, and then not keep what it is given.
             if is_there && opened.1 == Savepoint::default() {
-                let reason = "its files hold no savepoint".to_owned();
+                let reason = "its files contain no savepoint".to_owned();
                 return Err(StateError::Store { path: path.to_owned(), reason });
             }
             Ok(opened)
@@ -162,7 +162,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether everything is in memory.
+    /// True if everything is in memory.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         self.store.get().is_none()
@@ -317,7 +317,7 @@ impl World {
     }
 }
 
-/// What is not saved over what is stored, in order of keys.
+/// Merges unsaved assets over stored ones, in order of keys.
 struct Merge<I: Iterator<Item = Result<(String, Stored), StateError>>> {
     unsaved: Peekable<std::collections::btree_map::IntoIter<String, Stored>>,
     stored: Peekable<I>,

@@ -59,7 +59,7 @@ rules:
     raise_when: state.temperature > 80
 ";
 
-/// What the endpoint tries events with. The ledger's transactions are made by hand.
+/// The mapping of the endpoint's dry runs. The ledger's transactions are created directly.
 pub const MAPPING: &str = "
 mapping: reefers
 match: {topic: telemetry, device_type: 'reefer-*', where: payload.d.assetID != ''}
@@ -326,7 +326,7 @@ pub struct Reply {
     /// Headers behind the body.
     pub trailers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// Whether a body of chunks came to its end.
+    /// True if a body of chunks came to its end.
     pub is_whole: bool,
 }
 
@@ -424,7 +424,7 @@ fn exchange_until(
     Reply::read(&bytes)
 }
 
-/// Where the head of a message ends.
+/// The end of a message's head.
 fn whole_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n")
 }

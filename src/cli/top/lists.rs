@@ -1,4 +1,4 @@
-//! The lines of each part of the picture.
+//! The lines of each section of the screen.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -38,7 +38,7 @@ pub fn ledger(answers: &Answers) -> Vec<Line<'static>> {
     lines
 }
 
-/// What became of every record, and how far its effects are.
+/// Outcomes of all records, and the progress of their effects.
 pub fn records(status: &Status) -> Vec<Line<'static>> {
     let records = &status.records;
     let mut lines = vec![
@@ -72,7 +72,7 @@ pub fn records(status: &Status) -> Vec<Line<'static>> {
 pub fn partitions(status: &Status) -> Vec<Line<'static>> {
     let line = |partition: &Partition| {
         let (what, style) = match (partition.assigned, partition.lag) {
-            (false, _) => ("not read here".to_owned(), DOUBTFUL),
+            (false, _) => ("not assigned".to_owned(), DOUBTFUL),
             (true, None) => ("not known".to_owned(), FAINT),
             (true, Some(0)) => ("0".to_owned(), WELL),
             (true, Some(lag)) => (grouped(lag), Style::new()),
@@ -99,7 +99,7 @@ fn active(status: &Status) -> Vec<&AlertCount> {
     active
 }
 
-/// How many alerts of each severity are active.
+/// The number of active alerts of each severity.
 pub fn alerts_title(status: &Status) -> String {
     let mut counts: Vec<(&str, u64)> = Vec::new();
     for alert in active(status) {

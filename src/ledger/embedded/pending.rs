@@ -1,4 +1,4 @@
-//! What the executor sees of the state: what is durable, and over it what was decided since.
+//! The executor's view of the state: durable data, overlaid with undurable decisions.
 //!
 //! Runs ahead of durability: what was decided but the state has not taken in yet is kept here
 //! and seen by the next call.

@@ -75,14 +75,14 @@ pub struct AccessError(String);
 struct Refused {
     /// As its sender may know it.
     told: Told,
-    /// What strangers could learn from: for the log.
+    /// The reason, for the log only, because strangers could learn from it.
     reason: String,
 }
 
-/// What the sender of a token that is not taken may know.
+/// The explanation given to the sender of a refused token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Told {
-    #[error("the token is not known here")]
+    #[error("unknown token")]
     Unknown,
     #[error("the token has expired")]
     Expired,
@@ -111,7 +111,7 @@ impl From<BadToken> for Refused {
     }
 }
 
-/// Who a request is of, as far as it says.
+/// The result of identifying the sender of a request.
 enum Found {
     Someone(Caller),
     Nobody,
@@ -167,13 +167,13 @@ impl Access {
         self.tls.as_ref()
     }
 
-    /// Whose a client certificate is.
+    /// The caller of a client certificate.
     #[must_use]
     pub fn certified(&self, der: &[u8]) -> Option<Caller> {
         tls::caller(&self.settings.certificates, der)
     }
 
-    /// Whether someone can log in with a token.
+    /// True if someone can log in with a token.
     #[must_use]
     pub fn takes_tokens(&self) -> bool {
         self.tokens.is_some() || self.key_set.is_some()
@@ -216,7 +216,7 @@ impl Access {
         let client = self.client(request);
         let is_foreign = || origin::is_foreign(request.headers(), self.behind_proxy);
         if !request.method().is_safe() && is_foreign() {
-            let detail = "this request comes from a page of another site, and is refused";
+            let detail = "refused: this request comes from a page of another site";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         }
         let found = self.find(request, &client);
@@ -238,7 +238,7 @@ impl Access {
         Ok(())
     }
 
-    /// Who asks: by token, login, certificate, in this order.
+    /// Identifies the caller: by token, login or certificate, in this order.
     fn find(&self, request: &Request, client: &Client) -> Found {
         if let Some(token) = bearer(request.headers()) {
             return match self.prove(token) {
@@ -262,7 +262,7 @@ impl Access {
         }
     }
 
-    /// Whose a token is.
+    /// The caller of a token.
     fn prove(&self, token: &str) -> Result<(Caller, Proof), Refused> {
         let now_ms = self.clock.now_ms();
         if let (Some(settings), Some(key_set)) = (&self.settings.jwt, &self.key_set)
@@ -288,8 +288,8 @@ impl Access {
                 let mut detail = format!("this requires the role {needed}, and {name} has {role}");
                 if !self.settings.knows_anyone() {
                     detail.push_str(&format!(
-                        "; `ledgerline token NAME --role {needed} --file tokens.yaml` makes a \
-                         token, and `monitor.access.tokens` of the configuration names that file"
+                        "; create a token with `ledgerline token NAME --role {needed} \
+                         --file tokens.yaml`, and set `monitor.access.tokens` to that file"
                     ));
                 }
                 Err(Refusal::new(StatusCode::FORBIDDEN, detail))
@@ -316,7 +316,7 @@ impl Access {
         }
     }
 
-    /// Who sends a request, as far as its way tells.
+    /// The client of a request, as far as the connection identifies it.
     #[must_use]
     pub fn client(&self, request: &Request) -> Client {
         Client::of(request, self.behind_proxy)
@@ -329,7 +329,7 @@ impl Access {
         let cookie = session
             .and_then(|text| client.set_cookie(&text, &self.base_path))
             .ok_or_else(|| {
-                let detail = "this machine gives no random bytes, so nobody can log in";
+                let detail = "cannot get random bytes from the system, so nobody can log in";
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             })?;
         let (name, role) = (caller.name(), caller.role());
@@ -370,7 +370,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         let (scheme, token) = line.as_bytes().split_at_checked(6)?;
         let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
         let is_whole = token.first().is_none_or(|next| *next == b' ');
-        // Other characters than those of ASCII are in no token: such a text is nobody's.
+        // Other characters than those of ASCII are in no token: such a string is nobody's.
         let token = std::str::from_utf8(token).unwrap_or_default();
         (is_bearer && is_whole).then(|| token.trim())
     })

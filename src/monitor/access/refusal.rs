@@ -1,4 +1,4 @@
-//! Why a request does not pass: a problem for programs, a page for people.
+//! Refusals: a problem document for programs, a page for people.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::monitor::http::answer::Problem;
 #[derive(Debug)]
 pub struct Refusal {
     problem: Problem,
-    /// What would make it pass (RFC 9110, 11.6.1).
+    /// The challenge that would let it pass (RFC 9110, 11.6.1).
     challenge: Option<&'static str>,
     /// Seconds until it may be tried again.
     retry_after: Option<u64>,
@@ -44,7 +44,7 @@ impl Refusal {
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
-    /// What is wrong, in words.
+    /// The problem, in words.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }

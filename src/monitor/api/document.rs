@@ -15,48 +15,48 @@ use crate::monitor::http::route::{Kind, Needs, Table};
 /// endpoint answers.
 const EXAMPLES: &str = include_str!("examples.json");
 
-/// What the document says of the whole.
+/// Introduction of the document.
 const ABOUT: &str = "\
-Everything that the pages show. Reading needs nothing on the machine itself; elsewhere it needs what \
-the operator of the service gives out.
+All data of the pages. Reading needs no credentials on the machine itself; elsewhere the operator \
+of the service provides them.
 
-* **Errors** are `application/problem+json` (RFC 9457); `detail` says what was looked for and what helps.
-* **Lists** come in pages. `next`, where a page has it, leads to the one behind; the link `next` of the \
-operation says which parameter takes it. A page may have few or no items and `next` all the same: it \
-looked long enough.
+* **Errors** are `application/problem+json` (RFC 9457); `detail` states the cause and the remedy.
+* **Lists** come in pages. If a page has `next`, there is another one; the link `next` of the operation names \
+the parameter for it. A page may have few or no items and still have `next`: the search reached its limit.
 * **HEAD** is answered wherever GET is, with the same headers; **OPTIONS** everywhere, with `Allow`.
-* **Conditional requests**: an answer with an `ETag` is the same as long as that is; send it back in \
-`If-None-Match` to get 304 instead.
+* **Conditional requests**: an answer with the same `ETag` is unchanged; send it in `If-None-Match` to get 304 \
+instead.
 * **Values**: digests are hexadecimal, times RFC 3339 in UTC, bytes base64. Numbers of devices are as \
 they were sent, with all their digits; indexes, offsets and sizes go up to 2⁶⁴-1.
 * **Texts of devices** have everything escaped (`\\u…`) that steers a terminal or means something to HTML.
-* **Tiles** of the tree are at `/tile/…` as C2SP tlog-tiles says; their addresses have no fixed number \
-of parts, so they cannot stand here.";
+* **Tiles** of the tree are at `/tile/…` as C2SP tlog-tiles says; their paths have a variable number \
+of segments, so they are not listed here.";
 
 /// Statuses that any operation may answer with, as components.
 const PROBLEMS: &[(&str, &str, &str)] = &[
-    ("400", "BadRequest", "The question cannot be understood; `detail` says which part."),
-    ("401", "Unauthorized", "No credentials, or none that hold."),
-    ("403", "Forbidden", "The credentials are good, but not for this."),
-    ("404", "NotFound", "It is not there; `detail` says what was looked for."),
-    ("405", "MethodNotAllowed", "Not with this method; `Allow` says which."),
+    ("400", "BadRequest", "The request is malformed; `detail` says which part."),
+    ("401", "Unauthorized", "No credentials, or invalid ones."),
+    ("403", "Forbidden", "The credentials do not permit this."),
+    ("404", "NotFound", "Not found; `detail` says what was looked for."),
+    ("405", "MethodNotAllowed", "Method not allowed; `Allow` lists the allowed ones."),
     ("408", "RequestTimeout", "The body did not come in time."),
-    ("413", "ContentTooLarge", "The body is too large, or none is taken here."),
+    ("413", "ContentTooLarge", "The body is too large, or none is accepted here."),
     ("414", "UriTooLong", "The address is too long."),
-    ("415", "UnsupportedMediaType", "The body is of another media type than is taken here."),
-    ("421", "Misdirected", "The endpoint is for its own machine and was asked by another name."),
-    ("429", "TooManyRequests", "Too much was asked; `Retry-After` says when to go on."),
+    ("415", "UnsupportedMediaType", "The media type of the body is not supported here."),
+    (
+        "421",
+        "Misdirected",
+        "The endpoint only serves its own machine, and the host name is another one.",
+    ),
+    ("429", "TooManyRequests", "Too many requests; `Retry-After` says when to retry."),
     ("431", "HeadersTooLarge", "The headers are too many or too long."),
     ("500", "InternalError", "The ledger or its state cannot be read; the log says why."),
-    ("504", "GatewayTimeout", "It is not known whether it was done; `detail` says what to do."),
-    (
-        "503",
-        "Unavailable",
-        "Not now: too busy, or not ready; `Retry-After` says when to try again.",
-    ),
+    ("504", "GatewayTimeout", "The outcome is unknown; `detail` says what to do."),
+    ("503", "Unavailable", "Too busy, or not ready; `Retry-After` says when to retry."),
 ];
 
-/// What makes schemas: a type that has a default may be left out of what is sent, but is always given.
+/// Generators of schemas: a field with a default may be omitted from input, but is always present
+/// in output.
 struct Generators {
     given: SchemaGenerator,
     sent: SchemaGenerator,
@@ -97,7 +97,7 @@ pub fn document(table: &Table) -> Value {
             "description": ABOUT,
             "license": {"name": "Apache License 2.0", "identifier": env!("CARGO_PKG_LICENSE")},
         },
-        "servers": [{"url": "/", "description": "The service that gave this document."}],
+        "servers": [{"url": "/", "description": "The service that provided this document."}],
         "tags": tags,
         "paths": paths,
         "components": {
@@ -127,14 +127,14 @@ fn absent_is_not_null(schema: &mut Schema) {
     }
 }
 
-/// How a client may say who it is.
+/// The means of authentication.
 fn security_schemes() -> Value {
     json!({
         "bearer": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token that the operator of the service gave out, or a JWT of the identity \
-                            provider that it trusts.",
+            "description": "A token issued by the operator of the service, or a JWT of the trusted identity \
+                            provider.",
         },
         "certificate": {
             "type": "mutualTLS",
@@ -146,15 +146,15 @@ fn security_schemes() -> Value {
 fn headers() -> Value {
     json!({
         "ETag": {
-            "description": "Stands for exactly this answer (RFC 9110, section 8.8.3).",
+            "description": "Identifies exactly this answer (RFC 9110, section 8.8.3).",
             "schema": {"type": "string", "pattern": "^\"[0-9a-f]{32}\"$"},
         },
         "RetryAfter": {
-            "description": "Seconds after which to try again.",
+            "description": "Seconds until the next attempt.",
             "schema": {"type": "integer", "minimum": 0},
         },
         "Allow": {
-            "description": "The methods that are answered here.",
+            "description": "The allowed methods.",
             "schema": {"type": "string"},
         },
     })
@@ -249,7 +249,7 @@ impl Described<'_> {
         }
         if entry.is_tagged {
             responses["200"]["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
-            let description = "The answer is still the one that `If-None-Match` names.";
+            let description = "The answer still matches `If-None-Match`.";
             responses.insert("304".to_owned(), json!({"description": description}));
         }
         for (status, name, _) in PROBLEMS {
@@ -275,7 +275,7 @@ fn links(id: &str, cursor: &Parameter) -> Value {
         "next": {
             "operationId": id,
             "parameters": {cursor.name: "$response.body#/next"},
-            "description": "The page behind, with the other parameters as they were.",
+            "description": "The next page, with the other parameters unchanged.",
         },
     })
 }

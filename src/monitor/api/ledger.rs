@@ -42,7 +42,7 @@ pub fn block() -> Operation {
         path: "/api/v1/blocks/{number}",
         names: &[parameter::NUMBER],
         summary: "A block with a page of its entries.",
-        more: "Header, seal and checkpoint stand in every page.",
+        more: "Every page has header, seal and checkpoint.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -61,8 +61,8 @@ pub fn verification() -> Operation {
         path: "/api/v1/blocks/{number}/verification",
         names: &[parameter::NUMBER],
         summary: "Checks a block from its bytes, step by step.",
-        more: "Hashes, signatures and tree are computed anew, by the program that answers. Who must not \
-               trust it runs `ledgerline verify` on the ledger's files.",
+        more: "Hashes, signatures and tree are recomputed by the answering program. If you must not trust \
+               it, run `ledgerline verify` on the ledger's files.",
         example: "",
     };
     question(about, nothing, |app: &App, number: String, ()| {
@@ -77,9 +77,9 @@ pub fn transactions() -> Operation {
         tag: Tag::Ledger,
         path: "/api/v1/transactions",
         names: &[],
-        summary: "Transactions, newest first: all, or those that are searched for.",
-        more: "A search looks at a bounded part of the log at a time; a page may have few or no items \
-               and `next`.",
+        summary: "Transactions, newest first: all, or those that match the filters.",
+        more: "A search scans a bounded part of the log at a time; a page may have few or no items and \
+               `next`.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -99,8 +99,8 @@ pub fn transaction() -> Operation {
         path: "/api/v1/transactions/{topic}/{partition}/{offset}/{output}",
         names: ID,
         summary: "A transaction with its arguments, verdict and writes.",
-        more: "Its id is the position of its record in Kafka. Where a record gave none, the answer says \
-               what became of it.",
+        more: "Its id is the position of its record in Kafka. If a record produced none, the answer states \
+               its disposition.",
         example: "",
     };
     question(about, nothing, |app: &App, path: TransactionPath, ()| {
@@ -115,7 +115,7 @@ pub fn record() -> Operation {
         tag: Tag::Ledger,
         path: "/api/v1/records/{topic}/{partition}/{offset}",
         names: &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET],
-        summary: "What became of a record: committed, filtered, dead letter, or not read.",
+        summary: "The disposition of a record: committed, filtered, dead letter, or not read.",
         more: "",
         example: "",
     };
@@ -243,7 +243,7 @@ pub fn contract_tests() -> Operation {
 
 /// The common part of the lists of definitions.
 const DEFINITIONS: About =
-    About { more: "Every version is an item of its own.", example: "limit=2", ..DEFINITION };
+    About { more: "Every version is a separate item.", example: "limit=2", ..DEFINITION };
 
 /// The common part of one definition.
 const DEFINITION: About = About {
@@ -258,8 +258,8 @@ const DEFINITION: About = About {
 
 /// The common part of the tests of definitions.
 const DEFINITION_TESTS: About = About {
-    summary: "Runs the tests that stand in a definition's own text.",
-    more: "By the version of the program that answers.",
+    summary: "Runs a definition's own tests.",
+    more: "With the program version of the service.",
     ..DEFINITION
 };
 
@@ -286,5 +286,5 @@ fn definition_tests(about: About, kind: DefinitionKind) -> Operation {
 
 /// Reads the number of a block.
 fn block_number(text: &str) -> Result<u64, QueryError> {
-    text.parse().map_err(|_| QueryError::Malformed(format!("`{text}` is no block number")))
+    text.parse().map_err(|_| QueryError::Malformed(format!("`{text}` is not a block number")))
 }

@@ -19,18 +19,18 @@ use crate::monitor::http::request::{InPath, Parameters};
 use crate::monitor::http::route::{Kind, Needs, Route, Rule};
 use crate::query::QueryError;
 
-/// What an operation is for, in words, and where it stands.
+/// Description and place of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
     /// Its name in programs made of the document, `camelCase`.
     pub id: &'static str,
-    /// Which part of the API it belongs to.
+    /// The part of the API that it belongs to.
     pub tag: Tag,
     /// Its address; names in braces.
     pub path: &'static str,
     /// The names in its address, in order.
     pub names: &'static [Parameter],
-    /// What it does, in a line.
+    /// A summary in one line.
     pub summary: &'static str,
     /// More of it, in Markdown; may be empty.
     pub more: &'static str,
@@ -39,31 +39,31 @@ pub struct About {
 }
 
 coded! {
-    /// Parts of the API.
+    /// Parts of the API, in the order of the document.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Tag {
+        /// The running program.
+        Service => "Service",
         /// Blocks, transactions, proofs.
         Ledger => "Ledger",
         /// Assets and alerts.
         State => "State",
-        /// Records that gave no transaction.
+        /// Records that produced no transaction.
         DeadLetters => "Dead letters",
         /// Mappings and contracts.
         Definitions => "Definitions",
-        /// The running program.
-        Service => "Service",
     }
 }
 
 impl Tag {
-    /// What belongs to it.
+    /// A description of its operations.
     pub fn about(self) -> &'static str {
         match self {
-            Self::Ledger => "Blocks, transactions, and what proves them.",
-            Self::State => "What contracts made of the events: assets, their alerts and history.",
+            Self::Ledger => "Blocks, transactions and their proofs.",
+            Self::State => "Results of the contracts: assets, their alerts and history.",
             Self::DeadLetters => "Records that could not become a transaction.",
             Self::Definitions => "Mappings and contracts as the ledger recorded them.",
-            Self::Service => "The running program: how it is, what happens, what is wrong.",
+            Self::Service => "The running service: health, events and findings.",
         }
     }
 }
@@ -95,7 +95,7 @@ impl Form {
     }
 }
 
-/// What a body of JSON holds.
+/// The contents of a JSON body.
 #[derive(Debug, Clone, Copy)]
 pub struct Body {
     /// Its schema.
@@ -104,24 +104,24 @@ pub struct Body {
     pub example: &'static str,
 }
 
-/// How an operation takes its parameters. It must take all of them, given or not.
+/// Parses an operation's parameters. It must take all of them, present or not.
 pub type Take<Q> = fn(&mut Parameters) -> Result<Q, QueryError>;
 
 /// The entry of an operation in the OpenAPI document.
 pub struct Entry {
-    /// What it is for.
+    /// Its description.
     pub about: About,
     /// Parameters that it takes, as it takes them.
     pub parameters: Vec<Parameter>,
     /// Headers that it reads.
     pub headers: &'static [Parameter],
-    /// What it is sent.
+    /// The body of the request.
     pub body: Option<Body>,
-    /// What it answers with.
+    /// The forms of its answer.
     pub forms: Vec<Form>,
-    /// Whether its answers bear an entity tag.
+    /// True if its answers bear an entity tag.
     pub is_tagged: bool,
-    /// Whether it may end without anyone knowing what came of it.
+    /// True if it may end without anyone knowing what came of it.
     pub may_stay_unknown: bool,
 }
 
@@ -141,13 +141,13 @@ impl From<Operation> for Route {
 
 /// A request of an operation.
 pub struct Asked<N, Q> {
-    /// Whom to ask.
+    /// The application.
     pub app: App,
     /// Names in its path.
     pub names: N,
-    /// What was made of its parameters.
+    /// The parsed parameters.
     pub asked: Q,
-    /// Who asks; nobody where a door is open to anyone.
+    /// The caller; `None` on a public route.
     pub caller: Option<Caller>,
     /// Its headers.
     pub headers: HeaderMap,
@@ -210,13 +210,13 @@ where
 
 /// A request of an operation that is sent a body.
 pub struct Sent<B, Q> {
-    /// Whom to ask.
+    /// The application.
     pub app: App,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// What was made of its parameters.
+    /// The parsed parameters.
     pub asked: Q,
-    /// What was sent.
+    /// The request's body.
     pub body: B,
 }
 
@@ -255,7 +255,7 @@ where
     }
 }
 
-/// What is taken, given or not.
+/// The parameters that are taken, present or not.
 fn taken<Q>(take: Take<Q>) -> Vec<Parameter> {
     let mut none = Parameters::none();
     // With nothing given there is nothing to refuse.

@@ -1,4 +1,4 @@
-//! Operations on the running program, and on records that gave no transaction.
+//! Operations on the running service, and on records that produced no transaction.
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -31,7 +31,7 @@ const TRIED: &str = r#"{
     "key": "{\"deviceType\":\"reefer-40\",\"deviceId\":\"C-001\",\"timestamp\":\"2026-01-31T12:00:00Z\"}",
     "value": "{\"d\":{\"assetID\":\"C-001\",\"temperature\":9.5}}"
 }"#;
-/// A call by hand.
+/// A manual call.
 const CALL: &str = r#"{
     "contract": "cold_chain",
     "function": "update",
@@ -59,7 +59,7 @@ pub fn findings() -> Operation {
         tag: Tag::Service,
         path: "/api/v1/findings",
         names: &[],
-        summary: "What is wrong, the worst first, and what to do.",
+        summary: "Findings, worst first, with remedies.",
         more: "",
         example: "",
     };
@@ -76,8 +76,8 @@ pub fn samples() -> Operation {
         tag: Tag::Service,
         path: "/api/v1/samples",
         names: &[],
-        summary: "Figures of the last ten minutes, the oldest first.",
-        more: "Kept in memory: after a start they begin anew.",
+        summary: "Samples of the last ten minutes, oldest first.",
+        more: "Kept in memory: empty after a start.",
         example: "",
     };
     question(about, nothing, |app: &App, (): (), ()| Ok(app.watched.samples()))
@@ -90,7 +90,7 @@ pub fn throughput() -> Operation {
         tag: Tag::Definitions,
         path: "/api/v1/throughput",
         names: &[],
-        summary: "What came of each running mapping and contract since this process started.",
+        summary: "Counters of each running mapping and contract since this process started.",
         more: "",
         example: "",
     };
@@ -107,10 +107,10 @@ pub fn stream() -> Operation {
         path: "/api/v1/stream",
         names: &[],
         summary: "What happens, as server-sent events.",
-        more: "Events named `block`, `transaction`, `alert` and `dead_letter` bear their place in the \
-               log as their id; `x-events` in the schema says what their data is. A client that was away \
-               sends `Last-Event-ID` and misses nothing. `status` has no id. The stream ends \
-               after a while; clients come back by themselves.",
+        more: "Events named `block`, `transaction`, `alert` and `dead_letter` carry their position in the \
+               log as their id; `x-events` in the schema says what their data is. A client that reconnects sends \
+               `Last-Event-ID` and misses nothing. `status` has no id. The stream ends \
+               after a while; clients reconnect automatically.",
         example: "from=0&events=block",
     };
     let forms = vec![Form { schema: stream::schema, ..Form::text("text/event-stream") }];
@@ -128,7 +128,7 @@ pub fn checkpoint() -> Operation {
         path: "/checkpoint",
         names: &[],
         summary: "The newest signed checkpoint (C2SP tlog-checkpoint).",
-        more: "The tree itself is served beside it in the form of C2SP tlog-tiles, below `/tile/`.",
+        more: "The tree itself is served below `/tile/`, in the form of C2SP tlog-tiles.",
         example: "",
     };
     let handle = |request: Asked<(), ()>| answer_checkpoint(request.app);
@@ -147,8 +147,8 @@ pub fn try_record() -> Operation {
         tag: Tag::Service,
         path: "/api/v1/try",
         names: &[],
-        summary: "What the pipeline would make of a record. Nothing is submitted.",
-        more: "With the mappings, the contracts and the state that it runs with.",
+        summary: "Dry run of a record. Nothing is submitted.",
+        more: "Uses the running mappings, contracts and state.",
         example: "",
     };
     sent(about, nothing, vec![Form::json::<TrialView>()], answer_try).example(TRIED)
@@ -160,7 +160,7 @@ async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
     Ok(live(JSON, ask(app, tried).await?))
 }
 
-/// What a call by hand asks for beside its body.
+/// The parameters of a manual call besides its body.
 #[derive(Debug, Clone, Copy)]
 struct IsCheck(bool);
 
@@ -172,9 +172,8 @@ pub fn call() -> Operation {
         path: "/api/v1/calls",
         names: &[],
         summary: "Submits a signed call of a contract under the caller's name.",
-        more: "201 means durable. With `dry_run` nothing is submitted, and the answer of status 200 says \
-               what would come of it. 504 means that it is not known whether the call will still come into \
-               the ledger: look at the newest transactions before sending it again.",
+        more: "201 means durable. With `dry_run` nothing is submitted, and the answer with status 200 has \
+               the result. 504 means that it is unknown whether the call will still be committed: look at the newest transactions before sending it again.",
         example: "dry_run=true",
     };
     let take =
@@ -207,7 +206,7 @@ pub fn health() -> Operation {
         tag: Tag::Service,
         path: "/healthz",
         names: &[],
-        summary: "Whether the program runs at all.",
+        summary: "Liveness.",
         more: "",
         example: "",
     };
@@ -222,7 +221,7 @@ pub fn readiness() -> Operation {
         tag: Tag::Service,
         path: "/readyz",
         names: &[],
-        summary: "Whether the program takes in records; 503 with the reasons where not.",
+        summary: "Readiness: 200 if ingesting, else 503 with the reasons.",
         more: "",
         example: "",
     };
@@ -238,7 +237,7 @@ async fn answer_readiness(request: Asked<(), ()>) -> Answer {
     }
     let detail = match request.caller {
         Some(_) => obstacles.join("; "),
-        None => "not ready; who may look is told why".to_owned(),
+        None => "not ready; callers with the viewer role get the reasons".to_owned(),
     };
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
 }
@@ -250,7 +249,7 @@ pub fn metrics() -> Operation {
         tag: Tag::Service,
         path: "/metrics",
         names: &[],
-        summary: "Figures for Prometheus, in its text form.",
+        summary: "Metrics in the Prometheus text format.",
         more: "",
         example: "",
     };
@@ -294,7 +293,7 @@ pub fn dead_letters() -> Operation {
         tag: Tag::DeadLetters,
         path: "/api/v1/deadletters",
         names: &[],
-        summary: "Dead letters, newest first: all, or those of a cause.",
+        summary: "Dead letters, newest first: all, or those with a cause.",
         more: "",
         example: "limit=2",
     };

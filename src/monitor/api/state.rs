@@ -51,8 +51,8 @@ pub fn asset() -> Operation {
         path: "/api/v1/state/{contract}/{key}",
         names: &[parameter::CONTRACT_IN_PATH, parameter::KEY],
         summary: "An asset as it is now, or as it was.",
-        more: "With `at_block` or `at_time` the answer is of the other form: the block, and the asset as \
-               that block left it.",
+        more: "With `at_block` or `at_time` the answer has the other form: the block, and the asset as of \
+               that block.",
         example: "",
     };
     question(about, take_moment, |app: &App, path: AssetPath, moment| {
@@ -74,8 +74,8 @@ fn answer_asset(
 
 /// Why there are two addresses of the same.
 const ANY_KEY: &str = "The same as with the key in the path. Browsers, clients and proxies rewrite \
-                       paths: the keys `.` and `..` can be asked for here alone, and where a proxy \
-                       decodes `%2F`, so can those with a slash.";
+                       paths: only this path works for the keys `.` and `..`, and for keys with a \
+                       slash behind a proxy that decodes `%2F`.";
 
 /// `/api/v1/asset/{contract}`.
 pub fn asset_by_key() -> Operation {
@@ -137,7 +137,7 @@ pub fn alerts() -> Operation {
         path: "/api/v1/alerts",
         names: &[],
         summary: "Assets with an active alert, in order of contract and key.",
-        more: "Each with its alerts: how bad, what they mean, since when.",
+        more: "Each with its alerts: severity, meaning, start.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -210,7 +210,7 @@ pub fn recent() -> Operation {
         path: "/api/v1/recent",
         names: &[],
         summary: "The newest change of each asset, newest first.",
-        more: "What the state has not taken in yet may come again on a later page.",
+        more: "Changes not yet applied to the state may appear again on a later page.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -231,17 +231,17 @@ pub fn export_state() -> Operation {
         path: "/api/v1/export/state/{contract}",
         names: &[parameter::CONTRACT_IN_PATH],
         summary: "The assets of a contract as one file: JSON lines or CSV.",
-        more: "In order of keys, each asset once. The state moves on while it is read: the headers \
+        more: "In order of keys, each asset once. The state changes while it is read: the headers \
                `Ledgerline-Height` and `Ledgerline-Entries` say how many blocks and entries it held at \
-               the beginning, the trailer `Ledgerline-Height-At-End` (for who sends `TE: trailers`) how \
+               the beginning, the trailer `Ledgerline-Height-At-End` (for clients that send `TE: trailers`) how \
                many at the end. A line whose `version` is below that number of entries is the asset exactly as \
-               the first height left it; every other is as it was at some moment in between, and \
-               `getAsset` with `at_block` gives it as it was at the first.\n\n\
+               the first height left it; every other one shows a moment in between, and `getAsset` with `at_block` \
+               returns the asset as of the first height.\n\n\
                An export that takes longer than 100 seconds is cut off: the connection ends without \
-               the end of the body, which clients report. Go on with `after` and the key of the last \
-               whole line.\n\n\
+               the end of the body, which clients report. To resume, pass the key of the last whole line \
+               as `after`.\n\n\
                CSV has a column for every field that the contract's newest version declares or derives, \
-               by its dotted name, and `other` for the rest, as JSON. A text that a spreadsheet would \
+               by its dotted name, and `other` for the rest, as JSON. A string that a spreadsheet would \
                take for a formula has a `'` in front, as has one that begins with a `'`.",
         example: "format=csv&prefix=C-00",
     };
@@ -264,8 +264,8 @@ pub fn export_history() -> Operation {
         path: "/api/v1/export/history/{contract}/{key}",
         names: &[parameter::CONTRACT_IN_PATH, parameter::KEY],
         summary: "The changes of an asset as one file, newest first: JSON lines or CSV.",
-        more: "Bounded in time and in the forms of `exportState`. What was cut off goes on with `from` \
-               and what the last whole line says in `replaced`.",
+        more: "Time limit and formats are those of `exportState`. To resume a truncated export, pass `replaced` of the \
+               last whole line as `from`.",
         example: "format=csv",
     };
     let take = |given: &mut Parameters| {

@@ -11,7 +11,7 @@ use crate::query::QueryError;
 pub async fn tile(app: App, uri: Uri) -> Answer {
     let Some(path) = TilePath::parse(uri.path()) else {
         let form = "/tile/<L>/<N>[.p/<W>] or /tile/entries/<N>[.p/<W>]";
-        let detail = format!("{} names no tile; the form is {form}", uri.path());
+        let detail = format!("{} is not a tile; the form is {form}", uri.path());
         return Err(QueryError::Malformed(detail).into());
     };
     ask(app, move |service| service.queries.tile(path)).await.map(immutable)

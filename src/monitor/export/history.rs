@@ -30,12 +30,12 @@ const HEADINGS: [&str; 10] = [
     "compliant",
 ];
 
-/// Which changes an export gives, and how.
+/// Range and format of an export.
 #[derive(Debug, Clone)]
 pub struct Back {
     /// From this entry on back; from the newest change on where there is none.
     pub from: Option<u64>,
-    /// How.
+    /// Its format.
     pub form: FileForm,
 }
 

@@ -29,7 +29,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes an export, piece by piece.
 pub trait Pieces: Clone + Send + Sync + 'static {
-    /// Where the next piece begins.
+    /// The start of the next piece.
     type Place: Clone + Send + Sync + 'static;
 
     /// A piece from a place on, and where the next one begins; `None` at the end.
@@ -40,7 +40,7 @@ pub trait Pieces: Clone + Send + Sync + 'static {
     ) -> Result<(Vec<u8>, Option<Self::Place>), QueryError>;
 }
 
-/// What is said in front of an export.
+/// The headers of an export.
 pub struct Head {
     /// Its media type.
     pub kind: &'static str,
@@ -55,7 +55,7 @@ pub struct Head {
 /// Answers with an export from a place on. What is wrong with the question is said before it begins.
 pub async fn send<P: Pieces>(app: App, pieces: P, from: P::Place, head: Head) -> Answer {
     let place = app.places.exports.try_take(app.asker).ok_or_else(|| {
-        let detail = "too many exports are being sent; try again";
+        let detail = "too many concurrent exports; try again";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
     let first = read(&app, &pieces, from).await?;
@@ -83,7 +83,7 @@ async fn read<P: Pieces>(app: &App, pieces: &P, place: P::Place) -> Result<Piece
     ask(app.clone(), move |service| pieces.piece(service, place)).await
 }
 
-/// What goes to the reader.
+/// A part sent to the reader.
 enum Part {
     Bytes(Bytes),
     /// All was sent; the state held so many blocks then.

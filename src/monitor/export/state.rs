@@ -18,14 +18,14 @@ use crate::state::{Filter, ScanLimits};
 
 const HEADINGS: [&str; 4] = ["key", "version", "compliant", "alerts"];
 
-/// Which assets an export gives, and how.
+/// Assets and format of an export.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Which.
+    /// The assets.
     pub filter: Filter,
     /// Behind this key.
     pub after: Option<String>,
-    /// How.
+    /// The format.
     pub form: FileForm,
 }
 

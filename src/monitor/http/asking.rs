@@ -1,4 +1,4 @@
-//! What handlers share: the service, and the places for questions that may wait for a disk.
+//! State shared by handlers: the service, and the slots for queries that may wait for a disk.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -28,23 +28,23 @@ use crate::monitor::watch::Watched;
 use crate::query::QueryError;
 use crate::query::json;
 
-/// How long a question waits before it looks again whether records still wait.
+/// Interval at which a waiting query checks the backlog of records again.
 const SHARE_LOOK: Duration = Duration::from_millis(50);
 
 /// The state that every handler has, for the sender of one request.
 #[derive(Clone)]
 pub struct App {
-    /// Whom to ask.
+    /// The service to query.
     pub service: Arc<Service>,
-    /// What is looked at all the time.
+    /// The monitored values.
     pub watched: Watched,
-    /// Who may do what.
+    /// Access control.
     pub access: Arc<Access>,
-    /// What readers may take of the processors.
+    /// The readers' share of the processors.
     share: Arc<ReadShare>,
     /// Places for work that waits or takes memory.
     pub places: Arc<Work>,
-    /// Who takes them.
+    /// The holder of the slots.
     pub asker: Asker,
     /// All routes.
     pub table: Arc<Table>,
@@ -85,7 +85,7 @@ impl Default for Work {
     }
 }
 
-/// What a handler gives.
+/// The result of a handler.
 pub type Answer = Result<Response, Problem>;
 
 impl App {
@@ -125,7 +125,7 @@ pub async fn ask<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let unavailable = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
     let Ok(Some(place)) = timeout(PLACE_WAIT, place_and_share(&app)).await else {
-        return Err(unavailable("too many requests at a time; try again"));
+        return Err(unavailable("too many concurrent requests; try again"));
     };
     let work = tokio::task::spawn_blocking(move || {
         let began = thread_time();
@@ -138,10 +138,10 @@ pub async fn ask<T: Send + 'static>(
     match timeout(REQUEST_TIMEOUT, work).await {
         Ok(Ok(answer)) => answer.map_err(Problem::from),
         Ok(Err(_)) => {
-            let detail = "the question could not be worked on; the log says why";
+            let detail = "the request failed; see the log";
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
         }
-        Err(_) => Err(unavailable("the answer took too long; ask for less at a time")),
+        Err(_) => Err(unavailable("the answer took too long; request less at a time")),
     }
 }
 

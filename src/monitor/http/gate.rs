@@ -71,7 +71,7 @@ fn turned_away(gate: &Gate, request: &mut Request, row: Option<&Row>) -> Option<
     Some(refused.answer(request, page))
 }
 
-/// Whether a browser asks: an unknown address is a person's mistake, unless it is one of the API's.
+/// True if a browser asks: an unknown address is a person's mistake, unless it is one of the API's.
 fn is_for_people(row: Option<&Row>, path: &str) -> bool {
     let is_of_programs = || ["/api/", "/tile/"].iter().any(|of| path.starts_with(of));
     row.map_or_else(|| !is_of_programs(), Row::is_for_people)
@@ -110,7 +110,7 @@ fn refusal(gate: &Gate, request: &Request, row: Option<&Row>) -> Option<Response
         return Some(([(header::ALLOW, allowed)], problem).into_response());
     }
     (*method != Method::POST && has_body(request)).then(|| {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken here");
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is accepted here");
         // The body that follows on the connection is never read.
         ([(header::CONNECTION, "close")], problem).into_response()
     })

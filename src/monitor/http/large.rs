@@ -36,7 +36,7 @@ pub async fn paced(app: &App, asker: Asker, response: Response) -> Response {
 /// take all at once, and the place would be free while the client still reads.
 struct Held {
     body: Body,
-    /// What was taken from the body and is not given out yet.
+    /// The part of the body that is not sent yet.
     slices: Bytes,
     _place: Place,
 }

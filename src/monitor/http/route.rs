@@ -151,7 +151,7 @@ impl Route {
 }
 
 impl Row {
-    /// Whether people ask it with a browser: they are led to the login, and errors are pages.
+    /// True if people ask it with a browser: they are led to the login, and errors are pages.
     #[must_use]
     pub fn is_for_people(&self) -> bool {
         matches!(self.kind, Kind::Page(_))

@@ -11,7 +11,7 @@ use crate::pipeline::DeadLetterTopic;
 use crate::query::views::time_text;
 use crate::state::World;
 
-/// How far a follower of the ledger is.
+/// Progress of a follower of the ledger.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FollowerView {
     /// Its name.
@@ -39,7 +39,7 @@ pub struct HeldView {
 }
 
 impl FollowerView {
-    /// Whether findings and alerts of its own tell of it; the others share theirs.
+    /// True for a follower with findings and alerts of its own; the others share theirs.
     #[must_use]
     pub fn has_own_findings(&self) -> bool {
         [World::NAME, DeadLetterTopic::NAME].contains(&&*self.name)

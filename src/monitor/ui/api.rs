@@ -10,7 +10,7 @@ use crate::monitor::ui::parts::{Row, cell, json_block, table};
 use crate::monitor::ui::shell::Content;
 use crate::query::json;
 
-/// Where a line of a shell finds the endpoint.
+/// The shell variable with the endpoint's address.
 const BASE: &str = "$LEDGERLINE";
 
 /// The whole document.
@@ -119,7 +119,7 @@ fn parameter(parameter: &Value) -> Row {
     ]
 }
 
-/// What a schema of a parameter allows, in words.
+/// The permitted values of a parameter's schema, in words.
 fn values(schema: &Value) -> String {
     let mut said = Vec::new();
     if let Some(names) = schema["enum"].as_array() {

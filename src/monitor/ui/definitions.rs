@@ -75,7 +75,7 @@ fn figures_of(kind: DefinitionKind, running: Option<&ThroughputView>) -> Row {
     row
 }
 
-/// Where definitions of a kind stand in addresses.
+/// The path segment of a kind of definition.
 fn folder(kind: DefinitionKind) -> &'static str {
     if kind == DefinitionKind::Contract { "contracts" } else { "mappings" }
 }

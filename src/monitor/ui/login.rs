@@ -64,7 +64,7 @@ pub async fn leave(app: App, request: Request) -> Response {
     response
 }
 
-/// Where to go on: an address of ours, for an address elsewhere would lead there in our name.
+/// The address to continue at. Only local ones are accepted: any other would be an open redirect.
 fn local(next: Option<String>) -> String {
     let is_ours = |next: &String| {
         let mut letters = next.bytes();

@@ -22,7 +22,7 @@ use crate::monitor::ui::{Made, transactions, trial};
 use crate::query::QueryError;
 use crate::query::views::TransactionView;
 
-/// What the names of fields in the form begin with.
+/// Prefix of the form's field names.
 const FIELD: &str = "f.";
 const HEADINGS: [&str; 5] = ["Transaction", "Time", "Caller", "Call", "Verdict"];
 
@@ -121,7 +121,7 @@ pub fn form(
     Ok(content(caller, called, &fields, html! {}))
 }
 
-/// What was filled in: tried or submitted, as the button says.
+/// Handles a submitted form: a dry run or a call, depending on the button.
 pub fn sent(
     service: &Service,
     caller: &Caller,
@@ -176,17 +176,17 @@ fn find<'a>(
     let contracts = &service.trial.contracts;
     let found = contracts.get(contract).ok_or_else(|| {
         let help = did_you_mean(contract, contracts.iter().map(|contract| &*contract.name));
-        QueryError::NotFound(format!("no running contract is named `{contract}`; {help}"))
+        QueryError::NotFound(format!("there is no running contract `{contract}`; {help}"))
     })?;
     let mut functions = found.functions().iter();
     let offered = functions.find(|offered| offered.name() == function).ok_or_else(|| {
         let help = did_you_mean(function, found.functions().iter().map(|offered| offered.name()));
-        QueryError::NotFound(format!("`{contract}` does not offer `{function}`; {help}"))
+        QueryError::NotFound(format!("`{contract}` has no function `{function}`; {help}"))
     })?;
     Ok(Called { contract: found, function: *offered })
 }
 
-/// What an asset has, as texts of the form.
+/// The fields of an asset, as form values.
 fn filled_in(contract: &Contract, state: &Value) -> BTreeMap<String, String> {
     let at = |input: &Input| {
         let value = input.path.iter().try_fold(state, |value, name| value.get(name))?;
@@ -259,7 +259,7 @@ impl Fields {
             })?;
             for (name, value) in more.iter() {
                 if arguments.get(name.as_str()).is_some() {
-                    return Err(refused(format!("`{name}` is filled in twice")));
+                    return Err(refused(format!("duplicate field `{name}`")));
                 }
                 arguments.insert(name.as_str(), value.clone());
             }

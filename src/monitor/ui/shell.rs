@@ -18,7 +18,8 @@ use crate::query::views::{FleetView, grouped, time_text};
 pub struct Content {
     /// Its heading.
     pub title: String,
-    /// Whether it changes with the ledger: it follows the stream, or refreshes itself without script.
+    /// True if it changes with the ledger: it follows the stream, or refreshes itself without
+    /// script.
     pub is_live: bool,
     /// Everything below the heading.
     pub body: Markup,
@@ -28,9 +29,9 @@ pub struct Content {
 pub struct Visitor {
     /// The caller; `None` where nobody was asked for.
     pub caller: Option<Caller>,
-    /// Whether there is a way to log in.
+    /// True if there is a way to log in.
     pub can_log_in: bool,
-    /// Whether even the ledger's name and health are to be kept from it.
+    /// True if even the ledger's name and health are to be kept from it.
     pub is_stranger: bool,
     /// Address of the link of the navigation that the page belongs to; `None` for an error.
     pub section: Option<&'static str>,

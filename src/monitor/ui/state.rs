@@ -71,7 +71,7 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
         None if condition.is_empty() => Vec::new(),
         None => {
             let message =
-                format!("`{condition}` is not a condition; one looks like `cargo.kind=fish`");
+                format!("`{condition}` is not a condition; use the form `cargo.kind=fish`");
             return Err(QueryError::Malformed(message));
         }
     };
@@ -291,7 +291,7 @@ fn charts(changes: &[ChangeView]) -> Markup {
     }
 }
 
-/// Changes, the newest first, each with what it changed.
+/// Changes, newest first, each with its differences.
 fn timeline(
     service: &Service,
     asset: AssetRef<'_>,

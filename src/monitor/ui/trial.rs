@@ -25,7 +25,7 @@ use crate::query::views::{
     TrialView, TrialWriteView, time_text,
 };
 
-/// How the value is written in the form.
+/// The format of the value in the form: text or base64.
 const TEXT: &str = "text";
 const BASE64: &str = "base64";
 
@@ -59,7 +59,7 @@ pub fn form(service: &Service, mut given: Parameters) -> Made {
     Ok(content(service, &fields, html! { @if let Some(note) = note { p { (note) } } }))
 }
 
-/// The form and what would become of its record.
+/// The form and the result of its dry run.
 pub fn tried(service: &Service, mut given: Parameters) -> Made {
     let fields = Fields::take(&mut given)?;
     given.finish()?;
