@@ -42,10 +42,11 @@ impl FileForm {
 }
 
 impl FromStr for FileForm {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::from_name(text).ok_or("known are jsonl and csv")
+        let names = || Self::ALL.map(Self::name).join(" and ");
+        Self::from_name(text).ok_or_else(|| format!("known are {}", names()))
     }
 }
 

@@ -60,7 +60,7 @@ coded! {
 }
 
 impl Code {
-    /// How bad it is.
+    /// The severity.
     #[must_use]
     pub fn gravity(self) -> Gravity {
         match self {
