@@ -1,5 +1,5 @@
-//! Followers of the log. The state, the dead-letter topic and every other follower differ only in what
-//! they do with a block; the [driver](crate::pipeline::FollowerDriver) runs them all alike.
+//! Followers of the log. State, dead-letter topic and all others differ only in what they do with a
+//! block; the [driver](crate::pipeline::FollowerDriver) runs them all alike.
 //!
 //! ```
 //! use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,24 +76,25 @@ pub trait Follower: Send + Sync {
         Ok(())
     }
 
-    /// True if so much waits for a savepoint that one is due before its time.
+    /// True if so much is waiting for a savepoint that one is due before its time.
     fn is_full(&self) -> bool {
         false
     }
 
-    /// The policy after [`FollowerError::Held`].
+    /// The action after [`FollowerError::Held`].
     fn retry(&self) -> Retry {
         Retry::DESTINATION
     }
 
-    /// True if the service is useless without it. A failure of an essential follower ends the service;
-    /// any other ends alone, and status and findings say so until the next start takes it up again.
+    /// True if the service is useless without it. A failure of an essential follower ends the
+    /// service; any other ends alone, and status and findings report it until the next start
+    /// resumes it.
     fn is_essential(&self) -> bool {
         false
     }
 }
 
-/// The times at which a follower that is held up tries again.
+/// The time at which a blocked follower retries.
 ///
 /// Once the pipeline has drained, each follower has one more attempt. What is still held up then stays
 /// in the log for the next start, and is not a failure.

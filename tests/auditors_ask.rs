@@ -208,7 +208,7 @@ fn a_last_block_that_cannot_be_read_is_not_passed_over() {
     std::fs::remove_dir_all(project.path("ledger/state")).unwrap();
     let alone = project.run(&["verify", "ledger/"]).exits(0).out;
     assert!(
-        alone.contains("are not a whole block") && alone.contains("cannot be detected"),
+        alone.contains("are not a complete block") && alone.contains("cannot be detected"),
         "{alone}"
     );
     assert!(alone.lines().last().unwrap().starts_with("verified up to block "), "{alone}");

@@ -68,5 +68,5 @@ fn a_named_broker_is_filled_once_and_read() {
     let again = program(&arguments);
     assert_eq!(again.status.code(), Some(64));
     let told = String::from_utf8(again.stderr).unwrap();
-    assert!(told.contains("holds a ledger of an earlier run"), "{told}");
+    assert!(told.contains("has a ledger of an earlier run"), "{told}");
 }

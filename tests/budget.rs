@@ -165,7 +165,7 @@ fn recursive_schemas_end_within_memory() {
             match &verdict {
                 Verdict::Valid => {}
                 Verdict::Invalid { code: InvalidCode::SchemaViolation, detail } => {
-                    unexplained += usize::from(detail.contains("the state breaks the schema"));
+                    unexplained += usize::from(detail.contains("the state violates the schema"));
                 }
                 Verdict::Invalid { code: InvalidCode::Limit, detail } => {
                     assert!(detail.contains("contract `c`, the state schema"), "{detail}");

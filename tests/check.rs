@@ -422,17 +422,17 @@ fn values_that_the_schema_does_not_list_are_found() {
         ("mode: { path: $.payload.s, lookup: { 0: idle, 1: runing } }", "can be \"runing\""),
         (
             "mode: { path: $.payload.s, lookup: { 0: idle }, otherwise: stopped }",
-            "can become \"stopped\"",
+            "can be \"stopped\"",
         ),
-        ("mode: { constant: broken }", "can become \"broken\""),
-        ("mode: { path: $.payload.s, default: none }", "can become \"none\""),
+        ("mode: { constant: broken }", "can be \"broken\""),
+        ("mode: { path: $.payload.s, default: none }", "can be \"none\""),
     ] {
         refused(&states(&format!("  {field}\n")), "reading.yaml:7:", message);
     }
     for (field, message) in [
-        ("level: { constant: 2 }", "can become 2,"),
-        ("kind: { constant: drill }", "can become \"drill\""),
-        ("pair: { constant: [1.5, { a: 2 }] }", "can become [1.5,{\"a\":2}]"),
+        ("level: { constant: 2 }", "can be 2,"),
+        ("kind: { constant: drill }", "can be \"drill\""),
+        ("pair: { constant: [1.5, { a: 2 }] }", "can be [1.5,{\"a\":2}]"),
     ] {
         refused(&states(&format!("{mode}  {field}\n")), "reading.yaml:8:", message);
     }
@@ -531,7 +531,7 @@ fn a_mapping_at_fault_is_not_said_to_give_nothing() {
     project.run(&["check"]).exits(0);
     project.replace("mappings/reading.yaml", "function: update", "function: updat");
     let checked = project.run(&["check"]).exits(78);
-    assert!(!checked.err.contains("no mapping gives"), "{}", checked.err);
+    assert!(!checked.err.contains("no mapping provides"), "{}", checked.err);
 }
 
 #[test]

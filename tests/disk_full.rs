@@ -17,7 +17,7 @@ use ledgerline::input::broker::EmbeddedBroker;
 use ledgerline::input::producer::GatedProducer;
 
 const PARTITIONS: u16 = 2;
-const STATE_WAITS: &str = "there is not enough space for the state store";
+const STATE_WAITS: &str = "not enough disk space for the state store";
 const START_WAITS: &str = "startup is waiting for disk space";
 
 /// Free space that is left: too little for the state to be saved, enough for the first records'
@@ -175,7 +175,7 @@ fn a_state_that_had_no_space_is_caught_up_by_the_next_start() {
     let mut service = Service::start(&scene.deployment);
     service.until_logged(START_WAITS);
     let ended = service.end();
-    assert!(ended.log.contains("ended before it was running"), "{}", ended.log);
+    assert!(ended.log.contains("stopped before it was running"), "{}", ended.log);
     let mut service = Service::start(&scene.deployment);
     service.until_logged(START_WAITS);
     scene.disk.make_space();

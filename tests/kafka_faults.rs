@@ -170,7 +170,7 @@ fn a_topic_that_was_made_again_and_grew_past_the_position_is_refused_until_it_ha
     let deployment = site.configure_kafka("ledger", &again, GROUP);
     let ended = Service::start(&deployment).wait();
     assert_eq!(ended.code, Some(65), "{}", ended.log);
-    for told in ["the record at offset 99", "record digest", "made again", "continue_at"] {
+    for told in ["the record at offset 99", "record digest", "recreated", "continue_at"] {
         assert!(ended.log.contains(told), "`{told}` helps: {}", ended.log);
     }
     assert_whole(&deployment, 100);

@@ -148,7 +148,7 @@ fn a_state_that_may_only_be_read_is_compared_with_the_log() {
     std::fs::set_permissions(temporary.path(), Permissions::from_mode(0o755)).unwrap();
     if std::fs::metadata(temporary.path()).unwrap().uid() == 0 {
         let verified = verify().exits(0);
-        assert!(verified.out.contains("no temporary folder can be made"), "{}", verified.out);
+        assert!(verified.out.contains("cannot create a temporary folder"), "{}", verified.out);
         std::fs::set_permissions(project.path("copy/state"), Permissions::from_mode(0o700))
             .unwrap();
         let verified = verify().exits(0);

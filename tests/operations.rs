@@ -402,7 +402,7 @@ fn the_form_is_of_the_contracts_schema_and_leads_to_the_transaction() {
             "`temperature`: `warm` is not of type number",
         ),
         ("update", vec![("f.assetID", "A-2"), ("more", "[1]")], "must be a JSON object"),
-        ("update", vec![("f.assetID", "A-2"), ("more", r#"{"assetID": 1}"#)], "filled in twice"),
+        ("update", vec![("f.assetID", "A-2"), ("more", r#"{"assetID": 1}"#)], "duplicate field"),
     ] {
         let fields: Vec<_> = fields.into_iter().chain([("do", "submit")]).collect();
         let page = submit(address, function, &fields).text();

@@ -257,7 +257,9 @@ fn a_collector_that_is_away_holds_nothing_up() {
     drop(listener);
     let (project, ended) = run(&format!("{{ endpoint: 'http://{address}', sample: 1 }}"));
     all_is_durable(&project);
-    for expected in ["the collector does not take traces", "refused", "batches were not told"] {
+    for expected in
+        ["the trace collector does not accept traces", "refused", "traces of batches were dropped"]
+    {
         assert!(ended.err.contains(expected), "{}", ended.err);
     }
 }
@@ -268,7 +270,7 @@ fn a_collector_that_never_answers_holds_nothing_up() {
     let address = listener.local_addr().unwrap();
     let (project, ended) = run(&format!("{{ endpoint: 'http://{address}', sample: 1 }}"));
     all_is_durable(&project);
-    assert!(ended.err.contains("did not take the last ones in time"), "{}", ended.err);
+    assert!(ended.err.contains("did not accept the last traces in time"), "{}", ended.err);
     // It was asked.
     listener.set_nonblocking(true).unwrap();
     listener.accept().unwrap();

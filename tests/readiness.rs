@@ -245,7 +245,7 @@ fn a_login_that_is_refused_is_told_from_a_broker_that_is_away() {
     let text = text.replace("properties: { ", &format!("properties: {login}"));
     std::fs::write(&deployment.config, text).unwrap();
     let mut service = Service::start(&deployment);
-    until_found(&mut service, "broker_refused", &["does not accept this client"]);
+    until_found(&mut service, "broker_refused", &["rejects this client"]);
     until_measured(
         &mut service,
         &[

@@ -130,7 +130,7 @@ const SLIPS: [Slip; 9] = [
         "humidity: { path: $.payload.d.humidity, type: integer",
         "humidity: { path: $.payload.d.humidity, type: boolean",
         0,
-        &["`humidity` is boolean here, but the state of `cold_chain` wants number"],
+        &["`humidity` is boolean here, but the state of `cold_chain` expects number"],
     ),
     (
         "mappings/machine_condition.yaml",

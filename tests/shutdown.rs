@@ -132,6 +132,6 @@ fn a_signal_ends_a_start_in_order() {
         let ended = service.wait();
         assert_eq!(ended.code, Some(0), "{}", ended.log);
         assert!(ended.log.contains(&format!("\"signal\":\"SIG{name}\"")), "{}", ended.log);
-        assert!(ended.log.contains("ended before it was running"), "{}", ended.log);
+        assert!(ended.log.contains("stopped before it was running"), "{}", ended.log);
     }
 }

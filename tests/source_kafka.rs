@@ -703,7 +703,7 @@ fn a_login_that_fails_is_told_without_its_secret() {
     member.until(&mut seen, |m, _| m.source.health().report().last_error.is_some());
     let report = member.source.health().report();
     let message = &report.last_error.as_ref().unwrap().message;
-    assert!(message.contains("does not accept this client"), "{message}");
+    assert!(message.contains("rejects this client"), "{message}");
     assert!(!report.connected);
     assert!(!format!("{report:?} {:?}", member.source).contains("hunter22"));
 }

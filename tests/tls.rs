@@ -541,8 +541,8 @@ fn the_documented_example_is_accepted() {
     let without_tls: String =
         block.lines().filter(|line| !line.contains("tls:")).collect::<Vec<_>>().join("\n");
     for (text, said) in [
-        (&block[..at], "nobody could be let in"),
-        (&without_tls, "nothing encrypts"),
+        (&block[..at], "nobody could sign in"),
+        (&without_tls, "without encryption"),
         ("monitor: { listen: '0.0.0.0:1', behind_proxy: true }\n", ""),
         ("monitor: { listen: '127.0.0.1:1' }\n", ""),
     ] {
@@ -589,7 +589,7 @@ fn top_asks_over_tls_with_a_token() {
         (&["--url", &*url], Some(&*token), 69, "--ca"),
         (&["--url", &*url, "--ca", &*absent], None, 64, "not found"),
         (&["--url", &*url, "--ca", &*ca, "--token-file", &*absent], None, 64, "not found"),
-        (&["--url", "http://192.0.2.1:1"], Some(&*token), 64, "sent by https only"),
+        (&["--url", "http://192.0.2.1:1"], Some(&*token), 64, "sent only over https"),
     ] {
         let ended = top(arguments, given);
         let all = [&ended.stdout[..], &ended.stderr].concat();

@@ -125,7 +125,7 @@ fn who_does_not_answer_is_named_with_what_helps() {
     let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n                         ";
     for (url, says) in [
         (away, "no answer from http://127.0.0.1:"),
-        (answering(b"SSH-2.0-OpenSSH\r\n", 1), "does not answer as an endpoint of Ledgerline does"),
+        (answering(b"SSH-2.0-OpenSSH\r\n", 1), "is not an endpoint of Ledgerline"),
         (answering(ok, 1), "/api/v1/status gives no answer of Ledgerline's"),
         (answering(busy, 1), "503 Service Unavailable: too many \\u{1b}[2J"),
         (answering(endless, 1_000_000), "answers with more than"),
@@ -243,7 +243,7 @@ fn the_terminal_is_given_back_however_it_ends() {
     scene.service.signal("TERM");
     until("the end of the service", || scene.service.has_ended().then_some(()));
     assert!(TcpStream::connect(address).is_err());
-    terminal.until_shown("nobody answers at");
+    terminal.until_shown("no answer from");
     terminal.press("q");
     terminal.has_ended();
 }

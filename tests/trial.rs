@@ -209,7 +209,12 @@ fn what_cannot_be_tried_is_refused() {
         (JSON, "{}", 400, "topic"),
         (JSON, r#"{"topic": "a/b"}"#, 400, "`topic` cannot be `a/b`"),
         (JSON, r#"{"topic": "t", "vlaue": "x"}"#, 400, "vlaue"),
-        (JSON, r#"{"topic": "t", "value": "x", "value_base64": "eA=="}"#, 400, "both"),
+        (
+            JSON,
+            r#"{"topic": "t", "value": "x", "value_base64": "eA=="}"#,
+            400,
+            "mutually exclusive",
+        ),
         (JSON, r#"{"topic": "t", "key_base64": "?"}"#, 400, "base64"),
         (JSON, r#"{"topic": "t", "timestamp": "soon"}"#, 400, "timestamp"),
         ("text/plain", r#"{"topic": "t"}"#, 415, "application/json"),
@@ -276,7 +281,7 @@ fn the_page_shows_it_and_keeps_what_was_filled_in() {
             vec![("topic", "a b"), ("value", "kept <i>")],
             vec!["`topic` cannot be", "kept &lt;i&gt;"],
         ),
-        (vec![("topic", "t"), ("value", "_"), ("value_form", "base64")], vec!["no base64"]),
+        (vec![("topic", "t"), ("value", "_"), ("value_form", "base64")], vec!["not valid base64"]),
     ] {
         let page = submit(address, &fields);
         for part in parts {

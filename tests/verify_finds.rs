@@ -226,7 +226,7 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
         },
         "its checkpoint: the checkpoint is of the ledger",
     ),
-    ("the checkpoint", |b| b[TARGET].checkpoint = "none".into(), "its checkpoint: these bytes"),
+    ("the checkpoint", |b| b[TARGET].checkpoint = "none".into(), "its checkpoint: this is not"),
     (
         "blocks in another order",
         |b| b.swap(TARGET, TARGET + 1),
@@ -238,8 +238,12 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
         |b| _ = b.remove(TARGET),
         "its previous hash is not that of the previous block",
     ),
-    ("a block twice", |b| b.insert(TARGET, b[TARGET - 1].clone()), "its number is not the next"),
-    ("entries in another order", |b| b[TARGET].entries.swap(0, 1), "its tree root does not follow"),
+    (
+        "a block twice",
+        |b| b.insert(TARGET, b[TARGET - 1].clone()),
+        "its number is not the expected one",
+    ),
+    ("entries in another order", |b| b[TARGET].entries.swap(0, 1), "its tree root does not match"),
     (
         "the first leaf",
         |b| b[TARGET].header.first_leaf += 1,
@@ -368,7 +372,11 @@ const SEALING: &[(&str, Forge, &str)] = &[
         },
         "it names the ledger a second time",
     ),
-    ("a time before", |b| b[TARGET].header.time_ms -= 3_600_000, "its time lies before the block"),
+    (
+        "a time before",
+        |b| b[TARGET].header.time_ms -= 3_600_000,
+        "its time is before that of the previous block",
+    ),
 ];
 
 /// Changes that even the holder of both keys cannot hide.
@@ -387,7 +395,7 @@ const SIGNING: &[(&str, Forge, &str)] = &[
     (
         "an output too much",
         |b| Arc::make_mut(parts(b).0).id.output = 1,
-        "stands where output 0 of its record should",
+        "is in the place of output 0 of its record",
     ),
     (
         "a record of the block before",
@@ -586,22 +594,22 @@ const CONTENT: &[(&str, Forge, &str)] = &[
     (
         "a first output of 1",
         |b| Arc::make_mut(parts(b).0).id.output = 1,
-        "stands where output 0 of its record should",
+        "is in the place of output 0 of its record",
     ),
     ("arguments that are not JSON", |b| arguments(b, "{x"), "are not compact JSON"),
     ("arguments with spaces", |b| arguments(b, "{\"a\": 1}"), "are not compact JSON"),
     ("arguments and more", |b| arguments(b, "{}{}"), "are not compact JSON"),
-    ("a state that is not JSON", |b| state(b, "rubbish"), "that is not one of an asset"),
-    ("a state of an asset without alerts", |b| state(b, "{}"), "that is not one of an asset"),
+    ("a state that is not JSON", |b| state(b, "rubbish"), "that is not a valid asset state"),
+    ("a state of an asset without alerts", |b| state(b, "{}"), "that is not a valid asset state"),
     (
         "a manual call with another digest",
         |b| call(b, 0, |call| call.value_digest = Digest::of(b"other")),
-        "does not have the digest of what was asked for",
+        "does not have the digest of its request",
     ),
     (
         "a manual call with another request",
         |b| call(b, 0, |call| call.time_ms += 1),
-        "does not have the digest of what was asked for",
+        "does not have the digest of its request",
     ),
     (
         "a manual call of a device",
@@ -700,7 +708,7 @@ fn whatever_was_changed_is_found_in_its_block() {
             );
             let first = report.problems.first().unwrap();
             let in_front = (0..TARGET).any(|at| first.starts_with(&format!("block {at}: ")));
-            assert!(!in_front, "{what}: what stands in front of it is sound: {first}");
+            assert!(!in_front, "{what}: what precedes it is sound: {first}");
         }
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Re
     }
     let bytes = BASE64
         .decode(wrapped.payload)
-        .map_err(|error| refused("$.payload.payload", format!("no base64: {error}")))?;
+        .map_err(|error| refused("$.payload.payload", format!("not valid base64: {error}")))?;
     let payload = value_body::parse(&bytes, " of the payload in base64")?;
     let info = EventInfo {
         event_type: wrapped.event_id.unwrap_or_default().into(),

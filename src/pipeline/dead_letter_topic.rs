@@ -115,8 +115,8 @@ impl DeadLetterTopic {
         Ok(())
     }
 
-    /// Sends refused copies again, together with all that was not acknowledged: by a new
-    /// client, since an idempotent one is of no use after some refusals.
+    /// Sends everything refused or unacknowledged again, with a new client, because an idempotent
+    /// one is unusable after some refusals.
     fn hold(&self, sending: &mut Sending, held: Held) -> FollowerError {
         let reason = match held {
             Held::Stopped => {
@@ -243,7 +243,7 @@ impl Follower for DeadLetterTopic {
         sending.acknowledged = next;
         self.keep_place(next, &sending.newest).map_err(|error| {
             let file = self.place.display();
-            FollowerError::Held(format!("the place of the dead letters, {file}: {error}"))
+            FollowerError::Held(format!("the dead-letter savepoint {file}: {error}"))
         })?;
         self.saved.store(next, Ordering::Relaxed);
         Ok(true)

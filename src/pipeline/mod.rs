@@ -141,7 +141,7 @@ pub struct Pipeline {
     pub writer: Box<dyn LedgerWriter>,
     /// Its reading side.
     pub reader: Arc<dyn LedgerReader>,
-    /// The followers of the log, each on a thread of its own.
+    /// The followers of the log, each on its own thread.
     pub followers: Arc<Followers>,
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -191,7 +191,7 @@ fn spawn<'scope>(
     thread.inspect_err(|_| failure.set(PipelineError::Thread(name))).ok()
 }
 
-/// The result of a stage; `None` if it panics, which the failure then reports.
+/// The result of a stage; `None` if it panics, which is then recorded as the failure.
 fn or_panicked<T>(
     name: impl Into<Cow<'static, str>>,
     failure: &Failure,

@@ -28,8 +28,8 @@ pub trait Observer: Send + Sync {
     fn looked(&self, _next_block: u64, _is_at_end: bool) {}
 }
 
-/// The observers of every service's state: counts and times, batches on their way, and a line
-/// in the log about what was rejected or refused.
+/// Observers of the state in every service: counters and timings, traces of batches, and a log line
+/// about rejections and refusals.
 #[must_use]
 pub fn state_observers(
     status: &Arc<Status>,

@@ -159,7 +159,7 @@ impl Status {
         lock(&self.future).clone()
     }
 
-    /// Counts of each mapping and contract.
+    /// Counters of each mapping and contract.
     #[must_use]
     pub fn by_definition(&self) -> DefinitionCounts {
         lock(&self.by_definition).clone()

@@ -62,7 +62,7 @@ pub(crate) const FAULTS: &[Fault] = &[
 pub(crate) struct Place {
     pub(crate) ledger: PathBuf,
     pub(crate) kept: PathBuf,
-    /// The savepoint of the second follower.
+    /// The second follower's file.
     pub(crate) witness: PathBuf,
 }
 
@@ -294,7 +294,7 @@ impl Life<'_> {
         self.steps.push(format!("the witness at block {blocks}, saved: {}", saved.is_ok()));
     }
 
-    /// A step that the state's follower takes between two blocks.
+    /// The state follower's work between two blocks.
     fn save_some(&mut self, living: &Living) -> Result<(), End> {
         let is_complete = living.world.save_some()?;
         self.steps.push(format!("a step of a savepoint, the last: {is_complete}"));

@@ -24,7 +24,7 @@ pub(crate) struct Witness {
 struct Notes {
     /// Hashes of the blocks, in the order in which they came.
     seen: Vec<[u8; DIGEST_BYTES]>,
-    /// Number of them in the file.
+    /// The number of them in the file.
     saved: usize,
 }
 
@@ -44,7 +44,7 @@ impl Witness {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks that the blocks it saw are those the log begins with.
+    /// Checks that its records are a prefix of the log.
     pub(crate) fn check(&self, reader: Option<&dyn LedgerReader>) -> Result<(), String> {
         let notes = self.notes();
         for (number, seen) in (0..).zip(&notes.seen) {

@@ -70,7 +70,7 @@ pub struct Status {
     pub alerts: Vec<AlertCount>,
     /// Copies of dead letters, where a topic takes them.
     pub dead_letter_topic: Option<Copies>,
-    /// Followers of the ledger; earlier versions do not report them.
+    /// Followers of the ledger; absent in earlier versions.
     #[serde(default)]
     pub followers: Vec<Follower>,
     /// Partitions of the source.

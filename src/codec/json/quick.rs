@@ -1,8 +1,8 @@
 //! The fast path of the JSON reader.
 //!
-//! Gives a value only where the strict way would give the same one: whatever is doubtful is left to
-//! it. A property holds the two against each other. That a string is UTF-8 the library checks when it is
-//! asked for it, so each is asked for.
+//! Returns a value only if the strict reader would return the same one; anything doubtful is left to
+//! the strict reader. A property test compares the two. The library checks that a string is UTF-8 when
+//! it is read, so every string is read.
 
 use std::cell::RefCell;
 

@@ -39,7 +39,7 @@ pub struct HeldView {
 }
 
 impl FollowerView {
-    /// True for a follower with findings and alerts of its own; the others share theirs.
+    /// True if it has its own findings and alerts; the others share theirs.
     #[must_use]
     pub fn has_own_findings(&self) -> bool {
         [World::NAME, DeadLetterTopic::NAME].contains(&&*self.name)
