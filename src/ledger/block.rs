@@ -28,11 +28,11 @@ pub const BLOCK_LEAF: u8 = 3;
 coded! {
     /// Formats of blocks, by the names that the ledger's definition gives them.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-    pub enum BlockFormat {
+    pub enum BlockFormat: u8 {
         /// The tree holds entries only: header, seal and records are under the block's seal alone.
-        V1 => "1",
+        V1 = 1 => "1",
         /// The tree also holds a leaf for each block, over its header and seal.
-        V2 => "2",
+        V2 = 2 => "2",
     }
 }
 
@@ -71,7 +71,7 @@ impl Header {
     fn encode(&self, writer: &mut Writer) {
         if self.format >= BlockFormat::V2 {
             writer.raw(&FORMAT_MARK);
-            writer.uint(self.format as u64);
+            writer.uint(self.format.code().into());
         }
         writer.uint(self.number);
         writer.digest(&self.previous);
