@@ -279,7 +279,7 @@ const MAPPINGS: &[Case] = &[
     ),
     (M, "path: $.", "path: ", "7:24", &["a JSONPath starts with `$`", "$.payload.d.temperature"]),
     (M, "  temperature: {", "  temprature: {", "7:3", &["`temprature`", "did you mean"]),
-    (M, "type: number", "type: string", "7:3", &["is string here", "wants number"]),
+    (M, "type: number", "type: string", "7:3", &["is string here", "expects number"]),
     (M, "type: number", "typ: number", "7:49", &["`typ`", "did you mean `type`?"]),
     (M, "  machineID: $.device.id\n", "", "1:10", &["`machineID`, the key of `machine`", "add"]),
     (M, "mapping: reading", "mapping: ''", "1:10", &["cannot be the name", "letters, digits"]),

@@ -14,7 +14,7 @@ use ledgerline::limits::MAX_JSON_DEPTH;
 use ledgerline::mapping::{MappingSet, Outcome};
 use proptest::prelude::*;
 
-/// What each format must do. A new format needs its row here.
+/// Expectations of each format. A new format needs its row here.
 struct Sample {
     name: &'static str,
     body: &'static [u8],

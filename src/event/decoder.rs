@@ -720,8 +720,8 @@ mod tests {
             decode("[platform_key, mqtt_topic: key]", Some("?"), &[], "{}").unwrap_err();
         assert_eq!(
             rejection.message,
-            "no identity method identifies the device; platform_key: the key is not a JSON object; \
-             mqtt_topic: the topic does not begin with `iot-2/`"
+            "no configured method identifies the device; platform_key: the key is not a JSON object; \
+             mqtt_topic: the topic does not start with `iot-2/`"
         );
         assert_eq!(rejection.cause, Cause::Identity);
         // Also of those that were evaluated, in the order of the ways.
@@ -730,9 +730,9 @@ mod tests {
         let rejection = decode(identity, None, &[], "{}").unwrap_err();
         assert_eq!(
             rejection.message,
-            "no identity method identifies the device; expression: the expression of `type` gives \
-             nothing; paths: the path of `id` selects nothing; expression: the expression of `id` \
-             gives nothing"
+            "no configured method identifies the device; expression: the expression of `type` has \
+             no result; paths: the path of `id` selects nothing; expression: the expression of `id` \
+             has no result"
         );
     }
 

@@ -32,7 +32,7 @@ pub trait BodyFormat: Sync {
     /// also the event's format (`$.event.format`) where the sender names none.
     fn name(&self) -> &'static str;
 
-    /// Whether a media type, in lower case and without parameters, means this format.
+    /// True if a media type, in lower case and without parameters, means this format.
     fn has_media_type(&self, media_type: &str) -> bool;
 
     /// Decodes a body.
@@ -232,7 +232,7 @@ mod tests {
             (COMPRESSED, &bomb, Cause::TooLarge, "decompressed value has more than"),
             (COMPRESSED, &packed[..packed.len() - 3], Cause::NotJson, "damaged"),
             (COMPRESSED, b"\x1f\x8b", Cause::NotJson, "damaged"),
-            (COMPRESSED, &gzip(b"{"), Cause::NotJson, "ends within an object"),
+            (COMPRESSED, &gzip(b"{"), Cause::NotJson, "ends inside an object"),
             (CONFLUENT, b"\0\0\0\0\x07\x02\x06abc", Cause::NotJson, "schema id 7"),
             (CONFLUENT, b"\0\0\0\0\x07", Cause::NotJson, "schema id 7"),
             (CONFLUENT, b"\0\0\0", Cause::NotJson, ""),

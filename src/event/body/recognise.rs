@@ -18,7 +18,7 @@ const FORMATS: [(&[u8], &str); 11] = [
     (b"<", "XML or HTML, which is not read"),
 ];
 
-/// How text is packed that cannot be read as it is, and what helps.
+/// The packing of a text that cannot be read as it is, with a hint.
 pub(super) fn packed_text(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(GZIP) {
         return Some("the value is gzip-compressed; `source.body: { compression: gzip }` reads it");
@@ -65,7 +65,7 @@ pub(super) fn recognised(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// Whether the first line has several cells and does not begin like a JSON text.
+/// True if the first line has several cells and does not begin like a JSON text.
 fn is_separated(text: &[u8]) -> bool {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let begins_cell = line.first().is_some_and(|byte| byte.is_ascii_alphanumeric());

@@ -106,7 +106,7 @@ fn structured(envelope: &Envelope<'_>, body: &mut Value) -> Result<Found, Reject
     };
     let payload = match (event.contains_key("data"), text("data_base64")?) {
         (true, Some(_)) => {
-            return Err(refused(WHOLE, "`data` and `data_base64` exclude each other"));
+            return Err(refused(WHOLE, "`data` and `data_base64` are mutually exclusive"));
         }
         (false, Some(encoded)) => decoded(encoded, format)?,
         (_, None) => match event.remove("data") {
@@ -143,7 +143,10 @@ fn check_version(version: &str, place: RejectionPlace) -> Result<(), Rejection> 
     if version == "1.0" {
         return Ok(());
     }
-    Err(refused(place, format!("CloudEvents version `{version}` is not read, `1.0` is")))
+    Err(refused(
+        place,
+        format!("CloudEvents version `{version}` is not supported; supported is `1.0`"),
+    ))
 }
 
 /// The format of a media type; `None` where it is empty. Data in another format cannot be mapped.

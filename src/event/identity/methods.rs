@@ -184,7 +184,7 @@ pub(super) fn mqtt_topic(
     }
 }
 
-/// Where a topic was found, for rejections.
+/// The place of a topic, for rejections.
 #[derive(Clone, Copy)]
 enum TopicSource<'a> {
     Key,

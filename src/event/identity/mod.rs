@@ -132,7 +132,7 @@ pub(super) struct Paths {
     pub(super) event: Option<Selector>,
     pub(super) format: Option<Selector>,
     pub(super) time: Option<Time<SingularPath>>,
-    /// Whether any of them is in the body.
+    /// True if any of them is in the body.
     pub(super) reads_body: bool,
 }
 
@@ -163,7 +163,7 @@ pub(super) struct Expressions {
     pub(super) time: Option<Time<Expression>>,
     /// Members of `kafka` that they read.
     pub(super) reads: Vec<&'static str>,
-    /// Whether any of them reads the body.
+    /// True if any of them reads the body.
     pub(super) reads_body: bool,
 }
 
@@ -182,7 +182,7 @@ pub(super) enum Selector {
 }
 
 impl Selector {
-    /// Whether it selects from the body.
+    /// True if it selects from the body.
     fn is_in_body(&self) -> bool {
         match self {
             Self::Path(path) => path.is_in_body(),

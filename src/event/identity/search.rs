@@ -18,7 +18,7 @@ pub(in crate::event) struct Search<'a> {
     budget: Budget,
     /// The number of the method that is asked next.
     next: usize,
-    /// What topics without a device say of the event.
+    /// Event metadata from topics that name no device.
     of_topics: EventParts,
     /// Why expressions do not apply: to evaluate them again would cost as much again.
     reasons: Vec<Cow<'static, str>>,
@@ -102,7 +102,7 @@ impl<'a> Search<'a> {
 
     /// The rejection of a record that no method identifies: says of each why it does not apply.
     fn unknown(&mut self, mut body: Option<&mut Value>) -> Rejection {
-        let mut message = String::from("no identity method identifies the device");
+        let mut message = String::from("no configured method identifies the device");
         let budget = Budget::new();
         let mut evaluated = std::mem::take(&mut self.reasons).into_iter();
         for method in self.methods {
@@ -116,7 +116,9 @@ impl<'a> Search<'a> {
             };
             let Some(reason) = reason else { continue };
             let hint = match header_in_another_case(method, &self.envelope) {
-                Some(name) => format!("; there is a header `{name}`, and names are case-sensitive"),
+                Some(name) => {
+                    format!("; there is a header `{name}`, but header names are case-sensitive")
+                }
                 None => String::new(),
             };
             for text in ["; ", method.name(), ": ", &reason, &hint] {

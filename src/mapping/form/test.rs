@@ -84,7 +84,7 @@ pub struct EventInfoForm {
     /// Payload format.
     #[serde(default)]
     pub format: Option<String>,
-    /// When it happened: a timestamp in text.
+    /// The event time: a timestamp in text.
     #[serde(default)]
     pub time: Option<Located<String>>,
 }
