@@ -12,7 +12,7 @@ use ledgerline::follower::Follower;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::pipeline::catch_up;
 use ledgerline::query::Queries;
-use ledgerline::state::{Filter, World};
+use ledgerline::state::{Filter, ScanLimits, World};
 use ledgerline::transaction::{Encoded, SignatureCheck, Submission};
 use ledgerline::verify::{self, Request};
 use shipped::calls::{COUNT, Calls, submit};
@@ -83,7 +83,8 @@ fn resting(criterion: &mut Criterion) {
     group.finish();
 
     let queries = Queries::new(books.reader.clone(), books.world.clone());
-    let assets = books.world.list(CONTRACT, None, &Filter::default(), (100, 1_000)).unwrap().0;
+    let limits = ScanLimits { limit: 100, max_scanned: 1_000 };
+    let assets = books.world.list(CONTRACT, None, &Filter::default(), limits).unwrap().0;
     let mut keys = assets.iter().map(|asset| asset.key.as_str()).cycle();
     criterion.bench_function("read of an asset, as JSON", |b| {
         b.iter(|| {

@@ -22,7 +22,7 @@ use ledgerline::limits::{
     MAX_LOGIN_BODY_BYTES, MAX_SESSIONS, MAX_STREAMS, MAX_TOKEN_BYTES, REQUEST_BURST, REQUEST_EVERY,
     SESSION_LIFETIME,
 };
-use ledgerline::monitor::access::tokens::{self, PREFIX};
+use ledgerline::monitor::access::tokens::{self, Grant, PREFIX};
 use ledgerline::monitor::access::{AccessSettings, JwtSettings, KeySource, Role, Settings};
 use ring::hmac;
 use ring::rand::SystemRandom;
@@ -67,8 +67,9 @@ impl Tokens {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.yaml");
-        let add =
-            |name: &str, role, until| tokens::add(&path, (name, role), NOW_MS, until).unwrap();
+        let add = |name: &str, role, expires_ms| {
+            tokens::add(&path, &Grant { name, role, expires_ms }, NOW_MS).unwrap()
+        };
         let of_role = Role::ALL.map(|role| add(&format!("some-{role}"), role, None));
         let expired = add("late", Role::Admin, Some(NOW_MS));
         Self { folder, of_role, expired }
@@ -244,7 +245,7 @@ fn a_token_that_is_taken_back_ends_and_a_new_one_begins() {
         .map(|line| format!("{line}\n"))
         .collect();
     std::fs::write(tokens.path(), without).unwrap();
-    let new = tokens::add(&tokens.path(), ("new", Role::Viewer), NOW_MS, None).unwrap();
+    let new = tokens::add(&tokens.path(), &Grant::new("new", Role::Viewer), NOW_MS).unwrap();
     until("the file is read again", || (status(&new) == 200).then_some(()));
     assert_ne!(status(viewer), 200);
     assert_eq!(status(operator), 200);

@@ -438,7 +438,7 @@ fn the_form_is_of_the_contracts_schema_and_leads_to_the_transaction() {
 fn whose_token_it_was_stands_in_the_ledger() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("tokens.yaml");
-    let add = |name: &str, role| tokens::add(&file, (name, role), 0, None).unwrap();
+    let add = |name: &str, role| tokens::add(&file, &tokens::Grant::new(name, role), 0).unwrap();
     let people = [("ada", add("ada", Role::Operator)), ("bob", add("bob", Role::Admin))];
     let viewer = add("eve", Role::Viewer);
     let mut settings = Settings::open(([127, 0, 0, 1], 0).into());

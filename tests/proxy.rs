@@ -39,7 +39,7 @@ impl Below {
     fn start_for(base_path: &str, anonymous: Option<Role>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.yaml");
-        let token = tokens::add(&path, ("ada", Role::Operator), 0, None).unwrap();
+        let token = tokens::add(&path, &tokens::Grant::new("ada", Role::Operator), 0).unwrap();
         let access = AccessSettings { anonymous, tokens: Some(path), ..AccessSettings::default() };
         let settings = Settings {
             access,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ledgerline::codec::Digest;
-use ledgerline::ledger::tree::{verify_consistency, verify_inclusion};
+use ledgerline::ledger::tree::{LeafPlace, TreeRange, verify_consistency, verify_inclusion};
 use ledgerline::transaction::KeyId;
 use serde::Deserialize;
 
@@ -99,7 +99,8 @@ fn run_archive(folder: &str, check: impl Fn(&[u8]) -> (bool, bool)) -> Option<(u
 fn rfc_6962_inclusion() {
     let counts = run_archive("inclusion/", |json| {
         let case: Inclusion = serde_json::from_slice(json).unwrap();
-        let (place, proof) = ((case.leaf_idx, case.tree_size), digests(case.proof));
+        let place = LeafPlace { index: case.leaf_idx, size: case.tree_size };
+        let proof = digests(case.proof);
         // A hash of another length is refused by its type.
         let found = case
             .leaf_hash
@@ -115,7 +116,8 @@ fn rfc_6962_inclusion() {
 fn rfc_6962_consistency() {
     let counts = run_archive("consistency/", |json| {
         let case: Consistency = serde_json::from_slice(json).unwrap();
-        let (sizes, proof) = ((case.size1, case.size2), digests(case.proof));
+        let sizes = TreeRange { from: case.size1, to: case.size2 };
+        let proof = digests(case.proof);
         let (old, new) = (case.root1.digest_or_stand_in(), case.root2.digest_or_stand_in());
         (!case.want_err, verify_consistency(sizes, &old, &proof, &new))
     });

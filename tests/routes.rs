@@ -12,6 +12,7 @@ use std::path::Path;
 
 use common::endpoint::*;
 use common::openapi::Document;
+use ledgerline::monitor::access::tokens::Grant;
 use ledgerline::monitor::access::{AccessSettings, Role, Settings, tokens};
 use ledgerline::monitor::routes::{self, Kind, Place, Row};
 use regex::Regex;
@@ -89,8 +90,8 @@ fn refusal(reply: &Reply) -> Option<u16> {
 fn every_route_refuses_callers_below_its_role_and_answers_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tokens.yaml");
-    let tokens =
-        Role::ALL.map(|role| tokens::add(&path, (&format!("some-{role}"), role), 0, None).unwrap());
+    let tokens = Role::ALL
+        .map(|role| tokens::add(&path, &Grant::new(&format!("some-{role}"), role), 0).unwrap());
     let access = AccessSettings { tokens: Some(path), ..AccessSettings::default() };
     let settings = Settings { access, ..Settings::open(([127, 0, 0, 1], 0).into()) };
     let bearer = |token: &String| format!("Authorization: Bearer {token}\r\n");

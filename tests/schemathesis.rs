@@ -31,7 +31,7 @@ fn the_description_of_the_api_is_kept() {
     let site = Site::new();
     let deployment = site.configure_kafka("ledger", &broker, "ledger");
     let file = site.path().join("tokens.yaml");
-    let token = tokens::add(&file, ("ada", Role::Operator), 0, None).unwrap();
+    let token = tokens::add(&file, &tokens::Grant::new("ada", Role::Operator), 0).unwrap();
     let text = std::fs::read_to_string(&deployment.config).unwrap();
     let closed = "access: { anonymous: none, tokens: tokens.yaml } }";
     let text = text.replace("listen: '127.0.0.1:0' }", &format!("listen: '127.0.0.1:0', {closed}"));

@@ -163,7 +163,7 @@ fn a_look_folds_the_same_state_in_memory_and_in_a_temporary_folder() {
     let expected = fresh_listing(folder.path());
     let few = Room { bytes: 4_000, unsaved_bytes: 3_000, batch_assets: 3 };
     for (room, is_in_memory) in [(Room::default(), true), (few, false)] {
-        let looking = look_within(folder.path(), None, (room, &mut |_, _, _| {}))
+        let looking = look_within(folder.path(), None, room, &mut |_, _, _| {})
             .unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(looking.queries.world().is_in_memory(), is_in_memory);
         assert_eq!(listing(looking.queries.world()), expected);

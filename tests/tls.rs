@@ -215,7 +215,7 @@ fn a_key_that_everyone_can_read_is_refused() {
 fn a_login_over_tls_stays_there() {
     let site = Site::new();
     let file = site.path("tokens.yaml");
-    let token = tokens::add(&file, ("ada", Role::Viewer), 0, None).unwrap();
+    let token = tokens::add(&file, &tokens::Grant::new("ada", Role::Viewer), 0).unwrap();
     let access = AccessSettings { tokens: Some(file), ..AccessSettings::default() };
     let running = run_with(&site.settings(access), Arc::new(SystemClock::new()));
     let (address, config) = (running.endpoint.address(), client(&site.authority, None));
@@ -524,7 +524,7 @@ fn the_documented_example_is_accepted() {
     });
     site.write("keys.json", &json!({"keys": [key]}).to_string());
     site.write("records.jsonl", "");
-    tokens::add(&site.path("tokens.yaml"), ("ada", Role::Operator), 0, None).unwrap();
+    tokens::add(&site.path("tokens.yaml"), &tokens::Grant::new("ada", Role::Operator), 0).unwrap();
     ledgerline::transaction::write_new_key_file(&site.path("ledger.pem")).unwrap();
     let block = block.replace(line, "      keys: keys.json");
     let rest = "ledger: { name: example.com/a, directory: ledger, key: ledger.pem }\n\
@@ -568,7 +568,7 @@ fn top(arguments: &[&str], token: Option<&str>) -> Output {
 fn top_asks_over_tls_with_a_token() {
     let site = Site::new();
     let file = site.path("tokens.yaml");
-    let token = tokens::add(&file, ("ada", Role::Viewer), 0, None).unwrap();
+    let token = tokens::add(&file, &tokens::Grant::new("ada", Role::Viewer), 0).unwrap();
     site.write("token", &format!("{token}\n"));
     let access = AccessSettings { tokens: Some(file), ..AccessSettings::default() };
     let running = run_with(&site.settings(access), Arc::new(SystemClock::new()));

@@ -29,7 +29,7 @@ use ledgerline::ledger::{
     Records, StoredWrite, SubmissionSeal, leaf_bytes,
 };
 use ledgerline::query::{At, json};
-use ledgerline::state::{Filter, STATE_DIRECTORY};
+use ledgerline::state::{AssetRef, Filter, STATE_DIRECTORY};
 use ledgerline::transaction::{Signer, Submission, Transaction, call_digest, leaf_hash};
 use ledgerline::verify::{Before, Report, Request, one_block, verify};
 
@@ -655,11 +655,22 @@ fn an_asset_that_cannot_be_read_is_never_shown_as_deleted() {
     write_blocks(forged.path(), &blocks);
     let looking = look(forged.path(), None, &mut |_, _, _| {}).unwrap_or_else(|e| panic!("{e}"));
     let transaction = || json::to_text(&looking.queries.transaction(&id).unwrap());
-    let history =
-        || json::to_text(&looking.queries.history(("cold_chain", &key), None, 10).unwrap());
+    let history = || {
+        json::to_text(
+            &looking
+                .queries
+                .history(AssetRef { contract: "cold_chain", key: &key }, None, 10)
+                .unwrap(),
+        )
+    };
     let past = || {
         let at = At::Block(TARGET as u64);
-        json::to_text(&looking.queries.asset_at(("cold_chain", &key), at, None).unwrap())
+        json::to_text(
+            &looking
+                .queries
+                .asset_at(AssetRef { contract: "cold_chain", key: &key }, at, None)
+                .unwrap(),
+        )
     };
     for view in [&transaction as &dyn Fn() -> String, &history, &past] {
         assert!(view().contains(r#"{"unreadable":"/3J1YmJpc2g="}"#), "{}", view());

@@ -43,14 +43,15 @@ pub fn look(
     kept_checkpoint: Option<&Path>,
     observe: Observe<'_>,
 ) -> Result<Looking, AppError> {
-    look_within(directory, kept_checkpoint, (Room::default(), observe))
+    look_within(directory, kept_checkpoint, Room::default(), observe)
 }
 
 /// The same with another bound on memory.
 pub fn look_within(
     directory: &Path,
     kept_checkpoint: Option<&Path>,
-    (room, observe): (Room, Observe<'_>),
+    room: Room,
+    observe: Observe<'_>,
 ) -> Result<Looking, AppError> {
     let mut log = open_log(directory, kept_checkpoint, observe)?;
     let scratch = Scratch { world: World::in_memory(room), folder: OnceLock::new() };

@@ -43,7 +43,9 @@ pub fn preflight(file: &Path, config: &Config, observe: Observe<'_>) -> Vec<Diag
                 let reason = log.notes.last().map_or("", String::as_str);
                 diagnostics.push(Diagnostic::error(file, places.directory, reason));
             }
-            Ok(log) => diagnostics.extend(against(file, config, &log.reader, (mine, previous))),
+            Ok(log) => {
+                diagnostics.extend(against(file, config, &log.reader, Sealing { mine, previous }))
+            }
             Err(error) => {
                 diagnostics.push(Diagnostic::error(file, places.directory, chain(&error)))
             }
@@ -52,12 +54,19 @@ pub fn preflight(file: &Path, config: &Config, observe: Observe<'_>) -> Vec<Diag
     diagnostics
 }
 
-/// Holds a configuration against the ledger that it is for.
+/// The keys of a configuration that may seal blocks, where they could be read.
+struct Sealing {
+    mine: Option<KeyId>,
+    /// The key before, during a rotation.
+    previous: Option<KeyId>,
+}
+
+/// Compares a configuration with the ledger that it is for.
 fn against(
     file: &Path,
     config: &Config,
     ledger: &EmbeddedReader,
-    (mine, previous): (Option<KeyId>, Option<KeyId>),
+    Sealing { mine, previous }: Sealing,
 ) -> Vec<Diagnostic> {
     let places = &config.ledger.places;
     let mut diagnostics = Vec::new();

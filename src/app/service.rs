@@ -75,12 +75,12 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     config.inputs.iter().try_for_each(|input| input.adapter.preflight())?;
     let opened = open_log(&config.ledger, observe)?;
     let reader = opened.reader();
-    let world = open_world(&config.ledger.directory, (&reader, &*clock), observe)?;
+    let world = open_world(&config.ledger.directory, &reader, &*clock, observe)?;
     let definitions = definitions(&config.mappings, &config.contracts);
     let contracts = Arc::new(config.contracts);
     let mut ledger = opened.start(&keys, contracts.clone(), world.clone(), clock.clone())?;
     define(&mut ledger, definitions)?;
-    bring_up(&world, (&reader, &*clock), &mut |_, _| {})?;
+    bring_up(&world, &reader, &*clock, &mut |_, _| {})?;
     let assignments = Arc::new(Assignments::new(reader.progress()));
     let opening = input::Opening {
         assignments: assignments.clone(),
@@ -211,7 +211,8 @@ fn read_keys(config: &LedgerConfig) -> Result<(LedgerKeys, Signer), AppError> {
 /// Opens the state and brings it up to the log.
 fn open_world(
     directory: &Path,
-    (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
+    reader: &Arc<EmbeddedReader>,
+    clock: &dyn Clock,
     observe: Observe<'_>,
 ) -> Result<Arc<World>, AppError> {
     let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
@@ -219,14 +220,15 @@ fn open_world(
         tracing::warn!(reason, "the state store does not match the log: rebuilt from it");
     }
     let observe = &mut |done, all| observe("building the state", done, all);
-    bring_up(&world, (reader, clock), observe)?;
+    bring_up(&world, reader, clock, observe)?;
     Ok(Arc::new(world))
 }
 
 /// Brings the state up to the log. On a disk that is nearly full it waits for space.
 fn bring_up(
     world: &World,
-    (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
+    reader: &Arc<EmbeddedReader>,
+    clock: &dyn Clock,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<(), FollowerError> {
     let is_held =

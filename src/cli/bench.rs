@@ -251,7 +251,8 @@ struct Set {
 
 /// Lets the devices send, unless the topic was filled before.
 fn feed(
-    (stage, load): (&Stage, Load),
+    stage: &Stage,
+    load: Load,
     consumed: Consumed,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Option<Feeding>> {

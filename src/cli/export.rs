@@ -169,8 +169,9 @@ impl<W: Write> Lines<'_, W> {
         }
         if self.has(Kind::Filtered) {
             for filtered in &block.records.filtered {
-                for run in &filtered.runs {
-                    self.write("filtered", FilteredView::new(&filtered.partition, *run, number))?;
+                for (first, count) in &filtered.runs {
+                    let run = FilteredView::new(&filtered.partition, *first, *count, number);
+                    self.write("filtered", run)?;
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::query::json::{to_pretty_text, to_text};
 use crate::query::page::letter_cursor;
 use crate::query::views::Page;
 use crate::query::{LogQueries, QueryError};
-use crate::state::Filter;
+use crate::state::{AssetRef, Filter};
 
 /// Arguments common to all read commands.
 #[derive(Debug, Args)]
@@ -215,9 +215,9 @@ fn field(text: &str) -> anyhow::Result<(String, String)> {
 /// Shows an asset's changes.
 pub fn history(args: &HistoryArgs) -> anyhow::Result<ExitStatus> {
     let (looking, status) = args.look.state()?;
-    let place = (args.contract.as_str(), args.key.as_str());
+    let asset = AssetRef { contract: &args.contract, key: &args.key };
     let ask = |from: Option<String>, limit| {
-        looking.queries.history(place, from.and_then(|entry| entry.parse().ok()), limit)
+        looking.queries.history(asset, from.and_then(|entry| entry.parse().ok()), limit)
     };
     paged(Most::of(args.limit, args.all), args.look.json, ask, |view| {
         let asset = &view["write"]["asset"];

@@ -36,7 +36,8 @@ pub fn token(args: &TokenArgs) -> anyhow::Result<ExitStatus> {
     let now_ms = SystemClock::new().now_ms();
     let expires_ms = args.days.map(|days| now_ms + i64::from(days) * DAY_MS);
     let others = tokens::count_named(&args.file, &args.name);
-    let token = tokens::add(&args.file, (&args.name, args.role), now_ms, expires_ms);
+    let grant = tokens::Grant { name: &args.name, role: args.role, expires_ms };
+    let token = tokens::add(&args.file, &grant, now_ms);
     line(token.context("no token was created")?)?;
     note(
         "It is shown only once; the file keeps only its SHA-256. Hand it to the person or program it is for.",

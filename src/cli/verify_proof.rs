@@ -105,7 +105,7 @@ fn show(index: u64, leaf: &[u8]) -> anyhow::Result<Result<Option<Box<Transaction
     };
     match &*entry {
         Entry::Transaction { transaction, verdict, writes } => {
-            let summary = TransactionSummary::new(index, transaction, (verdict, writes));
+            let summary = TransactionSummary::new(index, transaction, verdict, writes);
             line(format!("transaction   {}", safe(&json::to_text(&summary))))?;
             line(format!("arguments     {}", safe(&transaction.arguments.value().to_string())))?;
             line(format!("mapping       {}", transaction.mapping_digest))?;

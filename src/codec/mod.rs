@@ -4,9 +4,12 @@
 //! encoding of each value: a reader refuses a varint that is longer than it must be. Nothing here
 //! knows what the bytes mean.
 
+mod coded;
 pub mod json;
 pub mod number;
 pub mod yaml;
+
+pub(crate) use coded::coded;
 
 use std::fmt;
 

@@ -322,7 +322,7 @@ mod tests {
     fn callers_without_a_token_look_only_where_nobody_else_decides() {
         let folder = tempfile::tempdir().unwrap();
         let tokens = folder.path().join("tokens.yaml");
-        tokens::add(&tokens, ("ada", Role::Viewer), 0, None).unwrap();
+        tokens::add(&tokens, &tokens::Grant::new("ada", Role::Viewer), 0).unwrap();
         let tokens = format!("access: {{ tokens: {} }}", tokens.display());
         for (listen, proxy, access, expected) in [
             ("127.0.0.1:1", false, "", Some(Role::Viewer)),

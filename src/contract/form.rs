@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::call::Function;
+use crate::codec::coded;
 use crate::codec::json::Map;
 use crate::codec::yaml::{Exact, Located};
 
@@ -105,29 +106,31 @@ pub(super) struct RuleForm {
     pub value: Option<Located<String>>,
 }
 
-/// The severity of an alert.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Default,
-    serde::Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum AlertSeverity {
-    /// Good to know.
-    Info,
-    /// Someone should look.
-    #[default]
-    Warning,
-    /// Someone must act.
-    Critical,
+coded! {
+    #[serde]
+    /// The severity of an alert.
+    #[derive(
+        Debug,
+        Clone,
+        Copy,
+        PartialEq,
+        Eq,
+        PartialOrd,
+        Ord,
+        Default,
+        serde::Serialize,
+        Deserialize,
+        JsonSchema,
+    )]
+    pub enum AlertSeverity {
+        /// Good to know.
+        Info => "info",
+        /// Someone should look.
+        #[default]
+        Warning => "warning",
+        /// Someone must act.
+        Critical => "critical",
+    }
 }
 
 /// A chain of calls on an empty ledger.

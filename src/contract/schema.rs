@@ -7,6 +7,7 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::budget::Budget;
+use crate::codec::coded;
 use crate::codec::{json, number};
 use crate::contract::schema_bounds::with_exact_bounds;
 use crate::contract::schema_cost;
@@ -17,54 +18,28 @@ use crate::limits::{
 };
 use crate::pattern;
 
-/// A JSON type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum JsonType {
-    /// `null`.
-    Null,
-    /// `true` or `false`.
-    Boolean,
-    /// A number without a fraction.
-    Integer,
-    /// Any number.
-    Number,
-    /// A string.
-    String,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
+coded! {
+    /// A JSON type.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum JsonType {
+        /// `null`.
+        Null => "null",
+        /// `true` or `false`.
+        Boolean => "boolean",
+        /// A number without a fraction.
+        Integer => "integer",
+        /// Any number.
+        Number => "number",
+        /// A string.
+        String => "string",
+        /// An array.
+        Array => "array",
+        /// An object.
+        Object => "object",
+    }
 }
 
 impl JsonType {
-    /// The name in a schema.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Null => "null",
-            Self::Boolean => "boolean",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::String => "string",
-            Self::Array => "array",
-            Self::Object => "object",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Null,
-            Self::Boolean,
-            Self::Integer,
-            Self::Number,
-            Self::String,
-            Self::Array,
-            Self::Object,
-        ]
-        .into_iter()
-        .find(|candidate| candidate.name() == name)
-    }
-
     pub(super) fn of(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,
@@ -75,12 +50,6 @@ impl JsonType {
             Value::Array(_) => Self::Array,
             Value::Object(_) => Self::Object,
         }
-    }
-}
-
-impl fmt::Display for JsonType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

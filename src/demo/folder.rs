@@ -16,7 +16,8 @@ pub fn new_token(path: &Path) -> Result<String, DemoError> {
         _ => {}
     }
     let now_ms = SystemClock::new().now_ms();
-    tokens::add(path, ("demo-operator", Role::Operator), now_ms, None).map_err(demo_error)
+    tokens::add(path, &tokens::Grant::new("demo-operator", Role::Operator), now_ms)
+        .map_err(demo_error)
 }
 
 /// The configuration of a service in the folder.

@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::codec::coded;
+
 /// Why a record or an event is not taken. The record goes to the dead letters with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}: {message}{}", in_parentheses(place))]
@@ -199,108 +201,44 @@ impl From<&str> for RejectionPlace {
     }
 }
 
-/// The causes of dead letters. Ledgers store their numbers, which are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u16)]
-pub enum Cause {
-    /// The record's value has no bytes. A null value (a tombstone) is an event without payload.
-    Empty = 1,
-    /// Value, key or header is over its byte limit, or there are too many headers.
-    TooLarge = 2,
-    /// The body is not UTF-8.
-    NotUtf8 = 3,
-    /// The body's format is JSON, and the body is not.
-    NotJson = 4,
-    /// An object of the body has a name twice.
-    DuplicateKey = 5,
-    /// The body is nested too deeply.
-    TooDeep = 6,
-    /// A number cannot be kept exactly.
-    Number = 7,
-    /// Key, headers or envelope are not what the identity configuration expects.
-    Identity = 8,
-    /// A line of the source file is not a record, or the source could not read all of a record.
-    Envelope = 9,
-    /// The body is not in its format, where that is another than JSON.
-    Malformed = 10,
-    /// A required field is absent.
-    MissingField = 20,
-    /// A field has another type than declared and no exact conversion.
-    FieldType = 21,
-    /// A lookup table has no such entry.
-    Lookup = 22,
-    /// A CEL expression failed.
-    Expression = 23,
-    /// `for_each` did not select an array, or gave too many outputs.
-    ForEach = 24,
-    /// The payload is over its byte limit.
-    PayloadTooLarge = 25,
-    /// The record takes more steps, or selects more values, than its mappings may.
-    Limit = 26,
-}
-
-impl Cause {
-    /// Every cause, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
-        Self::Empty,
-        Self::TooLarge,
-        Self::NotUtf8,
-        Self::NotJson,
-        Self::DuplicateKey,
-        Self::TooDeep,
-        Self::Number,
-        Self::Identity,
-        Self::Envelope,
-        Self::Malformed,
-        Self::MissingField,
-        Self::FieldType,
-        Self::Lookup,
-        Self::Expression,
-        Self::ForEach,
-        Self::PayloadTooLarge,
-        Self::Limit,
-    ];
-
-    /// The number that the ledger stores.
-    #[must_use]
-    pub fn code(self) -> u16 {
-        self as u16
-    }
-
-    /// The cause with this number.
-    #[must_use]
-    pub fn from_code(code: u16) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.code() == code)
-    }
-
-    /// The name in metrics, JSON and mapping tests.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::TooLarge => "too_large",
-            Self::NotUtf8 => "not_utf8",
-            Self::NotJson => "not_json",
-            Self::DuplicateKey => "duplicate_key",
-            Self::TooDeep => "too_deep",
-            Self::Number => "number",
-            Self::Identity => "identity",
-            Self::Envelope => "envelope",
-            Self::Malformed => "malformed",
-            Self::MissingField => "missing_field",
-            Self::FieldType => "field_type",
-            Self::Lookup => "lookup",
-            Self::Expression => "expression",
-            Self::ForEach => "for_each",
-            Self::PayloadTooLarge => "payload_too_large",
-            Self::Limit => "limit",
-        }
-    }
-}
-
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
+coded! {
+    /// The causes of dead letters. Ledgers store their numbers, which are never reused.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Cause: u16 {
+        /// The record's value has no bytes. A null value (a tombstone) is an event without payload.
+        Empty = 1 => "empty",
+        /// Value, key or header is over its byte limit, or there are too many headers.
+        TooLarge = 2 => "too_large",
+        /// The body is not UTF-8.
+        NotUtf8 = 3 => "not_utf8",
+        /// The body's format is JSON, and the body is not.
+        NotJson = 4 => "not_json",
+        /// An object of the body has a name twice.
+        DuplicateKey = 5 => "duplicate_key",
+        /// The body is nested too deeply.
+        TooDeep = 6 => "too_deep",
+        /// A number cannot be kept exactly.
+        Number = 7 => "number",
+        /// Key, headers or envelope are not what the identity configuration expects.
+        Identity = 8 => "identity",
+        /// A line of the source file is not a record, or the source could not read all of a record.
+        Envelope = 9 => "envelope",
+        /// The body is not in its format, where that is another than JSON.
+        Malformed = 10 => "malformed",
+        /// A required field is absent.
+        MissingField = 20 => "missing_field",
+        /// A field has another type than declared and no exact conversion.
+        FieldType = 21 => "field_type",
+        /// A lookup table has no such entry.
+        Lookup = 22 => "lookup",
+        /// A CEL expression failed.
+        Expression = 23 => "expression",
+        /// `for_each` did not select an array, or gave too many outputs.
+        ForEach = 24 => "for_each",
+        /// The payload is over its byte limit.
+        PayloadTooLarge = 25 => "payload_too_large",
+        /// The record takes more steps, or selects more values, than its mappings may.
+        Limit = 26 => "limit",
     }
 }
 

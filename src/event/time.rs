@@ -164,7 +164,7 @@ impl TimeReader {
         let in_unit = |unit: Unit| at(text, unit);
         match self.unit {
             Some(Unit::Auto) => {
-                let mut read = Unit::ALL.into_iter().filter_map(|unit| in_unit(unit).ok());
+                let mut read = Unit::FIXED.into_iter().filter_map(|unit| in_unit(unit).ok());
                 let found = read.find(|time| is_plausible(*time, record_ms));
                 found.ok_or_else(|| TimeError::NoUnitFits(text.to_owned()))
             }
@@ -174,7 +174,7 @@ impl TimeReader {
                 if read.as_ref().is_ok_and(|time| is_plausible(*time, record_ms)) {
                     return read;
                 }
-                let mut others = Unit::ALL.into_iter().filter(|unit| *unit != Unit::Ms);
+                let mut others = Unit::FIXED.into_iter().filter(|unit| *unit != Unit::Ms);
                 let fits = |unit: Unit| {
                     let time = in_unit(unit).ok().filter(|time| is_plausible(*time, record_ms))?;
                     Some((unit, time))

@@ -5,6 +5,7 @@
 //! themselves a leaf of the tree, the last one of the block, so that a signed tree head covers all
 //! that the blocks hold and not their entries alone.
 
+use crate::codec::coded;
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
 use crate::ledger::{Entry, Records};
@@ -24,33 +25,20 @@ const FORMAT_MARK: [u8; 2] = [0x80, 0x00];
 /// First byte of a block's leaf, where an entry's leaf has the kind of the entry.
 pub const BLOCK_LEAF: u8 = 3;
 
-/// Formats of blocks, as the ledger's definition names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BlockFormat {
-    /// The tree holds entries only: header, seal and records are under the block's seal alone.
-    V1 = 1,
-    /// The tree also holds a leaf for each block, over its header and seal.
-    V2 = 2,
+coded! {
+    /// Formats of blocks, by the names that the ledger's definition gives them.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum BlockFormat: u8 {
+        /// The tree holds entries only: header, seal and records are under the block's seal alone.
+        V1 = 1 => "1",
+        /// The tree also holds a leaf for each block, over its header and seal.
+        V2 = 2 => "2",
+    }
 }
 
 impl BlockFormat {
     /// The format in which blocks are written.
     pub const NEWEST: Self = Self::V2;
-
-    /// The format that a ledger's definition names.
-    #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
-        [Self::V1, Self::V2].into_iter().find(|format| format.text() == text)
-    }
-
-    /// Its text in a ledger's definition.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::V1 => "1",
-            Self::V2 => "2",
-        }
-    }
 }
 
 /// A block's header.
@@ -83,7 +71,7 @@ impl Header {
     fn encode(&self, writer: &mut Writer) {
         if self.format >= BlockFormat::V2 {
             writer.raw(&FORMAT_MARK);
-            writer.uint(self.format as u64);
+            writer.uint(self.format.code().into());
         }
         writer.uint(self.number);
         writer.digest(&self.previous);

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::codec::coded;
 use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
 use crate::contract::{InvalidCode, Verdict};
 use crate::limits::{MAX_BLOCK_MEMORY_BYTES, MAX_LEAF_BYTES};
@@ -75,39 +76,20 @@ impl Definition {
     }
 }
 
-/// Kinds of definitions. Numbers stand in ledgers and are never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum DefinitionKind {
-    /// The ledger: its name, and the version of its format as text.
-    Ledger = 1,
-    /// A key may sign from the next entry on.
-    Key = 2,
-    /// A key may no longer sign.
-    KeyEnd = 3,
-    /// A mapping.
-    Mapping = 4,
-    /// A contract.
-    Contract = 5,
-}
-
-impl DefinitionKind {
-    const ALL: [Self; 5] = [Self::Ledger, Self::Key, Self::KeyEnd, Self::Mapping, Self::Contract];
-
-    fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| *kind as u8 == code)
-    }
-
-    /// The name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ledger => "ledger",
-            Self::Key => "key",
-            Self::KeyEnd => "key_end",
-            Self::Mapping => "mapping",
-            Self::Contract => "contract",
-        }
+coded! {
+    /// Kinds of definitions. Numbers stand in ledgers and are never reused.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum DefinitionKind: u8 {
+        /// The ledger: its name, and the version of its format as text.
+        Ledger = 1 => "ledger",
+        /// A key may sign from the next entry on.
+        Key = 2 => "key",
+        /// A key may no longer sign.
+        KeyEnd = 3 => "key_end",
+        /// A mapping.
+        Mapping = 4 => "mapping",
+        /// A contract.
+        Contract = 5 => "contract",
     }
 }
 
@@ -126,7 +108,7 @@ impl Entry {
             }
             Self::Definition(definition) => {
                 writer.byte(DEFINITION);
-                writer.byte(definition.kind as u8);
+                writer.byte(definition.kind.code());
                 writer.text(&definition.name);
                 writer.uint(u64::from(definition.version));
                 writer.text(&definition.text);

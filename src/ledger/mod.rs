@@ -167,7 +167,7 @@ pub enum LedgerError {
     /// The ledger is in a format that this program does not know.
     #[error(
         "the ledger is in format `{0}`, this program reads formats up to {newest}; use a newer version of Ledgerline",
-        newest = BlockFormat::NEWEST.text()
+        newest = BlockFormat::NEWEST.name()
     )]
     Format(String),
     /// Bytes in the middle of the log are damaged.

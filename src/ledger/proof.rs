@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::codec::Digest;
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
-use crate::ledger::tree::verify_inclusion;
+use crate::ledger::tree::{LeafPlace, verify_inclusion};
 use crate::transaction::{KeyId, leaf_hash};
 
 const FIRST_LINE: &str = "c2sp.org/tlog-proof@v1";
@@ -87,7 +87,7 @@ impl EntryProof {
         keys: &[KeyId],
     ) -> Result<Checkpoint, ProofError> {
         let head = Checkpoint::open(self.checkpoint.as_bytes(), origin, keys)?;
-        let place = (self.index, head.size);
+        let place = LeafPlace { index: self.index, size: head.size };
         if verify_inclusion(place, &leaf_hash(leaf), &self.hashes, &head.root) {
             Ok(head)
         } else {

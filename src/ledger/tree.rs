@@ -191,7 +191,7 @@ impl Tree {
     /// 2.1.1, the lowest level first.
     pub fn inclusion_proof<S: LeafSource>(
         &self,
-        (index, size): (u64, u64),
+        LeafPlace { index, size }: LeafPlace,
         leaves: &S,
     ) -> Result<Vec<Digest>, TreeError<S::Error>> {
         self.within(index < size && size <= self.size(), || {
@@ -204,7 +204,7 @@ impl Tree {
     /// one: RFC 6962 section 2.1.2.
     pub fn consistency_proof<S: LeafSource>(
         &self,
-        (from, to): (u64, u64),
+        TreeRange { from, to }: TreeRange,
         leaves: &S,
     ) -> Result<Vec<Digest>, TreeError<S::Error>> {
         self.within(from >= 1 && from <= to && to <= self.size(), || {
@@ -217,7 +217,9 @@ impl Tree {
     /// 8 × `level`, from hash 256 × `index` on.
     pub fn tile<S: LeafSource>(
         &self,
-        (level, index, width): (u8, u64, u16),
+        level: u8,
+        index: u64,
+        width: u16,
         leaves: &S,
     ) -> Result<Vec<u8>, TreeError<S::Error>> {
         let shift = u32::from(level) * u32::from(TILE_HEIGHT);
@@ -334,11 +336,29 @@ fn as_hash(digest: &Digest) -> Hash {
     Hash(digest.0)
 }
 
+/// The place of a leaf in the tree of the first `size` leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeafPlace {
+    /// Index of the leaf, from 0.
+    pub index: u64,
+    /// Size of the tree.
+    pub size: u64,
+}
+
+/// Two sizes of a growing tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeRange {
+    /// The smaller size.
+    pub from: u64,
+    /// The larger size.
+    pub to: u64,
+}
+
 /// True if a proof shows that a leaf with this hash stands at `index` in the tree of `size` leaves
 /// with this root. Any bytes may be given.
 #[must_use]
 pub fn verify_inclusion(
-    (index, size): (u64, u64),
+    LeafPlace { index, size }: LeafPlace,
     leaf_hash: &Digest,
     proof: &[Digest],
     root: &Digest,
@@ -353,7 +373,7 @@ pub fn verify_inclusion(
 /// `from` leaves, at least one, with root `from_root`. Any bytes may be given.
 #[must_use]
 pub fn verify_consistency(
-    (from, to): (u64, u64),
+    TreeRange { from, to }: TreeRange,
     from_root: &Digest,
     proof: &[Digest],
     to_root: &Digest,
@@ -522,7 +542,7 @@ mod tests {
             let tree = tree_of(&leaves);
             let size = a % total + 1;
             let index = b % size;
-            let place = (index as u64, size as u64);
+            let place = LeafPlace { index: index as u64, size: size as u64 };
             let root = naive_root(&leaves.0[..size]);
             let leaf = leaves.0[index];
             let proof = tree.inclusion_proof(place, &leaves).unwrap();
@@ -534,8 +554,8 @@ mod tests {
             }
             prop_assert!(!verify_inclusion(place, &Digest::of(b"other"), &proof, &root));
             prop_assert!(!verify_inclusion(place, &leaf, &proof, &Digest::of(b"other")));
-            prop_assert!(!verify_inclusion((index as u64 ^ 1, size as u64), &leaf, &proof, &root)
-                || size == 1);
+            let beside = LeafPlace { index: index as u64 ^ 1, ..place };
+            prop_assert!(!verify_inclusion(beside, &leaf, &proof, &root) || size == 1);
         }
 
         #[test]
@@ -544,7 +564,7 @@ mod tests {
             let tree = tree_of(&leaves);
             let to = a % total + 1;
             let from = b % to + 1;
-            let sizes = (from as u64, to as u64);
+            let sizes = TreeRange { from: from as u64, to: to as u64 };
             let (old, new) = (naive_root(&leaves.0[..from]), naive_root(&leaves.0[..to]));
             let proof = tree.consistency_proof(sizes, &leaves).unwrap();
             prop_assert_eq!(&proof, &naive_consistency(from, &leaves.0[..to], true));
@@ -564,8 +584,10 @@ mod tests {
         ) {
             let root = Digest::of(b"root");
             for (a, b) in [(first, second), (first, u64::MAX), (0, second), (u64::MAX, u64::MAX)] {
-                prop_assert!(!verify_inclusion((a, b), &Digest::of(b"leaf"), &proof, &root));
-                prop_assert!(!verify_consistency((a, b), &Digest::of(b"old"), &proof, &root));
+                let (place, range) =
+                    (LeafPlace { index: a, size: b }, TreeRange { from: a, to: b });
+                prop_assert!(!verify_inclusion(place, &Digest::of(b"leaf"), &proof, &root));
+                prop_assert!(!verify_consistency(range, &Digest::of(b"old"), &proof, &root));
             }
         }
     }
@@ -584,7 +606,7 @@ mod tests {
             for (index, expected) in level_hashes.chunks(1 << TILE_HEIGHT).enumerate() {
                 for width in [1, expected.len() / 2, expected.len()] {
                     let Some(width @ 1..) = u16::try_from(width).ok() else { continue };
-                    let bytes = tree.tile((level, index as u64, width), &leaves).unwrap();
+                    let bytes = tree.tile(level, index as u64, width, &leaves).unwrap();
                     let expected: Vec<u8> =
                         expected[..width.into()].iter().flat_map(|hash| hash.0).collect();
                     assert!(bytes == expected, "level {level}, index {index}, width {width}");
@@ -601,11 +623,11 @@ mod tests {
         let leaves = leaves(300);
         let tree = tree_of(&leaves);
         assert!(tree.root_at(301, &leaves).is_err());
-        assert!(tree.inclusion_proof((300, 300), &leaves).is_err());
-        assert!(tree.inclusion_proof((0, 301), &leaves).is_err());
-        assert!(tree.consistency_proof((0, 300), &leaves).is_err());
-        assert!(tree.consistency_proof((20, 10), &leaves).is_err());
-        assert!(tree.consistency_proof((1, 301), &leaves).is_err());
+        assert!(tree.inclusion_proof(LeafPlace { index: 300, size: 300 }, &leaves).is_err());
+        assert!(tree.inclusion_proof(LeafPlace { index: 0, size: 301 }, &leaves).is_err());
+        assert!(tree.consistency_proof(TreeRange { from: 0, to: 300 }, &leaves).is_err());
+        assert!(tree.consistency_proof(TreeRange { from: 20, to: 10 }, &leaves).is_err());
+        assert!(tree.consistency_proof(TreeRange { from: 1, to: 301 }, &leaves).is_err());
         for (level, index, width) in [
             (0, 0, 0),
             (0, 0, 257),
@@ -617,7 +639,7 @@ mod tests {
             (0, u64::MAX, 1),
             (0, u64::MAX / 256, 256),
         ] {
-            assert!(tree.tile((level, index, width), &leaves).is_err(), "{level} {index} {width}");
+            assert!(tree.tile(level, index, width, &leaves).is_err(), "{level} {index} {width}");
         }
     }
 
@@ -627,8 +649,14 @@ mod tests {
         let tree = tree_of(&leaves);
         leaves.0[2_100] = Digest::of(b"changed");
         let damaged = TreeError::Damaged { first: 2_048, last: 4_095 };
-        assert_eq!(tree.inclusion_proof((2_101, 5_000), &leaves), Err(damaged));
-        assert!(tree.inclusion_proof((3, 5_000), &leaves).is_ok(), "other groups still answer");
+        assert_eq!(
+            tree.inclusion_proof(LeafPlace { index: 2_101, size: 5_000 }, &leaves),
+            Err(damaged)
+        );
+        assert!(
+            tree.inclusion_proof(LeafPlace { index: 3, size: 5_000 }, &leaves).is_ok(),
+            "other groups still answer"
+        );
     }
 
     #[test]
@@ -641,7 +669,10 @@ mod tests {
             }
         }
         let tree = tree_of(&leaves(5_000));
-        assert_eq!(tree.inclusion_proof((3, 5_000), &Failing), Err(TreeError::Source("gone")));
+        assert_eq!(
+            tree.inclusion_proof(LeafPlace { index: 3, size: 5_000 }, &Failing),
+            Err(TreeError::Source("gone"))
+        );
         assert!(tree.root_at(5_000, &Failing).is_ok(), "the present root needs no entry");
     }
 }

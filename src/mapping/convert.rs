@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::codec::coded;
 use crate::codec::json::{Number, Value};
 use schemars::JsonSchema;
 
@@ -9,48 +10,36 @@ use crate::codec::{json, number};
 use crate::event::time::TimeReader;
 use crate::limits::truncated;
 
-/// The type of a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FieldType {
-    /// Taken as it is.
-    #[default]
-    Any,
-    /// A string; numbers and booleans by their digits and letters. An exponent is written out, unless
-    /// that takes more than 64 digits.
-    String,
-    /// An integer of any size; `21.0` and `"21"` too, `21.5` never.
-    Integer,
-    /// A number; also a string that is one.
-    Number,
-    /// `true` or `false`; also as text.
-    Boolean,
-    /// An instant, in RFC 3339 in UTC with milliseconds, `2017-01-04T11:11:33.601Z`, or with as many
-    /// digits as were sent. Taken from RFC 3339 with any offset, also without its minutes (`+02`), or
-    /// from a number of milliseconds since 1970; from other forms by `unit`, `zone` and `format`.
-    Timestamp,
-    /// An object.
-    Object,
-    /// A list.
-    Array,
+coded! {
+    #[serde]
+    /// The type of a field.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, JsonSchema)]
+    pub enum FieldType {
+        /// Taken as it is.
+        #[default]
+        Any => "any",
+        /// A string; numbers and booleans by their digits and letters. An exponent is written out,
+        /// unless that takes more than 64 digits.
+        String => "string",
+        /// An integer of any size; `21.0` and `"21"` too, `21.5` never.
+        Integer => "integer",
+        /// A number; also a string that is one.
+        Number => "number",
+        /// `true` or `false`; also as text.
+        Boolean => "boolean",
+        /// An instant, in RFC 3339 in UTC with milliseconds, `2017-01-04T11:11:33.601Z`, or with as
+        /// many digits as were sent. Taken from RFC 3339 with any offset, also without its minutes
+        /// (`+02`), or from a number of milliseconds since 1970; from other forms by `unit`, `zone`
+        /// and `format`.
+        Timestamp => "timestamp",
+        /// An object.
+        Object => "object",
+        /// A list.
+        Array => "array",
+    }
 }
 
 impl FieldType {
-    /// The name in YAML.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Any => "any",
-            Self::String => "string",
-            Self::Integer => "integer",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::Timestamp => "timestamp",
-            Self::Object => "object",
-            Self::Array => "array",
-        }
-    }
-
     /// The name with its article, for messages.
     fn described(self) -> &'static str {
         match self {

@@ -194,14 +194,10 @@ pub struct ThroughputView {
 }
 
 impl ThroughputView {
-    fn new(
-        kind: DefinitionKind,
-        name: &str,
-        (verdicts, rejected): (Verdicts, u64),
-        per_second: Option<f64>,
-    ) -> Self {
+    fn new(kind: DefinitionKind, name: &str, verdicts: Verdicts, per_second: Option<f64>) -> Self {
         let Verdicts { valid, invalid } = verdicts;
-        Self { kind: kind.name(), name: name.to_owned(), valid, invalid, rejected, per_second }
+        let name = name.to_owned();
+        Self { kind: kind.name(), name, valid, invalid, rejected: 0, per_second }
     }
 }
 
@@ -322,14 +318,15 @@ impl Service {
             };
             let rejected = now.rejected.get(&*mapping.name).copied().unwrap_or(0);
             let rate = per_second(of(&now).all(), &|then| of(then).all());
-            ThroughputView::new(DefinitionKind::Mapping, &mapping.name, (of(&now), rejected), rate)
+            let view = ThroughputView::new(DefinitionKind::Mapping, &mapping.name, of(&now), rate);
+            ThroughputView { rejected, ..view }
         };
         let contract = |contract: &Contract| {
             let of = |counts: &DefinitionCounts| {
                 counts.contracts.get(&contract.name).copied().unwrap_or_default()
             };
             let rate = per_second(of(&now).all(), &|then| of(then).all());
-            ThroughputView::new(DefinitionKind::Contract, &contract.name, (of(&now), 0), rate)
+            ThroughputView::new(DefinitionKind::Contract, &contract.name, of(&now), rate)
         };
         let mappings = self.trial.mappings.mappings.iter().map(mapping);
         mappings.chain(self.trial.contracts.iter().map(contract)).collect()

@@ -5,41 +5,27 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::codec::coded;
 use crate::ledger::{Block, Entry};
 use crate::limits::FUTURE_TOLERANCE;
 use crate::pipeline::DefinitionCounts;
 use crate::pipeline::topic_counts::{self, FutureEvents, TopicCounts};
 use crate::timing::TimeCounts;
 
-/// The stages that measure themselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Waiting for and copying records.
-    Poll,
-    /// Decoding, mapping, encoding.
-    Map,
-    /// Signing, executing, and waiting for a place in the writer's queue.
-    Write,
-    /// Taking blocks into the state.
-    Apply,
-    /// Writing the state.
-    Savepoint,
-}
-
-impl Stage {
-    /// Every stage.
-    pub const ALL: [Self; 5] = [Self::Poll, Self::Map, Self::Write, Self::Apply, Self::Savepoint];
-
-    /// The name in metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Poll => "poll",
-            Self::Map => "map",
-            Self::Write => "write",
-            Self::Apply => "apply",
-            Self::Savepoint => "savepoint",
-        }
+coded! {
+    /// The stages that measure themselves.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Stage {
+        /// Waiting for and copying records.
+        Poll => "poll",
+        /// Decoding, mapping, encoding.
+        Map => "map",
+        /// Signing, executing, and waiting for a place in the writer's queue.
+        Write => "write",
+        /// Taking blocks into the state.
+        Apply => "apply",
+        /// Writing the state.
+        Savepoint => "savepoint",
     }
 }
 

@@ -8,11 +8,11 @@ use crate::limits::MAX_WALKED_ALERT_CHANGES;
 use crate::query::page::{AlertCursor, gather};
 use crate::query::views::{
     AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, FleetView,
-    Page,
+    Page, Transition,
 };
 use crate::query::{Queries, QueryError};
-use crate::state::StoredAsset;
 use crate::state::history::{self, Found};
+use crate::state::{AssetRef, StoredAsset};
 
 /// The assets whose alerts are asked for; all by default.
 #[derive(Debug, Clone, Default)]
@@ -120,16 +120,13 @@ impl Queries {
             let Some(changes) = write.value.as_deref().and_then(Alerts::of_asset) else { continue };
             let event = |alert: &str, change| {
                 let severity = self.alert_catalogue().severity(contract, alert);
-                AlertEventView::new(
-                    found.number,
-                    transaction,
-                    &write.key,
-                    (alert, severity, change),
-                )
+                let transition = Transition { alert, severity, change };
+                AlertEventView::new(found.number, transaction, &write.key, transition)
             };
             events.extend(changes.raised.iter().map(|alert| event(alert, AlertChange::Raised)));
+            let asset = AssetRef { contract, key: &write.key };
             for alert in &changes.cleared {
-                let raised_ms = self.raised_before((contract, &write.key), write, alert, walks)?;
+                let raised_ms = self.raised_before(asset, write, alert, walks)?;
                 let lasted = raised_ms.map(|raised| transaction.time_ms.saturating_sub(raised));
                 events.push(event(alert, AlertChange::Cleared).lasting(lasted));
             }
@@ -141,7 +138,7 @@ impl Queries {
     /// than is looked.
     fn raised_before(
         &self,
-        (contract, key): (&str, &str),
+        asset: AssetRef<'_>,
         cleared: &StoredWrite,
         alert: &str,
         walks: &mut usize,
@@ -149,9 +146,10 @@ impl Queries {
         let mut next = cleared.replaced;
         while let Some(entry) = next.filter(|_| *walks > 0) {
             *walks -= 1;
-            let (found, older) = history::of_asset(&*self.ledger, (contract, key), entry, 1)?;
+            let (found, older) = history::of_asset(&*self.ledger, asset, entry, 1)?;
             let Some(found) = found.first() else { break };
-            let value = found.write_of(contract, key).and_then(|write| write.value.as_deref());
+            let value =
+                found.write_of(asset.contract, asset.key).and_then(|write| write.value.as_deref());
             let changes = value.and_then(Alerts::of_asset);
             if changes.is_some_and(|changes| changes.raised.iter().any(|name| name == alert)) {
                 return Ok(found.transaction().map(|transaction| transaction.time_ms));

@@ -36,7 +36,7 @@ impl std::str::FromStr for VerdictFilter {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let code = InvalidCode::ALL.into_iter().find(|code| code.name() == text);
+        let code = InvalidCode::from_name(text);
         match (text, code) {
             ("valid", _) => Ok(Self::Valid),
             ("invalid", _) => Ok(Self::Invalid),

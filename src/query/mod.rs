@@ -33,7 +33,7 @@ use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::proof::EntryProof;
 use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
-use crate::ledger::tree::TreeError;
+use crate::ledger::tree::{LeafPlace, TreeError};
 use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::query::page::{ChangePlace, LetterPlace, gather};
 use crate::query::views::{
@@ -263,7 +263,7 @@ impl LogQueries {
         let unreadable = |error: CheckpointError| QueryError::NotReady(error.to_string());
         let head = Checkpoint::unverified(checkpoint.as_bytes()).map_err(unreadable)?;
         let index = found.block.header.leaf_of(found.number);
-        let hashes = self.ledger.inclusion_proof(index, head.size)?;
+        let hashes = self.ledger.inclusion_proof(LeafPlace { index, size: head.size })?;
         let leaf = Some(leaf_bytes(&entry).into_owned());
         let proof = EntryProof { leaf, index, hashes, checkpoint };
         let name = self.ledger.name();

@@ -76,7 +76,7 @@ impl LogQueries {
             let of_block = &block.records.filtered;
             for filtered in of_block.iter().filter(|one| filter.takes(&one.partition)) {
                 for (first, count) in &filtered.runs {
-                    let run = FilteredView::new(&filtered.partition, (*first, *count), number);
+                    let run = FilteredView::new(&filtered.partition, *first, *count, number);
                     let Some(before) = open.get_mut(&filtered.partition) else {
                         open.insert(filtered.partition.clone(), run);
                         continue;
@@ -115,7 +115,7 @@ fn transactions_of(
     let is_of = |id: &SourcePosition| id.partition == *partition && id.offset == offset;
     let view = |(index, entry): (u64, &Entry)| match entry {
         Entry::Transaction { transaction, verdict, writes } if is_of(&transaction.id) => {
-            Some(TransactionSummary::new(index, transaction, (verdict, writes)))
+            Some(TransactionSummary::new(index, transaction, verdict, writes))
         }
         Entry::Transaction { .. } | Entry::Definition(_) => None,
     };

@@ -7,7 +7,7 @@ use crate::limits::{MAX_SCANNED_ASSETS, MAX_WALKED_CHANGES};
 use crate::query::page::gather;
 use crate::query::views::{AssetView, ChangeView, Page, PastView, asset_value};
 use crate::query::{Queries, QueryError, joined, not_found};
-use crate::state::{Filter, history};
+use crate::state::{AssetRef, Filter, ScanLimits, history};
 
 /// A point in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Queries {
         limit: usize,
     ) -> Result<Page<AssetView>, QueryError> {
         let page = gather(after.map(str::to_owned), limit, |after, step| {
-            let bounds = (step, MAX_SCANNED_ASSETS);
+            let bounds = ScanLimits { limit: step, max_scanned: MAX_SCANNED_ASSETS };
             let (assets, next) = self.world.list(contract, after.as_deref(), filter, bounds)?;
             Ok((assets.into_iter().map(AssetView::from).collect(), next))
         })?;
@@ -65,21 +65,22 @@ impl Queries {
     /// The changes of an asset from the entry `from` on back, newest first. Also of a deleted one.
     pub fn history(
         &self,
-        (contract, key): (&str, &str),
+        asset: AssetRef<'_>,
         from: Option<u64>,
         limit: usize,
     ) -> Result<Page<ChangeView>, QueryError> {
-        let newest = self.newest_change((contract, key))?;
+        let newest = self.newest_change(asset)?;
         let from = from.unwrap_or(newest).min(newest);
         gather(Some(from), limit, |from, step| {
             let from = from.unwrap_or(newest);
-            let (found, next) = history::of_asset(&*self.ledger, (contract, key), from, step)?;
-            Ok((found.iter().filter_map(|found| ChangeView::of(found, key)).collect(), next))
+            let (found, next) = history::of_asset(&*self.ledger, asset, from, step)?;
+            Ok((found.iter().filter_map(|found| ChangeView::of(found, asset.key)).collect(), next))
         })
     }
 
     /// Number of the entry that last wrote or deleted an asset.
-    pub fn newest_change(&self, (contract, key): (&str, &str)) -> Result<u64, QueryError> {
+    pub fn newest_change(&self, asset: AssetRef<'_>) -> Result<u64, QueryError> {
+        let AssetRef { contract, key } = asset;
         let newest = self.world.newest_version(contract, key)?;
         match newest {
             Some(newest) => Ok(newest),
@@ -94,10 +95,11 @@ impl Queries {
     /// `from`, over at most [`MAX_WALKED_CHANGES`].
     pub fn asset_at(
         &self,
-        (contract, key): (&str, &str),
+        asset: AssetRef<'_>,
         at: At,
         from: Option<u64>,
     ) -> Result<PastView, QueryError> {
+        let AssetRef { contract, key } = asset;
         let height = self.ledger.head().height;
         let number = match at {
             At::Block(number) => number,
@@ -111,7 +113,7 @@ impl Queries {
             return Err(not_found(format!("there is no block {number}; the ledger has {height}")));
         }
         let end = self.ledger.block(number)?.header.entries_end;
-        let newest = self.newest_change((contract, key))?;
+        let newest = self.newest_change(asset)?;
         let mut next = Some(from.map_or(newest, |from| from.min(newest)));
         for _ in 0..MAX_WALKED_CHANGES {
             let Some(entry) = next else { return Ok(PastView::absent(number)) };
@@ -133,7 +135,7 @@ impl Queries {
     /// The asset as an entry wrote it; `None` if the entry deleted it or did not write it.
     pub fn asset_at_entry(
         &self,
-        (contract, key): (&str, &str),
+        AssetRef { contract, key }: AssetRef<'_>,
         entry: u64,
     ) -> Result<Option<Value>, QueryError> {
         let found = history::entry(&*self.ledger, entry)?;

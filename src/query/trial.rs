@@ -218,8 +218,8 @@ impl Trial {
                 return Err(QueryError::NotReady(format!("the state cannot be read: {reason}")));
             }
             let mapping = self.name_of(transaction);
-            let call = (transaction, mapping, &effects.verdict);
-            executed.push(TrialTransactionView::new(call, writes));
+            let verdict = &effects.verdict;
+            executed.push(TrialTransactionView::new(transaction, mapping, verdict, writes));
         }
         Ok(executed)
     }

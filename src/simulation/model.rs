@@ -8,7 +8,7 @@ use crate::fleet::random::Random;
 use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::simulation::life::CONTRACT_NAME;
-use crate::state::{Filter, World};
+use crate::state::{Filter, ScanLimits, World};
 
 /// A topic for each input.
 pub(crate) const TOPICS: [&str; 2] = ["simulated", "other"];
@@ -211,7 +211,7 @@ fn take(block: &Block, found: &mut BTreeMap<SourcePartition, Vec<(u64, Kind)>>) 
 }
 
 fn listed(world: &World) -> Result<Machines, String> {
-    let all = (usize::MAX - 1, usize::MAX - 1);
+    let all = ScanLimits { limit: usize::MAX - 1, max_scanned: usize::MAX - 1 };
     let (assets, _) = world
         .list(CONTRACT_NAME, None, &Filter::default(), all)
         .map_err(|error| error.to_string())?;

@@ -63,11 +63,20 @@ pub fn transaction(
     Ok(number.map(|number| Found { block, number }))
 }
 
+/// One asset: its contract and its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssetRef<'a> {
+    /// Name of the contract.
+    pub contract: &'a str,
+    /// Key within the contract.
+    pub key: &'a str,
+}
+
 /// The changes of an asset, newest first, from the entry `newest` on back. The second value is the
 /// entry to go on from.
 pub fn of_asset(
     ledger: &dyn LedgerReader,
-    (contract, key): (&str, &str),
+    AssetRef { contract, key }: AssetRef<'_>,
     newest: u64,
     limit: usize,
 ) -> Result<(Vec<Found>, Option<u64>), LedgerError> {

@@ -15,10 +15,11 @@ pub mod world;
 
 pub use alerts::{ActiveAlerts, AlertNames, Since};
 pub use filter::Filter;
+pub use history::AssetRef;
 pub use savepoint::{Fingerprint, Mark, Member, Place, Savepoint};
 pub use store::{Rest, StoreSummary, member, summary};
 pub use totals::Totals;
-pub use world::{Room, StoredAsset, World};
+pub use world::{Room, ScanLimits, StoredAsset, World};
 
 use std::path::PathBuf;
 

@@ -91,6 +91,15 @@ pub enum Found {
     Unusable(String),
 }
 
+/// Limits of a scan over assets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanLimits {
+    /// Assets that are returned at most.
+    pub limit: usize,
+    /// Assets that are looked at, at most.
+    pub max_scanned: usize,
+}
+
 impl World {
     /// The name of this follower.
     pub const NAME: &'static str = "state";
@@ -204,14 +213,14 @@ impl World {
         Ok(self.stored(contract, key)?.map(|stored| stored.version))
     }
 
-    /// Assets of a contract behind a key, in order of keys: at most `limit`, out of at most
-    /// `max_scanned` that were looked at. The second value is where to go on.
+    /// Assets of a contract behind a key, in order of keys, within limits. The second value is the
+    /// cursor of the next page.
     pub fn list(
         &self,
         contract: &str,
         after: Option<&str>,
         filter: &Filter,
-        (limit, max_scanned): (usize, usize),
+        ScanLimits { limit, max_scanned }: ScanLimits,
     ) -> Result<(Vec<StoredAsset>, Option<String>), StateError> {
         // The key directly behind a key is that key and a zero byte.
         let behind = |key: &str| format!("{key}\0");

@@ -134,7 +134,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         state: None,
         rest: None,
         checkpoints: Vec::new(),
-        old_format: (0, 0),
+        old_format: OldFormat::default(),
         is_unreadable: false,
     };
     match state {
@@ -276,16 +276,28 @@ fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problem
     problems.check(header.time_ms >= time, "its time is before that of the previous block");
 }
 
-/// Says what the checkpoints of blocks of format 1 do not cover.
-fn not_covered((blocks, tree_size): (u64, u64)) -> Option<String> {
-    (blocks > 0).then(|| {
-        format!(
-            "the first {blocks} blocks are in format 1: a checkpoint of up to tree size {tree_size} \
-             covers their entries only. Their dead letters, filtered records, progress, times, seals \
-             and submission signatures are covered by the blocks' own seals, and by every checkpoint \
-             of a later block in format 2"
-        )
-    })
+/// The blocks of format 1 at the beginning of a ledger.
+#[derive(Debug, Clone, Copy, Default)]
+struct OldFormat {
+    /// Number of blocks.
+    blocks: u64,
+    /// Size of the tree after them.
+    tree_size: u64,
+}
+
+impl OldFormat {
+    /// A note on what checkpoints of these blocks do not cover.
+    fn not_covered(self) -> Option<String> {
+        let Self { blocks, tree_size } = self;
+        (blocks > 0).then(|| {
+            format!(
+                "the first {blocks} blocks are in format 1: a checkpoint of up to tree size \
+                 {tree_size} covers their entries only. Their dead letters, filtered records, \
+                 progress, times, seals and submission signatures are covered by the blocks' own \
+                 seals, and by every checkpoint of a later block in format 2"
+            )
+        })
+    }
 }
 
 fn differs(blocks: u64, report: &mut Report) {
@@ -304,8 +316,7 @@ struct Verifier {
     state: Option<StoreSummary>,
     /// The remaining comparison of an incomplete savepoint.
     rest: Option<Rest>,
-    /// Blocks of format 1, and the size of the tree behind them.
-    old_format: (u64, u64),
+    old_format: OldFormat,
     /// A block could not be read: nothing behind it can be checked.
     is_unreadable: bool,
     checkpoints: Vec<Promised>,
@@ -420,7 +431,8 @@ impl Verifier {
             }
         }
         if block.header.format == BlockFormat::V1 {
-            self.old_format = (report.blocks, block.header.tree_size());
+            let tree_size = block.header.tree_size();
+            self.old_format = OldFormat { blocks: report.blocks, tree_size };
         }
         self.compare_state(&block, report);
         report.entries += block.entries.len() as u64;
@@ -467,7 +479,7 @@ impl Verifier {
 
     fn finish(self, report: &mut Report) {
         report.name = self.signatures.name().to_owned();
-        report.notes.extend(not_covered(self.old_format));
+        report.notes.extend(self.old_format.not_covered());
         report.first_key = self.signatures.first_key();
         report.transactions = self.accounting.transactions;
         report.records = self.accounting.records;

@@ -169,7 +169,7 @@ impl Signatures {
             return true;
         }
         // A ledger is named once, and again only where it goes on in a newer format.
-        let format = BlockFormat::from_text(&definition.text);
+        let format = BlockFormat::from_name(&definition.text);
         let same_name = self.name.as_ref().is_none_or(|name| *name == definition.name);
         let may_stand = same_name && format > self.format;
         self.name.get_or_insert_with(|| definition.name.clone());

@@ -26,7 +26,7 @@ use ledgerline::ledger::{
     Progress, Work,
 };
 use ledgerline::pipeline::catch_up;
-use ledgerline::state::{Filter, STATE_DIRECTORY, World};
+use ledgerline::state::{Filter, STATE_DIRECTORY, ScanLimits, World};
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use ledgerline::verify::{Report, Request, verify};
 use serde_json::json;
@@ -242,8 +242,8 @@ pub fn assert_sound(directory: &Path) {
 
 /// Everything that a state says: each asset with version and bytes, alerts, totals.
 pub fn listing(world: &World) -> Vec<String> {
-    let (assets, rest) =
-        world.list("cold_chain", None, &Filter::default(), (10_000, 10_000)).unwrap();
+    let limits = ScanLimits { limit: 10_000, max_scanned: 10_000 };
+    let (assets, rest) = world.list("cold_chain", None, &Filter::default(), limits).unwrap();
     assert_eq!(rest, None);
     let (alerts, rest) = world.alerts(None, 10_000).unwrap();
     assert_eq!(rest, None);

@@ -49,7 +49,7 @@ impl Bare<'_> {
             Box::new(move |partition| assignments.next(partition).unwrap_or(0))
         };
         let all = load.records;
-        let feeding = feed((&stage, load), consumed, clock.clone())?;
+        let feeding = feed(&stage, load, consumed, clock.clone())?;
         let mut timer = Timer::new(&*clock, way.warm_up);
         let mut read = 0;
         while read < all {

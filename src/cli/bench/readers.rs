@@ -54,13 +54,14 @@ enum Asked {
 
 /// Lets so many readers ask an endpoint while something else is done.
 pub(super) fn meanwhile(
-    (endpoint, readers): (SocketAddr, usize),
+    endpoint: SocketAddr,
+    readers: usize,
     paths: &[String],
     work: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<Readers> {
     let done = &AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let ask = move || read_until((endpoint, readers), paths, done);
+        let ask = move || read_until(endpoint, readers, paths, done);
         let reading = Builder::new().name("readers".to_owned()).spawn_scoped(scope, ask)?;
         let result = work();
         done.store(true, Ordering::SeqCst);
@@ -71,7 +72,8 @@ pub(super) fn meanwhile(
 }
 
 fn read_until(
-    (endpoint, readers): (SocketAddr, usize),
+    endpoint: SocketAddr,
+    readers: usize,
     paths: &[String],
     done: &AtomicBool,
 ) -> std::io::Result<Vec<Asked>> {

@@ -63,7 +63,7 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
     let (status, clock, stop) = (opened.status.clone(), opened.clock.clone(), opened.stop.clone());
     let endpoint = opened.endpoint.as_ref().map(|endpoint| endpoint.address());
     let goal = load.records;
-    let feeding = feed((&stage, load), consumed_by(reader.clone()), clock.clone())?;
+    let feeding = feed(&stage, load, consumed_by(reader.clone()), clock.clone())?;
     let running = opened.start()?;
     let mut watch = Watch {
         timer: Timer::new(&*clock, way.warm_up),
@@ -80,13 +80,13 @@ pub(super) fn whole_way(args: &BenchArgs, directory: PathBuf, way: Way) -> anyho
         Some(endpoint) => {
             let paths = readers::paths(contract);
             let work = || watch.until(goal, &running);
-            many = Some(readers::meanwhile((endpoint, way.readers), &paths, work)?);
+            many = Some(readers::meanwhile(endpoint, way.readers, &paths, work)?);
             // Nothing is taken in any more.
             let rest = || {
                 std::thread::sleep(REST);
                 Ok(())
             };
-            at_rest = Some(readers::meanwhile((endpoint, 1), &paths, rest)?);
+            at_rest = Some(readers::meanwhile(endpoint, 1, &paths, rest)?);
             Vec::new()
         }
     };

@@ -142,12 +142,18 @@ fn draw_answers(frame: &mut Frame<'_>, area: Rect, view: &View, answers: &Answer
         Some(lag) => format!("lag: {}", grouped(lag)),
         None => "lag: not known".to_owned(),
     };
-    let of_partitions = draw_list(frame, right, view, (List::Partitions, lag, partitions));
+    let of_partitions = draw_list(
+        frame,
+        right,
+        view,
+        Listing { list: List::Partitions, title: lag, lines: partitions },
+    );
     let [left, right] = halves(lower);
-    let alerts = (List::Alerts, lists::alerts_title(status), alerts);
+    let title = lists::alerts_title(status);
+    let alerts = Listing { list: List::Alerts, title, lines: alerts };
     let of_alerts = draw_list(frame, left, view, alerts);
     let title = format!("dead letters: {}", grouped(status.records.dead_lettered));
-    let letters = (List::Letters, title, letters);
+    let letters = Listing { list: List::Letters, title, lines: letters };
     let of_letters = draw_list(frame, right, view, letters);
     [of_partitions, of_alerts, of_letters]
 }
@@ -164,12 +170,19 @@ fn titled(title: &str) -> Block<'_> {
     Block::bordered().title(format!(" {title} ")).border_style(FAINT)
 }
 
-/// Draws a list from where it is scrolled to; by how much it can be.
+/// A list with its lines.
+struct Listing {
+    list: List,
+    title: String,
+    lines: Vec<Line<'static>>,
+}
+
+/// Draws a list from its scroll position on; returns the greatest position.
 fn draw_list(
     frame: &mut Frame<'_>,
     area: Rect,
     view: &View,
-    (list, title, lines): (List, String, Vec<Line<'static>>),
+    Listing { list, title, lines }: Listing,
 ) -> u16 {
     let mut block = titled(&title);
     if view.chosen == list {

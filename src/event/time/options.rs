@@ -7,40 +7,31 @@ use serde::Deserialize;
 
 use super::format::{Format, FormatError};
 use super::{TimeReader, zone};
+use crate::codec::coded;
 use crate::codec::yaml::Located;
 use crate::diagnostic::Diagnostic;
 
-/// The unit of a number that is a time since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    /// Seconds.
-    S,
-    /// Milliseconds.
-    Ms,
-    /// Microseconds.
-    Us,
-    /// Nanoseconds.
-    Ns,
-    /// The one of these in which the number lies between 1990 and a year after the record.
-    Auto,
+coded! {
+    #[serde]
+    /// The unit of a number that is a time since 1970.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+    pub enum Unit {
+        /// Seconds.
+        S => "s",
+        /// Milliseconds.
+        Ms => "ms",
+        /// Microseconds.
+        Us => "us",
+        /// Nanoseconds.
+        Ns => "ns",
+        /// The one of these in which the number lies between 1990 and a year after the record.
+        Auto => "auto",
+    }
 }
 
 impl Unit {
-    /// The units that are one.
-    pub(super) const ALL: [Self; 4] = [Self::S, Self::Ms, Self::Us, Self::Ns];
-
-    /// The name in YAML.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::S => "s",
-            Self::Ms => "ms",
-            Self::Us => "us",
-            Self::Ns => "ns",
-            Self::Auto => "auto",
-        }
-    }
+    /// The units of a fixed length.
+    pub(super) const FIXED: [Self; 4] = [Self::S, Self::Ms, Self::Us, Self::Ns];
 
     /// The power of ten that makes nanoseconds of it.
     pub(super) fn digits(self) -> i32 {

@@ -1,37 +1,25 @@
 //! The kinds of problems of a source, as values.
 
-/// The kinds of problems that a source can have, the worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ProblemCode {
-    /// A broker is reached and refuses this client.
-    BrokerRefused,
-    /// No broker is reached, or none answers.
-    BrokerUnreachable,
-    /// A configured topic does not exist.
-    TopicMissing,
-    /// No partition of a topic is assigned to this process.
-    NoPartition,
-    /// Partitions have no leader and cannot be read.
-    PartitionWithoutLeader,
-    /// Some partitions of a topic are not read by this process.
-    PartitionsElsewhere,
-    /// The source has just started and joins its group.
-    Starting,
-}
+use crate::codec::coded;
 
-impl ProblemCode {
-    /// The stable name, for machines.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BrokerRefused => "broker_refused",
-            Self::BrokerUnreachable => "broker_unreachable",
-            Self::TopicMissing => "topic_missing",
-            Self::NoPartition => "no_partition",
-            Self::PartitionWithoutLeader => "partition_without_leader",
-            Self::PartitionsElsewhere => "partitions_elsewhere",
-            Self::Starting => "starting",
-        }
+coded! {
+    /// The kinds of problems that a source can have, the worst first.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum ProblemCode {
+        /// A broker is reached and refuses this client.
+        BrokerRefused => "broker_refused",
+        /// No broker is reached, or none answers.
+        BrokerUnreachable => "broker_unreachable",
+        /// A configured topic does not exist.
+        TopicMissing => "topic_missing",
+        /// No partition of a topic is assigned to this process.
+        NoPartition => "no_partition",
+        /// Partitions have no leader and cannot be read.
+        PartitionWithoutLeader => "partition_without_leader",
+        /// Some partitions of a topic are not read by this process.
+        PartitionsElsewhere => "partitions_elsewhere",
+        /// The source has just started and joins its group.
+        Starting => "starting",
     }
 }
 

@@ -68,7 +68,7 @@ impl Index {
     pub fn format(&self) -> Option<BlockFormat> {
         let mut newest = self.definitions.iter().rev().map(|(_, definition)| definition);
         let ledger = newest.find(|definition| definition.kind == DefinitionKind::Ledger)?;
-        BlockFormat::from_text(&ledger.text)
+        BlockFormat::from_name(&ledger.text)
     }
 
     /// The newest block.

@@ -162,7 +162,7 @@ pub fn unregistered_key(key: KeyId, registered: &[KeyId]) -> String {
 /// The definition of the ledger's name and block format: recorded in a new ledger, and in one that
 /// continues in a newer format.
 fn format_definition(name: &str, format: Option<BlockFormat>) -> Option<Definition> {
-    let text = BlockFormat::NEWEST.text();
+    let text = BlockFormat::NEWEST.name();
     (format != Some(BlockFormat::NEWEST)).then(|| Definition {
         kind: DefinitionKind::Ledger,
         name: name.to_owned(),

@@ -14,6 +14,7 @@ use crate::ledger::embedded::executor::Position;
 use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::kept::{check_kept, read_kept};
 use crate::ledger::embedded::log::{self, Location, LogWriter, ScanEnd, Segment};
+use crate::ledger::embedded::reader::LogFolder;
 use crate::ledger::embedded::{EmbeddedReader, WriterParts};
 use crate::ledger::tree::{Appended, Frontier, Tree};
 use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, leaf_bytes};
@@ -64,7 +65,7 @@ pub fn open_on(
     if !has_segments(&**disk, directory)? {
         LogWriter::make_place(&**disk, directory)?;
     }
-    let mut read = read((&**disk, directory), observe)?;
+    let mut read = read(&**disk, directory, observe)?;
     if read.index.segments.is_empty() {
         read.index.segments.push(Segment::new(directory, 0));
     }
@@ -82,12 +83,8 @@ pub fn open_on(
         keys: read.index.keys.clone(),
     };
     let format = read.index.format();
-    let shared = Arc::new(EmbeddedReader::new(
-        (disk.clone(), directory),
-        name.clone(),
-        read.index,
-        read.tree,
-    ));
+    let folder = LogFolder { disk: disk.clone(), path: directory.to_owned() };
+    let shared = Arc::new(EmbeddedReader::new(folder, name.clone(), read.index, read.tree));
     if let Some(path) = &opening.checkpoint_copy
         && let Some(kept) = read_kept(&**disk, path)?
     {
@@ -138,13 +135,14 @@ pub fn open_to_look(
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<(Arc<EmbeddedReader>, Option<TornTail>), LedgerError> {
     let disk = Arc::new(SystemDisk);
-    let Read { index, tree, end, .. } = read((&*disk, directory), observe)?;
+    let Read { index, tree, end, .. } = read(&*disk, directory, observe)?;
     let name = ledger_name(&index).ok_or_else(|| LedgerError::Absent(directory.to_owned()))?;
     let name = name.into();
     let torn = end.file_len.checked_sub(end.good_len).filter(|bytes| *bytes > 0);
     let torn = torn.zip(index.segments.last());
     let torn = torn.map(|(bytes, segment)| TornTail { path: segment.path.clone(), bytes });
-    Ok((Arc::new(EmbeddedReader::new((disk, directory), name, index, tree)), torn))
+    let folder = LogFolder { disk, path: directory.to_owned() };
+    Ok((Arc::new(EmbeddedReader::new(folder, name, index, tree)), torn))
 }
 
 /// One process for each ledger: the lock goes with the process, however it ends.
@@ -173,7 +171,8 @@ struct Read {
 }
 
 fn read(
-    (disk, directory): (&dyn Disk, &Path),
+    disk: &dyn Disk,
+    directory: &Path,
     observe: &mut dyn FnMut(u64, u64),
 ) -> Result<Read, LedgerError> {
     let segments = log::segments(disk, directory)?;
@@ -325,7 +324,7 @@ impl Read {
 /// Refuses a ledger of a format that is not known here.
 fn check_format(definition: &Definition) -> Result<(), LedgerError> {
     let names_format = definition.kind == DefinitionKind::Ledger;
-    match names_format && BlockFormat::from_text(&definition.text).is_none() {
+    match names_format && BlockFormat::from_name(&definition.text).is_none() {
         true => Err(LedgerError::Format(definition.text.escape_debug().to_string())),
         false => Ok(()),
     }

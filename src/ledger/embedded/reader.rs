@@ -11,7 +11,7 @@ use crate::ledger::block::{self, BlockOutline};
 use crate::ledger::embedded::executor::BuiltBlock;
 use crate::ledger::embedded::index::Index;
 use crate::ledger::embedded::log::{self, Location, Segment};
-use crate::ledger::tree::{Frontier, LeafSource, Tree, TreeError};
+use crate::ledger::tree::{Frontier, LeafPlace, LeafSource, Tree, TreeError, TreeRange};
 use crate::ledger::{Block, Definition, Head, LastRecord, LedgerError, LedgerReader, leaf_bytes};
 use crate::timing::TimeCounts;
 use crate::transaction::{KeyId, leaf_hash};
@@ -61,20 +61,23 @@ fn unpoisoned<'a, T>(
     guard.unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The folder of a log, on a disk.
+pub struct LogFolder {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// Path of the folder.
+    pub path: PathBuf,
+}
+
 impl EmbeddedReader {
     /// The readers' side of a ledger that was read up to its end.
     #[must_use]
-    pub fn new(
-        (disk, directory): (Arc<dyn Disk>, &Path),
-        name: Arc<str>,
-        index: Index,
-        tree: Tree,
-    ) -> Self {
+    pub fn new(folder: LogFolder, name: Arc<str>, index: Index, tree: Tree) -> Self {
         let height = Mutex::new(index.height());
         Self {
-            disk,
+            disk: folder.disk,
             name,
-            directory: directory.to_owned(),
+            directory: folder.path,
             index: RwLock::new(index),
             tree,
             status: Mutex::default(),
@@ -193,22 +196,17 @@ impl EmbeddedReader {
         self.tree.root_at(size, self)
     }
 
-    /// Proof that a leaf is in the tree of the first `size` leaves.
-    pub fn inclusion_proof(
-        &self,
-        leaf: u64,
-        size: u64,
-    ) -> Result<Vec<Digest>, TreeError<LedgerError>> {
-        self.tree.inclusion_proof((leaf, size), self)
+    /// The proof that a leaf is in the tree of a size.
+    pub fn inclusion_proof(&self, leaf: LeafPlace) -> Result<Vec<Digest>, TreeError<LedgerError>> {
+        self.tree.inclusion_proof(leaf, self)
     }
 
-    /// Proof that the tree of `to` leaves extends the one of `from`.
+    /// The proof that the larger tree extends the smaller one.
     pub fn consistency_proof(
         &self,
-        from: u64,
-        to: u64,
+        range: TreeRange,
     ) -> Result<Vec<Digest>, TreeError<LedgerError>> {
-        self.tree.consistency_proof((from, to), self)
+        self.tree.consistency_proof(range, self)
     }
 
     /// The hashes of one tile, 32 bytes each.
@@ -218,7 +216,7 @@ impl EmbeddedReader {
         index: u64,
         width: u16,
     ) -> Result<Vec<u8>, TreeError<LedgerError>> {
-        self.tree.tile((level, index, width), self)
+        self.tree.tile(level, index, width, self)
     }
 
     /// The leaves' bytes from one leaf on.

@@ -1,7 +1,6 @@
 //! Callers and their roles.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -11,41 +10,23 @@ use axum::http::request::Parts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::codec::coded;
 use crate::limits::MAX_CALLER_NAME_BYTES;
 use crate::monitor::http::answer::Problem;
 
-/// The role of a caller. Each role includes those before it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// See everything, try events without submitting them.
-    Viewer,
-    /// Submit signed manual calls.
-    Operator,
-    /// Everything that there is.
-    Admin,
-}
-
-impl Role {
-    /// All, the least first.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
-
-    /// Its name in files and on pages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+coded! {
+    #[serde]
+    /// The role of a caller. Each role includes those before it.
+    #[derive(
+        Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    )]
+    pub enum Role {
+        /// See everything, try events without submitting them.
+        Viewer => "viewer",
+        /// Submit signed manual calls.
+        Operator => "operator",
+        /// Everything that there is.
+        Admin => "admin",
     }
 }
 
@@ -58,8 +39,7 @@ impl FromStr for Role {
     type Err = NoRole;
 
     fn from_str(text: &str) -> Result<Self, NoRole> {
-        let found = Self::ALL.into_iter().find(|role| role.name() == text);
-        found.ok_or_else(|| NoRole(text.to_owned()))
+        Self::from_name(text).ok_or_else(|| NoRole(text.to_owned()))
     }
 }
 

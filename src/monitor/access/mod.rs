@@ -414,8 +414,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.yaml");
         let set_mode = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode));
-        let [ada, bob] =
-            ["ada", "bob"].map(|name| tokens::add(&path, (name, Role::Viewer), 0, None).unwrap());
+        let [ada, bob] = ["ada", "bob"]
+            .map(|name| tokens::add(&path, &tokens::Grant::new(name, Role::Viewer), 0).unwrap());
         let kept = keep_tokens(&path).unwrap();
         let known = || [&ada, &bob].map(|token| kept.get().find(token, 0).is_ok());
         let text = std::fs::read_to_string(&path).unwrap();

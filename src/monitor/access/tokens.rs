@@ -199,21 +199,35 @@ pub fn read(path: &Path) -> Result<Tokens, Diagnostic> {
     Tokens::parse(path, &yaml::read(path)?)
 }
 
+/// The owner of a new token, and what the token grants.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant<'a> {
+    /// Name of the owner.
+    pub name: &'a str,
+    /// Role that the token grants.
+    pub role: Role,
+    /// End of its validity, in milliseconds since 1970; `None` for a token that does not expire.
+    pub expires_ms: Option<i64>,
+}
+
+impl<'a> Grant<'a> {
+    /// A role for someone, without an end.
+    #[must_use]
+    pub fn new(name: &'a str, role: Role) -> Self {
+        Self { name, role, expires_ms: None }
+    }
+}
+
 /// Makes a token and adds it to a file, which is made where it is not there. Gives the token, which
 /// is nowhere else.
 ///
 /// # Errors
 ///
 /// A name that cannot stand in a ledger, a file that is none of tokens or full, or cannot be written.
-pub fn add(
-    path: &Path,
-    (name, role): (&str, Role),
-    now_ms: i64,
-    expires_ms: Option<i64>,
-) -> Result<String, TokenError> {
+pub fn add(path: &Path, grant: &Grant<'_>, now_ms: i64) -> Result<String, TokenError> {
     let io = |doing| move |error| TokenError::Io { doing, path: path.to_owned(), error };
-    if Caller::known(name, role, How::Token).is_none() {
-        return Err(TokenError::Name(name.to_owned()));
+    if Caller::known(grant.name, grant.role, How::Token).is_none() {
+        return Err(TokenError::Name(grant.name.to_owned()));
     }
     let held = match path.exists() {
         true => read(path).map_err(TokenError::Form)?.tokens.len(),
@@ -223,7 +237,7 @@ pub fn add(
         return Err(TokenError::Full { path: path.to_owned() });
     }
     let token = format!("{PREFIX}{}", random_text()?);
-    let line = line((name, role), &token, now_ms, expires_ms)?;
+    let line = line(grant, &token, now_ms)?;
     let mut open = OpenOptions::new();
     let mut file = open.append(true).create(true).mode(0o600).open(path).map_err(io("opening"))?;
     let start = start_of_line(path, &file).map_err(io("reading"))?;
@@ -232,12 +246,8 @@ pub fn add(
     Ok(token)
 }
 
-fn line(
-    (name, role): (&str, Role),
-    token: &str,
-    now_ms: i64,
-    expires_ms: Option<i64>,
-) -> Result<String, TokenError> {
+fn line(grant: &Grant<'_>, token: &str, now_ms: i64) -> Result<String, TokenError> {
+    let Grant { name, role, expires_ms } = *grant;
     let time = |ms| time::format(ms).ok_or(TokenError::Time);
     // A string in double quotes means the same in JSON and in YAML.
     let name = serde_json::Value::from(name);
@@ -271,10 +281,12 @@ mod tests {
     fn a_token_is_shown_once_and_found_by_its_digest() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.yaml");
-        let ada = add(&path, ("ada", Role::Operator), NOW_MS, None).unwrap();
+        let ada = add(&path, &Grant::new("ada", Role::Operator), NOW_MS).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.trim_end()).unwrap();
-        let bob = add(&path, ("auth0|b\u{f6}b", Role::Viewer), NOW_MS, Some(NOW_MS + HOUR_MS));
+        let expires_ms = Some(NOW_MS + HOUR_MS);
+        let bob = Grant { name: "auth0|b\u{f6}b", role: Role::Viewer, expires_ms };
+        let bob = add(&path, &bob, NOW_MS);
         let bob = bob.unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -340,11 +352,11 @@ mod tests {
     fn a_file_that_others_can_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokens.yaml");
-        add(&path, ("ada", Role::Viewer), NOW_MS, None).unwrap();
+        add(&path, &Grant::new("ada", Role::Viewer), NOW_MS).unwrap();
         for (mode, is_taken) in [(0o600, true), (0o644, true), (0o620, false), (0o602, false)] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(read(&path).is_ok(), is_taken, "{mode:o}");
         }
-        assert!(add(&path, ("a b", Role::Viewer), NOW_MS, None).is_err());
+        assert!(add(&path, &Grant::new("a b", Role::Viewer), NOW_MS).is_err());
     }
 }

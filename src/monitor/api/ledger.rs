@@ -1,6 +1,6 @@
 //! Operations on the ledger: blocks, transactions, proofs, and the definitions that it recorded.
 
-use crate::event::{PositionError, SourcePosition};
+use crate::codec::coded;
 use crate::ledger::DefinitionKind;
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Tag, handled, nothing, question,
@@ -8,12 +8,10 @@ use crate::monitor::api::operation::{
 use crate::monitor::http::answer::{Problem, changing};
 use crate::monitor::http::asking::{Answer, App, ask, ask_json};
 use crate::monitor::http::parameter::{self, Parameter};
+use crate::monitor::http::path::{RecordPath, TransactionPath};
 use crate::monitor::http::request::Parameters;
 use crate::query::QueryError;
 use crate::query::views::ProofView;
-
-/// Topic, partition, offset and output in a path.
-pub type IdParts = (String, String, String, String);
 
 const ID: &[Parameter] =
     &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET, parameter::OUTPUT];
@@ -105,8 +103,8 @@ pub fn transaction() -> Operation {
                its disposition.",
         example: "",
     };
-    question(about, nothing, |app: &App, id: IdParts, ()| {
-        app.service.queries.transaction(&transaction_id(&id)?)
+    question(about, nothing, |app: &App, path: TransactionPath, ()| {
+        app.service.queries.transaction(&path.position()?)
     })
 }
 
@@ -121,18 +119,21 @@ pub fn record() -> Operation {
         more: "",
         example: "",
     };
-    type Parts = (String, String, String);
-    question(about, nothing, |app: &App, (topic, partition, offset): Parts, ()| {
-        // A record is a position without an output.
-        let id = transaction_id(&(topic, partition, offset, "0".to_owned()))?;
+    question(about, nothing, |app: &App, path: RecordPath, ()| {
+        let id = path.position()?;
         app.service.queries.record(&id.partition, id.offset)
     })
 }
 
-/// A form in which a proof may be asked for.
-enum ProofForm {
-    Json,
-    TlogProof,
+coded! {
+    /// A form in which a proof may be asked for.
+    #[derive(Debug, Clone, Copy)]
+    enum ProofForm {
+        /// All parts of it, named.
+        Json => "json",
+        /// C2SP tlog-proof.
+        TlogProof => "tlog-proof",
+    }
 }
 
 /// `/api/v1/transactions/{topic}/{partition}/{offset}/{output}/proof`.
@@ -146,19 +147,22 @@ pub fn proof() -> Operation {
         more: "Towards the newest signed checkpoint (RFC 6962, C2SP tlog-proof).",
         example: "",
     };
-    let take = |given: &mut Parameters| match given.text(parameter::PROOF_FORM)?.as_deref() {
-        None | Some("json") => Ok(ProofForm::Json),
-        Some("tlog-proof") => Ok(ProofForm::TlogProof),
-        Some(other) => Err(QueryError::Malformed(format!(
-            "the parameter `format` cannot be `{other}`: known are json and tlog-proof"
-        ))),
+    let take = |given: &mut Parameters| {
+        let asked = given.text(parameter::PROOF_FORM)?;
+        let Some(asked) = asked else { return Ok(ProofForm::Json) };
+        ProofForm::from_name(&asked).ok_or_else(|| {
+            let names = ProofForm::ALL.map(ProofForm::name).join(" and ");
+            QueryError::Malformed(format!(
+                "the parameter `format` cannot be `{asked}`: known are {names}"
+            ))
+        })
     };
     let forms = vec![Form::json::<ProofView>(), Form::text("text/plain")];
     handled(about, take, forms, answer_proof).tagged()
 }
 
-async fn answer_proof(request: Asked<IdParts, ProofForm>) -> Answer {
-    let id = transaction_id(&request.names).map_err(Problem::from)?;
+async fn answer_proof(request: Asked<TransactionPath, ProofForm>) -> Answer {
+    let id = request.names.position().map_err(Problem::from)?;
     let app = request.app;
     match request.asked {
         ProofForm::Json => ask_json(app, move |service| service.queries.proof(&id)).await,
@@ -284,11 +288,4 @@ fn definition_tests(about: About, kind: DefinitionKind) -> Operation {
 /// Reads the number of a block.
 fn block_number(text: &str) -> Result<u64, QueryError> {
     text.parse().map_err(|_| QueryError::Malformed(format!("`{text}` is not a block number")))
-}
-
-/// Reads the id of a transaction.
-pub fn transaction_id(parts: &IdParts) -> Result<SourcePosition, QueryError> {
-    let (topic, partition, offset, output) = parts;
-    let text = format!("{topic}/{partition}/{offset}/{output}");
-    text.parse().map_err(|error: PositionError| QueryError::Malformed(error.to_string()))
 }

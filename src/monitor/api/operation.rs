@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::codec::coded;
 use crate::monitor::access::Caller;
 use crate::monitor::http::asking::{Answer, App, ask_json};
 use crate::monitor::http::body;
@@ -37,37 +38,24 @@ pub struct About {
     pub example: &'static str,
 }
 
-/// Parts of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tag {
-    /// Blocks, transactions, proofs.
-    Ledger,
-    /// Assets and alerts.
-    State,
-    /// Records that produced no transaction.
-    DeadLetters,
-    /// Mappings and contracts.
-    Definitions,
-    /// The running program.
-    Service,
+coded! {
+    /// Parts of the API, in the order of the document.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Tag {
+        /// The running program.
+        Service => "Service",
+        /// Blocks, transactions, proofs.
+        Ledger => "Ledger",
+        /// Assets and alerts.
+        State => "State",
+        /// Records that produced no transaction.
+        DeadLetters => "Dead letters",
+        /// Mappings and contracts.
+        Definitions => "Definitions",
+    }
 }
 
 impl Tag {
-    /// All, in the order of the document.
-    pub const ALL: [Self; 5] =
-        [Self::Service, Self::Ledger, Self::State, Self::DeadLetters, Self::Definitions];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ledger => "Ledger",
-            Self::State => "State",
-            Self::DeadLetters => "Dead letters",
-            Self::Definitions => "Definitions",
-            Self::Service => "Service",
-        }
-    }
-
     /// A description of its operations.
     pub fn about(self) -> &'static str {
         match self {

@@ -5,7 +5,6 @@ use axum::response::IntoResponse;
 use schemars::json_schema;
 
 use crate::event::SourcePosition;
-use crate::monitor::api::ledger::transaction_id;
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Sent, Tag, handled, nothing, question, sent,
 };
@@ -13,6 +12,7 @@ use crate::monitor::api::stream;
 use crate::monitor::http::answer::{Problem, changing, live};
 use crate::monitor::http::asking::{Answer, App, ask};
 use crate::monitor::http::parameter;
+use crate::monitor::http::path::RecordPath;
 use crate::monitor::http::request::Parameters;
 use crate::monitor::http::route::Needs;
 use crate::monitor::operations::{self, CallRequest};
@@ -320,11 +320,8 @@ pub fn dead_letter() -> Operation {
         more: "",
         example: "",
     };
-    type Parts = (String, String, String);
-    question(about, nothing, |app: &App, (topic, partition, offset): Parts, ()| {
-        // A record is a position without an output.
-        let id = transaction_id(&(topic, partition, offset, "0".to_owned()))?;
-        let SourcePosition { partition, offset, .. } = id;
+    question(about, nothing, |app: &App, path: RecordPath, ()| {
+        let SourcePosition { partition, offset, .. } = path.position()?;
         app.service.queries.dead_letter(&partition, offset)
     })
 }

@@ -7,11 +7,12 @@ use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled
 use crate::monitor::export;
 use crate::monitor::http::asking::App;
 use crate::monitor::http::parameter;
+use crate::monitor::http::path::AssetPath;
 use crate::monitor::http::request::Parameters;
 use crate::query::page::{alert_cursor, change_cursor};
 use crate::query::views::{AssetAnswer, AssetView, ChangeView};
 use crate::query::{AlertFilter, At, QueryError};
-use crate::state::Filter;
+use crate::state::{AssetRef, Filter};
 
 /// Takes which assets are meant.
 pub fn filter(given: &mut Parameters) -> Result<Filter, QueryError> {
@@ -54,20 +55,20 @@ pub fn asset() -> Operation {
                that block.",
         example: "",
     };
-    question(about, take_moment, |app: &App, (contract, key): (String, String), moment| {
-        answer_asset(app, (&contract, &key), moment)
+    question(about, take_moment, |app: &App, path: AssetPath, moment| {
+        answer_asset(app, path.asset(), moment)
     })
 }
 
 fn answer_asset(
     app: &App,
-    (contract, key): (&str, &str),
-    (at, from): Moment,
+    asset: AssetRef<'_>,
+    Moment { at, from }: Moment,
 ) -> Result<AssetAnswer, QueryError> {
     let queries = &app.service.queries;
     Ok(match at {
-        None => AssetAnswer::Now(queries.asset(contract, key)?),
-        Some(at) => AssetAnswer::Then(queries.asset_at((contract, key), at, from)?),
+        None => AssetAnswer::Now(queries.asset(asset.contract, asset.key)?),
+        Some(at) => AssetAnswer::Then(queries.asset_at(asset, at, from)?),
     })
 }
 
@@ -92,12 +93,15 @@ pub fn asset_by_key() -> Operation {
         Ok((given.required(parameter::KEY_TO_FIND)?, moment))
     };
     question(about, take, |app: &App, contract: String, (key, moment): (String, Moment)| {
-        answer_asset(app, (&contract, &key), moment)
+        answer_asset(app, AssetRef { contract: &contract, key: &key }, moment)
     })
 }
 
 /// A moment of an asset, and where the walk back to it goes on.
-type Moment = (Option<At>, Option<u64>);
+struct Moment {
+    at: Option<At>,
+    from: Option<u64>,
+}
 
 fn take_moment(given: &mut Parameters) -> Result<Moment, QueryError> {
     let (at, from) = (given.at()?, given.parsed(parameter::FROM_WALK)?);
@@ -105,7 +109,7 @@ fn take_moment(given: &mut Parameters) -> Result<Moment, QueryError> {
         let message = "`from` goes with `at_block` or `at_time`; without one, leave it out";
         return Err(QueryError::Malformed(message.to_owned()));
     }
-    Ok((at, from))
+    Ok(Moment { at, from })
 }
 
 /// `/api/v1/state/{contract}/{key}/history`.
@@ -120,8 +124,8 @@ pub fn history() -> Operation {
         example: "limit=2",
     };
     let take = |given: &mut Parameters| Ok((given.parsed(parameter::FROM_CHANGE)?, given.limit()?));
-    question(about, take, |app: &App, (contract, key): (String, String), (from, limit)| {
-        app.service.queries.history((&contract, &key), from, limit)
+    question(about, take, |app: &App, path: AssetPath, (from, limit)| {
+        app.service.queries.history(path.asset(), from, limit)
     })
 }
 
@@ -184,7 +188,7 @@ pub fn history_by_key() -> Operation {
     };
     question(about, take, |app: &App, contract: String, (key, from, limit)| {
         let key: String = key;
-        app.service.queries.history((&contract, &key), from, limit)
+        app.service.queries.history(AssetRef { contract: &contract, key: &key }, from, limit)
     })
 }
 
@@ -268,7 +272,7 @@ pub fn export_history() -> Operation {
         let form = given.parsed(parameter::FILE_FORM)?.unwrap_or_default();
         Ok(export::Back { from: given.parsed(parameter::BACK_FROM)?, form })
     };
-    let handle = |request: Asked<(String, String), export::Back>| {
+    let handle = |request: Asked<AssetPath, export::Back>| {
         export::history(request.app, request.names, request.asked)
     };
     handled(about, take, files::<ChangeView>(), handle).reads(&[parameter::TRAILERS])
@@ -292,7 +296,7 @@ pub fn export_history_by_key() -> Operation {
     };
     let handle = |request: Asked<String, (String, export::Back)>| {
         let (key, back) = request.asked;
-        export::history(request.app, (request.names, key), back)
+        export::history(request.app, AssetPath { contract: request.names, key }, back)
     };
     handled(about, take, files::<ChangeView>(), handle).reads(&[parameter::TRAILERS])
 }

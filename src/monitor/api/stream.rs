@@ -162,7 +162,7 @@ impl Wanted {
         for (index, entry) in block.numbered_entries() {
             let Entry::Transaction { transaction, verdict, writes } = entry else { continue };
             let is_taken = self.filter.takes(entry);
-            let summary = || TransactionSummary::new(index, transaction, (verdict, writes));
+            let summary = || TransactionSummary::new(index, transaction, verdict, writes);
             let data = || json::to_text(&summary());
             add(self.kinds.transactions && is_taken, "transaction", &data);
             for write in writes {

@@ -1,6 +1,8 @@
 //! The history of an asset as a file: every change, the newest first. A change never changes, so what a
 //! file holds is exact; it begins with the newest change of the moment when it was asked for.
 
+use std::sync::Arc;
+
 use crate::codec::json::{Map, Value};
 use crate::ledger::LedgerReader;
 use crate::limits::{EXPORT_PIECE_BYTES, PAGE_STEP};
@@ -8,6 +10,7 @@ use crate::monitor::export::sending::{Head, Pieces, send, standing};
 use crate::monitor::export::sheet::{Columns, text_cell};
 use crate::monitor::export::{FileForm, disposition};
 use crate::monitor::http::asking::{Answer, App, ask};
+use crate::monitor::http::path::AssetPath;
 use crate::monitor::service::Service;
 use crate::query::QueryError;
 use crate::query::json;
@@ -37,13 +40,13 @@ pub struct Back {
 }
 
 /// Answers with the history of an asset.
-pub async fn history(app: App, (contract, key): (String, String), wanted: Back) -> Answer {
+pub async fn history(app: App, path: AssetPath, wanted: Back) -> Answer {
     let Back { from, form } = wanted;
-    let names = (contract.clone(), key.clone());
+    let path = Arc::new(path);
+    let asked = Arc::clone(&path);
     let known = move |service: &Service| {
-        let (contract, key) = (&names.0, &names.1);
-        let newest = service.queries.newest_change((contract, key))?;
-        let columns = Columns::of(&service.queries, contract);
+        let newest = service.queries.newest_change(asked.asset())?;
+        let columns = Columns::of(&service.queries, &asked.contract);
         Ok((from.unwrap_or(newest).min(newest), columns, standing(service)))
     };
     let (from, columns, standing) = ask(app.clone(), known).await?;
@@ -51,15 +54,15 @@ pub async fn history(app: App, (contract, key): (String, String), wanted: Back) 
         FileForm::JsonLines => Vec::new(),
         FileForm::Csv => columns.headings(&HEADINGS),
     };
-    let disposition = disposition(&format!("{contract}-{key}-history"), form);
+    let name = format!("{}-{}-history", path.contract, path.key);
+    let disposition = disposition(&name, form);
     let head = Head { kind: form.kind(), disposition, standing, beginning };
-    send(app, Changes { contract, key, form, columns }, from, head).await
+    send(app, Changes { path, form, columns }, from, head).await
 }
 
 #[derive(Clone)]
 struct Changes {
-    contract: String,
-    key: String,
+    path: Arc<AssetPath>,
     form: FileForm,
     columns: Columns,
 }
@@ -77,8 +80,8 @@ impl Pieces for Changes {
         let most_steps = crate::limits::MAX_SCANNED_BLOCKS / PAGE_STEP as u64;
         for _ in 0..most_steps.max(1) {
             let ledger: &dyn LedgerReader = service.queries.ledger();
-            let (found, next) = of_asset(ledger, (&self.contract, &self.key), from, PAGE_STEP)?;
-            for change in found.iter().filter_map(|found| ChangeView::of(found, &self.key)) {
+            let (found, next) = of_asset(ledger, self.path.asset(), from, PAGE_STEP)?;
+            for change in found.iter().filter_map(|found| ChangeView::of(found, &self.path.key)) {
                 self.write(&change, &mut bytes);
             }
             match next {

@@ -5,6 +5,8 @@
 //! by [`state`]. Time is bounded; an export that is not whole ends as a connection that is cut, never
 //! as a file that looks whole.
 
+use crate::codec::coded;
+
 mod history;
 mod sending;
 mod sheet;
@@ -17,14 +19,16 @@ use std::str::FromStr;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// Forms of a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FileForm {
-    /// JSON, an item a line.
-    #[default]
-    JsonLines,
-    /// RFC 4180.
-    Csv,
+coded! {
+    /// Forms of a file, by the endings of its name.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub enum FileForm {
+        /// JSON, an item a line.
+        #[default]
+        JsonLines => "jsonl",
+        /// RFC 4180.
+        Csv => "csv",
+    }
 }
 
 impl FileForm {
@@ -35,24 +39,14 @@ impl FileForm {
             Self::Csv => "text/csv; charset=utf-8; header=present",
         }
     }
-
-    fn ending(self) -> &'static str {
-        match self {
-            Self::JsonLines => "jsonl",
-            Self::Csv => "csv",
-        }
-    }
 }
 
 impl FromStr for FileForm {
-    type Err = &'static str;
+    type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "jsonl" => Ok(Self::JsonLines),
-            "csv" => Ok(Self::Csv),
-            _ => Err("known are jsonl and csv"),
-        }
+        let names = || Self::ALL.map(Self::name).join(" and ");
+        Self::from_name(text).ok_or_else(|| format!("known are {}", names()))
     }
 }
 
@@ -62,7 +56,7 @@ fn disposition(name: &str, form: FileForm) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     let whole = utf8_percent_encode(name, NON_ALPHANUMERIC);
-    let ending = form.ending();
+    let ending = form.name();
     format!("attachment; filename=\"{plain}.{ending}\"; filename*=UTF-8''{whole}.{ending}")
 }
 

@@ -14,7 +14,7 @@ use crate::monitor::service::Service;
 use crate::query::QueryError;
 use crate::query::json;
 use crate::query::views::AssetView;
-use crate::state::Filter;
+use crate::state::{Filter, ScanLimits};
 
 const HEADINGS: [&str; 4] = ["key", "version", "compliant", "alerts"];
 
@@ -65,7 +65,7 @@ impl Pieces for Assets {
     ) -> Result<(Vec<u8>, Option<Self::Place>), QueryError> {
         let mut bytes = Vec::new();
         loop {
-            let bounds = (PAGE_STEP, MAX_SCANNED_ASSETS);
+            let bounds = ScanLimits { limit: PAGE_STEP, max_scanned: MAX_SCANNED_ASSETS };
             let world = service.queries.world();
             let (assets, next) =
                 world.list(&self.contract, after.as_deref(), &self.filter, bounds)?;

@@ -4,114 +4,62 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Gravity;
+use crate::codec::coded;
 use crate::input::ProblemCode;
 
-/// The kind of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Code {
-    /// The ledger's writer stopped for good.
-    LedgerHalted,
-    /// The ledger waits for space on its disk.
-    DiskFull,
-    /// A Kafka broker is reached and refuses this client.
-    BrokerRefused,
-    /// No Kafka broker is reached, or none answers.
-    BrokerUnreachable,
-    /// A configured topic does not exist.
-    TopicMissing,
-    /// No partition of a topic is assigned to this process.
-    NoPartition,
-    /// Records are on their way and none comes through.
-    Stalled,
-    /// Partitions of a topic have no leader.
-    PartitionWithoutLeader,
-    /// Some partitions of a topic are not read by this process.
-    PartitionsElsewhere,
-    /// The newest records of a topic match no mapping.
-    EverythingFiltered,
-    /// A mapping has matched nothing although records of its topics came.
-    MappingIdle,
-    /// A mapping names topics that no input reads.
-    MappingWithoutTopic,
-    /// Many of the newest records are dead letters.
-    DeadLetters,
-    /// The consumer lag grows.
-    LagGrowing,
-    /// The state is behind the ledger.
-    StateBehind,
-    /// Dead letters do not reach their topic.
-    DeadLetterTopicBehind,
-    /// Another follower of the ledger takes nothing in.
-    FollowerHeld,
-    /// Another follower of the ledger is behind it.
-    FollowerBehind,
-    /// Events are dated in the future.
-    EventsInFuture,
-    /// The clock is behind the newest block.
-    ClockBehind,
-    /// The clock jumped.
-    ClockJumped,
-    /// The service has just started and joins its group.
-    Starting,
+coded! {
+    #[serde]
+    /// The kind of a finding.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+    pub enum Code {
+        /// The ledger's writer stopped for good.
+        LedgerHalted => "ledger_halted",
+        /// The ledger waits for space on its disk.
+        DiskFull => "disk_full",
+        /// A Kafka broker is reached and refuses this client.
+        BrokerRefused => "broker_refused",
+        /// No Kafka broker is reached, or none answers.
+        BrokerUnreachable => "broker_unreachable",
+        /// A configured topic does not exist.
+        TopicMissing => "topic_missing",
+        /// No partition of a topic is assigned to this process.
+        NoPartition => "no_partition",
+        /// Records are on their way and none comes through.
+        Stalled => "stalled",
+        /// Partitions of a topic have no leader.
+        PartitionWithoutLeader => "partition_without_leader",
+        /// Some partitions of a topic are not read by this process.
+        PartitionsElsewhere => "partitions_elsewhere",
+        /// The newest records of a topic match no mapping.
+        EverythingFiltered => "everything_filtered",
+        /// A mapping has matched nothing although records of its topics came.
+        MappingIdle => "mapping_idle",
+        /// A mapping names topics that no input reads.
+        MappingWithoutTopic => "mapping_without_topic",
+        /// Many of the newest records are dead letters.
+        DeadLetters => "dead_letters",
+        /// The consumer lag grows.
+        LagGrowing => "lag_growing",
+        /// The state is behind the ledger.
+        StateBehind => "state_behind",
+        /// Dead letters do not reach their topic.
+        DeadLetterTopicBehind => "dead_letter_topic_behind",
+        /// Another follower of the ledger takes nothing in.
+        FollowerHeld => "follower_held",
+        /// Another follower of the ledger is behind it.
+        FollowerBehind => "follower_behind",
+        /// Events are dated in the future.
+        EventsInFuture => "events_in_future",
+        /// The clock is behind the newest block.
+        ClockBehind => "clock_behind",
+        /// The clock jumped.
+        ClockJumped => "clock_jumped",
+        /// The service has just started and joins its group.
+        Starting => "starting",
+    }
 }
 
 impl Code {
-    /// Every code.
-    pub const ALL: [Self; 22] = [
-        Self::LedgerHalted,
-        Self::DiskFull,
-        Self::BrokerRefused,
-        Self::BrokerUnreachable,
-        Self::TopicMissing,
-        Self::NoPartition,
-        Self::Stalled,
-        Self::PartitionWithoutLeader,
-        Self::PartitionsElsewhere,
-        Self::EverythingFiltered,
-        Self::MappingIdle,
-        Self::MappingWithoutTopic,
-        Self::DeadLetters,
-        Self::LagGrowing,
-        Self::StateBehind,
-        Self::DeadLetterTopicBehind,
-        Self::FollowerHeld,
-        Self::FollowerBehind,
-        Self::EventsInFuture,
-        Self::ClockBehind,
-        Self::ClockJumped,
-        Self::Starting,
-    ];
-
-    /// The name in answers and metrics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LedgerHalted => "ledger_halted",
-            Self::DiskFull => "disk_full",
-            Self::BrokerRefused => "broker_refused",
-            Self::BrokerUnreachable => "broker_unreachable",
-            Self::TopicMissing => "topic_missing",
-            Self::NoPartition => "no_partition",
-            Self::Stalled => "stalled",
-            Self::PartitionWithoutLeader => "partition_without_leader",
-            Self::PartitionsElsewhere => "partitions_elsewhere",
-            Self::EverythingFiltered => "everything_filtered",
-            Self::MappingIdle => "mapping_idle",
-            Self::MappingWithoutTopic => "mapping_without_topic",
-            Self::DeadLetters => "dead_letters",
-            Self::LagGrowing => "lag_growing",
-            Self::StateBehind => "state_behind",
-            Self::DeadLetterTopicBehind => "dead_letter_topic_behind",
-            Self::FollowerHeld => "follower_held",
-            Self::FollowerBehind => "follower_behind",
-            Self::EventsInFuture => "events_in_future",
-            Self::ClockBehind => "clock_behind",
-            Self::ClockJumped => "clock_jumped",
-            Self::Starting => "starting",
-        }
-    }
-
     /// The severity.
     #[must_use]
     pub fn gravity(self) -> Gravity {

@@ -87,7 +87,7 @@ pub fn json_text(text: String) -> Response {
 
 /// Text that changes with the ledger, with its entity tag: it may be kept, but is asked for anew.
 pub fn changing(kind: &'static str, text: String) -> Response {
-    tagged((kind, "no-cache"), text.into())
+    tagged(kind, "no-cache", text.into())
 }
 
 /// Text that is another one whenever it is asked for.
@@ -97,11 +97,11 @@ pub fn live(kind: &'static str, text: String) -> Response {
 
 /// Bytes that never change: tiles. What was asked for with credentials stays with who asked.
 pub fn immutable(bytes: Vec<u8>) -> Response {
-    tagged(("application/octet-stream", "public, max-age=31536000, immutable"), bytes.into())
+    tagged("application/octet-stream", "public, max-age=31536000, immutable", bytes.into())
 }
 
 /// Bytes with their media type, how they may be kept, and their entity tag.
-pub fn tagged((kind, kept): (&'static str, &'static str), bytes: Bytes) -> Response {
+pub fn tagged(kind: &'static str, kept: &'static str, bytes: Bytes) -> Response {
     let tag = (header::ETAG, conditional::tag(&bytes));
     let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, kept)];
     ([tag], headers, bytes).into_response()

@@ -44,7 +44,7 @@ pub async fn form(app: &App, request: Request) -> Result<Parameters, Problem> {
 /// Reads the fields of a form that anyone may send, who they are not being known yet.
 pub async fn login_form(request: Request) -> Result<Parameters, Problem> {
     check_kind(request.headers(), FORM)?;
-    let bytes = read_within(request, (MAX_LOGIN_BODY_BYTES, LOGIN_BODY_TIMEOUT)).await?;
+    let bytes = read_within(request, MAX_LOGIN_BODY_BYTES, LOGIN_BODY_TIMEOUT).await?;
     Ok(Parameters::of_form(&bytes)?)
 }
 
@@ -54,13 +54,14 @@ async fn read(app: &App, request: Request, expected: &str) -> Result<Bytes, Prob
         let detail = "too many concurrent uploads; try again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
-    read_within(request, (MAX_BODY_BYTES, REQUEST_TIMEOUT)).await
+    read_within(request, MAX_BODY_BYTES, REQUEST_TIMEOUT).await
 }
 
 /// Reads a body of so many bytes at most, within a time.
 async fn read_within(
     request: Request,
-    (most_bytes, most_time): (usize, Duration),
+    most_bytes: usize,
+    most_time: Duration,
 ) -> Result<Bytes, Problem> {
     match timeout(most_time, to_bytes(request.into_body(), most_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),

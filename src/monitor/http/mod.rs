@@ -14,6 +14,7 @@ pub(super) mod gate;
 pub(super) mod host;
 pub(super) mod large;
 pub(super) mod parameter;
+pub(super) mod path;
 pub(super) mod request;
 pub(super) mod route;
 pub(super) mod server;

@@ -93,7 +93,7 @@ impl Spans {
         let whole = trace.poll.start..durable;
         let block =
             trace.applied.as_ref().map(|(number, _)| int("ledgerline.block.number", *number));
-        let mut spans = vec![self.root(&made, (whole, block.clone()))];
+        let mut spans = vec![self.root(&made, whole, block.clone())];
         let stages = [
             ("poll", SpanKind::Client, &trace.poll, operation("poll", "receive")),
             ("map", SpanKind::Internal, &trace.map, Vec::new()),
@@ -101,17 +101,17 @@ impl Spans {
             ("commit", SpanKind::Internal, &commit, block.clone().into_iter().collect()),
         ];
         for (name, kind, times, attributes) in stages {
-            spans.push(Span { attributes, ..self.child(&made, name, (kind, times)) });
+            spans.push(Span { attributes, ..self.child(&made, name, kind, times) });
         }
         if let Some((_, times)) = &trace.applied {
             let attributes = block.into_iter().collect();
-            let apply = self.child(&made, "apply", (SpanKind::Internal, times));
+            let apply = self.child(&made, "apply", SpanKind::Internal, times);
             spans.push(Span { attributes, ..apply });
         }
         spans
     }
 
-    fn root(&self, made: &Made<'_>, (whole, block): (Times, Option<KeyValue>)) -> Span {
+    fn root(&self, made: &Made<'_>, whole: Times, block: Option<KeyValue>) -> Span {
         let Made { trace, id, root } = made;
         let topic = &trace.partition.topic;
         let mut attributes = operation("process", "process");
@@ -142,7 +142,7 @@ impl Spans {
         }
     }
 
-    fn child(&self, made: &Made<'_>, name: &str, (kind, times): (SpanKind, &Times)) -> Span {
+    fn child(&self, made: &Made<'_>, name: &str, kind: SpanKind, times: &Times) -> Span {
         Span {
             trace_id: made.id.to_bytes().to_vec(),
             span_id: self.ids.new_span_id().to_bytes().to_vec(),

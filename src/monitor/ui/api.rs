@@ -38,8 +38,8 @@ pub fn page(document: &Value, given: Parameters) -> Made {
             @let name = said(tag, "name");
             h2 { (name) }
             p { (said(tag, "description")) }
-            @for (method, path, operation) in operations(document, name) {
-                (described(document, (method, path), operation))
+            @for operation in operations(document, name) {
+                (described(document, &operation))
             }
         }
     };
@@ -50,28 +50,37 @@ fn said<'a>(of: &'a Value, name: &str) -> &'a str {
     of[name].as_str().unwrap_or_default()
 }
 
-/// Method, path and description of each operation with a tag.
-fn operations<'a>(document: &'a Value, tag: &str) -> Vec<(&'a str, &'a str, &'a Value)> {
+/// An operation of the document.
+struct Operation<'a> {
+    method: &'a str,
+    path: &'a str,
+    /// Its description.
+    entry: &'a Value,
+}
+
+/// Each operation with a tag.
+fn operations<'a>(document: &'a Value, tag: &str) -> Vec<Operation<'a>> {
     let paths = document["paths"].as_object().into_iter().flatten();
     let of_path = |(path, item): (&'a String, &'a Value)| {
         let operations = item.as_object().into_iter().flatten();
-        operations.map(move |(method, operation)| (method.as_str(), path.as_str(), operation))
+        operations.map(move |(method, entry)| Operation { method, path, entry })
     };
-    paths.flat_map(of_path).filter(|(_, _, operation)| operation["tags"][0] == tag).collect()
+    paths.flat_map(of_path).filter(|operation| operation.entry["tags"][0] == tag).collect()
 }
 
 /// Links to operations.
-fn index(operations: &[(&str, &str, &Value)]) -> Markup {
+fn index(operations: &[Operation<'_>]) -> Markup {
     html! {
-        @for (at, (_, _, operation)) in operations.iter().enumerate() {
-            @let id = said(operation, "operationId");
+        @for (at, operation) in operations.iter().enumerate() {
+            @let id = said(operation.entry, "operationId");
             @if at > 0 { " · " }
             a href={ "#" (id) } { (id) }
         }
     }
 }
 
-fn described(document: &Value, (method, path): (&str, &str), operation: &Value) -> Markup {
+fn described(document: &Value, operation: &Operation<'_>) -> Markup {
+    let Operation { method, path, entry: operation } = operation;
     let id = said(operation, "operationId");
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let rows: Vec<_> = parameters.iter().map(parameter).collect();

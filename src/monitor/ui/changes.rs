@@ -20,13 +20,14 @@ pub struct Change<'a> {
 /// Every field that differs, in the order of names.
 pub fn between<'a>(before: Option<&'a Value>, after: Option<&'a Value>) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
-    collect("", (before, after), &mut changes);
+    collect("", before, after, &mut changes);
     changes
 }
 
 fn collect<'a>(
     field: &str,
-    (before, after): (Option<&'a Value>, Option<&'a Value>),
+    before: Option<&'a Value>,
+    after: Option<&'a Value>,
     changes: &mut Vec<Change<'a>>,
 ) {
     if before == after {
@@ -50,12 +51,12 @@ fn collect<'a>(
     let all: std::collections::BTreeSet<_> = names(before).chain(names(after)).collect();
     for name in all {
         let of = |value| members(value).and_then(|map| map.get(name));
-        collect(&inner(name), (of(before), of(after)), changes);
+        collect(&inner(name), of(before), of(after), changes);
     }
 }
 
 /// The changes that a transaction made as a table, at most [`MAX_SHOWN_CHANGES`].
-pub fn table_of(id: &str, (before, after): (Option<&Value>, Option<&Value>)) -> Markup {
+pub fn table_of(id: &str, before: Option<&Value>, after: Option<&Value>) -> Markup {
     let caption = format!("Fields that {id} changed");
     let changes = between(before, after);
     let value_cell = |value: Option<&Value>| {

@@ -97,17 +97,21 @@ fn drawn(frame: &Frame<'_>, lines: &[Line]) -> Option<String> {
     let y = range(points().map(|(_, y)| *y), frame.from_zero.then_some(0.0))?;
     let mut svg = String::new();
     // A chart that cannot be drawn is left out; what it shows stands in words beside it.
-    draw(&mut svg, frame, lines, (x, y)).ok()?;
+    draw(&mut svg, frame, lines, Axes { x, y }).ok()?;
     Some(svg)
 }
 
-type Bounds = (f64, f64);
+/// The least and the greatest value on each axis.
+struct Axes {
+    x: (f64, f64),
+    y: (f64, f64),
+}
 
 fn draw(
     svg: &mut String,
     frame: &Frame<'_>,
     lines: &[Line],
-    (x, y): (Bounds, Bounds),
+    Axes { x, y }: Axes,
 ) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let letters = TextStyle::from(("sans-serif", LETTERS).into_font()).color(&INK);

@@ -3,14 +3,15 @@
 use maud::{Markup, html};
 
 use crate::event::Cause;
+use crate::monitor::http::path::RecordPath;
 use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
+use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
     Row, address_of_id, ago, cell, count, digest, facts, link, name, paging, table, text,
     with_parameters,
 };
 use crate::monitor::ui::shell::Content;
-use crate::monitor::ui::{Made, position};
 use crate::query::json;
 use crate::query::page::letter_cursor;
 use crate::query::views::{BytesView, DeadLetterSummary, DeadLetterView};
@@ -79,13 +80,9 @@ fn row(letter: &DeadLetterSummary, now: i64) -> Row {
 }
 
 /// One dead letter.
-pub fn one(
-    service: &Service,
-    (topic, partition, offset): &(String, String, String),
-    given: Parameters,
-) -> Made {
+pub fn one(service: &Service, path: &RecordPath, given: Parameters) -> Made {
     given.finish()?;
-    let id = position(&format!("{topic}/{partition}/{offset}/0"))?;
+    let id = path.position()?;
     let letter = service.queries.dead_letter(&id.partition, id.offset)?;
     let now = service.clock.now_ms();
     let summary = &letter.summary;
@@ -169,7 +166,7 @@ fn place_in(text: &str, place: &str) -> Option<usize> {
 
 /// The remedy for a cause.
 fn help(cause: &str) -> &'static str {
-    let cause = Cause::ALL.into_iter().find(|known| known.name() == cause);
+    let cause = Cause::from_name(cause);
     match cause {
         Some(Cause::Empty) => {
             "An empty value is not JSON. A null value (a tombstone) is different: mappings see it as `payload == null`."

@@ -30,12 +30,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::de::DeserializeOwned;
 
-use crate::event::{PositionError, SourcePosition};
 use crate::monitor::access::Caller;
 use crate::monitor::api::document;
 use crate::monitor::http::answer::{Problem, tagged};
 use crate::monitor::http::asking::{App, ask};
 use crate::monitor::http::body;
+use crate::monitor::http::path::FunctionPath;
 use crate::monitor::http::request::{InPath, Parameters};
 use crate::monitor::http::route::{Place, Route};
 use crate::monitor::service::Service;
@@ -62,7 +62,7 @@ pub async fn icon() -> Response {
 
 /// A file of the program: the same until the next version.
 fn kept(kind: &'static str, text: &'static str) -> Response {
-    tagged((kind, "no-cache"), Bytes::from_static(text.as_bytes()))
+    tagged(kind, "no-cache", Bytes::from_static(text.as_bytes()))
 }
 
 /// A page, or why there is none.
@@ -126,11 +126,11 @@ pub async fn api_page(app: App, caller: Option<Caller>, uri: Uri) -> Response {
     show(app, caller, make).await
 }
 
-/// Contract and function in a path.
-type OperationParts = Result<InPath<(String, String)>, Problem>;
+/// The names of an address, or why they cannot be read.
+type FunctionNames = Result<InPath<FunctionPath>, Problem>;
 
 /// `/operations/{contract}/{function}`.
-pub async fn operation_form(app: App, caller: Caller, names: OperationParts, uri: Uri) -> Response {
+pub async fn operation_form(app: App, caller: Caller, names: FunctionNames, uri: Uri) -> Response {
     match names {
         Ok(InPath(names)) => {
             let visitor = Some(caller.clone());
@@ -147,7 +147,7 @@ pub async fn operation_form(app: App, caller: Caller, names: OperationParts, uri
 pub async fn operation_sent(
     app: App,
     caller: Caller,
-    names: OperationParts,
+    names: FunctionNames,
     request: Request,
 ) -> Response {
     let visitor = Visitor::of(&app, Some(caller.clone()));
@@ -200,9 +200,4 @@ pub fn refused(app: &App, problem: &Problem) -> Response {
 /// The same for a reader who was not admitted.
 pub fn turned_away(app: &App, problem: &Problem) -> Response {
     problem.answer(HTML, shell::problem(&app.service, &Visitor::stranger(app), problem))
-}
-
-/// An item that a page names, or why its name is none.
-fn position(text: &str) -> Result<SourcePosition, QueryError> {
-    text.parse().map_err(|error: PositionError| QueryError::Malformed(error.to_string()))
 }

@@ -10,6 +10,7 @@ use crate::contract::{Contract, Input, JsonType, arguments_of};
 use crate::diagnostic::did_you_mean;
 use crate::limits::DEFAULT_PAGE;
 use crate::monitor::access::{Caller, Role};
+use crate::monitor::http::path::FunctionPath;
 use crate::monitor::http::request::Parameters;
 use crate::monitor::operations::{self, CallRequest};
 use crate::monitor::service::Service;
@@ -101,12 +102,13 @@ struct Fields {
 pub fn form(
     service: &Service,
     caller: &Caller,
-    (contract, function): &(String, String),
+    FunctionPath { contract, function }: &FunctionPath,
     mut given: Parameters,
 ) -> Made {
     let key = given.filled("key")?;
     given.finish()?;
-    let (contract, function) = find(service, contract, function)?;
+    let called = find(service, contract, function)?;
+    let Called { contract, function } = called;
     let mut fields = Fields::default();
     if let Some(key) = key {
         if function == Function::Replace
@@ -116,17 +118,18 @@ pub fn form(
         }
         fields.values.insert(contract.key(), key);
     }
-    Ok(content(caller, (contract, function), &fields, html! {}))
+    Ok(content(caller, called, &fields, html! {}))
 }
 
 /// Handles a submitted form: a dry run or a call, depending on the button.
 pub fn sent(
     service: &Service,
     caller: &Caller,
-    (contract, function): &(String, String),
+    FunctionPath { contract, function }: &FunctionPath,
     mut given: Parameters,
 ) -> Result<Sent, QueryError> {
-    let (contract, function) = find(service, contract, function)?;
+    let called = find(service, contract, function)?;
+    let Called { contract, function } = called;
     let fields = Fields::take(&mut given)?;
     let is_submission = match given.filled("do")?.as_deref() {
         Some("check") => false,
@@ -136,7 +139,7 @@ pub fn sent(
         }
     };
     given.finish()?;
-    let page = |result| Sent::Page(content(caller, (contract, function), &fields, result));
+    let page = |result| Sent::Page(content(caller, called, &fields, result));
     let call =
         fields.to_request(contract, function).and_then(|asked| asked.by(service, caller.name()));
     let call = match call {
@@ -158,11 +161,18 @@ pub fn sent(
     }))
 }
 
+/// A function of a running contract.
+#[derive(Clone, Copy)]
+struct Called<'a> {
+    contract: &'a Contract,
+    function: Function,
+}
+
 fn find<'a>(
     service: &'a Service,
     contract: &str,
     function: &str,
-) -> Result<(&'a Contract, Function), QueryError> {
+) -> Result<Called<'a>, QueryError> {
     let contracts = &service.trial.contracts;
     let found = contracts.get(contract).ok_or_else(|| {
         let help = did_you_mean(contract, contracts.iter().map(|contract| &*contract.name));
@@ -173,7 +183,7 @@ fn find<'a>(
         let help = did_you_mean(function, found.functions().iter().map(|offered| offered.name()));
         QueryError::NotFound(format!("`{contract}` has no function `{function}`; {help}"))
     })?;
-    Ok((found, *offered))
+    Ok(Called { contract: found, function: *offered })
 }
 
 /// The fields of an asset, as form values.
@@ -262,7 +272,7 @@ impl Fields {
 
 fn content(
     caller: &Caller,
-    (contract, function): (&Contract, Function),
+    Called { contract, function }: Called<'_>,
     fields: &Fields,
     result: Markup,
 ) -> Content {

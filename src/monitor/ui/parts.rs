@@ -154,12 +154,7 @@ pub fn alert(name: &str, severity: Option<AlertSeverity>) -> Markup {
 
 /// A severity in words; `unknown` where the contract no longer says.
 pub fn severity_name(severity: Option<AlertSeverity>) -> &'static str {
-    match severity {
-        Some(AlertSeverity::Critical) => "critical",
-        Some(AlertSeverity::Warning) => "warning",
-        Some(AlertSeverity::Info) => "info",
-        None => "unknown",
-    }
+    severity.map_or("unknown", AlertSeverity::name)
 }
 
 /// JSON for people.

@@ -8,6 +8,7 @@ use crate::call::Function;
 use crate::codec::json::{Map, Value};
 use crate::event::time;
 use crate::ledger::{DefinitionKind, LedgerReader};
+use crate::monitor::http::path::AssetPath;
 use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::chart::{Frame, Line, chart};
@@ -19,7 +20,7 @@ use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, alerts, changes, map};
 use crate::query::views::{AssetView, ChangeView};
 use crate::query::{At, QueryError};
-use crate::state::Filter;
+use crate::state::{AssetRef, Filter};
 
 /// Numeric fields of an asset that are drawn.
 const MAX_CHARTS: usize = 6;
@@ -58,7 +59,7 @@ pub fn contracts(service: &Service, given: Parameters) -> Made {
 pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Made {
     // A key that cannot stand in a path.
     if let Some(key) = given.filled("key")? {
-        return asset(service, &(contract.clone(), key), given);
+        return asset(service, &AssetPath { contract: contract.clone(), key }, given);
     }
     let prefix = given.filled("prefix")?.unwrap_or_default();
     let condition = given.filled("where")?.unwrap_or_default();
@@ -167,17 +168,19 @@ fn pairs<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Markup {
 }
 
 /// One asset: now, or as a past block left it.
-pub fn asset(service: &Service, (contract, key): &(String, String), mut given: Parameters) -> Made {
+pub fn asset(service: &Service, path: &AssetPath, mut given: Parameters) -> Made {
+    let asset = path.asset();
+    let AssetRef { contract, key } = asset;
     let (at, from) = (given.at()?, given.parsed("from")?);
     let before = given.parsed("before")?;
     given.finish()?;
     let title = format!("{key} of {contract}");
     if let Some(at) = at {
-        let body = past(service, (contract, key), at, from)?;
+        let body = past(service, asset, at, from)?;
         return Ok(Content { title, is_live: false, body });
     }
     let now = service.clock.now_ms();
-    let history = service.queries.history((contract, key), before, SHOWN_CHANGES)?;
+    let history = service.queries.history(asset, before, SHOWN_CHANGES)?;
     let current = match service.queries.asset(contract, key) {
         Err(QueryError::NotFound(_)) => None,
         current => Some(current?),
@@ -188,17 +191,17 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
     let body = html! {
         div #now data-live[is_live] {
             @match &current {
-                Some(asset) => (present(service, asset, &history.items, now)),
+                Some(current) => (present(service, current, &history.items, now)),
                 None => p.problem { "The asset was deleted; its history remains." },
             }
             (charts(&history.items))
-            @if let Some(asset) = &current { (map::of_asset(service, asset, &history.items)) }
+            @if let Some(current) = &current { (map::of_asset(service, current, &history.items)) }
             h2 { "History" }
-            (timeline(service, (contract, key), &history.items, now)?)
+            (timeline(service, asset, &history.items, now)?)
             (paging(before.map(|_: u64| path.as_str()), next.as_deref()))
         }
         (export_links(&address(&["api", "v1", "export", "history", contract, key]), &[]))
-        (travel_form(service, (contract, key)))
+        (travel_form(service, asset))
     };
     Ok(Content { title, is_live, body })
 }
@@ -291,12 +294,12 @@ fn charts(changes: &[ChangeView]) -> Markup {
 /// Changes, newest first, each with its differences.
 fn timeline(
     service: &Service,
-    place: (&str, &str),
+    asset: AssetRef<'_>,
     changes: &[ChangeView],
     now: i64,
 ) -> Result<Markup, QueryError> {
     let oldest = changes.last().and_then(|oldest| oldest.write.replaced);
-    let before_all = oldest.map(|entry| service.queries.asset_at_entry(place, entry));
+    let before_all = oldest.map(|entry| service.queries.asset_at_entry(asset, entry));
     let before_all = before_all.transpose()?.flatten();
     let befores = changes.iter().skip(1).map(|older| older.write.asset.as_ref());
     let befores = befores.chain([before_all.as_ref()]);
@@ -311,7 +314,7 @@ fn timeline(
                     (alert_changes(service, change))
                     details {
                         summary { (said(before, change.write.asset.as_ref())) }
-                        (changes::table_of(&transaction.id, (before, change.write.asset.as_ref())))
+                        (changes::table_of(&transaction.id, before, change.write.asset.as_ref()))
                     }
                 }
             }
@@ -353,7 +356,7 @@ fn alert_changes(service: &Service, change: &ChangeView) -> Markup {
 }
 
 /// The form for an earlier state.
-fn travel_form(service: &Service, (contract, key): (&str, &str)) -> Markup {
+fn travel_form(service: &Service, AssetRef { contract, key }: AssetRef<'_>) -> Markup {
     let newest = service.queries.ledger().head().height.saturating_sub(1);
     let path = address(&["state", contract, key]);
     // A form replaces the parameters of its address.
@@ -374,11 +377,12 @@ fn travel_form(service: &Service, (contract, key): (&str, &str)) -> Markup {
 
 fn past(
     service: &Service,
-    (contract, key): (&str, &str),
+    asset: AssetRef<'_>,
     at: At,
     from: Option<u64>,
 ) -> Result<Markup, QueryError> {
-    let past = service.queries.asset_at((contract, key), at, from)?;
+    let AssetRef { contract, key } = asset;
+    let past = service.queries.asset_at(asset, at, from)?;
     let block = service.queries.block(past.block, 0, 0)?;
     let age =
         time::parse(&block.summary.time).map(|made| service.clock.now_ms().saturating_sub(made));
@@ -395,6 +399,6 @@ fn past(
             None => p.problem { "The asset did not exist at that time." },
         }
         p { a href=(path) { "Current state" } }
-        (travel_form(service, (contract, key)))
+        (travel_form(service, asset))
     })
 }

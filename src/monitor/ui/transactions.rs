@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use crate::contract::InvalidCode;
 use crate::event::SourcePosition;
 use crate::ledger::{DefinitionKind, LedgerReader};
+use crate::monitor::http::path::{TransactionPath, position};
 use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
@@ -12,9 +13,10 @@ use crate::monitor::ui::parts::{
     link, name, paging, table, text, verdict, with_parameters,
 };
 use crate::monitor::ui::shell::Content;
-use crate::monitor::ui::{Made, changes, position};
+use crate::monitor::ui::{Made, changes};
 use crate::query::QueryError;
 use crate::query::views::{TransactionSummary, TransactionView, WriteView};
+use crate::state::AssetRef;
 
 const HEADINGS: [&str; 7] =
     ["Transaction", "Time", "Device", "Call", "Assets", "Verdict", "#Entry"];
@@ -126,13 +128,9 @@ pub fn keys(transaction: &TransactionSummary) -> Markup {
 }
 
 /// One transaction.
-pub fn one(
-    service: &Service,
-    (topic, partition, offset, output): &(String, String, String, String),
-    given: Parameters,
-) -> Made {
+pub fn one(service: &Service, path: &TransactionPath, given: Parameters) -> Made {
     given.finish()?;
-    content(service, &position(&format!("{topic}/{partition}/{offset}/{output}"))?)
+    content(service, &path.position()?)
 }
 
 fn content(service: &Service, id: &SourcePosition) -> Made {
@@ -231,7 +229,9 @@ fn written(
     write: &WriteView,
 ) -> Result<Markup, QueryError> {
     let before = match write.replaced {
-        Some(entry) => service.queries.asset_at_entry((&summary.contract, &write.key), entry)?,
+        Some(entry) => service
+            .queries
+            .asset_at_entry(AssetRef { contract: &summary.contract, key: &write.key }, entry)?,
         None => None,
     };
     let asset = address(&["state", &summary.contract, &write.key]);
@@ -242,7 +242,7 @@ fn written(
                 Some(entry) => p { "replaces the version of entry " (count(entry)) },
                 None => p { "a new asset" },
             }
-            (changes::table_of(&format!("{} of {}", summary.id, write.key), (before.as_ref(), write.asset.as_ref())))
+            (changes::table_of(&format!("{} of {}", summary.id, write.key), before.as_ref(), write.asset.as_ref()))
         }
     })
 }

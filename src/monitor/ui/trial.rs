@@ -9,13 +9,14 @@ use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 use crate::event::is_topic;
 use crate::mapping::{Example, Mapping};
+use crate::monitor::http::path::position;
 use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     address, alert, cell, count, facts, json_block, link, table, text, verdict, with_parameters,
 };
 use crate::monitor::ui::shell::Content;
-use crate::monitor::ui::{Made, changes, letters, position};
+use crate::monitor::ui::{Made, changes, letters};
 use crate::query::QueryError;
 use crate::query::json::{to_plain_pretty_text, visible};
 use crate::query::trial::{TrialHeader, TrialRequest};
@@ -380,7 +381,7 @@ fn write_of(service: &Service, contract: &str, write: &TrialWriteView) -> Markup
                 @if !alerts.cleared.is_empty() { "; cleared: " (named(&alerts.cleared)) }
             }
         }
-        (changes::table_of(&format!("the event in {}", write.key), (before.as_ref(), after.as_ref())))
+        (changes::table_of(&format!("the event in {}", write.key), before.as_ref(), after.as_ref()))
     }
 }
 

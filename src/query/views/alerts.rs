@@ -188,15 +188,27 @@ pub struct AlertEventView {
     pub lasted_seconds: Option<f64>,
 }
 
+/// A change of one alert.
+#[derive(Debug, Clone, Copy)]
+pub struct Transition<'a> {
+    /// Name of the alert.
+    pub alert: &'a str,
+    /// Its severity; `None` where the contract no longer declares it.
+    pub severity: Option<AlertSeverity>,
+    /// Raised or cleared.
+    pub change: AlertChange,
+}
+
 impl AlertEventView {
-    /// Of an alert, how bad it is and what a transaction did to it.
+    /// A change of an alert by a transaction.
     #[must_use]
     pub fn new(
         entry: u64,
         transaction: &Transaction,
         key: &str,
-        (alert, severity, change): (&str, Option<AlertSeverity>, AlertChange),
+        transition: Transition<'_>,
     ) -> Self {
+        let Transition { alert, severity, change } = transition;
         Self {
             alert: alert.to_owned(),
             change,

@@ -105,7 +105,7 @@ impl BlockView {
         Self {
             summary: BlockSummary::new(block),
             previous: header.previous,
-            format: header.format.text(),
+            format: header.format.name(),
             entries_root: header.entries_root,
             effects: header.effects,
             records: header.records,
@@ -190,7 +190,7 @@ impl EntryView {
     fn new(index: u64, entry: &Entry) -> Self {
         match entry {
             Entry::Transaction { transaction, verdict, writes } => {
-                Self::Transaction(TransactionSummary::new(index, transaction, (verdict, writes)))
+                Self::Transaction(TransactionSummary::new(index, transaction, verdict, writes))
             }
             Entry::Definition(definition) => {
                 Self::Definition(DefinitionView::new(index, definition, false))

@@ -12,6 +12,7 @@ mod trial;
 
 pub use alerts::{
     AlertCatalogue, AlertChange, AlertCountView, AlertEventView, AlertView, AlertedView, FleetView,
+    Transition,
 };
 pub use blocks::{BlockSummary, BlockView, EntryView, ProgressView, StepView, SubmissionView};
 pub use records::{

@@ -241,7 +241,7 @@ pub struct FilteredView {
 impl FilteredView {
     /// A run of a block: first offset and number of records.
     #[must_use]
-    pub fn new(partition: &SourcePartition, (first, count): (u64, u64), block: u64) -> Self {
+    pub fn new(partition: &SourcePartition, first: u64, count: u64, block: u64) -> Self {
         Self {
             partition: partition.to_string(),
             first,

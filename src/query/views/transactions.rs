@@ -53,7 +53,8 @@ impl TransactionSummary {
     pub fn new(
         index: u64,
         transaction: &Transaction,
-        (verdict, writes): (&Verdict, &[StoredWrite]),
+        verdict: &Verdict,
+        writes: &[StoredWrite],
     ) -> Self {
         let detail = match verdict {
             Verdict::Valid => None,
@@ -78,7 +79,7 @@ impl TransactionSummary {
     pub fn of(found: &Found) -> Option<Self> {
         match found.entry()? {
             Entry::Transaction { transaction, verdict, writes } => {
-                Some(Self::new(found.number, transaction, (verdict, writes)))
+                Some(Self::new(found.number, transaction, verdict, writes))
             }
             Entry::Definition(_) => None,
         }

@@ -173,7 +173,9 @@ impl TrialTransactionView {
     /// Of a transaction, the name of its mapping, what its contract says, and its changes.
     #[must_use]
     pub fn new(
-        (transaction, mapping, verdict): (&Transaction, Option<String>, &Verdict),
+        transaction: &Transaction,
+        mapping: Option<String>,
+        verdict: &Verdict,
         writes: Vec<TrialWriteView>,
     ) -> Self {
         let detail = match verdict {
