@@ -32,7 +32,6 @@ mod ui;
 mod watch;
 
 pub use answer_counts::AnswerCounts;
-pub use metrics::Verification;
 pub use server::{Endpoint, EndpointError};
 pub use service::Service;
 

@@ -1,16 +1,16 @@
-//! What a verification came to, for the textfile collector of Prometheus' node exporter: it runs
+//! The outcome of a verification for the textfile collector of Prometheus' node exporter: it runs
 //! now and then beside the service, so there is no endpoint to ask.
 
 use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::monitor::metrics::families::{Families, Value};
+use crate::exposition::{Families, Value};
 use crate::query::views::seconds;
 use crate::verify::Report;
 
 /// A verification that has ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Verification<'a> {
     /// The ledger's directory: tells ledgers of one machine apart.
     pub directory: &'a Path,
