@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ed25519_dalek", &["src/transaction/keys.rs"]),
     ("hyper", &["src/monitor/", "src/cli/top/client.rs"]),
     ("hyper_util", &["src/monitor/"]),
+    ("granit_parser", &["src/codec/yaml/scalars.rs"]),
     ("indicatif", &["src/command/output.rs"]),
     ("inferno", &["src/cli/bench/profile.rs"]),
     ("jsonpath_rust", &["src/jsonpath/"]),

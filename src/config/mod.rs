@@ -1,7 +1,7 @@
 //! Configuration: the YAML form as written, and what it comes to once everything was checked.
 //!
-//! Paths in a file are relative to that file. Secrets come from the environment (`${NAME}`) or from
-//! files (`file:PATH`) and are never printed.
+//! Paths in a file are relative to that file. Values may come from the environment (`${NAME}`), secrets
+//! also from files (`file:PATH`); neither is ever printed.
 
 mod cross_check;
 mod form;
@@ -9,6 +9,7 @@ mod monitor;
 mod paths;
 mod secret;
 mod traces;
+mod variables;
 
 pub use cross_check::cross_check;
 pub use form::{ConfigForm, DeadLettersForm, InputForm, LedgerForm, SubmissionForm};
@@ -58,6 +59,19 @@ pub struct Config {
     pub mappings: MappingSet,
     /// Every contract.
     pub contracts: ContractSet,
+}
+
+impl Config {
+    /// The same with its places in the file moved.
+    fn with_places(mut self, moved: impl Fn(Place) -> Place) -> Self {
+        self.source_place = moved(self.source_place);
+        let LedgerPlaces { name, directory, checkpoint_copy, key, previous_key, submitter_key } =
+            &mut self.ledger.places;
+        for place in [name, directory, checkpoint_copy, key, previous_key, submitter_key] {
+            *place = moved(*place);
+        }
+        self
+    }
 }
 
 /// The ledger's part.
@@ -137,8 +151,18 @@ fn read_form(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
             return None;
         }
     };
+    let filled = variables::fill(path, &text);
+    let mut found = Vec::new();
+    let config = read_text(path, &filled.text, &mut found);
+    let config = config.map(|config| config.with_places(|place| filled.place(place)));
+    diagnostics.extend(filled.settle(path, found));
+    config
+}
+
+/// Reads the form, its variables filled in. Places are those of this text.
+fn read_text(path: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
     let documents =
-        yaml::documents(path, &text).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
+        yaml::documents(path, text).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
     let [document] = documents.as_slice() else {
         let message = format!("holds {} YAML documents, one is expected", documents.len());
         diagnostics.push(Diagnostic::error(path, Place::START, message));
