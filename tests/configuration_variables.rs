@@ -109,6 +109,12 @@ fn a_variable_that_is_not_set_is_named_with_its_place() {
 }
 
 #[test]
+fn a_variable_that_lacks_quotes_is_told_so() {
+    let more = "submission: { max_wait_ms: ${WAIT}, sign_each: true }\n";
+    check(more, &[("WAIT", "1")], &["ledgerline.yaml:9:", "put quotes around `${NAME}`"]);
+}
+
+#[test]
 fn places_after_a_variable_are_those_of_the_file() {
     let more = "submission: { max_transactions: '${MOST}', max_wait_ms: x }\n";
     for most in ["1", "400", "x\ny: { z", "0"] {

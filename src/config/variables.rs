@@ -11,10 +11,15 @@ use crate::config::secret::{self, expand};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::limits::MIN_HIDDEN_BYTES;
 
+/// What helps where YAML reads the braces of a variable.
+const QUOTES: &str = "inside `{ }` and `[ ]`, put quotes around `${NAME}`";
+
 /// A configuration's text with its variables filled in.
-pub(super) struct Filled {
+pub(super) struct Filled<'a> {
     /// The text to read.
     pub(super) text: String,
+    /// The text of the file.
+    written: &'a str,
     /// In the order of places.
     replaced: Vec<Replaced>,
     /// Variables that are not set.
@@ -37,8 +42,9 @@ struct Replaced {
 
 /// Fills the variables of a file in. Values that may be a secret keep their references, which
 /// [`secret`] resolves once they are read.
-pub(super) fn fill(path: &Path, text: &str) -> Filled {
-    let mut filled = Filled { text: String::new(), replaced: Vec::new(), faults: Vec::new() };
+pub(super) fn fill<'a>(path: &Path, text: &'a str) -> Filled<'a> {
+    let (replaced, faults) = (Vec::new(), Vec::new());
+    let mut filled = Filled { text: String::new(), written: text, replaced, faults };
     let mut end = 0;
     let has_reference = |scalar: &Scalar| scalar.value.contains("${");
     let scalars = if text.contains("${") { yaml::scalars(text) } else { Vec::new() };
@@ -105,7 +111,7 @@ fn written(value: &str, style: Style, source: &str) -> String {
     written + &"\n".repeat(source.matches('\n').count())
 }
 
-impl Filled {
+impl Filled<'_> {
     /// A place of the filled-in text in the file.
     pub(super) fn place(&self, place: Place) -> Place {
         let mut column = place.column;
@@ -129,6 +135,17 @@ impl Filled {
         Place { line: place.line, column }
     }
 
+    /// Whether a line has a variable without quotes where its braces mean a mapping.
+    fn lacks_quotes(&self, line: u64) -> bool {
+        let index = usize::try_from(line - 1).unwrap_or(usize::MAX);
+        let line = self.written.lines().nth(index).unwrap_or_default();
+        let is_bare = |(at, _): (usize, &str)| {
+            let before = line[..at].trim_end();
+            before.contains(['{', '[']) && before.ends_with([':', ',', '['])
+        };
+        line.match_indices("${").any(is_bare)
+    }
+
     /// Diagnostics of the filled-in text as those of the file: with its places, without what a variable
     /// holds, and with the variables that are not set instead of what came of those.
     pub(super) fn settle(self, path: &Path, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
@@ -147,6 +164,8 @@ impl Filled {
             if let Some(replaced) = replaced {
                 diagnostic.message = replaced.hide(&diagnostic.message);
                 diagnostic.help = replaced.hide(&diagnostic.help);
+            } else if diagnostic.help.is_empty() && self.lacks_quotes(diagnostic.place.line) {
+                QUOTES.clone_into(&mut diagnostic.help);
             }
             settled.push(diagnostic);
         }

@@ -56,11 +56,8 @@ pub fn scalars(text: &str) -> Vec<Scalar> {
                     walk.end_value();
                 }
             }
-            Event::Alias(_) => {
-                if !walk.is_key(String::new()) {
-                    walk.end_value();
-                }
-            }
+            // One that is a key has no name.
+            Event::Alias(_) if !walk.is_key(String::new()) => walk.end_value(),
             Event::Scalar(value, style, ..) => {
                 let value = value.into_owned();
                 if walk.is_key(value.clone()) {
