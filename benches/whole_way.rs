@@ -13,11 +13,13 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Decoder, SourcePartition};
 use ledgerline::fleet::{FleetSize, Message};
-use ledgerline::input::{Assignments, Batch, BatchBuilder, Input, InputError, Polled};
+use ledgerline::input::{
+    Assignments, Batch, BatchBuilder, Content, Input, InputError, Polled, StreamNames, StreamPrefix,
+};
 use ledgerline::ledger::LedgerReader;
 use ledgerline::mapping::MappingSet;
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Calls, Pipeline, Stop, SubmissionLimits, Traces};
+use ledgerline::pipeline::{Pipeline, PipelineInput, Stop, SubmissionLimits, Traces, reading};
 use ledgerline::state::Projection;
 use shipped::{Books, Spent, definitions, messages, record};
 use tikv_jemallocator::Jemalloc;
@@ -91,11 +93,14 @@ fn pipeline(
 ) -> (Pipeline, tempfile::TempDir) {
     let assignments = Arc::new(Assignments::new([]));
     let pipeline = Pipeline {
-        source: Box::new(Memory::new(messages, &assignments)),
-        calls: Arc::new(Calls::new(assignments.clone(), books.clock.clone())),
+        inputs: vec![PipelineInput {
+            name: "memory".into(),
+            input: Box::new(Memory::new(messages, &assignments)),
+            streams: StreamNames::Prefixed(StreamPrefix::default()),
+            reading: reading(Content::Events, Arc::default(), mappings.clone()),
+            keeps_service_alive: true,
+        }],
         assignments,
-        decoder: Arc::new(Decoder::default()),
-        mappings: mappings.clone(),
         mapper_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
         signer: books.signer,
         limits: SubmissionLimits {

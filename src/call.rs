@@ -1,9 +1,10 @@
-//! What is asked of a contract: function, arguments. The one vocabulary of mappings, transactions
-//! and contracts.
+//! The vocabulary of a contract call: function, arguments. Mappings, manual calls, transactions and
+//! contracts share it.
 
 use std::sync::{Arc, OnceLock};
 
 use crate::codec::json::{self, Unreadable, Value};
+use crate::codec::{DecodeError, Reader, Writer};
 
 /// The functions of a contract. Numbers stand in ledgers and are never reused.
 #[derive(
@@ -82,6 +83,50 @@ pub struct Payload {
     pub arguments: Arguments,
     /// Digest of the mapping's text.
     pub mapping: crate::codec::Digest,
+}
+
+/// A call that a person makes, not a device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ManualCall {
+    /// The person's name; the transaction's device is `operator:NAME`.
+    pub caller: String,
+    /// Name of the contract.
+    pub contract: Arc<str>,
+    /// Its function.
+    pub function: Function,
+    /// Its arguments.
+    pub arguments: Arguments,
+    /// When what it reports happened, in milliseconds since 1970; the time of the call where absent.
+    pub time_ms: Option<i64>,
+}
+
+impl ManualCall {
+    /// The value of its record.
+    #[must_use]
+    pub fn encode(&self, now_ms: i64) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.text(&self.caller);
+        writer.text(&self.contract);
+        writer.byte(self.function.code());
+        writer.bytes(self.arguments.bytes());
+        writer.int(self.time_ms.unwrap_or(now_ms));
+        writer.into_bytes()
+    }
+
+    /// Reads the value of a record.
+    pub fn decode(value: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(value);
+        let call = Self {
+            caller: reader.text("a caller")?.to_owned(),
+            contract: reader.text("a contract's name")?.into(),
+            function: Function::from_code(reader.byte("a function")?)
+                .ok_or(DecodeError::Malformed("a function"))?,
+            arguments: Arguments::from_bytes(reader.bytes("arguments")?),
+            time_ms: Some(reader.int("a time")?),
+        };
+        reader.finish()?;
+        Ok(call)
+    }
 }
 
 /// Arguments of a call: the bytes that are signed, and their value where it was needed.

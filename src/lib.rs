@@ -22,10 +22,10 @@
 //! | [`jsonpath`] | JSONPath (RFC 9535), bounded | see a whole event |
 //! | [`expression`] | CEL, bounded and deterministic | see a whole event |
 //! | [`event`] | a record's position, identity, time and body | read the network |
+//! | [`call`] | the vocabulary of a contract call: function, arguments | execute anything |
 //! | [`outbound`] | the one HTTP client: TLS, proxies, limits, pauses between attempts | know whom it asks |
 //! | [`input`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
 //! | [`fleet`] | the simulated fleet of demonstrations and benchmarks | know Kafka |
-//! | [`call`] | the vocabulary of a contract call: function, arguments | execute anything |
 //! | [`mapping`] | event → calls, declared in YAML | do IO, ask the time |
 //! | [`transaction`] | transactions, submissions, signatures | execute anything |
 //! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
@@ -81,6 +81,8 @@ pub mod expression;
 
 pub mod event;
 
+pub mod call;
+
 #[cfg(feature = "service")]
 pub mod outbound;
 
@@ -89,8 +91,6 @@ pub mod input;
 
 #[cfg(feature = "service")]
 pub mod fleet;
-
-pub mod call;
 
 pub mod mapping;
 

@@ -41,6 +41,10 @@ pub const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Longest line of a source file: the largest record with each byte written as `\u00XX`, and as
 /// much again for key, headers and names.
 pub const MAX_LINE_BYTES: usize = 8 * MAX_RECORD_BYTES;
+/// Inputs of a configuration: each takes a thread and its own buffers.
+pub const MAX_CONFIGURED_INPUTS: usize = 32;
+/// Manual calls that wait to be taken: more than one person or script has on the way at once.
+pub const MAX_WAITING_CALLS: usize = 64;
 /// Partitions that one source file may name: each line may name another one, and each takes memory.
 pub const MAX_FILE_PARTITIONS: usize = 10_000;
 /// Bytes that are read from a source file at once.

@@ -31,7 +31,7 @@ const CONFIGS: &[Case] = &[
     (C, "example.com/test", "[a]", "2:9", &["a text is expected"]),
     (C, "key.pem", "absent.pem", "4:8", &["no key file absent.pem", "keygen absent.pem"]),
     (C, "jsonl }", "jsonl, epoch: -1 }", "6:39", &["a whole number is expected"]),
-    (C, "file: { path: records.jsonl }", "{}", "6:3", &["exactly one of `kafka` and `file`"]),
+    (C, "file: { path: records.jsonl }", "{}", "6:3", &["exactly one of `kafka`, `file`, `calls`"]),
     (C, "[mappings]", "[absent]", "7:12", &["absent", "relative to the configuration"]),
     (C, "{ listen: null }", "{ listen: localhost }", "9:20", &["`localhost`", "127.0.0.1:8780"]),
     (C, "{ listen: null }", "{ listen: null", "9:10", &["unclosed bracket"]),
@@ -159,7 +159,7 @@ const CONFIGS: &[Case] = &[
         "monitor:",
         "dead_letters: { topic: dead }\nmonitor:",
         "9:24",
-        &["only be sent to Kafka where Kafka is the source"],
+        &["only be sent where an input is Kafka"],
     ),
     (
         C,

@@ -542,7 +542,7 @@ fn a_mapping_of_a_topic_that_nobody_reads_is_told() {
         "file: { path: records.jsonl }",
         "kafka: { brokers: '127.0.0.1:1', group: g, topics: [telemetri] }",
     );
-    warned(&project, "reading.yaml:1:", "which the source does not read");
+    warned(&project, "reading.yaml:1:", "which no input reads");
     let checked = project.run(&["check"]).exits(0);
     assert!(checked.err.contains("did you mean `telemetri`"), "{}", checked.err);
 }
@@ -564,7 +564,7 @@ fn paths_that_cannot_be_used_are_found() {
     }
     let records = [
         ("absent.jsonl", "No such file"),
-        ("mappings", "it is a folder"),
+        ("mappings", "it is a directory"),
         (&*long, "name too long"),
     ];
     for (path, message) in records {

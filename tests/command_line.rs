@@ -799,7 +799,7 @@ fn a_line_that_is_not_the_ledgers_is_told_with_its_place() {
         project.write("records.jsonl", both(&last, other) + &line(0, 2, 5));
         let ended = project.run(&["run"]).exits(65);
         assert!(ended.err.contains(place), "{place}: {}", ended.err);
-        assert!(ended.err.contains("`source.file.epoch`"), "{}", ended.err);
+        assert!(ended.err.contains("`file.epoch`"), "{}", ended.err);
     }
     project.replace("ledgerline.yaml", "records.jsonl }", "records.jsonl, epoch: 1 }");
     project.run(&["run"]).exits(0);

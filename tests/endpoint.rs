@@ -27,7 +27,6 @@ use ledgerline::ledger::tiles::{TileKind, TilePath, decode_bundle};
 use ledgerline::ledger::{LedgerWriter as _, Progress, Work};
 use ledgerline::limits::{MAX_REQUEST_HEAD_BYTES, MAX_REQUESTS};
 use ledgerline::monitor::{self, AnswerCounts, Service};
-use ledgerline::pipeline::Calls;
 use ledgerline::pipeline::status::Status;
 use ledgerline::query::{Queries, Trial};
 use ledgerline::state::World;
@@ -712,13 +711,13 @@ fn too_many_questions_at_a_time_are_turned_away() {
         queries: Queries::new(reader, Arc::new(world)),
         status: Arc::new(Status::default()),
         assignments: Arc::new(Assignments::new([])),
-        source: Box::new(move || {
+        inputs: vec![input(Box::new(move || {
             inside.fetch_add(1, Ordering::SeqCst);
             drop(at_gate.lock());
             HealthReport::default()
-        }),
+        }))],
         copies: None,
-        calls: Arc::new(Calls::new(Arc::default(), Arc::new(SystemClock::new()))),
+        calls: None,
         trial: Trial::default(),
         answers: AnswerCounts::default(),
         clock: Arc::new(SystemClock::new()),

@@ -15,15 +15,20 @@ use common::endpoint::{CONTRACT, LEDGER, MAPPING, Reply, definition, encoded, ge
 use common::openapi::Document;
 use ledgerline::clock::SystemClock;
 use ledgerline::contract::ContractSet;
-use ledgerline::event::{Decoder, SourcePartition};
-use ledgerline::input::{Assignments, HealthReport, Input, InputError, Polled};
+use ledgerline::event::SourcePartition;
+use ledgerline::input::{
+    Adapter, Assignments, CallsAdapter, CallsInput, Content, Input, InputError, Polled,
+    StreamNames, StreamPrefix,
+};
 use ledgerline::ledger::embedded::{LedgerKeys, Opening, open};
 use ledgerline::ledger::{DefinitionKind, LedgerReader, LedgerWriter, Work};
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings, tokens};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, Service};
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Calls, Pipeline, PipelineError, Stop, SubmissionLimits, Traces};
+use ledgerline::pipeline::{
+    Pipeline, PipelineError, PipelineInput, Stop, SubmissionLimits, Traces, reading,
+};
 use ledgerline::query::{Queries, Trial};
 use ledgerline::state::World;
 use ledgerline::transaction::Signer;
@@ -41,7 +46,7 @@ fn contract() -> String {
     format!("{CONTRACT}functions: {functions}\n")
 }
 
-/// A source to which nothing comes, and which nobody tells of calls by hand.
+/// An input to which nothing comes, and which hears of no manual call.
 struct Nothing;
 
 impl Input for Nothing {
@@ -65,6 +70,26 @@ impl Input for Nothing {
     fn close(&mut self) -> Result<(), InputError> {
         Ok(())
     }
+}
+
+/// An input without records, and the one of manual calls.
+fn inputs(calls: CallsInput, mappings: Arc<MappingSet>) -> Vec<PipelineInput> {
+    vec![
+        PipelineInput {
+            name: "nothing".into(),
+            input: Box::new(Nothing),
+            streams: StreamNames::Listed(vec!["telemetry".to_owned()]),
+            reading: reading(Content::Events, Arc::default(), mappings.clone()),
+            keeps_service_alive: true,
+        },
+        PipelineInput {
+            name: "calls".into(),
+            input: Box::new(calls),
+            streams: CallsAdapter.streams(&StreamPrefix::default()),
+            reading: reading(Content::Calls, Arc::default(), mappings),
+            keeps_service_alive: false,
+        },
+    ]
 }
 
 /// A whole service without records.
@@ -107,31 +132,25 @@ impl Running {
             ledger.append(Work { definitions, ..Work::default() }).unwrap().wait().unwrap();
         }
         let assignments = Arc::new(Assignments::new(reader.progress()));
-        let calls = Arc::new(Calls::new(assignments.clone(), clock.clone()));
+        let (input, calls) = CallsInput::new(&assignments, clock.clone());
         let (status, stop) = (Arc::new(Status::default()), Stop::default());
-        let trial = Trial {
-            decoder: Arc::new(Decoder::default()),
-            mappings: Arc::new(MappingSet::default()),
-            contracts,
-        };
+        let trial =
+            Trial { inputs: Vec::new(), mappings: Arc::new(MappingSet::default()), contracts };
         let service = Service {
             queries: Queries::new(reader.clone(), world.clone()),
             status: status.clone(),
             assignments: assignments.clone(),
-            source: Box::new(HealthReport::default),
+            inputs: Vec::new(),
             copies: None,
-            calls: calls.clone(),
+            calls: Some(calls),
             trial: trial.clone(),
             answers: AnswerCounts::default(),
             clock: clock.clone(),
         };
         let pipeline = Pipeline {
-            source: Box::new(Nothing),
+            inputs: inputs(input, trial.mappings),
             assignments,
-            decoder: trial.decoder,
-            mappings: trial.mappings,
             mapper_threads: 1,
-            calls,
             signer,
             limits: SubmissionLimits {
                 max_transactions: 500,

@@ -1,6 +1,6 @@
 //! Wiring: the only place that names the adapters and puts the parts together.
 
-mod member;
+mod inputs;
 pub mod offline;
 pub mod preflight;
 mod service;
@@ -28,7 +28,7 @@ pub enum AppError {
     /// The state.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The source.
+    /// An input.
     #[error(transparent)]
     Input(#[from] InputError),
     /// The pipeline.
@@ -45,9 +45,6 @@ pub enum AppError {
         "could not drain within {0} s and ends as it is; nothing is lost: the next start goes on behind the last durable block"
     )]
     NotDrained(u64),
-    /// The system gives no random bytes.
-    #[error("{0}")]
-    NoRandomness(String),
     /// A file operation.
     #[error("{doing} {path}")]
     Io {

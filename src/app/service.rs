@@ -5,25 +5,22 @@ use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Duration;
 
-use crate::app::member::member_id;
+use crate::app::inputs::{last_taken, open_inputs};
 use crate::app::{AppError, Observe};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, InputConfig, LedgerConfig};
+use crate::config::{Config, DeadLetterTopicConfig, LedgerConfig};
 use crate::contract::{Contract, ContractSet};
 use crate::disk::SystemDisk;
-use crate::input::{
-    Assignments, FileCounts, FileInput, HealthReport, Input, InputError, InputHealth, KafkaInput,
-    LastTaken, LastTakenOf,
-};
+use crate::input::{self, Assignments, FileCounts, InputHealth};
 use crate::ledger::embedded::{
     self, EmbeddedLedger, EmbeddedReader, LedgerKeys, OpenLedger, Opening, keep_checkpoint,
 };
-use crate::ledger::{Definition, DefinitionKind, LastRecord, LedgerReader};
+use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
 use crate::monitor::traces::{TraceExport, TraceSettings};
 use crate::monitor::{self, AnswerCounts, Endpoint, Service};
 use crate::pipeline::status::Status;
-use crate::pipeline::{Calls, DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
+use crate::pipeline::{DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
 use crate::query::{Queries, Trial};
 use crate::state::world::Found;
 use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
@@ -38,11 +35,11 @@ pub struct Opened {
     pub world: Arc<World>,
     /// What the stages tell of themselves.
     pub status: Arc<Status>,
-    /// Positions of the source.
+    /// Positions of the inputs.
     pub assignments: Arc<Assignments>,
-    /// The source's connection, where it has one.
-    pub health: Option<Arc<InputHealth>>,
-    /// What the reading of the source's file comes to, where it is one.
+    /// Connections of the inputs that have one.
+    pub health: Vec<Arc<InputHealth>>,
+    /// Counts of the input, where it is the only one of events and a file.
     pub file: Option<Arc<FileCounts>>,
     /// The endpoint, where one is configured.
     pub endpoint: Option<Endpoint>,
@@ -71,7 +68,7 @@ pub struct Running {
 pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (keys, submitter) = read_keys(&config.ledger)?;
-    check_source(&config.source)?;
+    config.inputs.iter().try_for_each(|input| input.adapter.preflight())?;
     let opened = open_log(&config.ledger, observe)?;
     let reader = opened.reader();
     let world = open_world(&config.ledger.directory, (&reader, &*clock), observe)?;
@@ -81,26 +78,27 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     define(&mut ledger, definitions)?;
     bring_up(&world, (&reader, &*clock), &mut |_, _| {})?;
     let assignments = Arc::new(Assignments::new(reader.progress()));
-    let OpenInput { source, health, file } =
-        open_source(&config.source, &config.ledger.directory, &assignments, (&reader, &clock))?;
+    let opening = input::Opening {
+        assignments: assignments.clone(),
+        last_taken: last_taken(&reader),
+        directory: &config.ledger.directory,
+        clock: clock.clone(),
+    };
+    let mappings = Arc::new(config.mappings);
+    let inputs = open_inputs(&config.inputs, &mappings, &opening)?;
     let (status, stop) = (Arc::new(Status::default()), Stop::default());
     let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
-    let copied = (config.dead_letter_topic.as_deref(), &config.source);
-    let letters = open_letters(copied, &config.ledger.directory, &*reader, &stop)?;
+    let letters =
+        open_letters(config.dead_letter_topic.as_ref(), opening.directory, &*reader, &stop)?;
     projections.extend(letters.clone());
     let keep = keep_newest(&config.ledger, &reader);
     // New definitions and keys are blocks too, and there may be no record after them.
     keep();
     let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
-    let calls = Arc::new(Calls::new(assignments.clone(), clock.clone()));
-    let (decoder, mappings) = (Arc::new(config.decoder), Arc::new(config.mappings));
     let pipeline = Pipeline {
-        source,
+        inputs: inputs.pipeline,
         assignments: assignments.clone(),
-        decoder: decoder.clone(),
-        mappings: mappings.clone(),
         mapper_threads: config.mapper_threads,
-        calls: calls.clone(),
         signer: submitter,
         limits: config.submission,
         writer: Box::new(ledger),
@@ -116,25 +114,23 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         queries: Queries::new(reader.clone(), world.clone()),
         status: status.clone(),
         assignments: assignments.clone(),
-        source: health_of(health.clone()),
+        inputs: inputs.status,
         copies: letters,
-        calls,
-        trial: Trial { decoder, mappings, contracts },
+        calls: inputs.calls,
+        trial: Trial { inputs: inputs.decoders, mappings, contracts },
         answers: AnswerCounts::default(),
         clock: clock.clone(),
     };
-    let endpoint = match &config.monitor {
-        Some(settings) => Some(monitor::start_with(settings, Arc::new(service))?),
-        None => None,
-    };
+    let start = |settings| monitor::start_with(settings, Arc::new(service));
+    let endpoint = config.monitor.as_ref().map(start).transpose()?;
     Ok(Opened {
         pipeline,
         reader,
         world,
         status,
         assignments,
-        health,
-        file,
+        health: inputs.health,
+        file: inputs.file,
         endpoint,
         trace_export,
         stop,
@@ -146,8 +142,8 @@ impl Opened {
     /// Starts the pipeline.
     pub fn start(self) -> Result<Running, AppError> {
         let Self { pipeline, endpoint, trace_export, .. } = self;
-        let thread = Builder::new().name("source".to_owned()).spawn(move || pipeline.run());
-        let thread = thread.map_err(|_| PipelineError::Thread("source"))?;
+        let thread = Builder::new().name("pipeline".to_owned()).spawn(move || pipeline.run());
+        let thread = thread.map_err(|_| PipelineError::Thread("pipeline"))?;
         Ok(Running { thread, endpoint, trace_export })
     }
 
@@ -175,7 +171,7 @@ impl Running {
         }
         match ended {
             Ok(result) => Ok(result?),
-            Err(_) => Err(PipelineError::Panicked("source").into()),
+            Err(_) => Err(PipelineError::Panicked("pipeline").into()),
         }
     }
 }
@@ -271,66 +267,17 @@ fn define(ledger: &mut EmbeddedLedger, definitions: Vec<Definition>) -> Result<(
     Ok(())
 }
 
-/// Refuses a file that cannot be read, before a ledger is made for it.
-fn check_source(config: &InputConfig) -> Result<(), InputError> {
-    match config {
-        InputConfig::File(form) => form.check(),
-        InputConfig::Kafka(_) => Ok(()),
-    }
-}
-
-/// An open source, with its counts and its health.
-struct OpenInput {
-    source: Box<dyn Input>,
-    health: Option<Arc<InputHealth>>,
-    file: Option<Arc<FileCounts>>,
-}
-
-fn open_source(
-    config: &InputConfig,
-    directory: &Path,
-    assignments: &Arc<Assignments>,
-    (reader, clock): (&Arc<EmbeddedReader>, &Arc<dyn Clock>),
-) -> Result<OpenInput, AppError> {
-    Ok(match config {
-        InputConfig::Kafka(settings) => {
-            let mut settings = settings.clone();
-            if settings.needs_member_id() {
-                settings.set_member_id(&member_id(directory)?);
-            }
-            let (assignments, clock) = (assignments.clone(), clock.clone());
-            let source = KafkaInput::new(&settings, assignments, last_taken(reader), clock)?;
-            let health = source.health();
-            OpenInput { source: Box::new(source), health: Some(health), file: None }
-        }
-        InputConfig::File(form) => {
-            let source = FileInput::open(form, assignments.clone())?;
-            let source = source.comparing(last_taken(reader));
-            let file = Some(source.counts());
-            OpenInput { source: Box::new(source), health: None, file }
-        }
-    })
-}
-
-/// Asks the ledger for the last record that it took of a partition.
-fn last_taken(reader: &Arc<EmbeddedReader>) -> LastTakenOf {
-    let reader = reader.clone();
-    Arc::new(move |partition| {
-        let LastRecord { offset, digest } = reader.last_record(partition)?;
-        Some(LastTaken { offset, digest })
-    })
-}
-
-/// What copies dead letters to a topic, where one is configured.
+/// The follower that copies dead letters to a topic, where one is configured.
 fn open_letters(
-    (topic, source): (Option<&str>, &InputConfig),
+    config: Option<&DeadLetterTopicConfig>,
     directory: &Path,
     reader: &dyn LedgerReader,
     stop: &Stop,
 ) -> Result<Option<Arc<dyn Projection>>, AppError> {
-    let (Some(topic), InputConfig::Kafka(settings)) = (topic, source) else { return Ok(None) };
+    let Some(DeadLetterTopicConfig { topic, input }) = config else { return Ok(None) };
+    let Some(cluster) = input.adapter.cluster() else { return Ok(None) };
     let place = directory.join("dead-letter-topic.next");
-    let copies = DeadLetterTopic::open(settings, topic, &place, reader, stop.clone())?;
+    let copies = DeadLetterTopic::open(cluster, topic, &place, reader, stop.clone())?;
     Ok(Some(Arc::new(copies)))
 }
 
@@ -355,9 +302,4 @@ fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Keep {
             tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
         }
     })
-}
-
-/// The health of the source. One without a connection has nothing to tell.
-fn health_of(health: Option<Arc<InputHealth>>) -> Box<dyn Fn() -> HealthReport + Send + Sync> {
-    Box::new(move || health.as_ref().map(|health| health.report()).unwrap_or_default())
 }

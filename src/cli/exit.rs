@@ -61,15 +61,13 @@ fn of_app(error: &AppError) -> ExitStatus {
         AppError::State(error) | AppError::Pipeline(PipelineError::Projection { error, .. }) => {
             of_state(error)
         }
-        AppError::Input(error) | AppError::Pipeline(PipelineError::Input(error)) => {
+        AppError::Input(error) | AppError::Pipeline(PipelineError::Input { error, .. }) => {
             of_source(error)
         }
         AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
         AppError::Pipeline(PipelineError::Thread(_))
         | AppError::Endpoint(EndpointError::Threads(_)) => ExitStatus::System,
-        AppError::NoRandomness(_) | AppError::Pipeline(PipelineError::Panicked(_)) => {
-            ExitStatus::Software
-        }
+        AppError::Pipeline(PipelineError::Panicked(_)) => ExitStatus::Software,
         AppError::Traces(_) => ExitStatus::Config,
         AppError::Endpoint(_) => ExitStatus::Unavailable,
         AppError::NotDrained(_) => ExitStatus::Temporary,
@@ -102,7 +100,7 @@ fn of_state(error: &StateError) -> ExitStatus {
 
 fn of_source(error: &InputError) -> ExitStatus {
     match error {
-        InputError::File { error, .. } => of_io(error),
+        InputError::File { error, .. } | InputError::MemberId { error, .. } => of_io(error),
         InputError::Kafka(_) => ExitStatus::Unavailable,
         InputError::LostByRetention { .. }
         | InputError::TopicShrank { .. }

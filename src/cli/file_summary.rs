@@ -1,39 +1,30 @@
-//! The summary at the end of a run over a file: what became of its records.
+//! The summary at the end of a run over a file: its records by disposition.
 
 use std::sync::Arc;
 
 use crate::app::Opened;
 use crate::input::FileCounts;
-use crate::ledger::LedgerReader;
-use crate::ledger::embedded::EmbeddedReader;
+use crate::pipeline::status::Status;
 use crate::query::views::grouped;
 use crate::state::World;
 
-/// Counts of the whole ledger, manual calls not included.
+/// Counts of the whole ledger.
 #[derive(Clone, Copy)]
 struct Counts {
-    records: u64,
     filtered: u64,
     dead_letters: u64,
 }
 
 impl Counts {
-    fn now(reader: &EmbeddedReader, world: &World) -> Self {
-        let progress = reader.progress().into_iter();
-        let calls = progress.filter(|(partition, _)| partition.is_calls()).map(|(_, next)| next);
-        let calls: u64 = calls.sum();
+    fn now(world: &World) -> Self {
         let totals = world.totals();
-        Self {
-            records: totals.records.saturating_sub(calls),
-            filtered: totals.filtered,
-            dead_letters: totals.dead_letter_count(),
-        }
+        Self { filtered: totals.filtered, dead_letters: totals.dead_letter_count() }
     }
 }
 
 /// A run over a file.
 pub struct FileSummary {
-    reader: Arc<EmbeddedReader>,
+    status: Arc<Status>,
     world: Arc<World>,
     file: Arc<FileCounts>,
     before: Counts,
@@ -42,15 +33,16 @@ pub struct FileSummary {
 impl FileSummary {
     /// Begins the summary; `None` where the source is not a file.
     pub fn begin(opened: &Opened) -> Option<Self> {
-        let (reader, world) = (opened.reader.clone(), opened.world.clone());
-        let before = Counts::now(&reader, &world);
-        Some(Self { file: opened.file.clone()?, reader, world, before })
+        let (status, world) = (opened.status.clone(), opened.world.clone());
+        let before = Counts::now(&world);
+        Some(Self { file: opened.file.clone()?, status, world, before })
     }
 
     /// Logs the summary, once the pipeline has drained.
     pub fn log(&self) {
-        let (before, after) = (self.before, Counts::now(&self.reader, &self.world));
-        let records = after.records.saturating_sub(before.records);
+        let (before, after) = (self.before, Counts::now(&self.world));
+        // Records of this run, manual calls not included.
+        let records = self.status.topics().values().map(|topic| topic.records).sum::<u64>();
         let filtered = after.filtered.saturating_sub(before.filtered);
         let dead_letters = after.dead_letters.saturating_sub(before.dead_letters);
         let committed = records.saturating_sub(filtered).saturating_sub(dead_letters);

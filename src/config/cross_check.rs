@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use crate::call::Function;
 use crate::codec::json::Value;
+use crate::config::InputConfig;
 use crate::contract::{Contract, ContractSet, FieldType, JsonType, same_value};
 use crate::diagnostic::{Diagnostic, did_you_mean};
-use crate::event::Decoder;
+use crate::event::{Decoder, is_topic};
+use crate::input::StreamNames;
 use crate::mapping::{self, Field, Mapping, MappingSet};
 
 /// Every contradiction between mappings and contracts. Where a contract was left out for its own
@@ -30,29 +32,53 @@ pub fn unset_fields(mappings: &MappingSet, contracts: &ContractSet) -> Vec<Diagn
     contracts.iter().filter_map(|contract| required(mappings, contract)).collect()
 }
 
-/// Warns of mappings whose `match` names no topic that is read.
+/// Warns of mappings whose `match` names no topic that is read, where the inputs tell all of them.
 #[must_use]
-pub fn topics(mappings: &MappingSet, read: &[String]) -> Vec<Diagnostic> {
+pub fn topics(mappings: &MappingSet, inputs: &[InputConfig]) -> Vec<Diagnostic> {
+    let mut read = Vec::new();
+    for input in inputs {
+        match &input.streams {
+            StreamNames::Listed(names) => read.extend(names.iter().filter(|name| is_topic(name))),
+            StreamNames::Prefixed(_) => return Vec::new(),
+        }
+    }
+    if read.is_empty() {
+        return Vec::new();
+    }
+    let listed: Vec<_> = read.iter().map(|topic| topic.as_str()).collect();
     let is_idle = |mapping: &&Mapping| !read.iter().any(|topic| mapping.may_take(topic));
     let diagnostic = |mapping: &Mapping| {
         let named = mapping.named_topics();
         let message = format!(
-            "mapping `{}` matches the topic `{}`, which the source does not read; it reads `{}`",
+            "mapping `{}` matches the topic `{}`, which no input reads; read are `{}`",
             mapping.name,
             named.join("`, `"),
-            read.join("`, `")
+            listed.join("`, `")
         );
         let first = named.first().map_or("", String::as_str);
-        let help = did_you_mean(first, read.iter().map(String::as_str));
+        let help = did_you_mean(first, listed.iter().copied());
         Diagnostic::warning(&mapping.file, mapping.place, message).help(help)
     };
     mappings.mappings.iter().filter(is_idle).map(diagnostic).collect()
 }
 
-/// Warns of mappings whose `match` asks for a device type or an event type that no way of identity
-/// can give.
+/// Warns of mappings whose `match` asks for a device type or an event type that no identity method can
+/// give, of no input.
 #[must_use]
-pub fn identity(mappings: &MappingSet, decoder: &Decoder) -> Vec<Diagnostic> {
+pub fn identity(mappings: &MappingSet, inputs: &[InputConfig]) -> Vec<Diagnostic> {
+    let of_events = inputs.iter().filter(|input| {
+        !matches!(&input.streams, StreamNames::Listed(names) if !names.iter().any(|n| is_topic(n)))
+    });
+    let mut found = of_events.map(|input| of_decoder(mappings, &input.decoder));
+    let Some(mut common) = found.next() else { return Vec::new() };
+    for others in found {
+        // A mapping that fits one input is not meant for the others.
+        common.retain(|one| others.iter().any(|o| (&o.file, o.place) == (&one.file, one.place)));
+    }
+    common
+}
+
+fn of_decoder(mappings: &MappingSet, decoder: &Decoder) -> Vec<Diagnostic> {
     let warning = |mapping: &Mapping, option: &str, wanted: Vec<String>, given: &[&str]| {
         let part = option.trim_start_matches("device_").trim_end_matches("_type");
         let given: BTreeSet<_> = given.iter().filter(|text| !text.is_empty()).copied().collect();

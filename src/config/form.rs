@@ -1,5 +1,6 @@
 //! The configuration as it is written.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -9,7 +10,7 @@ use crate::codec::yaml::Located;
 use crate::config::monitor::MonitorForm;
 use crate::config::traces::TracesForm;
 use crate::event::{BodyForm, IdentityForm};
-use crate::input::{FileForm, KafkaForm};
+use crate::input::{CallsForm, FileForm, InputOptions, KafkaForm};
 
 /// A Ledgerline configuration. Paths are relative to the file.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -17,8 +18,10 @@ use crate::input::{FileForm, KafkaForm};
 pub struct ConfigForm {
     /// The ledger.
     pub ledger: LedgerForm,
-    /// Where records come from.
-    pub source: Located<InputForm>,
+    /// The only input, beside manual calls: the short form of `inputs`.
+    pub source: Option<Located<InputForm>>,
+    /// The inputs by name; every one, manual calls included.
+    pub inputs: Option<Located<BTreeMap<String, Located<InputForm>>>>,
     /// Mapping files, or directories of them.
     pub mappings: Vec<Located<PathBuf>>,
     /// Contract files, or directories of them.
@@ -59,20 +62,47 @@ pub struct LedgerForm {
     pub segment_bytes: Option<u64>,
 }
 
-/// Where records come from: exactly one of `kafka` and `file`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InputForm {
+/// Declares an input as it is written, with one option for each kind.
+macro_rules! input_kinds {
+    ($($(#[$doc:meta])* $kind:ident: $form:ty,)*) => {
+        /// An input: the options of exactly one kind, and how its records become events.
+        #[derive(Debug, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct InputForm {
+            $($(#[$doc])* pub $kind: Option<Located<$form>>,)*
+            /// Text in front of its topics in the names of its streams.
+            pub stream_prefix: Option<Located<String>>,
+            /// How device and event are identified.
+            #[serde(default)]
+            pub identity: IdentityForm,
+            /// The form of a record's value, where it is not plain JSON.
+            #[serde(default)]
+            pub body: BodyForm,
+        }
+
+        impl InputForm {
+            /// Every kind of input.
+            pub const KINDS: &[&str] = &[$(stringify!($kind)),*];
+
+            /// Takes the options of each kind that is given.
+            pub fn take_options(&mut self) -> Vec<Located<Box<dyn InputOptions>>> {
+                let mut options: Vec<Located<Box<dyn InputOptions>>> = Vec::new();
+                $(if let Some(Located { value, place }) = self.$kind.take() {
+                    options.push(Located { value: Box::new(value), place });
+                })*
+                options
+            }
+        }
+    };
+}
+
+input_kinds! {
     /// Kafka.
-    pub kafka: Option<KafkaForm>,
+    kafka: KafkaForm,
     /// A file of JSON lines as `kcat -J` writes them, or `-` for standard input.
-    pub file: Option<Located<FileForm>>,
-    /// How device and event are identified.
-    #[serde(default)]
-    pub identity: IdentityForm,
-    /// How a record's value holds the body, where it is not JSON as it stands.
-    #[serde(default)]
-    pub body: BodyForm,
+    file: FileForm,
+    /// Manual calls.
+    calls: CallsForm,
 }
 
 /// A submission is due as soon as one of these is reached.
@@ -108,4 +138,6 @@ impl Default for SubmissionForm {
 pub struct DeadLettersForm {
     /// Kafka topic for copies, with the cause in headers.
     pub topic: Option<Located<String>>,
+    /// The input whose cluster has the topic; needed where several inputs are Kafka.
+    pub input: Option<Located<String>>,
 }

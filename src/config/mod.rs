@@ -5,6 +5,7 @@
 
 mod cross_check;
 mod form;
+mod inputs;
 mod monitor;
 mod paths;
 mod secret;
@@ -13,6 +14,7 @@ mod variables;
 
 pub use cross_check::cross_check;
 pub use form::{ConfigForm, DeadLettersForm, InputForm, LedgerForm, SubmissionForm};
+pub use inputs::InputConfig;
 pub use monitor::{AccessForm, Anonymous, CertificateForm, JwtForm, MonitorForm, TlsForm};
 pub use paths::preflight_paths;
 pub use secret::environment;
@@ -23,9 +25,8 @@ use std::time::Duration;
 
 use crate::codec::yaml::{self, Located};
 use crate::contract::ContractSet;
-use crate::diagnostic::{Diagnostic, Place, Severity};
-use crate::event::Decoder;
-use crate::input::{FileForm, KafkaSettings, KafkaWriter};
+use crate::diagnostic::{Diagnostic, Place, Severity, did_you_mean};
+use crate::input::KafkaWriter;
 use crate::ledger::checkpoint::check_origin;
 use crate::ledger::embedded::default_checkpoint_copy;
 use crate::limits::{MAX_MAPPER_THREADS, MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
@@ -39,12 +40,10 @@ use crate::pipeline::SubmissionLimits;
 pub struct Config {
     /// The ledger.
     pub ledger: LedgerConfig,
-    /// Where records come from.
-    pub source: InputConfig,
-    /// Place of the source in the configuration file.
-    pub source_place: Place,
-    /// Topic for copies of dead letters.
-    pub dead_letter_topic: Option<String>,
+    /// The inputs, at least one.
+    pub inputs: Vec<InputConfig>,
+    /// Topic for copies of dead letters, and its cluster.
+    pub dead_letter_topic: Option<DeadLetterTopicConfig>,
     /// When a submission is due.
     pub submission: SubmissionLimits,
     /// Mapping threads.
@@ -53,8 +52,6 @@ pub struct Config {
     pub monitor: Option<Settings>,
     /// Whom batches are told to, and which.
     pub traces: Option<TraceSettings>,
-    /// Records → events.
-    pub decoder: Decoder,
     /// Every mapping.
     pub mappings: MappingSet,
     /// Every contract.
@@ -64,7 +61,9 @@ pub struct Config {
 impl Config {
     /// The same with its places in the file moved.
     fn with_places(mut self, moved: impl Fn(Place) -> Place) -> Self {
-        self.source_place = moved(self.source_place);
+        for input in &mut self.inputs {
+            input.place = moved(input.place);
+        }
         let LedgerPlaces { name, directory, checkpoint_copy, key, previous_key, submitter_key } =
             &mut self.ledger.places;
         for place in [name, directory, checkpoint_copy, key, previous_key, submitter_key] {
@@ -112,13 +111,13 @@ pub struct LedgerPlaces {
     pub submitter_key: Place,
 }
 
-/// A checked source.
+/// A checked topic for copies of dead letters.
 #[derive(Debug, Clone)]
-pub enum InputConfig {
-    /// Kafka.
-    Kafka(Box<KafkaSettings>),
-    /// A file or standard input.
-    File(FileForm),
+pub struct DeadLetterTopicConfig {
+    /// The topic.
+    pub topic: String,
+    /// The input whose cluster has the topic.
+    pub input: InputConfig,
 }
 
 /// What reading a configuration came to.
@@ -178,7 +177,7 @@ fn read_text(path: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Opti
             let more = unsound.sift(mine, &[], &[]);
             if unsound.is_sound(&["mappings", "contracts"]) {
                 // Mappings are warned of what identity cannot give, where all of it was read.
-                let has_source = unsound.is_sound(&["source"]);
+                let has_source = unsound.is_sound(&["source"]) || unsound.is_sound(&["inputs"]);
                 let is_certain =
                     |diagnostic: &Diagnostic| has_source || diagnostic.severity == Severity::Error;
                 diagnostics.extend(others.into_iter().filter(is_certain));
@@ -193,7 +192,7 @@ fn read_text(path: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Opti
 }
 
 /// Checks one thing after the other and goes on after a fault, so that all are found at once.
-fn check(path: &Path, form: ConfigForm, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
+fn check(path: &Path, mut form: ConfigForm, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
     let base = path.parent().unwrap_or(Path::new("")).to_owned();
     let at = |file: &Path| if file == Path::new("-") { file.to_owned() } else { base.join(file) };
     let mapping_files = files(path, &form.mappings, &at, diagnostics);
@@ -216,40 +215,30 @@ fn check(path: &Path, form: ConfigForm, diagnostics: &mut Vec<Diagnostic>) -> Op
         let message = "no mapping is named, so every record would be filtered";
         diagnostics.push(Diagnostic::warning(path, Place::START, message));
     }
-    let decoder = match Decoder::new(&form.source.value.identity, path) {
-        Ok(decoder) => {
-            diagnostics.extend(Decoder::warnings(&form.source.value.identity, path));
-            diagnostics.extend(cross_check::identity(&mappings, &decoder));
-            Some(decoder.with_body(form.source.value.body))
-        }
-        Err(found) => {
-            diagnostics.extend(found);
-            None
-        }
-    };
+    let before = diagnostics.len();
+    let inputs = inputs::check(path, &mut form, &at, diagnostics);
+    if is_whole(&diagnostics[before..]) {
+        diagnostics.extend(cross_check::identity(&mappings, &inputs));
+        diagnostics.extend(cross_check::topics(&mappings, &inputs));
+    }
     let ledger = check_ledger(path, &form.ledger, &at, diagnostics);
     diagnostics.extend(paths::check_copy(path, &ledger));
-    let source_place = form.source.value.file.as_ref().map_or(form.source.place, |f| f.place);
-    let source = check_source(path, form.source, &at, diagnostics);
     let submission = check_submission(path, &form.submission, diagnostics);
     let monitor = monitor::check_monitor(path, &form.monitor, &at, diagnostics);
     let traces = form.traces.map(|form| traces::check_traces(path, form, &at, diagnostics));
-    if let Some(InputConfig::Kafka(kafka)) = &source {
-        diagnostics.extend(cross_check::topics(&mappings, kafka.topics()));
-    }
     let mapper_threads = check_mapper_threads(path, form.mapper_threads.as_ref(), diagnostics);
-    let dead_letter_topic =
-        check_dead_letters(path, &form.dead_letters, source.as_ref(), diagnostics);
+    let dead_letter_topic = check_dead_letters(path, &form.dead_letters, &inputs, diagnostics);
+    if inputs.is_empty() {
+        return None;
+    }
     Some(Config {
         ledger,
-        source: source?,
-        source_place,
+        inputs,
         dead_letter_topic,
         submission,
         mapper_threads,
         monitor,
         traces,
-        decoder: decoder?,
         mappings,
         contracts,
     })
@@ -383,32 +372,6 @@ fn check_ledger(
     }
 }
 
-fn check_source(
-    path: &Path,
-    form: Located<InputForm>,
-    at: &impl Fn(&Path) -> PathBuf,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<InputConfig> {
-    match (form.value.kafka, form.value.file) {
-        (Some(mut kafka), None) => {
-            secret::resolve_kafka(path, &mut kafka, at, diagnostics);
-            let settings = kafka.check(path, diagnostics)?;
-            Some(InputConfig::Kafka(Box::new(settings)))
-        }
-        (None, Some(Located { value: mut file, .. })) => {
-            file.path = at(&file.path);
-            Some(InputConfig::File(file))
-        }
-        _ => {
-            let message = "`source` must have exactly one of `kafka` and `file`";
-            let help =
-                "`file: { path: records.jsonl }`, or `kafka` with `brokers`, `group`, `topics`";
-            diagnostics.push(Diagnostic::error(path, form.place, message).help(help));
-            None
-        }
-    }
-}
-
 fn check_submission(
     path: &Path,
     form: &SubmissionForm,
@@ -431,27 +394,45 @@ fn check_submission(
 fn check_dead_letters(
     path: &Path,
     form: &DeadLettersForm,
-    source: Option<&InputConfig>,
+    inputs: &[InputConfig],
     diagnostics: &mut Vec<Diagnostic>,
-) -> Option<String> {
+) -> Option<DeadLetterTopicConfig> {
     let topic = form.topic.as_ref()?;
-    let diagnostic = match source {
-        _ if !crate::event::is_topic(&topic.value) => {
-            Some(format!("Kafka allows no topic named `{}`", topic.value))
-        }
-        Some(InputConfig::Kafka(kafka)) if kafka.topics().contains(&topic.value) => {
-            Some(format!("`{}` is also read: every dead letter would come back", topic.value))
-        }
-        Some(InputConfig::Kafka(kafka)) => {
-            KafkaWriter::check(kafka).err().map(|error| format!("no writer can be made: {error}"))
-        }
-        Some(InputConfig::File(_)) => {
-            Some("dead letters can only be sent to Kafka where Kafka is the source".to_owned())
-        }
-        _ => None,
+    let mut refuse = |message: String, help: &str| {
+        diagnostics.push(Diagnostic::error(path, topic.place, message).help(help));
     };
-    diagnostics.extend(diagnostic.map(|message| Diagnostic::error(path, topic.place, message)));
-    Some(topic.value.clone())
+    if !crate::event::is_topic(&topic.value) {
+        refuse(format!("`{}` is not the name of a Kafka topic", topic.value), "");
+        return None;
+    }
+    let clusters = inputs.iter().filter(|input| input.adapter.cluster().is_some());
+    let is_wanted =
+        |input: &&InputConfig| form.input.as_ref().is_none_or(|name| name.value == *input.name);
+    let wanted: Vec<_> = clusters.clone().filter(is_wanted).collect();
+    let [input] = wanted[..] else {
+        let names: Vec<_> = clusters.map(|input| &*input.name).collect();
+        match (&form.input, names.as_slice()) {
+            (_, []) => refuse("dead letters can only be sent where an input is Kafka".into(), ""),
+            (Some(name), names) => {
+                let message = format!("`{}` is not an input that is Kafka", name.value);
+                let help = did_you_mean(&name.value, names.iter().copied());
+                diagnostics.push(Diagnostic::error(path, name.place, message).help(help));
+            }
+            (None, names) => refuse(
+                "several inputs are Kafka: which cluster takes dead letters is not clear".into(),
+                &format!("add `input: {}` under `dead_letters`", names.join("` or `input: ")),
+            ),
+        }
+        return None;
+    };
+    let cluster = input.adapter.cluster()?;
+    if cluster.topics().contains(&topic.value) {
+        let message = format!("`{}` is also read: every dead letter would come back", topic.value);
+        refuse(message, "");
+    } else if let Err(error) = KafkaWriter::check(cluster) {
+        refuse(format!("no writer can be made: {error}"), "");
+    }
+    Some(DeadLetterTopicConfig { topic: topic.value.clone(), input: input.clone() })
 }
 
 /// JSON Schema of the configuration file, for editors.

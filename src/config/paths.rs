@@ -1,13 +1,15 @@
 //! Checks of the files and folders that a configuration names: whether they can be what they are named
 //! for. Nothing is written, and nothing is opened that could wait for another process.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, InputConfig, LedgerConfig};
-use crate::diagnostic::Diagnostic;
+use crate::config::{Config, LedgerConfig};
+use crate::diagnostic::{Diagnostic, chain};
 use crate::disk::{check_writable, directory_of};
+use crate::input::InputError;
 
 /// Refuses a copy of the checkpoint that would be lost or replaced together with the ledger, or that
 /// cannot be a file.
@@ -66,13 +68,20 @@ pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Diagnostic> {
         diagnostics
             .push(Diagnostic::warning(file, ledger.places.checkpoint_copy, message).help(help));
     }
-    if let InputConfig::File(form) = &config.source
-        && form.path != Path::new("-")
-        && let Err(reason) = check_records(&form.path)
-    {
-        let message = format!("{} cannot be read: {reason}", form.path.display());
-        let help = "paths are relative to the configuration; `-` is standard input";
-        diagnostics.push(Diagnostic::error(file, config.source_place, message).help(help));
+    for input in &config.inputs {
+        if let Err(error) = input.adapter.preflight() {
+            let message = match error {
+                InputError::File { path, error } if error.kind() == ErrorKind::IsADirectory => {
+                    format!("{} cannot be read: it is a directory", path.display())
+                }
+                InputError::File { path, error } => {
+                    format!("{} cannot be read: {error}", path.display())
+                }
+                error => chain(&error),
+            };
+            let help = "paths are relative to the configuration; `-` is standard input";
+            diagnostics.push(Diagnostic::error(file, input.place, message).help(help));
+        }
     }
     diagnostics
 }
@@ -90,15 +99,4 @@ fn check_folder(path: &Path) -> Result<(), String> {
         true => error.to_string(),
         false => format!("{}: {error}", existing.display()),
     })
-}
-
-/// Whether a file of records can be read. What is neither file nor folder may be a pipe, which only
-/// `run` may open.
-fn check_records(path: &Path) -> Result<(), String> {
-    let kind = fs::metadata(path).map_err(|error| error.to_string())?;
-    match (kind.is_dir(), kind.is_file()) {
-        (true, _) => Err("it is a folder".to_owned()),
-        (_, true) => File::open(path).map(drop).map_err(|error| error.to_string()),
-        _ => Ok(()),
-    }
 }

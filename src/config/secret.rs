@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::codec::yaml::Located;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk::read_bounded;
-use crate::input::{KafkaForm, Property};
+use crate::input::Property;
 
 /// Longest secret that is read from a file, in bytes.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
@@ -23,27 +23,11 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Resolves the references in a Kafka source.
-pub fn resolve_kafka(
-    path: &Path,
-    form: &mut KafkaForm,
-    at: &impl Fn(&Path) -> PathBuf,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
-    for text in [&mut form.brokers, &mut form.group] {
-        resolve_text(path, text, at, diagnostics);
-    }
-    form.topics.value.names_mut().for_each(|topic| resolve_text(path, topic, at, diagnostics));
-    form.properties
-        .values_mut()
-        .for_each(|property| resolve_property(path, property, at, diagnostics));
-}
-
 /// Resolves the references in a value that may be a secret.
 pub fn resolve_property(
     path: &Path,
     property: &mut Located<Property>,
-    at: &impl Fn(&Path) -> PathBuf,
+    at: &dyn Fn(&Path) -> PathBuf,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let mut text = property.value.reveal().to_owned();
@@ -56,18 +40,19 @@ pub fn resolve_property(
 pub fn resolve_text(
     path: &Path,
     text: &mut Located<String>,
-    at: &impl Fn(&Path) -> PathBuf,
+    at: &dyn Fn(&Path) -> PathBuf,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     resolve(path, text.place, &mut text.value, at)
         .unwrap_or_else(|diagnostic| diagnostics.push(diagnostic));
 }
 
-fn resolve(
+/// Resolves the references in a text at a place.
+pub fn resolve(
     path: &Path,
     place: Place,
     text: &mut String,
-    at: &impl Fn(&Path) -> PathBuf,
+    at: &dyn Fn(&Path) -> PathBuf,
 ) -> Result<(), Diagnostic> {
     let diagnostic = |message: String| Diagnostic::error(path, place, message);
     if let Some(file) = text.strip_prefix("file:") {

@@ -10,6 +10,7 @@ mod identity;
 mod kafka;
 mod key;
 mod position;
+mod stream;
 mod template;
 pub mod time;
 mod ways;
@@ -23,6 +24,7 @@ pub use identity::{
 };
 pub(crate) use kafka::Surroundings;
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
+pub use stream::{StreamNames, StreamPrefix};
 
 use crate::codec::json::{Text, Value};
 use time::SentTime;
@@ -57,7 +59,7 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Headers from the bytes that [`crate::input::Batch`] keeps.
+    /// Headers from the bytes that a batch of records keeps.
     #[must_use]
     pub fn from_encoded(bytes: &'a [u8]) -> Self {
         Self { bytes }

@@ -1,14 +1,18 @@
-//! Which partitions are ours, since when, and which offset each needs next.
+//! Positions and assignments of partitions: the offset that each needs next, and whether this process
+//! owns it.
 //!
-//! Shared between the source, which is told of assignments by the group, and the write loop, which
-//! takes batches in. A batch of an assignment that has ended is stale and is dropped here: whoever
-//! owns the partition next starts at the position that is kept here, so nothing is lost by it.
+//! Shared between the inputs, which learn of assignments, and the write loop, which accepts batches. A
+//! batch of an assignment that has ended is stale and is dropped here: the partition's next owner
+//! begins at the position that is kept here, so nothing is lost.
+//!
+//! A handle of an input with a stream prefix takes and gives the input's own topic names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::event::SourcePartition;
+use crate::input::StreamPrefix;
 
 /// Counts assignments, so that work of an old one is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -26,6 +30,13 @@ pub enum Accepted {
 /// Positions and assignments of every partition.
 #[derive(Debug, Default)]
 pub struct Assignments {
+    shared: Arc<Shared>,
+    prefix: StreamPrefix,
+}
+
+/// State behind all handles, by names of streams.
+#[derive(Debug, Default)]
+struct Shared {
     inner: Mutex<Inner>,
     /// Topics, each at its epoch, of which the ledger had records when this process started.
     read_before: BTreeSet<(Arc<str>, u32)>,
@@ -73,31 +84,42 @@ impl Assignments {
         let inner = Inner { partitions: partitions.collect(), ..Inner::default() };
         let topic = |partition: &SourcePartition| (partition.topic.clone(), partition.epoch);
         let read_before = inner.partitions.keys().map(topic).collect();
-        Self { inner: Mutex::new(inner), read_before }
+        let shared = Shared { inner: Mutex::new(inner), read_before };
+        Self { shared: Arc::new(shared), prefix: StreamPrefix::default() }
+    }
+
+    /// A handle for an input whose streams are named by its topics with this prefix.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: StreamPrefix) -> Self {
+        Self { shared: Arc::clone(&self.shared), prefix }
     }
 
     /// The offset a partition needs next, where the ledger or this process has read it before.
     #[must_use]
     pub fn next(&self, partition: &SourcePartition) -> Option<u64> {
-        self.lock().partitions.get(partition).and_then(|state| state.next)
+        let stream = self.prefix.stream(partition);
+        self.lock().partitions.get(&*stream).and_then(|state| state.next)
     }
 
     /// Whether the ledger had records of a topic, at this epoch, when this process started.
     #[must_use]
     pub fn was_read_before(&self, topic: &str, epoch: u32) -> bool {
-        self.read_before.iter().any(|(name, of)| &**name == topic && *of == epoch)
+        let is_same = |name: &str| self.prefix.topic(name) == Some(topic);
+        self.shared.read_before.iter().any(|(name, of)| is_same(name) && *of == epoch)
     }
 
     /// The offset where a partition would have begun when it was first noticed, before it was ours.
     #[must_use]
     pub fn noticed_at(&self, partition: &SourcePartition) -> Option<u64> {
-        self.lock().partitions.get(partition).and_then(|state| state.first)
+        let stream = self.prefix.stream(partition);
+        self.lock().partitions.get(&*stream).and_then(|state| state.first)
     }
 
     /// The newest stream epoch before a partition's own that was read, and the offset that it needs
     /// next.
     #[must_use]
     pub fn former(&self, partition: &SourcePartition) -> Option<(SourcePartition, u64)> {
+        let partition = &*self.prefix.stream(partition);
         let inner = self.lock();
         let first = SourcePartition { epoch: 0, ..partition.clone() };
         let is_same = |one: &SourcePartition| {
@@ -105,7 +127,7 @@ impl Assignments {
         };
         let former = inner.partitions.range(first..partition.clone()).rev();
         let mut former = former.filter(|(one, _)| is_same(one) && one.epoch < partition.epoch);
-        former.find_map(|(one, state)| Some((one.clone(), state.next?)))
+        former.find_map(|(one, state)| Some((self.prefix.partition(one)?, state.next?)))
     }
 
     /// A partition is ours from here on. Returns its generation and the offset to seek to, which is
@@ -114,14 +136,15 @@ impl Assignments {
         let mut inner = self.lock();
         inner.generation.0 += 1;
         let generation = inner.generation;
-        let state = inner.partitions.entry(partition.clone()).or_default();
+        let stream = self.prefix.stream(partition).into_owned();
+        let state = inner.partitions.entry(stream).or_default();
         state.assigned = Some(generation);
         (generation, *state.next.get_or_insert(first))
     }
 
     /// A partition is no longer ours: batches of it that are still on their way become stale.
     pub fn revoke(&self, partition: &SourcePartition) {
-        if let Some(state) = self.lock().partitions.get_mut(partition) {
+        if let Some(state) = self.lock().partitions.get_mut(&*self.prefix.stream(partition)) {
             state.assigned = None;
         }
     }
@@ -131,7 +154,9 @@ impl Assignments {
     pub fn assigned(&self, topic: &str, epoch: u32) -> Vec<u32> {
         let inner = self.lock();
         let is_ours = |(partition, state): &(&SourcePartition, &State)| {
-            state.assigned.is_some() && &*partition.topic == topic && partition.epoch == epoch
+            state.assigned.is_some()
+                && partition.epoch == epoch
+                && self.prefix.topic(&partition.topic) == Some(topic)
         };
         inner.partitions.iter().filter(is_ours).map(|(partition, _)| partition.partition).collect()
     }
@@ -140,13 +165,14 @@ impl Assignments {
     /// its lag is known.
     pub fn discover(&self, partition: &SourcePartition, first: Option<u64>) {
         let mut inner = self.lock();
-        let state = inner.partitions.entry(partition.clone()).or_default();
+        let stream = self.prefix.stream(partition).into_owned();
+        let state = inner.partitions.entry(stream).or_default();
         state.first = state.first.or(first);
     }
 
     /// Notes where a partition ends, for lag.
     pub fn set_end(&self, partition: &SourcePartition, end: u64) {
-        if let Some(state) = self.lock().partitions.get_mut(partition) {
+        if let Some(state) = self.lock().partitions.get_mut(&*self.prefix.stream(partition)) {
             state.end = Some(end);
         }
     }
@@ -160,7 +186,8 @@ impl Assignments {
         positions: Range<u64>,
     ) -> Accepted {
         let mut inner = self.lock();
-        let Some(state) = inner.partitions.get_mut(partition) else { return Accepted::Stale };
+        let stream = self.prefix.stream(partition);
+        let Some(state) = inner.partitions.get_mut(&*stream) else { return Accepted::Stale };
         if state.assigned != Some(generation) || state.next != Some(positions.start) {
             return Accepted::Stale;
         }
@@ -168,23 +195,25 @@ impl Assignments {
         Accepted::Next
     }
 
-    /// Every partition that was ever seen.
+    /// Every partition that was ever seen, of those with the prefix of this handle.
     #[must_use]
     pub fn status(&self) -> Vec<PartitionStatus> {
         let inner = self.lock();
-        let status = |(partition, state): (&SourcePartition, &State)| PartitionStatus {
-            partition: partition.clone(),
-            next: state.next,
-            assigned: state.assigned.is_some(),
-            end: state.end,
-            first: state.first,
+        let status = |(partition, state): (&SourcePartition, &State)| {
+            Some(PartitionStatus {
+                partition: self.prefix.partition(partition)?,
+                next: state.next,
+                assigned: state.assigned.is_some(),
+                end: state.end,
+                first: state.first,
+            })
         };
-        inner.partitions.iter().map(status).collect()
+        inner.partitions.iter().filter_map(status).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change is one assignment of plain values, so a panic elsewhere leaves it whole.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -224,6 +253,27 @@ mod tests {
             .filter(|(topic, epoch)| assignments.was_read_before(topic, *epoch))
             .collect();
         assert_eq!(read, [("t", 1)]);
+    }
+
+    #[test]
+    fn a_handle_with_a_prefix_speaks_of_topics() {
+        let stream = SourcePartition { epoch: 1, ..SourcePartition::new("b.t", 0) };
+        let topic = SourcePartition { epoch: 1, ..SourcePartition::new("t", 0) };
+        let all = Assignments::new([(stream.clone(), 5), (SourcePartition::new("t", 0), 9)]);
+        let handle = all.with_prefix("b.".parse().unwrap());
+        assert_eq!(handle.next(&topic), Some(5));
+        assert!(handle.was_read_before("t", 1) && !handle.was_read_before("t", 0));
+        let later = SourcePartition { epoch: 3, ..topic.clone() };
+        assert_eq!(handle.former(&later), Some((topic.clone(), 5)));
+        let (generation, _) = handle.assign(&topic, 0);
+        handle.set_end(&topic, 8);
+        assert_eq!(handle.assigned("t", 1), [0]);
+        let status = handle.status();
+        assert_eq!((status.len(), &status[0].partition, status[0].end), (1, &topic, Some(8)));
+        assert_eq!(all.status().len(), 2);
+        assert_eq!(all.accept(&stream, generation, 5..6), Accepted::Next);
+        handle.revoke(&topic);
+        assert_eq!(all.accept(&stream, generation, 6..7), Accepted::Stale);
     }
 
     #[test]

@@ -30,12 +30,15 @@ use crate::codec::Digest;
 use crate::event::SourcePartition;
 use crate::input::collector::{Collector, Parts, record_digest};
 use crate::input::kcat::{self, Line};
-use crate::input::{Assignments, Input, InputError, LastTaken, LastTakenOf, Polled};
+use crate::input::{
+    Adapter, Assignments, Checking, Input, InputError, InputOptions, LastTaken, LastTakenOf,
+    Opened, Opening, Polled, StreamNames, StreamPrefix,
+};
 use crate::limits::{
     FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_FILE_PARTITIONS, MAX_LINE_BYTES,
 };
 
-/// A file as source.
+/// A file as an input.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileForm {
@@ -46,18 +49,44 @@ pub struct FileForm {
     pub epoch: u32,
 }
 
-impl FileForm {
-    /// Whether the file is there and is not a folder. It is not opened: it may be a named pipe, which
-    /// can be read only once.
-    pub fn check(&self) -> Result<(), InputError> {
+impl InputOptions for FileForm {
+    fn check(mut self: Box<Self>, checking: &mut Checking<'_>) -> Option<Arc<dyn Adapter>> {
+        self.path = (checking.at)(&self.path);
+        Some(Arc::new(*self))
+    }
+}
+
+impl Adapter for FileForm {
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+
+    fn streams(&self, prefix: &StreamPrefix) -> StreamNames {
+        StreamNames::Prefixed(prefix.clone())
+    }
+
+    /// Whether the file can be read. A special file is not opened: it may be a named pipe, which can be
+    /// read only once.
+    fn preflight(&self) -> Result<(), InputError> {
         if self.path == Path::new("-") {
             return Ok(());
         }
-        let metadata = std::fs::metadata(&self.path).and_then(|metadata| match metadata.is_dir() {
-            true => Err(std::io::ErrorKind::IsADirectory.into()),
-            false => Ok(()),
-        });
-        metadata.map_err(|error| InputError::File { path: self.path.clone(), error })
+        let look = || -> std::io::Result<()> {
+            let kind = std::fs::metadata(&self.path)?;
+            match (kind.is_dir(), kind.is_file()) {
+                (true, _) => Err(std::io::ErrorKind::IsADirectory.into()),
+                (_, true) => std::fs::File::open(&self.path).map(drop),
+                _ => Ok(()),
+            }
+        };
+        look().map_err(|error| InputError::File { path: self.path.clone(), error })
+    }
+
+    fn open(&self, opening: &Opening<'_>) -> Result<Opened, InputError> {
+        let input = FileInput::open(self, opening.assignments.clone())?;
+        let input = input.comparing(opening.last_taken.clone());
+        let counts = Some(input.counts());
+        Ok(Opened { counts, ..Opened::of(Box::new(input)) })
     }
 }
 
@@ -118,7 +147,7 @@ pub struct FileInput {
 
 impl std::fmt::Debug for FileInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FileSource").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("FileInput").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

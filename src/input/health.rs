@@ -107,7 +107,7 @@ pub struct LastError {
 
 impl std::fmt::Debug for InputHealth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SourceHealth").field("report", &self.report()).finish_non_exhaustive()
+        f.debug_struct("InputHealth").field("report", &self.report()).finish_non_exhaustive()
     }
 }
 

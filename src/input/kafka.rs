@@ -16,6 +16,7 @@ mod headers;
 mod join;
 mod log;
 mod lookups;
+mod member;
 mod members;
 mod properties;
 mod property;
@@ -40,10 +41,15 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
 
 use crate::clock::Clock;
+use crate::codec::yaml::Located;
+use crate::diagnostic::Place;
 use crate::event::SourcePartition;
 use crate::input::collector::Parts;
 use crate::input::health::Refusal;
-use crate::input::{Assignments, Input, InputError, InputHealth, LastTakenOf, Polled};
+use crate::input::{
+    Adapter, Assignments, Checking, Input, InputError, InputHealth, InputOptions, LastTakenOf,
+    Opened, Opening, Polled, StreamNames, StreamPrefix,
+};
 use asker::Asker;
 use context::Context;
 use watch::Watch;
@@ -61,7 +67,7 @@ pub struct KafkaInput {
 
 impl std::fmt::Debug for KafkaInput {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaSource").field("health", &self.health).finish_non_exhaustive()
+        f.debug_struct("KafkaInput").field("health", &self.health).finish_non_exhaustive()
     }
 }
 
@@ -91,6 +97,53 @@ impl KafkaInput {
     #[must_use]
     pub fn health(&self) -> Arc<InputHealth> {
         Arc::clone(&self.health)
+    }
+}
+
+impl InputOptions for KafkaForm {
+    fn check(mut self: Box<Self>, checking: &mut Checking<'_>) -> Option<Arc<dyn Adapter>> {
+        let (resolve, diagnostics) = (checking.resolve, &mut *checking.diagnostics);
+        let mut resolved = |place: Place, text: &mut String| {
+            resolve(place, text).unwrap_or_else(|diagnostic| diagnostics.push(diagnostic));
+        };
+        let Self { brokers, group, topics, properties, .. } = &mut *self;
+        for Located { value, place } in [brokers, group].into_iter().chain(topics.value.names_mut())
+        {
+            resolved(*place, value);
+        }
+        for Located { value, place } in properties.values_mut() {
+            let mut text = value.reveal().to_owned();
+            resolved(*place, &mut text);
+            *value = Property::new(text);
+        }
+        let settings = Self::check(&self, checking.file, checking.diagnostics)?;
+        Some(Arc::new(settings))
+    }
+}
+
+impl Adapter for KafkaSettings {
+    fn kind(&self) -> &'static str {
+        "kafka"
+    }
+
+    fn streams(&self, prefix: &StreamPrefix) -> StreamNames {
+        let stream = |topic: &String| format!("{}{topic}", prefix.as_str());
+        StreamNames::Listed(self.topics().iter().map(stream).collect())
+    }
+
+    fn open(&self, opening: &Opening<'_>) -> Result<Opened, InputError> {
+        let mut settings = self.clone();
+        if settings.needs_member_id() {
+            settings.set_member_id(&member::member_id(opening.directory)?);
+        }
+        let (assignments, last_taken) = (opening.assignments.clone(), opening.last_taken.clone());
+        let input = KafkaInput::new(&settings, assignments, last_taken, opening.clock.clone())?;
+        let health = Some(input.health());
+        Ok(Opened { health, ..Opened::of(Box::new(input)) })
+    }
+
+    fn cluster(&self) -> Option<&KafkaSettings> {
+        Some(self)
     }
 }
 

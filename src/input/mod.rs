@@ -1,10 +1,12 @@
-//! Records from Kafka or a file, in order, in batches tagged with the assignment they came from.
+//! Inputs: records of Kafka, a file or people, in order, in batches tagged with their assignment.
 //!
-//! A source never decides what a record means and never passes one over.
+//! An input never decides what a record means and never skips one.
 
+mod adapter;
 mod assignments;
 mod batch;
 pub mod broker;
+mod calls;
 mod collector;
 mod file;
 mod health;
@@ -12,10 +14,16 @@ mod kafka;
 mod kcat;
 mod last;
 pub mod producer;
+mod streams;
 mod writer;
 
+pub use crate::event::{StreamNames, StreamPrefix};
+pub use adapter::{
+    Adapter, Checking, Content, InputOptions, Opened, Opening, Resolve, open_with_prefix,
+};
 pub use assignments::{Accepted, Assignments, Generation, PartitionStatus};
 pub use batch::{Batch, BatchBuilder};
+pub use calls::{CallError, Calls, CallsAdapter, CallsForm, CallsInput};
 pub use file::{FileCounts, FileForm, FileInput};
 pub use health::{HealthReport, InputHealth, InputProblem, LastError, ProblemCode, TopicReport};
 pub use kafka::{Epoch, KafkaForm, KafkaInput, KafkaSettings, Property, Start, Topics};
@@ -27,54 +35,57 @@ use std::time::Duration;
 use crate::codec::Digest;
 use crate::event::SourcePartition;
 
-/// What a poll brought.
+/// The result of a poll.
 #[derive(Debug)]
 pub enum Polled {
     /// Records of one partition, in rising order of offsets.
     Batch(Batch),
     /// Nothing within the time given.
     Idle,
-    /// The source has ended (a file was read to its end) and will never give a record again.
+    /// The input has ended (a file was read to its end) and will never give a record again.
     End,
 }
 
-/// Where records come from.
+/// A supplier of records.
 ///
 /// An implementation MUST give the records of a partition in rising order, MUST start each partition
 /// where [`Assignments`] says, MUST tag each batch with the generation of its assignment, and MUST
 /// take a partition back through [`Assignments::revoke`] before another owner may read it.
 pub trait Input: Send {
-    /// Waits at most this long for records. Also serves the source's own callbacks, so it MUST be
-    /// called again and again, also while paused.
+    /// Waits at most this long for records. Also serves the input's own callbacks, so it MUST be
+    /// called repeatedly, also while paused.
     fn poll(&mut self, wait: Duration) -> Result<Polled, InputError>;
 
-    /// Stops taking in records until [`Input::resume`]. Called under lasting backpressure. A poll
-    /// MUST NOT give a batch meanwhile.
+    /// Stops reading records until [`Input::resume`]. Called under lasting backpressure. A poll MUST
+    /// NOT give a batch meanwhile.
     fn pause(&mut self) -> Result<(), InputError>;
 
-    /// Takes in records again.
+    /// Reads records again.
     fn resume(&mut self) -> Result<(), InputError>;
 
-    /// Tells that everything below `next_offset` is durably in the ledger. A Kafka source writes it
+    /// Reports that everything below `next_offset` is durably in the ledger. A Kafka input writes it
     /// as the group's offset, for lag tools; nothing is ever read back from there but a fence.
     ///
-    /// Returns whether it needs no further telling: while the partition is not ours it does.
+    /// Returns whether it needs no further report: while the partition is not ours it does.
     fn durable(
         &mut self,
         partition: &SourcePartition,
         next_offset: u64,
     ) -> Result<bool, InputError>;
 
-    /// Ends the source: commits what was told durable and leaves the group.
+    /// Reports that there will be no further poll. What was polled may still become durable.
+    fn stop(&mut self) {}
+
+    /// Ends the input: commits what was reported durable and leaves the group.
     fn close(&mut self) -> Result<(), InputError>;
 }
 
-/// Why a source cannot go on. What passes by itself (a broker that is away) is not an error: the
-/// source keeps trying and polls come back idle.
+/// Why an input cannot go on. A failure that passes by itself (a broker that is away) is not an error:
+/// the input keeps trying and polls come back idle.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The position to go on from is no longer there.
-    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed what was between, up to {} records, before it was read (no record is lost where only the marks of transactions were between); restore the topic, or go on behind the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under `source.kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
+    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed what was between, up to {} records, before it was read (no record is lost where only the marks of transactions were between); restore the topic, or go on behind the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under the input's `kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
     LostByRetention {
         /// Partition.
         partition: SourcePartition,
@@ -107,7 +118,7 @@ pub enum InputError {
     },
     /// A topic was deleted and made again while it was being read.
     #[error(
-        "topic `{topic}` was deleted and made again while it was being read (its id was {former} and is {present} now); nothing of the new topic was taken; to read it from its beginning, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under `source.kafka`", epoch + 1
+        "topic `{topic}` was deleted and made again while it was being read (its id was {former} and is {present} now); nothing of the new topic was taken; to read it from its beginning, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under the input's `kafka`", epoch + 1
     )]
     TopicReplaced {
         /// Name of the topic.
@@ -121,7 +132,7 @@ pub enum InputError {
     },
     /// A line of a file is another record than the one that the ledger has taken from it.
     #[error(
-        "{place}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise `source.file.epoch`"
+        "{place}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise the input's `file.epoch`"
     )]
     LineChanged {
         /// The file and the number of the line, in words.
@@ -164,6 +175,15 @@ pub enum InputError {
         #[source]
         error: std::io::Error,
     },
+    /// The member's id cannot be kept in the ledger's directory.
+    #[error("keeping the consumer group's member id in {path}")]
+    MemberId {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
     /// A record does not come after the one before.
     #[error(
         "{partition}: offset {offset} came after {previous}; offsets must rise within a partition"
@@ -184,7 +204,7 @@ fn new_epoch(partition: &SourcePartition, offset: u64) -> String {
     let epoch = epoch + 1;
     format!(
         "to go on, begin a new stream epoch, which the ledger records, by one of these under \
-         `source.kafka`: `epochs: {{ {topic}: {epoch} }}` reads the topic from its beginning, \
+         the input's `kafka`: `epochs: {{ {topic}: {epoch} }}` reads the topic from its beginning, \
          `epochs: {{ {topic}: {{ epoch: {epoch}, continue_at: {{ {number}: {offset} }} }} }}` goes \
          on at this offset, and in the other partitions where the ledger ended"
     )

@@ -239,8 +239,7 @@ fn mappings_without_topic(status: &StatusView) -> Option<Finding> {
     let mappings: Vec<_> = mappings
         .map(|(name, topics, help)| format!("`{name}` names {} ({help})", topics.join(", ")))
         .collect();
-    let what =
-        format!("mappings name topics that the source does not read: {}", mappings.join("; "));
+    let what = format!("mappings name topics that no input reads: {}", mappings.join("; "));
     (!mappings.is_empty()).then(|| Finding::new(Code::MappingWithoutTopic, what))
 }
 
@@ -351,6 +350,7 @@ mod tests {
             alerts: Vec::new(),
             dead_letter_topic: Some(CopiesView { blocks_behind: 0, held: None }),
             source: None,
+            inputs: Vec::new(),
             partitions: Vec::new(),
             in_flight_records: 0,
             freshness_seconds: None,

@@ -11,7 +11,7 @@ use crate::exposition::{Families, Value};
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::MAX_RESIDENT_BYTES;
 use crate::monitor::findings::{self, Code};
-use crate::monitor::service::{Service, StatusView, TopicView};
+use crate::monitor::service::{InputView, Service, SourceView, StatusView, TopicView};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Stage;
 use crate::query::views::seconds;
@@ -93,15 +93,29 @@ fn findings(families: &mut Families, status: &StatusView, samples: &[Sample]) {
     }
 }
 
-/// The connection of the source, and each configured topic from the start.
+/// The connections of the inputs, and each configured topic from the start.
 fn connection(families: &mut Families, status: &StatusView) {
-    let Some(source) = &status.source else { return };
+    let connection = |input: &InputView| Some((input.name.clone(), input.connection.clone()?));
+    let connected: Vec<_> = status.inputs.iter().filter_map(connection).collect();
+    if connected.is_empty() {
+        return;
+    }
+    let is_refused = |source: &SourceView| !source.refused.is_empty();
     families
-        .gauges("ledgerline_source_connected", "1 where a Kafka broker is reached.")
-        .add(&[], u64::from(source.connected));
+        .gauges("ledgerline_source_connected", "1 where every Kafka input reaches a broker.")
+        .add(&[], u64::from(connected.iter().all(|(_, source)| source.connected)));
     families
         .gauges("ledgerline_source_refused", "1 where a Kafka broker refuses this client.")
-        .add(&[], u64::from(!source.refused.is_empty()));
+        .add(&[], u64::from(connected.iter().any(|(_, source)| is_refused(source))));
+    let mut gauges = families.gauges("ledgerline_input_connected", "1 where a broker is reached.");
+    for (name, source) in &connected {
+        gauges.add(&[("input", name)], u64::from(source.connected));
+    }
+    let mut gauges =
+        families.gauges("ledgerline_input_refused", "1 where a broker refuses this client.");
+    for (name, source) in &connected {
+        gauges.add(&[("input", name)], u64::from(is_refused(source)));
+    }
     type Read = fn(&TopicView) -> Value;
     let read: [(&str, &str, Read); 4] = [
         ("ledgerline_topic_known", "1 where the cluster knows the topic.", |topic| {
@@ -125,7 +139,7 @@ fn connection(families: &mut Families, status: &StatusView) {
     ];
     for (name, help, value) in read {
         let mut gauges = families.gauges(name, help);
-        for topic in &source.topics {
+        for topic in connected.iter().flat_map(|(_, source)| &source.topics) {
             gauges.add(&[("topic", &topic.topic)], value(topic));
         }
     }

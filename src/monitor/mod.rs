@@ -33,7 +33,7 @@ mod watch;
 
 pub use answer_counts::AnswerCounts;
 pub use server::{Endpoint, EndpointError};
-pub use service::Service;
+pub use service::{InputStatus, Service};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

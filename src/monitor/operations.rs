@@ -1,24 +1,26 @@
-//! Calls by hand: what a person asks of a contract, tried or brought into the ledger under the
-//! person's name.
+//! Manual calls: a person's call of a contract, as a dry run or into the ledger under the person's name.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::call::{Arguments, Function};
+use crate::call::{Arguments, Function, ManualCall};
 use crate::codec::json::Value;
 use crate::diagnostic::did_you_mean;
 use crate::event::{SourcePartition, SourcePosition, time};
+use crate::input::{CallError, Calls};
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_ARGUMENTS_BYTES;
 use crate::monitor::service::Service;
-use crate::pipeline::{CallByHand, CallError};
 use crate::query::QueryError;
 use crate::query::views::{TransactionView, TrialTransactionView};
+use crate::transaction::Transaction;
 
 /// How long a call may take to become durable while its sender waits.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one wait for the ledger is.
+const WAIT: Duration = Duration::from_millis(20);
 
 /// A call that a person asks for.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,7 +41,7 @@ pub struct CallRequest {
 
 impl CallRequest {
     /// The call, under a person's name.
-    pub fn by(self, service: &Service, caller: &str) -> Result<CallByHand, QueryError> {
+    pub fn by(self, service: &Service, caller: &str) -> Result<ManualCall, QueryError> {
         let contracts = &service.trial.contracts;
         let Some(contract) = contracts.get(&self.contract) else {
             let names = contracts.iter().map(|contract| &*contract.name);
@@ -60,7 +62,7 @@ impl CallRequest {
                 "`arguments` take {bytes} bytes, the limit is {MAX_ARGUMENTS_BYTES}"
             )));
         }
-        Ok(CallByHand {
+        Ok(ManualCall {
             caller: caller.to_owned(),
             contract: contract.name.clone(),
             function: self.function,
@@ -71,28 +73,47 @@ impl CallRequest {
 }
 
 /// What would become of a call now.
-pub fn check(service: &Service, call: &CallByHand) -> Result<TrialTransactionView, QueryError> {
+pub fn check(service: &Service, call: &ManualCall) -> Result<TrialTransactionView, QueryError> {
     let now_ms = service.clock.now_ms();
     let position = SourcePosition { partition: SourcePartition::calls(), offset: 0, output: 0 };
-    let transaction = call.transaction(position, now_ms);
+    let call = ManualCall { time_ms: call.time_ms.or(Some(now_ms)), ..call.clone() };
+    let transaction = Transaction::of_call(call, position);
     let mut tried = service.trial.execute(&service.queries, std::iter::once(&transaction))?;
     let first = (!tried.is_empty()).then(|| tried.swap_remove(0));
     first.ok_or_else(|| QueryError::NotReady("nothing was tried".to_owned()))
 }
 
 /// Brings a call into the ledger and waits for it.
-pub fn submit(service: &Service, call: &CallByHand) -> Result<TransactionView, QueryError> {
+pub fn submit(service: &Service, call: &ManualCall) -> Result<TransactionView, QueryError> {
     let ledger = service.queries.ledger();
     if let Some(obstacle) = service.ledger_obstacles().next() {
         return Err(QueryError::NotReady(obstacle));
     }
-    let id = service.calls.submit(call, ledger, PATIENCE)?;
-    let CallByHand { caller, contract, function, .. } = call;
-    tracing::info!(%id, caller, %contract, %function, "a call by hand is in the ledger");
+    let calls = service.calls.as_ref().ok_or(CallError::NotEnabled)?;
+    let id = until_durable(calls, call, ledger)?;
+    let ManualCall { caller, contract, function, .. } = call;
+    tracing::info!(%id, caller, %contract, %function, "a manual call is in the ledger");
     service.queries.transaction(&id)
 }
 
-/// The newest calls by hand, newest first.
+/// Waits until the block of a call is durable.
+fn until_durable(
+    calls: &Calls,
+    call: &ManualCall,
+    ledger: &dyn LedgerReader,
+) -> Result<SourcePosition, CallError> {
+    let deadline = calls.clock().monotonic() + PATIENCE;
+    let id = calls.offer(call, deadline)?;
+    while ledger.block_of_record(&id.partition, id.offset).is_none() {
+        if calls.clock().monotonic() >= deadline {
+            return Err(CallError::NotYet(id));
+        }
+        ledger.wait_for(ledger.head().height + 1, WAIT);
+    }
+    Ok(id)
+}
+
+/// The newest manual calls, newest first.
 pub fn newest(service: &Service, limit: usize) -> Result<Vec<TransactionView>, QueryError> {
     let progress = service.queries.ledger().progress();
     let calls = progress.into_iter().find(|(partition, _)| partition.is_calls());
@@ -105,7 +126,9 @@ pub fn newest(service: &Service, limit: usize) -> Result<Vec<TransactionView>, Q
 impl From<CallError> for QueryError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Closed | CallError::Busy => Self::NotReady(error.to_string()),
+            CallError::Closed | CallError::NotEnabled | CallError::Busy => {
+                Self::NotReady(error.to_string())
+            }
             CallError::NotYet(_) => Self::Unknown(error.to_string()),
         }
     }

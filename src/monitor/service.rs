@@ -1,8 +1,8 @@
 //! What a running service adds to its ledger: whether it is ready, how far behind its sources it is.
 
-mod source;
+mod inputs;
 
-pub use source::{FutureEventView, FutureView, SourceView, TopicView};
+pub use inputs::{FutureEventView, FutureView, InputStatus, InputView, SourceView, TopicView};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ use crate::clock::Clock;
 use crate::codec::Digest;
 use crate::contract::Contract;
 use crate::diagnostic::did_you_mean;
-use crate::input::{Assignments, HealthReport, PartitionStatus};
+use crate::event::is_topic;
+use crate::input::{Assignments, Calls, HealthReport, InputProblem, PartitionStatus, StreamNames};
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::{DefinitionKind, LedgerReader};
@@ -23,7 +24,7 @@ use crate::monitor::AnswerCounts;
 use crate::monitor::findings::{Code, Problem, Signs};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Status;
-use crate::pipeline::{Calls, DefinitionCounts, Verdicts};
+use crate::pipeline::{DefinitionCounts, Verdicts};
 use crate::query::views::seconds;
 use crate::query::views::{AlertCountView, FleetView, time_text};
 use crate::query::{Queries, Trial};
@@ -35,14 +36,14 @@ pub struct Service {
     pub queries: Queries,
     /// What the stages tell of themselves.
     pub status: Arc<Status>,
-    /// Positions of the source.
+    /// Positions of the inputs.
     pub assignments: Arc<Assignments>,
-    /// Health of the source. It is asked often and must not wait for anything.
-    pub source: Box<dyn Fn() -> HealthReport + Send + Sync>,
+    /// The inputs.
+    pub inputs: Vec<InputStatus>,
     /// Copies of dead letters, where a topic takes them.
     pub copies: Option<Arc<dyn Projection>>,
-    /// Takes in calls by hand.
-    pub calls: Arc<Calls>,
+    /// Submits manual calls, where an input takes them.
+    pub calls: Option<Calls>,
     /// What records are tried with.
     pub trial: Trial,
     /// What the endpoint answered.
@@ -91,10 +92,12 @@ pub struct StatusView {
     /// How far the copies of dead letters are; absent where no topic takes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<CopiesView>,
-    /// The connection of the source; absent where it has none, such as a file.
+    /// The connection of the first input that has one; `inputs` has all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceView>,
-    /// Partitions of the source.
+    /// Every input.
+    pub inputs: Vec<InputView>,
+    /// Partitions of the inputs' topics.
     pub partitions: Vec<PartitionView>,
     /// Records that were read and are not in a block yet.
     pub in_flight_records: u64,
@@ -201,18 +204,31 @@ impl Service {
     /// Reasons not to be ready; none where it is.
     #[must_use]
     pub fn obstacles(&self) -> Vec<String> {
-        reasons(&self.problems(&(self.source)()))
+        reasons(&self.problems(&self.health()))
     }
 
-    /// Problems of the ledger and of a source with this health.
-    fn problems(&self, source: &HealthReport) -> Vec<Problem> {
-        let of_source = source.problems.iter().map(|problem| Problem {
-            code: problem.code.into(),
-            what: problem.message.clone(),
-            since_ms: problem.since_ms,
-            is_blocking: problem.is_blocking,
-        });
-        self.ledger_problems().chain(of_source).collect()
+    /// Health of each input.
+    fn health(&self) -> Vec<HealthReport> {
+        self.inputs.iter().map(|input| (input.health)()).collect()
+    }
+
+    /// Problems of the ledger and of inputs with this health.
+    fn problems(&self, health: &[HealthReport]) -> Vec<Problem> {
+        let is_one = self.inputs.iter().filter(|input| input.gives_topics()).count() <= 1;
+        let of_input = |(input, health): (&InputStatus, &HealthReport)| {
+            let problem = |problem: &InputProblem| Problem {
+                code: problem.code.into(),
+                what: match is_one {
+                    true => problem.message.clone(),
+                    false => format!("input `{}`: {}", input.name, problem.message),
+                },
+                since_ms: problem.since_ms,
+                is_blocking: problem.is_blocking,
+            };
+            health.problems.iter().map(problem).collect::<Vec<_>>()
+        };
+        let of_inputs = self.inputs.iter().zip(health).flat_map(of_input);
+        self.ledger_problems().chain(of_inputs).collect()
     }
 
     fn ledger_problems(&self) -> impl Iterator<Item = Problem> + use<> {
@@ -229,7 +245,7 @@ impl Service {
         self.ledger_problems().map(|problem| problem.what)
     }
 
-    /// Every partition of the source that was ever read or assigned.
+    /// Every partition of a topic that was ever read or assigned.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionView> {
         let durable: BTreeMap<_, _> = self.queries.ledger().progress().into_iter().collect();
@@ -247,7 +263,8 @@ impl Service {
             }
         };
         let partitions = self.assignments.status().into_iter();
-        partitions.filter(|status| !status.partition.is_calls()).map(view).collect()
+        // A stream of this process's own, such as `~calls`, has no lag.
+        partitions.filter(|status| is_topic(&status.partition.topic)).map(view).collect()
     }
 
     /// Blocks that the state has not taken in yet.
@@ -323,9 +340,11 @@ impl Service {
     pub fn status(&self) -> StatusView {
         let (ledger, world) = (self.queries.ledger(), self.queries.world());
         let (head, totals) = (ledger.head(), world.totals());
-        let source = (self.source)();
+        let health = self.health();
         let partitions = self.partitions();
-        let signs = self.signs(&source);
+        let signs = self.signs(&health);
+        let view = |(input, health)| InputView::new(input, health, &partitions);
+        let inputs: Vec<_> = self.inputs.iter().zip(&health).map(view).collect();
         let obstacles = reasons(&signs.problems);
         let held = |projection: &str| self.status.held(projection).map(|hold| hold.reason);
         let keys = ledger.keys_of(LEDGER_ROLE);
@@ -363,7 +382,8 @@ impl Service {
                 blocks_behind: self.behind(&**copies),
                 held: held(copies.name()),
             }),
-            source: SourceView::new(&source, &partitions),
+            source: inputs.iter().find_map(|input| input.connection.clone()),
+            inputs,
             partitions,
             in_flight_records: self.status.in_flight(),
             freshness_seconds: self.status.freshness_ms().map(seconds),
@@ -372,12 +392,25 @@ impl Service {
         }
     }
 
+    /// Every topic that is read, by its stream's name; none where an input does not tell.
+    fn topics_read(&self) -> Vec<&str> {
+        let mut read = Vec::new();
+        for input in &self.inputs {
+            match &input.streams {
+                StreamNames::Listed(names) => read.extend(names.iter().map(String::as_str)),
+                StreamNames::Prefixed(_) => return Vec::new(),
+            }
+        }
+        read.retain(|stream| is_topic(stream));
+        read
+    }
+
     /// Signs of trouble, for the findings.
-    fn signs(&self, source: &HealthReport) -> Signs {
+    fn signs(&self, health: &[HealthReport]) -> Signs {
         let (topics, counts) = (self.status.topics(), self.status.by_definition());
         let filtered = topics.iter().map(|(topic, of)| (topic.to_string(), of.filtered_in_a_row));
         let mut signs = Signs {
-            problems: self.problems(source),
+            problems: self.problems(health),
             filtered_topics: filtered.collect(),
             ..Signs::default()
         };
@@ -388,12 +421,13 @@ impl Service {
         if head.height > 0 {
             signs.clock_behind_ms = head.time_ms.saturating_sub(self.clock.now_ms());
         }
+        let read = self.topics_read();
         for mapping in &self.trial.mappings.mappings {
             let name = mapping.name.to_string();
-            let read = source.topics.iter().map(|topic| topic.name.as_str());
-            if !source.topics.is_empty() && !read.clone().any(|topic| mapping.may_take(topic)) {
+            if !read.is_empty() && !read.iter().any(|topic| mapping.may_take(topic)) {
                 let named = mapping.named_topics();
-                let help = did_you_mean(named.first().map_or("", String::as_str), read);
+                let help =
+                    did_you_mean(named.first().map_or("", String::as_str), read.iter().copied());
                 signs.mappings_without_topic.push((name, named, help));
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What came of each mapping and contract in this process.
+//! Counts by mapping and contract in this process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Verdicts {
 pub struct DefinitionCounts {
     /// Transactions by the digest of the mapping that made them.
     pub mappings: BTreeMap<Digest, Verdicts>,
-    /// Transactions by contract, those of calls by hand included.
+    /// Transactions by contract, manual calls included.
     pub contracts: BTreeMap<Arc<str>, Verdicts>,
     /// Records that a mapping took and could not carry out, by its name.
     pub rejected: BTreeMap<String, u64>,
@@ -47,7 +47,7 @@ impl DefinitionCounts {
         for entry in &block.entries {
             let Entry::Transaction { transaction, verdict, .. } = entry else { continue };
             let is_valid = verdict.is_valid();
-            if !transaction.id.partition.is_calls() {
+            if transaction.is_mapped() {
                 self.mappings.entry(transaction.mapping_digest).or_default().add(is_valid);
             }
             match self.contracts.get_mut(&transaction.contract) {

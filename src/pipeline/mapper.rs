@@ -1,20 +1,28 @@
-//! The mapping stage: record → event → payloads → transactions, a thread for some of the partitions.
+//! The mapping stage: from records to transactions, one thread for some of the partitions.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::event::{Decoder, Record, Rejection, SourcePartition};
+use crate::event::{Record, Rejection, SourcePartition};
 use crate::input::{Batch, Generation};
 use crate::ledger::{DeadLetter, LastRecord};
 use crate::limits::MAX_SUBMISSION_TRANSACTIONS;
-use crate::mapping::{MappingSet, Outcome};
+use crate::pipeline::reading::Reading;
 use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Traces};
-use crate::transaction::{Encoded, Signer, Submission, Transaction};
+use crate::transaction::{Encoded, Signer, Submission};
 
-/// What became of consecutive records of one partition.
+/// A batch on its way to a mapper.
+pub struct Polled {
+    /// Its records.
+    pub batch: Batch,
+    /// The reading of its input.
+    pub reading: Arc<dyn Reading>,
+}
+
+/// Dispositions of consecutive records of one partition.
 #[derive(Debug)]
 pub struct MappedBatch {
     /// Topic, epoch and partition.
@@ -56,10 +64,6 @@ pub struct EachSigner {
 
 /// The stage.
 pub struct MapStage {
-    /// Records → events.
-    pub decoder: Arc<Decoder>,
-    /// Events → payloads.
-    pub mappings: Arc<MappingSet>,
     /// Signs each transaction by itself, where that is wanted; the mappers share the work.
     pub sign_each: Option<EachSigner>,
     /// Time.
@@ -72,18 +76,18 @@ pub struct MapStage {
 
 impl MapStage {
     /// Runs until the queue is closed or the next stage is gone.
-    pub fn run(&self, batches: &Receiver<Batch>, out: &SyncSender<MappedBatch>) {
-        while let Ok(batch) = batches.recv() {
+    pub fn run(&self, batches: &Receiver<Polled>, out: &SyncSender<MappedBatch>) {
+        while let Ok(Polled { batch, reading }) = batches.recv() {
             let started = self.clock.monotonic();
             let mut noted = self.traces.begin(&batch, &*self.clock);
             let mut mapped = self.empty(&batch, batch.from);
             let mut last = None;
             for record in batch.records() {
-                let result = self.map_record(&record);
+                let result = reading.transactions(&record);
                 let outputs = result.as_ref().map_or(0, |made| made.as_ref().map_or(0, Vec::len));
                 if mapped.transactions.len() + outputs > MAX_SUBMISSION_TRANSACTIONS {
                     noted.count(&mapped);
-                    mapped.last = last.as_ref().map(LastRecord::of);
+                    mapped.last = last.as_ref().map(|record| reading.last(record));
                     let full = self.empty(&batch, mapped.next);
                     if !self.hand_on(std::mem::replace(&mut mapped, full), out) {
                         return;
@@ -92,7 +96,7 @@ impl MapStage {
                 mapped.take(&record, result);
                 last = Some(record);
             }
-            mapped.last = last.as_ref().map(LastRecord::of);
+            mapped.last = last.as_ref().map(|record| reading.last(record));
             // Offsets behind the last record (a transaction's mark, a compacted record) belong to it.
             mapped.next = batch.next;
             noted.count(&mapped);
@@ -131,16 +135,6 @@ impl MapStage {
             last: None,
             polled: batch.polled,
             noted: Noted::default(),
-        }
-    }
-
-    /// The transactions of a record; `None` where no mapping matches.
-    fn map_record(&self, record: &Record<'_>) -> Result<Option<Vec<Encoded>>, Rejection> {
-        let event = self.decoder.decode(record)?;
-        match self.mappings.evaluate(&event) {
-            Outcome::Mapped(payloads) => Ok(Some(Transaction::of_event(&event, payloads))),
-            Outcome::NotMatched => Ok(None),
-            Outcome::Rejected(rejection) => Err(rejection),
         }
     }
 }

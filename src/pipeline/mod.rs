@@ -1,37 +1,37 @@
-//! The threads between source and projections, and the bounded queues between the threads.
+//! Threads between inputs and projections, and the bounded queues between the threads.
 //!
 //! ```text
-//! source ─→ mappers (by partition) ─→ write loop ─→ ledger ─→ followers ─→ projections
+//! inputs ─→ mappers (by partition) ─→ write loop ─→ ledger ─→ followers ─→ projections
 //!   ↑ ↑                                    │                      │
 //!   │ └──────────── pause when full ───────┘                      │
 //!   └──────────────── offsets that are durable ───────────────────┘
 //! ```
 //!
-//! Records of one partition keep their order: they go through one mapper. A full queue makes the
-//! stage in front wait, down to the source, which is paused after a while. Nothing is ever dropped
-//! but work of an assignment that has ended, which its next owner reads again.
+//! Each input has a thread. Records of one partition keep their order: they go through one mapper. A
+//! full queue makes the stage in front wait, down to the input, which is paused after a while. Nothing
+//! is ever dropped but work of an assignment that has ended, which its next owner reads again.
 
-mod calls;
 mod dead_letter_topic;
 mod definition_counts;
 mod follower;
 mod intake;
 mod mapper;
+mod reading;
 pub mod status;
 mod topic_counts;
 mod traces;
 mod write_loop;
 
-pub use calls::{CallByHand, CallError, Calls};
 pub use dead_letter_topic::DeadLetterTopic;
 pub use definition_counts::{DefinitionCounts, Verdicts};
 pub use follower::{Follower, catch_up};
 pub use mapper::{EachSigner, MapStage};
+pub use reading::{Reading, reading};
 pub use topic_counts::{FutureEvent, FutureEvents, TopicCounts};
 pub use traces::{BatchTrace, Origin, Span, Taken, Traces};
 pub use write_loop::SubmissionLimits;
 
-pub(crate) use mapper::MappedBatch;
+pub(crate) use mapper::{MappedBatch, Polled};
 pub(crate) use write_loop::WriteLoop;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,15 +41,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::clock::Clock;
-use crate::event::Decoder;
-use crate::input::{Assignments, Batch, Input, InputError};
+use crate::input::{Assignments, Input, InputError, StreamNames};
 use crate::ledger::{LedgerError, LedgerReader, LedgerWriter};
 use crate::limits::MAX_QUEUED_BATCHES;
-use crate::mapping::MappingSet;
-use crate::pipeline::intake::Intake;
+use crate::pipeline::intake::{Intake, Needed};
 use crate::pipeline::status::Status;
 use crate::state::{Projection, StateError};
 use crate::transaction::Signer;
+
+/// Name of the threads of inputs.
+const INPUT_THREAD: &str = "input";
 
 /// Asks every stage to come to its end; shared with the signal handler.
 #[derive(Debug, Clone, Default)]
@@ -71,9 +72,15 @@ impl Stop {
 /// Why a pipeline ended.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {
-    /// The source cannot go on.
-    #[error("the source cannot go on")]
-    Input(#[from] InputError),
+    /// An input cannot go on.
+    #[error("the input `{name}` cannot go on")]
+    Input {
+        /// Its name.
+        name: Arc<str>,
+        /// Why.
+        #[source]
+        error: InputError,
+    },
     /// The ledger cannot go on.
     #[error("the ledger cannot go on")]
     Ledger(#[from] LedgerError),
@@ -94,20 +101,28 @@ pub enum PipelineError {
     Panicked(&'static str),
 }
 
-/// What a pipeline is made of.
+/// An open input and the reading of its records.
+pub struct PipelineInput {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// The supplier of records.
+    pub input: Box<dyn Input>,
+    /// Names of its streams.
+    pub streams: StreamNames,
+    /// From its records to transactions.
+    pub reading: Arc<dyn Reading>,
+    /// Whether the service goes on as long as this input has not ended.
+    pub keeps_service_alive: bool,
+}
+
+/// The parts of a pipeline.
 pub struct Pipeline {
-    /// Where records come from.
-    pub source: Box<dyn Input>,
-    /// Positions, shared with the source.
+    /// The inputs, each on a thread of its own.
+    pub inputs: Vec<PipelineInput>,
+    /// Positions, shared with the inputs.
     pub assignments: Arc<Assignments>,
-    /// Records → events.
-    pub decoder: Arc<Decoder>,
-    /// Events → payloads.
-    pub mappings: Arc<MappingSet>,
     /// Mapping threads.
     pub mapper_threads: usize,
-    /// Calls by hand, taken in from the start until the end.
-    pub calls: Arc<Calls>,
     /// Signs submissions.
     pub signer: Signer,
     /// When a submission is due.
@@ -144,6 +159,10 @@ impl Failure {
         self.stop.ask();
     }
 
+    fn input(&self, name: &Arc<str>, error: InputError) {
+        self.set(PipelineError::Input { name: name.clone(), error });
+    }
+
     fn take(&self) -> Option<PipelineError> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -171,20 +190,54 @@ fn or_panicked<T>(name: &'static str, failure: &Failure, stage: impl FnOnce() ->
 }
 
 impl Pipeline {
-    /// Runs until the source ends, a stop is asked for, or a stage fails; then drains: what was
-    /// taken in becomes durable and applied, and the source is told so, before this returns.
-    pub fn run(self) -> Result<(), PipelineError> {
+    /// Runs until the inputs end, a stop is asked for, or a stage fails; then drains: what was taken
+    /// in becomes durable and applied, and the inputs hear so, before this returns.
+    pub fn run(mut self) -> Result<(), PipelineError> {
         let failure = Failure { first: Arc::default(), stop: self.stop.clone() };
-        std::thread::scope(|scope| self.run_stages(scope, &failure));
+        let traces = self.traces.clone();
+        let mut intakes = self.intakes();
+        std::thread::scope(|scope| self.run_stages(scope, &failure, &mut intakes));
+        traces.finish();
+        for (name, intake) in &mut intakes {
+            let closed = or_panicked(INPUT_THREAD, &failure, || intake.close());
+            closed.unwrap_or(Ok(())).unwrap_or_else(|error| failure.input(name, error));
+        }
         failure.take().map_or(Ok(()), Err)
     }
 
-    fn run_stages<'scope>(self, scope: &'scope Scope<'scope, '_>, failure: &Failure) {
+    /// One for each input, with its name.
+    fn intakes(&mut self) -> Vec<(Arc<str>, Intake)> {
+        let inputs = std::mem::take(&mut self.inputs);
+        // Where none of them keeps the service alive, all of them do.
+        let alive = inputs.iter().filter(|input| input.keeps_service_alive).count();
+        let needed = Needed::new(if alive == 0 { inputs.len() } else { alive });
+        let intake = |input: PipelineInput| {
+            let intake = Intake {
+                input: input.input,
+                streams: input.streams,
+                reading: input.reading,
+                keeps_service_alive: input.keeps_service_alive || alive == 0,
+                needed: needed.clone(),
+                reader: self.reader.clone(),
+                clock: self.clock.clone(),
+                status: self.status.clone(),
+                stop: self.stop.clone(),
+            };
+            (input.name, intake)
+        };
+        inputs.into_iter().map(intake).collect()
+    }
+
+    fn run_stages<'scope, 'env>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        failure: &Failure,
+        intakes: &'env mut [(Arc<str>, Intake)],
+    ) {
         let drained = Arc::new(AtomicBool::new(false));
         let (mapped_in, mapped_out) = sync_channel(MAX_QUEUED_BATCHES);
         let queues = self.start_mappers(scope, failure, &mapped_in);
-        let (calls, traces) = (self.calls.clone(), self.traces.clone());
-        calls.open(mapped_in, self.sign_each());
+        drop(mapped_in);
         let following = self.start_followers(scope, failure, &drained);
         let write_loop = WriteLoop {
             assignments: self.assignments,
@@ -199,27 +252,24 @@ impl Pipeline {
             // Ends when every mapper has ended; what was taken in is then durable.
             write_loop.run(&mapped_out).unwrap_or_else(|error| write_failure.set(error));
         });
-        let mut intake = Intake {
-            source: self.source,
-            queues,
-            reader: self.reader.clone(),
-            clock: self.clock,
-            status: self.status,
-            stop: self.stop,
-        };
-        let taken = or_panicked("source", failure, || intake.run()).unwrap_or(Ok(()));
-        // Closes the queues: the mappers end, then the write loop, then the followers.
-        calls.close();
-        let mut source = intake.into_source();
+        let mut reading = Vec::new();
+        for (name, intake) in intakes {
+            let (queues, of_input) = (queues.clone(), failure.clone());
+            reading.extend(spawn(scope, INPUT_THREAD, failure, move || {
+                intake.run(&queues).unwrap_or_else(|error| of_input.input(name, error));
+            }));
+        }
+        // Once the last input has ended, the mappers end, then the write loop, then the followers.
+        drop(queues);
         // The failure has a panic already.
+        for input in reading {
+            let _ = input.join();
+        }
         let _ = writing.map(ScopedJoinHandle::join);
         drained.store(true, Ordering::SeqCst);
         for follower in following {
             let _ = follower.join();
         }
-        traces.finish();
-        let closed = intake::close(&mut *source, &*self.reader);
-        taken.and(closed).unwrap_or_else(|error| failure.set(error));
     }
 
     fn start_mappers<'scope>(
@@ -227,14 +277,12 @@ impl Pipeline {
         scope: &'scope Scope<'scope, '_>,
         failure: &Failure,
         out: &SyncSender<MappedBatch>,
-    ) -> Vec<SyncSender<Batch>> {
+    ) -> Vec<SyncSender<Polled>> {
         let mut queues = Vec::new();
         for _ in 0..self.mapper_threads.max(1) {
             let (batches_in, batches_out) = sync_channel(MAX_QUEUED_BATCHES);
             queues.push(batches_in);
             let stage = MapStage {
-                decoder: self.decoder.clone(),
-                mappings: self.mappings.clone(),
                 sign_each: self.sign_each(),
                 clock: self.clock.clone(),
                 status: self.status.clone(),

@@ -131,12 +131,12 @@ impl Status {
         *lock(&self.receipts)
     }
 
-    /// Counts records of the source, calls not included, that were handed to the ledger.
+    /// Counts records that were handed to the ledger.
     pub fn count_written(&self, records: u64) {
         self.written_records.fetch_add(records, Relaxed);
     }
 
-    /// Records of the source that were handed to the ledger.
+    /// Records that were handed to the ledger.
     #[must_use]
     pub fn written_records(&self) -> u64 {
         self.written_records.load(Relaxed)
@@ -155,11 +155,11 @@ impl Status {
         let count = block.entries.iter().filter_map(Entry::transaction).count();
         self.applied_transactions.fetch_add(count as u64, Relaxed);
         lock(&self.by_definition).add(block);
-        topic_counts::add(&mut lock(&self.topics), &block.records);
+        let transactions = || block.entries.iter().filter_map(Entry::transaction).map(Arc::as_ref);
+        topic_counts::add(&mut lock(&self.topics), &block.records, transactions());
         let tolerance = i64::try_from(FUTURE_TOLERANCE.as_millis()).unwrap_or(0);
         let latest_ms = now_ms.saturating_add(tolerance);
-        let transactions = block.entries.iter().filter_map(Entry::transaction).map(Arc::as_ref);
-        let newest = topic_counts::newest_event(transactions, latest_ms, |count, last| {
+        let newest = topic_counts::newest_event(transactions(), latest_ms, |count, last| {
             let mut future = lock(&self.future);
             future.count += count;
             future.last = Some(last);

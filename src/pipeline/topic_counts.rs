@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{SourcePartition, SourcePosition};
+use crate::event::SourcePosition;
 use crate::ledger::Records;
 use crate::transaction::Transaction;
 
-/// Records of one topic.
+/// Records of one topic that went through mappings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TopicCounts {
     /// Records that came into the ledger.
@@ -36,17 +36,28 @@ pub struct FutureEvent {
     pub id: SourcePosition,
 }
 
-/// Adds the records of a block. Topics are few: those that the source was ever told to read.
-pub(super) fn add(counts: &mut BTreeMap<Arc<str>, TopicCounts>, records: &Records) {
+/// Adds the records of a block. Topics are few: those that inputs were ever told to read.
+pub(super) fn add<'a>(
+    counts: &mut BTreeMap<Arc<str>, TopicCounts>,
+    records: &Records,
+    transactions: impl Iterator<Item = &'a Transaction>,
+) {
     let mut read: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    let is_read = |partition: &SourcePartition| !partition.is_calls();
-    for progress in records.progress.iter().filter(|progress| is_read(&progress.partition)) {
+    for progress in &records.progress {
         read.entry(&progress.partition.topic).or_default().0 += progress.records;
     }
-    for filtered in records.filtered.iter().filter(|filtered| is_read(&filtered.partition)) {
+    for filtered in &records.filtered {
         read.entry(&filtered.partition.topic).or_default().1 += filtered.count();
     }
-    for (topic, (records, filtered)) in read {
+    for transaction in transactions {
+        // A manual call is a record that no mapping saw.
+        if !transaction.is_mapped()
+            && let Some((records, _)) = read.get_mut(&*transaction.id.partition.topic)
+        {
+            *records = records.saturating_sub(1);
+        }
+    }
+    for (topic, (records, filtered)) in read.into_iter().filter(|(_, (records, _))| *records > 0) {
         if !counts.contains_key(topic) {
             counts.insert(topic.into(), TopicCounts::default());
         }
@@ -67,8 +78,8 @@ pub(super) fn newest_event<'a>(
 ) -> Option<i64> {
     let (mut newest, mut count, mut last) = (None, 0, None);
     for transaction in transactions {
-        // A person may tell of any time.
-        if transaction.id.partition.is_calls() {
+        // A person may report any time.
+        if !transaction.is_mapped() {
             continue;
         }
         if transaction.time_ms > latest_ms {
@@ -92,7 +103,7 @@ mod tests {
     use crate::call::{Arguments, Function, Payload};
     use crate::codec::Digest;
     use crate::codec::json::json;
-    use crate::event::{DeviceName, RecordDigests};
+    use crate::event::{DeviceName, RecordDigests, SourcePartition};
     use crate::ledger::{Filtered, Progress};
 
     /// Records of a topic that a block read, and how many of them no mapping matched.
@@ -120,20 +131,23 @@ mod tests {
             ("t", 9, 8, 0),
             ("t", 2, 2, 2),
         ] {
-            add(&mut counts, &records(topic, count, filtered));
+            add(&mut counts, &records(topic, count, filtered), std::iter::empty());
             assert_eq!(counts[topic].filtered_in_a_row, in_a_row, "{topic}");
         }
         assert_eq!((counts["t"].records, counts["u"].records), (22, 12));
-        add(&mut counts, &records(&SourcePartition::calls().topic, 1, 0));
-        assert_eq!(counts.len(), 2, "calls by hand are of no topic");
+        let call = transaction(SourcePartition::calls(), 0);
+        add(&mut counts, &records(&call.id.partition.topic, 1, 0), std::iter::once(&call));
+        assert_eq!(counts.len(), 2, "no mapping saw a manual call");
     }
 
+    /// A manual call, or the transaction of a mapping.
     fn transaction(partition: SourcePartition, time_ms: i64) -> Transaction {
+        let mapping = if partition.is_calls() { Digest::default() } else { Digest::of(b"mapping") };
         let payload = Payload {
             contract: "c".into(),
             function: Function::Update,
             arguments: Arguments::from_value(json!({})).unwrap(),
-            mapping: Digest::default(),
+            mapping,
         };
         let id = SourcePosition { partition, offset: 7, output: 0 };
         let digests = RecordDigests { record: Digest::default(), value: Digest::default() };

@@ -105,14 +105,13 @@ impl WriteLoop {
         let mut gathered = std::mem::take(gathering);
         let started = self.clock.monotonic();
         let (records, polled) = (gathered.records(), gathered.polled);
-        let from_source = gathered.source_records();
         let noted = std::mem::take(&mut gathered.noted).into_iter();
         let written: Vec<_> = noted.filter_map(Noted::writing).collect();
         let work = gathered.into_work(self.writer.name(), &self.signer);
         let pending = self.writer.append(work)?;
         let now = self.clock.monotonic();
         self.status.add(Stage::Write, records, now.saturating_sub(started));
-        self.status.count_written(from_source);
+        self.status.count_written(records as u64);
         written.iter().for_each(|one| one.written(&(started..now)));
         receipts.0.push_back(Awaited { pending, polled, records: records as u64, written });
         Ok(())
@@ -217,12 +216,6 @@ impl Gathering {
     fn records(&self) -> usize {
         let records = self.partitions.values().map(|(progress, _)| progress.records).sum::<u64>();
         usize::try_from(records).unwrap_or(usize::MAX)
-    }
-
-    /// Records without calls by hand.
-    fn source_records(&self) -> u64 {
-        let read = self.partitions.iter().filter(|(partition, _)| !partition.is_calls());
-        read.map(|(_, (progress, _))| progress.records).sum()
     }
 
     fn into_work(self, ledger: &str, signer: &Signer) -> Work {

@@ -19,7 +19,7 @@ pub use alerts::AlertFilter;
 pub use filter::{TransactionFilter, VerdictFilter};
 pub use records::FilteredFilter;
 pub use state::At;
-pub use trial::Trial;
+pub use trial::{Trial, TrialInput};
 
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};

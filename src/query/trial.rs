@@ -1,5 +1,5 @@
-//! Trying an event: what the pipeline would make of a record, with the mappings, the contracts and the
-//! state that it runs with. Nothing is submitted and nothing is kept.
+//! Dry runs: the result that the pipeline would give for a record, with the mappings, the contracts and
+//! the state of the running service. Nothing is submitted and nothing is kept.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::budget::Budget;
 use crate::codec::Writer;
 use crate::contract::{Call, ContractSet, StateView};
-use crate::event::{Decoder, Headers, Record, SourcePartition, is_topic, time};
+use crate::event::{Decoder, Headers, Record, SourcePartition, StreamNames, is_topic, time};
 use crate::ledger::LedgerReader;
 use crate::ledger::embedded::PendingView;
 use crate::limits::MAX_PAGE_BYTES;
@@ -25,15 +25,26 @@ use crate::transaction::Transaction;
 /// Held while a record is tried and shown.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// What records are tried with.
+/// The definitions that records are tried with.
 #[derive(Debug, Clone, Default)]
 pub struct Trial {
-    /// Records → events.
-    pub decoder: Arc<Decoder>,
+    /// The inputs of events.
+    pub inputs: Vec<TrialInput>,
     /// Events → payloads.
     pub mappings: Arc<MappingSet>,
     /// Payloads → verdicts and writes.
     pub contracts: Arc<ContractSet>,
+}
+
+/// An input of events.
+#[derive(Debug, Clone)]
+pub struct TrialInput {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Names of its streams.
+    pub streams: StreamNames,
+    /// From its records to events.
+    pub decoder: Arc<Decoder>,
 }
 
 /// Base64 with its padding (RFC 4648, section 4), with blanks between whole groups.
@@ -62,7 +73,7 @@ fn whole_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32
 #[serde(deny_unknown_fields)]
 #[schemars(extend("allOf" = [not_both("key", "key_base64"), not_both("value", "value_base64")]))]
 pub struct TrialRequest {
-    /// Topic that it would come from.
+    /// Topic that it would come from; with several inputs, the name of the stream.
     #[schemars(extend("pattern" = "^[a-zA-Z0-9._-]{1,249}$", "not" = json!({"enum": [".", ".."]})))]
     pub topic: String,
     /// Partition of the topic, from 0.
@@ -127,7 +138,8 @@ impl Trial {
     fn view(&self, queries: &Queries, asked: TrialRequest) -> Result<TrialView, QueryError> {
         let own = OwnRecord::of(asked)?;
         let height = queries.ledger().head().height;
-        let event = match self.decoder.decode(&own.record()) {
+        let decoder = self.decoder(&own.partition.topic);
+        let event = match decoder.decode(&own.record()) {
             Ok(event) => event,
             Err(rejection) => return Ok(TrialView::rejected(height, None, rejection)),
         };
@@ -154,6 +166,13 @@ impl Trial {
                 view
             }
         })
+    }
+
+    /// The decoder of the input that gives this stream; of the first input where none does.
+    fn decoder(&self, stream: &str) -> Arc<Decoder> {
+        let gives = |input: &&TrialInput| input.streams.contains(stream);
+        let input = self.inputs.iter().find(gives).or(self.inputs.first());
+        input.map(|input| input.decoder.clone()).unwrap_or_default()
     }
 
     /// Executes transactions one after the other, each over what those before it wrote, until their

@@ -12,7 +12,7 @@ use crate::simulation::model::{Fate, Model};
 /// Most records of one poll.
 const MOST_RECORDS: i64 = 8;
 
-/// The source.
+/// An input of one topic.
 pub(crate) struct SimulatedInput {
     assignments: Arc<Assignments>,
     random: Random,
@@ -22,13 +22,19 @@ pub(crate) struct SimulatedInput {
 }
 
 impl SimulatedInput {
-    pub(crate) fn new(model: &Model, assignments: Arc<Assignments>, random: Random) -> Self {
+    pub(crate) fn new(
+        topic: &str,
+        model: &Model,
+        assignments: Arc<Assignments>,
+        random: Random,
+    ) -> Self {
         let records = |partition: SourcePartition| {
             let produced = 0..model.end(&partition);
             let fates = produced.filter_map(|offset| model.fate(&partition, offset)).collect();
             (partition.clone(), fates)
         };
-        let records = model.partitions().map(records).collect();
+        let partitions = model.partitions().filter(|partition| &*partition.topic == topic);
+        let records = partitions.map(records).collect();
         Self { assignments, random, records, reading: BTreeMap::new() }
     }
 

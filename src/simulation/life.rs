@@ -12,7 +12,7 @@ use crate::diagnostic::chain;
 use crate::disk::Disk;
 use crate::event::Decoder;
 use crate::fleet::random::Random;
-use crate::input::{Assignments, Input, Polled};
+use crate::input::{Assignments, Content, Input, Polled};
 use crate::ledger::embedded::{
     EmbeddedLedger, EmbeddedReader, LedgerKeys, Opening, keep_checkpoint, open_on, open_read_only,
 };
@@ -22,11 +22,12 @@ use crate::ledger::{
 use crate::mapping::MappingSet;
 use crate::pipeline::status::Status;
 use crate::pipeline::{
-    EachSigner, MapStage, MappedBatch, SubmissionLimits, Traces, WriteLoop, catch_up,
+    self, EachSigner, MapStage, MappedBatch, Reading, SubmissionLimits, Traces, WriteLoop,
+    catch_up, reading,
 };
 use crate::simulation::disk::{Failure, Fault, FaultyDisk};
 use crate::simulation::input::SimulatedInput;
-use crate::simulation::model::{CONTRACT, MAPPING, Model};
+use crate::simulation::model::{CONTRACT, MAPPING, Model, TOPICS};
 use crate::simulation::{End, SimulatedClock};
 use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
 use crate::transaction::Signer;
@@ -106,7 +107,8 @@ struct Living {
     world: Arc<World>,
     ledger: Lent,
     assignments: Arc<Assignments>,
-    source: SimulatedInput,
+    inputs: Vec<SimulatedInput>,
+    reading: Arc<dyn Reading>,
     mapper: MapStage,
     mapped: VecDeque<MappedBatch>,
 }
@@ -194,11 +196,18 @@ impl Life<'_> {
         let mut ledger = opened.start_stepped(&keys, contracts, world.clone(), clock.clone())?;
         ledger.define(self.definitions.list.clone())?;
         let assignments = Arc::new(Assignments::new(reader.progress()));
-        let mut source = SimulatedInput::new(model, assignments.clone(), self.random.clone());
-        source.assign_all();
+        let input = |topic: &&str| {
+            let mut random = self.random.clone();
+            // Inputs do not do the same at the same time.
+            topic.bytes().for_each(|_| _ = random.between(0, 1));
+            let mut input = SimulatedInput::new(topic, model, assignments.clone(), random);
+            input.assign_all();
+            input
+        };
+        let inputs = TOPICS.iter().map(input).collect();
+        let mappings = self.definitions.mappings.clone();
+        let reading = reading(Content::Events, Arc::new(Decoder::default()), mappings);
         let mapper = MapStage {
-            decoder: Arc::new(Decoder::default()),
-            mappings: self.definitions.mappings.clone(),
             sign_each: (self.random.one_in(4))
                 .then(|| EachSigner { ledger: LEDGER_NAME.into(), signer: submitter }),
             clock: clock.clone(),
@@ -207,7 +216,7 @@ impl Life<'_> {
         };
         let ledger = Lent { name: LEDGER_NAME, ledger: Arc::new(Mutex::new(ledger)) };
         let mapped = VecDeque::new();
-        Ok(Living { clock, reader, world, ledger, assignments, source, mapper, mapped })
+        Ok(Living { clock, reader, world, ledger, assignments, inputs, reading, mapper, mapped })
     }
 
     /// One thing that some thread of the program might do next; whether all is done.
@@ -220,7 +229,10 @@ impl Life<'_> {
                 self.steps.push(format!("write {count} batches of {}", living.mapped.len()));
                 living.write(count, most, model)?;
             }
-            0..=6 => living.poll(),
+            0..=6 => {
+                let input = usize::from(self.random.one_in(2));
+                living.poll(input);
+            }
             7..=8 => {
                 let some = u64::try_from(self.random.between(1, 10)).unwrap_or(1);
                 living.apply(some)?;
@@ -229,9 +241,9 @@ impl Life<'_> {
             9 => self.save_some(living)?,
             10 if self.random.one_in(4) => {
                 self.steps.push("rebalance".to_owned());
-                living.source.revoke_some();
+                living.inputs.iter_mut().for_each(SimulatedInput::revoke_some);
             }
-            10 => living.source.assign_all(),
+            10 => living.inputs.iter_mut().for_each(SimulatedInput::assign_all),
             _ => living.clock.jump(self.random.between(-5_000, 5_000)),
         }
         if !model.is_done() {
@@ -260,12 +272,14 @@ impl Life<'_> {
 }
 
 impl Living {
-    fn poll(&mut self) {
-        let Ok(Polled::Batch(batch)) = self.source.poll(Duration::ZERO) else { return };
+    fn poll(&mut self, input: usize) {
+        let Some(input) = self.inputs.get_mut(input) else { return };
+        let Ok(Polled::Batch(batch)) = input.poll(Duration::ZERO) else { return };
         // As many as one batch can give.
         let (batches, waiting) = sync_channel(1);
         let (out, mapped) = sync_channel(batch.len() + 1);
-        if batches.send(batch).is_ok() {
+        let polled = pipeline::Polled { batch, reading: self.reading.clone() };
+        if batches.send(polled).is_ok() {
             drop(batches);
             self.mapper.run(&waiting, &out);
             drop(out);

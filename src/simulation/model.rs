@@ -10,7 +10,8 @@ use crate::ledger::{Block, Entry, LedgerReader};
 use crate::simulation::life::CONTRACT_NAME;
 use crate::state::{Filter, World};
 
-const TOPIC: &str = "simulated";
+/// A topic for each input.
+pub(crate) const TOPICS: [&str; 2] = ["simulated", "other"];
 /// Devices of a partition.
 const DEVICES: i64 = 3;
 
@@ -76,7 +77,11 @@ impl Model {
     }
 
     pub(crate) fn partitions(&self) -> impl Iterator<Item = SourcePartition> {
-        (0..).zip(&self.partitions).map(|(number, _)| SourcePartition::new(TOPIC, number))
+        let topics = TOPICS.iter().cycle();
+        (0..)
+            .zip(topics)
+            .zip(&self.partitions)
+            .map(|((number, topic), _)| SourcePartition::new(topic, number))
     }
 
     pub(crate) fn records(&self) -> u64 {
@@ -243,7 +248,7 @@ rules:
 /// See [`CONTRACT`].
 pub(crate) const MAPPING: &str = "
 mapping: reading
-match: { topic: simulated, event_type: reading }
+match: { topic: [simulated, other], event_type: reading }
 contract: machine
 function: update
 fields:

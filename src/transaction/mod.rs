@@ -15,7 +15,7 @@ pub use submission::{
 
 use std::sync::Arc;
 
-use crate::call::{Arguments, Function, Payload};
+use crate::call::{Arguments, Function, ManualCall, Payload};
 use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
 use crate::event::{DeviceName, Event, RecordDigests, SourcePartition, SourcePosition};
 
@@ -82,10 +82,36 @@ impl Transaction {
         }
     }
 
-    /// Who made a call by hand; `None` for what a record caused.
+    /// The transaction of a manual call. No mapping made it, and it holds all that the caller asked for:
+    /// its record's digest is over that.
+    #[must_use]
+    pub fn of_call(call: ManualCall, id: SourcePosition) -> Self {
+        let mut transaction = Self {
+            id,
+            time_ms: call.time_ms.unwrap_or(0),
+            device: DeviceName::new(OPERATOR_TYPE, call.caller),
+            record_digest: Some(Digest::default()),
+            value_digest: Digest::default(),
+            mapping_digest: Digest::default(),
+            contract: call.contract,
+            function: call.function,
+            arguments: call.arguments,
+        };
+        let asked = call_digest(&transaction);
+        (transaction.record_digest, transaction.value_digest) = (Some(asked), asked);
+        transaction
+    }
+
+    /// Whether a mapping made it, and not a person.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        self.mapping_digest != Digest::default()
+    }
+
+    /// The person who made a manual call; `None` for a transaction of a mapping.
     #[must_use]
     pub fn caller(&self) -> Option<&str> {
-        let is_by_hand = self.id.partition.is_calls() && self.mapping_digest == Digest::default();
+        let is_by_hand = self.id.partition.is_calls() && !self.is_mapped();
         (is_by_hand && self.device.device_type == OPERATOR_TYPE).then_some(&self.device.id)
     }
 

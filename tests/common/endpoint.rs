@@ -14,7 +14,9 @@ use ledgerline::contract::ContractSet;
 use ledgerline::event::{
     Cause, DeviceName, Headers, Record, RecordDigests, Rejection, SourcePartition, SourcePosition,
 };
-use ledgerline::input::{Assignments, HealthReport, InputProblem, ProblemCode};
+use ledgerline::input::{
+    Assignments, HealthReport, InputProblem, ProblemCode, StreamNames, StreamPrefix,
+};
 use ledgerline::ledger::embedded::{EmbeddedLedger, LedgerKeys, Opening, open};
 use ledgerline::ledger::{
     DeadLetter, Definition, DefinitionKind, Filtered, LastRecord, LedgerReader, LedgerWriter,
@@ -22,9 +24,9 @@ use ledgerline::ledger::{
 };
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
-use ledgerline::monitor::{self, AnswerCounts, Endpoint, Service};
+use ledgerline::monitor::{self, AnswerCounts, Endpoint, InputStatus, Service};
+use ledgerline::pipeline::catch_up;
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Calls, catch_up};
 use ledgerline::query::{Queries, Trial};
 use ledgerline::state::{Projection, World};
 use ledgerline::transaction::{Signer, Submission, Transaction};
@@ -226,7 +228,7 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
     let (mappings, faults) = MappingSet::from_texts(&texts);
     assert!(faults.is_empty(), "{faults:?}");
     let trial = Trial {
-        decoder: Arc::default(),
+        inputs: Vec::new(),
         mappings: Arc::new(mappings),
         contracts: Arc::clone(&contracts),
     };
@@ -250,9 +252,9 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
     let service = Service {
         queries,
         status: Arc::new(Status::default()),
-        calls: Arc::new(Calls::new(assignments.clone(), clock.clone())),
+        calls: None,
         assignments,
-        source: Box::new(move || unreachable(&reasons.lock().unwrap())),
+        inputs: vec![input(Box::new(move || unreachable(&reasons.lock().unwrap())))],
         copies: None,
         trial,
         answers: AnswerCounts::default(),
@@ -262,7 +264,18 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
     Running { endpoint, ledger, obstacles, world, calendar, _directory: directory }
 }
 
-/// The health of a source without a broker, for these reasons.
+/// An input with this health.
+pub fn input(health: Box<dyn Fn() -> HealthReport + Send + Sync>) -> InputStatus {
+    InputStatus {
+        name: "source".into(),
+        kind: "kafka",
+        prefix: StreamPrefix::default(),
+        streams: StreamNames::Listed(vec!["telemetry".to_owned()]),
+        health,
+    }
+}
+
+/// The health of an input without a broker, for these reasons.
 fn unreachable(reasons: &[String]) -> HealthReport {
     let problem = |reason: &String| InputProblem {
         code: ProblemCode::BrokerUnreachable,

@@ -35,7 +35,9 @@ impl Bare<'_> {
     pub(super) fn measure(&self, mut work: impl FnMut(&Batch, &Decoder)) -> anyhow::Result<f64> {
         let way = full(self.args);
         let Set { stage, config, load, .. } = set(self.args, self.directory.clone(), way)?;
-        let InputConfig::Kafka(settings) = &config.source else { bail!("no Kafka source") };
+        let cluster = |input| Some((InputConfig::clone(input), input.adapter.cluster()?));
+        let mut clusters = config.inputs.iter().filter_map(cluster);
+        let Some((input, settings)) = clusters.next() else { bail!("no input is Kafka") };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let assignments = Arc::new(Assignments::default());
         let nothing_taken = Arc::new(|_: &SourcePartition| None);
@@ -53,7 +55,7 @@ impl Bare<'_> {
         while read < all {
             match source.poll(LOOK_EVERY).map_err(AppError::from)? {
                 Polled::Batch(batch) => {
-                    work(&batch, &config.decoder);
+                    work(&batch, &input.decoder);
                     read += batch.len() as u64;
                     let positions = batch.from..batch.next;
                     assignments.accept(&batch.partition, batch.generation, positions);

@@ -51,11 +51,7 @@ pub fn scalars(text: &str) -> Vec<Scalar> {
         match event {
             Event::MappingStart(..) => walk.begin(true),
             Event::SequenceStart(..) => walk.begin(false),
-            Event::MappingEnd | Event::SequenceEnd => {
-                if walk.open.pop().is_some_and(|open| !open.is_key) {
-                    walk.end_value();
-                }
-            }
+            Event::MappingEnd | Event::SequenceEnd => walk.end(),
             // One that is a key has no name.
             Event::Alias(_) if !walk.is_key(String::new()) => walk.end_value(),
             Event::Scalar(value, style, ..) => {
@@ -104,6 +100,13 @@ impl Walk {
     fn begin(&mut self, is_mapping: bool) {
         let is_key = self.is_key(String::new());
         self.open.push(Open { is_key_next: is_mapping, is_mapping, is_key });
+    }
+
+    /// Ends a collection.
+    fn end(&mut self) {
+        if self.open.pop().is_some_and(|open| !open.is_key) {
+            self.end_value();
+        }
     }
 
     /// Ends a value: the mapping that it is in expects a key.

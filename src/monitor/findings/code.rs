@@ -32,7 +32,7 @@ pub enum Code {
     EverythingFiltered,
     /// A mapping has matched nothing although records of its topics came.
     MappingIdle,
-    /// A mapping names topics that the source does not read.
+    /// A mapping names topics that no input reads.
     MappingWithoutTopic,
     /// Many of the newest records are dead letters.
     DeadLetters,

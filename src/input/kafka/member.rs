@@ -8,8 +8,8 @@
 
 use std::path::Path;
 
-use crate::app::AppError;
 use crate::disk::{SystemDisk, read_whole};
+use crate::input::InputError;
 use crate::limits::MAX_NOTE_BYTES;
 
 /// File in the ledger's directory.
@@ -20,7 +20,7 @@ const PREFIX: &str = "ledgerline-";
 const ID_BYTES: usize = 8;
 
 /// The id that a ledger's directory keeps; makes one at the first start.
-pub fn member_id(directory: &Path) -> Result<String, AppError> {
+pub(super) fn member_id(directory: &Path) -> Result<String, InputError> {
     let path = directory.join(FILE);
     let kept = read_whole(&SystemDisk, &path, MAX_NOTE_BYTES).unwrap_or_default();
     let kept = String::from_utf8(kept).unwrap_or_default();
@@ -28,16 +28,12 @@ pub fn member_id(directory: &Path) -> Result<String, AppError> {
         return Ok(kept.trim().to_owned());
     }
     let mut random = [0; ID_BYTES];
-    let no_randomness = |error: getrandom::Error| AppError::NoRandomness(error.to_string());
-    getrandom::fill(&mut random).map_err(no_randomness)?;
+    let failed = |error| InputError::MemberId { path: path.clone(), error };
+    getrandom::fill(&mut random).map_err(|error| failed(std::io::Error::other(error)))?;
     let id = format!("{PREFIX}{}", hex::encode(random));
     let new = directory.join(format!("{FILE}.new"));
     let written = std::fs::write(&new, format!("{id}\n"));
-    written.and_then(|()| std::fs::rename(&new, &path)).map_err(|error| AppError::Io {
-        doing: "writing",
-        path,
-        error,
-    })?;
+    written.and_then(|()| std::fs::rename(&new, &path)).map_err(failed)?;
     Ok(id)
 }
 

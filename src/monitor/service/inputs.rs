@@ -1,17 +1,46 @@
-//! Views of the source's connection, its topics, and the times of its events.
+//! Views of the inputs: connections, topics, and the times of events.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use std::sync::Arc;
+
 use super::PartitionView;
-use crate::input::{HealthReport, TopicReport};
+use crate::event::is_topic;
+use crate::input::{HealthReport, StreamNames, StreamPrefix, TopicReport};
 use crate::pipeline::FutureEvents;
 use crate::query::views::time_text;
 
-/// The connection of a source.
+/// An open input, as the service shows it.
+pub struct InputStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its kind, such as `kafka`.
+    pub kind: &'static str,
+    /// Text in front of its topics in the names of its streams.
+    pub prefix: StreamPrefix,
+    /// Names of its streams.
+    pub streams: StreamNames,
+    /// Its health. It is asked often and must not wait for anything.
+    pub health: Box<dyn Fn() -> HealthReport + Send + Sync>,
+}
+
+/// An input.
 #[derive(Debug, Serialize, JsonSchema)]
+pub struct InputView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its kind: `kafka`, `file` or `calls`.
+    pub kind: &'static str,
+    /// Its connection; absent where it has none, such as a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection: Option<SourceView>,
+}
+
+/// The connection of an input.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SourceView {
-    /// The kind of source: `kafka`.
+    /// The kind of input: `kafka`.
     pub kind: &'static str,
     /// The consumer group.
     pub group: String,
@@ -26,9 +55,9 @@ pub struct SourceView {
 }
 
 /// One configured topic.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TopicView {
-    /// Its name.
+    /// Its name, with the stream prefix of its input.
     pub topic: String,
     /// Whether the cluster knows it; absent before it has answered.
     pub known: Option<bool>,
@@ -63,15 +92,44 @@ pub struct FutureEventView {
     pub time: String,
 }
 
+impl InputStatus {
+    /// Whether its streams are topics of another system.
+    pub(super) fn gives_topics(&self) -> bool {
+        match &self.streams {
+            StreamNames::Listed(names) => names.iter().any(|name| is_topic(name)),
+            StreamNames::Prefixed(_) => true,
+        }
+    }
+}
+
+impl InputView {
+    /// Shows an input with this health.
+    pub(super) fn new(
+        input: &InputStatus,
+        health: &HealthReport,
+        partitions: &[PartitionView],
+    ) -> Self {
+        let connection = SourceView::new(health, &input.prefix, partitions);
+        Self { name: input.name.to_string(), kind: input.kind, connection }
+    }
+}
+
 impl SourceView {
-    pub(super) fn new(source: &HealthReport, partitions: &[PartitionView]) -> Option<Self> {
-        let topic = |topic: &TopicReport| TopicView {
-            topic: topic.name.clone(),
-            known: topic.known,
-            partitions: topic.partitions,
-            assigned: topic.assigned,
-            since: time_text(topic.since_ms),
-            lag: lag_of(&topic.name, partitions),
+    fn new(
+        source: &HealthReport,
+        prefix: &StreamPrefix,
+        partitions: &[PartitionView],
+    ) -> Option<Self> {
+        let topic = |topic: &TopicReport| {
+            let stream = format!("{}{}", prefix.as_str(), topic.name);
+            TopicView {
+                known: topic.known,
+                partitions: topic.partitions,
+                assigned: topic.assigned,
+                since: time_text(topic.since_ms),
+                lag: lag_of(&stream, partitions),
+                topic: stream,
+            }
         };
         Some(Self {
             kind: "kafka",
