@@ -1,5 +1,5 @@
-//! What is done with a ledger that is there: submissions checked, blocks taken into the state, the log
-//! verified, the state built again, assets read as JSON.
+//! Work on an existing ledger: checking submissions, applying blocks to the state, verifying the
+//! log, rebuilding the state, reading assets as JSON.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // a broken benchmark may stop at once
 
 mod shipped;
@@ -8,10 +8,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use ledgerline::follower::Follower;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::pipeline::catch_up;
 use ledgerline::query::Queries;
-use ledgerline::state::{Filter, Projection, World};
+use ledgerline::state::{Filter, World};
 use ledgerline::transaction::{Encoded, SignatureCheck, Submission};
 use ledgerline::verify::{self, Request};
 use shipped::calls::{COUNT, Calls, submit};

@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use ledgerline::clock::Clock;
 use ledgerline::contract::ContractSet;
 use ledgerline::event::{Decoder, SourcePartition};
 use ledgerline::fleet::{FleetSize, Message};
+use ledgerline::follower::Follower;
 use ledgerline::input::{
     Assignments, Batch, BatchBuilder, Content, Input, InputError, Polled, StreamNames, StreamPrefix,
 };
 use ledgerline::ledger::LedgerReader;
 use ledgerline::mapping::MappingSet;
 use ledgerline::pipeline::status::Status;
-use ledgerline::pipeline::{Pipeline, PipelineInput, Stop, SubmissionLimits, Traces, reading};
-use ledgerline::state::Projection;
+use ledgerline::pipeline::{
+    Followers, Pipeline, PipelineInput, Stop, SubmissionLimits, Traces, reading, state_observers,
+};
 use shipped::{Books, Spent, definitions, messages, record};
 use tikv_jemallocator::Jemalloc;
 
@@ -92,6 +95,10 @@ fn pipeline(
     messages: &[Message],
 ) -> (Pipeline, tempfile::TempDir) {
     let assignments = Arc::new(Assignments::new([]));
+    let (status, traces) = (Arc::new(Status::default()), Traces::default());
+    let clock: Arc<dyn Clock> = books.clock.clone();
+    let followers = Arc::new(Followers::default());
+    followers.add_observed(books.world, state_observers(&status, &traces, &clock));
     let pipeline = Pipeline {
         inputs: vec![PipelineInput {
             name: "memory".into(),
@@ -111,11 +118,10 @@ fn pipeline(
         },
         writer: Box::new(books.ledger),
         reader: books.reader,
-        projections: vec![books.world],
-        keep: Arc::new(|| {}),
+        followers,
         clock: books.clock,
-        status: Arc::new(Status::default()),
-        traces: Traces::default(),
+        status,
+        traces,
         stop: Stop::default(),
     };
     (pipeline, books.directory)

@@ -1,4 +1,5 @@
-//! Work that needs no order, done on other threads a few steps ahead, with its results in order.
+//! Runs order-independent work on other threads, a few steps ahead, and returns the results in
+//! order.
 //!
 //! Reading a log is mostly hashing and decoding, block by block; only a small part of it needs the
 //! block before. Nothing here knows what the work is.
@@ -41,7 +42,7 @@ pub struct Ahead<'p, T, U> {
     lane_in: usize,
     lane_out: usize,
     under_way: usize,
-    /// What each item under way takes.
+    /// The weight of each item in progress.
     weights: VecDeque<Weight>,
 }
 

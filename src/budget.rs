@@ -59,7 +59,7 @@ impl Budget {
         MAX_RECORD_STEPS.saturating_sub(self.left())
     }
 
-    /// Whether a payment has failed.
+    /// True if a payment has failed.
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.is_exhausted.get()
@@ -106,14 +106,14 @@ impl Budget {
     }
 }
 
-/// Steps for a look at a text.
+/// Steps for a look at a string.
 #[inline]
 #[must_use]
 pub fn text_steps(text: &str) -> u64 {
     byte_steps(text.len())
 }
 
-/// Steps for a text of so many bytes.
+/// Steps for a string of so many bytes.
 #[inline]
 #[must_use]
 pub fn byte_steps(bytes: usize) -> u64 {

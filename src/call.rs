@@ -71,7 +71,7 @@ impl std::fmt::Display for Function {
     }
 }
 
-/// What a mapping makes of an event.
+/// The call that a mapping derives from an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Payload {
     /// Name of the contract.
@@ -96,7 +96,7 @@ pub struct ManualCall {
     pub function: Function,
     /// Its arguments.
     pub arguments: Arguments,
-    /// When what it reports happened, in milliseconds since 1970; the time of the call where absent.
+    /// Time of the call's event, in milliseconds since 1970; the time of the call if absent.
     pub time_ms: Option<i64>,
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A place in a text: line and column, both counted from 1.
+/// A place in a string: line and column, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// Line, from 1.
@@ -32,15 +32,15 @@ pub enum Severity {
 /// One problem in one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether it stops `run`.
+    /// Severity: an error stops `run`.
     pub severity: Severity,
     /// The file as the user named it.
     pub file: PathBuf,
-    /// Where in the file.
+    /// The position in the file.
     pub place: Place,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What helps; empty where the message says it all.
+    /// The remedy; empty if the message already states it.
     pub help: String,
 }
 
@@ -102,7 +102,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 pub struct TestResult {
     /// The file as the user named it.
     pub file: PathBuf,
-    /// Where the test stands in the file.
+    /// The position of the test in the file.
     pub place: Place,
     /// Name of the mapping or contract.
     pub definition: String,

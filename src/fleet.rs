@@ -1,4 +1,4 @@
-//! A simulated fleet: what a demonstration and a benchmark read, without any hardware.
+//! A simulated fleet: input for demos and benchmarks, without any hardware.
 //!
 //! Refrigerated containers drift, warm up, lose a door and leave their geofence; medical kits travel
 //! and are dropped; machines run hot. Now and then a device sends rubbish. The same seed gives the
@@ -74,7 +74,7 @@
 //! | `"temperature":"warm"` | dead letter `field_type` of the mapping |
 //! | no `assetID`, `kitID` or `temperature` | dead letter `missing_field` of the mapping |
 //! | `"latitude":943.1` | a verdict of the contract: outside its schema |
-//! | event type `selftest` with `{"d":{"ok":true},"ts":"…"}` | filtered: no mapping asks for it |
+//! | event type `selftest` with `{"d":{"ok":true},"ts":"…"}` | filtered: no matching mapping |
 
 mod device;
 pub(crate) mod random;
@@ -97,7 +97,7 @@ pub const MACHINES: &str = "machines";
 /// One record in this many is rubbish.
 const RUBBISH_EVERY: u64 = 100;
 
-/// How many devices of each kind there are.
+/// The number of devices of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FleetSize {
     /// Refrigerated containers.
@@ -127,7 +127,7 @@ pub struct Message {
     pub value: Option<Vec<u8>>,
     /// Milliseconds since 1970.
     pub timestamp_ms: i64,
-    /// What is wrong with it, where something is meant to be.
+    /// The kind of bad input, if it is meant to be bad.
     pub rubbish: Option<Rubbish>,
 }
 

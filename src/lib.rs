@@ -4,7 +4,7 @@
 //! # Life of an event
 //!
 //! ```text
-//! Kafka record → Event → Mapping → Payload → Transaction → Submission → Ledger → Block → Projection → Monitor
+//! Kafka record → Event → Mapping → Payload → Transaction → Submission → Ledger → Block → Follower → Monitor
 //!   input/       event   mapping/            transaction/   (signed)     ledger/           state/       monitor/
 //! ```
 //!
@@ -16,7 +16,7 @@
 //!
 //! | module | responsibility | must never |
 //! |---|---|---|
-//! | [`limits`], [`diagnostic`], [`codec`], [`budget`], [`clock`], [`timing`], [`exposition`], [`ahead`], [`threads`] | bounds and their reasons; diagnostics with places in files; canonical bytes, JSON and YAML; steps of one record; time; metrics as text; work on other threads | know anything of the product |
+//! | [`limits`], [`diagnostic`], [`codec`], [`budget`], [`clock`], [`timing`], [`backoff`], [`exposition`], [`ahead`], [`threads`] | bounds and their reasons; diagnostics with places in files; canonical bytes, JSON and YAML; steps of one record; time; pauses between attempts; metrics as text; work on other threads | know anything of the product |
 //! | [`disk`] | the file operations under the log, behind a trait, so that each can be made to fail | retry or hide an error |
 //! | [`pattern`] | regular expressions, and the steps that a match takes | know where they are written |
 //! | [`jsonpath`] | JSONPath (RFC 9535), bounded | see a whole event |
@@ -30,6 +30,7 @@
 //! | [`transaction`] | transactions, submissions, signatures | execute anything |
 //! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
 //! | [`ledger`] | blocks, tree, checkpoints, proofs; `ledger::embedded` is the block log | lose an acknowledged byte |
+//! | [`follower`] | the trait of everything that follows the log: its savepoint, its retry policy | know what a follower does |
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
 //! | [`verify`] | offline verification, from the files alone | change the log |
 //! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
@@ -43,7 +44,7 @@
 //! The feature `service` (on by default) holds what an auditor's `ledgerline-verify` does not need:
 //! inputs, pipeline, endpoint and commands, with the libraries that only these use.
 //!
-//! `mapping`, `transaction`, `contract`, `ledger::block` and the projections are the deterministic
+//! `mapping`, `transaction`, `contract`, `ledger::block` and the folds of [`state`] are the deterministic
 //! core: no clock, no randomness, no IO, no tokio.
 //!
 //! # Dispositions
@@ -64,6 +65,8 @@ pub mod budget;
 pub mod clock;
 
 pub mod timing;
+
+pub mod backoff;
 
 pub mod exposition;
 
@@ -99,6 +102,8 @@ pub mod transaction;
 pub mod contract;
 
 pub mod ledger;
+
+pub mod follower;
 
 pub mod state;
 

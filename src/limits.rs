@@ -25,7 +25,8 @@ pub const EARLIEST_PLAUSIBLE_TIME_MS: i64 = 631_152_000_000;
 /// A number without a unit is not taken as a time after this, 2100 in milliseconds, where the record
 /// has no timestamp that says better.
 pub const LATEST_PLAUSIBLE_TIME_MS: i64 = 4_102_444_800_000;
-/// How far behind its record a time may lie that is a number without a unit: a year, in milliseconds.
+/// Maximum time after its record at which a number without a unit is still a plausible time: a
+/// year, in milliseconds.
 pub const MAX_PLAUSIBLE_AHEAD_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
 /// Original bytes that a dead letter keeps. Of a longer record the digest and this prefix are kept.
 pub const MAX_DEAD_LETTER_BYTES: usize = 64 * 1024;
@@ -63,48 +64,47 @@ pub const COMMIT_INTERVALS_MS: (u64, u64) = (1, 60_000);
 /// Shortest and longest time in milliseconds between two statistics of the client: the state of the
 /// connection is at most that old.
 pub const STATISTICS_INTERVALS_MS: (u64, u64) = (1, 10_000);
-/// How long one request to Kafka about offsets may take before it is asked again later.
+/// Timeout of one request to Kafka for offsets, before it is retried.
 pub const KAFKA_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the first such request about a partition may take: a partition that is not reached must
-/// not hold up those that are for long. Each further one may take twice as long, up to
-/// [`KAFKA_REQUEST_TIMEOUT`].
+/// Timeout of the first such request for a partition: an unreachable partition must not hold up
+/// reachable ones for long. Each retry may take twice as long, up to [`KAFKA_REQUEST_TIMEOUT`].
 pub const KAFKA_FIRST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Pause between such requests while the broker does not answer.
 pub const KAFKA_RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// How often topics and the group are asked about while something is missing.
+/// Polling interval for topics and the group while something is missing.
 pub const KAFKA_WATCH_EVERY: Duration = Duration::from_secs(2);
-/// How often they are asked about while every topic is read.
+/// Polling interval while every topic is being read.
 pub const KAFKA_WATCH_CALM: Duration = Duration::from_secs(10);
-/// How long joining the group may take before the absence of partitions is a finding, counted from
-/// the connection. With the pauses above, a finding comes within 30 seconds.
+/// Grace period for joining the group, counted from the connection, before missing partitions are a
+/// finding. With the intervals above, a finding appears within 30 seconds.
 pub const KAFKA_START_GRACE: Duration = Duration::from_secs(20);
-/// How long a topic or its partitions may be gone before the service is no longer ready: a
+/// Grace period for a missing topic or missing partitions before the service is no longer ready: a
 /// rebalance takes some seconds.
 pub const KAFKA_LOST_GRACE: Duration = Duration::from_secs(15);
-/// How long a connected broker may leave every request unanswered before it counts as unreachable.
+/// Time without any answer after which a connected broker counts as unreachable.
 pub const KAFKA_SILENCE_GRACE: Duration = Duration::from_secs(20);
 /// Partitions of other members whose offsets one look asks for, so that it stays short.
 pub const MAX_WATCHED_OFFSETS: usize = 32;
 /// Other members of the group that a message names.
 pub const MAX_NAMED_MEMBERS: usize = 5;
-/// How far ahead of this machine's clock an event's time may be. Beyond it the event counts as one
-/// from the future and says nothing about freshness.
+/// Maximum time of an event ahead of this machine's clock. Beyond it, the event counts as one from
+/// the future and does not affect freshness.
 pub const FUTURE_TOLERANCE: Duration = Duration::from_secs(60);
 
-/// How long a topic may end before the ledger's position until that is taken for good: after the
-/// restart of a broker its end is behind until the replicas have answered.
+/// Time for which a topic must end before the ledger's position until that is believed: after a
+/// restart, a broker's end lags until the replicas have answered.
 pub const KAFKA_BEHIND_WAIT: Duration = Duration::from_secs(10);
-/// How often in a row partitions are read again from their position after Kafka called an offset out
-/// of range that is not.
+/// Maximum number of consecutive restarts of a partition from its position after Kafka wrongly
+/// reported an offset out of range.
 pub const KAFKA_MOST_RESTARTS: u32 = 3;
-/// How long ago the last such restart of a partition must be for it to count no more.
+/// Time after which an earlier restart of a partition no longer counts.
 pub const KAFKA_RESTARTS_FORGOTTEN: Duration = Duration::from_secs(60);
-/// How often reading is tried again while it is refused: the client says each refusal only once.
+/// Retry interval while reading is refused: the client reports each refusal only once.
 pub const KAFKA_REFUSED_EVERY: Duration = Duration::from_secs(30);
-/// How long nothing may be refused after that until the refusal is over.
+/// Time without a refusal after which a refusal counts as over.
 pub const KAFKA_REFUSED_QUIET: Duration = Duration::from_secs(5);
-/// How long a partition must have had the same end behind its last record until the ledger goes on
-/// from that end, in a block of its own: a busy partition has no such end for long.
+/// Time for which a partition must have had the same end after its last record until the ledger
+/// continues from that end, in a block of its own: a busy partition never has such an end for long.
 pub const KAFKA_TAIL_WAIT: Duration = Duration::from_secs(10);
 /// A source's trouble that lasts is told again after this long: often enough to be found near the
 /// end of a log, not so often as to fill it.
@@ -258,7 +258,7 @@ pub const MAX_NOTE_BYTES: usize = 64 * 1024;
 /// Largest checkpoint that is read, in bytes. A note with two signatures has some 500.
 pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 
-/// Assets that the executor keeps parsed. Above this it forgets those that the projections have.
+/// Assets that the executor keeps parsed. Above this it forgets those that the followers have.
 pub const MAX_PENDING_ASSETS: usize = 100_000;
 /// Blocks that may wait for the log's writer. Full: the executor waits.
 pub const MAX_QUEUED_BLOCKS: usize = 16;
@@ -274,7 +274,7 @@ pub const MAX_BLOCK_DEAD_LETTER_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_UNSENT_RECORDS: u32 = 10_000;
 /// Kilobytes of the same.
 pub const MAX_UNSENT_KBYTES: u32 = 64 * 1024;
-/// How long after a stop is asked for the program may take to drain, in seconds.
+/// Time to drain after a stop was requested, in seconds.
 pub const MAX_SHUTDOWN_SECONDS: u64 = 30;
 /// Free disk bytes below which the state is not saved: a write without space ends its store.
 pub const MIN_STATE_SPACE_BYTES: u64 = 16 * 1024 * 1024;
@@ -289,7 +289,7 @@ pub const MAX_RESIDENT_BYTES: usize = 768 * 1024 * 1024;
 /// Of these, bytes of changed assets that make a savepoint due before its time, and then are not
 /// exceeded by many.
 pub const MAX_UNSAVED_BYTES: usize = MAX_RESIDENT_BYTES / 8 * 7;
-/// What an asset in memory takes besides the copies of its key and its value, in bytes.
+/// Memory per asset besides the copies of its key and value, in bytes.
 pub const RESIDENT_ASSET_BYTES: usize = 256;
 /// Changed assets that go to the state store at a time: meanwhile no reader is let in, and the pages
 /// that they replace stay in memory.
@@ -323,7 +323,7 @@ pub const DEFAULT_PAGE: usize = 20;
 pub const MAX_CONNECTIONS: usize = 1_100;
 /// Requests that the endpoint works on at a time; more are answered with 503.
 pub const MAX_REQUESTS: usize = 16;
-/// How long a question waits for one of these places, or for its share of the processors.
+/// Time that a query waits for one of these slots, or for its share of the processors.
 pub const PLACE_WAIT: Duration = Duration::from_secs(5);
 /// Share of each processor that readers may take while records wait, in thousandths.
 pub const READ_SHARE_PER_MILLE: u32 = 40;
@@ -347,7 +347,7 @@ pub const KEPT_BODIES: usize = 4;
 /// Bytes of a form for logging in, which anyone may send: a token and an address to go on to. They
 /// need no place: all connections together send some megabytes.
 pub const MAX_LOGIN_BODY_BYTES: usize = 4 * MAX_TOKEN_BYTES;
-/// How long a form for logging in may take to come.
+/// Time for a login form to arrive.
 pub const LOGIN_BODY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Answers of more bytes wait for their reader in one of [`MAX_LARGE_ANSWERS`] places.
 pub const LARGE_ANSWER_BYTES: u64 = 64 * 1024;
@@ -359,7 +359,7 @@ pub const MAX_LARGE_ANSWERS: usize = 32;
 pub const MAX_CLIENT_LARGE_ANSWERS: usize = MAX_LARGE_ANSWERS / 2;
 /// Of [`MAX_LARGE_ANSWERS`], places for callers who are known by name.
 pub const KEPT_LARGE_ANSWERS: usize = 8;
-/// Fields of a state that a form for a call by hand has.
+/// Fields of a state that a form for a manual call has.
 pub const MAX_INPUTS: usize = 256;
 /// Fields of a schema that are looked at for them: a recursive one has no end of objects.
 pub const MAX_SCANNED_INPUTS: usize = 10_000;
@@ -371,11 +371,11 @@ pub const MAX_INPUT_DEPTH: usize = 6;
 pub const MAX_REQUEST_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers of a request.
 pub const MAX_REQUEST_HEADERS: usize = 64;
-/// How long a client may take to send a request's head.
+/// Time for a client to send the head of a request.
 pub const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an answer may take to be found.
+/// Time to compute an answer.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection is kept; a client that reads slowly is cut off then.
+/// Lifetime of a connection; a client that reads slowly is cut off then.
 pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(120);
 /// Longest name of a caller in bytes: subjects of identity providers end at 255 (OpenID Connect
 /// Core, section 2), and a ledger keeps them for good.
@@ -390,7 +390,7 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 pub const MAX_SESSIONS: usize = 1_024;
 /// Browsers that one caller is logged in with at a time, so that nobody can log everyone else out.
 pub const MAX_CALLER_SESSIONS: usize = 16;
-/// How long a login lasts: a day's work.
+/// Lifetime of a login: a working day.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 /// Clients that are counted at a time.
 pub const MAX_LIMITED_CLIENTS: usize = 4_096;
@@ -406,19 +406,19 @@ pub const FAILED_LOGIN_EVERY: Duration = Duration::from_secs(6);
 pub const FAILED_LOGIN_BURST: u32 = 20;
 /// Keys of an identity provider that are looked at.
 pub const MAX_KEYS: usize = 64;
-/// How often files of tokens, certificates and keys are looked at.
+/// Polling interval for files of tokens, certificates and keys.
 pub const ACCESS_FILES_EVERY: Duration = Duration::from_secs(2);
-/// How often a key set is asked for again.
+/// Refresh interval of a key set.
 pub const KEY_SET_EVERY: Duration = Duration::from_secs(600);
 /// The least time between two questions for a key set, whatever names strangers give for keys.
 pub const KEY_SET_PAUSE: Duration = Duration::from_secs(60);
 /// Most bytes of a key set from an address.
 pub const MAX_KEY_SET_BYTES: usize = 256 * 1024;
-/// How long one question for a key set may take.
+/// Timeout of a request for a key set.
 pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(10);
-/// How far the clock of an identity provider may be off.
+/// Tolerance for the clock of an identity provider.
 pub const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
-/// How long a TLS handshake may take.
+/// Timeout of a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Changed fields that a page shows of one write.
 pub const MAX_SHOWN_CHANGES: usize = 200;
@@ -438,7 +438,7 @@ pub const KEPT_STREAMS: usize = 16;
 pub const MAX_STREAM_READS: usize = 4;
 /// Events of a stream that wait for a slow reader. Full: the stream reads no further block.
 pub const MAX_QUEUED_STREAM_EVENTS: usize = 32;
-/// How long a stream is kept; its reader then comes back and goes on where it was.
+/// Lifetime of a stream; its reader then reconnects and resumes.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(100);
 /// Silence after which a stream sends a comment: well below the minute that proxies wait.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(10);
@@ -455,8 +455,8 @@ pub const MAX_EXPORT_READS: usize = 1;
 pub const EXPORT_PIECE_BYTES: usize = 256 * 1024;
 /// Pieces of an export that wait for a slow reader.
 pub const MAX_QUEUED_EXPORT_PIECES: usize = 2;
-/// How long an export may take. It is cut off then, within [`CONNECTION_LIFETIME`], and its reader
-/// goes on behind the last line that it has.
+/// Maximum duration of an export. It is cut off then, within [`CONNECTION_LIFETIME`], and its
+/// reader resumes after the last line that it has.
 pub const EXPORT_LIFETIME: Duration = Duration::from_secs(100);
 /// Columns of a spreadsheet for fields that a contract declares; what more it declares goes into the
 /// last one.
@@ -469,13 +469,13 @@ pub const MAX_WALKED_ALERT_CHANGES: usize = 400;
 pub const MAX_QUEUED_TRACES: usize = 1_024;
 /// Noted batches that a collector is told at a time.
 pub const MAX_SENT_TRACES: usize = 64;
-/// How long noted batches wait for others, so that they are told together.
+/// Time that finished batches wait for others, so that they are exported together.
 pub const TRACES_EVERY: Duration = Duration::from_secs(1);
-/// How long a collector of traces may take to answer.
+/// Timeout of a trace collector.
 pub const TRACES_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest pause after a collector did not answer; the first is [`TRACES_EVERY`].
 pub const TRACES_PAUSE: Duration = Duration::from_secs(30);
-/// How long a stop waits for a collector of traces.
+/// Time that a stop waits for a trace collector.
 pub const TRACES_STOP: Duration = Duration::from_secs(3);
 /// Traces of records that one batch leads to: as many as collectors take by default.
 pub const MAX_TRACE_LINKS: usize = 128;
@@ -487,14 +487,14 @@ pub const MAX_TRACES_REPLY_BYTES: usize = 256 * 1024;
 pub const MAX_TRACE_STATE_BYTES: usize = 512;
 /// Most bytes of one answer that `top` takes: two pages, so that an endpoint's own bound comes first.
 pub const MAX_ANSWER_BYTES: usize = 2 * MAX_PAGE_BYTES;
-/// How long `top` waits for the answers of one round.
+/// Time that `top` waits for the answers of one round.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Rates that `top` remembers: a minute, asked every second.
 pub const MAX_SHOWN_RATES: usize = 60;
-/// How long a stop waits for requests that are being answered.
+/// Time that a stop waits for requests in progress.
 pub const ENDPOINT_STOP: Duration = Duration::from_secs(3);
 
-/// Cuts a text at a character border so that it takes at most `max_bytes`.
+/// Cuts a string at a character border so that it takes at most `max_bytes`.
 #[must_use]
 pub fn truncated(text: &str, max_bytes: usize) -> &str {
     if text.len() <= max_bytes {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use ledgerline::cli::{exit_status, run};
 
-// One thread allocates what another frees, all the way: the system's allocator is slow at that.
+// The allocator. Memory is often allocated by one thread and freed by another, where the system's
+// allocator is slow.
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

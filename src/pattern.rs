@@ -1,6 +1,6 @@
-//! Regular expressions, and the steps that a match takes.
+//! Regular expressions, and the step cost of a match.
 //!
-//! The engine follows all positions of a pattern that a text can have reached at once, so that the
+//! The engine follows all positions of a pattern that a string can have reached at once, so that the
 //! worst time of a match is the product of their number and the length of the text. Most patterns
 //! are far from it, but whether one is depends on the text. So that product is what a match costs,
 //! for `matches` of CEL, `match` and `search` of JSONPath and the patterns of schemas alike.
@@ -39,26 +39,26 @@ impl Matcher {
         Ok(Self { regex, rate })
     }
 
-    /// Steps of a match with a text of so many bytes.
+    /// Steps of a match with a string of so many bytes.
     #[must_use]
     pub fn steps(&self, text: &str) -> u64 {
         match_steps(text, self.rate)
     }
 
-    /// Whether it is found anywhere in the text. Paid for by [`Matcher::steps`].
+    /// True if it is found anywhere in the text. Paid for by [`Matcher::steps`].
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 }
 
-/// Steps of a match with a text, at a [`rate`]. A large pattern takes its time over a short text, too.
+/// Steps of a match with a string, at a [`rate`]. A large pattern takes its time over a short text, too.
 #[must_use]
 pub fn match_steps(text: &str, rate: u64) -> u64 {
     (1 + (text.len() / TEXT_STEP_BYTES) as u64).saturating_mul(rate)
 }
 
-/// Steps for each [`TEXT_STEP_BYTES`] of a text that is matched with so many positions.
+/// Steps for each [`TEXT_STEP_BYTES`] of a string that is matched with so many positions.
 #[must_use]
 pub fn rate(positions: u64) -> u64 {
     positions.div_ceil(PATTERN_STEP_POSITIONS).max(1)

@@ -8,7 +8,7 @@ use std::thread::Builder;
 /// The system gives fewer threads than are needed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this program needs {needed} more threads, and the system gives it {found}: raise the limit on \
+    "this program needs {needed} more threads, but the system allows {found}: raise the limit on \
      tasks (`TasksMax=` of the unit, `--pids-limit` of the container, `ulimit -u` of the user)"
 )]
 pub struct TooFewThreads {

@@ -1,5 +1,4 @@
-//! How long things took, counted in buckets: for metrics and reports. Nothing here asks for the
-//! time.
+//! Durations, counted in buckets, for metrics and reports. Nothing here asks for the time.
 
 use std::time::Duration;
 
@@ -68,7 +67,7 @@ impl TimeCounts {
         (end < u64::MAX).then(|| Duration::from_micros(end))
     }
 
-    /// What was observed since.
+    /// The observations made since `before`.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let mut counts = self.counts;

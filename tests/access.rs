@@ -1,5 +1,5 @@
-//! Who may see and do what: every kind of caller on every kind of route, by token, by a token of an
-//! identity provider, by login; and what strangers and other sites' pages may not.
+//! Access control: every kind of caller on every kind of route, by bearer token, identity provider
+//! token and login; and the limits for strangers and pages of other sites.
 
 // A test may stop at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -96,7 +96,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Reply {
     send(address, &format!("{head}{length}{headers}\r\n"))
 }
 
-/// What became of a request at the door.
+/// The outcome of a request at the access check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
     /// It came to whatever is behind.
@@ -185,13 +185,13 @@ fn a_token_that_is_not_known_lets_nobody_in() {
     let digest = file.split("sha256: \"").nth(1).unwrap().split('"').next().unwrap();
     for anonymous in [None, Some(Role::Viewer)] {
         for (token, said) in [
-            (altered.as_str(), "not known"),
-            (&viewer[..viewer.len() - 1], "not known"),
-            (&viewer.to_uppercase(), "not known"),
-            (digest, "not known"),
-            ("some-viewer", "not known"),
-            ("", "not known"),
-            (&"x".repeat(MAX_TOKEN_BYTES), "not known"),
+            (altered.as_str(), "unknown token"),
+            (&viewer[..viewer.len() - 1], "unknown token"),
+            (&viewer.to_uppercase(), "unknown token"),
+            (digest, "unknown token"),
+            ("some-viewer", "unknown token"),
+            ("", "unknown token"),
+            (&"x".repeat(MAX_TOKEN_BYTES), "unknown token"),
             (&tokens.expired, "has expired"),
         ] {
             let running = run_with(&tokens.settings(anonymous), Still::new());
@@ -288,7 +288,8 @@ fn a_browser_logs_in_and_out() {
         let expected = if role < Role::Operator { Door::Denied } else { Door::Passed };
         assert_eq!(call, expected, "{role}");
     }
-    for (token, said) in [("x", "not known"), (&*tokens.expired, "has expired"), ("", "not known")]
+    for (token, said) in
+        [("x", "unknown token"), (&*tokens.expired, "has expired"), ("", "unknown token")]
     {
         let reply = post(address, "/login", FORM, &format!("token={token}"));
         assert_eq!((reply.status, reply.kind()), (401, "text/html; charset=utf-8"));
@@ -623,7 +624,10 @@ fn a_stranger_learns_nothing_but_that_it_is_one() {
         }
     }
     let said = get_with(address, "/readyz", &known);
-    assert!(said.status == 503 && said.text().contains("kafka:9092"), "who may look is told why");
+    assert!(
+        said.status == 503 && said.text().contains("kafka:9092"),
+        "callers with the viewer role get the reasons"
+    );
     assert_eq!(get(address, "/readyz").status, 503);
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const HISTORY: &str = "/api/v1/alerts/history";
 
-/// What the records of the fixture did to the one alert that they come to, newest first.
+/// The fixture's changes to its one alert, newest first.
 fn expected() -> Vec<Value> {
     let mut raised = BTreeMap::new();
     let mut events = Vec::new();

@@ -1,5 +1,5 @@
-//! What auditors ask a ledger on the command line: what became of each record, which calls were refused
-//! and why, everything that a block holds; lists of any length.
+//! Command-line queries for auditors: the disposition of each record, refused calls and their
+//! reasons, the full contents of a block; lists of any length.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -115,7 +115,7 @@ fn skipped_records_and_gaps_are_told_apart() {
     }
 }
 
-/// A record that no mapping asks for.
+/// A record (no matching mapping).
 fn other(partition: u32, offset: u64) -> String {
     let key = json!({
         "orgId": "acme", "deviceType": "press", "deviceId": "M1", "eventType": "other",
@@ -207,7 +207,10 @@ fn a_last_block_that_cannot_be_read_is_not_passed_over() {
     std::fs::remove_file(project.path("ledger.checkpoint")).unwrap();
     std::fs::remove_dir_all(project.path("ledger/state")).unwrap();
     let alone = project.run(&["verify", "ledger/"]).exits(0).out;
-    assert!(alone.contains("are not a whole block") && alone.contains("cannot be told"), "{alone}");
+    assert!(
+        alone.contains("are not a complete block") && alone.contains("cannot be detected"),
+        "{alone}"
+    );
     assert!(alone.lines().last().unwrap().starts_with("verified up to block "), "{alone}");
 }
 

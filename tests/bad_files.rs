@@ -28,8 +28,8 @@ const CONFIGS: &[Case] = &[
     (C, "directory", "directry", "3:3", &["`directry`", "did you mean `directory`?"]),
     (C, "  key: key.pem\n", "", "3:3", &["missing field `key`"]),
     (C, "example.com/test", "a b", "2:9", &["cannot be named \"a b\"", "example.com/cold-chain"]),
-    (C, "example.com/test", "[a]", "2:9", &["a text is expected"]),
-    (C, "key.pem", "absent.pem", "4:8", &["no key file absent.pem", "keygen absent.pem"]),
+    (C, "example.com/test", "[a]", "2:9", &["a string is expected"]),
+    (C, "key.pem", "absent.pem", "4:8", &["key file absent.pem not found", "keygen absent.pem"]),
     (C, "jsonl }", "jsonl, epoch: -1 }", "6:39", &["a whole number is expected"]),
     (C, "file: { path: records.jsonl }", "{}", "6:3", &["exactly one of `kafka`, `file`, `calls`"]),
     (C, "[mappings]", "[absent]", "7:12", &["absent", "relative to the configuration"]),
@@ -43,28 +43,34 @@ const CONFIGS: &[Case] = &[
         &["`base_path` cannot be `ledger`", "does not begin with `/`", "such as `/ledger`"],
     ),
     (C, "listen: null", "base_path: /ledger/", "9:23", &["ends with `/`"]),
-    (C, "listen: null", "base_path: '/a b'", "9:23", &["may only hold letters"]),
+    (C, "listen: null", "base_path: '/a b'", "9:23", &["may contain only letters"]),
     (
         C,
         "listen: null",
         "base_path: /state",
         "9:23",
-        &["begins like an address of the endpoint itself"],
+        &["starts like a path of the endpoint itself"],
     ),
-    (C, "listen: null", "listen: '0.0.0.0:1'", "9:20", &["nothing encrypts", "behind_proxy: true"]),
+    (
+        C,
+        "listen: null",
+        "listen: '0.0.0.0:1'",
+        "9:20",
+        &["without encryption", "behind_proxy: true"],
+    ),
     (
         C,
         "listen: null",
         "listen: '[::]:1', access: { anonymous: viewer }",
         "9:20",
-        &["nothing encrypts", "tls: { certificate, key }"],
+        &["without encryption", "tls: { certificate, key }"],
     ),
     (
         C,
         "listen: null",
         "listen: '127.0.0.1:1', access: { anonymous: none }",
         "9:20",
-        &["nobody could be let in", "ledgerline token"],
+        &["nobody could sign in", "ledgerline token"],
     ),
     (C, "listen: null", "access: { anonymous: operator }", "9:33", &["`operator`", "none, viewer"]),
     (C, "listen: null", "access: { token: t }", "9:22", &["`token`", "did you mean `tokens`?"]),
@@ -73,7 +79,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "access: { tokens: t.yaml }",
         "9:30",
-        &["no file t.yaml", "ledgerline token NAME --role viewer --file t.yaml"],
+        &["file t.yaml not found", "ledgerline token NAME --role viewer --file t.yaml"],
     ),
     (
         C,
@@ -87,7 +93,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "tls: { certificate: key.pem, key: key.pem, require_client: true }",
         "9:17",
-        &["holds none in PEM form"],
+        &["contains no PEM certificate"],
     ),
     (
         C,
@@ -136,7 +142,7 @@ const CONFIGS: &[Case] = &[
         "listen: null",
         "access: { jwt: { issuer: i, audience: a, keys: 'http://[::1]/k', role_claim: r, roles: {} } }",
         "9:99",
-        &["`roles` gives nobody a role"],
+        &["`roles` assigns no role to anyone"],
     ),
     (
         C,
@@ -152,7 +158,7 @@ const CONFIGS: &[Case] = &[
         "monitor:",
         "submission: { max_transactions: 5000 }\nmonitor:",
         "9:33",
-        &["`max_transactions` is 5000, allowed is 1 to 1000"],
+        &["`max_transactions` is 5000; allowed: 1 to 1000"],
     ),
     (
         C,
@@ -173,7 +179,7 @@ const CONFIGS: &[Case] = &[
         SOURCE,
         "  kafka: { brokers: '${LEDGERLINE_ABSENT}', group: g, topics: [t] }",
         "6:21",
-        &["no variable `LEDGERLINE_ABSENT`", "`$${`"],
+        &["variable `LEDGERLINE_ABSENT` is not set", "`$${`"],
     ),
     (
         C,
@@ -236,7 +242,7 @@ const CONFIGS: &[Case] = &[
         SOURCE,
         "  kafka: { brokers: 'a:1', group: g, topics: [t], properties: { check.crcs: false } }",
         "6:77",
-        &["`check.crcs` can only be true", "damaged on their way"],
+        &["`check.crcs` can only be true", "corrupted in transit"],
     ),
     (
         C,
@@ -295,7 +301,7 @@ const CONTRACTS: &[Case] = &[
     (K, "{ type: number }", "{ type: numbr }", "7:3", &["state.properties.temperature.type"]),
     (K, "temperature > 100", "temperature >", "19:36", &["rule `HOT`", "ends too early"]),
     (K, "temperature > 100", "temprature > 100", "19:17", &["did you mean `temperature`?"]),
-    (K, "temperature > 100", "temperature + 'x'", "19:35", &["cannot join a number and a text"]),
+    (K, "temperature > 100", "temperature + 'x'", "19:35", &["cannot join a number and a string"]),
     (K, "state.temperature > 100", "f(state)", "19:18", &["no function `f`", "known are"]),
     (K, "alert: HOT", "alrt: HOT", "18:5", &["`alrt`", "did you mean `alert`?"]),
     (K, "  update: {", "  updat: {", "5:3", &["`updat`", "did you mean `update`?"]),
@@ -393,7 +399,7 @@ fn a_key_that_others_can_read_or_that_is_none_is_refused() {
     for content in ["", "no key", &key[..60], &key.replace("PRIVATE", "PUBLIC")] {
         project.write("key.pem", content);
         let ended = project.run(&["run"]).exits(78);
-        assert!(ended.err.contains("`ledgerline keygen` makes one"), "{}", ended.err);
+        assert!(ended.err.contains("`ledgerline keygen` creates one"), "{}", ended.err);
         let secret = key.lines().nth(1).unwrap();
         assert!(!ended.err.contains(&secret[..20]), "a key never shows");
     }
@@ -509,7 +515,7 @@ fn a_program_without_traces_says_how_to_build_one() {
     let project = Project::new();
     project.replace(C, "mappings:", "traces: { endpoint: 'http://127.0.0.1:4318' }\nmappings:");
     let ended = project.run(&["check"]).exits(78);
-    for expected in ["ledgerline.yaml:7:9: ", "without traces", "--features otlp"] {
+    for expected in ["ledgerline.yaml:7:9: ", "without tracing", "--features otlp"] {
         assert!(ended.err.contains(expected), "{}", ended.err);
     }
 }

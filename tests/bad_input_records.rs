@@ -67,7 +67,7 @@ fn bad_bodies_are_refused_with_cause_and_place() {
         assert_eq!(rejection.cause, *cause, "{name}: {rejection}");
         assert_eq!(rejection.place, *place, "{name}: {rejection}");
     }
-    // A null value is an event: what becomes of it is for the mappings to say.
+    // A null value is an event; the mappings decide its outcome.
     let tombstone = decode_with("[auto]", Some(KEY), &[], None).unwrap();
     assert!(tombstone.payload.is_null());
 }
@@ -94,12 +94,12 @@ fn bad_keys_are_refused() {
         ("[auto]", "broken JSON", b"{\"deviceType\":\"t\"", "$.kafka.key"),
         ("[platform_key]", "no device", b"{\"deviceType\":\"t\"}", "no `deviceId`"),
         ("[platform_key]", "no type", b"{\"deviceId\":\"t\"}", "no `deviceType`"),
-        ("[platform_key]", "true", b"{\"deviceId\":true,\"deviceType\":\"t\"}", "neither a text"),
+        ("[platform_key]", "true", b"{\"deviceId\":true,\"deviceType\":\"t\"}", "neither a string"),
         ("[auto]", "a list", &platform("d", r#","eventType":[]"#), "`eventType` of the key"),
         ("[auto]", "twice", &platform("d", r#","deviceId":"e""#), "duplicate"),
         ("[auto]", "no id", &platform("", ""), "$.device.id"),
         ("[auto]", "a long id", &long, "$.device.id"),
-        ("[auto]", "no offset", &no_offset, "lacks its offset"),
+        ("[auto]", "no offset", &no_offset, "lacks an offset"),
         ("[auto]", "no time", &no_time, "is not a time"),
         ("[auto]", "a command", b"iot-2/type/t/id/d/cmd/c/fmt/json", "iot-2/type/"),
         ("[auto]", "no id", b"iot-2/type/t/id//evt/c/fmt/json", "$.device.id"),
@@ -116,7 +116,7 @@ fn keys_that_the_configured_way_does_not_know_are_refused() {
         ("[platform_key]", "other JSON", b"{}", "neither `deviceType` nor `deviceId`"),
         ("[type_id_key]", "no colon", b"dev1", "type_id_key: the key is not `type:id`"),
         ("[type_id_key]", "a bare body", b"t:d", "`typeId`, `deviceId` and `payload`"),
-        ("[mqtt_topic: key]", "no topic", b"dev1", "does not begin with `iot-2/`"),
+        ("[mqtt_topic: key]", "no topic", b"dev1", "does not start with `iot-2/`"),
         ("[cloudevents]", "no event", b"dev1", "neither `ce_` headers"),
         ("[paths: {type: t, id: $.payload.id}]", "no id", b"", "path of `id` selects nothing"),
         ("[paths: {type: t, id: $.payload.a}]", "an array", b"", "not an array"),
@@ -148,7 +148,7 @@ fn bad_headers_are_refused() {
         ("no id", without(1), Cause::Identity, "`ce_id`"),
         ("no source", without(2), Cause::Identity, "`ce_source`"),
         ("no type", without(3), Cause::Identity, "`ce_type`"),
-        ("old version", with("ce_specversion", b"0.3"), Cause::Identity, "`0.3` is not read"),
+        ("old version", with("ce_specversion", b"0.3"), Cause::Identity, "`0.3` is not supported"),
         ("no text", with("ce_type", b"\xff"), Cause::Identity, "not UTF-8"),
         ("bad time", with("ce_time", b"noon"), Cause::Identity, "is not a time"),
         ("no device", with("ce_source", b"/"), Cause::Identity, "$.device.id"),
@@ -157,7 +157,7 @@ fn bad_headers_are_refused() {
             "a batch",
             vec![("content-type", Some(b"application/cloudevents-batch+json"))],
             Cause::Identity,
-            "is not read",
+            "is not supported",
         ),
     ];
     for (name, headers, cause, expected) in table {
@@ -184,17 +184,17 @@ fn bad_structured_cloudevents_are_refused() {
     let table = [
         ("[]", Cause::Identity, "is a JSON object"),
         ("{}", Cause::Identity, "`specversion`"),
-        (r#"{"specversion":1.0}"#, Cause::Identity, "is no text"),
+        (r#"{"specversion":1.0}"#, Cause::Identity, "is not a string"),
         (r#"{"specversion":"1.0","source":"a","type":"t"}"#, Cause::Identity, "`id`"),
         (
             r#"{"specversion":"1.0","id":"1","source":"a","type":"t","data":1,"data_base64":"MQ=="}"#,
             Cause::Identity,
-            "exclude each other",
+            "mutually exclusive",
         ),
         (
             r#"{"specversion":"1.0","id":"1","source":"a","type":"t","data_base64":"?"}"#,
             Cause::Identity,
-            "no base64",
+            "not valid base64",
         ),
         (
             r#"{"specversion":"1.0","id":"1","source":"a","type":"t","data_base64":"fg=="}"#,
@@ -223,7 +223,7 @@ fn bad_wrapped_payloads_are_refused() {
     };
     let table = [
         (wrapped("other", "MQ=="), Cause::Identity, "the value `t:other`"),
-        (wrapped("d", "MQ"), Cause::Identity, "no base64"),
+        (wrapped("d", "MQ"), Cause::Identity, "not valid base64"),
         (wrapped("d", "eyJhIjoxLCJhIjoyfQ=="), Cause::DuplicateKey, "in base64"),
         (wrapped("d", "/w=="), Cause::NotUtf8, "in base64"),
     ];

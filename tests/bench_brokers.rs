@@ -15,9 +15,9 @@ use serde_json::Value;
 
 const TOPIC: &str = "ledgerline-bench";
 const EVENTS: &str = "1000";
-/// What is measured, and a twentieth of it for the warm-up.
+/// Measured records, and a twentieth of them for the warm-up.
 const RECORDS: u64 = 1_050;
-/// What the topic holds before.
+/// Records already in the topic.
 const SOME: u64 = 40;
 
 fn write_some(broker: &EmbeddedBroker) {
@@ -68,5 +68,5 @@ fn a_named_broker_is_filled_once_and_read() {
     let again = program(&arguments);
     assert_eq!(again.status.code(), Some(64));
     let told = String::from_utf8(again.stderr).unwrap();
-    assert!(told.contains("holds a ledger of an earlier run"), "{told}");
+    assert!(told.contains("has a ledger of an earlier run"), "{told}");
 }

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 /// A running demonstration. It ends when its value goes.
 struct Demo {
     child: Child,
-    /// Where its page is, without a slash at the end.
+    /// Address of its page, without a slash at the end.
     page: String,
     /// Lets someone submit calls.
     token: String,
@@ -118,7 +118,7 @@ fn check_logs(browser: &Browser, demo: &Demo) {
     assert!(asked > 0, "requests are seen");
 }
 
-/// What axe-core finds wrong with the page; nothing where it is not there.
+/// Accessibility violations that axe-core finds on the page; empty if it is not installed.
 fn violations(browser: &Browser) -> Vec<String> {
     let Some(path) = std::env::var_os("LEDGERLINE_AXE") else { return Vec::new() };
     let script = std::fs::read_to_string(path).unwrap();
@@ -177,8 +177,8 @@ while (walker.nextNode()) {
 return wrong;
 ";
 
-/// What does not fit the window: a page or an element wider than it, an identifier in two pieces, a
-/// word that breaks elsewhere than behind a hyphen or a slash, an active tab out of view.
+/// Layout errors: a page or an element wider than the window, an identifier in two pieces, a word
+/// that breaks elsewhere than after a hyphen or a slash, an active tab out of view.
 const FITS: &str = r"
 const wrong = [];
 if (document.documentElement.scrollWidth > innerWidth) {
@@ -327,8 +327,8 @@ fn a_page_says_when_the_service_is_gone_and_comes_back_by_itself() {
         browser.run("window.same = true;");
         browser.until(&format!("{service} === 'Service healthy'"));
         browser.until(&format!("{fleet} === '4 assets critical'"));
-        running.obstacles.lock().unwrap().push("no broker is reached".to_owned());
-        browser.until(&format!("{service} === 'Service not ready: no broker is reached'"));
+        running.obstacles.lock().unwrap().push("no broker is reachable".to_owned());
+        browser.until(&format!("{service} === 'Service not ready: no broker is reachable'"));
         browser.until("document.getElementById('service').className === 'bad'");
         running.obstacles.lock().unwrap().clear();
         browser.until(&format!("{service} === 'Service healthy'"));
@@ -413,7 +413,7 @@ fn whoever_looks_for_something_finds_it() {
     browser.click("[rel=next]");
     browser.until("location.search.includes('before=')");
     assert_ne!(browser.run("return document.querySelector('tbody a').textContent;"), newest);
-    // From a transaction to what it changed, to its block, and the block's verification.
+    // From a transaction to its changes, its block, and the block's verification.
     browser.click("tbody a");
     browser.until("document.querySelector('h1').textContent.startsWith('Transaction ')");
     browser.click(".facts a[href^='/blocks/']");

@@ -42,7 +42,7 @@ fn contract(schema: &str, rules: &str) -> ContractSet {
     set
 }
 
-/// What the contract says of an update with these arguments, and the steps it took.
+/// The contract's verdict on an update with these arguments, and the steps it took.
 fn update(set: &ContractSet, arguments: &str) -> (Verdict, u64) {
     let budget = Budget::new();
     let verdict = update_within(set, arguments, &budget);
@@ -165,7 +165,7 @@ fn recursive_schemas_end_within_memory() {
             match &verdict {
                 Verdict::Valid => {}
                 Verdict::Invalid { code: InvalidCode::SchemaViolation, detail } => {
-                    unexplained += usize::from(detail.contains("the state breaks the schema"));
+                    unexplained += usize::from(detail.contains("the state violates the schema"));
                 }
                 Verdict::Invalid { code: InvalidCode::Limit, detail } => {
                     assert!(detail.contains("contract `c`, the state schema"), "{detail}");
@@ -357,7 +357,7 @@ fn long_texts_in_loops_are_paid_for() {
     }
 }
 
-/// How each function is called on `x`, and what it reads of it.
+/// A call of each function on `x`, and the parts of it that are read.
 const CALLS: &[(&str, &str, Reads)] = &[
     ("abs", "abs(x)", Reads::Nothing),
     ("bool", "bool(x)", Reads::Nothing),
@@ -436,7 +436,7 @@ const CALLS: &[(&str, &str, Reads)] = &[
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Reads {
-    /// A text, or a part of one that may be all of it.
+    /// A string, or a part of one that may be all of it.
     Text,
     /// The elements of a list.
     List,
@@ -642,7 +642,7 @@ fn the_walk_for_places_of_elements_is_paid_for() {
     }
 }
 
-/// What a decoder with this identity says of a body that holds a list of so many ones.
+/// The result of a decoder with this identity for a body with a list of so many ones.
 fn identified(identity: &str, length: usize) -> Result<Event, Rejection> {
     let file = Path::new("c.yaml");
     let form = yaml::parse::<IdentityForm>(file, identity).unwrap().remove(0);
@@ -701,7 +701,7 @@ fn patterns_take_time_linear_in_the_text() {
         let (_, diagnostics) = ContractSet::load(&[("c.yaml".into(), text)]);
         assert!(!diagnostics.is_empty(), "{pattern}");
     }
-    // The larger a pattern, the more a text costs.
+    // The larger a pattern, the more a string costs.
     let body = format!("{{\"id\":\"x\",\"t\":\"{}\"}}", "a".repeat(200_000));
     let small = update(&contract(&with("^a*$"), ""), &body);
     let large = update(&contract(&with("(a|b)*a(a|b|é){2000}c"), ""), &body);
@@ -709,7 +709,7 @@ fn patterns_take_time_linear_in_the_text() {
     assert_eq!(large.0.name(), "limit");
 }
 
-/// Patterns of which a text can keep many positions alive at once, with such a text.
+/// Patterns of which a string can keep many positions alive at once, with such a string.
 const WIDE: &[(&str, &str)] = &[
     ("(?:x{1,50}){1,50}y", "x"),
     ("(?:[xz]{1,40}){1,40}y", "xz"),

@@ -103,7 +103,7 @@ fn failure(case: &Value) -> Option<String> {
     }
 }
 
-/// The value of a variable: a number, a text or null in the cases there are.
+/// The value of a variable: a number, a string or null in the cases there are.
 fn bound(value: &Value) -> Value {
     value.get("int").map_or_else(|| value.clone(), |int| digits(int).unwrap().into())
 }
@@ -113,7 +113,7 @@ fn digits(value: &Value) -> Option<Number> {
     json::parse(value.as_str()?.as_bytes()).ok()?.as_number().cloned()
 }
 
-/// Whether a value is the expected one. JSON has one kind of number: `int`, `uint` and `double`
+/// True if a value is the expected one. JSON has one kind of number: `int`, `uint` and `double`
 /// only say how the case writes it.
 fn is_wanted(value: &Value, wanted: &Value) -> bool {
     let Some(tagged) = wanted.as_object() else { return value == wanted };

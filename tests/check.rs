@@ -34,7 +34,7 @@ fn warned(project: &Project, place: &str, message: &str) {
     assert!(line.contains(place) && line.contains("warning:"), "{line}");
 }
 
-/// Writes a text that has a `¤` before the place of each fault. `check` reports exactly these for the
+/// Writes a string that has a `¤` before the place of each fault. `check` reports exactly these for the
 /// file.
 #[track_caller]
 fn reports(project: &Project, file: &str, marked: &str) {
@@ -294,7 +294,7 @@ fn a_fault_of_form_hides_no_fault_of_another_file() {
     project.replace("contracts/machine.yaml", "version: 1", "version: one");
     let checked = project.run(&["check"]).exits(78);
     for part in [
-        "ledgerline.yaml:4:8: error: there is no key file",
+        "ledgerline.yaml:4:8: error: key file",
         "ledgerline.yaml:9:25: error: unknown field `prot`",
         "reading.yaml:4:11: error: unknown variant `updat`",
         "machine.yaml:2:10: error: a whole number is expected",
@@ -315,7 +315,7 @@ fn a_key_that_cannot_sign_is_found() {
     project.write("key.pem", "rubbish");
     refused(&project, "ledgerline.yaml:4:", "key.pem");
     std::fs::remove_file(&key).unwrap();
-    refused(&project, "ledgerline.yaml:4:", "there is no key file");
+    refused(&project, "ledgerline.yaml:4:", "key file");
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn other_keys_of_the_ledger_are_looked_at_too() {
             "  key: key.pem\n",
             &format!("  key: key.pem\n  {name}: other.pem\n"),
         );
-        refused(&project, "ledgerline.yaml:5:", "there is no key file");
+        refused(&project, "ledgerline.yaml:5:", "key file");
         project.write("other.pem", "rubbish");
         set_permissions(project.path("other.pem"), Permissions::from_mode(0o600)).unwrap();
         refused(&project, "ledgerline.yaml:5:", "other.pem");
@@ -419,20 +419,20 @@ fn states(fields: &str) -> Project {
 fn values_that_the_schema_does_not_list_are_found() {
     let mode = "  mode: $.payload.mode\n";
     for (field, message) in [
-        ("mode: { path: $.payload.s, lookup: { 0: idle, 1: runing } }", "can become \"runing\""),
+        ("mode: { path: $.payload.s, lookup: { 0: idle, 1: runing } }", "can be \"runing\""),
         (
             "mode: { path: $.payload.s, lookup: { 0: idle }, otherwise: stopped }",
-            "can become \"stopped\"",
+            "can be \"stopped\"",
         ),
-        ("mode: { constant: broken }", "can become \"broken\""),
-        ("mode: { path: $.payload.s, default: none }", "can become \"none\""),
+        ("mode: { constant: broken }", "can be \"broken\""),
+        ("mode: { path: $.payload.s, default: none }", "can be \"none\""),
     ] {
         refused(&states(&format!("  {field}\n")), "reading.yaml:7:", message);
     }
     for (field, message) in [
-        ("level: { constant: 2 }", "can become 2,"),
-        ("kind: { constant: drill }", "can become \"drill\""),
-        ("pair: { constant: [1.5, { a: 2 }] }", "can become [1.5,{\"a\":2}]"),
+        ("level: { constant: 2 }", "can be 2,"),
+        ("kind: { constant: drill }", "can be \"drill\""),
+        ("pair: { constant: [1.5, { a: 2 }] }", "can be [1.5,{\"a\":2}]"),
     ] {
         refused(&states(&format!("{mode}  {field}\n")), "reading.yaml:8:", message);
     }
@@ -519,7 +519,7 @@ fn rules_that_compare_with_values_that_the_schema_does_not_list_are_found() {
 
 #[test]
 fn a_required_field_that_no_mapping_gives_is_told() {
-    warned(&states("  level: { constant: 1 }\n"), "reading.yaml:1:", "no mapping gives `mode`");
+    warned(&states("  level: { constant: 1 }\n"), "reading.yaml:1:", "no mapping provides `mode`");
 }
 
 #[test]
@@ -531,7 +531,7 @@ fn a_mapping_at_fault_is_not_said_to_give_nothing() {
     project.run(&["check"]).exits(0);
     project.replace("mappings/reading.yaml", "function: update", "function: updat");
     let checked = project.run(&["check"]).exits(78);
-    assert!(!checked.err.contains("no mapping gives"), "{}", checked.err);
+    assert!(!checked.err.contains("no mapping provides"), "{}", checked.err);
 }
 
 #[test]
@@ -554,7 +554,7 @@ fn paths_that_cannot_be_used_are_found() {
     let directories = [
         ("records.jsonl", "it is a file, not a directory"),
         (under_file, "it is a file, not a directory"),
-        ("/proc/ledger", "the file system of processes"),
+        ("/proc/ledger", "/proc is not a place"),
         ("\"led\\0d\"", "NUL"),
     ];
     for (directory, message) in directories {
@@ -615,7 +615,7 @@ fn a_copy_of_the_checkpoint_is_a_file_outside_the_ledger() {
     let project = Project::new();
     let named = "key: key.pem\n  checkpoint_copy: absent/x";
     project.replace("ledgerline.yaml", "key: key.pem", named);
-    warned(&project, "ledgerline.yaml:5:", "the checkpoint cannot be kept in");
+    warned(&project, "ledgerline.yaml:5:", "the checkpoint cannot be saved in");
 }
 
 #[test]
@@ -662,7 +662,7 @@ fn identity_that_no_mapping_can_match_is_told() {
         project
     };
     let no_type =
-        "mapping `reading` wants device_type `press`, and no way of `identity` gives a type";
+        "mapping `reading` wants device_type `press`, and no method of `identity` provides a type";
     for (ways, place, message) in [
         ("[mqtt_topic: { template: 'plant/{id}/{event}' }]", "reading.yaml:1:", no_type),
         ("[plain]", "reading.yaml:1:", no_type),
@@ -675,13 +675,13 @@ fn identity_that_no_mapping_can_match_is_told() {
         (
             "[mqtt_topic: { template: 'plant/{ID}/{type}/{event}' }]",
             "ledgerline.yaml:7:",
-            "`{ID}` in the template stands for any text",
+            "`{ID}` in the template matches any text",
         ),
     ] {
         warned(&identity(ways), place, message);
     }
     let checked = identity("[mqtt_topic: { template: '{ID}/{event}' }]").run(&["check"]).exits(0);
-    assert!(checked.err.contains("is it meant as `{id}`?"), "{}", checked.err);
+    assert!(checked.err.contains("did you mean `{id}`?"), "{}", checked.err);
     for ways in [
         "[auto]",
         "[mqtt_topic: { template: '{type}/{id}' }]",
@@ -696,7 +696,7 @@ fn identity_that_no_mapping_can_match_is_told() {
     }
     let project = identity("[paths: { type: $.payload.type, id: $.payload.id }]");
     project.replace("mappings/reading.yaml", "device_type: press", "event_type: reading");
-    let message = "wants event_type `reading`, and no way of `identity` gives an event";
+    let message = "wants event_type `reading`, and no method of `identity` provides an event";
     warned(&project, "reading.yaml:1:", message);
 }
 

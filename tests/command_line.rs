@@ -202,7 +202,7 @@ fn verify_says_what_it_saw_and_what_is_wrong() {
     for line in &expected {
         assert!(lines.contains(&line.as_str()), "{line} is not in\n{}", sound.out);
     }
-    assert!(sound.out.contains("note          the state store holds what the first"));
+    assert!(sound.out.contains("note          the state store matches the writes of the first"));
     let key = value_of(&sound.out, "begun with");
     assert!(key.starts_with("example.com/test+"), "{key}");
 
@@ -349,11 +349,11 @@ fn rebuild_gives_the_same_state() {
     std::fs::remove_dir_all(project.path("ledger/state")).unwrap();
     for _ in 0..2 {
         let rebuilt = project.run(&["rebuild", "ledger"]).exits(0);
-        assert!(rebuilt.out.starts_with("the state holds what "), "{}", rebuilt.out);
+        assert!(rebuilt.out.starts_with("the state matches the writes of "), "{}", rebuilt.out);
         assert_eq!(listing(), before);
     }
     let verified = project.run(&["verify", "ledger"]).exits(0);
-    assert!(verified.out.contains("the state store holds"), "{}", verified.out);
+    assert!(verified.out.contains("the state store matches"), "{}", verified.out);
 }
 
 #[test]
@@ -505,7 +505,7 @@ fn looking_shows_everything_to_people_and_machines() {
     let (text, json) = look(&["history", "ledger", "machine", "M3", "--limit", "5"]);
     assert_eq!((text.out.lines().count(), json.json_lines().len()), (5, 5));
     assert_eq!(json.json_lines()[0]["id"], format!("telemetry/0/{newest}/0"));
-    assert!(text.err.contains("there is more: raise `--limit`, or give `--all`"), "{}", text.err);
+    assert!(text.err.contains("there is more: raise `--limit`, or use `--all`"), "{}", text.err);
 
     let (text, json) = look(&["tx", "ledger", "telemetry/0/105/0"]);
     assert!(text.out.contains("impossible"), "{}", text.out);
@@ -698,7 +698,7 @@ fn a_running_service_can_be_looked_at_and_is_the_only_writer() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let verified = project.run(&["verify", "ledger"]).exits(0);
-    assert!(verified.out.contains("the state store holds"), "{}", verified.out);
+    assert!(verified.out.contains("the state store matches"), "{}", verified.out);
     let leftover = std::fs::read_dir(project.path("ledger")).unwrap();
     let names: Vec<_> = leftover.map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 3, "lock, log and state: {names:?}");
@@ -722,7 +722,7 @@ fn a_signal_ends_a_run_in_order() {
         assert!(output.status.success(), "{log}");
         assert!(log.contains(&format!("SIG{signal}")) && log.contains("\"ended\""), "{log}");
         let verified = project.run(&["verify", "ledger"]).exits(0);
-        assert!(verified.out.contains("the state store holds"), "{}", verified.out);
+        assert!(verified.out.contains("the state store matches"), "{}", verified.out);
     }
 }
 
@@ -869,7 +869,7 @@ fn a_limit_on_the_size_of_files_is_a_full_disk() {
     let mut child = command.spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let mut told = String::new();
-    while !told.contains("the disk is full; intake waits for space") {
+    while !told.contains("the disk is full; ingestion waits for space") {
         let read = log.read_line(&mut told).unwrap();
         assert!(read > 0, "it ended with {}: {told}", child.wait().unwrap());
     }

@@ -94,9 +94,9 @@ fn a_variable_that_is_not_set_is_named_with_its_place() {
     let more = "submission: { max_bytes: '${BYTES}', max_wait_ms: '${WAIT}', sign_each: x }\n";
     let expected = [
         "ledgerline.yaml:9:26",
-        "no variable `BYTES`",
+        "variable `BYTES` is not set",
         "ledgerline.yaml:9:51",
-        "no variable `WAIT`",
+        "variable `WAIT` is not set",
         "${NAME:-default}",
         // After those on its line, and where it is written.
         "ledgerline.yaml:9:73",
@@ -194,5 +194,5 @@ fn secrets_are_taken_as_they_are() {
     std::fs::write(&file, kafka("${PASSWORD}")).unwrap();
     let (status, said) = site.check(&[]);
     assert_eq!(status, Some(78));
-    assert!(said.contains("11:22") && said.contains("no variable `PASSWORD`"), "{said}");
+    assert!(said.contains("11:22") && said.contains("variable `PASSWORD` is not set"), "{said}");
 }

@@ -45,7 +45,7 @@ impl Copy {
         }
     }
 
-    /// What the copy of a letter must be.
+    /// The expected copy of a letter.
     fn expected((block, letter): &(u64, DeadLetter)) -> Self {
         let texts = [
             ("ledgerline-record", format!("{}/{}", letter.partition, letter.offset)),
@@ -289,8 +289,8 @@ fn a_refused_topic_holds_up_nothing_and_is_tried_again() {
     scene.broker.fail(BrokerRequest::Produce, BrokerFault::Forbidden, 1).unwrap();
     let mut service = Service::start(&scene.deployment);
     scene.until_durable(&mut service);
-    service.until_logged("the dead letter topic is held up");
-    service.until_logged("the dead letter topic goes on");
+    service.until_logged("follower `dead-letter-topic` is held up");
+    service.until_logged("follower `dead-letter-topic` goes on");
     assert!(service.log().contains("TopicAuthorizationFailed"), "{}", service.log());
     scene.produce(24);
     scene.until_durable(&mut service);
@@ -309,15 +309,15 @@ fn an_absent_topic_holds_up_nothing_and_may_come_later() {
     let mut service = Service::start(&scene.deployment);
     scene.produce(24);
     scene.until_durable(&mut service);
-    service.until_logged("the dead letter topic is held up");
-    assert_eq!(service.get("/readyz").unwrap().0, 200, "records are taken in all the same");
+    service.until_logged("follower `dead-letter-topic` is held up");
+    assert_eq!(service.get("/readyz").unwrap().0, 200, "ingestion continues");
     service.until("a finding", |service| {
         let (_, findings) = service.get("/api/v1/findings")?;
         let codes = findings.as_array()?.iter().map(|finding| &finding["code"]);
         codes.into_iter().any(|code| code == "dead_letter_topic_behind").then_some(())
     });
     scene.broker.set_absent(REPAIR, false).unwrap();
-    service.until_logged("the dead letter topic goes on");
+    service.until_logged("follower `dead-letter-topic` goes on");
     let status = service.status().unwrap();
     assert!(status["dead_letter_topic"]["held"].is_null(), "{status}");
     service.end();

@@ -112,7 +112,7 @@ fn systemd_takes_the_units() {
     assert!(output.status.success() && ours.is_empty(), "{}: {said}", output.status);
 }
 
-/// What the container file copies is there, and is all that the build needs.
+/// The container file copies existing files, and all that the build needs.
 #[test]
 fn the_container_file_copies_what_is_built_in() {
     let file = text("deploy/Containerfile");

@@ -17,11 +17,11 @@ use ledgerline::input::broker::EmbeddedBroker;
 use ledgerline::input::producer::GatedProducer;
 
 const PARTITIONS: u16 = 2;
-const STATE_WAITS: &str = "there is not enough space for the state store";
-const START_WAITS: &str = "the start waits for space on the disk";
+const STATE_WAITS: &str = "not enough disk space for the state store";
+const START_WAITS: &str = "startup is waiting for disk space";
 
-/// What is left free: too little for the state to be saved, enough for the first records' block
-/// however it packs, and never enough for them all.
+/// Free space that is left: too little for the state to be saved, enough for the first records'
+/// block however it compresses, and never enough for all.
 const LEFT_FREE: u64 = 64 * 1024;
 const FIRST: u64 = 20;
 const EACH_TIME: u64 = 2_500;
@@ -117,7 +117,7 @@ impl Scene {
         assert!(reason.contains("the ledger waits for space"), "{reason}");
         assert!(reason.contains("No space left on device"), "{reason}");
         assert_eq!(service.get("/healthz").unwrap().0, 200, "it is well all the same");
-        assert!(service.log().contains("the disk is full; intake waits for space"));
+        assert!(service.log().contains("the disk is full; ingestion waits for space"));
         assert_eq!(metric(service, "disk_full"), "1");
         assert_eq!(metric(service, "halted"), "0");
         service.until("records on their way", |service| {
@@ -175,7 +175,7 @@ fn a_state_that_had_no_space_is_caught_up_by_the_next_start() {
     let mut service = Service::start(&scene.deployment);
     service.until_logged(START_WAITS);
     let ended = service.end();
-    assert!(ended.log.contains("ended before it was running"), "{}", ended.log);
+    assert!(ended.log.contains("stopped before it was running"), "{}", ended.log);
     let mut service = Service::start(&scene.deployment);
     service.until_logged(START_WAITS);
     scene.disk.make_space();

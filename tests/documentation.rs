@@ -73,7 +73,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// What does not lead anywhere of a page's links.
+/// Dead links of a page.
 fn dead_links(path: &Path, text: &str, pages: &BTreeMap<PathBuf, String>) -> Vec<String> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     let (prose, _) = split(text);
@@ -152,7 +152,7 @@ impl Helps {
         help.as_deref()
     }
 
-    /// What a command names that the program does not have.
+    /// An unknown part of a command.
     fn diagnostic(&mut self, command: &str) -> Option<String> {
         let words: Vec<_> = command.split_whitespace().skip(1).collect();
         let mut path = vec![words[0]];

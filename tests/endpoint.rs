@@ -228,21 +228,21 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
     for (path, status, hint) in [
         ("/api/v2/status", 404, "the API is described at /api"),
         ("/api/v1/blocks/32", 404, "the ledger has 32"),
-        ("/api/v1/blocks/x", 400, "`x` is no block number"),
-        ("/api/v1/blocks/-1", 400, "`-1` is no block number"),
+        ("/api/v1/blocks/x", 400, "`x` is not a block number"),
+        ("/api/v1/blocks/-1", 400, "`-1` is not a block number"),
         ("/api/v1/blocks?limit=1000000000", 400, "1 to 500 items"),
         ("/api/v1/blocks?limit=0", 400, "1 to 500 items"),
         ("/api/v1/blocks?lmit=3", 400, "known here: before, limit"),
         ("/api/v1/blocks?limit=3&limit=4", 400, "is given twice"),
-        ("/api/v1/status?x=1", 400, "there are none here"),
+        ("/api/v1/status?x=1", 400, "this address takes no parameters"),
         ("/api/v1/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
         ("/api/v1/transactions?before=-1", 400, "`before` cannot be `-1`"),
-        ("/api/v1/transactions/telemetry/3/x/0", 400, "is no transaction id"),
+        ("/api/v1/transactions/telemetry/3/x/0", 400, "is not a transaction id"),
         ("/api/v1/transactions/telemetry/3/20/0", 404, "no mapping matched"),
         ("/api/v1/transactions/telemetry/3/21/0", 404, "/api/v1/deadletters/telemetry/3/21"),
         ("/api/v1/transactions/telemetry/3/1/1", 404, "gave no transaction telemetry/3/1/1"),
-        ("/api/v1/transactions/telemetry/3/9999/0", 404, "has not read"),
-        ("/api/v1/transactions/telemetry/4/1/0/proof", 404, "has not read"),
+        ("/api/v1/transactions/telemetry/3/9999/0", 404, "is not in the ledger"),
+        ("/api/v1/transactions/telemetry/4/1/0/proof", 404, "is not in the ledger"),
         ("/api/v1/transactions/telemetry/3/1/0/proof?format=xml", 400, "json and tlog-proof"),
         ("/api/v1/state/cold_chian", 404, "did you mean `cold_chain`?"),
         ("/api/v1/state/cold_chain/C-999", 404, "has no asset `C-999`"),
@@ -256,7 +256,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/blocks?before=-1", 400, "`before` cannot be `-1`"),
         ("/api/v1/state/cold_chain/C-001?from=3", 400, "goes with `at_block`"),
         ("/api/v1/deadletters?before=1/%2B2", 400, "the `next` of a page"),
-        ("/api/v1/transactions/%2e%2e/3/1/0", 400, "is no transaction id"),
+        ("/api/v1/transactions/%2e%2e/3/1/0", 400, "is not a transaction id"),
         ("/api/v1/blocks/32/verification", 404, "the ledger has 32"),
         ("/api/v1/state/cold_chain/C-001?at_block=32", 404, "the ledger has 32"),
         ("/api/v1/state/cold_chain/C-001?at_time=yesterday", 400, "is not a time"),
@@ -272,11 +272,11 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/stream?events=blocks", 400, "there is no event `blocks`"),
         ("/api/v1/alerts?after=x", 400, "the `next` of a page"),
         ("/api/v1/deadletters?before=x", 400, "the `next` of a page"),
-        ("/api/v1/deadletters/telemetry/3/1", 404, "is no dead letter"),
+        ("/api/v1/deadletters/telemetry/3/1", 404, "is not a dead letter"),
         ("/api/v1/mappings/refers", 404, "did you mean `reefers`?"),
-        ("/tile/0/x000/001", 400, "names no tile"),
+        ("/tile/0/x000/001", 400, "is not a tile"),
         ("/tile/0/003", 404, "has no tile"),
-        ("/tile/0/000.p/0", 400, "names no tile"),
+        ("/tile/0/000.p/0", 400, "is not a tile"),
         ("/tile/63/000", 404, "has no tile"),
         ("/tile/entries/002.p/255", 404, "has no tile"),
         ("/tile/entries/x018/x446/x744/x073/x709/x551/615", 404, "has no tile"),
@@ -600,7 +600,7 @@ fn every_key_has_an_address_that_nobody_rewrites() {
     assert_eq!(get(address, "/api/v1/asset/cold_chain?key=absent").status, 404);
 }
 
-/// A text as a page shows it.
+/// A string as a page shows it.
 fn escaped(text: &str) -> String {
     let entities = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('"', "&quot;")];
     let entity = |letter: char| entities.iter().find(|(from, _)| *from == letter);
@@ -716,7 +716,7 @@ fn too_many_questions_at_a_time_are_turned_away() {
             drop(at_gate.lock());
             HealthReport::default()
         }))],
-        copies: None,
+        followers: Arc::default(),
         calls: None,
         trial: Trial::default(),
         answers: AnswerCounts::default(),

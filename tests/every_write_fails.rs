@@ -15,6 +15,7 @@ use std::sync::Arc;
 use ledger::*;
 use ledgerline::clock::Clock;
 use ledgerline::disk::Disk;
+use ledgerline::follower::{Follower, FollowerError};
 use ledgerline::ledger::embedded::{
     EmbeddedLedger, EmbeddedReader, Opening, keep_checkpoint, open, open_on, open_read_only,
 };
@@ -22,7 +23,7 @@ use ledgerline::ledger::{Entry, LedgerError, LedgerReader, LedgerWriter, Pending
 use ledgerline::pipeline::catch_up;
 use ledgerline::simulation::disk::{Call, Failure, Fault, FaultyDisk, Operation};
 use ledgerline::state::world::Found;
-use ledgerline::state::{Projection, STATE_DIRECTORY, World};
+use ledgerline::state::{STATE_DIRECTORY, World};
 
 /// Blocks of records in a whole run.
 const WORKS: u64 = 12;
@@ -65,18 +66,18 @@ impl Place {
     }
 }
 
-/// What a run was told to be durable, and how it ended.
+/// The durable results of a run, and its end.
 #[derive(Default)]
 struct Told {
     /// Entries of the newest receipt.
     entries: u64,
     /// Why the ledger took nothing more, or did not open.
     error: Option<LedgerError>,
-    /// Whether it was open when that happened.
+    /// True if it was open when that happened.
     was_open: bool,
     /// Calls on the disk before the first work.
     opened_at: usize,
-    /// Whether every checkpoint was kept.
+    /// True if every checkpoint was kept.
     all_kept: bool,
 }
 
@@ -102,9 +103,9 @@ impl<'a> Run<'a> {
         Ok(Self { place, ledger, reader, world })
     }
 
-    /// What a service does once a second.
+    /// The periodic work of a service, done once a second.
     fn save(&self, told: &mut Told) -> Result<(), LedgerError> {
-        let halted = |error: ledgerline::state::StateError| LedgerError::Halted(error.to_string());
+        let halted = |error: FollowerError| LedgerError::Halted(error.to_string());
         catch_up(&*self.reader, &*self.world, &mut |_, _| {}).map_err(halted)?;
         self.world.savepoint().map_err(halted)?;
         let kept = keep_checkpoint(&self.place.disk, &self.place.copy(), &self.reader.checkpoint());
@@ -171,7 +172,7 @@ fn check_halted(place: &Place, ledger: &mut EmbeddedLedger) {
     assert_eq!(place.disk.count(), before, "a halted ledger goes on");
 }
 
-/// What an undisturbed run comes to.
+/// The result of an undisturbed run.
 struct Undisturbed {
     operations: Vec<Operation>,
     opened_at: usize,
@@ -218,7 +219,7 @@ fn entries(reader: &EmbeddedReader) -> Vec<Vec<u8>> {
     blocks.flat_map(|block| block.entries.iter().map(entry_bytes).collect::<Vec<_>>()).collect()
 }
 
-/// What is left of the bytes and names that are not durable.
+/// The fate of bytes and names that are not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Loss {
     /// All: the machine goes on.
@@ -241,7 +242,7 @@ fn check(undisturbed: &Undisturbed, number: usize, fault: Fault, loss: Loss) {
     check_next(undisturbed, &place, (told.entries, loss), &what);
 }
 
-/// What a run is told that met a fault.
+/// Checks the reports of a run that met a fault.
 fn check_told(undisturbed: &Undisturbed, at: (usize, Fault), told: &Told, what: &str) {
     let (number, fault) = at;
     let Operation { call, path } = &undisturbed.operations[number];
@@ -324,7 +325,7 @@ fn check_every(table: &[(Fault, Fits)]) {
     assert!(rounds > 90, "only {rounds} rounds");
 }
 
-/// Whether a fault fits a call.
+/// True if a fault fits a call.
 type Fits = fn(Call) -> bool;
 const WRITES: Fits = |call| call == Call::Write;
 
@@ -354,7 +355,7 @@ fn a_death_within_a_call_loses_nothing() {
     check_every(&[(Fault::KillWithin, Call::changes)]);
 }
 
-/// What a start has to repair: a write that was torn, a sync that failed, a segment without a block.
+/// Damage that a start has to repair: a torn write, a failed sync, a segment without a block.
 const BROKEN: [(Call, Fault); 4] = [
     (Call::Write, Fault::KillWithin),
     (Call::SyncData, Fault::Fail(Failure::Io)),

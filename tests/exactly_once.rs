@@ -26,7 +26,7 @@ const ROUNDS: u64 = 13;
 const FAULT_EVERY: u64 = 8;
 /// More than a record usually takes in the log, so that some kills come when all is done.
 const RECORD_BYTES: u64 = 110;
-/// Whether a status shows that a moment has come.
+/// True if a status shows that a moment has come.
 type HasCome = fn(&Value) -> bool;
 /// Moments of a start, at which it may also be killed.
 const MOMENTS: [(&str, HasCome); 3] = [

@@ -1,5 +1,5 @@
-//! Where the system gives too few threads, every command says so and ends with status 71; none hangs,
-//! panics or is killed.
+//! Too few threads: every command reports it and exits with status 71; none hangs, panics or is
+//! killed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 mod common;

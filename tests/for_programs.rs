@@ -1,5 +1,5 @@
-//! What commands say, they also say to programs: JSON of `check`, `test`, `verify` and `rebuild`, JUnit
-//! of `test`, completion scripts and man pages.
+//! Machine-readable output of commands: JSON of `check`, `test`, `verify` and `rebuild`, JUnit of
+//! `test`, completion scripts and man pages.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

@@ -99,7 +99,7 @@ fn a_ledger_of_format_1_goes_on_in_format_2() {
     assert_eq!(kinds.iter().filter(|entry| entry["definition"] == "ledger").count(), 2);
 }
 
-/// What the published digests name of each block and of each transaction.
+/// The published digests of each block and each transaction.
 const OF_BLOCKS: [&str; 7] =
     ["number", "format", "hash", "entries_root", "tree_size", "effects", "records"];
 const OF_TRANSACTIONS: [&str; 6] =
@@ -117,7 +117,7 @@ fn leaf_hash(project: &Project, id: &str) -> String {
     Digest::of(&[&[0][..], &leaf].concat()).to_string()
 }
 
-/// What a verifier should find in a ledger of the site.
+/// The digests that a verifier must find in a ledger of the site.
 fn digests(project: &Project) -> Value {
     let picked = |from: &Value, names: &[&str]| -> Value {
         names.iter().map(|name| ((*name).to_owned(), from[*name].clone())).collect()
@@ -248,8 +248,7 @@ fn a_proof_is_checked_without_the_ledger() {
     check(&["rubbish"]).exits(64);
 }
 
-/// What the verifier says that was written from `docs/format.md` alone; `None` where there is no
-/// Python.
+/// The report of the verifier that was written from `docs/format.md` alone; `None` without Python.
 fn foreign(ledger: &Path, more: &[&str]) -> Option<(bool, String)> {
     let mut python = outside("python3")?;
     let output = python.arg(vectors("verify.py")).arg(ledger).args(more).output().unwrap();

@@ -23,7 +23,7 @@ mod mapping_file;
 const CHECKPOINT: &str = "example.com/pumps\n5\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\
      \u{2014} example.com/pumps AAAAAAAA\n";
 
-/// A text with some of it written over.
+/// A string with some of it written over.
 fn nearly(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let change = (any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..4));
     prop::collection::vec(change, 0..4).prop_map(move |changes| {

@@ -168,7 +168,7 @@ fn two_clusters_a_file_and_people_feed_one_ledger_through_kills() {
         let ledger = &deployment.ledger;
         assert_sound(ledger);
         let Contents { fates, .. } = reading::read(ledger);
-        let counts = [(&*"", 160), ("south.", 100), ("file.", 60)];
+        let counts = [("", 160), ("south.", 100), ("file.", 60)];
         assert_eq!(fates, expected(&counts, calls), "each record once, under its stream");
         // What is durable is known to each group under its own topic's name.
         assert_eq!(common::kafka::committed(&north, "north-3", 1), [Some(160)]);

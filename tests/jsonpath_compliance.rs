@@ -32,7 +32,7 @@ fn every_published_test_passes() {
     assert_eq!((tests.len(), refused), TESTS);
 }
 
-/// What is wrong with the answer to one test.
+/// The error in the answer to one test.
 fn failure(test: &Value) -> Option<String> {
     let query = test["selector"].as_str().unwrap();
     let path = match (Path::parse(query), test["invalid_selector"].as_bool() == Some(true)) {

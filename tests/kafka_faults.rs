@@ -1,5 +1,5 @@
-//! What Kafka does to the running program: stalls, other members, new leaders, failed requests,
-//! outages, topics that were made again. Nothing is lost or doubled, and the log says what happened.
+//! Kafka faults: stalls, other members, new leaders, failed requests, outages, recreated topics.
+//! Nothing is lost or duplicated, and the log says what happened.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 mod common;
@@ -116,7 +116,7 @@ fn brokers_that_are_away_again_and_again() {
         service.until_durable(usize::from(PARTITIONS), (round + 1) * 100);
     }
     let ended = service.end();
-    assert!(ended.log.contains("no broker is reached"), "it says so: {}", ended.log);
+    assert!(ended.log.contains("no broker is reachable"), "it says so: {}", ended.log);
     assert_whole(&deployment, 300);
 }
 
@@ -170,7 +170,7 @@ fn a_topic_that_was_made_again_and_grew_past_the_position_is_refused_until_it_ha
     let deployment = site.configure_kafka("ledger", &again, GROUP);
     let ended = Service::start(&deployment).wait();
     assert_eq!(ended.code, Some(65), "{}", ended.log);
-    for told in ["the record at offset 99", "record digest", "made again", "continue_at"] {
+    for told in ["the record at offset 99", "record digest", "recreated", "continue_at"] {
         assert!(ended.log.contains(told), "`{told}` helps: {}", ended.log);
     }
     assert_whole(&deployment, 100);

@@ -1,5 +1,5 @@
-//! Commands that look at a ledger change nothing in its folder, need no more than the right to read its
-//! log, and say where its end is missing.
+//! Commands that read a ledger change nothing in its folder, need no more than the right to read
+//! its log, and say where its end is missing.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -34,7 +34,7 @@ const LOOKS: &[&[&str]] = &[
     &["export", "ledger", "--kinds", "all"],
 ];
 
-/// What a folder holds: modes, sizes, times of the last change, contents.
+/// A snapshot of a folder: modes, sizes, modification times, contents.
 fn snapshot(folder: &Path, found: &mut BTreeMap<PathBuf, (u32, i64, i64, Vec<u8>)>) {
     let metadata = std::fs::symlink_metadata(folder).unwrap();
     let bytes = if metadata.is_file() { std::fs::read(folder).unwrap() } else { Vec::new() };
@@ -123,7 +123,7 @@ fn the_log_alone_is_enough_without_a_right_to_write_anywhere() {
     let verified = as_someone_else(&project, &["verify", "copy"], &nowhere).exits(0);
     assert!(verified.out.ends_with("verified\n"), "{}", verified.out);
     assert!(verified.out.contains("no state store"), "{}", verified.out);
-    assert!(verified.out.contains("no checkpoint is kept in copy.checkpoint"), "{}", verified.out);
+    assert!(verified.out.contains("there is no checkpoint in copy.checkpoint"), "{}", verified.out);
     std::fs::set_permissions(project.path("copy"), Permissions::from_mode(0o755)).unwrap();
     std::fs::set_permissions(project.path("copy/log"), Permissions::from_mode(0o755)).unwrap();
 }
@@ -137,14 +137,18 @@ fn a_state_that_may_only_be_read_is_compared_with_the_log() {
     std::fs::set_permissions(temporary.path(), Permissions::from_mode(0o777)).unwrap();
     let verify = || as_someone_else(&project, &["verify", "copy"], temporary.path());
     let verified = verify().exits(0);
-    assert!(verified.out.contains("the state store holds what the first"), "{}", verified.out);
+    assert!(
+        verified.out.contains("the state store matches the writes of the first"),
+        "{}",
+        verified.out
+    );
     assert!(std::fs::read_dir(temporary.path()).unwrap().next().is_none(), "the copy is gone");
     assert!(seen(&project.path("copy")) == before);
     // Without a place for a copy, or the right to read it, the log is verified all the same.
     std::fs::set_permissions(temporary.path(), Permissions::from_mode(0o755)).unwrap();
     if std::fs::metadata(temporary.path()).unwrap().uid() == 0 {
         let verified = verify().exits(0);
-        assert!(verified.out.contains("no temporary folder can be made"), "{}", verified.out);
+        assert!(verified.out.contains("cannot create a temporary folder"), "{}", verified.out);
         std::fs::set_permissions(project.path("copy/state"), Permissions::from_mode(0o700))
             .unwrap();
         let verified = verify().exits(0);
@@ -189,7 +193,7 @@ fn an_end_that_is_missing_is_told_and_a_kept_checkpoint_proves_it() {
     let says = format!("cannot extend the kept checkpoint of tree size {kept}");
     assert!(wrong.out.contains(&says), "{}", wrong.out);
     // A state from before the cut proves it as well.
-    assert!(wrong.out.contains("the state store has taken in"), "{}", wrong.out);
+    assert!(wrong.out.contains("the state store is at block"), "{}", wrong.out);
     std::fs::remove_dir_all(project.path("ledger/state")).unwrap();
     // Somewhere else, it must be named; without it nothing can tell.
     std::fs::rename(project.path("ledger.checkpoint"), project.path("kept")).unwrap();
@@ -200,7 +204,7 @@ fn an_end_that_is_missing_is_told_and_a_kept_checkpoint_proves_it() {
     }
     let verified = project.run(&["verify", "ledger"]).exits(0);
     assert!(
-        verified.out.contains("no checkpoint is kept in ledger.checkpoint"),
+        verified.out.contains("there is no checkpoint in ledger.checkpoint"),
         "{}",
         verified.out
     );

@@ -1,5 +1,4 @@
-//! The page about mappings tells the truth: its mappings pass their own tests, its configuration is
-//! taken.
+//! The page about mappings is true: its mappings pass their own tests, its configuration is taken.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 use std::path::Path;

@@ -65,7 +65,7 @@ fn packages(metadata: &Value) -> BTreeMap<&str, &Value> {
     packages.iter().map(|package| (text(package, "id"), package)).collect()
 }
 
-/// Whether a package runs while others are built, and is in none of them.
+/// True if a package runs while others are built, and is in none of them.
 fn is_macro(package: &Value) -> bool {
     let mut targets = package["targets"].as_array().unwrap().iter();
     targets.any(|target| target["kind"] == serde_json::json!(["proc-macro"]))
@@ -104,7 +104,7 @@ impl Package {
         }
     }
 
-    /// Whether it is used under the program's own licence alone.
+    /// True if it is used under the program's own licence alone.
     fn is_under_own(&self) -> bool {
         let mut all = self.licence.split(" AND ");
         all.all(|part| part.trim_matches(['(', ')']).split(" OR ").any(|one| one == OWN))
@@ -126,7 +126,7 @@ impl Package {
     }
 }
 
-/// A text as a block of Markdown.
+/// A string as a block of Markdown.
 fn block(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     let lines: Vec<_> = text.lines().map(str::trim_end).collect();

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 /// Set to write the examples anew from what the endpoint answers.
 const WRITE_EXAMPLES: &str = "LEDGERLINE_WRITE_EXAMPLES";
-/// What differs from one run to the next.
+/// Fields that differ between runs.
 const MEASURED: &[&str] = &["commit_seconds"];
 /// Without an example: figures of the moment, and the document itself.
 const WITHOUT_EXAMPLE: &[&str] = &["getMetrics", "getDocument"];
@@ -266,7 +266,7 @@ fn every_answer_is_as_described() {
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         assert_eq!(document.wrong(document.operation(id), &reply), None, "{path}");
     }
-    running.obstacles.lock().unwrap().push("no Kafka broker is reached: refused".to_owned());
+    running.obstacles.lock().unwrap().push("no Kafka broker is reachable: refused".to_owned());
     for id in ["getStatus", "listFindings", "getReadiness"] {
         let operation = document.operation(id);
         let reply = get(address, operation.example());
@@ -530,7 +530,7 @@ fn requests(operation: &Operation) -> BoxedStrategy<String> {
         .boxed()
 }
 
-/// Whether an answer to any request of an operation is one that the document allows.
+/// Checks that the document allows the answer to any request of an operation.
 fn hold(
     document: &Document,
     operation: &Operation,

@@ -1,4 +1,4 @@
-//! A call by hand is a transaction like any other: signed, durable before its sender is told, in the
+//! A manual call is a transaction like any other: signed, durable before its sender is told, in the
 //! chain once, with the caller's name in it.
 
 // A test may stop at the first thing that is not as it should be.
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use common::endpoint::{CONTRACT, LEDGER, MAPPING, Reply, definition, encoded, get, post, send};
 use common::openapi::Document;
-use ledgerline::clock::SystemClock;
+use ledgerline::clock::{Clock, SystemClock};
 use ledgerline::contract::ContractSet;
 use ledgerline::event::SourcePartition;
 use ledgerline::input::{
@@ -27,7 +27,8 @@ use ledgerline::monitor::access::{Role, Settings, tokens};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, Service};
 use ledgerline::pipeline::status::Status;
 use ledgerline::pipeline::{
-    Pipeline, PipelineError, PipelineInput, Stop, SubmissionLimits, Traces, reading,
+    Followers, Pipeline, PipelineError, PipelineInput, Stop, SubmissionLimits, Traces, reading,
+    state_observers,
 };
 use ledgerline::query::{Queries, Trial};
 use ledgerline::state::World;
@@ -121,7 +122,8 @@ impl Running {
         let keys = LedgerKeys { signer: signer.clone(), previous: None, submitter: signer.id() };
         let (contracts, faults) = ContractSet::load(&[("c.yaml".into(), contract())]);
         assert!(faults.is_empty(), "{faults:?}");
-        let (contracts, clock) = (Arc::new(contracts), Arc::new(SystemClock::new()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let contracts = Arc::new(contracts);
         let mut ledger =
             opened.start(&keys, contracts.clone(), world.clone(), clock.clone()).unwrap();
         if reader.head().height < 2 {
@@ -136,12 +138,16 @@ impl Running {
         let (status, stop) = (Arc::new(Status::default()), Stop::default());
         let trial =
             Trial { inputs: Vec::new(), mappings: Arc::new(MappingSet::default()), contracts };
+        let traces = Traces::default();
+        let followers = Arc::new(Followers::default());
+        let observers = state_observers(&status, &traces, &clock);
+        followers.add_observed(world.clone(), observers);
         let service = Service {
             queries: Queries::new(reader.clone(), world.clone()),
             status: status.clone(),
             assignments: assignments.clone(),
             inputs: Vec::new(),
-            copies: None,
+            followers: followers.clone(),
             calls: Some(calls),
             trial: trial.clone(),
             answers: AnswerCounts::default(),
@@ -160,11 +166,10 @@ impl Running {
             },
             writer: Box::new(ledger),
             reader: reader.clone(),
-            projections: vec![world],
-            keep: Arc::new(|| {}),
+            followers,
             clock,
             status,
-            traces: Traces::default(),
+            traces,
             stop: stop.clone(),
         };
         let pipeline = std::thread::spawn(move || pipeline.run());
@@ -394,10 +399,10 @@ fn the_form_is_of_the_contracts_schema_and_leads_to_the_transaction() {
         (
             "update",
             vec![("f.assetID", "A-2"), ("f.temperature", "warm")],
-            "`temperature`: `warm` is no number",
+            "`temperature`: `warm` is not of type number",
         ),
         ("update", vec![("f.assetID", "A-2"), ("more", "[1]")], "must be a JSON object"),
-        ("update", vec![("f.assetID", "A-2"), ("more", r#"{"assetID": 1}"#)], "filled in twice"),
+        ("update", vec![("f.assetID", "A-2"), ("more", r#"{"assetID": 1}"#)], "duplicate field"),
     ] {
         let fields: Vec<_> = fields.into_iter().chain([("do", "submit")]).collect();
         let page = submit(address, function, &fields).text();

@@ -32,7 +32,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 const READINGS: u64 = 3_000;
-/// Which of ten has a trace that is not right.
+/// Records in ten without a correct trace.
 const BAD: u64 = 3;
 
 /// Request line and headers in small letters, and the spans in it with what all of them share.
@@ -257,7 +257,9 @@ fn a_collector_that_is_away_holds_nothing_up() {
     drop(listener);
     let (project, ended) = run(&format!("{{ endpoint: 'http://{address}', sample: 1 }}"));
     all_is_durable(&project);
-    for expected in ["the collector does not take traces", "refused", "batches were not told"] {
+    for expected in
+        ["the trace collector does not accept traces", "refused", "traces of batches were dropped"]
+    {
         assert!(ended.err.contains(expected), "{}", ended.err);
     }
 }
@@ -268,7 +270,7 @@ fn a_collector_that_never_answers_holds_nothing_up() {
     let address = listener.local_addr().unwrap();
     let (project, ended) = run(&format!("{{ endpoint: 'http://{address}', sample: 1 }}"));
     all_is_durable(&project);
-    assert!(ended.err.contains("did not take the last ones in time"), "{}", ended.err);
+    assert!(ended.err.contains("did not accept the last traces in time"), "{}", ended.err);
     // It was asked.
     listener.set_nonblocking(true).unwrap();
     listener.accept().unwrap();
@@ -295,7 +297,7 @@ fn what_was_not_taken_is_told_again() {
     std::fs::write(&deployment.config, text + &section).unwrap();
     let mut service = Service::start(&deployment);
     produce(&mut producer, 1, 0..10);
-    service.until_logged("the collector takes traces again");
+    service.until_logged("the trace collector accepts traces again");
     service.end();
     let asked: Vec<_> = told.try_iter().collect();
     let records = |asked: &[Asked]| {
@@ -312,12 +314,12 @@ fn what_was_not_taken_is_told_again() {
 fn a_collector_that_cannot_be_meant_is_refused() {
     for (traces, expected) in [
         ("{ endpoint: 'collector:4318' }", "does not start with http://HOST"),
-        ("{ endpoint: 'http://c', sample: 2 }", "`sample` is 2, allowed is 0 to 1"),
-        ("{ endpoint: 'http://c', sample: .nan }", "`sample` is NaN, allowed is 0 to 1"),
+        ("{ endpoint: 'http://c', sample: 2 }", "`sample` is 2; allowed: 0 to 1"),
+        ("{ endpoint: 'http://c', sample: .nan }", "`sample` is NaN; allowed: 0 to 1"),
         ("{ endpoint: 'http://c', headers: { 'a b': c } }", "there can be no header `a b`"),
         (
             "{ endpoint: 'http://c', headers: { a: '${NO_SUCH_NAME}' } }",
-            "no variable `NO_SUCH_NAME`",
+            "variable `NO_SUCH_NAME` is not set",
         ),
         ("{ endpoint: 'https://c', authorities: none.pem }", "none.pem not found"),
     ] {

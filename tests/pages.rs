@@ -10,14 +10,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use common::endpoint::*;
-use ledgerline::monitor::base_path::{BasePath, BasePathError};
+use ledgerline::monitor::http::base_path::{BasePath, BasePathError};
 use regex::Regex;
 use serde_json::json;
 
 /// Pages that the crawl stops after: far more than there are kinds of them.
 const MOST_PAGES: usize = 400;
 
-/// What the attributes with this name say.
+/// The values of all attributes with this name.
 fn attributes(page: &str, name: &str) -> Vec<String> {
     let pattern = Regex::new(&format!(" {name}=\"([^\"]*)\"")).unwrap();
     let found = pattern.captures_iter(page).map(|found| found[1].to_owned());
@@ -165,7 +165,7 @@ fn a_page_shows_what_the_api_says() {
         ),
         (
             "/deadletters/telemetry/3/21",
-            vec!["{<mark>&lt;</mark>script&gt;\\u001b", "base64", "Repair the sender"],
+            vec!["{<mark>&lt;</mark>script&gt;\\u001b", "base64", "Fix the sender"],
         ),
         ("/definitions", vec!["href=\"/contracts/cold_chain\"", "href=\"/mappings/reefers\""]),
         ("/contracts/cold_chain", vec!["Too warm.", "The definition has no tests."]),
@@ -205,11 +205,11 @@ fn an_error_is_a_page_too() {
         ("/blocks/32", 404, "the ledger has 32"),
         ("/blocks/x", 400, "`x` is not a block number"),
         ("/blocks?limit=0", 400, "1 to 500 items"),
-        ("/transactions?id=x", 400, "is no transaction id"),
+        ("/transactions?id=x", 400, "is not a transaction id"),
         ("/transactions?verdict=rejectd", 400, "did you mean `rejected`?"),
         ("/transactions/telemetry/3/20/0", 404, "no mapping matched"),
         ("/state/cold_chian", 404, "did you mean `cold_chain`?"),
-        ("/state/cold_chain?where=x", 400, "one looks like `cargo.kind=fish`"),
+        ("/state/cold_chain?where=x", 400, "use the form `cargo.kind=fish`"),
         ("/state/cold_chain/C-999", 404, "never had an asset"),
         ("/state/cold_chain/%ff", 400, "the path of the address cannot be decoded"),
         ("/deadletters?before=x", 400, "the `next` of a page"),
@@ -279,7 +279,7 @@ fn figures_of_the_last_minutes_are_kept() {
     );
     assert_eq!((&first["lag"], &first["height"]), (&json!(340), &json!(BLOCKS + 2)));
     assert_eq!(get(address, "/api/v1/findings").json(), json!([]));
-    running.obstacles.lock().unwrap().push("no Kafka broker is reached: refused".to_owned());
+    running.obstacles.lock().unwrap().push("no Kafka broker is reachable: refused".to_owned());
     let findings = get(address, "/api/v1/findings").json();
     assert_eq!(findings[0]["gravity"], "critical");
     assert!(page(address, "/").contains("Records wait in Kafka and none is lost."));

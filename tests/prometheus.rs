@@ -111,7 +111,7 @@ impl Scene {
         self.service.until_durable(usize::from(PARTITIONS), self.sent);
     }
 
-    /// What the endpoint says of the service, and a verification of its ledger.
+    /// Metrics of the service, and of a verification of its ledger.
     fn metrics(&mut self) -> String {
         let get = |service: &Service| service.get("/metrics").filter(|(code, _)| *code == 200);
         let (_, told) = self.service.until("metrics", get);
@@ -319,7 +319,7 @@ impl Prometheus {
     }
 }
 
-/// What Prometheus answers; `None` as long as it does not.
+/// The answer of Prometheus; `None` until it answers.
 fn ask(address: SocketAddr, path: &str) -> Option<Value> {
     let (code, answer) = get(address, path)?;
     // It listens before it has read its storage.

@@ -144,7 +144,7 @@ fn partitions_that_another_member_holds_are_told() {
     assert_eq!(found["gravity"], "critical");
     until_not_ready(&mut service, &says);
     service.until_logged("\"code\":\"no_partition\"");
-    // The records that wait are counted although another member holds the partition.
+    // The consumer lag is counted although another member holds the partition.
     until_measured(
         &mut service,
         &[
@@ -245,7 +245,7 @@ fn a_login_that_is_refused_is_told_from_a_broker_that_is_away() {
     let text = text.replace("properties: { ", &format!("properties: {login}"));
     std::fs::write(&deployment.config, text).unwrap();
     let mut service = Service::start(&deployment);
-    until_found(&mut service, "broker_refused", &["does not accept this client"]);
+    until_found(&mut service, "broker_refused", &["rejects this client"]);
     until_measured(
         &mut service,
         &[
@@ -349,7 +349,7 @@ fn the_topics_are_in_the_status_from_the_start() {
     assert_eq!(status["source"]["connected"], false);
     assert_eq!((&topic(&status)["topic"], &topic(&status)["assigned"]), (&TOPIC.into(), &0.into()));
     assert!(topic(&status)["known"].is_null() && topic(&status)["lag"].is_null(), "{status}");
-    until_not_ready(&mut service, &["no Kafka broker is reached"]);
+    until_not_ready(&mut service, &["no Kafka broker is reachable"]);
     until_measured(
         &mut service,
         &[

@@ -1,5 +1,5 @@
-//! Real readings of a machine that failed and of an office, through the whole way: every record is in
-//! the ledger with its digits, the ledger verifies, and the alerts tell of the failures.
+//! Real readings of a machine that failed and of an office, end to end: every record is in the
+//! ledger with its digits, the ledger verifies, and the alerts tell of the failures.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,8 +104,8 @@ fn found(transactions: &[Value]) -> BTreeMap<String, Vec<(String, Value)>> {
     found
 }
 
-/// What one device's alerts were: on which day of December 2013 each was raised, and on which days
-/// any was active.
+/// The alerts of one device in December 2013: the days on which each was raised, and the days on
+/// which any was active.
 #[derive(Debug, Default)]
 struct Alerts {
     raised: BTreeMap<String, Vec<i64>>,

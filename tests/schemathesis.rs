@@ -15,7 +15,7 @@ use ledgerline::input::broker::EmbeddedBroker;
 use ledgerline::input::producer::GatedProducer;
 use ledgerline::monitor::access::{Role, tokens};
 
-/// Where the tool is.
+/// Environment variable with the path of the tool.
 const TOOL: &str = "LEDGERLINE_SCHEMATHESIS";
 
 #[test]

@@ -130,7 +130,7 @@ const SLIPS: [Slip; 9] = [
         "humidity: { path: $.payload.d.humidity, type: integer",
         "humidity: { path: $.payload.d.humidity, type: boolean",
         0,
-        &["`humidity` is boolean here, the state of `cold_chain` wants number"],
+        &["`humidity` is boolean here, but the state of `cold_chain` expects number"],
     ),
     (
         "mappings/machine_condition.yaml",
@@ -144,7 +144,7 @@ const SLIPS: [Slip; 9] = [
         "  # A kit is registered once; news of a kit that nobody registered is refused.\n  create:\n",
         "",
         0,
-        &["the contract does not offer `create`", "put `create:` below `functions`"],
+        &["the contract has no function `create`", "put `create:` below `functions`"],
     ),
     (
         "mappings/medical_kit.yaml",
@@ -158,7 +158,7 @@ const SLIPS: [Slip; 9] = [
         "contents: { path: $.payload.d.contents, type: string }",
         "contents: { path: $.paylod.d.contents, type: string }",
         18,
-        &["`$.paylod.d.contents`: a path begins with `$.payload`", "did you mean `payload`"],
+        &["`$.paylod.d.contents`: a path starts with `$.payload`", "did you mean `payload`"],
     ),
     (
         "mappings/machine_condition.yaml",
@@ -234,7 +234,7 @@ fn a_test_that_fails_shows_the_difference() {
     assert!(out.contains(&format!("{}:", path.display())), "{out}");
 }
 
-/// What became of one record: a cause, `filtered`, or the verdict of its transaction.
+/// The outcome of one record: a cause, `filtered`, or the verdict of its transaction.
 fn end(
     message: &Message,
     definitions: &(MappingSet, ContractSet),

@@ -110,7 +110,7 @@ fn a_second_ledger_in_a_group_is_refused() {
     assert_eq!(reading::read(&second.ledger).fates, fates(PARTITIONS, 100));
 }
 
-/// Whether a process catches the signal of a number.
+/// True if a process catches the signal of a number.
 fn catches(process: u32, signal: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
@@ -132,6 +132,6 @@ fn a_signal_ends_a_start_in_order() {
         let ended = service.wait();
         assert_eq!(ended.code, Some(0), "{}", ended.log);
         assert!(ended.log.contains(&format!("\"signal\":\"SIG{name}\"")), "{}", ended.log);
-        assert!(ended.log.contains("ended before it was running"), "{}", ended.log);
+        assert!(ended.log.contains("stopped before it was running"), "{}", ended.log);
     }
 }

@@ -1,5 +1,5 @@
-//! Simulated lives of the program: whatever the seed makes of scheduling, rebalances, faults and power
-//! losses, the ledger holds each record once and in order, and the state follows from it.
+//! Simulated runs of the program: whatever the seed makes of scheduling, rebalances, faults and
+//! power losses, the ledger holds each record once and in order, and the state follows from it.
 
 // A test fails by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]

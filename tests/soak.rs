@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A kill comes once in so many looks, on average.
 const KILL_EVERY: u64 = 150;
 
-/// What was seen of the process at one look.
+/// A sample of the process.
 #[derive(Debug, Clone, Copy)]
 struct Look {
     resident_kib: u64,

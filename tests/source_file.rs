@@ -1,4 +1,5 @@
-//! A file gives every line once, as a record or as a dead letter, and goes on where the ledger stands.
+//! A file yields every line once, as a record or as a dead letter, and resumes at the ledger's
+//! position.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use ledgerline::event::{Cause, Decoder, Event, Rejection, SourcePartition};
 use ledgerline::input::{Accepted, Assignments, FileForm, FileInput, Input, InputError, Polled};
 use ledgerline::limits::{MAX_FILE_PARTITIONS, MAX_LINE_BYTES};
 
-/// What became of one record: partition in text, offset, and event or rejection.
+/// One record as read: partition, offset, and event or rejection.
 type Read1 = (String, u64, Result<Event, Rejection>);
 
 fn open(path: &Path, assignments: &Arc<Assignments>) -> FileInput {

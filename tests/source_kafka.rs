@@ -1,4 +1,4 @@
-//! Kafka gives every record once and in order: across rebalances, outages, leader changes and
+//! Kafka yields every record once and in order: across rebalances, outages, leader changes and
 //! restarts; and it is refused where the ledger's position and the broker contradict each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test fails by panicking
 
@@ -86,7 +86,7 @@ impl Member {
         self.source.durable(&batch.partition, batch.next).map(|_| ())
     }
 
-    /// Whether a broker refuses this client.
+    /// True if a broker refuses this client.
     fn is_refused(&self) -> bool {
         let problems = self.source.health().report().problems;
         problems.iter().any(|problem| problem.code == ProblemCode::BrokerRefused)
@@ -414,7 +414,7 @@ fn always(last: Option<LastTaken>) -> LastTakenOf {
     Arc::new(move |_| last)
 }
 
-/// What a ledger keeps of the nth record of partition 0.
+/// The ledger's copy of the nth record of partition 0.
 fn taken(n: u64) -> LastTaken {
     let mut builder =
         BatchBuilder::new(SourcePartition::new("telemetry", 0), Generation::default(), n);
@@ -703,7 +703,7 @@ fn a_login_that_fails_is_told_without_its_secret() {
     member.until(&mut seen, |m, _| m.source.health().report().last_error.is_some());
     let report = member.source.health().report();
     let message = &report.last_error.as_ref().unwrap().message;
-    assert!(message.contains("does not accept this client"), "{message}");
+    assert!(message.contains("rejects this client"), "{message}");
     assert!(!report.connected);
     assert!(!format!("{report:?} {:?}", member.source).contains("hunter22"));
 }

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use ledger::*;
 use ledgerline::app::offline;
 use ledgerline::app::offline::look_within;
+use ledgerline::follower::Follower;
 use ledgerline::ledger::LedgerReader;
 use ledgerline::ledger::embedded::open_read_only;
 use ledgerline::pipeline::catch_up;
 use ledgerline::state::world::Found;
-use ledgerline::state::{Member, Projection, Room, STATE_DIRECTORY, Savepoint, StateError, World};
+use ledgerline::state::{Member, Room, STATE_DIRECTORY, Savepoint, StateError, World};
 
 const WORKS: u64 = 10;
 /// Rounds in which bits of the store flip.
@@ -42,7 +43,8 @@ fn give_state(from: &Path, to: &Path) {
     copy(&state(from), &state(to));
 }
 
-/// What a start finds; afterwards the state is that of the log, now and after the next start.
+/// Checks the result of a start; afterwards the state matches the log, now and after the next
+/// start.
 fn check_start(directory: &Path, what: &str) -> Found {
     let expected = fresh_listing(directory);
     assert!(expected.len() > 10, "{expected:?}");
@@ -71,7 +73,7 @@ const IS_USABLE: Holds = |found| *found == Found::Usable;
 const IS_UNUSABLE: Holds = is_unusable;
 const ANY: Holds = |_| true;
 
-/// What is done to the state, and what a start may then find.
+/// Damage to the state, and the permitted results of a start.
 const CASES: [(&str, Break, Holds); 13] = [
     ("untouched", |_| {}, IS_USABLE),
     ("deleted", |path| fs::remove_dir_all(path).unwrap(), IS_NEW),
@@ -395,7 +397,7 @@ fn a_savepoint_that_was_cut_short_is_completed() {
     }
 }
 
-/// What the state says after each number of blocks.
+/// Listings of the state after each number of blocks.
 fn listings(directory: &Path) -> Vec<Vec<String>> {
     let reader = open_read_only(directory, &mut |_, _| {}).unwrap();
     let folder = folder();

@@ -26,7 +26,7 @@ const SEGMENT: &str = "log/blocks-00000000000000000000.log";
 /// Fewest of these that come in every run.
 const SURE_SYNCS: usize = 3;
 
-/// Whether system calls can be made to fail here.
+/// True if system calls can be made to fail here.
 fn has_strace() -> bool {
     let tried = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
     let has = tried.is_ok_and(|output| output.status.success());
@@ -97,7 +97,7 @@ fn file_name(fault: &str) -> String {
     fault.replace([':', '=', '.'], "-")
 }
 
-/// What a ledger of all records holds.
+/// The contents of a ledger of all records.
 fn whole(ledger: &Path, (partitions, count): (u16, u64)) -> reading::Contents {
     assert_sound(ledger);
     assert_eq!(reading::state(ledger), records::state(partitions, count));
@@ -144,7 +144,7 @@ fn any_other_failure_ends_the_program_with_its_reason() {
     }
     let scene = Scene::new();
     let table = [
-        ("openat:error=EIO:when=1", "making the segment "),
+        ("openat:error=EIO:when=1", "creating the segment "),
         ("pwrite64:error=EIO:when=1", "writing "),
         ("fsync:error=EIO:when=1", "making durable "),
         ("pwrite64:error=EIO:when=3", "appending to "),
@@ -197,7 +197,7 @@ fn a_write_without_space_is_tried_again() {
         let (ended, trace) = run_with(fault, &deployment);
         assert!(trace.contains("INJECTED"), "{trace}");
         assert_eq!(ended.code, Some(0), "{}", ended.log);
-        assert!(ended.log.contains("the disk is full; intake waits for space"), "{}", ended.log);
+        assert!(ended.log.contains("the disk is full; ingestion waits for space"), "{}", ended.log);
         assert!(whole(&deployment.ledger, scene.size) == scene.undisturbed);
     }
 }

@@ -1,5 +1,5 @@
-//! Who is on the way reads and changes nothing: the endpoint and `top` speak TLS, a certificate that is
-//! renewed is taken, and a client's certificate says who it is.
+//! TLS of the endpoint and of `top`: an eavesdropper can neither read nor change anything, a
+//! renewed certificate is loaded, and a client's certificate identifies the caller.
 
 // A test may stop at the first thing that is not as it should be.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -127,7 +127,7 @@ fn open() -> AccessSettings {
     AccessSettings { anonymous: Some(Role::Viewer), ..AccessSettings::default() }
 }
 
-/// What a client has for TLS: whom it believes, and what it shows.
+/// The TLS configuration of a client: its trusted authority and its own identity.
 fn client(authority: &Authority, shown: Option<&Identity>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate.der().clone()).unwrap();
@@ -541,8 +541,8 @@ fn the_documented_example_is_accepted() {
     let without_tls: String =
         block.lines().filter(|line| !line.contains("tls:")).collect::<Vec<_>>().join("\n");
     for (text, said) in [
-        (&block[..at], "nobody could be let in"),
-        (&without_tls, "nothing encrypts"),
+        (&block[..at], "nobody could sign in"),
+        (&without_tls, "without encryption"),
         ("monitor: { listen: '0.0.0.0:1', behind_proxy: true }\n", ""),
         ("monitor: { listen: '127.0.0.1:1' }\n", ""),
     ] {
@@ -585,11 +585,11 @@ fn top_asks_over_tls_with_a_token() {
             69,
             "401 Unauthorized: this requires the role viewer",
         ),
-        (&["--url", &*url, "--ca", &*ca], Some("x"), 69, "the token is not known here"),
+        (&["--url", &*url, "--ca", &*ca], Some("x"), 69, "unknown token"),
         (&["--url", &*url], Some(&*token), 69, "--ca"),
         (&["--url", &*url, "--ca", &*absent], None, 64, "not found"),
         (&["--url", &*url, "--ca", &*ca, "--token-file", &*absent], None, 64, "not found"),
-        (&["--url", "http://192.0.2.1:1"], Some(&*token), 64, "sent by https only"),
+        (&["--url", "http://192.0.2.1:1"], Some(&*token), 64, "sent only over https"),
     ] {
         let ended = top(arguments, given);
         let all = [&ended.stdout[..], &ended.stderr].concat();

@@ -18,7 +18,7 @@ use ledgerline::input::producer::GatedProducer;
 const PARTITIONS: u16 = 2;
 /// The last record of each partition is a burst that leaves its machine hot.
 const COUNT: u64 = 28;
-/// What a terminal gets when it is taken over, and when it is given back.
+/// Control sequences that take over a terminal and give it back.
 const TAKEN: &str = "\u{1b}[?1049h";
 const GIVEN_BACK: &str = "\u{1b}[?1049l";
 
@@ -66,7 +66,7 @@ fn one_picture_is_printed_as_text() {
     let picture = succeed(&["top", "--once", "--url", &url]);
     let dead = status["records"]["dead_lettered"].as_u64().unwrap();
     for text in [
-        &format!("example.com/test · {url} · ready: records are taken in"),
+        &format!("example.com/test · {url} · ready: ingesting"),
         "│0  at most 0 in the last minute",
         &format!("blocks     {}, newest ", status["height"]),
         &format!("entries    {}", status["entries"]),
@@ -124,8 +124,8 @@ fn who_does_not_answer_is_named_with_what_helps() {
         {\"detail\":\"too many \\u001b[2J\"}";
     let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n                         ";
     for (url, says) in [
-        (away, "nobody answers at http://127.0.0.1:"),
-        (answering(b"SSH-2.0-OpenSSH\r\n", 1), "does not answer as an endpoint of Ledgerline does"),
+        (away, "no answer from http://127.0.0.1:"),
+        (answering(b"SSH-2.0-OpenSSH\r\n", 1), "is not an endpoint of Ledgerline"),
         (answering(ok, 1), "/api/v1/status gives no answer of Ledgerline's"),
         (answering(busy, 1), "503 Service Unavailable: too many \\u{1b}[2J"),
         (answering(endless, 1_000_000), "answers with more than"),
@@ -223,7 +223,7 @@ fn the_terminal_is_given_back_however_it_ends() {
     drop(script);
     for keys in ["q", "\u{1b}", "\u{3}"] {
         let mut terminal = OnTerminal::start(found("script").unwrap(), &url);
-        terminal.until_shown("ready: records are taken in");
+        terminal.until_shown("ready: ingesting");
         terminal.until_shown("dead letters: ");
         terminal.press("p");
         terminal.until_shown("paused");
@@ -232,18 +232,18 @@ fn the_terminal_is_given_back_however_it_ends() {
         terminal.has_ended();
     }
     let terminal = OnTerminal::start(found("script").unwrap(), &url);
-    terminal.until_shown("ready: records are taken in");
+    terminal.until_shown("ready: ingesting");
     assert!(Command::new("kill").args(["-TERM", &terminal.process()]).status().unwrap().success());
     terminal.has_ended();
 
     // It goes on where the service has gone.
     let mut terminal = OnTerminal::start(found("script").unwrap(), &url);
-    terminal.until_shown("ready: records are taken in");
+    terminal.until_shown("ready: ingesting");
     let address = scene.service.endpoint().unwrap();
     scene.service.signal("TERM");
     until("the end of the service", || scene.service.has_ended().then_some(()));
     assert!(TcpStream::connect(address).is_err());
-    terminal.until_shown("nobody answers at");
+    terminal.until_shown("no answer from");
     terminal.press("q");
     terminal.has_ended();
 }

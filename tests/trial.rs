@@ -70,7 +70,7 @@ fn every_outcome_says_why() {
             "filtered",
             "/mappings/0/reason",
             json!(
-                "the condition `payload.d.assetID != ''` does not hold, or a field of it is absent"
+                "the condition `payload.d.assetID != ''` is false, or one of its fields is absent"
             ),
         ),
         (reefer("{\"d\": nope}"), "dead_lettered", "/rejection/place", json!("line 1, column 8")),
@@ -205,11 +205,16 @@ fn what_cannot_be_tried_is_refused() {
     let running = run();
     let address = running.endpoint.address();
     for (kind, body, status, part) in [
-        (JSON, "{", 400, "the text ends within an object"),
+        (JSON, "{", 400, "the input ends inside an object"),
         (JSON, "{}", 400, "topic"),
         (JSON, r#"{"topic": "a/b"}"#, 400, "`topic` cannot be `a/b`"),
         (JSON, r#"{"topic": "t", "vlaue": "x"}"#, 400, "vlaue"),
-        (JSON, r#"{"topic": "t", "value": "x", "value_base64": "eA=="}"#, 400, "both"),
+        (
+            JSON,
+            r#"{"topic": "t", "value": "x", "value_base64": "eA=="}"#,
+            400,
+            "mutually exclusive",
+        ),
         (JSON, r#"{"topic": "t", "key_base64": "?"}"#, 400, "base64"),
         (JSON, r#"{"topic": "t", "timestamp": "soon"}"#, 400, "timestamp"),
         ("text/plain", r#"{"topic": "t"}"#, 415, "application/json"),
@@ -276,7 +281,7 @@ fn the_page_shows_it_and_keeps_what_was_filled_in() {
             vec![("topic", "a b"), ("value", "kept <i>")],
             vec!["`topic` cannot be", "kept &lt;i&gt;"],
         ),
-        (vec![("topic", "t"), ("value", "_"), ("value_form", "base64")], vec!["no base64"]),
+        (vec![("topic", "t"), ("value", "_"), ("value_form", "base64")], vec!["not valid base64"]),
     ] {
         let page = submit(address, &fields);
         for part in parts {

@@ -49,7 +49,7 @@ fn stranger() -> Signer {
     signer(9)
 }
 
-/// What a forger can do after changing a block.
+/// Abilities of a forger after changing a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Forger {
     /// Writes files, and no more.
@@ -163,34 +163,30 @@ fn sign_for_another_ledger(blocks: &mut [Block]) {
 
 type Forge = fn(&mut Vec<Block>);
 
-/// What someone without a key changes, and what `verify` says of it.
+/// Changes by someone without a key, and the report of `verify`.
 const KEYLESS: &[(&str, Forge, &str)] = &[
-    ("an argument", |b| change_argument(b), "its tree root does not follow from the entries"),
-    ("an argument", |b| change_argument(b), "a submission's root is not of its transactions"),
-    ("a verdict", |b| change_verdict(b), "its effects hash does not follow"),
-    ("a verdict", |b| change_verdict(b), "its tree root does not follow from the entries"),
-    ("a write's value", |b| change_write(b), "its effects hash does not follow"),
-    (
-        "progress",
-        |b| b[TARGET].records.progress[0].next += 1,
-        "its records are not those that it was sealed with",
-    ),
-    ("a dead letter", |b| drop_dead_letter(b), "its records are not those that it was sealed with"),
+    ("an argument", |b| change_argument(b), "its tree root does not match its entries"),
+    ("an argument", |b| change_argument(b), "a submission's root does not match its transactions"),
+    ("a verdict", |b| change_verdict(b), "its effects hash does not match"),
+    ("a verdict", |b| change_verdict(b), "its tree root does not match its entries"),
+    ("a write's value", |b| change_write(b), "its effects hash does not match"),
+    ("progress", |b| b[TARGET].records.progress[0].next += 1, "its records do not match its seal"),
+    ("a dead letter", |b| drop_dead_letter(b), "its records do not match its seal"),
     (
         "a dead letter's bytes",
         |b| b[TARGET].records.dead_letters[0].value = Some(b"{}".to_vec()),
-        "its records are not those that it was sealed with",
+        "its records do not match its seal",
     ),
     (
         "a filtered run",
         |b| b[TARGET].records.filtered[0].runs[0].0 -= 1,
-        "its records are not those that it was sealed with",
+        "its records do not match its seal",
     ),
-    ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not fit"),
-    ("the header's time", |b| b[TARGET].header.time_ms += 1, "its seal does not fit"),
-    ("the header's root", |b| b[TARGET].header.entries_root.0[7] ^= 1, "its seal does not fit"),
+    ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not match"),
+    ("the header's time", |b| b[TARGET].header.time_ms += 1, "its seal does not match"),
+    ("the header's root", |b| b[TARGET].header.entries_root.0[7] ^= 1, "its seal does not match"),
     ("the header's effects", |b| b[TARGET].header.effects.0[7] ^= 1, "its effects hash"),
-    ("the seal", |b| b[TARGET].seal.signature[3] ^= 1, "its seal does not fit"),
+    ("the seal", |b| b[TARGET].seal.signature[3] ^= 1, "its seal does not match"),
     (
         "the seal's key",
         |b| b[TARGET].seal = Seal::sign(NAME, &stranger(), &b[TARGET].header.hash()),
@@ -207,12 +203,12 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
             let hash = b[TARGET].header.hash();
             b[TARGET].seal = Seal::sign("example.com/other", &ledger_key(), &hash);
         },
-        "its seal does not fit",
+        "its seal does not match",
     ),
     (
         "the checkpoint, an older one",
         |b| b[TARGET].checkpoint = b[TARGET - 1].checkpoint.clone(),
-        "its checkpoint is not of its own tree",
+        "its checkpoint does not match its tree",
     ),
     (
         "the checkpoint's signature",
@@ -230,20 +226,36 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
         },
         "its checkpoint: the checkpoint is of the ledger",
     ),
-    ("the checkpoint", |b| b[TARGET].checkpoint = "none".into(), "its checkpoint: these bytes"),
-    ("blocks in another order", |b| b.swap(TARGET, TARGET + 1), "its number is not the next one"),
+    ("the checkpoint", |b| b[TARGET].checkpoint = "none".into(), "its checkpoint: this is not"),
+    (
+        "blocks in another order",
+        |b| b.swap(TARGET, TARGET + 1),
+        "its number is not the expected one",
+    ),
     ("blocks in another order", |b| b.swap(TARGET, TARGET + 1), "its previous hash is not"),
-    ("a block left out", |b| _ = b.remove(TARGET), "its previous hash is not the block's before"),
-    ("a block twice", |b| b.insert(TARGET, b[TARGET - 1].clone()), "its number is not the next"),
-    ("entries in another order", |b| b[TARGET].entries.swap(0, 1), "its tree root does not follow"),
-    ("the first leaf", |b| b[TARGET].header.first_leaf += 1, "its first leaf is not the next one"),
+    (
+        "a block left out",
+        |b| _ = b.remove(TARGET),
+        "its previous hash is not that of the previous block",
+    ),
+    (
+        "a block twice",
+        |b| b.insert(TARGET, b[TARGET - 1].clone()),
+        "its number is not the expected one",
+    ),
+    ("entries in another order", |b| b[TARGET].entries.swap(0, 1), "its tree root does not match"),
+    (
+        "the first leaf",
+        |b| b[TARGET].header.first_leaf += 1,
+        "its first leaf is not the expected one",
+    ),
     (
         "the first entry",
         |b| {
             b[TARGET].header.first_entry += 1;
             b[TARGET].header.entries_end += 1;
         },
-        "its first entry is not the next one",
+        "its first entry is not the expected one",
     ),
     (
         "every block from here on sealed by a stranger",
@@ -257,22 +269,22 @@ const KEYLESS: &[(&str, Forge, &str)] = &[
     ),
 ];
 
-/// What the holder of the ledger's key changes, with everything made to fit that the key can.
+/// Changes by the holder of the ledger's key, with everything adjusted that the key can sign.
 const SEALING: &[(&str, Forge, &str)] = &[
-    ("an argument", |b| change_argument(b), "a submission's root is not of its transactions"),
-    ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not fit"),
+    ("an argument", |b| change_argument(b), "a submission's root does not match its transactions"),
+    ("a submission", |b| sign_for_another_ledger(b), "a submission's signature does not match"),
     (
         "a transaction of nobody",
         |b| {
             let entry = b[TARGET].entries[0].clone();
             b[TARGET].entries.push(entry);
         },
-        "not every transaction stands in a signed submission",
+        "a transaction is not in any signed submission",
     ),
     (
         "a submission by the ledger itself",
         |b| resubmit(&mut b[TARGET], NAME, &ledger_key()),
-        "a submission's key was not registered, or had ended",
+        "a submission's key was not registered or had been retired",
     ),
     (
         "a submission after its key had ended",
@@ -281,7 +293,7 @@ const SEALING: &[(&str, Forge, &str)] = &[
             let end = definition(DefinitionKind::KeyEnd, SUBMITTER_ROLE, key);
             b[TARGET].entries.insert(0, Entry::Definition(end));
         },
-        "a submission's key was not registered, or had ended",
+        "a submission's key was not registered or had been retired",
     ),
     (
         "a block after the ledger's key had ended",
@@ -289,7 +301,7 @@ const SEALING: &[(&str, Forge, &str)] = &[
             let end = definition(DefinitionKind::KeyEnd, LEDGER_ROLE, ledger_key().id());
             b[TARGET - 1].entries.push(Entry::Definition(end));
         },
-        "it is sealed with a key that was not registered, or had ended",
+        "it is sealed with a key that was not registered or had been retired",
     ),
     ("a gap", |b| b[TARGET].records.progress[0].from += 1, "it leaves a gap of telemetry/3"),
     ("a repeat", |b| b[TARGET].records.progress[0].from -= 1, "it repeats records of telemetry/3"),
@@ -305,7 +317,7 @@ const SEALING: &[(&str, Forge, &str)] = &[
                 (progress.from, progress.next) = (progress.from - RECORDS, progress.next - RECORDS);
             }
         },
-        "its progress goes back",
+        "its progress goes backwards",
     ),
     (
         "a dead letter",
@@ -316,12 +328,12 @@ const SEALING: &[(&str, Forge, &str)] = &[
     (
         "a filtered run",
         |b| b[TARGET].records.filtered[0].runs[0].0 += 100,
-        "it holds a record outside its progress",
+        "it has a record outside its progress",
     ),
     (
         "a filtered run without end",
         |b| b[TARGET].records.filtered[0].runs[0].1 = u64::MAX,
-        "it holds a record outside its progress",
+        "it has a record outside its progress",
     ),
     (
         "a filtered run over all others",
@@ -341,14 +353,14 @@ const SEALING: &[(&str, Forge, &str)] = &[
     (
         "a dead letter of another partition",
         |b| b[TARGET].records.dead_letters[0].partition = SourcePartition::new("telemetry", 4),
-        "it holds records of a partition without progress",
+        "it has records of a partition without progress",
     ),
     ("another version", |b| parts(b).2[0].replaced = Some(0), "names another version of `C-"),
     ("no version", |b| parts(b).2[0].replaced = None, "names another version of `C-"),
     (
         "a write of an invalid transaction",
         |b| *parts(b).1 = Verdict::invalid(InvalidCode::UnknownContract, ""),
-        "an invalid transaction has written",
+        "an invalid transaction has writes",
     ),
     (
         "a second name",
@@ -360,10 +372,14 @@ const SEALING: &[(&str, Forge, &str)] = &[
         },
         "it names the ledger a second time",
     ),
-    ("a time before", |b| b[TARGET].header.time_ms -= 3_600_000, "its time lies before the block"),
+    (
+        "a time before",
+        |b| b[TARGET].header.time_ms -= 3_600_000,
+        "its time is before that of the previous block",
+    ),
 ];
 
-/// What the holder of both keys cannot make fit either.
+/// Changes that even the holder of both keys cannot hide.
 const SIGNING: &[(&str, Forge, &str)] = &[
     (
         "a mapping that is not on the ledger",
@@ -379,12 +395,12 @@ const SIGNING: &[(&str, Forge, &str)] = &[
     (
         "an output too much",
         |b| Arc::make_mut(parts(b).0).id.output = 1,
-        "stands where output 0 of its record should",
+        "is in the place of output 0 of its record",
     ),
     (
         "a record of the block before",
         |b| Arc::make_mut(parts(b).0).id.offset -= RECORDS,
-        "it holds a record outside its progress",
+        "it has a record outside its progress",
     ),
 ];
 
@@ -394,7 +410,7 @@ fn define(blocks: &mut [Block], kind: DefinitionKind, name: &str, (version, text
     blocks[TARGET].entries.push(Entry::Definition(Definition { kind, name, version, text }));
 }
 
-/// A call by hand in a partition of calls, with the progress for it.
+/// A manual call in a partition of calls, with the progress for it.
 fn call(blocks: &mut [Block], partition: u32, change: fn(&mut Transaction)) {
     let partition = SourcePartition { partition, ..SourcePartition::calls() };
     let mut call = transactions(&blocks[TARGET])[0].clone();
@@ -429,7 +445,7 @@ fn state(blocks: &mut [Block], text: &str) {
     parts(blocks).2[0].value = Some(text.as_bytes().into());
 }
 
-/// What the format's page forbids of the content of a block, whoever signs it.
+/// Block contents that the format forbids, whoever signs them.
 const CONTENT: &[(&str, Forge, &str)] = &[
     (
         "the bytes of a dead letter",
@@ -518,12 +534,12 @@ const CONTENT: &[(&str, Forge, &str)] = &[
         "is empty or does not rise",
     ),
     (
-        "a dead letter that is a call by hand",
+        "a dead letter that is a manual call",
         |b| {
             let letter = &mut b[TARGET].records.dead_letters[0];
             (letter.partition, letter.offset) = (SourcePartition::calls(), 0);
         },
-        "it holds a call by hand that is not a transaction",
+        "it has a manual call that is not a transaction",
     ),
     (
         "a submission of nothing",
@@ -533,12 +549,12 @@ const CONTENT: &[(&str, Forge, &str)] = &[
             let empty = SubmissionSeal { signer, root, signature, count: 0 };
             b[TARGET].records.submissions.push(empty);
         },
-        "or a submission has none",
+        "or a submission has no transactions",
     ),
     (
         "the end of a key that never was",
         |b| define(b, DefinitionKind::KeyEnd, LEDGER_ROLE, (0, &stranger().id().to_string())),
-        "it ends a key that is not in force",
+        "it retires a key that is not active",
     ),
     (
         "a key of no role",
@@ -568,47 +584,47 @@ const CONTENT: &[(&str, Forge, &str)] = &[
     (
         "the same version of a contract with another text",
         |b| define(b, DefinitionKind::Contract, CONTRACT_NAME, (1, "contract: cold_chain")),
-        "a contract's version is not above the one before",
+        "a contract's version is not higher than the previous one",
     ),
     (
         "an older version of a contract",
         |b| define(b, DefinitionKind::Contract, CONTRACT_NAME, (0, CONTRACT)),
-        "a contract's version is not above the one before",
+        "a contract's version is not higher than the previous one",
     ),
     (
         "a first output of 1",
         |b| Arc::make_mut(parts(b).0).id.output = 1,
-        "stands where output 0 of its record should",
+        "is in the place of output 0 of its record",
     ),
     ("arguments that are not JSON", |b| arguments(b, "{x"), "are not compact JSON"),
     ("arguments with spaces", |b| arguments(b, "{\"a\": 1}"), "are not compact JSON"),
     ("arguments and more", |b| arguments(b, "{}{}"), "are not compact JSON"),
-    ("a state that is not JSON", |b| state(b, "rubbish"), "that is not one of an asset"),
-    ("a state of an asset without alerts", |b| state(b, "{}"), "that is not one of an asset"),
+    ("a state that is not JSON", |b| state(b, "rubbish"), "that is not a valid asset state"),
+    ("a state of an asset without alerts", |b| state(b, "{}"), "that is not a valid asset state"),
     (
-        "a call by hand with another digest",
+        "a manual call with another digest",
         |b| call(b, 0, |call| call.value_digest = Digest::of(b"other")),
-        "does not have the digest of what was asked for",
+        "does not have the digest of its request",
     ),
     (
-        "a call by hand that asked for something else",
+        "a manual call with another request",
         |b| call(b, 0, |call| call.time_ms += 1),
-        "does not have the digest of what was asked for",
+        "does not have the digest of its request",
     ),
     (
-        "a call by hand of a device",
+        "a manual call of a device",
         |b| call(b, 0, |call| call.device = DeviceName::new("reefer", "ada")),
-        "a call by hand does not say who made it",
+        "a manual call does not say who made it",
     ),
     (
-        "a call by hand through a mapping",
+        "a manual call through a mapping",
         |b| call(b, 0, |call| call.mapping_digest = Digest::of(MAPPING.as_bytes())),
-        "a call by hand does not say who made it",
+        "a manual call does not say who made it",
     ),
     (
-        "a call by hand in a partition that is not theirs",
+        "a manual call in a partition that is not theirs",
         |b| call(b, 5, |_| {}),
-        "~calls/5 is not the partition of calls by hand",
+        "~calls/5 is not the partition of manual calls",
     ),
     (
         "a second output of a record with other digests",
@@ -681,7 +697,7 @@ fn whatever_was_changed_is_found_in_its_block() {
             );
             let first = report.problems.first().unwrap();
             let in_front = (0..TARGET).any(|at| first.starts_with(&format!("block {at}: ")));
-            assert!(!in_front, "{what}: what stands in front of it is sound: {first}");
+            assert!(!in_front, "{what}: what precedes it is sound: {first}");
         }
     }
 }
@@ -736,8 +752,7 @@ fn a_ledger_begins_with_its_own_definition() {
     assert_finds(&report(folder.path()), "block 0: its first entry does not name the ledger");
 }
 
-/// What the verifier says that was written from `docs/format.md` alone; `None` where there is no
-/// Python.
+/// The report of the verifier that was written from `docs/format.md` alone; `None` without Python.
 fn foreign(ledger: &Path) -> Option<(bool, String)> {
     let mut python = Command::new("python3");
     python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/verify.py")).arg(ledger);
@@ -759,7 +774,7 @@ fn the_forger_of_these_tests_leaves_an_honest_ledger_sound() {
     }
 }
 
-/// Whether a block holds by itself, behind these.
+/// True if a block holds by itself, behind these.
 fn holds_behind(front: &[Block], block: &Block) -> bool {
     let mut frontier = Frontier::new();
     for block in front {
@@ -889,7 +904,7 @@ fn a_log_extends_each_checkpoint_that_it_ever_gave_out() {
     }
 }
 
-/// What a block holds besides its entries, and a forger with every key may change.
+/// Parts of a block besides its entries that a forger with every key may change.
 const BESIDES_ENTRIES: &[(&str, Forge)] = &[
     ("a dead letter's bytes", |b| {
         b[TARGET].records.dead_letters[0].value = Some(b"{}".to_vec());
@@ -968,7 +983,7 @@ fn a_ledger_cannot_go_back_to_an_older_format() {
     blocks[TARGET].header.format = BlockFormat::V1;
     reseal(&mut blocks, &ledger_key());
     write_blocks(folder.path(), &blocks);
-    let problem = "it is in another format than the ledger has named";
+    let problem = "its format differs from the ledger's";
     assert_finds(&report(folder.path()), problem);
     assert!(open(&opening(folder.path()), &mut |_, _| {}).is_err());
 }
@@ -995,7 +1010,7 @@ fn a_log_that_lost_its_end_is_found_by_an_older_checkpoint() {
     write_blocks(folder.path(), &blocks);
     assert_finds(&since(folder.path(), &honest), "cannot extend the older checkpoint");
     // The state beside it knows more than the log, too.
-    assert_finds(&report(folder.path()), "the state store has taken in 10 blocks, the log has 5");
+    assert_finds(&report(folder.path()), "the state store is at block 10, the log has 5");
     std::fs::remove_dir_all(folder.path().join(STATE_DIRECTORY)).unwrap();
     assert_sound(folder.path());
 }
@@ -1011,8 +1026,8 @@ fn a_checkpoint_that_is_not_the_ledgers_own_proves_nothing() {
         (signed("example.com/other", size, root, &ledger_key()), "is of the ledger"),
         (signed(NAME, size, Digest::of(b"other"), &ledger_key()), "does not extend"),
         (signed(NAME, size + 1, root, &ledger_key()), "cannot extend"),
-        ("rubbish".into(), "no signed checkpoint"),
-        ("".into(), "no signed checkpoint"),
+        ("rubbish".into(), "not a signed checkpoint"),
+        ("".into(), "not a signed checkpoint"),
     ];
     for (note, expected) in cases {
         assert_finds(&since(folder.path(), &note), expected);
@@ -1034,7 +1049,7 @@ fn a_ledger_written_from_scratch_with_another_key_is_found_by_the_key() {
     assert_eq!(report(folder.path()).first_key, Some(theirs), "the report says whose it is");
     assert!(report_of(folder.path(), |request| request.expected_key = Some(theirs)).is_sound());
     let report = report_of(folder.path(), |request| request.expected_key = Some(mine));
-    assert_finds(&report, "block 0: it is not sealed with the key that was asked for");
+    assert_finds(&report, "block 0: it is not sealed with the requested key");
     let honest = checkpoint(made().path());
     assert_finds(&since(folder.path(), &honest), "known keys");
 }
@@ -1048,15 +1063,18 @@ fn a_state_that_differs_from_the_log_is_found() {
         forge(&mut blocks);
         finish(&mut blocks, Forger::Signing);
         write_blocks(folder.path(), &blocks);
-        assert_finds(&report(folder.path()), "the state store does not hold what the first 10");
+        assert_finds(
+            &report(folder.path()),
+            "the state store does not match the writes of the first 10",
+        );
     }
     // The state was changed, the log was not.
     type Change = fn(&sled::Db);
     let changes: [(Change, &str); 5] = [
-        (|db| _ = db.insert(b"s/cold_chain\0C-99", &[0, 0]).unwrap(), "its assets are not those"),
+        (|db| _ = db.insert(b"s/cold_chain\0C-99", &[0, 0]).unwrap(), "its assets do not match"),
         (
             |db| _ = db.insert(b"a/cold_chain\0C-99", b"\x01\x03HOT\0").unwrap(),
-            "its list of alerts is not",
+            "its list of alerts does not match",
         ),
         (|db| _ = db.insert(b"a/cold_chain\0C-99", b"").unwrap(), "cannot be read"),
         (
@@ -1067,7 +1085,7 @@ fn a_state_that_differs_from_the_log_is_found() {
                 *time -= 1;
                 db.insert(key, since).unwrap();
             },
-            "the state store does not hold what the first 10",
+            "the state store does not match the writes of the first 10",
         ),
         (
             |db| {
@@ -1076,7 +1094,7 @@ fn a_state_that_differs_from_the_log_is_found() {
                 savepoint[1 + 1 + 32 + 1] += 1;
                 db.insert("m/savepoint", savepoint).unwrap();
             },
-            "the state store does not hold what the first 10",
+            "the state store does not match the writes of the first 10",
         ),
     ];
     for (change, expected) in changes {
@@ -1103,7 +1121,7 @@ fn sound_ledgers_verify() {
         assert_eq!(report.transactions, works * TRANSACTIONS);
         assert_eq!(report.name, NAME);
         assert_eq!(report.first_key, Some(ledger_key().id()));
-        assert!(report.notes.iter().any(|note| note.contains("state store holds")));
+        assert!(report.notes.iter().any(|note| note.contains("state store matches")));
     }
 }
 

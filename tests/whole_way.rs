@@ -1,4 +1,4 @@
-//! The whole way: every record on Kafka ends in exactly one disposition in a ledger that verifies,
+//! End to end: every record on Kafka ends in exactly one disposition in a ledger that verifies,
 //! with a broker outage and a rebalance in the middle.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)] // it is a test
 
@@ -19,7 +19,7 @@ fn outage(broker: &EmbeddedBroker, service: &mut Service) {
     broker.down().unwrap();
     let (_, reason) = service
         .until("not ready", |service| service.get("/readyz").filter(|(code, _)| *code == 503));
-    assert!(reason.to_string().contains("no Kafka broker is reached"), "{reason}");
+    assert!(reason.to_string().contains("no Kafka broker is reachable"), "{reason}");
     assert_eq!(service.get("/healthz").unwrap().0, 200, "it is well all the same");
     broker.up().unwrap();
     service.until("ready", |service| service.get("/readyz").filter(|(code, _)| *code == 200));

@@ -1,5 +1,5 @@
-//! What the benchmarks of the ledger share: the shipped mappings and contracts, records of the
-//! simulated fleet, a new ledger, and mean times for the ratios that they print.
+//! Helpers of the ledger benchmarks: the shipped mappings and contracts, records of the simulated
+//! fleet, a new ledger, and mean times for the printed ratios.
 #![allow(dead_code)] // each benchmark uses a part
 
 pub mod calls;
@@ -29,7 +29,7 @@ fn files(folder: &str) -> Vec<(PathBuf, String)> {
     files.into_iter().map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())).collect()
 }
 
-/// What is shipped.
+/// The shipped definitions.
 pub fn definitions() -> (MappingSet, ContractSet) {
     let (mappings, diagnostics) = MappingSet::from_texts(&files("mappings"));
     assert!(diagnostics.is_empty(), "{diagnostics:?}");

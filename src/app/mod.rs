@@ -9,6 +9,7 @@ pub use service::{Opened, Running, open};
 
 use std::path::PathBuf;
 
+use crate::follower::FollowerError;
 use crate::input::InputError;
 use crate::ledger::LedgerError;
 use crate::monitor::EndpointError;
@@ -28,6 +29,9 @@ pub enum AppError {
     /// The state.
     #[error(transparent)]
     State(#[from] StateError),
+    /// A follower of the log.
+    #[error(transparent)]
+    Follower(#[from] FollowerError),
     /// An input.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -38,21 +42,21 @@ pub enum AppError {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// The collector of traces.
-    #[error("no traces can be told: {0}")]
+    #[error("cannot export traces: {0}")]
     Traces(String),
     /// A stop was asked for and the pipeline could not drain in time.
     #[error(
-        "could not drain within {0} s and ends as it is; nothing is lost: the next start goes on behind the last durable block"
+        "could not drain within {0} s and is exiting; nothing is lost: the next start resumes after the last durable block"
     )]
     NotDrained(u64),
     /// A file operation.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },

@@ -1,4 +1,5 @@
-//! Looking at a ledger that may be at rest or in use: no lock, and nothing is written in its folder.
+//! Read access to a ledger that may be at rest or in use: takes no lock, writes nothing in its
+//! folder.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -6,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use crate::app::{AppError, Observe};
 use crate::diagnostic::chain;
 use crate::disk::{ScratchFolder, SystemDisk};
+use crate::follower::{Follower, FollowerError};
 use crate::ledger::Block;
 use crate::ledger::embedded::{
     self, EmbeddedReader, KeptCheckpoint, check_kept, default_checkpoint_copy, read_kept,
@@ -13,13 +15,13 @@ use crate::ledger::embedded::{
 };
 use crate::pipeline::catch_up;
 use crate::query::Queries;
-use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
+use crate::state::{Room, STATE_DIRECTORY, StateError, World};
 
 /// A log, opened to be looked at.
 pub struct OpenedLog {
     /// Reads it.
     pub reader: Arc<EmbeddedReader>,
-    /// What whoever looks should know of it.
+    /// Notes for the user.
     pub notes: Vec<String>,
     /// A checkpoint that was kept outside the folder covers what the log does not have.
     pub is_cut_short: bool,
@@ -78,8 +80,8 @@ pub fn open_log(
     let (reader, torn) = embedded::open_to_look(directory, read)?;
     if let Some(torn) = torn {
         notes.push(format!(
-            "{}: {} bytes follow the last whole block and are not shown: an interrupted write, or one \
-             that is going on",
+            "{}: {} bytes follow the last complete block and are not shown: an interrupted write, or one \
+             in progress",
             torn.path.display(),
             torn.bytes
         ));
@@ -112,8 +114,8 @@ struct Scratch {
     folder: OnceLock<ScratchFolder>,
 }
 
-impl Projection for Scratch {
-    fn name(&self) -> &'static str {
+impl Follower for Scratch {
+    fn name(&self) -> &str {
         self.world.name()
     }
 
@@ -121,7 +123,11 @@ impl Projection for Scratch {
         self.world.next_block()
     }
 
-    fn apply(&self, block: &Block) -> Result<(), StateError> {
+    fn saved_block(&self) -> u64 {
+        self.world.saved_block()
+    }
+
+    fn apply(&self, block: &Block) -> Result<(), FollowerError> {
         self.world.apply(block)
     }
 
@@ -129,17 +135,17 @@ impl Projection for Scratch {
         self.world.is_full()
     }
 
-    fn save_some(&self) -> Result<bool, StateError> {
+    fn save_some(&self) -> Result<bool, FollowerError> {
         self.world.save_some()
     }
 
     /// Nothing needs to last, so only what is too much for the memory is written.
-    fn savepoint(&self) -> Result<(), StateError> {
+    fn savepoint(&self) -> Result<(), FollowerError> {
         if !self.is_full() {
             return Ok(());
         }
         if self.world.is_in_memory() {
-            let doing = "making a folder for the state in";
+            let doing = "creating a folder for the state in";
             let io = |error| StateError::Io { doing, path: std::env::temp_dir(), error };
             let folder = ScratchFolder::new().map_err(io)?;
             self.world.spill_into(folder.path())?;
@@ -153,7 +159,7 @@ impl Projection for Scratch {
 /// A folder under the system's temporary one, which goes with its value.
 pub fn temporary_folder() -> Result<ScratchFolder, AppError> {
     let path = std::env::temp_dir();
-    let doing = "making a folder in";
+    let doing = "creating a folder in";
     ScratchFolder::new().map_err(|error| AppError::Io { doing, path, error })
 }
 
@@ -169,5 +175,5 @@ pub fn rebuild(directory: &Path, observe: Observe<'_>) -> Result<u64, AppError> 
     }
     let (world, _) = World::open(&path, &*reader)?;
     catch_up(&*reader, &world, &mut |done, all| observe("building the state", done, all))?;
-    Ok(crate::state::Projection::next_block(&world))
+    Ok(world.next_block())
 }

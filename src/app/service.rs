@@ -11,19 +11,24 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DeadLetterTopicConfig, LedgerConfig};
 use crate::contract::{Contract, ContractSet};
 use crate::disk::SystemDisk;
+use crate::follower::{Follower, FollowerError};
 use crate::input::{self, Assignments, FileCounts, InputHealth};
 use crate::ledger::embedded::{
     self, EmbeddedLedger, EmbeddedReader, LedgerKeys, OpenLedger, Opening, keep_checkpoint,
 };
 use crate::ledger::{Definition, DefinitionKind, LedgerReader};
 use crate::mapping::MappingSet;
+use crate::monitor::access::Settings;
 use crate::monitor::traces::{TraceExport, TraceSettings};
 use crate::monitor::{self, AnswerCounts, Endpoint, Service};
 use crate::pipeline::status::Status;
-use crate::pipeline::{DeadLetterTopic, Pipeline, PipelineError, Stop, Traces, catch_up};
+use crate::pipeline::{
+    CheckpointCopy, DeadLetterTopic, Followers, Pipeline, PipelineError, Stop, Traces, catch_up,
+    state_observers,
+};
 use crate::query::{Queries, Trial};
 use crate::state::world::Found;
-use crate::state::{Projection, STATE_DIRECTORY, StateError, World};
+use crate::state::{STATE_DIRECTORY, World};
 use crate::transaction::{Signer, read_key_file};
 
 /// Everything that is open before the first record.
@@ -33,7 +38,9 @@ pub struct Opened {
     pub reader: Arc<EmbeddedReader>,
     /// The state.
     pub world: Arc<World>,
-    /// What the stages tell of themselves.
+    /// The followers of the log; others may be added before the start.
+    pub followers: Arc<Followers>,
+    /// Counters and timings of the stages.
     pub status: Arc<Status>,
     /// Positions of the inputs.
     pub assignments: Arc<Assignments>,
@@ -43,7 +50,7 @@ pub struct Opened {
     pub file: Option<Arc<FileCounts>>,
     /// The endpoint, where one is configured.
     pub endpoint: Option<Endpoint>,
-    /// What tells a collector of batches, where one is configured.
+    /// The trace exporter, if configured.
     trace_export: Option<TraceExport>,
     /// Asks for the end.
     pub stop: Stop,
@@ -53,9 +60,6 @@ pub struct Opened {
 
 /// Pause before a start looks again whether there is space on the disk.
 const SPACE_PAUSE: Duration = Duration::from_millis(500);
-
-/// Keeps the newest checkpoint.
-type Keep = Arc<dyn Fn() + Send + Sync>;
 
 /// A running pipeline.
 pub struct Running {
@@ -87,14 +91,16 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
     let mappings = Arc::new(config.mappings);
     let inputs = open_inputs(&config.inputs, &mappings, &opening)?;
     let (status, stop) = (Arc::new(Status::default()), Stop::default());
-    let mut projections: Vec<Arc<dyn Projection>> = vec![world.clone()];
+    let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
+    let keep = keep_newest(&config.ledger, &reader);
+    let mut observers = state_observers(&status, &traces, &clock);
+    observers.push(Box::new(CheckpointCopy::new(keep, clock.clone())));
+    // Every follower of the log, one line each.
+    let followers = Arc::new(Followers::default());
+    followers.add_observed(world.clone(), observers);
     let letters =
         open_letters(config.dead_letter_topic.as_ref(), opening.directory, &*reader, &stop)?;
-    projections.extend(letters.clone());
-    let keep = keep_newest(&config.ledger, &reader);
-    // New definitions and keys are blocks too, and there may be no record after them.
-    keep();
-    let (trace_export, traces) = start_traces(config.traces.as_ref(), reader.name(), &clock)?;
+    letters.into_iter().for_each(|letters| followers.add(letters));
     let pipeline = Pipeline {
         inputs: inputs.pipeline,
         assignments: assignments.clone(),
@@ -103,8 +109,7 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         limits: config.submission,
         writer: Box::new(ledger),
         reader: reader.clone(),
-        projections,
-        keep,
+        followers: followers.clone(),
         clock: clock.clone(),
         status: status.clone(),
         traces,
@@ -115,18 +120,18 @@ pub fn open(config: Config, observe: Observe<'_>) -> Result<Opened, AppError> {
         status: status.clone(),
         assignments: assignments.clone(),
         inputs: inputs.status,
-        copies: letters,
+        followers: followers.clone(),
         calls: inputs.calls,
         trial: Trial { inputs: inputs.decoders, mappings, contracts },
         answers: AnswerCounts::default(),
         clock: clock.clone(),
     };
-    let start = |settings| monitor::start_with(settings, Arc::new(service));
-    let endpoint = config.monitor.as_ref().map(start).transpose()?;
+    let endpoint = start_monitor(config.monitor.as_ref(), service)?;
     Ok(Opened {
         pipeline,
         reader,
         world,
+        followers,
         status,
         assignments,
         health: inputs.health,
@@ -143,7 +148,7 @@ impl Opened {
     pub fn start(self) -> Result<Running, AppError> {
         let Self { pipeline, endpoint, trace_export, .. } = self;
         let thread = Builder::new().name("pipeline".to_owned()).spawn(move || pipeline.run());
-        let thread = thread.map_err(|_| PipelineError::Thread("pipeline"))?;
+        let thread = thread.map_err(|_| PipelineError::Thread("pipeline".into()))?;
         Ok(Running { thread, endpoint, trace_export })
     }
 
@@ -154,7 +159,7 @@ impl Opened {
 }
 
 impl Running {
-    /// Whether the pipeline has come to its end.
+    /// True if the pipeline has come to its end.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
@@ -171,7 +176,7 @@ impl Running {
         }
         match ended {
             Ok(result) => Ok(result?),
-            Err(_) => Err(PipelineError::Panicked("pipeline").into()),
+            Err(_) => Err(PipelineError::Panicked("pipeline".into()).into()),
         }
     }
 }
@@ -189,8 +194,8 @@ fn open_log(config: &LedgerConfig, observe: Observe<'_>) -> Result<OpenLedger, A
         let bytes = opened.repaired_bytes;
         tracing::warn!(
             bytes,
-            "cut bytes off the end of the log that were not a whole block: an interrupted write, none of \
-             which was acknowledged, or a last block that was damaged since"
+            "truncated bytes at the end of the log that were not a complete block: an interrupted write, none of \
+             which was acknowledged, or a last block damaged since"
         );
     }
     Ok(opened)
@@ -211,7 +216,7 @@ fn open_world(
 ) -> Result<Arc<World>, AppError> {
     let (world, found) = World::open(&directory.join(STATE_DIRECTORY), &**reader)?;
     if let Found::Unusable(reason) = found {
-        tracing::warn!(reason, "the state store does not fit the log: built again from it");
+        tracing::warn!(reason, "the state store does not match the log: rebuilt from it");
     }
     let observe = &mut |done, all| observe("building the state", done, all);
     bring_up(&world, (reader, clock), observe)?;
@@ -223,19 +228,19 @@ fn bring_up(
     world: &World,
     (reader, clock): (&Arc<EmbeddedReader>, &dyn Clock),
     observe: &mut dyn FnMut(u64, u64),
-) -> Result<(), StateError> {
-    let is_full =
-        |result: &Result<(), StateError>| matches!(result, Err(StateError::NoSpace { .. }));
+) -> Result<(), FollowerError> {
+    let is_held =
+        |result: &Result<(), FollowerError>| matches!(result, Err(FollowerError::Held(_)));
     loop {
         let mut result = catch_up(&**reader, world, observe);
-        let Err(error @ StateError::NoSpace { .. }) = &result else { return result };
-        tracing::warn!(%error, "the start waits for space on the disk");
-        while is_full(&result) {
+        let Err(error @ FollowerError::Held(_)) = &result else { return result };
+        tracing::warn!(%error, "startup is waiting for disk space");
+        while is_held(&result) {
             clock.sleep(SPACE_PAUSE);
             result = world.savepoint();
         }
         result?;
-        tracing::info!("there is space on the disk again; the start goes on");
+        tracing::info!("disk space is available again; startup continues");
     }
 }
 
@@ -273,7 +278,7 @@ fn open_letters(
     directory: &Path,
     reader: &dyn LedgerReader,
     stop: &Stop,
-) -> Result<Option<Arc<dyn Projection>>, AppError> {
+) -> Result<Option<Arc<dyn Follower>>, AppError> {
     let Some(DeadLetterTopicConfig { topic, input }) = config else { return Ok(None) };
     let Some(cluster) = input.adapter.cluster() else { return Ok(None) };
     let place = directory.join("dead-letter-topic.next");
@@ -281,7 +286,7 @@ fn open_letters(
     Ok(Some(Arc::new(copies)))
 }
 
-/// What tells a collector of batches, where one is configured, and where they are noted for it.
+/// Starts the trace exporter, if configured, and returns the recorder of batches.
 fn start_traces(
     settings: Option<&TraceSettings>,
     ledger: &str,
@@ -293,13 +298,25 @@ fn start_traces(
     Ok((Some(export), traces))
 }
 
-/// Keeps the newest checkpoint outside the ledger's directory.
-fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Keep {
+/// Starts the endpoint, where one is configured.
+fn start_monitor(
+    settings: Option<&Settings>,
+    service: Service,
+) -> Result<Option<Endpoint>, AppError> {
+    let start = |settings| monitor::start_with(settings, Arc::new(service));
+    Ok(settings.map(start).transpose()?)
+}
+
+/// Keeps the newest checkpoint outside the ledger's directory: now, because new definitions and keys
+/// are blocks too and no record may follow them, and at each call.
+fn keep_newest(config: &LedgerConfig, reader: &Arc<EmbeddedReader>) -> Box<dyn Fn() + Send + Sync> {
     let (path, reader) = (config.checkpoint_copy.clone(), reader.clone());
-    Arc::new(move || {
+    let keep = move || {
         if let Err(error) = keep_checkpoint(&SystemDisk, &path, &reader.checkpoint()) {
             let path = path.display();
-            tracing::warn!(%path, %error, "the checkpoint could not be kept outside the ledger");
+            tracing::warn!(%path, %error, "the checkpoint could not be saved outside the ledger");
         }
-    })
+    };
+    keep();
+    Box::new(keep)
 }

@@ -1,4 +1,4 @@
-//! `ledgerline bench`: the whole way, and the bare limits beside it in the same run.
+//! `ledgerline bench`: the end-to-end rate, and the bare limits in the same run.
 
 mod bare;
 mod process;
@@ -65,7 +65,7 @@ pub struct BenchArgs {
     /// several times.
     #[arg(short = 'X', long = "property", value_name = "KEY=VALUE", requires = "brokers", value_parser = property)]
     properties: Vec<(String, String)>,
-    /// Where the ledger is written; a temporary folder where not given.
+    /// Directory for the ledger; a temporary folder by default.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
     /// Write a flame graph (SVG) of the whole way to this file. It needs Linux's `perf`, and costs some
@@ -85,9 +85,9 @@ pub struct BenchArgs {
 const FLEET_SEED: u64 = 2016;
 /// Share of the records that are let through before the clock starts: the group has formed by then.
 const WARM_UP: u64 = 20;
-/// How long the way at half of the full rate is looked at, in seconds.
+/// Measuring time at half of the full rate, in seconds.
 const HALF_RATE_SECONDS: u64 = 10;
-/// How long it goes before.
+/// Warm-up time before it.
 const HALF_RATE_WARM_UP_SECONDS: u64 = 4;
 /// Records of the ledger whose pages those of the whole one are compared with.
 const SMALL_LEDGER: u64 = 10_000;
@@ -95,7 +95,7 @@ const SMALL_LEDGER: u64 = 10_000;
 const MOST_SIGNED_EACH: u64 = 200_000;
 
 fn property(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    let pair = text.split_once('=').ok_or("use the form KEY=VALUE")?;
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
@@ -133,8 +133,8 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitStatus> {
     let directory = args.directory.clone().unwrap_or_else(|| temporary.path().to_owned());
     if args.brokers.is_some() {
         if directory.join("whole/ledger").exists() {
-            let reason = "holds a ledger of an earlier run, which has read the topic already: give \
-                          another --directory, or none";
+            let reason = "has a ledger of an earlier run, which has already read the topic; choose \
+                          another --directory, or omit it";
             return Err(UsageError(format!("{} {reason}", directory.display())).into());
         }
         fill(args, temporary.path().join("fill"))?;
@@ -210,7 +210,7 @@ fn with_readers(
     let small = whole_way(args, directory.join("small"), small)?;
     let (Some(many), Some(large), Some(small)) = (whole.readers, whole.at_rest, small.at_rest)
     else {
-        bail!("nobody could read: there is no endpoint")
+        bail!("readers need an endpoint, but none is configured")
     };
     let ratio = whole.rate / alone;
     Ok(Some(WithReaders { rate: whole.rate, ratio, many, large, small }))
@@ -245,7 +245,7 @@ struct Set {
     stage: Stage,
     config: Config,
     load: Load,
-    /// Whose assets are read meanwhile.
+    /// The contract whose assets are read meanwhile.
     contract: &'static str,
 }
 
@@ -259,7 +259,8 @@ fn feed(
     Ok((!is_filled).then(|| Feeding::start(stage, load, consumed, clock)).transpose()?)
 }
 
-/// Which brokers; a group of its own for each way, because each reads from the start.
+/// The brokers to use, with a consumer group for each measurement, because each reads from the
+/// start.
 fn brokers(args: &BenchArgs, directory: &Path) -> Brokers {
     let Some(bootstrap) = &args.brokers else { return Brokers::Embedded(args.partitions) };
     let way = directory.file_name().unwrap_or_default().to_string_lossy();
@@ -278,7 +279,7 @@ fn set(args: &BenchArgs, directory: PathBuf, way: Way) -> anyhow::Result<Set> {
     let stage = set_stage(&setting)?;
     let checked = crate::config::load(&stage.config);
     print_diagnostics(&checked.diagnostics);
-    let Some(mut config) = checked.config else { bail!("the shipped configuration has faults") };
+    let Some(mut config) = checked.config else { bail!("the shipped configuration has errors") };
     config.submission.sign_each = way.sign_each;
     let third = args.devices / 3;
     let size = FleetSize { containers: args.devices - 2 * third, kits: third, machines: third };

@@ -106,7 +106,7 @@ pub fn check(args: &CheckArgs) -> anyhow::Result<ExitStatus> {
     Ok(if checked.config.is_some() { ExitStatus::Ok } else { refused(config) })
 }
 
-/// Whether a path is a directory or a file of mappings or contracts.
+/// True if a path is a directory or a file of mappings or contracts.
 fn holds_definitions(path: &Path) -> bool {
     let is_definition = |text: String| {
         text.lines().any(|line| line.starts_with("mapping:") || line.starts_with("contract:"))

@@ -35,7 +35,7 @@ pub struct DemoArgs {
     /// Keep everything in this folder; a temporary one, removed at the end, where not given.
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// Where the endpoint and its page listen; port 0 takes a free one.
+    /// Address of the endpoint and its pages; port 0 picks a free one.
     #[arg(long, default_value = "127.0.0.1:8780", value_name = "ADDRESS")]
     listen: SocketAddr,
     /// Records a second; 0 for as many as the machine takes.
@@ -52,11 +52,11 @@ pub struct DemoArgs {
     containers: u32,
 }
 
-/// How often the live line is written on a terminal.
+/// Refresh interval of the live line on a terminal.
 const LIVE_EVERY: Duration = Duration::from_secs(1);
-/// How often it is written elsewhere.
+/// Its interval elsewhere.
 const LOG_EVERY: Duration = Duration::from_secs(10);
-/// How often the end is looked for.
+/// Polling interval for the end.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs the demonstration.
@@ -79,7 +79,7 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitStatus> {
     let Some(config) = checked.config else { return Ok(ExitStatus::Config) };
     let opened = app::open(config, &mut |_, _, _| {}).inspect_err(|error| {
         if matches!(error, AppError::Endpoint(EndpointError::Bind { .. })) {
-            note("`--listen 127.0.0.1:0` chooses a free port");
+            note("`--listen 127.0.0.1:0` picks a free port");
         }
     })?;
     introduce(&opened, &directory, &stage.token)?;
@@ -127,12 +127,10 @@ fn introduce(opened: &Opened, directory: &Path, token: &str) -> anyhow::Result<(
         "folder    {} (configuration, mappings, contracts, ledger)",
         directory.display()
     ))?;
-    line(
-        "Ctrl-C ends the demonstration and verifies its ledger; the first records take some seconds",
-    )
+    line("Ctrl-C stops the demo and verifies its ledger; the first records take a few seconds")
 }
 
-/// What the live line is made of.
+/// The data of the live line.
 struct Show {
     world: Arc<World>,
     reader: Arc<EmbeddedReader>,
@@ -209,7 +207,7 @@ fn summarise(world: &World, reader: &EmbeddedReader) -> anyhow::Result<()> {
     line(format!("records       {}", grouped(totals.records)))?;
     line(format!("  committed   {} valid transactions", grouped(totals.valid)))?;
     line(format!("  invalid     {}", list(totals.invalid_by_name().collect())))?;
-    line(format!("  filtered    {} that no mapping asks for", grouped(totals.filtered)))?;
+    line(format!("  filtered    {} (no matching mapping)", grouped(totals.filtered)))?;
     line(format!("  dead        {}", list(totals.dead_letters_by_name().collect())))?;
     let (alerts, more) = world.alerts(None, 5).map_err(AppError::from)?;
     for asset in &alerts {

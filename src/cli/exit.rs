@@ -6,6 +6,7 @@ use crate::command;
 pub use crate::command::exit::{ExitStatus, UsageError};
 use crate::command::exit::{of_io, of_key, of_ledger};
 use crate::demo::DemoError;
+use crate::follower::FollowerError;
 use crate::input::InputError;
 use crate::monitor::EndpointError;
 use crate::monitor::access::tokens::TokenError;
@@ -58,8 +59,9 @@ fn of_app(error: &AppError) -> ExitStatus {
     match error {
         AppError::Key(error) => of_key(error),
         AppError::Ledger(error) => of_ledger(error),
-        AppError::State(error) | AppError::Pipeline(PipelineError::Projection { error, .. }) => {
-            of_state(error)
+        AppError::State(error) => of_state(error),
+        AppError::Follower(error) | AppError::Pipeline(PipelineError::Follower { error, .. }) => {
+            of_follower(error)
         }
         AppError::Input(error) | AppError::Pipeline(PipelineError::Input { error, .. }) => {
             of_source(error)
@@ -67,7 +69,9 @@ fn of_app(error: &AppError) -> ExitStatus {
         AppError::Pipeline(PipelineError::Ledger(error)) => of_ledger(error),
         AppError::Pipeline(PipelineError::Thread(_))
         | AppError::Endpoint(EndpointError::Threads(_)) => ExitStatus::System,
-        AppError::Pipeline(PipelineError::Panicked(_)) => ExitStatus::Software,
+        AppError::Pipeline(PipelineError::Panicked(_) | PipelineError::SharedName(_)) => {
+            ExitStatus::Software
+        }
         AppError::Traces(_) => ExitStatus::Config,
         AppError::Endpoint(_) => ExitStatus::Unavailable,
         AppError::NotDrained(_) => ExitStatus::Temporary,
@@ -94,7 +98,16 @@ fn of_state(error: &StateError) -> ExitStatus {
         StateError::Unreadable { .. } | StateError::Decode(_) | StateError::NotNext { .. } => {
             ExitStatus::Data
         }
-        StateError::Destination(_) => ExitStatus::Unavailable,
+    }
+}
+
+fn of_follower(error: &FollowerError) -> ExitStatus {
+    match error {
+        FollowerError::Held(_) => ExitStatus::Temporary,
+        FollowerError::Failed(error) => {
+            error.downcast_ref::<StateError>().map_or(ExitStatus::Unavailable, of_state)
+        }
+        FollowerError::Ledger(error) => of_ledger(error),
     }
 }
 
@@ -120,7 +133,7 @@ mod tests {
     #[test]
     fn a_panic_is_told_from_a_lack_of_threads() {
         let status = |error: PipelineError| exit_status(&AppError::from(error).into());
-        assert_eq!(status(PipelineError::Thread("mapper")), ExitStatus::System);
-        assert_eq!(status(PipelineError::Panicked("mapper")), ExitStatus::Software);
+        assert_eq!(status(PipelineError::Thread("mapper".into())), ExitStatus::System);
+        assert_eq!(status(PipelineError::Panicked("mapper".into())), ExitStatus::Software);
     }
 }

@@ -1,4 +1,4 @@
-//! `ledgerline export`: what a ledger holds as JSON lines, or the tree as C2SP tiles.
+//! `ledgerline export`: the ledger's contents as JSON lines, or the tree as C2SP tiles.
 
 use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -41,13 +41,13 @@ pub struct ExportArgs {
     /// Write the checkpoint and the tiles of the tree into this directory instead (C2SP tlog-tiles).
     #[arg(long, value_name = "DIR")]
     pub tiles: Option<PathBuf>,
-    /// Where the newest checkpoint is kept outside the directory (`ledger.checkpoint_copy`): the end is
-    /// 65 where it covers more than the log has. Without it `DIR.checkpoint`, where it is there.
+    /// Copy of the newest checkpoint outside the directory (`ledger.checkpoint_copy`). The exit
+    /// code is 65 if it covers more than the log has. Default: `DIR.checkpoint`, if it exists.
     #[arg(long, value_name = "FILE")]
     pub kept_checkpoint: Option<PathBuf>,
 }
 
-/// What can be written.
+/// The kinds of export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// All of them.

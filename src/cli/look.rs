@@ -20,7 +20,7 @@ use crate::query::views::Page;
 use crate::query::{LogQueries, QueryError};
 use crate::state::Filter;
 
-/// What every look has in common.
+/// Arguments common to all read commands.
 #[derive(Debug, Args)]
 pub struct LookArgs {
     /// The ledger's directory.
@@ -29,8 +29,8 @@ pub struct LookArgs {
     /// Print JSON, the same shapes as the endpoint's; lists as one object a line.
     #[arg(long)]
     pub json: bool,
-    /// Where the newest checkpoint is kept outside the directory (`ledger.checkpoint_copy`): the end is
-    /// 65 where it covers more than the log has. Without it `DIR.checkpoint`, where it is there.
+    /// Copy of the newest checkpoint outside the directory (`ledger.checkpoint_copy`). The exit
+    /// code is 65 if it covers more than the log has. Default: `DIR.checkpoint`, if it exists.
     #[arg(long, value_name = "FILE")]
     pub kept_checkpoint: Option<PathBuf>,
 }
@@ -63,7 +63,7 @@ pub fn told(log: &OpenedLog) -> ExitStatus {
     if log.is_cut_short { ExitStatus::Data } else { ExitStatus::Ok }
 }
 
-/// How many are shown.
+/// The maximum number of items shown.
 #[derive(Debug, Clone, Copy)]
 pub struct Most(usize);
 
@@ -331,7 +331,7 @@ pub fn item<T: Serialize>(
 /// Says whether a list was cut.
 pub fn more(is_more: bool) {
     if is_more {
-        note("there is more: raise `--limit`, or give `--all`");
+        note("there is more: raise `--limit`, or use `--all`");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and how it reads in `--help`.
+//! The command line: commands, options and their `--help`.
 
 mod bench;
 mod check;
@@ -43,7 +43,7 @@ pub struct Cli {
     /// Its log lines.
     #[command(flatten)]
     pub log: LogArgs,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -82,7 +82,7 @@ pub enum Command {
     Tx(look::TransactionArgs),
     /// List transactions, such as those that were refused and why.
     Transactions(records::TransactionsArgs),
-    /// Show what became of a record, such as telemetry/3/4812311.
+    /// Show the disposition of a record, such as telemetry/3/4812311.
     Record(records::RecordArgs),
     /// List records that no mapping matched.
     Filtered(records::FilteredArgs),
@@ -139,7 +139,7 @@ pub struct ConfigArgs {
     config: Option<PathBuf>,
 }
 
-/// Where a configuration is looked for, in this order.
+/// Default places of the configuration, in this order.
 const CONFIG_PLACES: [&str; 2] = ["ledgerline.yaml", "/etc/ledgerline/ledgerline.yaml"];
 
 impl ConfigArgs {

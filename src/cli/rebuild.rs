@@ -29,7 +29,7 @@ pub fn rebuild(args: &RebuildArgs) -> anyhow::Result<ExitStatus> {
     drop(progress);
     match args.json {
         true => line(json!({ "blocks": blocks }))?,
-        false => line(format!("the state holds what {} blocks wrote", grouped(blocks)))?,
+        false => line(format!("the state matches the writes of {} blocks", grouped(blocks)))?,
     }
     Ok(ExitStatus::Ok)
 }

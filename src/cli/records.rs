@@ -1,4 +1,4 @@
-//! `ledgerline record`, `filtered` and `transactions`: what became of records, and which calls were
+//! `ledgerline record`, `filtered` and `transactions`: dispositions of records, and calls that were
 //! refused.
 
 use clap::Args;
@@ -63,7 +63,7 @@ pub struct TransactionsArgs {
     all: bool,
 }
 
-/// Says what became of a record.
+/// Prints the disposition of a record.
 pub fn record(args: &RecordArgs) -> anyhow::Result<ExitStatus> {
     let position = record_of(&args.record)?;
     let (queries, status) = args.look.log()?;
@@ -72,7 +72,7 @@ pub fn record(args: &RecordArgs) -> anyhow::Result<ExitStatus> {
     if !matches!(view.outcome, RecordOutcome::NotReached | RecordOutcome::Skipped) {
         return Ok(status);
     }
-    note(format!("the ledger has not read the record {}", safe(&view.id)));
+    note(format!("the record {} is not in the ledger", safe(&view.id)));
     Ok(if status == ExitStatus::Ok { ExitStatus::NoInput } else { status })
 }
 

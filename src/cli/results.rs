@@ -26,7 +26,7 @@ pub fn diagnostics(diagnostics: &[Diagnostic]) -> Vec<Value> {
     diagnostics.iter().map(diagnostic).collect()
 }
 
-/// How many of the diagnostics are this severe.
+/// The number of diagnostics of this severity.
 pub fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
     diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
 }

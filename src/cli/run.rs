@@ -16,7 +16,7 @@ use crate::limits::MAX_SHUTDOWN_SECONDS;
 use crate::monitor::Endpoint;
 use crate::pipeline::Stop;
 
-/// How often the end of the pipeline is looked for.
+/// Polling interval for the end of the pipeline.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs the service.
@@ -69,7 +69,7 @@ impl Phase {
         match &*self.stop.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(stop) => stop.ask(),
             None => {
-                tracing::info!(signal, "ended before it was running; no record was read");
+                tracing::info!(signal, "stopped before it was running; no record was read");
                 // Without handlers at exit, which could take away what the start still uses.
                 signal_hook::low_level::exit(i32::from(ExitStatus::Ok as u8));
             }
@@ -100,7 +100,10 @@ pub fn wait(
     let mut waited = Duration::ZERO;
     while !running.is_finished() {
         match signals.recv_timeout(LOOK_EVERY) {
-            Ok(signal) => tracing::info!(signal, "ending: bringing what was read into the ledger"),
+            Ok(signal) => tracing::info!(
+                signal,
+                "shutting down: writing the records already read to the ledger"
+            ),
             // The signals' thread ends after the first.
             Err(mpsc::RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK_EVERY),
             Err(mpsc::RecvTimeoutError::Timeout) => {}
@@ -127,7 +130,7 @@ fn watch_for_signal(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
-        .context("no runtime for signals")?;
+        .context("cannot start the signal runtime")?;
     let (tell, told) = mpsc::channel();
     let (ready, is_ready) = mpsc::channel();
     let watch = async move {
@@ -149,7 +152,7 @@ fn watch_for_signal(
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || runtime.block_on(watch))
-        .context("no thread for signals")?;
+        .context("cannot start the signal thread")?;
     is_ready.recv().context("the signals' thread ended")?.context("catching signals")?;
     Ok(told)
 }

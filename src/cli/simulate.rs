@@ -21,7 +21,7 @@ pub struct SimulateArgs {
     /// the simulation would notice.
     #[arg(long)]
     pub lying_disk: bool,
-    /// Where the ledgers are made; each goes after its seed. Without it in the system's temporary
+    /// Directory for the ledgers, each removed after its seed. Default: the system's temporary
     /// folder.
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
@@ -32,7 +32,7 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
         .split_once("..")
         .and_then(|(from, to)| Some(from.trim().parse().ok()?..to.trim().parse().ok()?));
     let range = range.filter(|range: &Range<u64>| !range.is_empty());
-    range.ok_or_else(|| "two numbers with `..` between them, the greater one last".to_owned())
+    range.ok_or_else(|| "two numbers separated by `..`, the larger one last".to_owned())
 }
 
 /// Simulates each seed, up to the first that breaks a promise.

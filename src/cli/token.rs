@@ -16,10 +16,10 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Arguments of `token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
-    /// Whose it is: the name under which what it does goes into the ledger.
+    /// The name of the caller. The ledger records its calls under this name.
     #[arg(value_name = "NAME")]
     name: String,
-    /// What it may do: viewer, operator or admin.
+    /// Role of the caller: viewer, operator or admin.
     #[arg(long, value_name = "ROLE")]
     role: Role,
     /// The file of tokens, `monitor.access.tokens` of the configuration. It is made where it is not
@@ -37,8 +37,10 @@ pub fn token(args: &TokenArgs) -> anyhow::Result<ExitStatus> {
     let expires_ms = args.days.map(|days| now_ms + i64::from(days) * DAY_MS);
     let others = tokens::count_named(&args.file, &args.name);
     let token = tokens::add(&args.file, (&args.name, args.role), now_ms, expires_ms);
-    line(token.context("no token was made")?)?;
-    note("It is shown this once; the file keeps only its SHA-256. Give it to whom it is for.");
+    line(token.context("no token was created")?)?;
+    note(
+        "It is shown only once; the file keeps only its SHA-256. Hand it to the person or program it is for.",
+    );
     if others > 0 {
         let (name, count, file) = (&args.name, others + 1, args.file.display());
         note(format!(

@@ -67,20 +67,20 @@ pub struct TopArgs {
     json: bool,
 }
 
-/// How long the keyboard is waited for before the picture is drawn again.
+/// Time to wait for a key before redrawing.
 const KEY_WAIT: Duration = Duration::from_millis(200);
 /// Columns of a picture as text.
 const TEXT_WIDTH: u16 = 120;
 /// Lines of a page of a list.
 const PAGE: u16 = 10;
 
-/// Where a token may be that says who asks.
+/// Environment variable with a bearer token.
 const TOKEN: &str = "LEDGERLINE_TOKEN";
 
 /// Shows the overview.
 pub fn top(args: &TopArgs) -> anyhow::Result<ExitStatus> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("no runtime to ask with")?;
+    let runtime = runtime.context("cannot start the client runtime")?;
     let identity = args.certificate.clone().zip(args.key.clone());
     let trust = Trust {
         authorities: args.ca.clone(),
@@ -142,7 +142,7 @@ impl Screen {
     fn open() -> anyhow::Result<Self> {
         // On a panic it is given back too, before the message.
         let opened = ratatui::try_init().inspect_err(|_| drop(ratatui::try_restore()));
-        opened.map(Self).context("this terminal cannot be drawn on")
+        opened.map(Self).context("cannot draw on this terminal")
     }
 }
 
@@ -228,11 +228,11 @@ impl Asking {
             }
         };
         let thread = std::thread::Builder::new().name("asking".to_owned());
-        thread.spawn(work).context("no thread to ask with")?;
+        thread.spawn(work).context("cannot start the client thread")?;
         Ok(Self { ask, answers })
     }
 
     fn ask(&self) -> anyhow::Result<()> {
-        self.ask.send(()).context("the thread that asks has ended")
+        self.ask.send(()).context("the client thread has stopped")
     }
 }

@@ -1,4 +1,4 @@
-//! Canonical bytes: what is hashed, signed and stored.
+//! The canonical encoding of everything that is hashed, signed and stored.
 //!
 //! Integers are LEB128 varints, texts and byte strings have a varint length in front. There is one
 //! encoding of each value: a reader refuses a varint that is longer than it must be. Nothing here
@@ -99,13 +99,13 @@ pub enum DecodeError {
     #[error("the bytes end inside {0}")]
     Truncated(&'static str),
     /// A value that no writer of this program gives.
-    #[error("{0} has a form that is never written")]
+    #[error("{0} is not in the canonical encoding")]
     Malformed(&'static str),
     /// Bytes left over after the last value.
     #[error("{0} bytes follow the last value")]
     TrailingBytes(usize),
     /// Few bytes that would take very much memory.
-    #[error("{0} would take more memory than anything that is ever written")]
+    #[error("{0} would take more memory than any valid value")]
     TooMuch(&'static str),
 }
 
@@ -128,7 +128,7 @@ impl Writer {
         Self { bytes }
     }
 
-    /// What was written.
+    /// The written bytes.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
@@ -140,13 +140,13 @@ impl Writer {
         self.bytes.len()
     }
 
-    /// Whether nothing was written.
+    /// True if nothing was written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// What was written since a length.
+    /// The bytes written since a length.
     #[must_use]
     pub fn since(&self, start: usize) -> &[u8] {
         &self.bytes[start..]
@@ -182,7 +182,7 @@ impl Writer {
         self.raw(value);
     }
 
-    /// A text with its length in front.
+    /// A string with its length in front.
     pub fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());
     }
@@ -308,7 +308,7 @@ impl<'a> Reader<'a> {
         self.raw(len, what)
     }
 
-    /// A text with its length in front.
+    /// A string with its length in front.
     pub fn text(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes(what)?).map_err(|_| DecodeError::Malformed(what))
     }
@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
         Ok(bytes.to_vec())
     }
 
-    /// A text with its length in front, which the value keeps a copy of.
+    /// A string with its length in front, which the value keeps a copy of.
     pub fn kept_text<T: From<&'a str>>(&mut self, what: &'static str) -> Result<T, DecodeError> {
         let text = self.text(what)?;
         self.charge(1, text.len() + ALLOCATION_BYTES, what)?;

@@ -113,7 +113,7 @@ pub fn rounded(text: &str, places: i32) -> Option<(bool, u128)> {
     Some((number.negative, magnitude.checked_add(u128::from(is_up))?))
 }
 
-/// Whether a number has digits behind so many decimal places.
+/// True if a number has digits behind so many decimal places.
 #[must_use]
 pub fn goes_beyond(text: &str, places: i32) -> bool {
     let number = Decimal::of(text);
@@ -139,7 +139,7 @@ pub fn integer_text(text: &str) -> Option<String> {
     Some(if number.negative { format!("-{digits}") } else { digits })
 }
 
-/// Whether a number is an integer by value, however many digits it takes.
+/// True if a number is an integer by value, however many digits it takes.
 #[must_use]
 pub fn is_whole(text: &str) -> bool {
     !goes_beyond(text, 0)
@@ -169,7 +169,7 @@ pub fn plain_text(text: &str) -> Option<Cow<'_, str>> {
     (plain.len() <= MAX_NUMBER_BYTES).then_some(Cow::Owned(plain))
 }
 
-/// A text that is the same for all spellings of a number, and differs for different numbers.
+/// A string that is the same for all spellings of a number, and differs for different numbers.
 #[must_use]
 pub fn canonical(text: &str) -> Cow<'_, str> {
     let plain = text.strip_prefix('-').unwrap_or(text);

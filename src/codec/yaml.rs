@@ -1,4 +1,4 @@
-//! YAML with the place of each value, so that a fault names line and column.
+//! YAML with the position of each value, so that an error has a line and column.
 //!
 //! A file of definitions holds one or more documents. Each document's text is a definition of its
 //! own: that slice, and not what a parser made of it, is what goes into the ledger.
@@ -28,7 +28,7 @@ use crate::limits::MAX_DEFINITION_BYTES;
 pub struct Located<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// Its position in the file.
     pub place: Place,
 }
 
@@ -138,7 +138,7 @@ pub fn read(file: &Path) -> Result<String, Diagnostic> {
 ///
 /// # Errors
 ///
-/// A text over [`MAX_DEFINITION_BYTES`] is refused before anything looks at it.
+/// A string over [`MAX_DEFINITION_BYTES`] is refused before anything looks at it.
 pub fn documents<'a>(file: &Path, text: &'a str) -> Result<Vec<Document<'a>>, Diagnostic> {
     if text.len() > MAX_DEFINITION_BYTES {
         let message =
@@ -164,15 +164,15 @@ pub fn documents<'a>(file: &Path, text: &'a str) -> Result<Vec<Document<'a>>, Di
     Ok(documents)
 }
 
-/// What follows a document marker on its line; `None` for any other line.
+/// The rest of the line after a document marker; `None` for any other line.
 fn marker(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("---").or_else(|| line.strip_prefix("..."))?;
     (rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n'])).then_some(rest)
 }
 
-/// Where a place inside of a text value is in its file. `outer` is where the file's YAML has the
-/// value; quotes, block indentation and folded lines lie between the two. Where the line cannot be
-/// found as it is, the value's own place is the answer.
+/// Position in the file of a position inside a string value. `outer` is the position of the value
+/// in the file's YAML; quotes, block indentation and folded lines lie between the two. If the line
+/// cannot be found verbatim, the result is the value's own position.
 #[must_use]
 pub fn place_inside(file_text: &str, outer: Place, value: &str, inner: Place) -> Place {
     let index = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_form_says_what_helps() {
-        let absent = "write `'null'` for the word; an absent value has no name of its own";
+        let absent = "write `'null'` for the word; leave the key out for an absent value";
         for (text, line, message, help) in [
             ("naem: a\ncolour: b\n", 1, "unknown field `naem`", "did you mean `name`?"),
             (
@@ -296,7 +296,7 @@ mod tests {
                 "`true` or `false` is expected",
                 "",
             ),
-            ("name: null\ncolour: b\n", 1, "`null` where a text is expected", absent),
+            ("name: null\ncolour: b\n", 1, "`null` where a string is expected", absent),
             ("name: a\nname: b\ncolour: b\n", 2, "duplicate mapping key: name", ""),
         ] {
             let diagnostics = diagnostics(text);
@@ -354,7 +354,7 @@ mod tests {
         let diagnostics = diagnostics(&format!("name: a\ncolour: b\nparts:\n{parts}"));
         assert_eq!(diagnostics.len(), MAX_FORM_READINGS + 1);
         assert_eq!(diagnostics[0].place, Place::START);
-        assert!(diagnostics[0].message.contains("first 64 faults"), "{}", diagnostics[0]);
+        assert!(diagnostics[0].message.contains("first 64 errors"), "{}", diagnostics[0]);
     }
 
     #[test]

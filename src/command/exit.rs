@@ -7,11 +7,11 @@ use crate::ledger::LedgerError;
 use crate::threads::TooFewThreads;
 use crate::transaction::KeyError;
 
-/// How the program ended.
+/// Exit status of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitStatus {
-    /// All is well.
+    /// Success.
     Ok = 0,
     /// Wrong usage.
     Usage = 64,
@@ -52,11 +52,11 @@ pub struct UsageError(pub String);
 #[derive(Debug, thiserror::Error)]
 #[error("{doing} {path}")]
 pub struct FileError {
-    /// What was being done.
+    /// The operation, such as `reading the older checkpoint`.
     pub doing: &'static str,
-    /// To what.
+    /// The file.
     pub path: PathBuf,
-    /// What the system said.
+    /// The system's error.
     #[source]
     pub error: std::io::Error,
 }

@@ -1,5 +1,5 @@
-//! The outcome of a verification for the textfile collector of Prometheus' node exporter: it runs
-//! now and then beside the service, so there is no endpoint to ask.
+//! Metrics of a verification, for the textfile collector of Prometheus' node exporter: it runs now
+//! and then beside the service, so there is no endpoint to scrape.
 
 use std::error::Error;
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::verify::Report;
 pub struct Verification<'a> {
     /// The ledger's directory: tells ledgers of one machine apart.
     pub directory: &'a Path,
-    /// What was found; `None` where the files could not be read.
+    /// The report; `None` if the files could not be read.
     pub report: Option<&'a Report>,
-    /// When it ended, in milliseconds since 1970.
+    /// End time, in milliseconds since 1970.
     pub ended_ms: i64,
-    /// How long it took.
+    /// Its duration.
     pub took: Duration,
 }
 
@@ -30,20 +30,20 @@ impl Verification<'_> {
         let is_sound = self.report.is_some_and(Report::is_sound);
         let mut families = Families::default();
         families
-            .gauges("ledgerline_verify_ok", "1 where the verification found nothing wrong.")
+            .gauges("ledgerline_verify_ok", "1 if the verification passed.")
             .add(&labels, u64::from(is_sound));
         families
-            .gauges("ledgerline_verify_time_seconds", "When it ended, in seconds since 1970.")
+            .gauges("ledgerline_verify_time_seconds", "End time, in seconds since 1970.")
             .add(&labels, Value(seconds(self.ended_ms)));
         families
-            .gauges("ledgerline_verify_duration_seconds", "How long it took.")
+            .gauges("ledgerline_verify_duration_seconds", "Duration in seconds.")
             .add(&labels, Value(self.took.as_secs_f64()));
         if let Some(report) = self.report {
             families
                 .gauges("ledgerline_verify_entries", "Entries that were read.")
                 .add(&labels, report.entries);
             families
-                .gauges("ledgerline_verify_problems", "What was found to be wrong.")
+                .gauges("ledgerline_verify_problems", "Problems found.")
                 .add(&labels, report.problem_count as u64);
         }
         families.into_text()

@@ -1,4 +1,4 @@
-//! Output of commands: lines, log lines, progress bars.
+//! Output of the commands: lines, log lines, progress bars.
 
 use std::io::{IsTerminal, Write};
 
@@ -24,10 +24,10 @@ pub enum LogFormat {
 /// Arguments of every command about its log lines.
 #[derive(Debug, Args)]
 pub struct LogArgs {
-    /// How the log is written: readable lines on a terminal, JSON otherwise.
+    /// Log format: readable lines on a terminal, JSON otherwise.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "LEDGERLINE_LOG_FORMAT")]
     pub log_format: LogFormat,
-    /// Which lines: error, warn, info, debug, trace, or by module (`info,ledgerline::input=debug`).
+    /// Log filter: error, warn, info, debug, trace, or by module (`info,ledgerline::input=debug`).
     #[arg(
         long,
         global = true,
@@ -48,7 +48,7 @@ impl LogArgs {
 /// Starts the log, on standard error.
 pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)
-        .map_err(|error| UsageError(format!("`--log` is no filter: {error}")))?;
+        .map_err(|error| UsageError(format!("`--log` is not a valid filter: {error}")))?;
     let on_terminal = std::io::stderr().is_terminal();
     let is_json = match format {
         LogFormat::Auto => !on_terminal,
@@ -125,12 +125,12 @@ pub fn note(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Whether a character turns the direction of what follows it, so that a line reads as another.
+/// True if a character turns the direction of what follows it, so that a line reads as another.
 fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text that came from outside, safe for a terminal: control characters are escaped, and those
+/// A string that came from outside, safe for a terminal: control characters are escaped, and those
 /// that turn the direction of writing.
 #[must_use]
 pub fn safe(text: &str) -> String {

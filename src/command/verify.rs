@@ -27,8 +27,8 @@ pub struct VerifyArgs {
     /// An older signed checkpoint that the log must extend.
     #[arg(long, value_name = "FILE")]
     pub from_checkpoint: Option<PathBuf>,
-    /// Where the newest checkpoint is kept outside the directory (`ledger.checkpoint_copy`); the log
-    /// must hold all that it covers. Without it `DIR.checkpoint` is compared, where it is there.
+    /// Copy of the newest checkpoint outside the directory (`ledger.checkpoint_copy`); the log must
+    /// contain everything that it covers. Default: `DIR.checkpoint`, if it exists.
     #[arg(long, value_name = "FILE")]
     pub kept_checkpoint: Option<PathBuf>,
     /// The key that the ledger must have begun with, as `ledgerline keygen` or another auditor gave

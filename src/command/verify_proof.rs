@@ -42,9 +42,7 @@ pub fn verify_proof(args: &ProofArgs) -> anyhow::Result<ExitStatus> {
         Err(error) => return refused(&error.to_string()),
     };
     let Some(leaf) = &proof.leaf else {
-        return refused(
-            "the proof has no `extra` line with the leaf, so nothing says what it proves",
-        );
+        return refused("the proof has no `extra` line with the leaf, so its subject is unknown");
     };
     let head = match proof.verify(leaf, &name, &[key]) {
         Ok(head) => head,
@@ -127,7 +125,7 @@ fn show(index: u64, leaf: &[u8]) -> anyhow::Result<Result<Option<Box<Transaction
 /// Compares a file with the digest of the record's value; what is wrong, if anything.
 fn compare(path: &Path, transaction: Option<&Transaction>) -> anyhow::Result<Option<String>> {
     let Some(transaction) = transaction else {
-        return Ok(Some("the leaf holds no transaction to compare a record with".to_owned()));
+        return Ok(Some("the leaf has no transaction to compare a record with".to_owned()));
     };
     let reading = || format!("reading {}", path.display());
     let mut file = std::fs::File::open(path).with_context(reading)?;

@@ -83,8 +83,8 @@ fn of_decoder(mappings: &MappingSet, decoder: &Decoder) -> Vec<Diagnostic> {
         let part = option.trim_start_matches("device_").trim_end_matches("_type");
         let given: BTreeSet<_> = given.iter().filter(|text| !text.is_empty()).copied().collect();
         let gives = match given.is_empty() {
-            true if part == "type" => "no way of `identity` gives a type".to_owned(),
-            true => "no way of `identity` gives an event".to_owned(),
+            true if part == "type" => "no method of `identity` provides a type".to_owned(),
+            true => "no method of `identity` provides an event".to_owned(),
             false => {
                 let given: Vec<_> = given.into_iter().collect();
                 format!("`identity` gives only `{}`", given.join("`, `"))
@@ -93,7 +93,7 @@ fn of_decoder(mappings: &MappingSet, decoder: &Decoder) -> Vec<Diagnostic> {
         let (name, wanted) = (&mapping.name, wanted.join("` or `"));
         let message = format!("mapping `{name}` wants {option} `{wanted}`, and {gives}");
         let help = format!(
-            "give `{part}` in `identity` (`{{{part}}}` in a template), or take `{option}` out of \
+            "provide `{part}` in `identity` (`{{{part}}}` in a template), or remove `{option}` from \
              `match`"
         );
         Diagnostic::warning(&mapping.file, mapping.place, message).help(help)
@@ -119,7 +119,7 @@ fn of_mapping(mapping: &Mapping, contracts: &ContractSet) -> Vec<Diagnostic> {
     };
     let mut diagnostics = Vec::new();
     if !contract.functions().contains(&mapping.function) {
-        let message = format!("`{}` offers no function `{}`", contract.name, mapping.function);
+        let message = format!("`{}` has no function `{}`", contract.name, mapping.function);
         let offered: Vec<_> = contract.functions().iter().map(|offered| offered.name()).collect();
         let help = format!("it offers: {}", offered.join(", "));
         diagnostics
@@ -145,12 +145,12 @@ fn key(mapping: &Mapping, contract: &Contract) -> Option<Diagnostic> {
     match mapping.fields().iter().find(gives) {
         Some(field) if field.always => None,
         Some(field) => {
-            let message = format!("`{key}` is the key of `{}` and may be absent", contract.name);
-            let help = "without it the transaction is invalid: make it required, or give a default";
+            let message = format!("`{key}` is the key of `{}` but may be absent", contract.name);
+            let help = "without it the transaction is invalid: make it required, or set a default";
             Some(Diagnostic::warning(&mapping.file, field.place, message).help(help))
         }
         None => {
-            let message = format!("no field gives `{key}`, the key of `{}`", contract.name);
+            let message = format!("no field provides `{key}`, the key of `{}`", contract.name);
             let help = format!("add `{key}: $.payload…` to `fields`");
             Some(Diagnostic::error(&mapping.file, mapping.place, message).help(help))
         }
@@ -165,7 +165,7 @@ fn field(mapping: &Mapping, contract: &Contract, field: &Field) -> Option<Diagno
             Some(given) if given.is_disjoint(&types) => {
                 let wanted: Vec<_> = types.iter().map(|wanted| wanted.name()).collect();
                 Some(error(format!(
-                    "`{}` is {} here, the state of `{}` wants {}",
+                    "`{}` is {} here, but the state of `{}` expects {}",
                     field.target,
                     field.declared.name(),
                     contract.name,
@@ -191,7 +191,7 @@ fn values(mapping: &Mapping, contract: &Contract, field: &Field) -> Vec<Diagnost
     let texts = || allowed.iter().filter_map(serde_json::Value::as_str);
     let diagnostic = |value: &Value| {
         let message = format!(
-            "`{}` can become {value}, the state of `{}` allows {}",
+            "`{}` can be {value}, but the state of `{}` allows {}",
             field.target,
             contract.name,
             listed.join(", ")
@@ -223,11 +223,11 @@ fn required(mappings: &MappingSet, contract: &Contract) -> Option<Diagnostic> {
         return None;
     }
     let message = format!(
-        "no mapping gives `{}`, which the state of `{}` requires: no asset can be created",
+        "no mapping provides `{}`, which the state of `{}` requires: no asset can be created",
         missing.join("`, `"),
         contract.name
     );
-    let help = "give it in `fields`, or take it out of `required`";
+    let help = "add it to `fields`, or remove it from `required`";
     Some(Diagnostic::warning(&first.file, first.place, message).help(help))
 }
 
@@ -241,7 +241,7 @@ fn extension(mapping: &Mapping, contract: &Contract) -> Option<Diagnostic> {
     Some(Diagnostic::error(&mapping.file, mapping.place, message).help(help))
 }
 
-/// What a declared type may come to; `None` where it may be anything.
+/// The JSON types that a declared type can produce; `None` if it can be any.
 fn json_types(declared: mapping::FieldType) -> Option<BTreeSet<JsonType>> {
     let types: &[JsonType] = match declared {
         mapping::FieldType::Any => return None,

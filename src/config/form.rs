@@ -26,10 +26,10 @@ pub struct ConfigForm {
     pub mappings: Vec<Located<PathBuf>>,
     /// Contract files, or directories of them.
     pub contracts: Vec<Located<PathBuf>>,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     #[serde(default)]
     pub submission: SubmissionForm,
-    /// What to do with dead letters besides keeping them in the ledger.
+    /// The handling of dead letters besides keeping them in the ledger.
     #[serde(default)]
     pub dead_letters: DeadLettersForm,
     /// The endpoint.
@@ -55,8 +55,8 @@ pub struct LedgerForm {
     pub previous_key: Option<Located<PathBuf>>,
     /// Key file that signs submissions; the ledger's own where not named.
     pub submitter_key: Option<Located<PathBuf>>,
-    /// Where the newest checkpoint is kept outside the directory, so that an old copy of the ledger
-    /// is noticed; `DIRECTORY.checkpoint` where not named.
+    /// File for a copy of the newest checkpoint outside the directory, so that an old copy of the
+    /// ledger is noticed. Default: `DIRECTORY.checkpoint`.
     pub checkpoint_copy: Option<Located<PathBuf>>,
     /// A segment of the log is closed when it has grown past this many bytes.
     pub segment_bytes: Option<u64>,
@@ -72,7 +72,7 @@ macro_rules! input_kinds {
             $($(#[$doc])* pub $kind: Option<Located<$form>>,)*
             /// Text in front of its topics in the names of its streams.
             pub stream_prefix: Option<Located<String>>,
-            /// How device and event are identified.
+            /// Methods that identify device and event.
             #[serde(default)]
             pub identity: IdentityForm,
             /// The form of a record's value, where it is not plain JSON.
@@ -115,7 +115,7 @@ pub struct SubmissionForm {
     pub max_bytes: usize,
     /// Milliseconds since the first record.
     pub max_wait_ms: u64,
-    /// Whether each transaction is signed by itself, so that it can be handed on with a signature
+    /// True if each transaction is signed by itself, so that it can be handed on with a signature
     /// of its own. It costs as much as everything else together, three times over.
     pub sign_each: bool,
 }

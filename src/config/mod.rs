@@ -1,4 +1,4 @@
-//! Configuration: the YAML form as written, and what it comes to once everything was checked.
+//! Configuration: the YAML form, and the checked configuration.
 //!
 //! Paths in a file are relative to that file. Values may come from the environment (`${NAME}`), secrets
 //! also from files (`file:PATH`); neither is ever printed.
@@ -44,13 +44,13 @@ pub struct Config {
     pub inputs: Vec<InputConfig>,
     /// Topic for copies of dead letters, and its cluster.
     pub dead_letter_topic: Option<DeadLetterTopicConfig>,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     pub submission: SubmissionLimits,
     /// Mapping threads.
     pub mapper_threads: usize,
-    /// Where the endpoint listens, and who may do what; `None` for none.
+    /// Address and access of the endpoint; `None` for no endpoint.
     pub monitor: Option<Settings>,
-    /// Whom batches are told to, and which.
+    /// Destination and sampling of traces.
     pub traces: Option<TraceSettings>,
     /// Every mapping.
     pub mappings: MappingSet,
@@ -120,7 +120,7 @@ pub struct DeadLetterTopicConfig {
     pub input: InputConfig,
 }
 
-/// What reading a configuration came to.
+/// The result of reading a configuration.
 #[derive(Debug)]
 pub struct Checked {
     /// The configuration, where nothing stands against it.
@@ -146,7 +146,7 @@ fn read_form(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
     let text = match yaml::read(path) {
         Ok(text) => text,
         Err(diagnostic) => {
-            diagnostics.push(diagnostic.help("name the configuration with `--config FILE`"));
+            diagnostics.push(diagnostic.help("pass the configuration with `--config FILE`"));
             return None;
         }
     };
@@ -163,7 +163,7 @@ fn read_text(path: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Opti
     let documents =
         yaml::documents(path, text).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
     let [document] = documents.as_slice() else {
-        let message = format!("holds {} YAML documents, one is expected", documents.len());
+        let message = format!("contains {} YAML documents, expected one", documents.len());
         diagnostics.push(Diagnostic::error(path, Place::START, message));
         return None;
     };
@@ -212,7 +212,7 @@ fn check(path: &Path, mut form: ConfigForm, diagnostics: &mut Vec<Diagnostic>) -
     diagnostics.extend(mapping_diagnostics);
     diagnostics.extend(contract_diagnostics);
     if form.mappings.is_empty() {
-        let message = "no mapping is named, so every record would be filtered";
+        let message = "no mapping is configured, so every record would be filtered";
         diagnostics.push(Diagnostic::warning(path, Place::START, message));
     }
     let before = diagnostics.len();
@@ -254,7 +254,7 @@ fn check_mapper_threads(
     };
     if !(1..=MAX_MAPPER_THREADS).contains(&named.value) {
         let (count, most) = (named.value, MAX_MAPPER_THREADS);
-        let message = format!("`mapper_threads` is {count}, allowed is 1 to {most}");
+        let message = format!("`mapper_threads` is {count}; allowed: 1 to {most}");
         diagnostics.push(Diagnostic::error(path, named.place, message));
     }
     named.value
@@ -271,7 +271,7 @@ fn files(
     for name in named {
         let file = at(&name.value);
         if !file.exists() {
-            let message = format!("there is no file or folder {}", file.display());
+            let message = format!("no such file or folder: {}", file.display());
             let help = "paths are relative to the configuration";
             diagnostics.push(Diagnostic::error(path, name.place, message).help(help));
             continue;
@@ -287,7 +287,7 @@ fn files(
         }
         match yaml_files(&file) {
             Ok(found) if found.is_empty() => {
-                let message = format!("{} holds no .yaml file", file.display());
+                let message = format!("{} contains no .yaml file", file.display());
                 diagnostics.push(Diagnostic::warning(path, name.place, message));
             }
             Ok(found) => files.extend(found),
@@ -335,7 +335,7 @@ fn check_ledger(
     if let Err(error) = check_origin(&form.name.value) {
         diagnostics.push(
             Diagnostic::error(path, form.name.place, error.to_string())
-                .help("a host name and a path are a good name: example.com/cold-chain"),
+                .help("use a host name and a path, such as example.com/cold-chain"),
         );
     }
     let directory = at(&form.directory.value);
@@ -344,7 +344,7 @@ fn check_ledger(
     for key in named.into_iter().flatten() {
         let file = at(&key.value);
         if !file.exists() {
-            let message = format!("there is no key file {}", file.display());
+            let message = format!("key file {} not found", file.display());
             let help = format!("`ledgerline keygen {}` makes one", file.display());
             diagnostics.push(Diagnostic::error(path, key.place, message).help(help));
         }
@@ -380,7 +380,7 @@ fn check_submission(
     let most = MAX_SUBMISSION_TRANSACTIONS;
     let count = &form.max_transactions;
     if !(1..=most).contains(&count.value) {
-        let message = format!("`max_transactions` is {}, allowed is 1 to {most}", count.value);
+        let message = format!("`max_transactions` is {}; allowed: 1 to {most}", count.value);
         diagnostics.push(Diagnostic::error(path, count.place, message));
     }
     SubmissionLimits {
@@ -427,10 +427,13 @@ fn check_dead_letters(
     };
     let cluster = input.adapter.cluster()?;
     if cluster.topics().contains(&topic.value) {
-        let message = format!("`{}` is also read: every dead letter would come back", topic.value);
+        let message = format!(
+            "`{}` is also an input topic: every dead letter would be read again",
+            topic.value
+        );
         refuse(message, "");
     } else if let Err(error) = KafkaWriter::check(cluster) {
-        refuse(format!("no writer can be made: {error}"), "");
+        refuse(format!("cannot create a producer: {error}"), "");
     }
     Some(DeadLetterTopicConfig { topic: topic.value.clone(), input: input.clone() })
 }

@@ -1,4 +1,4 @@
-//! The endpoint's part of the configuration: where it listens, how it is reached, who may do what.
+//! The endpoint's part of the configuration: address, TLS, access.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::monitor::access::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySet, KeySource, Role,
     Settings, TlsSettings, is_name, tokens,
 };
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// The endpoint.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -32,7 +32,7 @@ pub struct MonitorForm {
     pub base_path: Option<Located<String>>,
     /// TLS.
     pub tls: Option<Located<TlsForm>>,
-    /// Who may do what. Without it everyone who reaches it may look.
+    /// Access rules. Without them, everyone who reaches the endpoint may read.
     pub access: Option<Located<AccessForm>>,
 }
 
@@ -46,17 +46,18 @@ pub struct TlsForm {
     pub key: PathBuf,
     /// Authorities of client certificates.
     pub client_authorities: Option<PathBuf>,
-    /// Whether a client without such a certificate is turned away at once.
+    /// True if a client without such a certificate is turned away at once.
     #[serde(default)]
     pub require_client: bool,
 }
 
-/// Who may do what.
+/// Access rules.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessForm {
-    /// What a caller without a token or certificate may do. Where not named: behind a proxy `viewer`
-    /// if nobody else is let in here either, else `viewer` on a loopback address and `none` elsewhere.
+    /// Role of a caller without a token or certificate. Default: behind a proxy `viewer` if the
+    /// configuration admits nobody else either, else `viewer` on a loopback address and `none`
+    /// elsewhere.
     pub anonymous: Option<Anonymous>,
     /// File of tokens, as `ledgerline token` writes it; read again when it changes.
     pub tokens: Option<Located<PathBuf>>,
@@ -66,7 +67,7 @@ pub struct AccessForm {
     pub certificates: Vec<Located<CertificateForm>>,
 }
 
-/// What someone may do who says nothing about who it is.
+/// Role of an anonymous caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Anonymous {
@@ -80,9 +81,9 @@ pub enum Anonymous {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JwtForm {
-    /// What `iss` must be.
+    /// Required value of `iss`.
     pub issuer: String,
-    /// What `aud` must be or hold.
+    /// Required value of `aud`, or a member of it.
     pub audience: String,
     /// The key set (JWK Set): a file, or an address with https.
     pub keys: Located<String>,
@@ -93,7 +94,7 @@ pub struct JwtForm {
     pub name_claim: String,
     /// The claim that gives roles: its name, or a dotted way to it, such as `realm_access.roles`.
     pub role_claim: String,
-    /// Which role a value of that claim gives. The highest counts.
+    /// Role of each value of that claim. The highest counts.
     pub roles: Located<BTreeMap<String, Role>>,
 }
 
@@ -107,7 +108,7 @@ fn subject() -> String {
 pub struct CertificateForm {
     /// Name of the caller.
     pub name: Located<String>,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
     /// A DNS name, IP address or URI among its subject alternative names; wildcards match nothing.
     pub san: Option<String>,
@@ -132,8 +133,8 @@ pub fn check_monitor(
 ) -> Option<Settings> {
     let listen = form.listen.as_ref()?;
     let Ok(address) = listen.value.parse::<SocketAddr>() else {
-        let message = format!("`{}` is no address to listen on", listen.value);
-        let help = "an IP address and a port, such as 127.0.0.1:8780";
+        let message = format!("`{}` is not an address to listen on", listen.value);
+        let help = "use an IP address and a port, such as 127.0.0.1:8780";
         diagnostics.push(Diagnostic::error(path, listen.place, message).help(help));
         return None;
     };
@@ -156,15 +157,15 @@ pub fn check_monitor(
     };
     if !is_here && !form.behind_proxy && tls.is_none() {
         refuse(
-            format!("`{}` can be reached from other machines, and nothing encrypts", listen.value),
-            "give `tls: { certificate, key }`, or listen on 127.0.0.1; where only a proxy reaches \
-             this port, say `behind_proxy: true`",
+            format!("`{}` is reachable from other machines without encryption", listen.value),
+            "set `tls: { certificate, key }`, or listen on 127.0.0.1; if only a proxy reaches \
+             this port, set `behind_proxy: true`",
         );
     } else if access.anonymous.is_none() && !access.knows_anyone() {
         refuse(
-            format!("nobody could be let in at `{}`", listen.value),
-            "name a file of tokens: `access: { tokens: tokens.yaml }` (`ledgerline token` makes it), \
-             or `jwt`, or `certificates`; `access: { anonymous: viewer }` lets everyone look",
+            format!("nobody could sign in at `{}`", listen.value),
+            "name a file of tokens: `access: { tokens: tokens.yaml }` (`ledgerline token` creates it), \
+             or `jwt`, or `certificates`; `access: { anonymous: viewer }` gives everyone read access",
         );
     }
     let base_path = check_base_path(path, form.base_path.as_ref(), diagnostics);
@@ -179,7 +180,7 @@ fn check_base_path(
     let Some(given) = form else { return BasePath::default() };
     given.value.parse().unwrap_or_else(|error| {
         let message = format!("`base_path` cannot be `{}`: it {error}", given.value);
-        let help = "a path such as `/ledger`; leave it out where the endpoint has a host to itself";
+        let help = "use a path such as `/ledger`; leave it out if the endpoint has its own host";
         diagnostics.push(Diagnostic::error(path, given.place, message).help(help));
         BasePath::default()
     })
@@ -202,7 +203,7 @@ fn check_tls(
         diagnostics.push(Diagnostic::error(path, form.place, format!("`tls`: {reason}")));
     }
     if settings.require_client && settings.client_authorities.is_none() {
-        let message = "`require_client` needs `client_authorities`: whose certificates are good?";
+        let message = "`require_client` needs `client_authorities`: the authorities whose certificates are accepted";
         diagnostics.push(Diagnostic::error(path, form.place, message));
     }
     settings
@@ -224,17 +225,17 @@ fn check_access(
             false => Diagnostic::error(
                 path,
                 named.place,
-                format!("there is no file {}", file.display()),
+                format!("file {} not found", file.display()),
             )
             .help(format!(
-                "`ledgerline token NAME --role viewer --file {}` makes a token and the file",
+                "`ledgerline token NAME --role viewer --file {}` creates a token and the file",
                 file.display()
             )),
         };
         diagnostics.push(diagnostic);
     }
     if let (Some(first), false) = (form.certificates.first(), has_authorities) {
-        let message = "no client certificate is asked for without `tls.client_authorities`";
+        let message = "client certificates are not requested without `tls.client_authorities`";
         diagnostics.push(Diagnostic::error(path, first.place, message));
     }
     AccessSettings {
@@ -258,14 +259,15 @@ fn check_jwt(
     let JwtForm { issuer, audience, keys, name_claim, role_claim, roles, .. } = &form.value;
     for (name, value) in [("issuer", issuer), ("audience", audience), ("role_claim", role_claim)] {
         if value.is_empty() {
-            let message = format!("`{name}` is empty, so anyone's tokens would do");
+            let message = format!("`{name}` is empty, so a token from anyone would be accepted");
             diagnostics.push(Diagnostic::error(path, form.place, message));
         }
     }
     if roles.value.is_empty() {
         let help = "such as `roles: { ledger-viewers: viewer, ledger-operators: operator }`";
-        diagnostics
-            .push(Diagnostic::error(path, roles.place, "`roles` gives nobody a role").help(help));
+        diagnostics.push(
+            Diagnostic::error(path, roles.place, "`roles` assigns no role to anyone").help(help),
+        );
     }
     let is_address = keys.value.contains("://");
     let source = match is_address {
@@ -303,7 +305,7 @@ fn check_certificate(
             Some(digest) => Ok(CertificateMatch::Sha256(digest)),
             None => Err("`sha256` is not a SHA-256 in 64 hexadecimal digits".to_owned()),
         },
-        _ => Err("a certificate is named by exactly one of `san` and `sha256`".to_owned()),
+        _ => Err("a certificate is identified by exactly one of `san` and `sha256`".to_owned()),
     };
     let which = which
         .map_err(|message| diagnostics.push(Diagnostic::error(path, form.place, message)))

@@ -28,7 +28,7 @@ pub fn check_copy(file: &Path, ledger: &LedgerConfig) -> Option<Diagnostic> {
         );
     }
     if copy.is_dir() {
-        let message = format!("{} is a folder; the checkpoint is kept in a file", copy.display());
+        let message = format!("{} is a folder; the checkpoint needs a file", copy.display());
         return refused(message, "name a file in it");
     }
     None
@@ -62,9 +62,8 @@ pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Diagnostic> {
     if !resolved(&ledger.directory).starts_with(resolved(above))
         && let Err(error) = check_writable(above)
     {
-        let message = format!("the checkpoint cannot be kept in {}: {error}", above.display());
-        let help =
-            "without that copy nobody is told of an old ledger that took the place of this one";
+        let message = format!("the checkpoint cannot be saved in {}: {error}", above.display());
+        let help = "without that copy, replacing this ledger with an older one would go unnoticed";
         diagnostics
             .push(Diagnostic::warning(file, ledger.places.checkpoint_copy, message).help(help));
     }
@@ -86,10 +85,10 @@ pub fn preflight_paths(file: &Path, config: &Config) -> Vec<Diagnostic> {
     diagnostics
 }
 
-/// Whether a folder is there and can be written, or can be made.
+/// Checks that a folder exists and is writable, or can be created.
 fn check_folder(path: &Path) -> Result<(), String> {
     if path.as_os_str().as_bytes().contains(&0) {
-        return Err("the path has a NUL character".to_owned());
+        return Err("the path contains a NUL character".to_owned());
     }
     let mut existing = path;
     while fs::symlink_metadata(existing).is_err() && directory_of(existing) != existing {

@@ -12,9 +12,9 @@ use crate::input::Property;
 /// Longest secret that is read from a file, in bytes.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
 
-/// What helps where a reference cannot be resolved.
+/// Help for a reference that cannot be resolved.
 pub(super) const HELP: &str = "set it for this program, give a default as in `${NAME:-default}`, or \
-                               write `$${` for a text that really holds `${`";
+                               write `$${` for a literal `${`";
 
 /// A variable of the environment. The only place that asks for one.
 #[must_use]
@@ -36,7 +36,7 @@ pub fn resolve_property(
     property.value = Property::new(text);
 }
 
-/// Resolves the references in a text.
+/// Resolves the references in a string.
 pub fn resolve_text(
     path: &Path,
     text: &mut Located<String>,
@@ -71,8 +71,8 @@ pub fn resolve(
     Ok(())
 }
 
-/// Whether a value, by the keys above it, may be a secret. Its references are resolved where it is
-/// read, so that a password is taken as it is, whatever it looks like.
+/// True for a value that may be a secret, judged by the keys above it. Its references are resolved
+/// after it was read, so that a password is taken as it is, whatever it looks like.
 pub(super) fn may_hold(keys: &[String]) -> bool {
     keys.windows(2).any(|pair| match (pair[0].as_str(), pair[1].as_str()) {
         ("kafka", key) => matches!(key, "brokers" | "group" | "topics" | "properties"),
@@ -119,7 +119,7 @@ fn variable(reference: &str) -> Result<String, String> {
         (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
         (Some(value), _) => Ok(value),
         (None, Some(default)) => Ok(default.to_owned()),
-        (None, None) => Err(format!("the environment has no variable `{name}`")),
+        (None, None) => Err(format!("environment variable `{name}` is not set")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The traces' part of the configuration: which batches are told of, and to which collector.
+//! The traces' part of the configuration: sampling and collector.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,8 +57,8 @@ pub fn check_traces(
         .for_each(|value| secret::resolve_property(path, value, at, diagnostics));
     let share = form.sample.as_ref().map_or(DEFAULT_SHARE, |sample| sample.value);
     if let Some(sample) = form.sample.filter(|sample| !(0.0..=1.0).contains(&sample.value)) {
-        let message = format!("`sample` is {}, allowed is 0 to 1", sample.value);
-        let help = "it is the share of the batches of which a trace is told";
+        let message = format!("`sample` is {}; allowed: 0 to 1", sample.value);
+        let help = "it is the fraction of batches that are traced";
         diagnostics.push(Diagnostic::error(path, sample.place, message).help(help));
     }
     let headers = form.headers.into_iter().map(|(name, value)| (name, value.value)).collect();

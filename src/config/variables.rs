@@ -11,7 +11,7 @@ use crate::config::secret::{self, expand};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::limits::MIN_HIDDEN_BYTES;
 
-/// What helps where YAML reads the braces of a variable.
+/// Help for a variable whose braces YAML reads as a mapping.
 const QUOTES: &str = "inside `{ }` and `[ ]`, put quotes around `${NAME}`";
 
 /// A configuration's text with its variables filled in.
@@ -28,13 +28,13 @@ pub(super) struct Filled<'a> {
 
 /// A scalar that was written with a variable.
 struct Replaced {
-    /// Where it is in the file.
+    /// Place in the file.
     place: Place,
     /// Its characters in the file and in the filled-in text.
     columns: [u64; 2],
-    /// How it is written.
+    /// Value as written, with its references.
     source: String,
-    /// What it became.
+    /// Value with the variables filled in.
     value: String,
     /// It could not be filled in.
     is_faulty: bool,
@@ -135,7 +135,7 @@ impl Filled<'_> {
         Place { line: place.line, column }
     }
 
-    /// Whether a line has a variable without quotes where its braces mean a mapping.
+    /// True if a line has an unquoted variable inside a flow collection.
     fn lacks_quotes(&self, line: u64) -> bool {
         let index = usize::try_from(line - 1).unwrap_or(usize::MAX);
         let line = self.written.lines().nth(index).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What the ledger keeps of an asset: the device's own state, and apart from it all that the
-//! contract computes, where no device can reach it.
+//! An asset as the ledger stores it: the device's own state, and separately everything the contract
+//! computes, which no device can write.
 
 use std::sync::OnceLock;
 
@@ -27,7 +27,7 @@ impl Alerts {
         Canonical(bytes).alerts()
     }
 
-    /// Whether the call left the alerts as they were.
+    /// True if the call left the alerts as they were.
     #[must_use]
     pub fn are_unchanged(&self) -> bool {
         self.raised.is_empty() && self.cleared.is_empty()
@@ -37,14 +37,14 @@ impl Alerts {
 /// The state of one asset.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Asset {
-    /// What the contract computes of alerts.
+    /// Alerts, as computed by the contract.
     pub alerts: Alerts,
     /// No active alert.
     pub compliant: bool,
     /// Fields that the contract's rules derive.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub derived: Map,
-    /// What devices sent, merged.
+    /// The merged state sent by devices.
     pub state: Map,
     /// Steps of a copy of the state, counted at most once.
     #[serde(skip)]
@@ -105,7 +105,7 @@ impl Asset {
         bytes.push(b'}');
     }
 
-    /// Whether bytes have an asset's form and members, of which nothing is kept.
+    /// True if bytes have an asset's form and members, of which nothing is kept.
     #[must_use]
     pub fn is_well_formed(bytes: &[u8]) -> bool {
         let is_form = |text| serde_json::from_str::<Form>(text).is_ok();
@@ -230,7 +230,7 @@ impl Canonical<'_> {
     }
 }
 
-/// What stands in front of each part of the canonical bytes.
+/// Fixed bytes before each part of the canonical encoding.
 const ACTIVE: &[u8] = br#"{"alerts":{"active":"#;
 const RAISED: &[u8] = br#","raised":"#;
 const CLEARED: &[u8] = br#","cleared":"#;

@@ -1,4 +1,4 @@
-//! Runs the tests that stand in a contract's file.
+//! Runs the tests in a contract's file.
 
 use std::fmt::Write as _;
 
@@ -68,11 +68,11 @@ fn verdict_difference(expect: &ExpectForm, verdict: &Verdict) -> Option<String> 
     };
     if verdict.name() != expected {
         let (found, colon) = (verdict.name(), if detail.is_empty() { "" } else { ": " });
-        return Some(format!("the verdict is {found}{colon}{detail}; expected is {expected}"));
+        return Some(format!("the verdict is {found}{colon}{detail}; expected {expected}"));
     }
     let wanted = expect.detail.as_ref()?;
     (!detail.contains(wanted.as_str()))
-        .then(|| format!("the verdict says \"{detail}\"; expected is a part \"{wanted}\""))
+        .then(|| format!("the verdict says \"{detail}\"; expected it to contain \"{wanted}\""))
 }
 
 fn asset_difference(expect: &ExpectForm, asset: Option<&Asset>) -> Option<String> {
@@ -131,7 +131,7 @@ fn sorted(names: &[String]) -> Value {
     names.iter().map(|name| Value::from(name.as_str())).collect()
 }
 
-/// Whether two values are the same, numbers as numbers: `21` and `21.0` are.
+/// True if two values are the same, numbers as numbers: `21` and `21.0` are.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
@@ -165,7 +165,7 @@ fn difference(wanted: &Value, found: &Value) -> String {
             ChangeTag::Insert => '+',
             ChangeTag::Equal => ' ',
         };
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "\n  {sign} {}", change.value().trim_end_matches('\n'));
     }
     text

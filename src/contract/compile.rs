@@ -1,4 +1,4 @@
-//! From a file's YAML to contracts, with every fault at its place.
+//! From a file's YAML to contracts, with every error at its position.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::limits::{MAX_CONTRACT_RULES, MAX_NAME_BYTES};
 /// Top-level entries that all others refer to.
 const FOUNDATIONS: &[&str] = &["key", "state", "functions", "constants", "rules"];
 
-/// Whether a rule may derive a field under a name that it does not say.
+/// True if a rule may derive a field under a name that it does not say.
 fn is_nameless(rule: &RuleForm) -> bool {
     match &rule.derive {
         Some(name) => name.value.split('.').any(str::is_empty),
@@ -44,7 +44,7 @@ pub(super) fn file(
         }
     };
     if documents.is_empty() {
-        diagnostics.push(Diagnostic::error(file, Place::START, "the file holds no contract"));
+        diagnostics.push(Diagnostic::error(file, Place::START, "the file contains no contract"));
     }
     let mut contracts = Vec::new();
     for document in documents {
@@ -108,7 +108,7 @@ impl Compiler<'_> {
         let place = form.contract.place;
         self.name(&form.contract, "a contract's name");
         if form.version.value == 0 {
-            self.error(form.version.place, "versions count from 1", "write `version: 1`");
+            self.error(form.version.place, "versions start at 1", "write `version: 1`");
         }
         let key = self.dotted(&form.key, "key");
         let functions = self.functions(&form, key.first());
@@ -150,8 +150,8 @@ impl Compiler<'_> {
     fn dotted(&mut self, name: &Located<String>, what: &str) -> Vec<String> {
         let parts: Vec<String> = name.value.split('.').map(str::to_owned).collect();
         if parts.iter().any(String::is_empty) {
-            let message = format!("`{}` is no dotted name for `{what}`", name.value);
-            self.error(name.place, message, "names with a dot between them, such as asset.id");
+            let message = format!("`{}` is not a dotted name for `{what}`", name.value);
+            self.error(name.place, message, "use names separated by dots, such as asset.id");
         }
         parts
     }
@@ -179,7 +179,7 @@ impl Compiler<'_> {
         if declared.contains_key(&Function::DeleteProperties)
             && key.is_some_and(|k| k == PROPERTIES)
         {
-            let message = "the key cannot be `properties` where deleteProperties is on offer";
+            let message = "the key cannot be `properties` if the contract has deleteProperties";
             self.error(form.key.place, message, "deleteProperties takes its paths by that name");
         }
         let options = |function| declared.get(&function).copied().flatten().unwrap_or_default();
@@ -216,10 +216,16 @@ impl Compiler<'_> {
         let message = match schema.field(path) {
             FieldType::Known(types) if usable(&types) => return,
             FieldType::Open => return,
-            FieldType::Known(_) => format!("the key `{}` is neither text nor integer", key.value),
+            FieldType::Known(_) => {
+                format!("the key `{}` is neither a string nor an integer", key.value)
+            }
             FieldType::Unknown => format!("the state schema has no `{}`", key.value),
         };
-        self.error(key.place, message, "the key is a field of the state: text or integer");
+        self.error(
+            key.place,
+            message,
+            "the key is a field of the state, of type string or integer",
+        );
     }
 
     fn rules(&mut self, form: &ContractForm, schema: &StateSchema, functions: &Functions) -> Rules {
@@ -249,7 +255,7 @@ impl Compiler<'_> {
         let kinds = [form.reject.is_some(), form.derive.is_some(), form.alert.is_some()];
         if kinds.iter().filter(|is| **is).count() != 1 {
             let message = "a rule is one of `reject`, `derive` and `alert`";
-            self.error(rule.place, message, "write `- alert: NAME`, or split it in two");
+            self.error(rule.place, message, "write `- alert: NAME`, or split it into two");
             return;
         }
         let [reject, derive, alert] = kinds;
@@ -291,7 +297,7 @@ impl Compiler<'_> {
             |rule: &&DeriveRule| path.starts_with(&rule.path) || rule.path.starts_with(&path);
         if let Some(other) = rules.derives.iter().find(clashes) {
             let message = format!("`{}` and `{}` cannot both be derived", other.name, name.value);
-            self.error(name.place, message, "one of them is the other, or holds it");
+            self.error(name.place, message, "they are the same, or one contains the other");
         }
         let value = self.expression(name, ("value", form.value.as_ref()), &VARIABLES, names);
         // Also where the expression is at fault: what reads the field is not to blame.
@@ -324,8 +330,8 @@ impl Compiler<'_> {
 
     fn unique(&mut self, name: &Located<String>, taken: bool) {
         if taken {
-            let message = format!("a rule named `{}` stands above", name.value);
-            self.error(name.place, message, "give this one another name");
+            let message = format!("duplicate rule name `{}`", name.value);
+            self.error(name.place, message, "rename this rule");
         }
     }
 
@@ -345,7 +351,7 @@ impl Compiler<'_> {
             Ok(expression) => {
                 let kinds = names.check(self, source, &expression);
                 if part != "value" && !kinds.meets(Kinds::BOOL) {
-                    let message = format!("`{part}` is true or false, this is {kinds}");
+                    let message = format!("`{part}` must be true or false, this is {kinds}");
                     self.error(source.place, message, "compare the value with something");
                 }
                 Some((expression, kinds))

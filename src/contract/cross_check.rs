@@ -1,5 +1,5 @@
-//! What rules and tests name against what the contract has: a slip of the pen is found at load and
-//! not by the first device.
+//! Checks the names in rules and tests against the contract, so that a typo is found at load
+//! instead of with the first event.
 
 use crate::codec::json::Value;
 
@@ -14,13 +14,13 @@ use crate::contract::{Functions, InvalidCode};
 use crate::diagnostic::{Diagnostic, did_you_mean};
 use crate::expression::{Compared, Comparison, Expression, Kinds};
 
-/// What expressions may read.
+/// The names that expressions may read.
 pub(super) struct Names<'a> {
     schema: &'a StateSchema,
     constants: &'a Fields,
     takes_properties: bool,
     deletes: bool,
-    /// Whether a rule at fault may derive any other field.
+    /// True if a rule at fault may derive any other field.
     pub(super) is_open: bool,
     /// Paths of the fields that were derived so far, with the kinds of their values.
     pub(super) derived: Vec<(Vec<String>, Kinds)>,
@@ -75,8 +75,8 @@ impl<'a> Names<'a> {
         kinds
     }
 
-    /// What is wrong with a comparison of a field with values that its schema does not list, and what
-    /// helps. Values of another type are left to [`Expression::kinds`].
+    /// Errors and hints for a comparison of a field with values that its schema does not list.
+    /// Values of another type are left to [`Expression::kinds`].
     fn unlisted(&self, comparison: &Comparison<'_>) -> Vec<(String, String)> {
         let (Some(allowed), Some(values)) =
             (self.listed(comparison.path), self.values(&comparison.with))
@@ -164,7 +164,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Whether it is an error, what is wrong, and what helps.
+    /// Severity, message and hint.
     fn diagnostic(&self, variable: &str, fields: &[String]) -> Option<(bool, String, String)> {
         let dotted = fields.join(".");
         let (name, parent) = fields.split_last()?;
@@ -205,7 +205,7 @@ impl<'a> Names<'a> {
                 let known: Vec<String> =
                     self.derived.iter().map(|(path, _)| path.join(".")).collect();
                 let help = did_you_mean(&dotted, known.iter().map(String::as_str));
-                Some((true, format!("no rule above derives `{dotted}`"), help))
+                Some((true, format!("no earlier rule derives `{dotted}`"), help))
             }
             other => Some((true, format!("`{other}` has no fields"), String::new())),
         }
@@ -249,7 +249,7 @@ impl Compiler<'_> {
         let expects_unknown =
             verdict.is_some_and(|v| v.value == InvalidCode::UnknownFunction.name());
         if !functions.offers(function) && !expects_unknown {
-            let message = format!("the contract does not offer `{function}`");
+            let message = format!("the contract has no function `{function}`");
             let help = format!("put `{function}:` below `functions`");
             self.diagnostic(Diagnostic::error(&file, step.place, message).help(help));
         }

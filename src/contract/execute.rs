@@ -6,7 +6,7 @@ use crate::budget::{Budget, Exhausted};
 use crate::call::Function;
 use crate::codec::json::{Number, Value};
 use crate::contract::rules::{self, Refusal, Scope};
-use crate::contract::schema::Misfit;
+use crate::contract::schema::SchemaError;
 use crate::contract::state::{self, Fields, Size};
 use crate::contract::{
     Asset, Call, Contract, Effects, InvalidCode, StateView, Verdict, Versioned, Write,
@@ -56,7 +56,7 @@ impl Contract {
     ) -> Result<Write, Verdict> {
         budget.spend(1).map_err(|exhausted| self.exhausted("the calls", exhausted))?;
         if !self.functions.offers(call.function) {
-            let detail = format!("contract `{}` does not offer `{}`", self.name, call.function);
+            let detail = format!("contract `{}` has no function `{}`", self.name, call.function);
             return invalid(InvalidCode::UnknownFunction, detail);
         }
         let Some(arguments) = call.arguments.as_object() else {
@@ -82,7 +82,7 @@ impl Contract {
         Ok(Write { key, asset: asset.map(Arc::new), replaced: old.map(|old| old.version) })
     }
 
-    /// The asset's key in the arguments: a text that is not empty, or an integer.
+    /// The asset's key in the arguments: a string that is not empty, or an integer.
     pub(super) fn asset_key(&self, arguments: &Fields) -> Result<Arc<str>, Verdict> {
         let name = self.key.join(".");
         let key: &str = match state::at(arguments, &self.key) {
@@ -93,7 +93,7 @@ impl Contract {
             Some(Value::String(text)) => text,
             Some(Value::Number(number)) if is_integer(number) => number.as_str(),
             Some(_) => {
-                let detail = format!("the asset's key `{name}` is neither text nor integer");
+                let detail = format!("the asset's key `{name}` is neither a string nor an integer");
                 return invalid(InvalidCode::BadArguments, detail);
             }
         };
@@ -142,14 +142,20 @@ impl Contract {
         let is_key = |name: &str| self.key.first().is_some_and(|key| key == name);
         let known = |name: &str| name == PROPERTIES || is_key(name);
         if let Some(name) = arguments.keys().find(|name| !known(name)) {
-            let detail = format!("`{name}` is no argument of deleteProperties");
+            let detail = format!("`{name}` is not an argument of deleteProperties");
             return invalid(InvalidCode::BadArguments, detail);
         }
         let Some(Value::Array(listed)) = arguments.get(PROPERTIES) else {
-            return invalid(InvalidCode::BadArguments, "`properties` is no list of dotted paths");
+            return invalid(
+                InvalidCode::BadArguments,
+                "`properties` is not a list of dotted paths",
+            );
         };
         let Some(paths) = listed.iter().map(property_path).collect::<Option<Vec<_>>>() else {
-            return invalid(InvalidCode::BadArguments, "`properties` is no list of dotted paths");
+            return invalid(
+                InvalidCode::BadArguments,
+                "`properties` is not a list of dotted paths",
+            );
         };
         if paths.is_empty() {
             return invalid(InvalidCode::BadArguments, "`properties` names nothing");
@@ -158,7 +164,7 @@ impl Contract {
         for path in &paths {
             let shown = path.join(".");
             if self.key.starts_with(path) {
-                let detail = format!("`{shown}` holds the asset's key");
+                let detail = format!("`{shown}` contains the asset's key");
                 return invalid(InvalidCode::BadPath, detail);
             }
             if state::at(state, path).is_none() {
@@ -186,7 +192,7 @@ impl Contract {
             return Ok(None);
         };
         let too_large = || {
-            let detail = format!("the state would go over {MAX_STATE_BYTES} bytes");
+            let detail = format!("the state would exceed {MAX_STATE_BYTES} bytes");
             Verdict::invalid(InvalidCode::StateTooLarge, detail)
         };
         let size = Size::of(&state);
@@ -226,11 +232,13 @@ impl Contract {
         let state = Value::Object(state);
         match self.schema.check(&state, budget) {
             Ok(()) => {}
-            Err(Misfit::Diagnostic(diagnostic)) => {
+            Err(SchemaError::Diagnostic(diagnostic)) => {
                 return invalid(InvalidCode::SchemaViolation, diagnostic);
             }
-            Err(Misfit::Exhausted) => return Err(self.exhausted("the state schema", Exhausted)),
-            Err(Misfit::TooDeep) => {
+            Err(SchemaError::Exhausted) => {
+                return Err(self.exhausted("the state schema", Exhausted));
+            }
+            Err(SchemaError::TooDeep) => {
                 let detail = format!(
                     "contract `{}`: the state is nested too deeply for a schema whose subschemas \
                      are nested that deeply; use fewer `allOf`, `$ref` and the like within one \

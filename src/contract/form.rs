@@ -18,10 +18,10 @@ pub(super) struct ContractForm {
     pub contract: Located<String>,
     /// Version, raised with every change of the text. From 1.
     pub version: Located<u32>,
-    /// What the contract is for.
+    /// The purpose of the contract.
     #[serde(default)]
     pub description: String,
-    /// Dotted path of the asset's key in the arguments of every call. The value is a text or an
+    /// Dotted path of the asset's key in the arguments of every call. The value is a string or an
     /// integer.
     pub key: Located<String>,
     /// JSON Schema (2020-12) of the state that devices send. It is checked after merging.
@@ -105,7 +105,7 @@ pub(super) struct RuleForm {
     pub value: Option<Located<String>>,
 }
 
-/// How bad an alert is.
+/// The severity of an alert.
 #[derive(
     Debug,
     Clone,
@@ -134,7 +134,7 @@ pub enum AlertSeverity {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TestForm {
-    /// What it shows.
+    /// The behaviour that it shows.
     pub name: Located<String>,
     /// The calls, one after the other.
     pub steps: Vec<Located<StepForm>>,
@@ -148,16 +148,15 @@ pub(super) struct StepForm {
     pub call: Function,
     /// Its arguments.
     pub arguments: ExactFields,
-    /// When the event happened, in milliseconds since 1970. Without it: a second after the call
-    /// before.
+    /// Time of the event, in milliseconds since 1970. Default: a second after the previous call.
     #[serde(default)]
     pub time: Option<i64>,
-    /// What must come of it. Without it: a valid verdict.
+    /// The expected result. Default: a valid verdict.
     #[serde(default)]
     pub expect: ExpectForm,
 }
 
-/// What must come of a call. What is left out may be anything.
+/// The expected result of a call. Anything left out is not checked.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExpectForm {
@@ -167,7 +166,7 @@ pub(super) struct ExpectForm {
     /// A part of the verdict's text, such as the rule's name.
     #[serde(default)]
     pub detail: Option<String>,
-    /// Whether the asset exists after the call.
+    /// The asset must exist after the call (`true`) or must not (`false`).
     #[serde(default)]
     pub exists: Option<bool>,
     /// The device's state after the call, whole.
@@ -176,7 +175,7 @@ pub(super) struct ExpectForm {
     /// The alerts after the call; each list whole, in any order.
     #[serde(default)]
     pub alerts: Option<AlertsForm>,
-    /// Whether no alert is active.
+    /// The asset must have no active alert (`true`) or at least one (`false`).
     #[serde(default)]
     pub compliant: Option<bool>,
     /// The derived fields after the call, whole.

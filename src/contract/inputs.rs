@@ -18,7 +18,7 @@ pub struct Input {
     pub types: BTreeSet<JsonType>,
     /// The only values that it may have; none where the schema does not list them.
     pub choices: Vec<json::Value>,
-    /// What it means.
+    /// The meaning of the field.
     pub description: String,
     /// A value that it could have.
     pub example: Option<json::Value>,
@@ -31,7 +31,7 @@ impl Input {
         self.path.join(".")
     }
 
-    /// The value that a person means by a text.
+    /// The value that a person means by a string.
     ///
     /// # Errors
     ///
@@ -43,7 +43,7 @@ impl Input {
         if !self.choices.is_empty() {
             let chosen = self.choices.iter().find(|choice| shown(choice) == text);
             let known: Vec<_> = self.choices.iter().map(|choice| shown(&choice)).collect();
-            let expected = || format!("`{text}` is none of {}", known.join(", "));
+            let expected = || format!("`{text}` is not one of {}", known.join(", "));
             return chosen.cloned().ok_or_else(expected);
         }
         if is_text && self.types.len() == 1 {
@@ -54,12 +54,12 @@ impl Input {
             _ if is_text || self.types.is_empty() => Ok(text.into()),
             _ => {
                 let types: Vec<_> = self.types.iter().map(|kind| kind.name()).collect();
-                Err(format!("`{text}` is no {}", types.join(" or ")))
+                Err(format!("`{text}` is not of type {}", types.join(" or ")))
             }
         }
     }
 
-    /// Whether a value is of a type that it may have. Whether an integer is one, the contract says.
+    /// True if a value is of a type that it may have. Whether an integer is one, the contract says.
     fn takes(&self, value: &json::Value) -> bool {
         let kind = match value {
             json::Value::Null => JsonType::Null,
@@ -190,15 +190,15 @@ state:
             ("id", "7", Ok(json!("7"))),
             ("count", "7", Ok(json!(7))),
             ("count", "7.25", Ok(json!(7.25))),
-            ("count", "many", Err("`many` is no integer")),
+            ("count", "many", Err("`many` is not of type integer")),
             ("is_on", "true", Ok(json!(true))),
-            ("is_on", "yes", Err("`yes` is no boolean")),
+            ("is_on", "yes", Err("`yes` is not of type boolean")),
             ("kind", "a", Ok(json!("a"))),
             ("kind", "2", Ok(json!(2))),
-            ("kind", "b", Err("`b` is none of a, 2, null")),
+            ("kind", "b", Err("`b` is not one of a, 2, null")),
             ("place.x", "-0.25", Ok(json!(-0.25))),
             ("tags", "[\"x\"]", Ok(json!(["x"]))),
-            ("tags", "x", Err("`x` is no array")),
+            ("tags", "x", Err("`x` is not of type array")),
             ("either", "7", Ok(json!(7))),
             ("either", "x", Ok(json!("x"))),
             ("any", "{\"a\": 1}", Ok(json!({"a": 1}))),

@@ -1,4 +1,4 @@
-//! A state in memory, for the tests that stand in contract files, for benches and trials.
+//! In-memory state, for the tests in contract files, benchmarks and dry runs.
 
 use std::collections::BTreeMap;
 

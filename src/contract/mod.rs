@@ -78,7 +78,7 @@ pub struct Contract {
     pub text: Arc<str>,
     /// SHA-256 of the text.
     pub digest: Digest,
-    /// What it is for.
+    /// The purpose of the contract.
     pub description: String,
     file: PathBuf,
     version_place: Place,
@@ -107,14 +107,14 @@ impl Functions {
     }
 }
 
-/// What a contract says of one of its alerts.
+/// The contract's definition of one of its alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AlertInfo<'a> {
     /// Its name.
     pub name: &'a str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: AlertSeverity,
-    /// What it means and what to do.
+    /// Its meaning and the recommended action.
     pub description: &'a str,
 }
 
@@ -136,11 +136,11 @@ pub trait StateView {
 /// One call.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
-    /// What to do.
+    /// The function to call.
     pub function: Function,
     /// The payload, an object.
     pub arguments: &'a Value,
-    /// When the event happened, in milliseconds since 1970.
+    /// Time of the event, in milliseconds since 1970.
     pub time_ms: i64,
 }
 
@@ -155,7 +155,7 @@ pub struct Write {
     pub replaced: Option<u64>,
 }
 
-/// What a call came to.
+/// The result of a call.
 #[derive(Debug, Clone)]
 pub struct Effects {
     /// Valid, or why not.
@@ -197,7 +197,7 @@ impl Contract {
         self.derives.iter().map(|rule| rule.name.as_str())
     }
 
-    /// What the state schema says of a field, by its dotted name.
+    /// The type of a field in the state schema, by its dotted name.
     #[must_use]
     pub fn field_type(&self, dotted: &str) -> FieldType {
         let path: Vec<String> = dotted.split('.').map(str::to_owned).collect();

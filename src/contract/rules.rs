@@ -1,4 +1,4 @@
-//! The rules of a contract: what they see, and what they decide.
+//! The rules of a contract: inputs and decisions.
 
 use crate::budget::Budget;
 use crate::codec::json::Value;
@@ -22,7 +22,7 @@ pub(super) struct RejectRule {
 }
 
 impl RejectRule {
-    /// Whether it judges the state alone, and not the call that leads to it.
+    /// True if it judges the state alone, and not the call that leads to it.
     pub(super) fn is_about_the_state(&self) -> bool {
         let is = |name: &str| self.when.paths().iter().any(|path| path[0] == name);
         let others = VARIABLES.iter().filter(|name| !["state", "constants"].contains(name));
@@ -35,7 +35,7 @@ impl RejectRule {
 pub(super) struct Refusal<'a> {
     /// The rule.
     pub(super) rule: &'a RejectRule,
-    /// What it comes to.
+    /// The resulting verdict.
     pub(super) verdict: Verdict,
 }
 

@@ -1,4 +1,4 @@
-//! The JSON Schema of a contract's state: validation, and what it says of a field.
+//! The JSON Schema of a contract's state: validation, and the types of fields.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -28,7 +28,7 @@ pub enum JsonType {
     Integer,
     /// Any number.
     Number,
-    /// A text.
+    /// A string.
     String,
     /// An array.
     Array,
@@ -84,7 +84,7 @@ impl fmt::Display for JsonType {
     }
 }
 
-/// What a state schema says of a field.
+/// The type of a field in a state schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldType {
     /// It is declared, with these types.
@@ -107,7 +107,7 @@ pub(super) struct StateSchema {
 
 /// Why a state is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Misfit {
+pub(super) enum SchemaError {
     /// It breaks the schema: what is wrong.
     Diagnostic(String),
     /// Looking at it takes more steps than are left.
@@ -132,7 +132,8 @@ impl StateSchema {
     /// Compiles a schema. Nothing is fetched: only references into the schema itself resolve.
     pub(super) fn compile(document: Value) -> Result<Self, SchemaFault> {
         if let Some((pointer, reference)) = remote_reference(&document, String::new(), 0) {
-            let message = format!("`{reference}` is outside of this schema and is never fetched");
+            let message =
+                format!("`{reference}` is outside this schema; references are not fetched");
             return Err(SchemaFault { pointer, message });
         }
         let nesting = schema_cost::check(&document)?;
@@ -153,23 +154,24 @@ impl StateSchema {
     }
 
     /// Checks a state. Of several faults always the same one is named.
-    pub(super) fn check(&self, state: &json::Value, budget: &Budget) -> Result<(), Misfit> {
+    pub(super) fn check(&self, state: &json::Value, budget: &Budget) -> Result<(), SchemaError> {
         // Few schemas are deep enough for any state to be too deep.
         let may_be_too_deep = self.nesting * MAX_JSON_DEPTH > MAX_VALIDATION_DEPTH;
         if may_be_too_deep && self.nesting * depth_of(state) > MAX_VALIDATION_DEPTH {
-            return Err(Misfit::TooDeep);
+            return Err(SchemaError::TooDeep);
         }
         let meter = Meter { budget, text_rate: self.text_rate };
         let is_valid = self.validator.is_valid(Metered { value: state, meter: &meter });
         match (budget.is_exhausted(), is_valid) {
-            (true, _) => Err(Misfit::Exhausted),
+            (true, _) => Err(SchemaError::Exhausted),
             (false, true) => Ok(()),
-            (false, false) => Err(Misfit::Diagnostic(self.diagnostic(state))),
+            (false, false) => Err(SchemaError::Diagnostic(self.diagnostic(state))),
         }
     }
 
-    /// What is wrong with a state that is known to break the schema. The library gathers the errors
-    /// of all branches of all branches: that has a budget of its own, beyond which less is said.
+    /// The error message for a state that is known to violate the schema. The library gathers the
+    /// errors of all nested branches, so this has its own budget; beyond it, the message is less
+    /// specific.
     fn diagnostic(&self, state: &json::Value) -> String {
         let first_of_all = self.within_explanation(state, |state| {
             let errors = self.validator.iter_errors(state);
@@ -181,7 +183,8 @@ impl StateSchema {
             })
         };
         let Some((pointer, message)) = first_of_all.or_else(first) else {
-            return "the state breaks the schema; where would take too long to find out".to_owned();
+            return "the state violates the schema; locating the error would take too long"
+                .to_owned();
         };
         let place = pointer.trim_start_matches('/').replace('/', ".");
         if place.is_empty() { message } else { format!("{place}: {message}") }
@@ -291,12 +294,12 @@ fn depth_of(value: &json::Value) -> usize {
     }
 }
 
-/// Where an error stands and what it says.
+/// Position and text of an error.
 fn shown(error: &ValidationError<'_>) -> (String, String) {
     (error.instance_path().to_string(), error.to_string())
 }
 
-/// Whether a value is one that a schema lists; numbers are compared by value.
+/// True if a value is one that a schema lists; numbers are compared by value.
 #[must_use]
 pub fn same_value(value: &json::Value, allowed: &Value) -> bool {
     match (value, allowed) {
@@ -486,7 +489,7 @@ mod tests {
             (
                 json!({"properties": {"a": {"$ref": "https://example.com/x"}}}),
                 "/properties/a/$ref",
-                "never fetched",
+                "not fetched",
             ),
             (json!({"properties": {"a": {"$ref": "#/$defs/none"}}}), "", "none"),
             (json!({"properties": {"a": {"pattern": "("}}}), "/properties/a/pattern", "("),
@@ -514,7 +517,7 @@ mod tests {
             let schema = compile(json!({"properties": properties}));
             assert_eq!(
                 schema.check(&state, &Budget::new()),
-                Err(Misfit::Diagnostic("p00: 0 is not of type \"string\"".to_owned()))
+                Err(SchemaError::Diagnostic("p00: 0 is not of type \"string\"".to_owned()))
             );
         }
     }

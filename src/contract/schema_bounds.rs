@@ -17,11 +17,11 @@ use crate::contract::schema_value::{Metered, States};
 #[derive(Debug, Clone, Copy)]
 struct Kind {
     keyword: &'static str,
-    /// How a number that breaks the bound compares with it.
+    /// The result of comparing a violating number with the bound.
     broken_by: Ordering,
-    /// Whether the bound itself is taken.
+    /// True if the bound itself is taken.
     is_inclusive: bool,
-    /// What is said of a number that breaks it.
+    /// The message for a number that violates the bound.
     message: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! What a state schema can cost, looked at before it is compiled: how many of its subschemas apply
-//! to one and the same value.
+//! Limits the cost of a state schema before it is compiled: the number of its subschemas that apply
+//! to the same value.
 //!
 //! A `$ref` may stand in each branch of an `allOf`, and what it refers to may branch again: the
 //! number doubles with each level, and a circle has no end. Both are refused here, with the `$ref`
@@ -72,12 +72,12 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What applies to a value that a subschema applies to, the subschema included.
+/// The subschemas that apply to a value together with a subschema, itself included.
 #[derive(Debug, Clone, Copy)]
 struct Reach {
     /// Subschemas, each as often as something leads to it.
     branches: u64,
-    /// How many of them lie within one another.
+    /// Their nesting depth.
     nesting: usize,
 }
 
@@ -145,7 +145,7 @@ struct Analysis<'a> {
     resources: Vec<&'a Value>,
     /// Subschemas by the name of their anchor.
     anchors: HashMap<&'a str, Vec<Place<'a>>>,
-    /// What is known so far, by address.
+    /// Results so far, by address.
     known: HashMap<usize, Reach>,
     /// Subschemas that are being looked at, by address.
     open: HashSet<usize>,
@@ -203,7 +203,8 @@ impl<'a> Analysis<'a> {
         found
     }
 
-    /// What applies where this one does. `above` are the subschemas around it.
+    /// Computes the subschemas that apply together with this one. `above` is the number of
+    /// subschemas around it.
     fn reach(&mut self, place: &Place<'a>, above: usize) -> Result<Reach, SchemaFault> {
         let known = self.known.get(&place.address()).copied();
         if above + known.map_or(1, |known| known.nesting) > MAX_SCHEMA_NESTING {

@@ -1,5 +1,5 @@
-//! What a state schema says of a field: of the keywords that apply to the same value all hold
-//! together, of the branches of `anyOf` and the like one does.
+//! The type of a field in a state schema: keywords that apply to the same value all hold together;
+//! of the branches of `anyOf` and the like, one holds.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,12 +9,12 @@ use crate::contract::schema::{FieldType, JsonType, StateSchema};
 use crate::limits::MAX_JSON_DEPTH;
 
 impl StateSchema {
-    /// What the schema says of the field at a path of names.
+    /// The type of the field at a path of names.
     pub(super) fn field(&self, path: &[String]) -> FieldType {
         self.walk(self.document(), path, &mut Walked::default())
     }
 
-    /// What a subschema says of a field below it. The same one is asked once, however many branches
+    /// The type of a field below a subschema. Each subschema is visited once, however many branches
     /// lead to it.
     fn walk(&self, schema: &Value, path: &[String], walked: &mut Walked) -> FieldType {
         let place = (std::ptr::from_ref(schema).addr(), path.len());
@@ -81,7 +81,7 @@ impl StateSchema {
         }
     }
 
-    /// What `$ref`, `allOf`, `anyOf`, `oneOf` and conditions say together.
+    /// The combined result of `$ref`, `allOf`, `anyOf`, `oneOf` and conditions.
     fn combined(&self, schema: &Value, path: &[String], walked: &mut Walked) -> FieldType {
         let all = self.target(schema).into_iter().chain(listed(schema, "allOf"));
         let mut found = FieldType::Open;
@@ -118,8 +118,8 @@ impl StateSchema {
             .chain(self.target(schema))
     }
 
-    /// Whether a subschema may say anything of a field of this name, which `unevaluatedProperties`
-    /// around it then leaves alone.
+    /// True if a subschema may constrain a field of this name, which an enclosing
+    /// `unevaluatedProperties` then ignores.
     fn evaluates(&self, schema: &Value, name: &str, depth: usize) -> bool {
         let is_named = schema.get("properties").is_some_and(|named| named.get(name).is_some());
         let takes_any =
@@ -137,7 +137,7 @@ fn listed<'a>(schema: &'a Value, keyword: &str) -> impl Iterator<Item = &'a Valu
 }
 
 impl FieldType {
-    /// What holds where both do.
+    /// The type if both hold.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
@@ -159,7 +159,7 @@ impl FieldType {
         }
     }
 
-    /// What holds where one of them does.
+    /// The type if one of them holds.
     fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Unknown, other) | (other, Self::Unknown) => other,
@@ -172,7 +172,7 @@ impl FieldType {
     }
 }
 
-/// What was found on the way to a field.
+/// The subschemas visited for a field.
 #[derive(Default)]
 struct Walked {
     /// By the address of the subschema and the number of names that are left.

@@ -19,7 +19,7 @@ use crate::pattern::match_steps;
 /// The representation of our values.
 pub(super) struct States;
 
-/// What looks at a state cost.
+/// Counts the cost of checking a state.
 #[derive(Debug)]
 pub(super) struct Meter<'a> {
     /// Pays for them.
@@ -29,7 +29,7 @@ pub(super) struct Meter<'a> {
 }
 
 impl Meter<'_> {
-    /// Whether there is still enough for so many steps.
+    /// True if there is still enough for so many steps.
     #[inline]
     fn pay(&self, steps: u64) -> bool {
         self.budget.spend(steps).is_ok()

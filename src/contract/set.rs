@@ -32,7 +32,7 @@ impl ContractSet {
     fn insert(&mut self, contract: Contract, place: Place, diagnostics: &mut Vec<Diagnostic>) {
         if let Some(other) = self.contracts.get(&contract.name) {
             let name = &contract.name;
-            let message = format!("contract `{name}` stands in {} too", other.file.display());
+            let message = format!("duplicate contract `{name}`, also in {}", other.file.display());
             diagnostics.push(
                 Diagnostic::error(&contract.file, place, message)
                     .help("keep one version; earlier ones stay readable on the ledger"),
@@ -66,7 +66,7 @@ impl ContractSet {
         if let Some(contract) = self.get(name) {
             return contract.execute_within(call, view, budget);
         }
-        let detail = format!("no contract is named `{name}`");
+        let detail = format!("there is no contract `{name}`");
         let verdict = Verdict::invalid(InvalidCode::UnknownContract, detail);
         Effects { verdict, writes: Vec::new() }
     }
@@ -87,7 +87,7 @@ impl ContractSet {
         self.contracts.len()
     }
 
-    /// Whether there is none.
+    /// True if there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.contracts.is_empty()

@@ -9,7 +9,7 @@ use crate::limits::COPY_STEPS;
 /// The fields of a JSON object.
 pub(super) type Fields = Map;
 
-/// What a `null` in an update means.
+/// The meaning of `null` in an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nulls {
     /// It is a value like any other.
@@ -149,7 +149,7 @@ impl Size {
         }
     }
 
-    /// Whether fields of this size together take at most so many bytes of JSON.
+    /// True if fields of this size together take at most so many bytes of JSON.
     pub(super) fn fits(self, parts: &[&Fields], max_bytes: usize) -> bool {
         if self.most_bytes <= max_bytes {
             return true;

@@ -209,7 +209,7 @@ fn functions_say_what_they_cannot_do() {
             ZERO,
             Function::Update,
             json!({"assetID": null}),
-            "bad_arguments: the asset's key `assetID` is neither text nor integer",
+            "bad_arguments: the asset's key `assetID` is neither a string nor an integer",
         ),
         (
             ZERO,
@@ -250,7 +250,7 @@ fn functions_must_be_on_offer() {
         let verdict = bench.verdict(function, &json!({"id": "x"}));
         let expected = match function {
             Function::Update => "valid".to_owned(),
-            other => format!("unknown_function: contract `c` does not offer `{other}`"),
+            other => format!("unknown_function: contract `c` has no function `{other}`"),
         };
         assert_eq!(verdict, expected);
     }
@@ -330,7 +330,7 @@ fn rules_may_compare_what_the_schema_leaves_open() {
     }
     // What no state can have is found all the same.
     for (schema, condition, message) in [
-        ("properties: {v: {anyOf: [{type: string}, {type: 'null'}]}}", "state.v > 5", "a text"),
+        ("properties: {v: {anyOf: [{type: string}, {type: 'null'}]}}", "state.v > 5", "a string"),
         (
             "allOf: [{properties: {x: {}}}], unevaluatedProperties: false, properties: {id: {}}",
             "state.y > 5",
@@ -402,29 +402,29 @@ fn properties_are_deleted_by_path_but_for_the_key() {
         (json!(["a.d", "a.x"]), "bad_path: the state has no `a.x`", json!({"b": {"c": 1}, "d": 2})),
         (
             json!(["asset.id"]),
-            "bad_path: `asset.id` holds the asset's key",
+            "bad_path: `asset.id` contains the asset's key",
             json!({"b": {"c": 1}, "d": 2}),
         ),
         (
             json!(["asset"]),
-            "bad_path: `asset` holds the asset's key",
+            "bad_path: `asset` contains the asset's key",
             json!({"b": {"c": 1}, "d": 2}),
         ),
         (json!([""]), "bad_path: the state has no ``", json!({"b": {"c": 1}, "d": 2})),
         (json!([]), "bad_arguments: `properties` names nothing", json!({"b": {"c": 1}, "d": 2})),
         (
             json!("a"),
-            "bad_arguments: `properties` is no list of dotted paths",
+            "bad_arguments: `properties` is not a list of dotted paths",
             json!({"b": {"c": 1}, "d": 2}),
         ),
         (
             json!([1]),
-            "bad_arguments: `properties` is no list of dotted paths",
+            "bad_arguments: `properties` is not a list of dotted paths",
             json!({"b": {"c": 1}, "d": 2}),
         ),
         (
             json!([[]]),
-            "bad_arguments: `properties` is no list of dotted paths",
+            "bad_arguments: `properties` is not a list of dotted paths",
             json!({"b": {"c": 1}, "d": 2}),
         ),
     ];
@@ -440,7 +440,7 @@ fn properties_are_deleted_by_path_but_for_the_key() {
     let mut bench = Bench::new(text);
     bench.call(Function::Update, &start);
     let arguments = json!({"asset": {"id": "x"}, "properties": ["a"], "temperature": 5});
-    let expected = "bad_arguments: `temperature` is no argument of deleteProperties";
+    let expected = "bad_arguments: `temperature` is not an argument of deleteProperties";
     assert_eq!(bench.verdict(Function::DeleteProperties, &arguments), expected);
 }
 
@@ -497,7 +497,7 @@ fn a_wrong_type_is_a_failed_rule_and_changes_nothing() {
     let text = "contract: c\nversion: 1\nkey: id\nstate: {}\nrules:\n  - {alert: HOT, raise_when: state.t > 5}\n  - {derive: d, value: state.t * 2}\n";
     let mut bench = Bench::new(text);
     bench.call(Function::Update, &json!({"id": "x", "t": 6}));
-    let expected = "rule_failed: derive `d`: `*` takes numbers, this is a text";
+    let expected = "rule_failed: derive `d`: `*` takes numbers, this is a string";
     assert_eq!(bench.verdict(Function::Update, &json!({"id": "x", "t": "hot"})), expected);
     assert_eq!(bench.asset("x").unwrap().state["t"], json!(6));
     check_alerts(&bench, "x", "HOT", "HOT", "");
@@ -506,8 +506,8 @@ fn a_wrong_type_is_a_failed_rule_and_changes_nothing() {
     let expected = "rule_failed: reject `r`: a condition is true or false, this is a number";
     assert_eq!(bench.verdict(Function::Update, &json!({"id": "x", "t": 6})), expected);
     let beyond: Value = serde_json::from_str(r#"{"id": "x", "t": 99999999999999999999}"#).unwrap();
-    let expected = "rule_failed: reject `r`: `state.t` is 99999999999999999999, which neither 64 \
-                    bits nor a double can hold exactly";
+    let expected = "rule_failed: reject `r`: `state.t` is 99999999999999999999, which neither a \
+                    64-bit integer nor a double can hold exactly";
     assert_eq!(bench.verdict(Function::Update, &beyond), expected);
     assert!(bench.asset("x").is_none());
 }
@@ -677,7 +677,7 @@ fn faults_have_their_place() {
             4,
             "the state schema cannot be used (at `state.type`)",
         ),
-        (format!("{BASE}state: {{$ref: 'https://example.com/s'}}\n"), 4, "never fetched"),
+        (format!("{BASE}state: {{$ref: 'https://example.com/s'}}\n"), 4, "not fetched"),
         (format!("{BASE}{CLOSED}functions: {{upsert: }}\n"), 5, "upsert"),
         (format!("{BASE}{CLOSED}functions: {{}}\n"), 1, "`functions` offers nothing"),
         (
@@ -690,11 +690,11 @@ fn faults_have_their_place() {
             1,
             "a contract's name cannot be `a b`",
         ),
-        ("contract: a\nversion: 0\nkey: id\nstate: {}\n".to_owned(), 2, "versions count from 1"),
+        ("contract: a\nversion: 0\nkey: id\nstate: {}\n".to_owned(), 2, "versions start at 1"),
         (
             "contract: a\nversion: 1\nkey: id..x\nstate: {}\n".to_owned(),
             3,
-            "`id..x` is no dotted name",
+            "`id..x` is not a dotted name",
         ),
         (
             format!("contract: a\nversion: 1\nkey: idd\n{CLOSED}"),
@@ -704,7 +704,7 @@ fn faults_have_their_place() {
         (
             format!("contract: a\nversion: 1\nkey: level\n{CLOSED}"),
             3,
-            "the key `level` is neither text nor integer",
+            "the key `level` is neither a string nor an integer",
         ),
     ];
     check_diagnostics(&cases);
@@ -729,26 +729,30 @@ fn faults_of_rules_and_tests_have_their_place() {
         (rule("{alert: A, raise_when: state.level.x > 1}"), 6, "the state schema has no `level.x`"),
         (rule("{alert: A, raise_when: arguments.lvl > 1}"), 6, "the state schema has no `lvl`"),
         (rule("{alert: A, raise_when: constants.limit > 1}"), 6, "there is no constant `limit`"),
-        (rule("{alert: A, raise_when: derived.x > 1}"), 6, "no rule above derives `x`"),
+        (rule("{alert: A, raise_when: derived.x > 1}"), 6, "no earlier rule derives `x`"),
         (rule("{reject: A, when: derived.x > 1}"), 6, "there is no variable `derived`"),
-        (rule("{alert: A, raise_when: state.id > 5}"), 6, "a text and a number cannot be compared"),
+        (
+            rule("{alert: A, raise_when: state.id > 5}"),
+            6,
+            "a string and a number cannot be compared",
+        ),
         (
             rule("{alert: A, raise_when: state.level + 1}"),
             6,
-            "`raise_when` is true or false, this is a number",
+            "`raise_when` must be true or false, this is a number",
         ),
         (
             rule("{derive: t, value: state.id.trim()}\n  - {alert: A, raise_when: derived.t > 1}"),
             7,
-            "a text and a number cannot be compared",
+            "a string and a number cannot be compared",
         ),
-        (rule("{reject: A, when: time == call}"), 6, "a number and a text are never equal"),
+        (rule("{reject: A, when: time == call}"), 6, "a number and a string are never equal"),
         (rule("{alert: A, reject: B, when: 'true'}"), 6, "a rule is one of"),
         (rule("{reject: A, when: 'true', severity: info}"), 6, "`severity` does not belong"),
         (
             rule("{alert: A, raise_when: 'true'}\n  - {alert: A, raise_when: 'true'}"),
             7,
-            "a rule named `A` stands above",
+            "duplicate rule name `A`",
         ),
         (
             rule("{derive: a, value: 1 + 1}\n  - {derive: a.b, value: 1 + 1}"),
@@ -762,7 +766,7 @@ fn faults_of_rules_and_tests_have_their_place() {
                 "{BASE}{CLOSED}tests:\n  - name: n\n    steps:\n      - {{call: create, arguments: {{}}}}\n"
             ),
             8,
-            "does not offer `create`",
+            "has no function `create`",
         ),
         (
             format!(
@@ -771,8 +775,8 @@ fn faults_of_rules_and_tests_have_their_place() {
             8,
             "there is no verdict `regected`",
         ),
-        (format!("{BASE}{CLOSED}---\n{BASE}{CLOSED}"), 6, "contract `c` stands in c.yaml too"),
-        ("# nothing\n".to_owned(), 1, "the file holds no contract"),
+        (format!("{BASE}{CLOSED}---\n{BASE}{CLOSED}"), 6, "duplicate contract `c`, also in c.yaml"),
+        ("# nothing\n".to_owned(), 1, "the file contains no contract"),
         ("contract: [".to_owned(), 1, ""),
     ];
     check_diagnostics(&cases);
@@ -866,7 +870,7 @@ tests:
         failure(1)
     );
     assert!(
-        failure(2).contains("asset_absent: `A` does not exist; expected is valid"),
+        failure(2).contains("asset_absent: `A` does not exist; expected valid"),
         "{}",
         failure(2)
     );

@@ -1,4 +1,4 @@
-//! What a contract says of a transaction.
+//! The verdict of a contract on a transaction.
 
 /// Valid, or why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub enum Verdict {
     Valid,
     /// Nothing was written.
     Invalid {
-        /// Which rule, for counting.
+        /// The kind of failure, for metrics.
         code: InvalidCode,
         /// Why, for people; at most [`crate::limits::MAX_DETAIL_BYTES`].
         detail: String,
@@ -97,7 +97,7 @@ impl Verdict {
         Self::Invalid { code, detail: detail.to_owned() }
     }
 
-    /// Whether the writes stand.
+    /// True if the writes stand.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         matches!(self, Self::Valid)

@@ -1,4 +1,4 @@
-//! What a demonstration writes anew into its folder: configuration and token.
+//! Files that a demo creates in its folder: configuration and token.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub fn config_text(setting: &Setting, stage: &Stage) -> String {
         Brokers::Named(named) => &named.group,
     };
     let Stage { bootstrap, properties, epoch, .. } = stage;
-    // A text in double quotes means the same in JSON and in YAML.
+    // A string in double quotes means the same in JSON and in YAML.
     let quoted = |text: &str| serde_json::Value::from(text).to_string();
     let properties: Vec<_> =
         properties.iter().map(|(name, value)| format!("{name}: {}", quoted(value))).collect();

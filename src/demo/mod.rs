@@ -1,6 +1,6 @@
-//! What demonstrations and measurements have of their own: an embedded broker, devices that feed it,
-//! and a folder with configuration, mappings and contracts. The service is the ordinary one, by the
-//! ordinary configuration file.
+//! The parts of demos and benchmarks: an embedded broker, devices that feed it, and a folder with
+//! configuration, mappings and contracts. The service is the ordinary one, with an ordinary
+//! configuration file.
 
 mod folder;
 
@@ -24,7 +24,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::embedded::EmbeddedReader;
 use crate::transaction::{KeyError, write_new_key_file};
 
-/// What is sent, and what is made of it.
+/// The messages of a demo, with their mappings and contracts.
 #[derive(Debug)]
 pub struct Scene {
     topics: &'static [&'static str],
@@ -62,8 +62,8 @@ const SHIPPED: [(&str, &str); 6] = [
 const EMPTY_FETCH_WAIT_MS: u32 = 5;
 /// Longest wait for room in the broker before the producer looks whether it should end.
 const ROOM_WAIT: Duration = Duration::from_millis(1);
-/// What could not be sent in time is made up for as long as it is no more than this; else a stall
-/// would be followed by a burst at another rate.
+/// Maximum delay of the senders that is made up for; a longer stall would otherwise be followed by
+/// a burst at another rate.
 const MOST_BEHIND: Duration = Duration::from_millis(100);
 /// Longest wait for the last records to be written.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
@@ -83,11 +83,11 @@ pub enum DemoError {
     /// A file operation.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -97,20 +97,20 @@ fn demo_error(error: impl std::fmt::Display) -> DemoError {
     DemoError::Failed(error.to_string())
 }
 
-/// How the stage is set.
+/// The setting of a demo.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// What is sent, and what is made of it.
+    /// The messages, with their mappings and contracts.
     pub scene: &'static Scene,
     /// Folder for everything.
     pub directory: PathBuf,
-    /// Where the endpoint listens; `None` for none.
+    /// Address of the endpoint; `None` for no endpoint.
     pub listen: Option<SocketAddr>,
-    /// Where the topics are.
+    /// The brokers with the topics.
     pub brokers: Brokers,
 }
 
-/// Which brokers hold the topics.
+/// The brokers that hold the topics.
 #[derive(Debug, Clone)]
 pub enum Brokers {
     /// One within the process, with so many partitions of each topic.
@@ -134,15 +134,15 @@ pub struct NamedBrokers {
 pub struct Stage {
     /// The broker, where it is our own; ends with the stage.
     pub embedded: Option<EmbeddedBroker>,
-    /// Where the brokers are.
+    /// Addresses of the brokers.
     pub bootstrap: String,
-    /// What clients need besides.
+    /// Further properties for clients.
     pub properties: Vec<(String, String)>,
     /// Partitions of each topic.
     pub partitions: u16,
     /// The service's configuration file.
     pub config: PathBuf,
-    /// A token with which the pages let someone submit calls by hand.
+    /// A token with which the pages let someone submit manual calls.
     pub token: String,
     /// Stream epoch of the topics: each run brings new topics under the old names.
     pub epoch: u32,
@@ -201,7 +201,7 @@ fn write(path: &Path, text: &str) -> Result<(), DemoError> {
 /// Gives one record after the other, for the time it is told.
 type Next = Box<dyn FnMut(i64, &mut Message)>;
 
-/// Who sends.
+/// The senders.
 #[derive(Debug, Clone, Copy)]
 pub enum Senders {
     /// The simulated fleet, with the seed of everything that it does.
@@ -225,7 +225,7 @@ impl Senders {
     }
 }
 
-/// What is sent.
+/// The load.
 #[derive(Debug, Clone)]
 pub struct Load {
     /// By whom.
@@ -239,7 +239,7 @@ pub struct Load {
 /// Tells the offset that a partition's reader needs next.
 pub type Consumed = Box<dyn Fn(&SourcePartition) -> u64 + Send>;
 
-/// What a ledger has read.
+/// The records consumed by a ledger.
 #[must_use]
 pub fn consumed_by(reader: Arc<EmbeddedReader>) -> Consumed {
     Box::new(move |partition| reader.next_offset(partition).unwrap_or(0))
@@ -284,7 +284,7 @@ impl Feeding {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Whether everything is written, or writing has failed.
+    /// True if everything is written, or writing has failed.
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.thread.is_finished()
@@ -302,7 +302,7 @@ impl Feeding {
     }
 }
 
-/// When the next record is due.
+/// The time at which the next record is due.
 struct Pace {
     /// Records a second; 0 for as many as are taken.
     rate: u64,

@@ -1,5 +1,5 @@
-//! The few file operations that the ledger's survival rests on, behind a trait, so that each of them
-//! can be made to fail.
+//! The file operations that the ledger's durability depends on, behind a trait, so that each of
+//! them can be made to fail.
 //!
 //! What goes through here is the block log and the checkpoint that is kept outside it. Nothing here
 //! tries anything again or hides an error: what a failure means is for the caller to say.
@@ -27,7 +27,7 @@ pub trait Disk: Debug + Send + Sync {
     /// Makes one directory; the one above it must be there.
     fn make_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// What is in a directory, in no order; at most [`MAX_LISTED_FILES`]. A symbolic link to a
+    /// The contents of a directory, unordered; at most [`MAX_LISTED_FILES`]. A symbolic link to a
     /// directory is refused.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
 
@@ -139,7 +139,7 @@ pub fn read_whole(disk: &dyn Disk, path: &Path, max_bytes: usize) -> io::Result<
     let file = disk.open(path)?;
     let size = usize::try_from(file.size()?).unwrap_or(usize::MAX);
     if size > max_bytes {
-        let reason = format!("it has {size} bytes, more than the {max_bytes} that are read");
+        let reason = format!("it has {size} bytes, the limit is {max_bytes}");
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     let mut bytes = vec![0; size];
@@ -152,7 +152,7 @@ pub fn read_bounded(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(max_bytes as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > max_bytes {
-        let reason = format!("it has more than the {max_bytes} bytes that are read");
+        let reason = format!("it has more than {max_bytes} bytes, the limit");
         return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
     }
     Ok(bytes)
@@ -203,7 +203,7 @@ fn opened(file: File) -> Box<dyn DiskFile> {
     Box::new(SystemFile(file))
 }
 
-/// What a path names, in words.
+/// The file type of a path, for messages.
 fn kind_name(kind: FileType) -> &'static str {
     match kind {
         kind if kind.is_symlink() => "a symbolic link",
@@ -262,7 +262,8 @@ pub fn open_followed(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether this process can make files in a directory, or why not. Nothing is written.
+/// Checks that this process can create files in a directory; the error says why not. Nothing is
+/// written.
 pub fn check_writable(directory: &Path) -> io::Result<()> {
     let kind = fs::metadata(directory)?.file_type();
     if !kind.is_dir() {
@@ -270,7 +271,7 @@ pub fn check_writable(directory: &Path) -> io::Result<()> {
     }
     rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK)?;
     if rustix::fs::statfs(directory)?.f_type == PROC_SUPER_MAGIC {
-        let message = "the file system of processes holds no other files";
+        let message = "/proc is not a place for files";
         return Err(io::Error::new(io::ErrorKind::Unsupported, message));
     }
     Ok(())
@@ -286,7 +287,7 @@ impl Disk for SystemDisk {
         let mut paths = Vec::new();
         for entry in fs::read_dir(directory)? {
             if paths.len() == MAX_LISTED_FILES {
-                let reason = format!("it holds more than {MAX_LISTED_FILES} files");
+                let reason = format!("it contains more than {MAX_LISTED_FILES} files");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
             }
             paths.push(entry?.path());
@@ -407,7 +408,7 @@ mod tests {
         }
         check("directory", check_writable(&at("directory")).err(), "");
         check("file", check_writable(&at("file")).err(), "it is a file, not a directory");
-        check("/proc", check_writable(Path::new("/proc")).err(), "the file system of processes");
+        check("/proc", check_writable(Path::new("/proc")).err(), "/proc is not a place");
         let absent = SystemDisk.open(&at("absent")).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
     }
@@ -424,7 +425,7 @@ mod tests {
         assert!(data <= 1 << 29, "never behind data");
         assert_eq!(open.next_data(1 << 29).unwrap(), Some(1 << 29));
         let error = read_whole(&SystemDisk, &path, 1_000).unwrap_err();
-        assert!(error.to_string().contains("more than the 1000"), "{error}");
+        assert!(error.to_string().contains("the limit is 1000"), "{error}");
         fs::write(&path, "a note").unwrap();
         assert_eq!(read_whole(&SystemDisk, &path, 6).unwrap(), b"a note");
         assert!(read_whole(&SystemDisk, &path, 5).is_err());

@@ -1,4 +1,4 @@
-//! Folders for what is only needed while something is looked at.
+//! Temporary folders for read commands.
 
 use std::fs::{self, DirBuilder};
 use std::io;

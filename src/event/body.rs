@@ -12,8 +12,8 @@ use crate::codec::json::{self, JsonErrorKind, Value};
 use crate::event::{Cause, Rejection};
 use crate::limits::MAX_DECOMPRESSED_BYTES;
 
-/// How a record's value holds the body, where it is not JSON as it stands. A value without the frame
-/// or the compression is read as it is.
+/// Encoding of the body in a record's value, if it is not plain JSON. A value without the frame or
+/// the compression is read as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BodyForm {
@@ -59,7 +59,7 @@ pub(super) fn read(form: BodyForm, value: &[u8]) -> Result<Value, Rejection> {
         None => parse(&bytes, whose),
         Some(id) => parse(&bytes[CONFLUENT_BYTES..], " behind the frame").map_err(|rejection| {
             let message = format!(
-                "{}; the frame names schema id {id}: Avro and Protobuf are not read, JSON is",
+                "{}; the frame names schema id {id}: Avro and Protobuf are not supported, only JSON is",
                 rejection.message
             );
             Rejection::new(rejection.cause, rejection.place, message)
@@ -71,7 +71,7 @@ fn decompressed(value: &[u8]) -> Result<Vec<u8>, Rejection> {
     let mut bytes = Vec::new();
     let most = MAX_DECOMPRESSED_BYTES as u64 + 1;
     MultiGzDecoder::new(value).take(most).read_to_end(&mut bytes).map_err(|error| {
-        Rejection::new(Cause::NotJson, "", format!("the gzip data are damaged: {error}"))
+        Rejection::new(Cause::NotJson, "", format!("the gzip data is corrupt: {error}"))
     })?;
     if bytes.len() > MAX_DECOMPRESSED_BYTES {
         let message = format!(
@@ -109,19 +109,19 @@ pub(super) fn parse(bytes: &[u8], whose: &str) -> Result<Value, Rejection> {
 
 /// The beginnings of formats that are no JSON text, and their names.
 const FORMATS: [(&[u8], &str); 13] = [
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd, which is not read"),
-    (b"\x04\x22\x4d\x18", "compressed with LZ4, which is not read"),
-    (b"\x82SNAPPY\0", "compressed with Snappy, which is not read"),
-    (b"\x78\x9c", "compressed with zlib, which is not read"),
-    (b"PK\x03\x04", "a ZIP archive, which is not read"),
-    (b"Obj\x01", "an Avro container file, which is not read"),
-    (b"PAR1", "a Parquet file, which is not read"),
-    (b"\xd9\xd9\xf7", "CBOR, which is not read"),
-    (b"\xac\xed\0\x05", "a serialized Java object, which is not read"),
-    (b"\xff\xfe", "UTF-16 text; JSON is in UTF-8 (RFC 8259, section 8.1)"),
-    (b"\xfe\xff", "UTF-16 text; JSON is in UTF-8 (RFC 8259, section 8.1)"),
-    (b"H4sI", "gzip data in base64, which is not read"),
-    (b"<", "XML or HTML, which is not read"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd, which is not supported"),
+    (b"\x04\x22\x4d\x18", "compressed with LZ4, which is not supported"),
+    (b"\x82SNAPPY\0", "compressed with Snappy, which is not supported"),
+    (b"\x78\x9c", "compressed with zlib, which is not supported"),
+    (b"PK\x03\x04", "a ZIP archive, which is not supported"),
+    (b"Obj\x01", "an Avro container file, which is not supported"),
+    (b"PAR1", "a Parquet file, which is not supported"),
+    (b"\xd9\xd9\xf7", "CBOR, which is not supported"),
+    (b"\xac\xed\0\x05", "a serialized Java object, which is not supported"),
+    (b"\xff\xfe", "UTF-16 text; JSON must be UTF-8 (RFC 8259, section 8.1)"),
+    (b"\xfe\xff", "UTF-16 text; JSON must be UTF-8 (RFC 8259, section 8.1)"),
+    (b"H4sI", "gzip data in base64, which is not supported"),
+    (b"<", "XML or HTML, which is not supported"),
 ];
 
 /// The format of bytes that are no JSON, where it can be recognised.
@@ -143,7 +143,7 @@ fn recognised(bytes: &[u8]) -> Option<String> {
         && b > 0
     {
         return Some(
-            "the value is UTF-16 text; JSON is in UTF-8 (RFC 8259, section 8.1)".to_owned(),
+            "the value is UTF-16 text; JSON must be UTF-8 (RFC 8259, section 8.1)".to_owned(),
         );
     }
     if let Some(id) = confluent_id(bytes) {
@@ -151,24 +151,25 @@ fn recognised(bytes: &[u8]) -> Option<String> {
         return Some(match json.first() {
             Some(b'{' | b'[' | b'"') => format!(
                 "the value has Confluent schema-registry framing, schema id {id}; \
-                 `source.body: {{ framing: confluent }}` reads the JSON behind it"
+                 `source.body: {{ framing: confluent }}` reads the JSON after it"
             ),
             _ => format!(
                 "the value has Confluent schema-registry framing, schema id {id}, and what follows \
-                 is not JSON; Avro and Protobuf are not read"
+                 is not JSON; Avro and Protobuf are not supported"
             ),
         });
     }
     if bytes.len() > 18 && bytes[0] == 3 && matches!(bytes[1], 0 | 5) {
         return Some(
-            "the value has AWS Glue schema-registry framing, which is not read".to_owned(),
+            "the value has AWS Glue schema-registry framing, which is not supported".to_owned(),
         );
     }
-    is_separated(text)
-        .then(|| "the value looks like comma-separated values (CSV); JSON is read".to_owned())
+    is_separated(text).then(|| {
+        "the value looks like comma-separated values (CSV); only JSON is supported".to_owned()
+    })
 }
 
-/// Whether the first line has several cells and begins like no JSON text.
+/// True if the first line has several cells and begins like no JSON text.
 fn is_separated(text: &[u8]) -> bool {
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let begins_cell = line.first().is_some_and(|byte| byte.is_ascii_alphanumeric());
@@ -224,9 +225,9 @@ mod tests {
         let packed = gzip(br#"{"a":1}"#);
         let table: [(BodyForm, &[u8], Cause, &str); 7] = [
             (COMPRESSED, &bomb, Cause::TooLarge, "decompressed value has more than"),
-            (COMPRESSED, &packed[..packed.len() - 3], Cause::NotJson, "damaged"),
-            (COMPRESSED, b"\x1f\x8b", Cause::NotJson, "damaged"),
-            (COMPRESSED, &gzip(b"{"), Cause::NotJson, "ends within an object"),
+            (COMPRESSED, &packed[..packed.len() - 3], Cause::NotJson, "corrupt"),
+            (COMPRESSED, b"\x1f\x8b", Cause::NotJson, "corrupt"),
+            (COMPRESSED, &gzip(b"{"), Cause::NotJson, "ends inside an object"),
             (CONFLUENT, b"\0\0\0\0\x07\x02\x06abc", Cause::NotJson, "schema id 7"),
             (CONFLUENT, b"\0\0\0\0\x07", Cause::NotJson, "schema id 7"),
             (CONFLUENT, b"\0\0\0", Cause::NotJson, ""),

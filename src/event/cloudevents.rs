@@ -20,7 +20,7 @@ pub(super) fn cloudevent(record: &Record<'_>, body: &mut Value) -> Result<Found,
     }
     if starts_with_ignoring_case(media_type, FAMILY) {
         let message = format!(
-            "content type `{media_type}` is not read; single events are, in `{STRUCTURED}`"
+            "content type `{media_type}` is not supported; use single events in `{STRUCTURED}`"
         );
         return Err(refused("$.kafka.headers['content-type']", message));
     }
@@ -28,7 +28,7 @@ pub(super) fn cloudevent(record: &Record<'_>, body: &mut Value) -> Result<Found,
     if marked("ce_specversion") || marked("ce_id") || marked("ce_type") {
         return binary(record, media_type);
     }
-    Ok(Found::not("neither `ce_` headers nor content type `application/cloudevents+json`"))
+    Ok(Found::not("neither `ce_` headers nor the content type `application/cloudevents+json`"))
 }
 
 fn binary(record: &Record<'_>, media_type: &str) -> Result<Found, Rejection> {
@@ -57,7 +57,7 @@ fn structured(record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection>
     let text = |name: &str| match event.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(refused("", format!("`{name}` of the CloudEvent is no text"))),
+        Some(_) => Err(refused("", format!("`{name}` of the CloudEvent is not a string"))),
     };
     let required = |name: &str| {
         text(name)?
@@ -76,7 +76,9 @@ fn structured(record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection>
     let info = info.at(sent_time(record, text("time")?, "")?);
     let device = device_of(source, text("subject")?);
     let payload = match (event.contains_key("data"), text("data_base64")?) {
-        (true, Some(_)) => return Err(refused("", "`data` and `data_base64` exclude each other")),
+        (true, Some(_)) => {
+            return Err(refused("", "`data` and `data_base64` are mutually exclusive"));
+        }
         (false, Some(encoded)) => decoded(encoded)?,
         (_, None) => event.remove("data").unwrap_or(Value::Null),
     };
@@ -86,7 +88,7 @@ fn structured(record: &Record<'_>, body: &mut Value) -> Result<Found, Rejection>
 fn decoded(encoded: &str) -> Result<Value, Rejection> {
     let bytes = BASE64
         .decode(encoded)
-        .map_err(|error| refused("", format!("`data_base64` is no base64: {error}")))?;
+        .map_err(|error| refused("", format!("`data_base64` is not valid base64: {error}")))?;
     value_body::parse(&bytes, " of `data_base64`")
 }
 
@@ -94,7 +96,7 @@ fn check_version(version: &str, place: &str) -> Result<(), Rejection> {
     if version == "1.0" {
         return Ok(());
     }
-    Err(refused(place, format!("CloudEvents version `{version}` is not read, `1.0` is")))
+    Err(refused(place, format!("CloudEvents version `{version}` is not supported, only `1.0` is")))
 }
 
 /// `json` for a JSON media type and where none is told; anything else cannot be mapped.

@@ -118,20 +118,22 @@ impl Decoder {
         body: &mut Value,
         evaluated: Vec<Cow<'static, str>>,
     ) -> Rejection {
-        let mut message = String::from("no configured way identifies the device");
+        let mut message = String::from("no configured method identifies the device");
         let (budget, mut evaluated) = (Budget::new(), evaluated.into_iter());
         for way in &self.ways {
             let reason = match way.is_evaluated() {
                 true => evaluated.next(),
                 false => match look(way, record, body, &budget) {
                     Ok(Found::Not(reason)) => Some(reason),
-                    Ok(Found::EventOnly(_)) => Some("the topic names no device".into()),
+                    Ok(Found::EventOnly(_)) => Some("the topic does not name a device".into()),
                     Ok(Found::Known(_)) | Err(_) => None,
                 },
             };
             let Some(reason) = reason else { continue };
             let hint = match header_in_another_case(way, record) {
-                Some(name) => format!("; there is a header `{name}`, and names are case-sensitive"),
+                Some(name) => {
+                    format!("; there is a header `{name}`, but header names are case-sensitive")
+                }
                 None => String::new(),
             };
             for text in ["; ", way.name(), ": ", &reason, &hint] {
@@ -198,8 +200,8 @@ fn check_sizes(record: &Record<'_>) -> Result<(), Rejection> {
     }
     match record.value {
         Some([]) => {
-            let message = "the value has no bytes; an empty value is no JSON, and no null value \
-                           (tombstone) either";
+            let message = "the value is empty; an empty value is neither JSON nor null (a \
+                           tombstone)";
             Err(Rejection::new(Cause::Empty, "", message))
         }
         Some(value) if value.len() > MAX_RECORD_BYTES => {
@@ -401,7 +403,7 @@ mod tests {
         }
         let rejection =
             decode(&format!("[mqtt_topic: {{{template}}}]"), Some("a/b"), &[], "{}").unwrap_err();
-        assert!(rejection.message.contains("does not fit the template `factory/"), "{rejection}");
+        assert!(rejection.message.contains("does not match the template `factory/"), "{rejection}");
         let identity = "[mqtt_topic: {template: '{event}/#'}, paths: {type: t, id: x}]";
         let event = decode(identity, Some("state/1"), &[], "{}").unwrap();
         assert_eq!(told(&event).0, format!("|t|x|state|json|{BROKER_TIME}"));
@@ -429,7 +431,7 @@ mod tests {
         let event = decode(key, Some("k"), &[], "null");
         assert!(event.unwrap_err().message.contains("option `unit`"));
         for (id, message) in [
-            ("payload", "gives an object"),
+            ("payload", "returns an object"),
             ("1.5", "fraction"),
             ("payload.a / 0", "failed"),
             ("payload.a + 'x'", "failed"),
@@ -440,7 +442,7 @@ mod tests {
             assert!(rejection.message.contains(message), "{rejection}");
         }
         let missing = decode("[expression: {type: '\"t\"', id: payload.x}]", None, &[], "{}");
-        assert!(missing.unwrap_err().message.contains("the expression of `id` gives nothing"));
+        assert!(missing.unwrap_err().message.contains("the expression of `id` has no result"));
     }
 
     #[test]
@@ -465,7 +467,7 @@ mod tests {
             assert!(decode(&identity, None, &[("source", topic)], "{}").is_ok(), "{way}");
             let others = [("other", "x"), ("Source", topic)];
             let rejection = decode(&identity, None, &others, "{}").unwrap_err();
-            let hint = "there is a header `Source`, and names are case-sensitive";
+            let hint = "there is a header `Source`, but header names are case-sensitive";
             assert!(rejection.message.contains(hint), "{way}: {rejection}");
             let both = [("source", topic), ("Source", "?")];
             assert!(decode(&identity, None, &both, "{}").is_ok(), "{way}");
@@ -717,8 +719,8 @@ mod tests {
             decode("[platform_key, mqtt_topic: key]", Some("?"), &[], "{}").unwrap_err();
         assert_eq!(
             rejection.message,
-            "no configured way identifies the device; platform_key: the key is not a JSON object; \
-             mqtt_topic: the topic does not begin with `iot-2/`"
+            "no configured method identifies the device; platform_key: the key is not a JSON object; \
+             mqtt_topic: the topic does not start with `iot-2/`"
         );
         assert_eq!(rejection.cause, Cause::Identity);
         // Also of those that were evaluated, in the order of the ways.
@@ -727,9 +729,9 @@ mod tests {
         let rejection = decode(identity, None, &[], "{}").unwrap_err();
         assert_eq!(
             rejection.message,
-            "no configured way identifies the device; expression: the expression of `type` gives \
-             nothing; paths: the path of `id` selects nothing; expression: the expression of `id` \
-             gives nothing"
+            "no configured method identifies the device; expression: the expression of `type` has \
+             no result; paths: the path of `id` selects nothing; expression: the expression of `id` \
+             has no result"
         );
     }
 

@@ -1,4 +1,4 @@
-//! How records tell who sent them: the checked ways of the configuration.
+//! Identification of the sender: the checked methods of the configuration.
 
 mod form;
 pub(super) mod path;
@@ -33,17 +33,17 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// Whether it takes every record.
+    /// True if it takes every record.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self, Self::Plain)
     }
 
-    /// Whether it takes steps to find out that it is not a record's.
+    /// True if it takes steps to find out that it is not a record's.
     pub(super) fn is_evaluated(&self) -> bool {
         matches!(self, Self::Expressions(_))
     }
 
-    /// Names of the headers that tell the device, where it reads any.
+    /// Names of the headers that identify the device, if any.
     pub(super) fn headers(&self) -> Vec<&str> {
         match self {
             Self::MqttTopic(topic) => match &topic.place {
@@ -155,14 +155,14 @@ pub(super) struct Expressions {
     pub(super) reads: Vec<&'static str>,
 }
 
-/// Where a time comes from, and how it is read.
+/// The source of a time, and its format.
 #[derive(Debug, Clone)]
 pub(super) struct Time<T> {
     pub(super) from: T,
     pub(super) reader: TimeReader,
 }
 
-/// A path or a text of its own.
+/// A path or a string of its own.
 #[derive(Debug, Clone)]
 pub(super) enum Selector {
     Path(SingularPath),
@@ -194,8 +194,8 @@ pub(super) fn warnings(form: &IdentityForm, file: &Path) -> Vec<Diagnostic> {
         let Some(text) = &form.template else { return Vec::new() };
         let Ok(template) = Template::parse(&text.value) else { return Vec::new() };
         let warning = |name: &str| {
-            let message = format!("`{{{name}}}` in the template stands for any text");
-            let help = format!("is it meant as `{{{}}}`?", name.to_lowercase());
+            let message = format!("`{{{name}}}` in the template matches any text");
+            let help = format!("did you mean `{{{}}}`?", name.to_lowercase());
             Diagnostic::warning(file, text.place, message).help(help)
         };
         template.likely_misspelt().into_iter().map(warning).collect()
@@ -218,13 +218,16 @@ pub(super) fn auto() -> Vec<Way> {
 pub(super) fn check(form: &IdentityForm, file: &Path) -> Result<Vec<Way>, Vec<Diagnostic>> {
     let (mut ways, mut diagnostics) = (Vec::new(), Vec::new());
     if form.0.is_empty() {
-        let diagnostic =
-            Diagnostic::error(file, Place::START, "`identity` is empty: no record could be read");
+        let diagnostic = Diagnostic::error(
+            file,
+            Place::START,
+            "`identity` is empty, so no record could be read",
+        );
         diagnostics.push(diagnostic.help("leave it out, or write `identity: [auto]`"));
     }
     for (index, located) in form.0.iter().enumerate() {
         if ways.last().is_some_and(Way::is_plain) {
-            let message = "this way is never tried: the one before takes every record";
+            let message = "this method is never tried: the one before it accepts every record";
             diagnostics
                 .push(Diagnostic::error(file, located.place, message).help("put `plain` last"));
             break;
@@ -297,7 +300,7 @@ fn selector(text: &Located<String>, file: &Path) -> Result<Selector, Diagnostic>
 fn path_at(text: &Located<String>, file: &Path) -> Result<SingularPath, Diagnostic> {
     SingularPath::parse(&text.value).map_err(|error| {
         let message = format!("`{}`: {error}", truncated(&text.value, MAX_DETAIL_BYTES));
-        let help = "identity takes steps only: `$.payload.a.b[0]`, `$.kafka.headers['device-id']`";
+        let help = "identity paths take simple steps only: `$.payload.a.b[0]`, `$.kafka.headers['device-id']`";
         Diagnostic::error(file, text.place, message).help(help)
     })
 }
@@ -317,13 +320,13 @@ fn check_topic(form: &TopicForm, place: Place, file: &Path) -> Result<Topic, Vec
         }
         (Some(_), Some(_)) => {
             let diagnostic =
-                Diagnostic::error(file, place, "the topic is in `header` or at `path`, not both");
-            return Err(vec![diagnostic.help("take one of them out")]);
+                Diagnostic::error(file, place, "the topic comes from `header` or `path`, not both");
+            return Err(vec![diagnostic.help("remove one of them")]);
         }
     };
     let template = form.template.as_ref().map(|text| {
         Template::parse(&text.value).map_err(|message| {
-            let help = "a template looks like `plant/{org}/{type}/{id}/{event}`";
+            let help = "a template looks like this: `plant/{org}/{type}/{id}/{event}`";
             vec![Diagnostic::error(file, text.place, message).help(help)]
         })
     });
@@ -427,15 +430,15 @@ fn time_path(place: Place, form: &TimeForm, file: &Path) -> Result<SingularPath,
         TimeForm::Full(form) => match (&form.path, &form.expression) {
             (Some(path), None) => path.clone(),
             _ => {
-                let message = "`time` within `paths` needs a `path`, and takes no `expression`";
+                let message = "`time` in `paths` needs a `path`, not an `expression`";
                 return Err(Diagnostic::error(file, place, message));
             }
         },
     };
     if !text.value.starts_with('$') {
-        let message = format!("`time` is the text `{}`, the same for every event", text.value);
+        let message = format!("`time` is the constant `{}`, the same for every event", text.value);
         return Err(
-            Diagnostic::error(file, text.place, message).help("a path begins with `$.payload`")
+            Diagnostic::error(file, text.place, message).help("a path starts with `$.payload`")
         );
     }
     path_at(&text, file)
@@ -447,8 +450,7 @@ fn time_expression(place: Place, form: &TimeForm, file: &Path) -> Result<Express
         TimeForm::Full(form) => match (&form.expression, &form.path) {
             (Some(text), None) => expression(text, file),
             _ => {
-                let message =
-                    "`time` within `expression` needs an `expression`, and takes no `path`";
+                let message = "`time` in `expression` needs an `expression`, not a `path`";
                 Err(Diagnostic::error(file, place, message))
             }
         },

@@ -28,7 +28,7 @@ enum Part {
 }
 
 impl Part {
-    /// The text that identifies: a text, or an integer's digits.
+    /// The text that identifies: a string, or an integer's digits.
     fn identifying(self) -> Option<String> {
         match self {
             Self::Text(text) | Self::Integer(text) => Some(text),
@@ -54,10 +54,10 @@ pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
         (Some(_), None) => return Ok(Found::not("the key has no `deviceId`")),
     };
     let Some(device_type) = device_type else {
-        return Ok(Found::not("`deviceType` of the key is neither a text nor an integer"));
+        return Ok(Found::not("`deviceType` of the key is neither a string nor an integer"));
     };
     let Some(id) = id else {
-        return Ok(Found::not("`deviceId` of the key is neither a text nor an integer"));
+        return Ok(Found::not("`deviceId` of the key is neither a string nor an integer"));
     };
     let info = EventInfo {
         event_type: optional(key.event_type, "eventType")?.unwrap_or_default().into(),
@@ -72,7 +72,7 @@ pub(super) fn platform_key(record: &Record<'_>) -> Result<Found, Rejection> {
 
 fn optional(part: Option<Part>, name: &str) -> Result<Option<String>, Rejection> {
     let Some(part) = part else { return Ok(None) };
-    let refuse = || refused(KEY, format!("`{name}` of the key is neither a text nor an integer"));
+    let refuse = || refused(KEY, format!("`{name}` of the key is neither a string nor an integer"));
     part.identifying().map(Some).ok_or_else(refuse)
 }
 
@@ -83,7 +83,7 @@ fn time(record: &Record<'_>, part: Option<Part>) -> Result<Option<SentTime>, Rej
         Some(Part::Text(text)) => reader.text(&text, record_ms),
         Some(Part::Integer(number)) => reader.number(&number, record_ms),
         Some(Part::Other) => {
-            return Err(refused(KEY, "`timestamp` of the key is neither a text nor an integer"));
+            return Err(refused(KEY, "`timestamp` of the key is neither a string nor an integer"));
         }
     };
     read.map(Some).map_err(|error| bad_time(KEY, &error))

@@ -1,4 +1,4 @@
-//! A device event: where it stood in the source, who sent it, when, and what it says.
+//! A device event: position, sender, time and body.
 //!
 //! Nothing here reads the network or asks the time.
 
@@ -47,8 +47,8 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// Headers in the framing of [`Headers`].
     pub headers: Headers<'a>,
-    /// What the source could not read of the record, where there is something: the record is
-    /// dead-lettered with [`Cause::Envelope`] and this message. Nothing that a sender writes gets here.
+    /// The part of the record that the source could not read, if any: the record is dead-lettered
+    /// with [`Cause::Envelope`] and this message. Never contains bytes written by a sender.
     pub damage: Option<&'a str>,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Who sent an event.
+/// The sender of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Device {
     /// Organisation or tenant; empty where the source knows none.
@@ -130,7 +130,7 @@ impl DeviceName {
         Self { device_type: device_type.into(), id: id.into() }
     }
 
-    /// Whether no device is known.
+    /// True if no device is known.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.device_type.is_empty() && self.id.is_empty()
@@ -148,14 +148,15 @@ impl std::fmt::Display for DeviceName {
     }
 }
 
-/// What an event is about, besides its body.
+/// The metadata of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EventInfo {
     /// Event type, such as `status`.
     pub event_type: Text,
     /// Payload format, such as `json`.
     pub format: Text,
-    /// When it happened, in milliseconds since 1970: from the event itself, else the broker's timestamp.
+    /// Time of the event, in milliseconds since 1970: from the event itself, else the broker's
+    /// timestamp.
     pub time_ms: Option<i64>,
     /// Nanoseconds of that time below its millisecond, 0 to 999,999: kept for mappings, which see them
     /// in `$.event.time`. A transaction's time is the millisecond.
@@ -163,7 +164,7 @@ pub struct EventInfo {
 }
 
 impl EventInfo {
-    /// When it happened, as text; `None` where that is not known, or outside the years 0 to 9999.
+    /// Time of the event, as text; `None` if it is unknown or outside the years 0 to 9999.
     #[must_use]
     pub fn time_text(&self) -> Option<String> {
         SentTime::new(self.time_ms?, self.time_below_ms_ns).map(SentTime::text)
@@ -183,11 +184,11 @@ impl EventInfo {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}: {message}{}", if place.is_empty() { String::new() } else { format!(" (at {place})") })]
 pub struct Rejection {
-    /// Which rule, for counting.
+    /// The kind of error, for metrics.
     pub cause: Cause,
     /// JSONPath into the event's document, or line and column in the body; empty for the whole record.
     pub place: String,
-    /// What is wrong and what was expected; at most [`crate::limits::MAX_DETAIL_BYTES`].
+    /// The error, and the expected input; at most [`crate::limits::MAX_DETAIL_BYTES`].
     pub message: String,
 }
 
@@ -213,7 +214,7 @@ impl Rejection {
     }
 }
 
-/// How the message of a mapping's rejection begins, before the mapping's name.
+/// The start of a message about a mapping's rejection, before the mapping's name.
 const OF_MAPPING: &str = "mapping `";
 
 /// The causes of dead letters. Numbers stand in ledgers and are never reused.
@@ -330,9 +331,9 @@ pub struct Event {
     pub key: Option<Vec<u8>>,
     /// Record headers in the framing of [`Headers`]; read them by [`Event::headers`].
     pub header_bytes: Vec<u8>,
-    /// Who sent it.
+    /// The sender.
     pub device: Device,
-    /// What it is about.
+    /// Its metadata.
     pub info: EventInfo,
     /// The body; null where the record has no value (a tombstone).
     pub payload: Value,

@@ -1,17 +1,17 @@
-//! Where a record stood in its source.
+//! The position of a record in its source.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Stands for the topic of calls by hand: no topic of Kafka has such a name.
+/// Stands for the topic of manual calls: no topic of Kafka has such a name.
 const CALLS: &str = "~calls";
 
 /// Topic, stream epoch and partition. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourcePartition {
     /// Topic name: letters, digits, `.`, `_` and `-`, at most 249 characters, as Kafka has it; or
-    /// `~calls`, which Kafka does not allow, for calls by hand.
+    /// `~calls`, which Kafka does not allow, for manual calls.
     pub topic: Arc<str>,
     /// Raised by configuration when a topic was deleted and made again, so that its offsets, which
     /// start at 0 once more, are other positions.
@@ -27,13 +27,13 @@ impl SourcePartition {
         Self { topic: topic.into(), epoch: 0, partition }
     }
 
-    /// The partition of calls by hand, of which no source knows.
+    /// The partition of manual calls, of which no source knows.
     #[must_use]
     pub fn calls() -> Self {
         Self::new(CALLS, 0)
     }
 
-    /// Whether this is the partition of calls by hand.
+    /// True if this is the partition of manual calls.
     #[must_use]
     pub fn is_calls(&self) -> bool {
         *self.topic == *CALLS
@@ -58,7 +58,7 @@ pub struct SourcePosition {
     pub partition: SourcePartition,
     /// Kafka offset.
     pub offset: u64,
-    /// Which of the record's transactions, from 0.
+    /// Output of the record, counted from 0.
     pub output: u32,
 }
 
@@ -68,10 +68,10 @@ impl fmt::Display for SourcePosition {
     }
 }
 
-/// A text that is no source position.
+/// A string that is no source position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no transaction id; one looks like `telemetry/3/4812311/0`: topic, partition, offset, output"
+    "`{0}` is not a transaction id; an id looks like `telemetry/3/4812311/0`: topic, partition, offset, output"
 )]
 pub struct PositionError(pub String);
 
@@ -100,7 +100,7 @@ fn parse(text: &str) -> Option<SourcePosition> {
     })
 }
 
-/// Whether Kafka allows this as a topic's name.
+/// True if Kafka allows this as a topic's name.
 #[must_use]
 pub fn is_topic(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

@@ -33,7 +33,7 @@ impl StreamPrefix {
         &self.0
     }
 
-    /// Whether there is no prefix.
+    /// True if there is no prefix.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -56,7 +56,7 @@ pub enum StreamNames {
 }
 
 impl StreamNames {
-    /// Whether a stream of this name belongs to the input.
+    /// True if a stream of this name belongs to the input.
     #[must_use]
     pub fn contains(&self, stream: &str) -> bool {
         match self {

@@ -1,6 +1,6 @@
 //! Templates of MQTT topics: `spBv1.0/{org}/{event}/{edge}/{id}`.
 //!
-//! A level is a text, a placeholder, or a placeholder with text around it (`dev-{id}`). `{org}`,
+//! A level is a string, a placeholder, or a placeholder with text around it (`dev-{id}`). `{org}`,
 //! `{type}`, `{id}`, `{event}` and `{format}` name a part of the identity; a placeholder of any other
 //! name, and `+`, stands for any one level. `#` at the end stands for any number of levels.
 
@@ -13,7 +13,7 @@ use crate::limits::MAX_PATH_BYTES;
 pub(super) struct Template {
     text: String,
     levels: Vec<Level>,
-    /// Whether further levels may follow.
+    /// True if further levels may follow.
     open: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Parts {
     pub(super) event: EventParts,
 }
 
-/// What a topic says of the event.
+/// The parts of an event that a topic contains.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct EventParts {
     /// Event type.
@@ -106,7 +106,7 @@ impl Template {
         named.sort_by_key(|part| *part as u8);
         named.dedup();
         if named.len() < count {
-            return Err(format!("`{text}` names a placeholder twice"));
+            return Err(format!("duplicate placeholder in `{text}`"));
         }
         if !named.contains(&Part::Id) && !named.contains(&Part::Event) {
             return Err(format!("`{text}` has neither `{{id}}` nor `{{event}}`"));
@@ -119,17 +119,17 @@ impl Template {
         &self.text
     }
 
-    /// Whether it tells the device, and not only the event.
+    /// True if it tells the device, and not only the event.
     pub(super) fn has_id(&self) -> bool {
         self.levels.iter().any(|level| level.part() == Some(Part::Id))
     }
 
-    /// Whether it gives the device type.
+    /// True if it gives the device type.
     pub(super) fn has_type(&self) -> bool {
         self.levels.iter().any(|level| level.part() == Some(Part::Type))
     }
 
-    /// Whether it gives the event type.
+    /// True if it gives the event type.
     pub(super) fn has_event(&self) -> bool {
         self.levels.iter().any(|level| level.part() == Some(Part::Event))
     }
@@ -174,7 +174,7 @@ impl Level {
         }
     }
 
-    /// What a level of a topic has in this place.
+    /// The part of a topic's level that this pattern captures, and its text.
     fn read<'t>(&self, level: &'t str) -> Option<(Option<Part>, &'t str)> {
         match self {
             Self::Text(text) => (text == level).then_some((None, level)),
@@ -259,7 +259,7 @@ mod tests {
         for (template, expected) in [
             ("a/b", "neither `{id}` nor `{event}`"),
             ("#", "mixes a wildcard"),
-            ("{id}/{id}", "twice"),
+            ("{id}/{id}", "duplicate placeholder"),
             ("{id", "lacks a `}`"),
             ("{}", "without a name"),
             ("{id}{event}", "more than one placeholder"),

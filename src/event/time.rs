@@ -107,7 +107,7 @@ impl TimeReader {
         }
     }
 
-    /// Reads a text or a number. `record_ms` is the broker's timestamp of the record, where there is
+    /// Reads a string or a number. `record_ms` is the broker's timestamp of the record, where there is
     /// one: a number without a unit that lies more than a year behind it is refused.
     ///
     /// # Errors
@@ -124,14 +124,14 @@ impl TimeReader {
         }
     }
 
-    /// Reads a text: in the reader's format where it has one; else RFC 3339, also with the
+    /// Reads a string: in the reader's format where it has one; else RFC 3339, also with the
     /// platform's offsets without minutes (`+02`) or a zone behind it (RFC 9557,
     /// `+01:00[Europe/Berlin]`), local text where the reader has a zone, or the digits of a number. A
     /// leap second (23:59:60 UTC) counts as the second before it.
     ///
     /// # Errors
     ///
-    /// What is not such a text, or names no instant.
+    /// What is not such a string, or names no instant.
     pub fn text(&self, text: &str, record_ms: Option<i64>) -> Result<SentTime, TimeError> {
         if text.len() > MAX_TIME_BYTES {
             return Err(TimeError::NotATime(truncated(text, MAX_TIME_BYTES).to_owned() + "…"));
@@ -210,7 +210,7 @@ fn at(text: &str, unit: Unit) -> Result<SentTime, TimeError> {
     SentTime::at(nanoseconds).ok_or_else(out_of_range)
 }
 
-/// Whether a time can be meant by a number that says no unit: from 1990 on, until a year behind the
+/// True if a time can be meant by a number that says no unit: from 1990 on, until a year behind the
 /// record.
 fn is_plausible(time: SentTime, record_ms: Option<i64>) -> bool {
     let within = EARLIEST_PLAUSIBLE_TIME_MS..LATEST_PLAUSIBLE_TIME_MS;

@@ -18,7 +18,7 @@ use crate::event::{
 use crate::expression::{EvaluationError, Expression};
 use crate::jsonpath::path_of_names;
 
-/// What one way finds.
+/// The result of one method.
 pub(super) enum Found {
     /// Device and event are known.
     Known(Identity),
@@ -28,7 +28,7 @@ pub(super) enum Found {
     Not(Cow<'static, str>),
 }
 
-/// What is known of an event.
+/// The identity of an event.
 #[derive(Default)]
 pub(super) struct Identity {
     pub(super) device: Device,
@@ -77,7 +77,7 @@ struct Wrapped<'a> {
 impl<'a> Wrapped<'a> {
     fn of(body: &'a Value) -> Option<Self> {
         let text = |name: &str| body.get(name)?.as_str();
-        // What is there must be a text, or null where it may be absent.
+        // What is there must be a string, or null where it may be absent.
         let optional = |name: &str| match body.get(name) {
             None | Some(Value::Null) => Some(None),
             Some(value) => value.as_str().map(Some),
@@ -100,18 +100,18 @@ pub(super) fn type_id_key(record: &Record<'_>, body: &Value) -> Result<Found, Re
         return Ok(Found::not("the key is not `type:id`"));
     };
     let Some(wrapped) = Wrapped::of(body) else {
-        return Ok(Found::not("the value has no texts `typeId`, `deviceId` and `payload`"));
+        return Ok(Found::not("the value lacks the strings `typeId`, `deviceId` and `payload`"));
     };
     if (wrapped.type_id, wrapped.device_id) != (key_type, key_id) {
         let message = format!(
-            "the key says device `{key_type}:{key_id}`, the value `{}:{}`",
+            "the key names device `{key_type}:{key_id}`, the value `{}:{}`",
             wrapped.type_id, wrapped.device_id
         );
         return Err(refused(KEY, message));
     }
     let bytes = BASE64
         .decode(wrapped.payload)
-        .map_err(|error| refused("$.payload.payload", format!("no base64: {error}")))?;
+        .map_err(|error| refused("$.payload.payload", format!("not valid base64: {error}")))?;
     let payload = value_body::parse(&bytes, " of the payload in base64")?;
     let info = EventInfo {
         event_type: wrapped.event_id.unwrap_or_default().into(),
@@ -133,7 +133,7 @@ pub(super) fn mqtt_topic(
     let (bytes, place) = match &topic.place {
         TopicPlace::Key => match record.key {
             Some(key) => (key, Cow::Borrowed(KEY)),
-            None => return Ok(Found::not("there is no key")),
+            None => return Ok(Found::not("the record has no key")),
         },
         TopicPlace::Header(name) => match record.headers.get(name) {
             Some(header) => (header, Cow::Owned(format!("$.kafka.headers['{name}']"))),
@@ -148,7 +148,7 @@ pub(super) fn mqtt_topic(
                 selected = text;
                 (selected.as_bytes(), Cow::Borrowed(path.text()))
             }
-            _ => return Ok(Found::not("the path of the topic selects no text")),
+            _ => return Ok(Found::not("the path of the topic does not select a string")),
         },
     };
     match &topic.template {
@@ -158,7 +158,7 @@ pub(super) fn mqtt_topic(
                 return Ok(Found::not("the topic is not UTF-8"));
             };
             let Some(parts) = template.read(text) else {
-                let reason = format!("the topic does not fit the template `{}`", template.text());
+                let reason = format!("the topic does not match the template `{}`", template.text());
                 return Ok(Found::Not(reason.into()));
             };
             if template.has_id() {
@@ -173,7 +173,7 @@ pub(super) fn mqtt_topic(
 
 fn platform_topic(topic: &[u8], place: &str) -> Result<Found, Rejection> {
     let Some(levels) = topic.strip_prefix(b"iot-2/") else {
-        return Ok(Found::not("the topic does not begin with `iot-2/`"));
+        return Ok(Found::not("the topic does not start with `iot-2/`"));
     };
     let levels = std::str::from_utf8(levels)
         .map_err(|error| refused(place, format!("the MQTT topic is not UTF-8: {error}")))?;
@@ -244,11 +244,11 @@ fn text_of(
         Some(Selected::Text(text) | Selected::Integer(text)) => Ok(Some(text.into())),
         Some(Selected::Decimal(_)) => {
             let message =
-                "a text or an integer identifies, not a number with a fraction or exponent";
+                "an identity is a string or an integer, not a number with a fraction or exponent";
             Err(refused(path.text(), message))
         }
         Some(Selected::Other(what)) => {
-            Err(refused(path.text(), format!("a text or an integer identifies, not {what}")))
+            Err(refused(path.text(), format!("an identity is a string or an integer, not {what}")))
         }
     }
 }
@@ -290,10 +290,10 @@ pub(super) fn by_expressions(
         None => Ok(None),
     };
     let Some(id) = required(&expressions.id)? else {
-        return Ok(Found::not("the expression of `id` gives nothing"));
+        return Ok(Found::not("the expression of `id` has no result"));
     };
     let Some(device_type) = required(&expressions.device_type)? else {
-        return Ok(Found::not("the expression of `type` gives nothing"));
+        return Ok(Found::not("the expression of `type` has no result"));
     };
     let info = EventInfo {
         event_type: optional(&expressions.event)?.unwrap_or_default(),
@@ -351,7 +351,7 @@ fn identifying(
         Some(Value::Null | Value::Object(_)) => "an object",
     };
     let message = format!(
-        "the expression `{}` gives {what}; a text or an integer identifies",
+        "the expression `{}` returns {what}; an identity is a string or an integer",
         expression.source()
     );
     Err(refused(&place_of(expression, None), message))

@@ -1,4 +1,4 @@
-//! What operators and functions have in common: arguments in, results out, failures in words.
+//! Helpers shared by operators and functions: arguments, results and error messages.
 
 use std::sync::LazyLock;
 
@@ -42,26 +42,26 @@ pub(super) fn number(value: &dyn Val, what: &str) -> Result<Numeric, ExecutionEr
 
 pub(super) fn text<'b>(value: &'b dyn Val, what: &str) -> Result<&'b str, ExecutionError> {
     let text = value.downcast_ref::<CelString>().map(CelString::inner);
-    text.ok_or_else(|| failure(format!("{what} takes texts, this is {}", describe(value))))
+    text.ok_or_else(|| failure(format!("{what} takes strings, this is {}", describe(value))))
 }
 
-/// A text that is about to be read to its end, paid for.
+/// A string that is about to be read to its end, paid for.
 pub(super) fn read_text<'b>(value: &'b dyn Val, what: &str) -> Result<&'b str, ExecutionError> {
     let text = text(value, what)?;
     meter::spend(text_steps(text))?;
     Ok(text)
 }
 
-/// Pays for a text that is about to be built, and holds it to its limit.
+/// Pays for a string that is about to be built, and holds it to its limit.
 pub(super) fn spend_text(bytes: usize) -> Result<(), ExecutionError> {
     if bytes > MAX_EXPRESSION_TEXT_BYTES {
         let limit = MAX_EXPRESSION_TEXT_BYTES;
-        return Err(failure(format!("the text would go over {limit} bytes, the limit")));
+        return Err(failure(format!("the string would exceed {limit} bytes, the limit")));
     }
     meter::spend(byte_steps(bytes))
 }
 
-/// A text as a result.
+/// A string as a result.
 pub(super) fn text_value<'b, 'v>(text: String) -> CowVal<'b, 'v> {
     CowVal::owned(CelString::from(text))
 }

@@ -1,11 +1,11 @@
-//! What is checked on an expression's text before the parser sees it: its length, and how deep its
-//! brackets go, for a parser goes down a level of its stack with each.
+//! Limits on an expression's text before parsing: its length, and the nesting depth of its
+//! brackets, because the parser recurses once per level.
 
 use crate::diagnostic::Place;
 use crate::expression::ExpressionError;
 use crate::limits::{MAX_EXPRESSION_BYTES, MAX_EXPRESSION_DEPTH};
 
-/// Refuses a text that is too long or nested too deeply.
+/// Refuses a string that is too long or nested too deeply.
 pub(super) fn check(source: &str) -> Result<(), ExpressionError> {
     if source.len() > MAX_EXPRESSION_BYTES {
         let message = format!(
@@ -54,13 +54,13 @@ pub(super) fn place_at(source: &str, offset: usize) -> Place {
     Place { line: line as u64, column: column as u64 }
 }
 
-/// Whether the quote that `rest` starts with opens a raw text (`r'…'`), where `\` is a letter.
+/// True if the quote that `rest` starts with opens a raw text (`r'…'`), where `\` is a letter.
 fn is_raw(source: &str, rest: &str) -> bool {
     let before = &source[..source.len() - rest.len()];
     before.ends_with(['r', 'R'])
 }
 
-/// What follows the text that starts here; nothing where it does not end.
+/// The rest of the input after the string that starts here; empty if it does not end.
 fn after_text(text: &str, quote: char, raw: bool) -> &str {
     let triple: String = std::iter::repeat_n(quote, 3).collect();
     let closing = if text.starts_with(&triple) { triple.as_str() } else { &text[..1] };

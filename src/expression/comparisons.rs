@@ -13,9 +13,9 @@ use crate::expression::{DIGITS_OF, Expression, VALUE_OF, bounds};
 pub struct Comparison<'a> {
     /// Path of the value that is read, the variable first.
     pub path: &'a [String],
-    /// What it is compared with.
+    /// The other operand.
     pub with: Compared<'a>,
-    /// Where in the expression's text that stands.
+    /// The position of the comparison in the expression's text.
     pub place: Place,
 }
 

@@ -20,7 +20,7 @@ use cel::common::ast::{
 };
 use cel::common::types::CelInt;
 
-/// What the text came to.
+/// The result of compiling a text.
 pub(super) struct Compiled {
     pub(super) program: IdedExpr,
     pub(super) info: SourceInfo,
@@ -31,7 +31,7 @@ pub(super) struct Compiled {
 
 pub(super) type Outcome<T> = Result<T, ExpressionError>;
 
-/// Parses and checks a text whose bounds were checked.
+/// Parses and checks a string whose bounds were checked.
 pub(super) fn compile(source: &str, variables: &[&str]) -> Outcome<Compiled> {
     let parser = ENVIRONMENT.parser();
     let parsed =
@@ -77,7 +77,7 @@ impl Compiler<'_> {
         let below = depth + 1;
         let expr = match expr {
             Expr::Literal(LiteralValue::Bytes(_)) => {
-                return self.refuse(id, "bytes have no place in JSON; write a text");
+                return self.refuse(id, "bytes cannot be represented in JSON; write a string");
             }
             Expr::Literal(literal) => Expr::Literal(self.literal(id, literal)?),
             Expr::Ident(name) => self.name(id, name)?,
@@ -87,7 +87,7 @@ impl Compiler<'_> {
             Expr::Map(map) => self.map(id, map, below)?,
             Expr::Comprehension(comprehension) => self.comprehension(id, *comprehension, below)?,
             Expr::Struct(strct) => {
-                let message = format!("`{}{{…}}` is no type that exists here", strct.type_name);
+                let message = format!("`{}{{…}}` is not a known type", strct.type_name);
                 return self.refuse(id, message);
             }
             Expr::Unspecified => return self.refuse(id, "an operand is missing"),
@@ -114,7 +114,7 @@ impl Compiler<'_> {
             },
             Some(Numeric::Decimal(decimal)) => LiteralValue::Double(decimal.into()),
             None => {
-                let message = "neither 64 bits nor a double can hold this number exactly";
+                let message = "neither a 64-bit integer nor a double can hold this number exactly";
                 return self.refuse(id, message);
             }
         })
@@ -215,8 +215,7 @@ impl Compiler<'_> {
     /// found at load, and compiled once.
     fn pattern(&mut self, pattern: IdedExpr) -> Outcome<IdedExpr> {
         let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else {
-            let message =
-                "`matches` takes a pattern that is written out, as in matches('^A[0-9]+')";
+            let message = "`matches` takes a literal pattern, as in matches('^A[0-9]+')";
             return self.refuse(root_of(&pattern), message);
         };
         match Pattern::new(text.inner()) {
@@ -254,7 +253,7 @@ impl Compiler<'_> {
 
     fn list(&mut self, id: u64, list: ListExpr, depth: usize) -> Outcome<Expr> {
         if !list.optional_indices.is_empty() {
-            return self.refuse(id, "optional elements are not part of expressions here");
+            return self.refuse(id, "optional elements are not supported");
         }
         self.few(id, list.elements.len())?;
         let elements = self.all(list.elements, depth)?.into_iter().map(copied);
@@ -266,10 +265,10 @@ impl Compiler<'_> {
         let mut entries = Vec::with_capacity(map.entries.len());
         for IdedEntryExpr { id, expr } in map.entries {
             let EntryExpr::MapEntry(mut entry) = expr else {
-                return self.refuse(id, "a map is written as {\"name\": value}");
+                return self.refuse(id, "write a map as {\"name\": value}");
             };
             if entry.optional {
-                return self.refuse(id, "optional entries are not part of expressions here");
+                return self.refuse(id, "optional entries are not supported");
             }
             let key = self.expression(entry.key, depth)?;
             let is_written = matches!(key.expr, Expr::Literal(_));
@@ -285,17 +284,17 @@ impl Compiler<'_> {
             return Ok(());
         }
         let limit = MAX_EXPRESSION_LITERAL_ITEMS;
-        self.refuse(id, format!("{elements} elements are written out here, the limit is {limit}"))
+        self.refuse(id, format!("{elements} elements in one literal, the limit is {limit}"))
     }
 
     fn comprehension(&mut self, id: u64, loop_: ComprehensionExpr, depth: usize) -> Outcome<Expr> {
         let name = &loop_.iter_var;
         if self.variables.contains(&name.as_str()) {
-            let message = format!("`{name}` is a variable; give the element another name");
+            let message = format!("`{name}` is a variable; use another name for the element");
             return self.refuse(id, message);
         }
         if loop_.iter_var2.is_some() {
-            return self.refuse(id, "loops have one element name here");
+            return self.refuse(id, "loops with two variables are not supported");
         }
         let range = self.expression(loop_.iter_range, depth)?;
         let accu_init = self.expression(loop_.accu_init, depth)?;
@@ -303,7 +302,7 @@ impl Compiler<'_> {
         self.any_loops = true;
         if self.loops > MAX_EXPRESSION_LOOPS {
             let limit = MAX_EXPRESSION_LOOPS;
-            return self.refuse(id, format!("more than {limit} loops within one another"));
+            return self.refuse(id, format!("loops are nested deeper than {limit} levels"));
         }
         let outside = self.locals.len();
         self.locals.push(loop_.accu_var.clone());
@@ -378,7 +377,7 @@ pub(super) fn copied(element: IdedExpr) -> IdedExpr {
     if is_new { element } else { paid(COPIED, element) }
 }
 
-/// Whether this is the accumulator of a loop, which no text can name.
+/// True if this is the accumulator of a loop, which no text can name.
 fn is_internal(expression: &IdedExpr) -> bool {
     matches!(&expression.expr, Expr::Ident(name) if name.starts_with('@'))
 }

@@ -1,4 +1,4 @@
-//! What the parser complains of, in words for people.
+//! Translates the parser's errors into messages for users.
 
 use cel::{ParseError, ParseErrors};
 
@@ -8,7 +8,7 @@ use crate::expression::ExpressionError;
 /// The first of the parser's complaints, in words.
 pub(super) fn first(errors: &ParseErrors) -> ExpressionError {
     let Some(first) = errors.errors.first() else {
-        return ExpressionError { place: Place::START, message: "is no expression".to_owned() };
+        return ExpressionError { place: Place::START, message: "is not an expression".to_owned() };
     };
     let counted = |value: isize| u64::try_from(value).unwrap_or(1).max(1);
     let place = Place { line: counted(first.pos.0), column: counted(first.pos.1) };
@@ -22,7 +22,7 @@ fn in_words(error: &ParseError) -> String {
     }
     match message {
         "invalid int literal" | "invalid uint literal" => {
-            return "a whole number beyond 9223372036854775807 is written with a `u` behind it, up \
+            return "a whole number beyond 9223372036854775807 needs a `u` suffix, up \
                     to 18446744073709551615u"
                 .to_owned();
         }
@@ -36,17 +36,17 @@ fn in_words(error: &ParseError) -> String {
     });
     match quoted {
         Some("<EOF>") => "the expression ends too early".to_owned(),
-        Some("=") => "`=` cannot stand here; equality is written `==`".to_owned(),
-        Some("and") => "`and` cannot stand here; it is written `&&`".to_owned(),
-        Some("or") => "`or` cannot stand here; it is written `||`".to_owned(),
+        Some("=") => "unexpected `=`; equality is written `==`".to_owned(),
+        Some("and") => "unexpected `and`; it is written `&&`".to_owned(),
+        Some("or") => "unexpected `or`; it is written `||`".to_owned(),
         Some("`") => {
-            "`` ` `` cannot stand here; a field with special letters is written state[\"a-b\"]"
+            "unexpected `` ` ``; a field with special characters is written state[\"a-b\"]"
                 .to_owned()
         }
         Some(text) if message.starts_with("token recognition") => {
-            format!("`{text}` is not part of an expression; text stands in quotes")
+            format!("`{text}` is not part of an expression; strings are written in quotes")
         }
-        Some(text) => format!("`{text}` cannot stand here"),
+        Some(text) => format!("unexpected `{text}`"),
         None if message.starts_with("OtherError") => {
             "the expression is nested too deeply".to_owned()
         }

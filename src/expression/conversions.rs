@@ -47,7 +47,7 @@ pub(super) fn uint<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     }
 }
 
-/// The whole part of a number, or the number of a text that has no fraction.
+/// The whole part of a number, or the number of a string that has no fraction.
 fn whole(value: &dyn Val, what: &str) -> Result<Result<Numeric, NumberError>, cel::ExecutionError> {
     if value.downcast_ref::<CelString>().is_some() {
         let text = read_text(value, what)?;
@@ -58,7 +58,7 @@ fn whole(value: &dyn Val, what: &str) -> Result<Result<Numeric, NumberError>, ce
     }
     let Some(number) = Numeric::of(value) else {
         let takes =
-            if what == "`int`" { "numbers, texts and timestamps" } else { "numbers and texts" };
+            if what == "`int`" { "numbers, strings and timestamps" } else { "numbers and strings" };
         return Err(unsuited(value, what, takes));
     };
     Ok(number.truncate().and_then(|number| match number {
@@ -78,7 +78,7 @@ pub(super) fn double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         return match Numeric::parse(text) {
             Some(number) => Ok(number.into_value()),
             None => Err(failure(format!(
-                "{what}: neither 64 bits nor a double can hold {text} exactly"
+                "{what}: neither a 64-bit integer nor a double can hold {text} exactly"
             ))),
         };
     }
@@ -93,7 +93,7 @@ pub(super) fn double<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     }
     match Numeric::of(value) {
         Some(number) => Ok(number.into_value()),
-        None => Err(unsuited(value, what, "numbers, texts, timestamps and durations")),
+        None => Err(unsuited(value, what, "numbers, strings, timestamps and durations")),
     }
 }
 
@@ -115,14 +115,14 @@ pub(super) fn string<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         return Err(unsuited(
             value,
             what,
-            "numbers, true or false, texts, timestamps and durations",
+            "numbers, true or false, strings, timestamps and durations",
         ));
     };
     spend_text(text.len())?;
     Ok(text_value(text))
 }
 
-/// True or false, from itself or from a text.
+/// True or false, from itself or from a string.
 pub(super) fn boolean<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`bool`";
     let value = one(&args, what)?;
@@ -130,7 +130,7 @@ pub(super) fn boolean<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         return Ok(truth(*held.inner()));
     }
     let Some(text) = value.downcast_ref::<CelString>() else {
-        return Err(unsuited(value, what, "true or false and texts"));
+        return Err(unsuited(value, what, "true or false and strings"));
     };
     match text.inner() {
         "1" | "t" | "true" | "TRUE" | "True" => Ok(truth(true)),
@@ -165,7 +165,7 @@ pub(super) fn timestamp<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     } else if let Some(seconds) = Numeric::of(value) {
         Timestamp::of_seconds(Digits::of(seconds))
     } else {
-        return Err(unsuited(value, what, "texts and seconds since 1970"));
+        return Err(unsuited(value, what, "strings and seconds since 1970"));
     };
     timestamp.map(CowVal::owned).map_err(failure)
 }
@@ -179,12 +179,12 @@ pub(super) fn duration<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         let text = read_text(value, what)?;
         Duration::parse(text)
     } else {
-        return Err(unsuited(value, what, "texts like 1h45m or 1.5s"));
+        return Err(unsuited(value, what, "strings like 1h45m or 1.5s"));
     };
     duration.map(CowVal::owned).map_err(failure)
 }
 
-/// Whether a text is digits, with a sign, a fraction and an exponent where it has them.
+/// True if a string is digits, with a sign, a fraction and an exponent where it has them.
 fn is_number(text: &str) -> bool {
     if text.len() > MAX_NUMBER_BYTES {
         return false;
@@ -199,7 +199,7 @@ fn is_number(text: &str) -> bool {
 }
 
 fn unread(text: &str, needed: &str, what: &str) -> String {
-    format!("{what} takes {needed}, this is the text {:?}", truncated(text, LONGEST_SHOWN))
+    format!("{what} takes {needed}, this is the string {:?}", truncated(text, LONGEST_SHOWN))
 }
 
 fn unsuited(value: &dyn Val, what: &str, takes: &str) -> cel::ExecutionError {

@@ -117,7 +117,7 @@ impl Digits {
         Some(if self.negative == divisor.negative { magnitude } else { -magnitude })
     }
 
-    /// What the quotient leaves, with this number's sign.
+    /// The remainder of the quotient, with this number's sign.
     pub(super) fn remainder(self, divisor: &Self) -> Result<Numeric, NumberError> {
         let (dividend, divisor_digits) = (u128::from(self.digits), u128::from(divisor.digits));
         let shift = self.exponent - divisor.exponent;
@@ -135,7 +135,7 @@ impl Digits {
         Self::value(self.negative, left, exponent)
     }
 
-    /// Whether there are digits behind so many decimal places.
+    /// True if there are digits behind so many decimal places.
     pub(super) fn goes_beyond(self, places: i32) -> bool {
         self.exponent < -places
     }
@@ -180,7 +180,7 @@ impl Digits {
     }
 }
 
-/// Of a text, where a double gives it back.
+/// Of a string, where a double gives it back.
 fn kept(text: &str) -> Result<Numeric, NumberError> {
     let is_finite = text.parse().is_ok_and(f64::is_finite);
     let refused = if is_finite { NumberError::Overflow } else { NumberError::NotFinite };

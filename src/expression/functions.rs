@@ -17,13 +17,13 @@ use crate::expression::{arithmetic, calendar, conversions, members, operators, t
 pub struct FunctionDoc {
     /// Its name.
     pub name: &'static str,
-    /// Whether it is called on a value: `text.contains(part)`.
+    /// True if it is called on a value: `text.contains(part)`.
     pub member: bool,
     /// Fewest and most arguments, without the value it is called on.
     pub arguments: (usize, usize),
-    /// How it is called.
+    /// The call syntax.
     pub signature: &'static str,
-    /// What it gives.
+    /// A description of the result.
     pub about: &'static str,
 }
 
@@ -49,7 +49,7 @@ const fn member(
 /// `exists_one`, `map` and `filter`.
 pub const FUNCTIONS: &[FunctionDoc] = &[
     global("abs", (1, 1), "abs(x)", "the number without its sign"),
-    global("bool", (1, 1), "bool(x)", "true or false from a text"),
+    global("bool", (1, 1), "bool(x)", "true or false from a string"),
     global("ceil", (1, 1), "ceil(x)", "the next whole number up"),
     global(
         "distance",
@@ -58,11 +58,11 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         "metres between two points in degrees, on a sphere of the earth's mean radius",
     ),
     global("div", (2, 2), "div(a, b)", "the quotient cut towards zero: a == div(a, b) * b + a % b"),
-    global("double", (1, 1), "double(x)", "a number from a text; the seconds of a time"),
-    global("duration", (1, 1), "duration(text)", "a length of time from a text like 1h45m"),
+    global("double", (1, 1), "double(x)", "a number from a string; the seconds of a time"),
+    global("duration", (1, 1), "duration(text)", "a length of time from a string like 1h45m"),
     global("dyn", (1, 1), "dyn(x)", "x itself"),
     global("floor", (1, 1), "floor(x)", "the next whole number down"),
-    global("int", (1, 1), "int(x)", "a whole number from a number (cut towards zero) or a text"),
+    global("int", (1, 1), "int(x)", "a whole number from a number (cut towards zero) or a string"),
     global("matches", (2, 2), "matches(text, pattern)", "whether the pattern is found in the text"),
     global("max", (2, 4), "max(a, b, …)", "the largest of two to four numbers"),
     global("min", (2, 4), "min(a, b, …)", "the smallest of two to four numbers"),
@@ -72,7 +72,7 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         "round(x) or round(x, digits)",
         "rounded, halves away from zero; to decimal places, or with -1 to tens, -2 to hundreds",
     ),
-    global("size", (1, 1), "size(x)", "letters of a text, elements of a list or map"),
+    global("size", (1, 1), "size(x)", "letters of a string, elements of a list or map"),
     global("sqrt", (1, 1), "sqrt(x)", "the square root"),
     global("string", (1, 1), "string(x)", "a number, truth or time as text"),
     global("timestamp", (1, 1), "timestamp(x)", "a time from RFC 3339 or seconds since 1970"),
@@ -111,7 +111,7 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         "second of the minute; all seconds of a duration",
     ),
     member("indexOf", (1, 2), "text.indexOf(part, from)", "where the part starts, or -1"),
-    member("join", (0, 1), "list.join(separator)", "the texts of a list, one after the other"),
+    member("join", (0, 1), "list.join(separator)", "the strings of a list, one after the other"),
     member(
         "lastIndexOf",
         (1, 2),
@@ -122,7 +122,7 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
     member("matches", (1, 1), "text.matches(pattern)", "whether the pattern is found in the text"),
     member("replace", (2, 3), "text.replace(old, new, most)", "every `old` made `new`"),
     member("reverse", (0, 0), "text.reverse()", "the letters in reverse order"),
-    member("size", (0, 0), "x.size()", "letters of a text, elements of a list or map"),
+    member("size", (0, 0), "x.size()", "letters of a string, elements of a list or map"),
     member("split", (1, 2), "text.split(separator, most)", "the parts between the separators"),
     member("startsWith", (1, 1), "text.startsWith(part)", "whether the text starts with it"),
     member("substring", (1, 2), "text.substring(start, end)", "letters from start up to end"),
@@ -155,11 +155,11 @@ pub(super) const COPIED: &str = "@copied";
 pub(super) const BUILT: &str = "@built";
 /// Checks and pays for the key of a map that is written out.
 pub(super) const KEY: &str = "@key";
-/// Whether a list or map contains a value.
+/// Operator `in`: a list or map contains a value.
 pub(super) const IN: &str = "@contained";
 /// An element of a list or map.
 pub(super) const INDEX: &str = "@index";
-/// Whether a list of fields and indexes leads to a value.
+/// Operator `has`: a chain of fields and indexes leads to a value.
 pub(super) const HAS: &str = "@has";
 /// Finds a pattern that the compiler has compiled.
 pub(super) const MATCHES: &str = "@matches";
@@ -170,7 +170,7 @@ pub(super) fn replacement(name: &str) -> Option<&'static str> {
     OVERLOADS.iter().map(|(ours, ..)| *ours).find(|ours| ours.strip_prefix('@') == Some(name))
 }
 
-/// What every evaluation runs in.
+/// The environment of every evaluation.
 pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib().with_optional_support(false);
     // This cannot fail: the names are fixed and distinct. A test calls every one of them.

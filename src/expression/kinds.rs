@@ -1,4 +1,4 @@
-//! What kinds of values an expression can meet and give: finds at load what can never work.
+//! Type inference for expressions: finds errors at load that would make every evaluation fail.
 //!
 //! CEL itself decides types when it runs. Here a field's declared type is followed through the
 //! expression, and only what fails for every value is a fault; what may work is left to run.
@@ -42,14 +42,14 @@ impl Kinds {
         (Self::NULL, "null"),
         (Self::BOOL, "true or false"),
         (Self::NUMBER, "a number"),
-        (Self::TEXT, "a text"),
+        (Self::TEXT, "a string"),
         (Self::LIST, "a list"),
         (Self::MAP, "a map"),
         (Self::TIMESTAMP, "a timestamp"),
         (Self::DURATION, "a duration"),
     ];
 
-    /// Whether the sets have a kind in common.
+    /// True if the sets have a kind in common.
     #[must_use]
     pub fn meets(self, other: Self) -> bool {
         self & other != Self::NONE
@@ -114,7 +114,7 @@ impl<'a> Checker<'a> {
             Expr::Ident(name) => self.name(name),
             Expr::Select(select) => {
                 let operand = self.kinds(&select.operand);
-                self.needs(&select.operand, operand, Kinds::MAP, "a field is asked for");
+                self.needs(&select.operand, operand, Kinds::MAP, "a field is accessed");
                 if select.test { Kinds::BOOL } else { Kinds::ANY }
             }
             Expr::Call(call) => self.call(expression, call),
@@ -177,12 +177,12 @@ impl<'a> Checker<'a> {
             }
             (COPIED | BUILT, [kinds]) => *kinds,
             (operators::CONDITIONAL, [condition, then, otherwise]) => {
-                self.needs(operands[0], *condition, Kinds::BOOL, "a condition is needed");
+                self.needs(operands[0], *condition, Kinds::BOOL, "a condition is expected");
                 *then | *otherwise
             }
             (INDEX, [operand, _]) => {
                 let indexed = Kinds::LIST | Kinds::MAP;
-                self.needs(operands[0], *operand, indexed, "an element is asked for");
+                self.needs(operands[0], *operand, indexed, "an element is accessed");
                 Kinds::ANY
             }
             (IN, [_, container]) => {
@@ -288,7 +288,7 @@ const BOOL: Kinds = Kinds::BOOL;
 const NUMBER: Kinds = Kinds::NUMBER;
 const TEXT: Kinds = Kinds::TEXT;
 const LIST: Kinds = Kinds::LIST;
-/// What `size` and loops take.
+/// The kinds that `size` and loops accept.
 const SIZED: Kinds = Kinds(TEXT.0 | LIST.0 | Kinds::MAP.0);
 const WALKED: Kinds = Kinds(LIST.0 | Kinds::MAP.0);
 const TRUTH: Kinds = Kinds(BOOL.0 | TEXT.0);
@@ -373,27 +373,27 @@ mod tests {
     #[test]
     fn what_can_never_work_is_a_fault_at_its_place() {
         let cases = [
-            ("s.text > 5", 1, "a text and a number cannot be compared"),
+            ("s.text > 5", 1, "a string and a number cannot be compared"),
             ("1 + s.number < s.list", 3, "a number and a list cannot be compared"),
-            ("s.number == 'a'", 1, "a number and a text are never equal"),
+            ("s.number == 'a'", 1, "a number and a string are never equal"),
             ("s.number == null", 1, "a number and null are never equal"),
-            ("s.number + s.text", 10, "`+` cannot join a number and a text"),
-            ("2 * s.text", 5, "`*` takes a number, this is a text"),
+            ("s.number + s.text", 10, "`+` cannot join a number and a string"),
+            ("2 * s.text", 5, "`*` takes a number, this is a string"),
             ("s.door && s.number", 11, "`&&` takes true or false, this is a number"),
-            ("!s.text", 2, "`!` takes true or false, this is a text"),
-            ("s.text ? 1 : 2", 1, "a condition is needed: this is a text"),
+            ("!s.text", 2, "`!` takes true or false, this is a string"),
+            ("s.text ? 1 : 2", 1, "a condition is expected: this is a string"),
             ("-s.door", 2, "`-` takes a number or a duration, this is true or false"),
-            ("s.number.contains('x')", 1, "`contains` takes a text, this is a number"),
-            ("s.text.contains(1)", 17, "`contains` takes a text, this is a number"),
-            ("distance(1, 2, s.text, 3)", 16, "`distance` takes a number, this is a text"),
+            ("s.number.contains('x')", 1, "`contains` takes a string, this is a number"),
+            ("s.text.contains(1)", 17, "`contains` takes a string, this is a number"),
+            ("distance(1, 2, s.text, 3)", 16, "`distance` takes a number, this is a string"),
             ("max(1, s.door)", 8, "`max` takes a number, this is true or false"),
             ("s.number.all(x, x > 1)", 1, "`items` takes a list or a map, this is a number"),
             ("s.list.map(x, x > 1) + 1", 22, "`+` cannot join a list and a number"),
             ("s.list.all(x, x + 1)", 17, "`&&` takes true or false, this is a number"),
-            ("'a' in s.text", 8, "`in` takes a list or a map, this is a text"),
-            ("s.number[0]", 1, "an element is asked for: this is a number"),
-            ("size(s.number)", 6, "`size` takes a text or a list or a map, this is a number"),
-            ("round(s.number) + s.text.trim()", 17, "`+` cannot join a number and a text"),
+            ("'a' in s.text", 8, "`in` takes a list or a map, this is a string"),
+            ("s.number[0]", 1, "an element is accessed: this is a number"),
+            ("size(s.number)", 6, "`size` takes a string or a list or a map, this is a number"),
+            ("round(s.number) + s.text.trim()", 17, "`+` cannot join a number and a string"),
         ];
         for (source, column, message) in cases {
             let (_, diagnostics) = Expression::compile(source, &["s"]).unwrap().kinds(&kinds_of);

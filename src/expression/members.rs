@@ -31,7 +31,7 @@ pub(super) fn index<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     }
 }
 
-/// Refuses an index that this value cannot have, and pays for looking a text up.
+/// Refuses an index that this value cannot have, and pays for looking a string up.
 fn check_index(container: &dyn Val, key: &dyn Val) -> Result<(), ExecutionError> {
     if container.downcast_ref::<CelMap>().is_some() {
         return check_key(key);
@@ -42,11 +42,11 @@ fn check_index(container: &dyn Val, key: &dyn Val) -> Result<(), ExecutionError>
     };
     match Numeric::of(key) {
         Some(Numeric::Whole(at)) if position(at, list).is_some() => Ok(()),
-        Some(number) if number.is_whole() => Err(failure("an index is outside of its list")),
-        Some(_) => Err(failure("an index of a list is a whole number, this has a fraction")),
+        Some(number) if number.is_whole() => Err(failure("list index out of range")),
+        Some(_) => Err(failure("a list index is an integer, this has a fraction")),
         None => {
             let found = describe(key);
-            Err(failure(format!("an index of a list is a whole number, this is {found}")))
+            Err(failure(format!("a list index is an integer, this is {found}")))
         }
     }
 }
@@ -55,7 +55,7 @@ fn position(at: i128, list: &CelList<'_>) -> Option<usize> {
     usize::try_from(at).ok().filter(|at| *at < list.inner().len())
 }
 
-/// Refuses what cannot be a key of a map, and pays for looking a text up.
+/// Refuses what cannot be a key of a map, and pays for looking a string up.
 fn check_key(key: &dyn Val) -> Result<(), ExecutionError> {
     if let Some(text) = key.downcast_ref::<CelString>() {
         return meter::spend(text_steps(text.inner()));
@@ -65,19 +65,19 @@ fn check_key(key: &dyn Val) -> Result<(), ExecutionError> {
     }
     let found = describe(key);
     Err(failure(format!(
-        "a key of a map is a text, a whole number, true or false, this is {found}"
+        "a key of a map is a string, a whole number, true or false, this is {found}"
     )))
 }
 
 /// A computed key of a map that is written out, paid for.
 pub(super) fn key<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
-    let Some(key) = args.pop() else { return Err(failure("a map needs keys")) };
+    let Some(key) = args.pop() else { return Err(failure("a map literal needs keys")) };
     check_key(key.as_ref())?;
     meter::spend_copy(key.as_ref())?;
     Ok(key)
 }
 
-/// Whether a list has an equal element, or a map the key.
+/// Checks for an equal element in a list, or for a key in a map.
 pub(super) fn is_in<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [value, container] = args.as_slice() else {
         return Err(failure("`in` takes a value and a list or map"));
@@ -95,7 +95,7 @@ pub(super) fn is_in<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(truth(step(container, value).is_some()))
 }
 
-/// Whether fields and indexes, given as a list, lead from a value to one that is there.
+/// Checks that a chain of fields and indexes, given as a list, leads to an existing value.
 pub(super) fn has<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [value, steps] = args.as_slice() else { return Err(failure("`has` takes a field")) };
     let Some(steps) = steps.downcast_ref::<CelList>() else {
@@ -105,7 +105,7 @@ pub(super) fn has<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     Ok(truth(steps.try_fold(value.as_ref(), |from, key| step(from, key.as_ref())).is_some()))
 }
 
-/// What a field or index leads to; `None` where that is not there.
+/// The value of a field or index; `None` if it does not exist.
 pub(super) fn step<'b, 'v>(from: &'b (dyn Val + 'v), key: &dyn Val) -> Option<&'b (dyn Val + 'v)> {
     if let Some(list) = from.downcast_ref::<CelList>() {
         let Numeric::Whole(at) = Numeric::of(key)? else { return None };

@@ -1,4 +1,4 @@
-//! Pays for the work of an evaluation.
+//! Charges the work of an evaluation to its budget.
 //!
 //! The library calls functions by their address and leaves no place for a state of ours, and it
 //! swallows errors (`false && …`, loops). So the steps that are left lie with the thread while an
@@ -85,7 +85,7 @@ fn fields_steps(fields: &Map) -> u64 {
     COPY_STEPS + members.sum::<u64>()
 }
 
-/// What is in a value.
+/// The size of a value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Size {
     /// Values, itself included.

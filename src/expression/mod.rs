@@ -66,7 +66,7 @@ use sent::Sent;
 pub struct Expression {
     source: String,
     program: IdedExpr,
-    /// Where each node of the program stands in the source.
+    /// The source position of each node of the program.
     info: SourceInfo,
     slots: Vec<Slot>,
     paths: Vec<Vec<String>>,
@@ -91,7 +91,7 @@ struct Slot {
     steps: Vec<String>,
     /// As the expression writes it, for messages.
     text: String,
-    /// Where the expression first reads it.
+    /// The first position at which the expression reads it.
     place: Place,
 }
 
@@ -104,7 +104,7 @@ pub enum Bound<'a> {
     Object(&'a Map),
     /// An integer.
     Integer(i64),
-    /// A text.
+    /// A string.
     Text(&'a str),
 }
 
@@ -138,9 +138,9 @@ impl<'a> From<&'a Value> for Bound<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpressionError {
-    /// Where in the expression's own text.
+    /// The position in the expression's own text.
     pub place: Place,
-    /// What is wrong and what is allowed.
+    /// The error and the permitted alternatives.
     pub message: String,
 }
 
@@ -163,7 +163,7 @@ impl Expression {
     ///
     /// # Errors
     ///
-    /// A text that is not CEL or over a bound, an unknown variable or function.
+    /// A string that is not CEL or over a bound, an unknown variable or function.
     pub fn compile(source: &str, variables: &[&str]) -> Result<Self, ExpressionError> {
         bounds::check(source)?;
         let compiled = compile::compile(source, variables)?;
@@ -211,7 +211,7 @@ impl Expression {
         self.paths.get(named.or(only)?).map(Vec::as_slice)
     }
 
-    /// Where in its text the expression first reads each of its paths, in their order.
+    /// The first position of each of the expression's paths, in their order.
     pub fn places(&self) -> impl Iterator<Item = Place> {
         self.slots.iter().map(|slot| slot.place)
     }
@@ -253,8 +253,7 @@ impl Expression {
         })?
     }
 
-    /// Whether a condition holds for these variables, as [`Expression::holds_within`] a budget of
-    /// its own.
+    /// Evaluates a condition, as [`Expression::holds_within`] does, with a budget of its own.
     ///
     /// # Errors
     ///
@@ -266,7 +265,7 @@ impl Expression {
         self.holds_within(variables, &Budget::new())
     }
 
-    /// Whether a condition holds for these variables.
+    /// Evaluates a condition.
     ///
     /// # Errors
     ///
@@ -316,7 +315,7 @@ fn condition(result: &dyn Val) -> Result<bool, EvaluationError> {
     })
 }
 
-/// What a caller may give as the value of a variable.
+/// A value that a caller may pass for a variable.
 pub trait Variable<'a>: Copy + Into<Bound<'a>> + Send + Sync {}
 
 impl<'a, T: Copy + Into<Bound<'a>> + Send + Sync> Variable<'a> for T {}
@@ -343,7 +342,7 @@ const DIGITS_OF: char = '=';
 /// Prefix of the names of its regular expressions.
 const PATTERN_OF: char = '~';
 
-/// What stands in a slot.
+/// The value of a slot.
 fn value_of<'a, V: Variable<'a>>(slot: &Slot, variables: &[(&str, V)]) -> Option<Bound<'a>> {
     let expected = variables.get(slot.position).filter(|(name, _)| *name == slot.variable);
     let found = expected.or_else(|| variables.iter().find(|(name, _)| *name == slot.variable));
@@ -419,7 +418,7 @@ impl<'a, V: Variable<'a>> VariableResolver for Bindings<'a, V> {
                 .flatten()
                 .map(CowVal::Owned),
             Some(once) => {
-                // A text is borrowed each time and looked at each time; a list is converted once.
+                // A string is borrowed each time and looked at each time; a list is converted once.
                 let is_paid = bound.text().is_none_or(|text| meter::pay(text_steps(text)));
                 let convert = || meter::pay_bound(bound).then(|| value::from_json(bound).ok());
                 let value = once.get_or_init(|| convert().flatten()).as_deref();

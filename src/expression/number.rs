@@ -39,8 +39,8 @@ impl NumberError {
     /// The message, where `what` names the operator or function.
     pub(super) fn message(self, what: &str) -> String {
         match self {
-            Self::Overflow => format!("{what} goes beyond 64 bits"),
-            Self::NotFinite => format!("{what} does not give a finite number"),
+            Self::Overflow => format!("{what} exceeds 64 bits"),
+            Self::NotFinite => format!("{what} does not yield a finite number"),
             Self::DivisionByZero => "division by zero".to_owned(),
         }
     }
@@ -94,7 +94,7 @@ impl Numeric {
         }
     }
 
-    /// The number of a text in the grammar of JSON; `None` where it is too large to be kept.
+    /// The number of a string in the grammar of JSON; `None` where it is too large to be kept.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if let Ok(int) = text.parse::<i64>() {
             return Some(Self::Whole(int.into()));
@@ -141,7 +141,7 @@ impl Numeric {
     /// A result in floating point. A whole one is [`Numeric::Whole`], and there is one zero.
     pub(super) fn decimal(double: f64) -> Outcome {
         if (-TWO_TO_63..TWO_TO_63).contains(&double) {
-            #[expect(clippy::cast_possible_truncation, reason = "compared with what it came from")]
+            #[expect(clippy::cast_possible_truncation, reason = "compared with its origin")]
             let whole = double as i64;
             return Ok(match whole as f64 == double {
                 true => Self::Whole(whole.into()),
@@ -167,7 +167,7 @@ impl Numeric {
         }
     }
 
-    /// Whether it has no fraction: a double from 2^63 on has none.
+    /// True if it has no fraction: a double from 2^63 on has none.
     pub(super) fn is_whole(self) -> bool {
         match self {
             Self::Whole(_) => true,
@@ -249,7 +249,8 @@ impl Numeric {
         }
     }
 
-    /// What [`Numeric::quotient`] leaves, with the sign of the dividend, in decimal arithmetic.
+    /// The remainder of [`Numeric::quotient`], with the sign of the dividend, in decimal
+    /// arithmetic.
     pub(super) fn remainder(self, other: Self) -> Outcome {
         match (self, other) {
             (_, divisor) if divisor.is_zero() => Err(NumberError::DivisionByZero),

@@ -190,7 +190,7 @@ pub(super) fn same(args: &[CowVal<'_, '_>]) -> Result<bool, ExecutionError> {
     Ok(is_same(left.as_ref(), right.as_ref()))
 }
 
-/// Whether two values are equal, their numbers compared exactly: the library would round a whole
+/// True if two values are equal, their numbers compared exactly: the library would round a whole
 /// number that meets one beyond 64 bits. Looks at no more than is in either of them.
 pub(super) fn is_same(left: &dyn Val, right: &dyn Val) -> bool {
     if let (Some(left), Some(right)) = (Numeric::of(left), Numeric::of(right)) {

@@ -1,4 +1,4 @@
-//! The quick way for what rules mostly are: comparisons and sums of scalars.
+//! The fast path for common rules: comparisons and sums of scalars.
 //!
 //! It gives a result only where the library would give the same one. Whatever fails or is doubtful
 //! (an absent field, types that do not go together, an overflow, a list) is left to the library,

@@ -1,4 +1,4 @@
-//! Numbers with all the digits that were sent.
+//! Numbers with all digits as sent.
 //!
 //! Expressions calculate with doubles, which keep 15 to 17 digits. `timestamp` and `round` promise to
 //! look at the digits, so they are given them where they are called on a field.

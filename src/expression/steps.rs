@@ -1,4 +1,4 @@
-//! The steps that a program takes, whatever its values are.
+//! The step cost of a program, independent of its values.
 
 use cel::common::ast::{EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue};
 

@@ -14,7 +14,7 @@ use crate::expression::pattern::Pattern;
 use crate::expression::value::describe;
 use crate::limits::{COPY_STEPS, MAX_EXPRESSION_ITEMS};
 
-/// Letters of a text, elements of a list or map.
+/// Letters of a string, elements of a list or map.
 pub(super) fn size<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`size`";
     let [value] = args.as_slice() else { return Err(failure("`size` takes one value")) };
@@ -27,7 +27,7 @@ pub(super) fn size<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
         map.inner().len()
     } else {
         let found = describe(value);
-        return Err(failure(format!("{what} takes texts, lists and maps, this is {found}")));
+        return Err(failure(format!("{what} takes strings, lists and maps, this is {found}")));
     };
     Ok(whole(size))
 }
@@ -38,7 +38,7 @@ fn whole<'b, 'v>(number: usize) -> CowVal<'b, 'v> {
 
 /// The one text that a function takes, paid for.
 fn one_text<'a>(args: &'a [CowVal<'_, '_>], what: &str) -> Result<&'a str, ExecutionError> {
-    let [subject] = args else { return Err(failure(format!("{what} takes a text"))) };
+    let [subject] = args else { return Err(failure(format!("{what} takes a string"))) };
     read_text(subject.as_ref(), what)
 }
 
@@ -60,7 +60,7 @@ pub(super) fn trim<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
 
 pub(super) fn contains<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let what = "`contains`";
-    let [subject, part] = args.as_slice() else { return Err(failure("`contains` takes a text")) };
+    let [subject, part] = args.as_slice() else { return Err(failure("`contains` takes a string")) };
     let (subject, part) = (read_text(subject.as_ref(), what)?, read_text(part.as_ref(), what)?);
     Ok(truth(subject.contains(part)))
 }
@@ -79,7 +79,7 @@ fn at_an_end<'b, 'v>(
     what: &str,
     is_there: fn(&str, &str) -> bool,
 ) -> Outcome<'b, 'v> {
-    let [subject, part] = args else { return Err(failure(format!("{what} takes a text"))) };
+    let [subject, part] = args else { return Err(failure(format!("{what} takes a string"))) };
     let (subject, part) = (text(subject.as_ref(), what)?, read_text(part.as_ref(), what)?);
     Ok(truth(is_there(subject, part)))
 }
@@ -106,7 +106,7 @@ pub(super) fn substring<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let end = end.map(|end| offset(subject, end.as_ref(), what)).transpose()?;
     match subject.get(start..end.unwrap_or(subject.len())) {
         Some(part) => Ok(text_value(part.to_owned())),
-        None => Err(failure("`substring` ends before it starts")),
+        None => Err(failure("`substring`: the end is before the start")),
     }
 }
 
@@ -118,7 +118,7 @@ fn offset(subject: &str, index: &dyn Val, what: &str) -> Result<usize, Execution
     let letters = subject.char_indices().map(|(offset, _)| offset);
     let mut offsets = letters.chain(std::iter::once(subject.len()));
     let found = usize::try_from(index).ok().and_then(|index| offsets.nth(index));
-    found.ok_or_else(|| failure(format!("{what}: index {index} is outside of the text")))
+    found.ok_or_else(|| failure(format!("{what}: index {index} is outside the string")))
 }
 
 pub(super) fn join<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
@@ -181,13 +181,13 @@ pub(super) fn split<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     };
     meter::spend(parts.len() as u64 * COPY_STEPS)?;
     if parts.len() > MAX_EXPRESSION_ITEMS {
-        return Err(failure(format!("`split` gives more than {MAX_EXPRESSION_ITEMS} parts")));
+        return Err(failure(format!("`split` yields more than {MAX_EXPRESSION_ITEMS} parts")));
     }
     let part = |part: &str| Box::new(CelString::from(part.to_owned())) as Box<dyn Val + 'v>;
     Ok(CowVal::owned(CelList::from(parts.into_iter().map(part).collect::<Vec<_>>())))
 }
 
-/// The letters of a text, the last part holding what is left from `most` on.
+/// The letters of a string, the last part holding what is left from `most` on.
 fn letters(subject: &str, most: usize) -> Vec<&str> {
     let most = most.min(MAX_EXPRESSION_ITEMS + 1);
     let mut starts = subject.char_indices().map(|(start, _)| start).take(most).peekable();
@@ -198,7 +198,7 @@ fn letters(subject: &str, most: usize) -> Vec<&str> {
     parts
 }
 
-/// How many parts or replacements at most; `None` for a negative number, which means all.
+/// The maximum number of parts or replacements; `None` for a negative number, which means all.
 fn limit(most: &CowVal<'_, '_>, what: &str) -> Result<Option<usize>, ExecutionError> {
     match number(most.as_ref(), what)? {
         Numeric::Whole(most) => Ok(usize::try_from(most).ok()),
@@ -206,14 +206,14 @@ fn limit(most: &CowVal<'_, '_>, what: &str) -> Result<Option<usize>, ExecutionEr
     }
 }
 
-/// Whether a text contains a match of a pattern that the compiler has compiled.
+/// Checks for a match of a pattern that was compiled at load.
 pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [subject, pattern] = args.as_slice() else {
-        return Err(failure("`matches` takes a text and a pattern"));
+        return Err(failure("`matches` takes a string and a pattern"));
     };
     let subject = text(subject.as_ref(), "`matches`")?;
     let Some(pattern) = pattern.downcast_ref::<Pattern>() else {
-        return Err(failure("`matches` takes a pattern that is written out"));
+        return Err(failure("`matches` takes a literal pattern"));
     };
     let matcher = pattern.matcher();
     meter::spend(matcher.steps(subject))?;
@@ -249,7 +249,7 @@ fn found_at<'b, 'v>(
     let (subject, part, from) = match args {
         [subject, part] => (subject, part, None),
         [subject, part, from] => (subject, part, Some(number(from.as_ref(), what)?)),
-        _ => return Err(failure(format!("{what} takes a text"))),
+        _ => return Err(failure(format!("{what} takes a string"))),
     };
     let (subject, part) = (read_text(subject.as_ref(), what)?, read_text(part.as_ref(), what)?);
     let from = from.map(|from| start_of(subject, from, part.is_empty(), what)).transpose()?;
@@ -275,6 +275,6 @@ fn start_of(
     match found {
         Some((offset, _)) => Ok(offset),
         None if may_end && letter >= 0 => Ok(subject.len()),
-        None => Err(failure(format!("{what} starts at letter {letter}, which the text lacks"))),
+        None => Err(failure(format!("{what}: start {letter} is beyond the end of the string"))),
     }
 }

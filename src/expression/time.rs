@@ -43,7 +43,7 @@ pub(super) struct Duration {
     nanos: i64,
 }
 
-/// Bytes of a text that a message shows.
+/// Bytes of a string that a message shows.
 const LONGEST_SHOWN: usize = 64;
 
 /// An error in words.
@@ -52,7 +52,7 @@ type Outcome<T> = Result<T, String>;
 impl Timestamp {
     fn of(nanos: i128) -> Outcome<Self> {
         if !(FIRST..=LAST).contains(&nanos) {
-            return Err("the timestamp is outside of the years 1 to 9999".to_owned());
+            return Err("the timestamp is outside the years 1 to 9999".to_owned());
         }
         Ok(Self { nanos })
     }
@@ -83,13 +83,13 @@ impl Timestamp {
         }))
     }
 
-    /// Of a text as in RFC 3339. A zone in brackets behind it (RFC 9557) must fit the offset.
+    /// Of a string as in RFC 3339. A zone in brackets behind it (RFC 9557) must fit the offset.
     pub(super) fn parse(text: &str) -> Outcome<Self> {
         let bad = |why: &str| {
             let text = truncated(text, LONGEST_SHOWN);
             Err(format!("{text:?} is not a timestamp: {why}"))
         };
-        let example = "it is written like 2024-05-28T12:30:00Z or 2024-05-28T12:30:00.5+02:00";
+        let example = "write it like 2024-05-28T12:30:00Z or 2024-05-28T12:30:00.5+02:00";
         // The library reads more forms of ISO 8601, where digits are easily mistaken.
         if !has_separators(text) {
             return bad(example);
@@ -109,7 +109,7 @@ impl Timestamp {
             if zone.is_ok_and(|zone| zone.to_offset(timestamp.nearest()) == offset) {
                 return Ok(timestamp);
             }
-            return bad("the zone in brackets is unknown or does not fit the offset");
+            return bad("the zone in brackets is unknown or does not match the offset");
         }
         Ok(timestamp)
     }
@@ -149,11 +149,11 @@ impl Timestamp {
         let shown = truncated(zone, LONGEST_SHOWN);
         if zone.contains(':') {
             return numeric_offset(zone).ok_or_else(|| {
-                format!("{shown:?} is not an offset; it is written like +01:00 or -09:30")
+                format!("{shown:?} is not an offset; write it like +01:00 or -09:30")
             });
         }
         let found: TimeZone = ZONES.get(zone).map_err(|_| {
-            format!("{shown:?} is not a time zone; it is written like Europe/Berlin or +01:00")
+            format!("{shown:?} is not a time zone; write it like Europe/Berlin or +01:00")
         })?;
         Ok(found.to_offset(self.nearest()).seconds())
     }
@@ -185,11 +185,11 @@ impl Duration {
             .map_err(|_| "the duration is longer than 292 years".to_owned())
     }
 
-    /// Of a text like `1h45m`, `1.5s` or `-250ms`.
+    /// Of a string like `1h45m`, `1.5s` or `-250ms`.
     pub(super) fn parse(text: &str) -> Outcome<Self> {
         let bad = || {
             let text = truncated(text, LONGEST_SHOWN);
-            format!("{text:?} is not a duration; it is written like 1h45m, 1.5s or -250ms")
+            format!("{text:?} is not a duration; write it like 1h45m, 1.5s or -250ms")
         };
         let (negative, mut rest) = match text.strip_prefix(['-', '+']) {
             Some(rest) => (text.starts_with('-'), rest),
@@ -241,7 +241,7 @@ impl fmt::Display for Duration {
     }
 }
 
-/// Whether date and time have the separators of RFC 3339, each at its place.
+/// True if date and time have the separators of RFC 3339, each at its place.
 fn has_separators(text: &str) -> bool {
     let places = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")];
     let bytes = text.as_bytes();
@@ -257,7 +257,7 @@ fn since_epoch(time: DateTime) -> i128 {
 fn civil(nanos: i128) -> Outcome<DateTime> {
     SignedDuration::try_from_nanos_i128(nanos)
         .and_then(|since| EPOCH.checked_add(since).ok())
-        .ok_or_else(|| "the local time is outside of the years 1 to 9999".to_owned())
+        .ok_or_else(|| "the local time is outside the years 1 to 9999".to_owned())
 }
 
 /// `.5` of 500,000,000 nanoseconds; nothing of none.

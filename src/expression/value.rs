@@ -36,7 +36,7 @@ fn convert<'a>(
 ) -> Result<Box<dyn Val + 'a>, String> {
     *nodes += 1;
     if *nodes > MAX_EXPRESSION_NODES {
-        return Err(format!("holds more than {MAX_EXPRESSION_NODES} values, the limit"));
+        return Err(format!("has more than {MAX_EXPRESSION_NODES} values, the limit"));
     }
     if depth > MAX_JSON_DEPTH {
         return Err(format!("is nested deeper than {MAX_JSON_DEPTH} levels, the limit"));
@@ -69,7 +69,9 @@ fn from_number<'a>(number: &Number) -> Result<Box<dyn Val + 'a>, String> {
     let text = number.as_str();
     match Numeric::parse(text) {
         Some(number) => Ok(number.into_value().into_owned()),
-        None => Err(format!("is {text}, which neither 64 bits nor a double can hold exactly")),
+        None => {
+            Err(format!("is {text}, which neither a 64-bit integer nor a double can hold exactly"))
+        }
     }
 }
 
@@ -118,7 +120,7 @@ fn object_to_json(map: &CelMap<'_>, nodes: &mut usize) -> Result<Value, Evaluati
     entries.sort_by(|left, right| left.0.cmp(right.0));
     for (key, value) in entries {
         let Some(name) = key.inner().downcast_ref::<CelString>() else {
-            let message = "the result has a map whose keys are not text".to_owned();
+            let message = "the result has a map with keys that are not strings".to_owned();
             return Err(EvaluationError::Failed(message));
         };
         fields.push((name.inner(), to_json_within(value.as_ref(), nodes)?));
@@ -144,14 +146,14 @@ pub(super) fn count(value: &dyn Val) -> usize {
     total
 }
 
-/// What kind of value this is, in words.
+/// The kind of a value, for messages.
 pub(super) fn describe(value: &dyn Val) -> &'static str {
     match value.get_type().kind() {
         Kind::Boolean => "true or false",
         Kind::Int | Kind::UInt | Kind::Double => "a number",
         Kind::Timestamp => "a timestamp",
         Kind::Duration => "a duration",
-        Kind::String => "a text",
+        Kind::String => "a string",
         Kind::List => "a list",
         Kind::Map => "a map",
         Kind::NullType => "null",
@@ -174,12 +176,12 @@ pub(super) fn explain(error: &ExecutionError) -> EvaluationError {
         ExecutionError::UnexpectedType { got, want } if want == "bool" => {
             format!("a condition is true or false, this is {}", kind_of_type(got))
         }
-        ExecutionError::DuplicateKey(_) => "a map names a key twice".to_owned(),
+        ExecutionError::DuplicateKey(_) => "duplicate key in a map".to_owned(),
         ExecutionError::UnsupportedKeyType(_) => {
-            "a key of a map is a text, a whole number, true or false".to_owned()
+            "a key of a map is a string, a whole number, true or false".to_owned()
         }
         ExecutionError::ValuesNotComparable(..) => "values cannot be compared".to_owned(),
-        _ => "values of these types do not go together".to_owned(),
+        _ => "these types cannot be combined".to_owned(),
     };
     EvaluationError::Failed(message)
 }
@@ -200,7 +202,7 @@ fn kind_of_type(name: &str) -> &'static str {
     match name {
         "bool" => "true or false",
         "int" | "uint" | "double" => "a number",
-        "string" => "a text",
+        "string" => "a string",
         "list" => "a list",
         "map" => "a map",
         "null_type" => "null",

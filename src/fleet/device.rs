@@ -32,7 +32,7 @@ impl Place {
     }
 }
 
-/// What a container carries, with the temperatures that it bears in whole degrees.
+/// The cargo of a container, with its permitted temperatures in whole degrees.
 #[derive(Debug, Clone, Copy)]
 struct Cargo {
     name: &'static str,
@@ -74,7 +74,7 @@ pub(super) struct Container {
 
 /// Steps of a journey away and back.
 const JOURNEY: i64 = 30;
-/// How far each of them leads.
+/// Distance of each leg.
 const JOURNEY_STEP: i64 = 3_000;
 
 impl Container {
@@ -303,7 +303,7 @@ impl Kit {
 #[derive(Debug)]
 pub(super) struct Machine {
     id: String,
-    /// Whether its sensor measures in °C.
+    /// True if its sensor measures in °C.
     in_celsius: bool,
     temperature: i64,
     /// Steps for which it runs hot.

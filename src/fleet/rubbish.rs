@@ -1,4 +1,4 @@
-//! What devices send when something is wrong with them.
+//! Bad input, as devices send it when something is wrong with them.
 
 use crate::fleet::Message;
 use crate::fleet::random::Random;
@@ -6,7 +6,7 @@ use crate::fleet::random::Random;
 /// A kind of rubbish. The module's table says how each ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rubbish {
-    /// A text that is no JSON.
+    /// A string that is no JSON.
     NotJson,
     /// JSON cut in the middle.
     Cut,
@@ -20,13 +20,13 @@ pub enum Rubbish {
     Tombstone,
     /// A key that names no device.
     BadKey,
-    /// A text for a number.
+    /// A string for a number.
     WrongType,
     /// No id, or no reading where a machine sends no id.
     MissingField,
     /// A latitude that is none; an ordinary record of devices that send no location.
     BadLocation,
-    /// An event that no mapping asks for.
+    /// An event without a matching mapping.
     SelfTest,
 }
 

@@ -35,7 +35,7 @@ pub struct Checking<'a> {
     pub at: &'a dyn Fn(&Path) -> PathBuf,
     /// Resolves references in values that may be secrets.
     pub resolve: Resolve<'a>,
-    /// Where diagnostics go.
+    /// The diagnostics, for additions.
     pub diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -62,7 +62,7 @@ pub trait Adapter: fmt::Debug + Send + Sync {
     }
 }
 
-/// What an input is opened with.
+/// The arguments for opening an input.
 pub struct Opening<'a> {
     /// Positions, by the input's own topic names.
     pub assignments: Arc<Assignments>,
@@ -74,7 +74,7 @@ pub struct Opening<'a> {
     pub clock: Arc<dyn Clock>,
 }
 
-/// What the records of an input hold.
+/// The kind of records of an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// Events of devices, which mappings map.
@@ -87,9 +87,9 @@ pub enum Content {
 pub struct Opened {
     /// The input.
     pub input: Box<dyn Input>,
-    /// What its records hold.
+    /// The kind of its records.
     pub content: Content,
-    /// Whether the service goes on as long as this input has not ended.
+    /// True if the service goes on as long as this input has not ended.
     pub keeps_service_alive: bool,
     /// Its connection, where it has one.
     pub health: Option<Arc<InputHealth>>,

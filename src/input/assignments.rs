@@ -18,7 +18,7 @@ use crate::input::StreamPrefix;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Generation(pub u64);
 
-/// What became of a batch that was offered.
+/// The result of offering a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// It is next: the caller must bring it to the ledger.
@@ -67,7 +67,7 @@ pub struct PartitionStatus {
     pub partition: SourcePartition,
     /// Next offset to take in.
     pub next: Option<u64>,
-    /// Whether this instance owns it now.
+    /// True if this instance owns it now.
     pub assigned: bool,
     /// Offset after the partition's last record, where known.
     pub end: Option<u64>,
@@ -101,7 +101,7 @@ impl Assignments {
         self.lock().partitions.get(&*stream).and_then(|state| state.next)
     }
 
-    /// Whether the ledger had records of a topic, at this epoch, when this process started.
+    /// True if the ledger had records of a topic, at this epoch, when this process started.
     #[must_use]
     pub fn was_read_before(&self, topic: &str, epoch: u32) -> bool {
         let is_same = |name: &str| self.prefix.topic(name) == Some(topic);

@@ -17,9 +17,9 @@ pub struct Batch {
     pub from: u64,
     /// Position after the batch: its last offset plus one.
     pub next: u64,
-    /// When the pipeline asked for it, on the monotonic clock; zero before.
+    /// Time at which the pipeline polled for it, on the monotonic clock; zero before.
     pub asked: Duration,
-    /// When the pipeline took it in, on the monotonic clock; zero before.
+    /// Time at which the pipeline received it, on the monotonic clock; zero before.
     pub polled: Duration,
     bytes: Vec<u8>,
     spans: Vec<Span>,
@@ -43,7 +43,7 @@ impl Batch {
         self.spans.len()
     }
 
-    /// Whether it has no record.
+    /// True if it has no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
@@ -70,7 +70,7 @@ impl Batch {
         let headers = Headers::from_encoded(take(span.headers));
         let key = span.key.map(&mut take);
         let value = span.value.map(&mut take);
-        // It was written from a text.
+        // It was written from a string.
         let damage = span.damage.and_then(|len| std::str::from_utf8(take(len)).ok());
         Record {
             partition: &self.partition,
@@ -113,7 +113,7 @@ impl BatchBuilder {
         self.batch.len()
     }
 
-    /// Whether nothing was added.
+    /// True if nothing was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batch.is_empty()

@@ -20,13 +20,13 @@ type Command = Box<dyn FnOnce(&Cluster) + Send>;
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// It could not be started.
-    #[error("the embedded Kafka broker does not start: {0}")]
+    #[error("the embedded Kafka broker failed to start: {0}")]
     Start(String),
     /// It refused.
     #[error("the embedded Kafka broker: {0}")]
     Refused(String),
     /// Its thread has ended.
-    #[error("the embedded Kafka broker has ended")]
+    #[error("the embedded Kafka broker has stopped")]
     Ended,
 }
 
@@ -51,7 +51,7 @@ pub enum BrokerRequest {
     FindCoordinator,
 }
 
-/// How a request fails.
+/// The failure of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrokerFault {
     /// The connection is closed.

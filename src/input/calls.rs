@@ -66,11 +66,11 @@ pub enum CallError {
     )]
     NotEnabled,
     /// The input did not take it in time.
-    #[error("the ledger is too busy to take the call in, so it was not submitted; try again")]
+    #[error("the ledger is too busy to accept the call, so it was not submitted; try again")]
     Busy,
     /// It was taken, and its block was not durable in time.
     #[error(
-        "the call {0} was submitted and is not durable yet; look at /api/v1/transactions/{0} before it is sent again"
+        "the call {0} was submitted but is not durable yet; check /api/v1/transactions/{0} before sending it again"
     )]
     NotYet(SourcePosition),
 }

@@ -14,7 +14,7 @@ pub(super) struct Parts<'a> {
     pub(super) timestamp_ms: Option<i64>,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
-    /// What could not be read of it.
+    /// The part of it that could not be read.
     pub(super) damage: Option<&'a str>,
 }
 
@@ -142,12 +142,12 @@ impl Collector {
         Ok(())
     }
 
-    /// How many partitions are ours.
+    /// The number of assigned partitions.
     pub(super) fn len(&self) -> usize {
         self.lanes.len()
     }
 
-    /// Whether one round has gathered enough.
+    /// True if one round has gathered enough.
     pub(super) fn is_full(&self) -> bool {
         self.records >= MAX_BATCH_RECORDS || self.bytes >= MAX_BATCH_BYTES
     }
@@ -208,7 +208,7 @@ impl Lane {
         if let Some(Before { last, is_compared: false }) = self.before.take() {
             tracing::info!(
                 "{}: the record at offset {} was removed from the topic, so it cannot be compared \
-                 with the one that the ledger has taken",
+                 with the one in the ledger",
                 self.partition,
                 last.offset
             );

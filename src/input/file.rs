@@ -15,6 +15,8 @@
 //! content needs another [`FileForm::epoch`]. The last record that the ledger has of each partition is
 //! compared with the one in the file, by its digest: a ledger keeps no digest of those before.
 
+mod lines;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,17 +28,15 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::codec::Digest;
 use crate::event::SourcePartition;
 use crate::input::collector::{Collector, Parts, record_digest};
+use crate::input::file::lines::{Lines, RawLine};
 use crate::input::kcat::{self, Line};
 use crate::input::{
     Adapter, Assignments, Checking, Input, InputError, InputOptions, LastTaken, LastTakenOf,
     Opened, Opening, Polled, StreamNames, StreamPrefix,
 };
-use crate::limits::{
-    FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_DEAD_LETTER_BYTES, MAX_FILE_PARTITIONS, MAX_LINE_BYTES,
-};
+use crate::limits::{FILE_CHUNK_BYTES, FILE_QUEUE_CHUNKS, MAX_FILE_PARTITIONS, MAX_LINE_BYTES};
 
 /// A file as an input.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -65,8 +65,8 @@ impl Adapter for FileForm {
         StreamNames::Prefixed(prefix.clone())
     }
 
-    /// Whether the file can be read. A special file is not opened: it may be a named pipe, which can be
-    /// read only once.
+    /// Checks that the file can be read. A special file is not opened: it may be a named pipe,
+    /// which can be read only once.
     fn preflight(&self) -> Result<(), InputError> {
         if self.path == Path::new("-") {
             return Ok(());
@@ -90,7 +90,7 @@ impl Adapter for FileForm {
     }
 }
 
-/// What a reading of a file came to so far.
+/// Progress of reading a file.
 #[derive(Debug, Default)]
 pub struct FileCounts {
     known: AtomicU64,
@@ -104,7 +104,7 @@ impl FileCounts {
         self.known.load(Relaxed)
     }
 
-    /// Whether the file was read to its end.
+    /// True if the file was read to its end.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
         self.is_at_end.load(Relaxed)
@@ -133,7 +133,7 @@ pub struct FileInput {
     assignments: Arc<Assignments>,
     collector: Collector,
     lines: Lines,
-    /// Where bad lines go.
+    /// The partition for bad lines.
     bad_lines: SourcePartition,
     /// Each partition that the file has named, by topic and number.
     lanes: HashMap<String, BTreeMap<u32, Lane>>,
@@ -194,7 +194,7 @@ impl FileInput {
         Self { last_taken, ..self }
     }
 
-    /// What the reading came to so far.
+    /// The progress so far.
     #[must_use]
     pub fn counts(&self) -> Arc<FileCounts> {
         self.counts.clone()
@@ -214,7 +214,7 @@ impl FileInput {
     fn line(&mut self, line: RawLine<'_>) -> Result<(), InputError> {
         if let Some((bytes, digest)) = line.cut {
             let message = format!(
-                "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is kept; SHA-256 of the line {digest}"
+                "the line has {bytes} bytes, the limit is {MAX_LINE_BYTES}; only its beginning is stored; SHA-256 of the line {digest}"
             );
             return self.bad_line(line, &message);
         }
@@ -229,12 +229,13 @@ impl FileInput {
 
     fn record(&mut self, line: RawLine<'_>, record: &Line) -> Result<(), InputError> {
         if self.epoch == self.bad_lines.epoch && record.topic == *self.bad_lines.topic {
-            let message = format!("topic `{}` is kept for lines that are no records", record.topic);
+            let message =
+                format!("topic `{}` is reserved for lines that are not records", record.topic);
             return self.bad_line(line, &message);
         }
         let Some(lane) = self.lane(record) else {
             let message = format!(
-                "the file names more than {MAX_FILE_PARTITIONS} partitions; {}/{} is one too many",
+                "the file names more than {MAX_FILE_PARTITIONS} partitions; {}/{} exceeds the limit",
                 record.topic, record.partition
             );
             return self.bad_line(line, &message);
@@ -419,115 +420,9 @@ fn bad_topic(path: &Path) -> String {
     format!("{stem}{ENDING}")
 }
 
-/// One line without its end.
-#[derive(Debug, Clone, Copy)]
-struct RawLine<'a> {
-    /// From 0.
-    number: u64,
-    bytes: &'a [u8],
-    /// Length and digest of the whole line, where `bytes` is only its beginning.
-    cut: Option<(u64, Digest)>,
-}
-
-/// Cuts chunks into lines, in bounded memory.
-#[derive(Debug, Default)]
-struct Lines {
-    number: u64,
-    partial: Vec<u8>,
-    /// Bytes of the present line beyond what is kept, and their digest's state.
-    over: Option<(u64, sha2::Sha256)>,
-}
-
-impl Lines {
-    fn feed(
-        &mut self,
-        mut bytes: &[u8],
-        mut each: impl FnMut(RawLine<'_>) -> Result<(), InputError>,
-    ) -> Result<(), InputError> {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            let (head, rest) = bytes.split_at(end);
-            bytes = &rest[1..];
-            if self.partial.is_empty() && self.over.is_none() && head.len() <= MAX_LINE_BYTES {
-                let line = RawLine { number: self.number, bytes: without_return(head), cut: None };
-                self.number += 1;
-                each(line)?;
-                continue;
-            }
-            self.extend(head);
-            self.end_line(&mut each)?;
-        }
-        self.extend(bytes);
-        Ok(())
-    }
-
-    fn finish(
-        &mut self,
-        mut each: impl FnMut(RawLine<'_>) -> Result<(), InputError>,
-    ) -> Result<(), InputError> {
-        if self.partial.is_empty() { Ok(()) } else { self.end_line(&mut each) }
-    }
-
-    fn extend(&mut self, bytes: &[u8]) {
-        use sha2::Digest as _;
-        if let Some((len, hasher)) = &mut self.over {
-            *len += bytes.len() as u64;
-            hasher.update(bytes);
-            return;
-        }
-        self.partial.extend_from_slice(bytes);
-        if self.partial.len() > MAX_LINE_BYTES {
-            let hasher = sha2::Sha256::new_with_prefix(&self.partial);
-            self.over = Some((self.partial.len() as u64, hasher));
-            self.partial.truncate(MAX_DEAD_LETTER_BYTES);
-        }
-    }
-
-    fn end_line(
-        &mut self,
-        each: &mut impl FnMut(RawLine<'_>) -> Result<(), InputError>,
-    ) -> Result<(), InputError> {
-        use sha2::Digest as _;
-        let number = self.number;
-        self.number += 1;
-        let partial = std::mem::take(&mut self.partial);
-        let cut = self.over.take().map(|(len, hasher)| (len, Digest(hasher.finalize().into())));
-        let bytes = if cut.is_some() { &partial } else { without_return(&partial) };
-        each(RawLine { number, bytes, cut })
-    }
-}
-
-fn without_return(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn lines(chunks: &[&[u8]]) -> Vec<(u64, Vec<u8>, Option<u64>)> {
-        let (mut lines, mut found) = (Lines::default(), Vec::new());
-        let mut each = |line: RawLine<'_>| {
-            found.push((line.number, line.bytes.to_vec(), line.cut.map(|(len, _)| len)));
-            Ok(())
-        };
-        for chunk in chunks {
-            lines.feed(chunk, &mut each).unwrap();
-        }
-        lines.finish(&mut each).unwrap();
-        found
-    }
-
-    #[test]
-    fn a_long_line_is_cut_and_its_digest_kept() {
-        let long = vec![b'x'; MAX_LINE_BYTES + 5];
-        let found = lines(&[b"a\n", &long[..9], &long[9..], b"yz\nb"]);
-        let kept = vec![b'x'; MAX_DEAD_LETTER_BYTES];
-        let length = MAX_LINE_BYTES as u64 + 7;
-        let expected =
-            [(0, b"a".to_vec(), None), (1, kept, Some(length)), (2, b"b".to_vec(), None)];
-        assert!(found == expected);
-    }
 
     #[test]
     fn the_topic_of_bad_lines_is_legal() {
@@ -542,17 +437,5 @@ mod tests {
             assert!(crate::event::is_topic(topic));
         }
         assert!(crate::event::is_topic(&bad_topic(Path::new(&"x".repeat(300)))));
-    }
-
-    proptest! {
-        #[test]
-        fn chunks_do_not_matter(text in "[a\\r\\n]{0,40}", cuts in proptest::collection::vec(0_usize..40, 0..6)) {
-            let bytes = text.as_bytes();
-            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(bytes.len())).collect();
-            cuts.extend([0, bytes.len()]);
-            cuts.sort_unstable();
-            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
-            prop_assert_eq!(lines(&chunks), lines(&[bytes]));
-        }
     }
 }

@@ -67,7 +67,7 @@ pub(super) enum Refusal {
 pub struct HealthReport {
     /// The consumer group; `None` where the source has no cluster.
     pub group: Option<String>,
-    /// Whether at least one broker is reached.
+    /// True if at least one broker is reached.
     pub connected: bool,
     /// Since when `connected` has its value, in milliseconds since 1970.
     pub since_ms: i64,
@@ -77,7 +77,7 @@ pub struct HealthReport {
     pub refusals: Vec<LastError>,
     /// Each configured topic.
     pub topics: Vec<TopicReport>,
-    /// What is wrong, the worst first.
+    /// The problems, worst first.
     pub problems: Vec<InputProblem>,
 }
 
@@ -86,7 +86,7 @@ pub struct HealthReport {
 pub struct TopicReport {
     /// Its name.
     pub name: String,
-    /// Whether the cluster knows it; `None` before it has answered.
+    /// True if the cluster knows it; `None` before it has answered.
     pub known: Option<bool>,
     /// Number of its partitions; `None` before the cluster has answered.
     pub partitions: Option<u32>,
@@ -101,7 +101,7 @@ pub struct TopicReport {
 pub struct LastError {
     /// In words for a person.
     pub message: String,
-    /// When it came, in milliseconds since 1970.
+    /// Its time, in milliseconds since 1970.
     pub at_ms: i64,
 }
 
@@ -158,7 +158,7 @@ impl InputHealth {
         &self.group
     }
 
-    /// Whether at least one broker is reached.
+    /// True if at least one broker is reached.
     #[must_use]
     pub fn connected(&self) -> bool {
         self.lock().connected
@@ -297,7 +297,7 @@ impl InputHealth {
 }
 
 impl State {
-    /// What is wrong at this moment of the monotonic clock, the worst first.
+    /// The problems at this moment of the monotonic clock, worst first.
     fn problems(&self, group: &str, now: Duration) -> Vec<InputProblem> {
         let refused = self.refusals.values().map(|refused| InputProblem {
             code: ProblemCode::BrokerRefused,
@@ -336,7 +336,7 @@ impl State {
         if self.connected {
             let silent = now.saturating_sub(self.answered.at) >= KAFKA_SILENCE_GRACE;
             return silent
-                .then(|| "a broker is connected and answers no request".to_owned())
+                .then(|| "a broker is connected but answers no request".to_owned())
                 .and_then(|message| {
                     problem(ProblemCode::BrokerUnreachable, message, self.answered.ms)
                 });
@@ -347,14 +347,14 @@ impl State {
             return match is_young {
                 true => problem(ProblemCode::Starting, "connecting to Kafka".to_owned(), since_ms),
                 false => {
-                    let message = "no Kafka broker is reached".to_owned();
+                    let message = "no Kafka broker is reachable".to_owned();
                     problem(ProblemCode::BrokerUnreachable, message, since_ms)
                 }
             };
         };
         // It may begin with the same words.
-        let reason = error.message.trim_start_matches("no broker is reached: ");
-        let message = format!("no Kafka broker is reached: {reason}");
+        let reason = error.message.trim_start_matches("no broker is reachable: ");
+        let message = format!("no Kafka broker is reachable: {reason}");
         problem(ProblemCode::BrokerUnreachable, message, since_ms)
     }
 }
@@ -450,8 +450,8 @@ mod tests {
         assert_eq!(codes(&health), ["STARTING"]);
         clock.pass(LONG);
         assert_eq!(codes(&health), ["BROKER_UNREACHABLE"]);
-        health.set_error("no broker is reached: refused");
-        assert_eq!(message(&health), "no Kafka broker is reached: refused");
+        health.set_error("no broker is reachable: refused");
+        assert_eq!(message(&health), "no Kafka broker is reachable: refused");
         health.set_connected(true);
         assert_eq!(
             codes(&health),
@@ -510,7 +510,7 @@ mod tests {
         health.set_assigned(|_| (0, 2));
         health.set_error("not allowed");
         says(
-            "group `g` has assigned partitions of topic `t`, but where to begin cannot be read: not allowed",
+            "group `g` has assigned partitions of topic `t`, but the starting offset cannot be read: not allowed",
         );
         assign(&health, 1);
         assert_eq!(codes(&health), [""; 0], "the other partition may be on its way");
@@ -525,7 +525,7 @@ mod tests {
         health.set_connected(true);
         health.set_topic("t", known(5));
         health.set_error("timed out");
-        let waiting = "partitions of topic `t` are assigned to this process, but where to begin cannot be read: timed out";
+        let waiting = "partitions of topic `t` are assigned to this process, but the starting offset cannot be read: timed out";
         let elsewhere = "partitions of topic `t` are not assigned to this process: other members of group `g` may hold them";
         let table = [
             ((3, 2), format!("2 of 5 {waiting}")),
@@ -610,7 +610,7 @@ mod tests {
         assign(&health, 1);
         clock.pass(LONG);
         assert_eq!(codes(&health), ["BROKER_UNREACHABLE"]);
-        assert_eq!(message(&health), "a broker is connected and answers no request");
+        assert_eq!(message(&health), "a broker is connected but answers no request");
         health.answered();
         assert_eq!(codes(&health), [""; 0]);
     }

@@ -93,7 +93,7 @@ impl KafkaInput {
         Ok(Self { watch: Some(watch), asker: Some(asker), consumer: Some(consumer), health })
     }
 
-    /// Whether brokers are reached, for readiness.
+    /// The health of the connection, for readiness.
     #[must_use]
     pub fn health(&self) -> Arc<InputHealth> {
         Arc::clone(&self.health)

@@ -19,7 +19,7 @@ pub(super) struct Line {
 pub(super) fn parse(bytes: &[u8]) -> Result<Line, String> {
     let value = json::parse(bytes).map_err(|error| error.to_string())?;
     let Value::Object(mut object) = value else {
-        return Err("the line is no JSON object; `kcat -C -J` writes one a line".to_owned());
+        return Err("the line is not a JSON object; `kcat -C -J` writes one per line".to_owned());
     };
     let mut take = |name: &str| object.remove(name).unwrap_or(Value::Null);
     let topic = text(take("topic"), "topic")?.filter(|topic| is_topic(topic));
@@ -27,9 +27,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Line, String> {
     // The greatest is kept for "after the last".
     let offset = take("offset").as_u64().filter(|offset| *offset < u64::MAX);
     Ok(Line {
-        topic: topic.ok_or("`topic` is missing or no topic's name")?,
-        partition: partition.ok_or("`partition` is missing or no number of a partition")?,
-        offset: offset.ok_or("`offset` is missing or no offset")?,
+        topic: topic.ok_or("`topic` is missing or not a topic name")?,
+        partition: partition.ok_or("`partition` is missing or not a partition number")?,
+        offset: offset.ok_or("`offset` is missing or not an offset")?,
         timestamp_ms: timestamp(&take("ts"))?,
         key: text(take("key"), "key")?,
         payload: text(take("payload"), "payload")?,
@@ -41,7 +41,7 @@ fn text(value: Value, name: &str) -> Result<Option<String>, String> {
     match value {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.into())),
-        _ => Err(format!("`{name}` is neither a text nor null")),
+        _ => Err(format!("`{name}` is neither a string nor null")),
     }
 }
 
@@ -51,14 +51,14 @@ fn timestamp(value: &Value) -> Result<Option<i64>, String> {
         value => match value.as_i64() {
             Some(-1) => Ok(None), // Kafka's way to say that there is none
             Some(ms) => Ok(Some(ms)),
-            None => Err("`ts` is no integer of milliseconds".to_owned()),
+            None => Err("`ts` is not an integer of milliseconds".to_owned()),
         },
     }
 }
 
 /// Names and values after one another in one array.
 fn headers(value: Value) -> Result<Vec<(String, Option<String>)>, String> {
-    let wrong = || "`headers` is no array of names and values in turn".to_owned();
+    let wrong = || "`headers` is not an array of alternating names and values".to_owned();
     let list = match value {
         Value::Null => return Ok(Vec::new()),
         Value::Array(list) => list,
@@ -103,10 +103,10 @@ mod tests {
         let table: [(&[u8], &str); 14] = [
             (b"", "no JSON value"),
             (b"\xff", "not UTF-8"),
-            (b"[]", "no JSON object"),
+            (b"[]", "not a JSON object"),
             (b"{}", "`topic`"),
             (br#"{"topic":"a b"}"#, "`topic`"),
-            (br#"{"topic":1}"#, "`topic` is neither a text nor null"),
+            (br#"{"topic":1}"#, "`topic` is neither a string nor null"),
             (br#"{"topic":"t"}"#, "`partition`"),
             (br#"{"topic":"t","partition":-1}"#, "`partition`"),
             (br#"{"topic":"t","partition":0,"offset":-1}"#, "`offset`"),

@@ -85,7 +85,7 @@ pub trait Input: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The position to go on from is no longer there.
-    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed what was between, up to {} records, before it was read (no record is lost where only the marks of transactions were between); restore the topic, or go on behind the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under the input's `kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
+    #[error("{partition}: offset {expected} is next, but the topic begins at {earliest}: retention removed the offsets in between, up to {} records, before they were read (no record is lost if they held only transaction markers); restore the topic, or continue after the gap in a new stream epoch, which the ledger records: `epochs: {{ {}: {{ epoch: {}, continue_at: {{}} }} }}` under the input's `kafka`", earliest - expected, partition.topic, partition.epoch + 1)]
     LostByRetention {
         /// Partition.
         partition: SourcePartition,
@@ -95,7 +95,7 @@ pub enum InputError {
         earliest: u64,
     },
     /// The topic ends before the ledger's position.
-    #[error("{partition}: the ledger has read up to offset {expected}, but the topic ends at {end}: it was deleted and made again, or its end was lost; {}", new_epoch(partition, *end))]
+    #[error("{partition}: the ledger has read up to offset {expected}, but the topic ends at {end}: it was deleted and recreated, or its end was lost; {}", new_epoch(partition, *end))]
     TopicShrank {
         /// Partition.
         partition: SourcePartition,
@@ -105,7 +105,7 @@ pub enum InputError {
         end: u64,
     },
     /// A record that the ledger has taken is another one now.
-    #[error("{partition}: the record at offset {offset} is not the one that the ledger has taken (record digest {found} in the topic, {taken} in the ledger): the topic was deleted and made again, or its end was lost and written anew; {}", new_epoch(partition, *offset))]
+    #[error("{partition}: the record at offset {offset} is not the one in the ledger (record digest {found} in the topic, {taken} in the ledger): the topic was deleted and recreated, or its end was lost and rewritten; {}", new_epoch(partition, *offset))]
     RecordChanged {
         /// Partition.
         partition: SourcePartition,
@@ -116,9 +116,9 @@ pub enum InputError {
         /// Digest of the record that the ledger has taken.
         taken: Digest,
     },
-    /// A topic was deleted and made again while it was being read.
+    /// A topic was deleted and recreated while it was being read.
     #[error(
-        "topic `{topic}` was deleted and made again while it was being read (its id was {former} and is {present} now); nothing of the new topic was taken; to read it from its beginning, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under the input's `kafka`", epoch + 1
+        "topic `{topic}` was deleted and recreated while it was being read (its id was {former} and is {present} now); nothing of the new topic was ingested; to read it from the start, begin a new stream epoch, which the ledger records: `epochs: {{ {topic}: {} }}` under the input's `kafka`", epoch + 1
     )]
     TopicReplaced {
         /// Name of the topic.
@@ -132,7 +132,7 @@ pub enum InputError {
     },
     /// A line of a file is another record than the one that the ledger has taken from it.
     #[error(
-        "{place}: the record at offset {offset} of {partition} is not the one that the ledger has (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise the input's `file.epoch`"
+        "{place}: the record at offset {offset} of {partition} is not the one in the ledger (record digest {found} in the file, {taken} in the ledger). A file that is read again must give the same lines, with new ones behind them; for other content raise the input's `file.epoch`"
     )]
     LineChanged {
         /// The file and the number of the line, in words.
@@ -148,7 +148,7 @@ pub enum InputError {
     },
     /// Another process has joined the group as the same member.
     #[error(
-        "another process has joined the consumer group with the same `group.instance.id` and has taken the partitions over; every process needs a ledger directory, or an id, of its own: {0}"
+        "another process has joined the consumer group with the same `group.instance.id` and taken over the partitions; give every process its own ledger directory or id: {0}"
     )]
     Fenced(String),
     /// Another ledger has taken records of this partition.
@@ -160,7 +160,7 @@ pub enum InputError {
         partition: SourcePartition,
         /// The group's committed offset.
         committed: u64,
-        /// What this ledger has.
+        /// The next offset of this ledger.
         expected: u64,
     },
     /// The client cannot be made or has failed for good.
@@ -171,7 +171,7 @@ pub enum InputError {
     File {
         /// The file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -180,7 +180,7 @@ pub enum InputError {
     MemberId {
         /// The file.
         path: std::path::PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -198,14 +198,14 @@ pub enum InputError {
     },
 }
 
-/// How to go on with a topic that is not the one that was read, so that the ledger records it.
+/// Instructions for continuing with a topic that was replaced, so that the ledger records it.
 fn new_epoch(partition: &SourcePartition, offset: u64) -> String {
     let SourcePartition { topic, epoch, partition: number } = partition;
     let epoch = epoch + 1;
     format!(
         "to go on, begin a new stream epoch, which the ledger records, by one of these under \
          the input's `kafka`: `epochs: {{ {topic}: {epoch} }}` reads the topic from its beginning, \
-         `epochs: {{ {topic}: {{ epoch: {epoch}, continue_at: {{ {number}: {offset} }} }} }}` goes \
-         on at this offset, and in the other partitions where the ledger ended"
+         `epochs: {{ {topic}: {{ epoch: {epoch}, continue_at: {{ {number}: {offset} }} }} }}` continues \
+         at this offset, and in the other partitions where the ledger ended"
     )
 }

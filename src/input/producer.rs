@@ -32,7 +32,7 @@ pub struct Outgoing<'a> {
     pub timestamp_ms: i64,
 }
 
-/// Whether a record was taken.
+/// The result of sending a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
     /// It will be written.
@@ -164,7 +164,8 @@ impl GatedProducer {
                     .map_err(|_| ProducerError(format!("`{topic}` has {count} partitions")));
             }
         }
-        let reason = "the brokers have no such topic and do not make it; create it";
+        let reason =
+            "topic not found, and the brokers do not create topics automatically; create it";
         Err(ProducerError(format!("`{topic}`: {reason}")))
     }
 

@@ -95,7 +95,7 @@ impl KafkaWriter {
         Ok(Self { producer, context })
     }
 
-    /// Whether a writer can be made with these settings; connects to nothing.
+    /// Checks that a producer can be created with these settings. Does not connect.
     pub fn check(settings: &KafkaSettings) -> Result<(), InputError> {
         let mut config = writer_config(settings);
         config.remove("bootstrap.servers");

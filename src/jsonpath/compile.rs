@@ -27,7 +27,7 @@ pub(super) fn compile(text: &str) -> Result<(Vec<Step>, Vec<Segment>), PathError
     split(query.segments).map_err(|message| PathError { offset: 0, message })
 }
 
-/// What the engine's error says, at its place.
+/// Translates an error of the engine, with its position.
 fn syntax_error(text: &str, error: &JsonPathError) -> PathError {
     if !text.starts_with('$') {
         let message = "a JSONPath starts with `$`".to_owned();
@@ -42,7 +42,7 @@ fn syntax_error(text: &str, error: &JsonPathError) -> PathError {
     let offset = place.and_then(|place| offset_of(text, place)).unwrap_or_default();
     let message = match text.get(offset..).unwrap_or_default() {
         "" => "the query ends too early".to_owned(),
-        rest => format!("the query is no JSONPath (RFC 9535) from `{rest}` on"),
+        rest => format!("the query is not a JSONPath (RFC 9535) from `{rest}` on"),
     };
     PathError { offset, message }
 }
@@ -71,7 +71,7 @@ fn check_tokens(text: &str) -> Result<(), PathError> {
                 let is_call = at > 0 && is_name(bytes[at - 1]);
                 open_calls.push(is_call);
                 if open_calls.iter().filter(|is_call| **is_call).count() > MAX_PATH_CALLS {
-                    let message = format!("more than {MAX_PATH_CALLS} calls stand in one another");
+                    let message = format!("calls are nested deeper than {MAX_PATH_CALLS} levels");
                     return refuse(start, message);
                 }
                 at += 1;
@@ -95,7 +95,7 @@ fn check_tokens(text: &str) -> Result<(), PathError> {
             byte if byte.is_ascii_whitespace() => {
                 at = after(bytes, at, |byte| byte.is_ascii_whitespace());
                 if is_within_token(&bytes[..start], &bytes[at..]) {
-                    return refuse(start, "there must be no white space here".to_owned());
+                    return refuse(start, "white space is not allowed here".to_owned());
                 }
             }
             byte if is_name(byte) => at = after(bytes, at, is_name),
@@ -105,8 +105,8 @@ fn check_tokens(text: &str) -> Result<(), PathError> {
     Ok(())
 }
 
-/// Whether white space between these parts divides what must stand together: two words, a sign or
-/// a point and what belongs to it, a function and its parenthesis.
+/// True if white space between these bytes would split a token: two words, a sign or a decimal
+/// point and its digits, a function and its parenthesis.
 fn is_within_token(before: &[u8], after: &[u8]) -> bool {
     let (Some(last), Some(first)) = (before.last(), after.first()) else { return false };
     let begins_fraction = *first == b'.' && after.get(1).is_some_and(u8::is_ascii_digit);
@@ -133,8 +133,8 @@ fn after_string(bytes: &[u8], start: usize, quote: u8) -> usize {
     end.map_or(bytes.len(), |n| start + n + 1)
 }
 
-/// Whether the engine, which makes a float of such a literal, keeps its value. What is no number is
-/// left to the engine's parser.
+/// True if the engine, which makes a float of such a literal, keeps its value. Anything that is not a
+/// number is left to the engine's parser.
 fn is_kept(token: &str) -> bool {
     if !token.contains(['.', 'e', 'E']) || token.parse::<Number>().is_err() {
         return true;
@@ -333,7 +333,7 @@ fn argument(argument: engine::FnArg) -> Result<Operand, Refusal> {
     let test = match argument {
         engine::FnArg::Literal(literal) => return value(literal),
         engine::FnArg::Filter(_) => {
-            return Err("a function's argument is a logical expression; it must be a value".into());
+            return Err("a function argument is a logical expression; it must be a value".into());
         }
         engine::FnArg::Test(test) => *test,
     };
@@ -345,7 +345,7 @@ fn argument(argument: engine::FnArg) -> Result<Operand, Refusal> {
     if query.segments.is_empty() {
         return Ok(Operand::Value(query));
     }
-    Err("a function's argument may select several values; only `count` and `value` take that"
+    Err("a function argument may select several values; only `count` and `value` accept that"
         .into())
 }
 

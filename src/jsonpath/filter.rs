@@ -1,4 +1,4 @@
-//! Filters: what RFC 9535, section 2.3.5, asks of each child.
+//! Filters (RFC 9535, section 2.3.5).
 
 use std::cmp::Ordering;
 
@@ -11,7 +11,7 @@ use crate::codec::number;
 use crate::limits::{MAX_PATH_BYTES, MAX_PATTERN_BYTES, PATH_WORK_PER_STEP};
 use crate::pattern::Matcher;
 
-/// What compiling a regular expression costs.
+/// The cost of compiling a regular expression.
 const PATTERN_WORK: usize = MAX_PATTERN_BYTES;
 
 /// A logical expression.
@@ -40,7 +40,7 @@ pub(super) struct Query {
     pub segments: Vec<Segment>,
 }
 
-/// What gives one value or nothing.
+/// An operand that yields one value or nothing.
 #[derive(Debug)]
 pub(super) enum Operand {
     Literal(Value),
@@ -64,7 +64,7 @@ pub(super) enum Operator {
 /// A regular expression.
 #[derive(Debug)]
 pub(super) enum Pattern {
-    /// Written in the query; `None` where it is not a text, and nothing matches.
+    /// Written in the query; `None` where it is not a string, and nothing matches.
     Fixed(Option<Matcher>),
     /// Taken from the document.
     Dynamic(Operand),
@@ -86,7 +86,7 @@ impl Given<'_> {
 }
 
 impl Filter {
-    /// Whether it holds for a value.
+    /// Evaluates it for a value.
     pub fn holds<'a>(&self, walk: &Walk<'_, 'a>, current: &'a Value) -> Result<bool, SelectError> {
         match self {
             Self::Or(parts) => any(parts, |part| part.holds(walk, current)),

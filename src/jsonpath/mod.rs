@@ -47,17 +47,17 @@ pub struct Path {
     text: String,
     /// The steps in front; all of a singular query.
     steps: Vec<Step>,
-    /// What follows the steps.
+    /// The segments after the simple steps.
     segments: Vec<walk::Segment>,
 }
 
-/// Why a text is no query.
+/// Why a string is no query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct PathError {
     /// Byte offset in the query's text.
     pub offset: usize,
-    /// What is wrong, and what would be right.
+    /// The error and the correct form.
     pub message: String,
 }
 
@@ -69,14 +69,14 @@ pub enum SelectError {
     #[error("the query selects more than {MAX_PATH_NODES} values")]
     TooManyNodes,
     /// It takes more than what is left of [`MAX_PATH_WORK`].
-    #[error("the query takes more work than is allowed")]
+    #[error("the query exceeds its work limit")]
     TooMuchWork,
     /// The record has no steps left.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
 }
 
-/// What `$` stands for.
+/// The value of `$`.
 #[derive(Clone, Copy)]
 pub enum Root<'w, 'a> {
     /// One value.
@@ -112,7 +112,7 @@ impl Default for Work {
 }
 
 impl Work {
-    /// What is left.
+    /// The remaining budget.
     pub(super) fn left(&self) -> usize {
         self.0.get()
     }

@@ -1,4 +1,4 @@
-//! Values as the engine reads them.
+//! Adapter of values for the engine.
 
 use jsonpath_rust::query::queryable::Queryable;
 

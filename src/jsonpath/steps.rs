@@ -1,4 +1,4 @@
-//! Singular queries: a fixed way down a document.
+//! Singular queries: fixed steps down a document.
 
 use std::fmt::Write as _;
 
@@ -50,7 +50,7 @@ pub(super) fn location(root: Root<'_, '_>, steps: &[Step]) -> String {
             Step::Index(index) => {
                 let array = root.resolve(&steps[..at]).and_then(Value::as_array);
                 let length = array.map_or(0, Vec::len);
-                // Writing to a text does not fail.
+                // Writing to a string does not fail.
                 let _ = write!(location, "[{}]", position(*index, length).unwrap_or_default());
             }
         }
@@ -99,7 +99,7 @@ pub(super) fn push_name(location: &mut String, name: &str) {
             '\t' => location.push_str("\\t"),
             '\'' | '\\' => location.extend(['\\', character]),
             control if control < ' ' => {
-                // Writing to a text does not fail.
+                // Writing to a string does not fail.
                 let _ = write!(location, "\\u{:04x}", u32::from(control));
             }
             other => location.push(other),

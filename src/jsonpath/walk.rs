@@ -1,4 +1,4 @@
-//! The way through a document: the engine's calls, one after another, within bounds.
+//! The walk through a document: the engine's calls, one after another, within bounds.
 
 use std::cell::RefCell;
 
@@ -12,9 +12,9 @@ use super::{Node, Root, SelectError, Work};
 use crate::limits::{MAX_JSON_DEPTH, MAX_PATH_NODES};
 use crate::pattern::Matcher;
 
-/// What one node costs besides its location and content.
+/// The cost of one node besides its location and content.
 pub(super) const NODE_WORK: usize = 32;
-/// How deep a document may be: a body and the event's document around it.
+/// Maximum depth of a document: a body and the event document around it.
 const MAX_DEPTH: usize = MAX_JSON_DEPTH + 8;
 
 /// Part of a query.
@@ -25,7 +25,7 @@ pub(super) enum Segment {
     Run(JpQuery),
     /// A segment with several selectors, or with a filter.
     Choice {
-        /// Whether it also looks at all descendants.
+        /// True if it also looks at all descendants.
         descendants: bool,
         /// Its selectors, in their order.
         selectors: Vec<Selector>,

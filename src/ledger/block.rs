@@ -1,4 +1,4 @@
-//! Blocks: what is made durable in one step.
+//! Blocks: the unit of durability.
 //!
 //! A block's header covers everything in it: the entries by the tree's root, all else by the digest
 //! of the records. The seal is the ledger's signature over the header's hash. Header and seal are
@@ -11,11 +11,11 @@ use crate::ledger::{Entry, Records};
 use crate::limits::{MAX_BLOCK_BYTES, MAX_BLOCK_ITEMS, MAX_BLOCK_MEMORY_BYTES};
 use crate::transaction::{KeyId, Signed, Signer};
 
-/// What a block's hash is for, so that it serves nothing else.
+/// Domain separator of a block's hash, so that it is valid for nothing else.
 const HASH_DOMAIN_V1: &[u8] = b"ledgerline/block/v1\n";
 /// The same for blocks of format 2.
 const HASH_DOMAIN_V2: &[u8] = b"ledgerline/block/v2\n";
-/// What a seal is for.
+/// Domain separator of a seal.
 const SEAL_DOMAIN: &[u8] = b"ledgerline/seal/v1\n";
 
 /// First bytes of a block whose format is named: no canonical integer begins so, and a block of
@@ -75,7 +75,7 @@ pub struct Header {
     pub effects: Digest,
     /// Digest over the block's [`Records`].
     pub records: Digest,
-    /// When it was made, in milliseconds since 1970; never before the block in front.
+    /// Creation time, in milliseconds since 1970; never before that of the previous block.
     pub time_ms: i64,
 }
 
@@ -190,7 +190,7 @@ impl Seal {
         Self { signer: signer.id(), signature: signer.sign(&message(ledger, hash)) }
     }
 
-    /// Whether it covers the hash.
+    /// True if it covers the hash.
     #[must_use]
     pub fn verifies(&self, ledger: &str, hash: &Digest) -> bool {
         let Signed { key, message, signature } = self.signed(ledger, hash);

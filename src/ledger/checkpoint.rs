@@ -27,7 +27,7 @@ pub struct Checkpoint {
     pub root: Digest,
 }
 
-/// What is wrong with a checkpoint, or with what it is to be made of.
+/// An error of a checkpoint, or of the data for one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
     /// A ledger cannot have this name.
@@ -36,7 +36,7 @@ pub enum CheckpointError {
     )]
     BadOrigin(String),
     /// Not a signed note with a tree head in it.
-    #[error("these bytes are no signed checkpoint (C2SP tlog-checkpoint)")]
+    #[error("this is not a signed checkpoint (C2SP tlog-checkpoint)")]
     Malformed,
     /// Of another ledger.
     #[error("the checkpoint is of the ledger {found:?}, not of {expected:?}")]
@@ -47,7 +47,7 @@ pub enum CheckpointError {
         found: String,
     },
     /// Signed by a known key, but not this text.
-    #[error("the signature of the key {key} does not fit the checkpoint's text")]
+    #[error("the signature of the key {key} does not match the checkpoint's text")]
     BadSignature {
         /// Name and number of the key.
         key: String,
@@ -62,7 +62,7 @@ pub enum CheckpointError {
     },
     /// Not the text form of a public key.
     #[error(
-        "this is no Ed25519 verifier key; one looks like `name+1a2b3c4d+AQ…`, `ledgerline keygen` prints it"
+        "this is not an Ed25519 verifier key; `ledgerline keygen` prints one, such as `name+1a2b3c4d+AQ…`"
     )]
     BadKey,
 }

@@ -28,9 +28,9 @@ pub enum Entry {
     Transaction {
         /// The call.
         transaction: Arc<Transaction>,
-        /// What the contract said.
+        /// The contract's verdict.
         verdict: Verdict,
-        /// What it changed.
+        /// The changes.
         writes: Vec<StoredWrite>,
     },
     /// A mapping, a contract, a key or the ledger itself.
@@ -48,7 +48,7 @@ pub struct StoredWrite {
     pub replaced: Option<u64>,
 }
 
-/// What is recorded before it is first used.
+/// A definition, recorded before its first use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     /// Of what.
@@ -199,7 +199,7 @@ impl Entry {
             }
     }
 
-    /// Whether canonical bytes are those of a definition.
+    /// True if canonical bytes are those of a definition.
     #[must_use]
     pub fn is_definition(bytes: &[u8]) -> bool {
         bytes.first() == Some(&DEFINITION)

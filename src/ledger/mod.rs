@@ -1,4 +1,4 @@
-//! The ledger: blocks of entries, the tree over them, and who may write and read them.
+//! The ledger: blocks of entries, the tree over them, and its reader and writer traits.
 //!
 //! The log of blocks is the only truth. Nothing here forgets an acknowledged byte, and nothing
 //! decides twice: verdicts and writes stand in the block and are applied, never computed again.
@@ -31,7 +31,7 @@ use crate::contract::Verdict;
 use crate::event::{SourcePartition, SourcePosition};
 use crate::transaction::{Submission, SubmissionError};
 
-/// What goes into the ledger in one durable step.
+/// A unit of work for the ledger, which becomes durable in one step.
 #[derive(Debug, Default)]
 pub struct Work {
     /// Definitions to record, before the transactions.
@@ -46,7 +46,7 @@ pub struct Work {
     pub dead_letters: Vec<DeadLetter>,
 }
 
-/// What became of one entry.
+/// The result of one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// Transaction id; `None` for a definition.
@@ -55,7 +55,7 @@ pub struct Receipt {
     pub block: u64,
     /// Number of the entry, from 0.
     pub entry: u64,
-    /// What the contract said.
+    /// The contract's verdict.
     pub verdict: Verdict,
 }
 
@@ -81,8 +81,8 @@ pub trait Pending: Send {
     /// Waits until the work is durable. It is never answered before.
     fn wait(self: Box<Self>) -> Result<Vec<Receipt>, LedgerError>;
 
-    /// When the work became durable, on the monotonic clock; `None` as long as it is not. Does not
-    /// wait.
+    /// The time at which the work became durable, on the monotonic clock; `None` until then. Does
+    /// not wait.
     fn durable_at(&mut self) -> Option<Duration>;
 }
 
@@ -100,7 +100,7 @@ pub trait LedgerWriter: Send {
     fn check(&self) -> Result<(), LedgerError>;
 }
 
-/// Reads durable blocks. Shared by projections, monitor and commands.
+/// Reads durable blocks. Shared by followers, monitor and commands.
 pub trait LedgerReader: Send + Sync {
     /// Name of the ledger.
     fn name(&self) -> &str;
@@ -130,17 +130,17 @@ pub trait LedgerReader: Send + Sync {
     fn progress(&self) -> Vec<(SourcePartition, u64)>;
 }
 
-/// What goes wrong with a ledger.
+/// An error of a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A file operation failed.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To which file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -150,14 +150,14 @@ pub enum LedgerError {
     )]
     Locked(PathBuf),
     /// No ledger in the directory.
-    #[error("{0} holds no ledger (it has no `log` directory); `ledgerline run` makes one")]
+    #[error("{0} is not a ledger (it has no `log` directory); `ledgerline run` creates one")]
     Absent(PathBuf),
     /// The ledger has another name than configured.
     #[error(
         "the ledger in {directory} is named `{found}`, the configuration says `{expected}`; signatures cover the name, so it cannot be changed"
     )]
     Name {
-        /// Where.
+        /// The ledger's directory.
         directory: PathBuf,
         /// Its name.
         found: String,
@@ -166,35 +166,33 @@ pub enum LedgerError {
     },
     /// The ledger is in a format that this program does not know.
     #[error(
-        "the ledger is in format `{0}`, this program knows formats up to {newest}; use a newer version of Ledgerline",
+        "the ledger is in format `{0}`, this program reads formats up to {newest}; use a newer version of Ledgerline",
         newest = BlockFormat::NEWEST.text()
     )]
     Format(String),
     /// Bytes in the middle of the log are damaged.
     #[error(
-        "{path} is damaged at byte {offset} ({reason}), and whole blocks follow; nothing was changed. Restore this file from a copy, then run `ledgerline verify` on the ledger"
+        "{path} is damaged at byte {offset} ({reason}), and intact blocks follow; nothing was changed. Restore this file from a copy, then run `ledgerline verify` on the ledger"
     )]
     Damaged {
         /// Segment file.
         path: PathBuf,
-        /// Where in it.
+        /// The byte offset in it.
         offset: u64,
-        /// What is wrong there.
+        /// The problem at this offset.
         reason: String,
     },
     /// Blocks do not follow from one another.
-    #[error(
-        "block {number}: {reason}; run `ledgerline verify` on the ledger for the whole picture"
-    )]
+    #[error("block {number}: {reason}; run `ledgerline verify` on the ledger for a full report")]
     Inconsistent {
         /// Block number.
         number: u64,
-        /// What does not fit.
+        /// The inconsistency.
         reason: String,
     },
     /// The ledger is older than a checkpoint that was given out.
     #[error(
-        "the ledger ends at tree size {found}, but {path} holds a signed checkpoint of tree size {signed}: this is an old copy of the ledger, or its end was damaged. Restore the newer one; going on would give two histories under one name"
+        "the ledger ends at tree size {found}, but {path} holds a signed checkpoint of tree size {signed}: this is an old copy of the ledger, or its end was damaged. Restore the newer copy; continuing would create two histories under one name"
     )]
     RolledBack {
         /// The checkpoint kept outside.

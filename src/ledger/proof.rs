@@ -30,10 +30,10 @@ pub struct EntryProof {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// Not in the form of C2SP tlog-proof.
-    #[error("this is no proof in the form {FIRST_LINE}")]
+    #[error("this is not a proof in the form {FIRST_LINE}")]
     Malformed,
     /// The checkpoint in it does not hold.
-    #[error("the proof's checkpoint does not hold")]
+    #[error("the proof's checkpoint is not valid")]
     Checkpoint(#[from] CheckpointError),
     /// The path does not lead from the leaf to the root.
     #[error("the path does not lead from this leaf at index {index} to the checkpoint's root")]

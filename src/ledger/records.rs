@@ -1,4 +1,4 @@
-//! What a block says of the source: how far it read, and what became of records that gave no
+//! A block's account of the source: progress, and the dispositions of records that produced no
 //! transaction. Together with the entries it accounts for every record.
 
 use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
@@ -11,7 +11,7 @@ use crate::transaction::{KeyId, decode_partition, encode_partition};
 /// are empty.
 const HEADER_BYTES: usize = 128;
 
-/// How far a block read one partition.
+/// A block's progress in one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// Topic, epoch and partition.

@@ -15,7 +15,7 @@ const MAX_LEVEL: u8 = 63;
 /// Longest path: a level, seven groups of digits, a width.
 const MAX_PATH_BYTES: usize = 64;
 
-/// What a tile holds.
+/// The contents of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TileKind {
     /// Hashes of the tree's level 8 × this.
@@ -27,7 +27,7 @@ pub enum TileKind {
 /// The name of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TilePath {
-    /// What it holds.
+    /// Its contents.
     pub kind: TileKind,
     /// Its index within its level, from 0.
     pub index: u64,

@@ -35,7 +35,7 @@ const GROUP_LEAVES: u64 = 1 << GROUP_HEIGHT;
 /// Longest proof of a tree with 64-bit sizes: one hash a level, and one more for consistency.
 const MAX_PROOF_HASHES: usize = 65;
 
-/// Where the leaf hashes of full tiles come from.
+/// The source of the leaf hashes of full tiles.
 pub trait LeafSource {
     /// Why leaves cannot be read.
     type Error;
@@ -52,7 +52,7 @@ pub enum TreeError<E> {
     /// consistency proof from nothing).
     #[error("the tree of size {size} has no {what}")]
     NotThere {
-        /// What was asked for.
+        /// The requested part.
         what: String,
         /// Entries that are there.
         size: u64,
@@ -62,7 +62,7 @@ pub enum TreeError<E> {
     Source(#[source] E),
     /// The entries that were read are not those that were appended.
     #[error(
-        "entries {first} to {last} do not hash to what was appended; run `ledgerline verify` on the ledger's directory"
+        "entries {first} to {last} do not match the hashes that were appended; run `ledgerline verify` on the ledger's directory"
     )]
     Damaged {
         /// First entry of the group.
@@ -334,7 +334,7 @@ fn as_hash(digest: &Digest) -> Hash {
     Hash(digest.0)
 }
 
-/// Whether a proof shows that a leaf with this hash stands at `index` in the tree of `size` leaves
+/// True if a proof shows that a leaf with this hash stands at `index` in the tree of `size` leaves
 /// with this root. Any bytes may be given.
 #[must_use]
 pub fn verify_inclusion(
@@ -349,7 +349,7 @@ pub fn verify_inclusion(
     }
 }
 
-/// Whether a proof shows that the tree of `to` leaves with root `to_root` begins with the tree of
+/// True if a proof shows that the tree of `to` leaves with root `to_root` begins with the tree of
 /// `from` leaves, at least one, with root `from_root`. Any bytes may be given.
 #[must_use]
 pub fn verify_consistency(

@@ -24,7 +24,7 @@ use crate::limits::{MAX_MAPPING_FIELDS, MAX_PARENTS};
 
 /// Longest name of a mapping, contract or argument, in bytes.
 const MAX_NAME_BYTES: usize = 128;
-/// Where `extension: true` puts what no field takes.
+/// The argument that receives the rest with `extension: true`.
 const EXTENSION: &str = "extension";
 
 /// A checked document, or its faults. Warnings may come with a mapping.
@@ -55,9 +55,9 @@ pub(super) fn compile(
 struct Compiler<'a> {
     file: &'a FilePath,
     diagnostics: Vec<Diagnostic>,
-    /// What paths may begin with.
+    /// The permitted roots of paths.
     parts: &'static [Part],
-    /// Whether fields ask where the elements of `for_each` stand.
+    /// True if fields ask where the elements of `for_each` stand.
     asks_origin: bool,
 }
 
@@ -80,8 +80,8 @@ impl Compiler<'_> {
         let fields = self.fields(&form.fields);
         self.check_targets(&fields, extension.as_ref());
         if form.fields.0.is_empty() && form.extension.is_none() {
-            let help = "give it `fields`, or `extension: true` for the whole payload";
-            self.diagnostic(form.mapping.place, "the mapping gives no arguments", help);
+            let help = "add `fields`, or `extension: true` for the whole payload";
+            self.diagnostic(form.mapping.place, "the mapping provides no arguments", help);
         }
         self.diagnostics.extend(testing::diagnostics(self.file, &form.tests));
         Mapping {
@@ -117,7 +117,7 @@ impl Compiler<'_> {
         if is_path || text.len() > MAX_NAME_BYTES || !text.chars().all(allowed) {
             let message = format!("{text:?} cannot be the name of {what}");
             let help = format!(
-                "letters, digits, `_`, `-` and `.`, not dots alone, at most {MAX_NAME_BYTES}"
+                "use letters, digits, `_`, `-` and `.`, not only dots, at most {MAX_NAME_BYTES}"
             );
             self.diagnostic(name.place, message, help);
         }
@@ -138,8 +138,8 @@ impl Compiler<'_> {
     fn globs(&mut self, form: &Located<OneOrMany>) -> Vec<Glob> {
         let texts = form.value.texts();
         if texts.is_empty() || texts.iter().any(String::is_empty) {
-            let help = "take it out, or write `*` for anything";
-            self.diagnostic(form.place, "an empty text or list fits nothing", help);
+            let help = "remove it, or write `*` for anything";
+            self.diagnostic(form.place, "an empty string or list matches nothing", help);
         }
         texts.iter().map(|text| Glob::new(text)).collect()
     }
@@ -184,8 +184,8 @@ impl Compiler<'_> {
                 let message = format!("`{}`: {}", text.value, error.message);
                 let help = match text.value.starts_with('$') {
                     true => format!("look at character {at}"),
-                    false => "a path looks like `$.payload.d.temperature`; a fixed value is \
-                              written `{constant: …}`"
+                    false => "write a path like `$.payload.d.temperature`, or a fixed value \
+                              as `{constant: …}`"
                         .to_owned(),
                 };
                 self.diagnostic(text.place, message, help);
@@ -203,10 +203,10 @@ impl Compiler<'_> {
                 continue;
             }
             let list: Vec<String> = known.iter().map(|name| format!("`$.{name}`")).collect();
-            let message = format!("`{}`: a path begins with {}", text.value, list.join(", "));
+            let message = format!("`{}`: a path starts with {}", text.value, list.join(", "));
             let help = match name {
                 Some(name) => did_you_mean(name, known.iter().copied()),
-                None => "for instance `$.payload..temperature`, for any depth".to_owned(),
+                None => "for example `$.payload..temperature`, for any depth".to_owned(),
             };
             self.diagnostic(text.place, message, help);
             return None;
@@ -243,7 +243,7 @@ impl Compiler<'_> {
             }
             ForEachForm::Full(_) => {
                 let help = "give exactly one of `path` and `expression`";
-                self.diagnostic(form.place, "`for_each` needs to know its elements", help);
+                self.diagnostic(form.place, "`for_each` needs the source of its elements", help);
                 return None;
             }
         };
@@ -276,15 +276,14 @@ impl Compiler<'_> {
             return Some(names);
         }
         let message = format!("{text:?} cannot be the name of an argument");
-        let help = format!("names with points between them, at most {MAX_NAME_BYTES} bytes");
+        let help = format!("use names separated by dots, at most {MAX_NAME_BYTES} bytes");
         self.diagnostic(target.place, message, help);
         None
     }
 
     fn fields(&mut self, entries: &Entries<Located<FieldForm>>) -> Vec<Field> {
         if let Some((name, _)) = entries.0.get(MAX_MAPPING_FIELDS) {
-            let message =
-                format!("{} fields; a mapping may have {MAX_MAPPING_FIELDS}", entries.0.len());
+            let message = format!("{} fields; the limit is {MAX_MAPPING_FIELDS}", entries.0.len());
             self.diagnostic(name.place, message, "");
             return Vec::new();
         }
@@ -303,8 +302,8 @@ impl Compiler<'_> {
             if inner.starts_with(outer) {
                 let (outer, inner) = (outer.join("."), inner.join("."));
                 let message = match outer == inner {
-                    true => format!("the argument `{inner}` is given twice"),
-                    false => format!("`{inner}` cannot stand within `{outer}`, which has a value"),
+                    true => format!("duplicate argument `{inner}`"),
+                    false => format!("`{inner}` cannot be inside `{outer}`, which has a value"),
                 };
                 self.diagnostic(*place, message, "");
             }

@@ -16,12 +16,12 @@ pub enum FieldType {
     /// Taken as it is.
     #[default]
     Any,
-    /// A text; numbers and booleans by their digits and letters. An exponent is written out, unless
+    /// A string; numbers and booleans by their digits and letters. An exponent is written out, unless
     /// that takes more than 64 digits.
     String,
     /// An integer of any size; `21.0` and `"21"` too, `21.5` never.
     Integer,
-    /// A number; also a text that is one.
+    /// A number; also a string that is one.
     Number,
     /// `true` or `false`; also as text.
     Boolean,
@@ -65,7 +65,7 @@ impl FieldType {
         }
     }
 
-    /// Whether a value has this type and stays as it is.
+    /// True if a value has this type and stays as it is.
     pub fn keeps(self, value: &Value) -> bool {
         matches!(
             (self, value),
@@ -112,12 +112,12 @@ impl FieldType {
             _ => None,
         };
         converted.ok_or_else(|| {
-            format!("{} is not {} that can be kept exactly", shown(&value), self.described())
+            format!("{} is not {} that can be stored exactly", shown(&value), self.described())
         })
     }
 }
 
-/// The number that a text is, in the grammar of JSON and within its bounds.
+/// The number that a string is, in the grammar of JSON and within its bounds.
 fn number_of(text: &str) -> Option<Number> {
     let begins = text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
     let ends = text.ends_with(|last: char| last.is_ascii_digit());
@@ -223,7 +223,7 @@ mod tests {
         let message = convert(FieldType::Integer, &Value::from("a\u{1b}"));
         assert_eq!(
             message.unwrap_err(),
-            r#"the string "a\u{1b}" is not an integer that can be kept exactly"#
+            r#"the string "a\u{1b}" is not an integer that can be stored exactly"#
         );
         let long = convert(FieldType::Number, &"ä".repeat(10_000).into()).unwrap_err();
         assert!(long.len() < 200, "{long}");

@@ -1,5 +1,5 @@
-//! What many fields look for, found in one walk down: paths that begin alike go their common way once,
-//! and names are looked for in their order, in which the members of an object stand too.
+//! Evaluates many paths in one walk: common prefixes are walked once, and names are looked up in
+//! order, which is also the order of an object's members.
 
 use crate::codec::json::Value;
 
@@ -26,13 +26,13 @@ struct Way {
 
 /// A value on the way.
 #[derive(Clone, Copy, Default)]
-struct Stand<'a> {
+struct Cursor<'a> {
     value: Option<&'a Value>,
     /// Members in front of this place have names that no further way leads to.
     passed: usize,
 }
 
-impl<'a> Stand<'a> {
+impl<'a> Cursor<'a> {
     fn at(value: Option<&'a Value>) -> Self {
         Self { value, passed: 0 }
     }
@@ -75,14 +75,14 @@ impl Descent {
 
     /// Puts what stands at the end of each way to its field.
     pub fn find<'a>(&self, scope: Scope<'a>, found: &mut [Option<&'a Value>]) {
-        let mut stands = [Stand::default(); MAX_WAY_STEPS + 1];
+        let mut stands = [Cursor::default(); MAX_WAY_STEPS + 1];
         for way in &self.ways {
             let shared = way.shared.unwrap_or_else(|| {
-                stands[0] = Stand::at(scope.part(way.part));
+                stands[0] = Cursor::at(scope.part(way.part));
                 0
             });
             for (number, step) in way.steps.iter().enumerate().skip(shared) {
-                stands[number + 1] = Stand::at(stands[number].down(step));
+                stands[number + 1] = Cursor::at(stands[number].down(step));
             }
             found[way.field] = stands[way.steps.len()].value;
         }

@@ -1,4 +1,4 @@
-//! The event as one document, of which only the parts that a mapping names are ever put together.
+//! The event as one document, of which only the parts that a mapping uses are built.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -30,7 +30,7 @@ pub(super) enum Part {
     Parent(usize),
 }
 
-/// What the parents' variables are called.
+/// Names of the parents' variables.
 const PARENTS: [&str; MAX_PARENTS] = [
     "parents[0]",
     "parents[1]",
@@ -41,7 +41,7 @@ const PARENTS: [&str; MAX_PARENTS] = [
     "parents[6]",
     "parents[7]",
 ];
-/// What comes in front of a parent's number.
+/// The root of paths into parents, before the number.
 pub(super) const PARENTS_NAME: &str = "parents";
 
 impl Part {
@@ -105,7 +105,7 @@ impl Part {
         if matches!(self, Self::Parent(_)) { 2 } else { 1 }
     }
 
-    /// Whether it says where an element is.
+    /// True if it says where an element is.
     pub fn is_origin(self) -> bool {
         matches!(self, Self::Key | Self::Path | Self::Parent(_))
     }
@@ -196,13 +196,13 @@ pub(super) struct Item<'a> {
     pub value: &'a Value,
     /// Its number among the elements, from 0.
     pub index: Value,
-    /// Where it stands, for messages.
+    /// Its position, for messages.
     pub found: Found<'a>,
-    /// Where it stands, for fields that ask.
+    /// Its position, for fields that ask for it.
     pub origin: Option<Origin<'a>>,
 }
 
-/// Where an element of `for_each` was found.
+/// The position of an element of `for_each`.
 pub(super) enum Found<'a> {
     /// In the array of this name, at the element's index.
     In(&'a str),
@@ -211,7 +211,7 @@ pub(super) enum Found<'a> {
 }
 
 impl Item<'_> {
-    /// Where it stands, as a path.
+    /// Its position, as a path.
     pub fn location(&self) -> String {
         match &self.found {
             Found::In(array) => format!("{array}[{}]", self.index),
@@ -220,7 +220,7 @@ impl Item<'_> {
     }
 }
 
-/// What the fields of one payload see.
+/// The data visible to the fields of one payload.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     pub document: &'a Document<'a>,

@@ -47,7 +47,7 @@ impl Outputs {
             return Err(Rejection::new(Cause::PayloadTooLarge, "", message));
         }
         if self.payloads.len() == MAX_OUTPUTS_PER_RECORD {
-            let message = format!("a record may give {MAX_OUTPUTS_PER_RECORD} payloads");
+            let message = format!("a record may produce {MAX_OUTPUTS_PER_RECORD} payloads");
             return Err(Rejection::new(Cause::ForEach, "", message));
         }
         self.payloads.push(payload);
@@ -137,7 +137,7 @@ fn few(elements: usize, place: &str) -> Result<(), Rejection> {
         return Ok(());
     }
     let message = format!(
-        "there are {elements} elements; a record may give {MAX_OUTPUTS_PER_RECORD} payloads"
+        "there are {elements} elements; a record may produce {MAX_OUTPUTS_PER_RECORD} payloads"
     );
     Err(Rejection::new(Cause::ForEach, place, message))
 }
@@ -187,7 +187,7 @@ fn not_an_array(query: &Query, scope: Scope<'_>) -> String {
         }
         _ => String::new(),
     };
-    format!("`for_each` must select an array; there is none here{members}")
+    format!("`for_each` must select an array; found none{members}")
 }
 
 /// The list that the expression of `for_each` gives.
@@ -199,13 +199,13 @@ fn list(
     let (error, cause, reason) = match expression.evaluate_within(variables, budget) {
         Ok(Value::Array(list)) => return Ok(list),
         Ok(_) => {
-            let reason = "must give a list; it gives another value".to_owned();
+            let reason = "must return a list; it returns another value".to_owned();
             (None, Cause::ForEach, reason)
         }
         Err(error) => {
             let (cause, reason) = match &error {
                 EvaluationError::Missing(_) => {
-                    (Cause::ForEach, format!("must give a list; {error}"))
+                    (Cause::ForEach, format!("must return a list; {error}"))
                 }
                 error => (cause_of(error), format!("failed: {error}")),
             };
@@ -231,7 +231,7 @@ fn exhausted(exhausted: Exhausted) -> Rejection {
     Rejection::new(Cause::Limit, "", exhausted.to_string())
 }
 
-/// What only an expression computes, or targets within targets put together.
+/// The rejection for a value that only an expression computes, or for nested targets put together.
 fn unreadable(reason: Unreadable) -> Rejection {
     let cause = match reason {
         Unreadable::TooDeep => Cause::TooDeep,

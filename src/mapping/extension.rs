@@ -1,4 +1,4 @@
-//! What no field takes, kept under `extension`.
+//! The rest of the payload, kept under `extension`.
 
 use crate::budget::{Budget, Exhausted};
 use crate::codec::json::{Map, Value};
@@ -47,8 +47,8 @@ impl Taken {
         read_by(expression, variables).into_iter().for_each(|value| self.add(value));
     }
 
-    /// What is left of the payload. Within `for_each`: of the payload without the `elements`, and
-    /// of the element.
+    /// The rest of the payload. With `for_each`: the payload without the `elements`, plus the
+    /// element.
     ///
     /// # Errors
     ///

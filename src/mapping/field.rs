@@ -1,4 +1,4 @@
-//! One argument: where its value comes from and what becomes of it.
+//! One argument: the source of its value, and its conversion.
 
 use std::borrow::Cow;
 
@@ -23,9 +23,9 @@ pub struct Field {
     pub target: String,
     /// Declared type; of what is found as of `default`, `constant` and the values of `lookup`.
     pub declared: FieldType,
-    /// Whether every payload has it: it is required, a constant, or has a default.
+    /// True if every payload has it: it is required, a constant, or has a default.
     pub always: bool,
-    /// Where its name stands in the file.
+    /// Position of its name in the file.
     pub place: Place,
     /// The target's names, one within the other.
     pub(super) names: Vec<String>,
@@ -33,11 +33,11 @@ pub struct Field {
     pub(super) required: bool,
     pub(super) default: Option<Value>,
     pub(super) lookup: Option<Lookup>,
-    /// How a time is read, where `declared` is one.
+    /// The time format, if `declared` is a timestamp.
     pub(super) times: TimeReader,
 }
 
-/// Where a value comes from.
+/// The source of a value.
 #[derive(Debug)]
 pub(super) enum Source {
     Query(Query),
@@ -57,7 +57,7 @@ const SHORT_TEXT_BYTES: usize = 24;
 /// Most steps of a way; a longer path is followed by itself.
 pub(super) const MAX_WAY_STEPS: usize = 8;
 
-/// What a query selects.
+/// The result of a query.
 pub(super) enum Selected<'a> {
     Nothing,
     One(Cow<'a, Value>),
@@ -69,7 +69,7 @@ impl Field {
     #[must_use]
     pub fn written_values(&self) -> Vec<&Value> {
         let constant = match &self.source {
-            // The table says what becomes of it.
+            // The table converts it.
             Source::Constant(value) if self.lookup.is_none() => Some(value),
             _ => None,
         };
@@ -84,14 +84,14 @@ impl Query {
         self.path.steps().get(self.part.width()..).unwrap_or_default()
     }
 
-    /// Whether it is the broker's timestamp, which is in milliseconds.
+    /// True if it is the broker's timestamp, which is in milliseconds.
     pub fn is_broker_time(&self) -> bool {
         let steps = self.path.singular().map(|_| self.steps());
         self.part == Part::Kafka && matches!(steps, Some([Step::Name(name)]) if name == "timestamp")
     }
 
-    /// Whether it is a way down a part that the device sent. The ways of a mapping's fields are gone
-    /// together, before any field is evaluated.
+    /// True if it is a way down a part that the device sent. The ways of a mapping's fields are
+    /// gone together, before any field is evaluated.
     pub fn is_way(&self) -> bool {
         self.path.singular().is_some()
             && self.part.members().is_empty()
@@ -118,20 +118,20 @@ impl Query {
         Ok(Selected::Many(values))
     }
 
-    /// Whether there is a list or an object for it to select from.
+    /// True if there is a list or an object for it to select from.
     fn has_elements(&self, scope: Scope<'_>) -> bool {
         let found = scope.resolve(self.part, self.steps());
         found.is_some_and(|value| matches!(*value, Value::Array(_) | Value::Object(_)))
     }
 
-    /// Whether a string stands on the way.
+    /// True if a string stands on the way.
     fn ends_in_text(&self, scope: Scope<'_>) -> bool {
         let steps = self.steps();
         let at = |count: usize| scope.resolve(self.part, &steps[..count]);
         (0..steps.len()).any(|count| at(count).is_some_and(|value| value.as_str().is_some()))
     }
 
-    /// Where it looks, as a path into the event: the element of `for_each` by its own place.
+    /// The path that it reads, relative to the event; for an element of `for_each`, with its index.
     pub fn location(&self, scope: Scope<'_>) -> String {
         let text = self.path.text();
         let below =
@@ -222,7 +222,7 @@ impl Field {
                 ([value], _) => Ok(Some(Cow::Borrowed(*value))),
                 (several, _) => {
                     let message = format!(
-                        "the path selects {} values; `type: array` would keep them as a list",
+                        "the path selects {} values; `type: array` keeps them as a list",
                         several.len()
                     );
                     Err(self.reject(Cause::FieldType, scope, &message))
@@ -291,7 +291,7 @@ impl Field {
                 let place = place_of(expression, absent, scope.item);
                 let message = match absent {
                     Some(absent) => absent.to_string(),
-                    None => "the expression gives null".to_owned(),
+                    None => "the expression returns null".to_owned(),
                 };
                 return self.rejection(Cause::MissingField, place, &message);
             }

@@ -1,4 +1,4 @@
-//! Where the arguments of a payload stand, known before the first event.
+//! The structure of a payload's arguments, fixed before the first event.
 
 use crate::codec::json::{Map, Text, Value};
 
@@ -42,7 +42,7 @@ impl Layout {
     }
 }
 
-/// Where names lead.
+/// The slot for these names.
 pub(super) fn at<'a>(arguments: &'a mut Map, names: &[String]) -> &'a mut Value {
     let mut names = names.iter();
     let first = names.next().map_or("", String::as_str);

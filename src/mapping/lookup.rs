@@ -1,4 +1,4 @@
-//! Tables from what a device sends to the value of a field.
+//! Lookup tables from device values to field values.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl Lookup {
                 self.numbers.get(canonical.as_ref())
             }
             Value::Null | Value::Array(_) | Value::Object(_) => {
-                let message = format!("{} cannot be looked up", shown(value));
+                let message = format!("{} cannot be used as a lookup key", shown(value));
                 return Err((Cause::FieldType, message));
             }
         };

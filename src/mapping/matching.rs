@@ -1,4 +1,4 @@
-//! Which events a mapping takes.
+//! Matching of events by mappings.
 
 use super::document::{Document, Item, Part, Scope};
 use crate::codec::json::Value;
@@ -6,7 +6,7 @@ use crate::event::{Cause, Rejection};
 use crate::expression::{EvaluationError, Expression};
 use crate::jsonpath::{path_below, path_of_names};
 
-/// What an event must be.
+/// The conditions on an event.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     pub topic: Option<Vec<Glob>>,
@@ -16,7 +16,7 @@ pub(super) struct Matcher {
 }
 
 impl Matcher {
-    /// Whether all of it holds for an event.
+    /// Checks all conditions for an event.
     pub fn takes(&self, document: &Document<'_>) -> Result<bool, Rejection> {
         Ok(self.mismatch(document)?.is_none())
     }
@@ -47,7 +47,7 @@ impl Matcher {
 /// Why a mapping does not take an event.
 #[derive(Debug)]
 pub(super) enum Mismatch<'a> {
-    /// A text of the event is none of these.
+    /// A string of the event is none of these.
     Text(&'static str, &'a [Glob]),
     /// The condition does not hold, or a field that it reads is absent.
     Condition(&'a str),
@@ -61,13 +61,13 @@ impl std::fmt::Display for Mismatch<'_> {
                 write!(f, "`{name}` is not {}", globs.join(" or "))
             }
             Self::Condition(source) => {
-                write!(f, "the condition `{source}` does not hold, or a field of it is absent")
+                write!(f, "the condition `{source}` is false, or one of its fields is absent")
             }
         }
     }
 }
 
-/// A text with wildcards.
+/// A string with wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Glob {
     Exact(String),
@@ -82,7 +82,7 @@ impl Glob {
         }
     }
 
-    /// Whether a text fits as a whole. Time grows with the product of both lengths at most.
+    /// True if a string fits as a whole. Time grows with the product of both lengths at most.
     pub fn fits(&self, text: &str) -> bool {
         let pattern = match self {
             Self::Exact(exact) => return exact == text,

@@ -77,11 +77,11 @@ pub struct Mapping {
     pub function: Function,
     /// The file it stands in, as the user named it.
     pub file: PathBuf,
-    /// Where its name stands.
+    /// Position of its name.
     pub place: Place,
-    /// Where the contract's name stands.
+    /// Position of the contract's name.
     pub contract_place: Place,
-    /// Where the function's name stands.
+    /// Position of the function's name.
     pub function_place: Place,
     /// Dotted name under which what no field takes is kept, where it is.
     pub extension_target: Option<String>,
@@ -90,17 +90,17 @@ pub struct Mapping {
     descent: descent::Descent,
     matcher: matching::Matcher,
     for_each: Option<Each>,
-    /// Whether fields ask where the elements of `for_each` stand.
+    /// True if fields ask where the elements of `for_each` stand.
     asks_origin: bool,
     extension: Option<Vec<String>>,
     tests: Arc<[Located<form::TestForm>]>,
-    /// What tests take where they say nothing.
+    /// The topic of tests that do not name one.
     topics: Option<Arc<str>>,
     device_type: Option<Arc<str>>,
     event_type: Option<Arc<str>>,
 }
 
-/// Where the elements of `for_each` come from.
+/// The source of the elements of `for_each`.
 #[derive(Debug)]
 enum Each {
     /// Values of the payload.
@@ -110,7 +110,7 @@ enum Each {
 }
 
 impl Each {
-    /// Where it looks, for rejections.
+    /// The path that it reads, for rejections.
     fn place(&self) -> Cow<'_, str> {
         match self {
             Self::Query(query) => Cow::Borrowed(query.path.text()),
@@ -121,7 +121,7 @@ impl Each {
     }
 }
 
-/// What mappings make of an event.
+/// The outcome of mapping an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// Payloads in the order of the mappings, then of `for_each`; at least one.
@@ -146,7 +146,7 @@ impl Mapping {
         &self.fields
     }
 
-    /// Whether it may take events of a topic: it names none, or this one.
+    /// True if it may take events of a topic: it names none, or this one.
     #[must_use]
     pub fn may_take(&self, topic: &str) -> bool {
         let globs = self.matcher.topic.as_ref();
@@ -159,13 +159,13 @@ impl Mapping {
         self.matcher.topic.iter().flatten().map(ToString::to_string).collect()
     }
 
-    /// Whether `match` takes some of these device types.
+    /// True if `match` takes some of these device types.
     #[must_use]
     pub fn may_take_types(&self, types: &[&str]) -> bool {
         fit_any(self.matcher.device_type.as_deref(), types)
     }
 
-    /// Whether `match` takes some of these event types.
+    /// True if `match` takes some of these event types.
     #[must_use]
     pub fn may_take_events(&self, types: &[&str]) -> bool {
         fit_any(self.matcher.event_type.as_deref(), types)
@@ -215,7 +215,7 @@ impl MappingSet {
             diagnostics.push(Diagnostic::warning(
                 file,
                 Place::START,
-                "there is no mapping in this file",
+                "the file contains no mapping",
             ));
         }
         for document in documents {
@@ -225,7 +225,7 @@ impl MappingSet {
             match self.mappings.iter().find(|other| other.name == mapping.name) {
                 None => self.mappings.push(mapping),
                 Some(other) => {
-                    let message = format!("a second mapping has the name `{}`", mapping.name);
+                    let message = format!("duplicate mapping name `{}`", mapping.name);
                     let (file, Place { line, .. }) = (other.file.display(), other.place);
                     diagnostics.push(
                         Diagnostic::error(&mapping.file, mapping.place, message)
@@ -236,7 +236,7 @@ impl MappingSet {
         }
     }
 
-    /// What all mappings together make of an event: one rejection rejects the record as a whole.
+    /// The combined result of all mappings for an event: one rejection rejects the whole record.
     #[must_use]
     pub fn evaluate(&self, event: &Event) -> Outcome {
         self.evaluate_within(event, &Budget::new())

@@ -1,11 +1,11 @@
-//! Where the elements of `for_each` stand in the payload, for mappings whose fields ask for it.
+//! Positions of `for_each` elements in the payload, for mappings with fields that ask for them.
 
 use super::document::Item;
 use crate::budget::{Budget, Exhausted, text_steps};
 use crate::codec::json::Value;
 use crate::limits::COPY_STEPS;
 
-/// Where an element stands.
+/// The position of an element.
 #[derive(Debug)]
 pub(super) struct Origin<'a> {
     /// Its name, where it is a member of an object.

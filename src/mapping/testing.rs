@@ -1,4 +1,4 @@
-//! The tests that stand in a mapping's file, run on the real evaluation.
+//! The tests in a mapping's file, run on the real evaluation.
 
 use std::path::Path;
 
@@ -94,7 +94,7 @@ fn platform_key(mapping: &Mapping, form: &EventForm) -> String {
     key.to_string()
 }
 
-/// What cannot be run of these tests.
+/// Errors in tests that prevent running them.
 pub(super) fn diagnostics(file: &Path, tests: &[Located<TestForm>]) -> Vec<Diagnostic> {
     tests.iter().filter_map(|test| diagnostic(file, test)).collect()
 }
@@ -121,7 +121,7 @@ fn diagnostic(file: &Path, test: &Located<TestForm>) -> Option<Diagnostic> {
     Some(Diagnostic::error(file, cause.place, message).help(did_you_mean(&cause.value, known)))
 }
 
-/// What differs from what the test expects.
+/// The difference from the expected result of the test.
 fn failure(mapping: &Mapping, test: &TestForm) -> Option<String> {
     let outcome = match (&test.event, &test.record) {
         (Some(event), None) => match event_of(mapping, event) {
@@ -262,7 +262,7 @@ fn shown(outcome: &Outcome) -> String {
 }
 
 fn pretty(value: &Value) -> String {
-    // A value always has a text.
+    // A value always has a string.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 

@@ -1,4 +1,4 @@
-//! Mappings from text to payloads: what loads, what matches, what each field comes to.
+//! Mappings from text to payloads: loading, matching, and the value of each field.
 
 use crate::codec::json::{Value, json};
 use proptest::prelude::*;
@@ -51,7 +51,7 @@ fn event(payload: &str) -> Event {
     }
 }
 
-/// What becomes of an event, in a text: arguments, `filtered`, or cause and path.
+/// The outcome of an event, as a string: arguments, `filtered`, or cause and path.
 fn outcome(set: &MappingSet, event: &Event) -> String {
     match set.evaluate(event) {
         Outcome::NotMatched => "filtered".to_owned(),
@@ -335,7 +335,7 @@ fn for_each_gives_a_payload_an_element() {
 fn an_absent_field_of_an_expression_is_named() {
     for (expression, payload, expected) in [
         ("payload.a + payload.b", r#"{"a":1}"#, "field `a`: `payload.b` is absent"),
-        ("payload.a", r#"{"a":null}"#, "field `a`: the expression gives null"),
+        ("payload.a", r#"{"a":null}"#, "field `a`: the expression returns null"),
     ] {
         let set = compiled(&format!("{HEAD}fields: {{a: {{expression: {expression}}}}}"));
         let Outcome::Rejected(rejection) = set.evaluate(&event(payload)) else { panic!() };
@@ -628,7 +628,7 @@ fn outputs_are_bounded() {
     assert_eq!(outcome(&compiled(&nested), &wide), "limit $.payload.r[?$.payload.r[?@ == 1]]");
 }
 
-/// A text, line and column of its first fault, part of its message and of its help.
+/// A string, line and column of its first fault, part of its message and of its help.
 type FaultCase = (&'static str, u64, u64, &'static str, &'static str);
 
 const FAULTS_OF_DOCUMENTS: &[FaultCase] = &[
@@ -654,17 +654,17 @@ const FAULTS_OF_DOCUMENTS: &[FaultCase] = &[
         "\"m m\" cannot be the name of a mapping",
         "letters, digits",
     ),
-    ("mapping: m\ncontract: c\nfunction: update", 1, 10, "gives no arguments", "`fields`"),
+    ("mapping: m\ncontract: c\nfunction: update", 1, 10, "provides no arguments", "`fields`"),
 ];
 
 /// These stand behind [`HEAD`].
 const FAULTS_OF_PARTS: &[FaultCase] = &[
     ("fields:\n  a: payload.t", 5, 6, "a JSONPath starts with `$`", "$.payload.d.temperature"),
     ("fields:\n  a: $.payload[", 5, 6, "the query ends too early", "character 11"),
-    ("fields:\n  a: $.paylod.t", 5, 6, "a path begins with `$.payload`", "did you mean `payload`?"),
-    ("fields:\n  a: $..t", 5, 6, "a path begins with", "$.payload..temperature"),
-    ("fields:\n  a: $.item.t", 5, 6, "a path begins with", ""),
-    ("fields:\n  a: $.payload[?@.x == $.devise.id]", 5, 6, "a path begins with", "`device`"),
+    ("fields:\n  a: $.paylod.t", 5, 6, "a path starts with `$.payload`", "did you mean `payload`?"),
+    ("fields:\n  a: $..t", 5, 6, "a path starts with", "$.payload..temperature"),
+    ("fields:\n  a: $.item.t", 5, 6, "a path starts with", ""),
+    ("fields:\n  a: $.payload[?@.x == $.devise.id]", 5, 6, "a path starts with", "`device`"),
     ("fields:\n  a: $.device.identity", 5, 6, "there is no `$.device.identity`", "known are"),
     ("fields:\n  a: {path: $.device.ids}", 5, 13, "there is no `$.device.ids`", "`id`"),
     ("fields:\n  a: {expression: device.ids}", 5, 19, "no `$.device.ids`", "`id`"),
@@ -672,30 +672,36 @@ const FAULTS_OF_PARTS: &[FaultCase] = &[
     ("fields:\n  a: {expression: item.t}", 5, 19, "item", ""),
     ("fields:\n  a: {}", 5, 3, "where does `a` come from?", "exactly one of"),
     ("fields:\n  a: {path: $.payload, constant: 1}", 5, 3, "where does `a` come from?", ""),
-    ("fields: {a: $.payload}\nextension: yes", 5, 12, "`yes` is a text; `true` or `false`", ""),
+    ("fields: {a: $.payload}\nextension: yes", 5, 12, "`yes` is a string; `true` or `false`", ""),
     ("fields:\n  a: {path: $.payload, typ: integer}", 5, 24, "unknown field `typ`", "`type`"),
     ("fields:\n  a: {path: $.payload, type: int}", 5, 30, "unknown variant `int`", "known are"),
     ("fields:\n  a: 5", 5, 3, "expected a JSONPath", ""),
     ("fields:\n  a: $.payload\n  a: $.payload", 6, 3, "duplicate mapping key: a", ""),
-    ("fields:\n  a: $.payload\n  a.b: $.payload", 6, 3, "`a.b` cannot stand within `a`", ""),
-    ("fields:\n  a.b: $.payload\n  a: $.payload", 5, 3, "`a.b` cannot stand within `a`", ""),
+    ("fields:\n  a: $.payload\n  a.b: $.payload", 6, 3, "`a.b` cannot be inside `a`", ""),
+    ("fields:\n  a.b: $.payload\n  a: $.payload", 5, 3, "`a.b` cannot be inside `a`", ""),
     (
         "fields:\n  a-b: $.payload\n  a.b: $.payload\n  a: $.payload",
         6,
         3,
-        "`a.b` cannot stand within `a`",
+        "`a.b` cannot be inside `a`",
         "",
     ),
-    ("fields:\n  extension: $.payload\nextension: true", 6, 12, "given twice", ""),
+    ("fields:\n  extension: $.payload\nextension: true", 6, 12, "duplicate argument", ""),
     ("fields:\n  a..b: $.payload", 5, 3, "cannot be the name of an argument", ""),
     ("fields:\n  a: {constant: x, type: integer}", 5, 17, "is not an integer", "type"),
     ("fields:\n  a: {constant: null}", 5, 17, "null", ""),
-    ("fields:\n  a: {constant: 1, default: 2}", 5, 29, "a constant is always there", ""),
+    ("fields:\n  a: {constant: 1, default: 2}", 5, 29, "a constant is always present", ""),
     ("fields:\n  a: {path: $.payload, default: 1.5, type: integer}", 5, 33, "the default", ""),
     ("fields:\n  a: {path: $.payload, default: 1, required: true}", 5, 46, "never missing", ""),
-    ("fields:\n  a: {path: $.payload, otherwise: 1}", 5, 35, "`otherwise` belongs", "`default`"),
+    (
+        "fields:\n  a: {path: $.payload, otherwise: 1}",
+        5,
+        35,
+        "`otherwise` needs a `lookup`",
+        "`default`",
+    ),
     ("fields:\n  a: {path: $.payload, lookup: {x: y}, type: integer}", 5, 36, "the value", ""),
-    ("fields:\n  a: $.parents[0].x", 5, 6, "a path begins with", ""),
+    ("fields:\n  a: $.parents[0].x", 5, 6, "a path starts with", ""),
     (
         "for_each: $.payload\nfields:\n  a: $.parents.x",
         6,
@@ -711,8 +717,8 @@ const FAULTS_OF_PARTS: &[FaultCase] = &[
         "`$.parents[7]`",
     ),
     ("for_each: $.payload\nfields:\n  a: {expression: parents.x}", 6, 19, "`parents`", "line 1"),
-    ("for_each: {expression: payload}\nfields:\n  a: $.key", 6, 6, "a path begins with", ""),
-    ("for_each: {}\nfields: {a: $.item}", 4, 11, "needs to know its elements", "exactly one"),
+    ("for_each: {expression: payload}\nfields:\n  a: $.key", 6, 6, "a path starts with", ""),
+    ("for_each: {}\nfields: {a: $.item}", 4, 11, "needs the source of its elements", "exactly one"),
     ("for_each: {expression: 'a('}\nfields: {a: $.item}", 4, 24, "", "line 1"),
     ("fields:\n  a: {path: $.payload, unit: s}", 5, 30, "belong to `type: timestamp`", "add"),
     (
@@ -743,9 +749,15 @@ const FAULTS_OF_PARTS: &[FaultCase] = &[
         "duplicate key: `1.0`",
         "by value",
     ),
-    ("fields:\n  a: {path: $.payload, lookup: {null: x}}", 5, 33, "a text is expected", "`'null'`"),
+    (
+        "fields:\n  a: {path: $.payload, lookup: {null: x}}",
+        5,
+        33,
+        "a string is expected",
+        "`'null'`",
+    ),
     ("for_each: $.device\nfields: {a: $.item}", 4, 11, "within `$.payload`", ""),
-    ("match: {topic: ''}\nfields: {a: $.payload}", 4, 16, "an empty text", "`*`"),
+    ("match: {topic: ''}\nfields: {a: $.payload}", 4, 16, "an empty string", "`*`"),
     ("match: {where: payload.a ==}\nfields: {a: $.payload}", 4, 16, "", "line 1"),
     ("match: {topics: a}\nfields: {a: $.payload}", 4, 9, "unknown field `topics`", "`topic`"),
 ];

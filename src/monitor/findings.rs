@@ -9,12 +9,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::limits::FUTURE_TOLERANCE;
-use crate::monitor::service::StatusView;
+use crate::monitor::service::{FollowerView, StatusView};
 use crate::monitor::watch::Sample;
+use crate::pipeline::DeadLetterTopic;
 use crate::query::views::seconds;
 use crate::query::views::{grouped, time_text};
+use crate::state::World;
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Gravity {
@@ -29,11 +31,11 @@ pub enum Gravity {
 pub struct Finding {
     /// The kind, for machines: it never changes.
     pub code: Code,
-    /// How bad it is.
+    /// Its severity.
     pub gravity: Gravity,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
-    /// What to do.
+    /// The remedy.
     pub help: String,
     /// Since when, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,12 +64,8 @@ pub struct Signs {
     pub idle_mappings: Vec<(String, u64)>,
     /// Mappings whose topics the source does not read, with those topics and what may be meant.
     pub mappings_without_topic: Vec<(String, Vec<String>, String)>,
-    /// How far the newest block's time is ahead of the clock, in milliseconds.
+    /// Time of the newest block ahead of the clock, in milliseconds.
     pub clock_behind_ms: i64,
-    /// Since when the state is held up, in milliseconds since 1970.
-    pub state_held_since_ms: Option<i64>,
-    /// The same of the copies of dead letters.
-    pub copies_held_since_ms: Option<i64>,
 }
 
 /// A problem of the source or the ledger.
@@ -79,11 +77,11 @@ pub struct Problem {
     pub what: String,
     /// Since when, in milliseconds since 1970, where that is known.
     pub since_ms: Option<i64>,
-    /// Whether the service is not ready because of it.
+    /// True if the service is not ready because of it.
     pub is_blocking: bool,
 }
 
-/// Blocks that the state may be behind without anyone looking: a second or two at full speed.
+/// Blocks that a follower may be behind without anyone looking: a second or two at full speed.
 const MOST_BLOCKS_BEHIND: u64 = 500;
 /// Share of dead letters among the newest records above which something is wrong: one in twenty, as
 /// its denominator. The shipped alert rule has the same.
@@ -96,12 +94,12 @@ const SMALL_LAG: u64 = 1_000;
 const LAG_SAMPLES: usize = 15;
 /// Samples without progress after which records that are on their way count as stuck: a minute.
 const STALL_SAMPLES: usize = 30;
-/// Samples without an acknowledgement after which copies of dead letters count as stuck: two minutes,
-/// because a slow broker makes their savepoints come once a minute.
-const COPIES_SAMPLES: usize = 2 * STALL_SAMPLES;
+/// Samples without a savepoint after which a follower counts as stuck: two minutes, because a slow
+/// destination makes its savepoints come once a minute.
+const UNSAVED_SAMPLES: usize = 2 * STALL_SAMPLES;
 /// Difference between the two clocks from one sample to the next that counts as a jump.
 const CLOCK_JUMP_MS: i64 = 5_000;
-/// How far the newest block may be ahead of the clock: a clock that is slewed goes back a little.
+/// Maximum time of the newest block ahead of the clock: a clock that is slewed goes back a little.
 const CLOCK_BEHIND_MS: i64 = 1_000;
 
 /// Everything that is wrong, the worst first; nothing where all is well.
@@ -122,6 +120,8 @@ pub fn figures(status: &StatusView, samples: &[Sample]) -> Vec<Finding> {
     findings.extend(stalled(status, samples));
     findings.extend(state_behind(status));
     findings.extend(copies_behind(status, samples));
+    findings.extend(followers_held(status));
+    findings.extend(followers_behind(status, samples));
     findings.extend(growing_lag(samples));
     findings.extend(dead_letters(samples));
     findings.extend(filtered(status));
@@ -165,15 +165,15 @@ fn state_behind(status: &StatusView) -> Option<Finding> {
     (behind > MOST_BLOCKS_BEHIND || held.is_some()).then(|| {
         let reason = held.map(|reason| format!(": {reason}")).unwrap_or_default();
         let what = format!("the state is {} blocks behind the ledger{reason}", grouped(behind));
-        Finding::new(Code::StateBehind, what).since(status.signs.state_held_since_ms)
+        Finding::new(Code::StateBehind, what).since(held_since(status, World::NAME))
     })
 }
 
 fn copies_behind(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
     let copies = status.dead_letter_topic.as_ref()?;
     let behind = copies.blocks_behind;
-    let (reason, since_ms) = match (&copies.held, unacknowledged_since(samples)) {
-        (Some(reason), _) => (format!(": {reason}"), status.signs.copies_held_since_ms),
+    let (reason, since_ms) = match (&copies.held, unsaved_since(samples, DeadLetterTopic::NAME)) {
+        (Some(reason), _) => (format!(": {reason}"), held_since(status, DeadLetterTopic::NAME)),
         (None, Some(first)) => {
             (format!(": no acknowledgement since {}", first.time), Some(first.time_ms))
         }
@@ -185,12 +185,52 @@ fn copies_behind(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
     Some(Finding::new(Code::DeadLetterTopicBehind, what).since(since_ms))
 }
 
-/// The first of the samples in which copies wait and none more is acknowledged.
-fn unacknowledged_since(samples: &[Sample]) -> Option<&Sample> {
-    let newest = &samples[samples.len().checked_sub(COPIES_SAMPLES)?..];
+/// Since when a follower is held up.
+fn held_since(status: &StatusView, name: &str) -> Option<i64> {
+    let follower = status.followers.iter().find(|one| one.name == name)?;
+    Some(follower.held.as_ref()?.since_ms)
+}
+
+/// The first of the samples in which a follower has blocks left to save and saves none of them.
+fn unsaved_since<'a>(samples: &'a [Sample], name: &str) -> Option<&'a Sample> {
+    let newest = &samples[samples.len().checked_sub(UNSAVED_SAMPLES)?..];
     let first = newest.first()?;
-    let acknowledged = first.waiting_copies?;
-    newest.iter().all(|sample| sample.waiting_copies == Some(acknowledged)).then_some(first)
+    let saved = first.unsaved.get(name)?;
+    newest.iter().all(|sample| sample.unsaved.get(name) == Some(saved)).then_some(first)
+}
+
+/// Followers without a finding of their own.
+fn others(status: &StatusView) -> impl Iterator<Item = &FollowerView> {
+    status.followers.iter().filter(|one| !one.has_own_findings())
+}
+
+fn followers_held(status: &StatusView) -> Option<Finding> {
+    let held: Vec<_> = others(status).filter_map(|one| Some((one, one.held.as_ref()?))).collect();
+    let since_ms = held.iter().map(|(_, held)| held.since_ms).min()?;
+    let held: Vec<_> = held
+        .iter()
+        .map(|(one, held)| {
+            format!("`{}`, {} blocks behind: {}", one.name, grouped(one.lag_blocks), held.reason)
+        })
+        .collect();
+    let what = format!("followers of the ledger are held up: {}", held.join("; "));
+    Some(Finding::new(Code::FollowerHeld, what).since(Some(since_ms)))
+}
+
+fn followers_behind(status: &StatusView, samples: &[Sample]) -> Option<Finding> {
+    let is_behind = |one: &&FollowerView| {
+        let is_far = one.lag_blocks > MOST_BLOCKS_BEHIND;
+        one.held.is_none() && (is_far || unsaved_since(samples, &one.name).is_some())
+    };
+    let told = |one: &FollowerView| {
+        let since = unsaved_since(samples, &one.name);
+        let since = since.map(|first| format!(", nothing saved since {}", first.time));
+        let behind = grouped(one.lag_blocks);
+        format!("`{}`, {behind} blocks behind{}", one.name, since.unwrap_or_default())
+    };
+    let behind: Vec<_> = others(status).filter(is_behind).map(told).collect();
+    let what = format!("followers of the ledger do not keep up: {}", behind.join("; "));
+    (!behind.is_empty()).then(|| Finding::new(Code::FollowerBehind, what))
 }
 
 fn growing_lag(samples: &[Sample]) -> Option<Finding> {
@@ -198,7 +238,7 @@ fn growing_lag(samples: &[Sample]) -> Option<Finding> {
     let lags: Vec<_> = newest.iter().map(|sample| sample.lag).collect::<Option<_>>()?;
     let (first, last) = (*lags.first()?, *lags.last()?);
     let grows = lags.is_sorted() && last > first && last > SMALL_LAG;
-    let what = format!("{} records wait in Kafka, and their number grows", grouped(last));
+    let what = format!("consumer lag of {} records, and growing", grouped(last));
     grows.then(|| Finding::new(Code::LagGrowing, what))
 }
 
@@ -292,7 +332,7 @@ mod tests {
     use super::*;
     use crate::codec::Digest;
     use crate::monitor::service::{
-        CopiesView, FutureEventView, FutureView, PartitionView, RecordsView, StateView,
+        CopiesView, FutureEventView, FutureView, HeldView, PartitionView, RecordsView, StateView,
     };
     use crate::pipeline::DefinitionCounts;
     use crate::query::views::FleetView;
@@ -314,10 +354,29 @@ mod tests {
             commits: 0,
             in_flight: 0,
             written_records: 0,
-            waiting_copies: None,
+            unsaved: BTreeMap::new(),
             future_events: 0,
             by_definition: DefinitionCounts::default(),
         }
+    }
+
+    /// A follower without findings of its own.
+    const WEBHOOK: &str = "webhook";
+
+    /// A follower that is up to date.
+    fn follower(name: &str) -> FollowerView {
+        let name = name.to_owned();
+        FollowerView { name, next_block: 1, saved_block: 1, lag_blocks: 0, held: None }
+    }
+
+    fn held(reason: &str, since_ms: i64) -> Option<HeldView> {
+        Some(HeldView { reason: reason.to_owned(), since: time_text(since_ms), since_ms })
+    }
+
+    /// The savepoint of a follower, where it has blocks left to save.
+    fn unsaved(name: &str, saved: Option<u64>) -> Sample {
+        let unsaved = saved.map(|saved| (name.to_owned(), saved)).into_iter().collect();
+        Sample { unsaved, time: "then".into(), ..sample(0, 0, None) }
     }
 
     /// The status of a service where all is well.
@@ -349,6 +408,7 @@ mod tests {
             fleet: FleetView { critical: 0, warning: 0, info: 0, unknown: 0 },
             alerts: Vec::new(),
             dead_letter_topic: Some(CopiesView { blocks_behind: 0, held: None }),
+            followers: [World::NAME, DeadLetterTopic::NAME, WEBHOOK].map(follower).into(),
             source: None,
             inputs: Vec::new(),
             partitions: Vec::new(),
@@ -433,9 +493,8 @@ mod tests {
         of_copies.dead_letter_topic = copies(1, Some("no right".to_owned()));
         check(&of_copies, &[], Some((Code::DeadLetterTopicBehind, &["1 blocks", "no right"])));
         of_copies.dead_letter_topic = copies(0, None);
-        let waiting =
-            |blocks| Sample { waiting_copies: blocks, time: "then".into(), ..sample(0, 0, None) };
-        let mut samples = vec![waiting(Some(4)); COPIES_SAMPLES];
+        let waiting = |blocks| unsaved(DeadLetterTopic::NAME, blocks);
+        let mut samples = vec![waiting(Some(4)); UNSAVED_SAMPLES];
         check(&of_copies, &samples, Some((Code::DeadLetterTopicBehind, &["since then"])));
         check(&of_copies, &samples[1..], None);
         for other in [None, Some(3)] {
@@ -446,19 +505,50 @@ mod tests {
 
     #[test]
     fn a_follower_that_is_held_up_says_since_when() {
-        let mut held = status();
-        held.state.held = Some("no space".to_owned());
+        let mut status = status();
+        status.state.held = Some("no space".to_owned());
         let copies = CopiesView { blocks_behind: 1, held: Some("no right".to_owned()) };
-        held.dead_letter_topic = Some(copies);
-        held.signs.state_held_since_ms = Some(1_000);
-        held.signs.copies_held_since_ms = Some(2_000);
+        status.dead_letter_topic = Some(copies);
+        for (follower, since_ms) in status.followers.iter_mut().zip([1_000, 2_000, 3_000]) {
+            follower.held = held("no answer", since_ms);
+        }
         let since: Vec<_> =
-            findings(&held, &[]).into_iter().map(|one| (one.code, one.since.unwrap())).collect();
+            findings(&status, &[]).into_iter().map(|one| (one.code, one.since.unwrap())).collect();
         let expected = [
             (Code::StateBehind, "1970-01-01T00:00:01.000Z".to_owned()),
             (Code::DeadLetterTopicBehind, "1970-01-01T00:00:02.000Z".to_owned()),
+            (Code::FollowerHeld, "1970-01-01T00:00:03.000Z".to_owned()),
         ];
         assert_eq!(since, expected);
+    }
+
+    #[test]
+    fn any_follower_that_is_held_up_or_does_not_keep_up_is_found_by_its_name() {
+        let status = |lag_blocks, held| {
+            let (mut status, name) = (status(), WEBHOOK);
+            status.followers[2] = FollowerView { lag_blocks, held, ..follower(name) };
+            status
+        };
+        check(&status(MOST_BLOCKS_BEHIND, None), &[], None);
+        let parts: &[&str] = &["`webhook`, 501 blocks behind"];
+        let far = status(MOST_BLOCKS_BEHIND + 1, None);
+        check(&far, &[], Some((Code::FollowerBehind, parts)));
+        let parts: &[&str] = &["`webhook`, 501 blocks behind: no answer"];
+        let mut both = status(MOST_BLOCKS_BEHIND + 1, held("no answer", 5_000));
+        check(&both, &[], Some((Code::FollowerHeld, parts)));
+        let earlier = FollowerView { held: held("it has ended", 4_000), ..follower("actions") };
+        both.followers.push(earlier);
+        let parts: &[&str] = &["no answer; `actions`, 0 blocks behind: it has ended"];
+        check(&both, &[], Some((Code::FollowerHeld, parts)));
+        assert_eq!(findings(&both, &[])[0].since.as_deref(), Some("1970-01-01T00:00:04.000Z"));
+        let mut samples = vec![unsaved(WEBHOOK, Some(4)); UNSAVED_SAMPLES];
+        let parts: &[&str] = &["`webhook`, 0 blocks behind, nothing saved since then"];
+        check(&status(0, None), &samples, Some((Code::FollowerBehind, parts)));
+        check(&status(0, None), &samples[1..], None);
+        samples[9] = unsaved(WEBHOOK, Some(5));
+        check(&status(0, None), &samples, None);
+        samples.fill(unsaved(World::NAME, Some(4)));
+        check(&status(0, None), &samples, None);
     }
 
     #[test]

@@ -11,7 +11,9 @@ use crate::exposition::{Families, Value};
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::MAX_RESIDENT_BYTES;
 use crate::monitor::findings::{self, Code};
-use crate::monitor::service::{InputView, Service, SourceView, StatusView, TopicView};
+use crate::monitor::service::{
+    FollowerView, InputView, Service, SourceView, StatusView, TopicView,
+};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Stage;
 use crate::query::views::seconds;
@@ -31,11 +33,12 @@ pub fn to_text(service: &Service, samples: &[Sample]) -> Result<String, impl Err
     stages(&mut families, service);
     ledger(&mut families, service);
     state(&mut families, service);
+    followers(&mut families, &status);
     answers(&mut families, service);
     families.into_text()
 }
 
-/// What became of every record.
+/// Dispositions of all records.
 fn records(families: &mut Families, service: &Service) {
     let totals = service.queries.world().totals();
     let count = |counts: &std::collections::BTreeMap<u16, u64>, code: u16| {
@@ -48,7 +51,7 @@ fn records(families: &mut Families, service: &Service) {
         .counters("ledgerline_records_filtered_total", "Records that no mapping matched.")
         .add(&[], totals.filtered);
     let mut letters =
-        families.counters("ledgerline_dead_letters_total", "Records that gave no transaction.");
+        families.counters("ledgerline_dead_letters_total", "Records that produced no transaction.");
     for cause in Cause::ALL {
         letters.add(&[("cause", cause.name())], count(&totals.dead_letters, cause.code()));
     }
@@ -60,7 +63,7 @@ fn records(families: &mut Families, service: &Service) {
     }
 }
 
-/// What came of each mapping and contract.
+/// Counters of each mapping and contract.
 fn definitions(families: &mut Families, service: &Service) {
     let throughput = service.throughput(&[]);
     let mut transactions = families.counters(
@@ -75,18 +78,18 @@ fn definitions(families: &mut Families, service: &Service) {
     }
     let mut rejected = families.counters(
         "ledgerline_mapping_rejected_total",
-        "Records that a mapping took and could not carry out in this process.",
+        "Records that a mapping matched but could not evaluate in this process.",
     );
     for of in throughput.iter().filter(|of| of.kind == DefinitionKind::Mapping.name()) {
         rejected.add(&[("mapping", &of.name)], of.rejected);
     }
 }
 
-/// Whether each kind of finding is the case. Every code is there from the start, so that an alert
-/// never asks for a series that is absent.
+/// A gauge for each kind of finding. Every code exists from the start, so that an alert never
+/// refers to an absent series.
 fn findings(families: &mut Families, status: &StatusView, samples: &[Sample]) {
     let present = findings::findings(status, samples);
-    let mut gauges = families.gauges("ledgerline_findings", "1 where a finding is the case.");
+    let mut gauges = families.gauges("ledgerline_findings", "1 if the finding is present.");
     for code in Code::ALL {
         let is_present = present.iter().any(|finding| finding.code == code);
         gauges.add(&[("code", code.name())], u64::from(is_present));
@@ -105,7 +108,7 @@ fn connection(families: &mut Families, status: &StatusView) {
         .gauges("ledgerline_source_connected", "1 where every Kafka input reaches a broker.")
         .add(&[], u64::from(connected.iter().all(|(_, source)| source.connected)));
     families
-        .gauges("ledgerline_source_refused", "1 where a Kafka broker refuses this client.")
+        .gauges("ledgerline_source_refused", "1 if a Kafka broker refuses this client.")
         .add(&[], u64::from(connected.iter().any(|(_, source)| is_refused(source))));
     let mut gauges = families.gauges("ledgerline_input_connected", "1 where a broker is reached.");
     for (name, source) in &connected {
@@ -118,7 +121,7 @@ fn connection(families: &mut Families, status: &StatusView) {
     }
     type Read = fn(&TopicView) -> Value;
     let read: [(&str, &str, Read); 4] = [
-        ("ledgerline_topic_known", "1 where the cluster knows the topic.", |topic| {
+        ("ledgerline_topic_known", "1 if the cluster knows the topic.", |topic| {
             Value::from(u64::from(topic.known == Some(true)))
         }),
         (
@@ -133,7 +136,7 @@ fn connection(families: &mut Families, status: &StatusView) {
         ),
         (
             "ledgerline_topic_lag_records",
-            "Records of the topic that are not durable; NaN where no end is known.",
+            "Consumer lag of the topic in records; NaN while the end is unknown.",
             |topic| topic.lag.map_or(Value(f64::NAN), Value::from),
         ),
     ];
@@ -145,18 +148,18 @@ fn connection(families: &mut Families, status: &StatusView) {
     }
 }
 
-/// How far behind its source the service is.
+/// Consumer lag of the service.
 fn source(families: &mut Families, service: &Service) {
     let partitions = service.partitions();
-    let mut lag = families
-        .gauges("ledgerline_source_lag_records", "Records of a partition that are not durable.");
+    let mut lag =
+        families.gauges("ledgerline_source_lag_records", "Consumer lag of a partition in records.");
     for partition in &partitions {
         if let Some(records) = partition.lag {
             lag.add(&[("partition", &partition.partition)], records);
         }
     }
     let mut assigned =
-        families.gauges("ledgerline_source_assigned", "1 where this process reads the partition.");
+        families.gauges("ledgerline_source_assigned", "1 if this process reads the partition.");
     for partition in &partitions {
         assigned.add(&[("partition", &partition.partition)], u64::from(partition.assigned));
     }
@@ -170,17 +173,17 @@ fn source(families: &mut Families, service: &Service) {
         .counters("ledgerline_stale_records_total", "Records dropped with an ended assignment.")
         .add(&[], service.status.stale_records());
     let ready = service.obstacles().is_empty();
-    families.gauges("ledgerline_ready", "1 where records are taken in.").add(&[], u64::from(ready));
+    families.gauges("ledgerline_ready", "1 if ingesting.").add(&[], u64::from(ready));
     families
         .gauges("ledgerline_uptime_seconds", "Time since this process started.")
         .add(&[], Value(service.clock.monotonic().as_secs_f64()));
 }
 
-/// What each stage did and how long it took.
+/// Work and time of each stage.
 fn stages(families: &mut Families, service: &Service) {
     let status = &service.status;
     let mut items = families
-        .counters("ledgerline_stage_items_total", "Records (apply: entries) a stage worked on.");
+        .counters("ledgerline_stage_items_total", "Records (apply: entries) processed by a stage.");
     for stage in Stage::ALL {
         items.add(&[("stage", stage.name())], status.stage(stage).0);
     }
@@ -190,9 +193,9 @@ fn stages(families: &mut Families, service: &Service) {
         time.add(&[("stage", stage.name())], Value(status.stage(stage).1.as_secs_f64()));
     }
     families
-        .gauges("ledgerline_queued_batches", "Batches of records that wait to be mapped.")
+        .gauges("ledgerline_queued_batches", "Batches waiting to be mapped.")
         .add(&[], status.queued_batches().unsigned_abs());
-    let help = "Time from the poll of a record to its receipt: it is durable.";
+    let help = "Time from the poll of a record to its receipt.";
     families.histogram("ledgerline_receipt_seconds", help, &status.receipts());
     if let Some(age_ms) = status.freshness_ms() {
         families
@@ -209,7 +212,7 @@ fn ledger(families: &mut Families, service: &Service) {
     families.gauges("ledgerline_entries", "Entries in the ledger.").add(&[], head.entries);
     if let Some(age_ms) = service.block_age_ms() {
         families
-            .gauges("ledgerline_newest_block_age_seconds", "Time since the newest block was made.")
+            .gauges("ledgerline_newest_block_age_seconds", "Age of the newest block.")
             .add(&[], Value(seconds(age_ms)));
     }
     for (name, help, value) in [
@@ -219,17 +222,17 @@ fn ledger(families: &mut Families, service: &Service) {
     ] {
         families.counters(name, help).add(&[], value);
     }
-    let help = "Time of a group commit: writing and syncing the log.";
+    let help = "Duration of a group commit: writing and syncing the log.";
     families.histogram("ledgerline_commit_seconds", help, &counts.times);
     families
         .gauges("ledgerline_commit_slowest_seconds", "The slowest group commit so far.")
         .add(&[], Value(counts.slowest.as_secs_f64()));
     let health = ledger.health();
     families
-        .gauges("ledgerline_halted", "1 where the writer stopped for good; the process ends then.")
+        .gauges("ledgerline_halted", "1 if the writer has halted; the process ends then.")
         .add(&[], u64::from(health.halted.is_some()));
     families
-        .gauges("ledgerline_disk_full", "1 where the writer waits for space.")
+        .gauges("ledgerline_disk_full", "1 if the writer waits for disk space.")
         .add(&[], u64::from(health.full.is_some()));
     // Where the system cannot tell, there is no value, and no rule over it fires.
     if let Ok(space) = disk::space(ledger.directory()) {
@@ -251,17 +254,17 @@ fn state(families: &mut Families, service: &Service) {
     families
         .gauges("ledgerline_state_unsaved_assets", "Changed assets before the next savepoint.")
         .add(&[], Value::from(world.unsaved_assets() as u64));
-    let help = format!("Memory that assets take; {} MiB at most.", MAX_RESIDENT_BYTES >> 20);
+    let help = format!("Memory used by assets; at most {} MiB.", MAX_RESIDENT_BYTES >> 20);
     families
         .gauges("ledgerline_state_memory_bytes", &help)
         .add(&[], Value::from(world.memory_bytes() as u64));
     families
-        .gauges("ledgerline_state_blocks_behind", "Blocks that the state has not taken in.")
+        .gauges("ledgerline_state_blocks_behind", "Blocks not yet applied to the state.")
         .add(&[], service.blocks_behind());
     families
-        .gauges("ledgerline_savepoint_blocks_behind", "Blocks that the newest savepoint lacks.")
+        .gauges("ledgerline_savepoint_blocks_behind", "Blocks after the newest savepoint.")
         .add(&[], service.savepoint_behind());
-    let help = "Blocks whose dead letters were not copied to their topic.";
+    let help = "Blocks with dead letters not yet copied to their topic.";
     if let Some(blocks) = service.copies_behind() {
         families.gauges("ledgerline_dead_letter_topic_blocks_behind", help).add(&[], blocks);
     }
@@ -273,7 +276,31 @@ fn state(families: &mut Families, service: &Service) {
     }
 }
 
-/// What readers were told: many of 401, 403, 429 or 503 are worth a look.
+/// Progress of each follower of the ledger.
+fn followers(families: &mut Families, status: &StatusView) {
+    type Read = fn(&StatusView, &FollowerView) -> u64;
+    let read: [(&str, &str, Read); 3] = [
+        ("ledgerline_follower_lag_blocks", "Blocks that a follower has not taken in.", |_, one| {
+            one.lag_blocks
+        }),
+        (
+            "ledgerline_follower_savepoint_lag_blocks",
+            "Blocks that the newest savepoint of a follower lacks.",
+            |status, one| status.height.saturating_sub(one.saved_block),
+        ),
+        ("ledgerline_follower_held", "1 where a follower is held up.", |_, one| {
+            u64::from(one.held.is_some())
+        }),
+    ];
+    for (name, help, value) in read {
+        let mut gauges = families.gauges(name, help);
+        for follower in &status.followers {
+            gauges.add(&[("follower", &follower.name)], value(status, follower));
+        }
+    }
+}
+
+/// Answers by status: many of 401, 403, 429 or 503 need attention.
 fn answers(families: &mut Families, service: &Service) {
     let mut answers = families
         .counters("ledgerline_answers_total", "Answers of the monitoring endpoint by HTTP status.");

@@ -17,9 +17,9 @@ use crate::query::QueryError;
 use crate::query::views::{TransactionView, TrialTransactionView};
 use crate::transaction::Transaction;
 
-/// How long a call may take to become durable while its sender waits.
+/// Time to wait for a call to become durable while its sender waits.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one wait for the ledger is.
+/// Timeout of one wait for the ledger.
 const WAIT: Duration = Duration::from_millis(20);
 
 /// A call that a person asks for.
@@ -33,7 +33,7 @@ pub struct CallRequest {
     /// Its arguments: the asset's key, and what the function takes.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub arguments: Value,
-    /// When what it tells happened, RFC 3339; now where absent.
+    /// Time of the call's event, RFC 3339; now if absent.
     #[serde(default)]
     #[schemars(extend("format" = "date-time"))]
     pub time: Option<String>,
@@ -46,7 +46,7 @@ impl CallRequest {
         let Some(contract) = contracts.get(&self.contract) else {
             let names = contracts.iter().map(|contract| &*contract.name);
             let help = did_you_mean(&self.contract, names);
-            let message = format!("no contract is named `{}`", self.contract);
+            let message = format!("there is no contract `{}`", self.contract);
             return Err(QueryError::Malformed(format!("{message}; {help}")));
         };
         let time_ms = self.time.as_deref().map(time::parse).transpose();
@@ -72,7 +72,7 @@ impl CallRequest {
     }
 }
 
-/// What would become of a call now.
+/// The result of a dry run of a call.
 pub fn check(service: &Service, call: &ManualCall) -> Result<TrialTransactionView, QueryError> {
     let now_ms = service.clock.now_ms();
     let position = SourcePosition { partition: SourcePartition::calls(), offset: 0, output: 0 };
@@ -80,7 +80,7 @@ pub fn check(service: &Service, call: &ManualCall) -> Result<TrialTransactionVie
     let transaction = Transaction::of_call(call, position);
     let mut tried = service.trial.execute(&service.queries, std::iter::once(&transaction))?;
     let first = (!tried.is_empty()).then(|| tried.swap_remove(0));
-    first.ok_or_else(|| QueryError::NotReady("nothing was tried".to_owned()))
+    first.ok_or_else(|| QueryError::NotReady("nothing was evaluated".to_owned()))
 }
 
 /// Brings a call into the ledger and waits for it.

@@ -1,7 +1,9 @@
-//! What a running service adds to its ledger: whether it is ready, how far behind its sources it is.
+//! The state of a running service beyond its ledger: readiness and lag.
 
+mod followers;
 mod inputs;
 
+pub use followers::{FollowerView, HeldView};
 pub use inputs::{FutureEventView, FutureView, InputStatus, InputView, SourceView, TopicView};
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use crate::codec::Digest;
 use crate::contract::Contract;
 use crate::diagnostic::did_you_mean;
 use crate::event::is_topic;
+use crate::follower::Follower;
 use crate::input::{Assignments, Calls, HealthReport, InputProblem, PartitionStatus, StreamNames};
 use crate::ledger::checkpoint::verifier_key;
 use crate::ledger::embedded::keys::LEDGER_ROLE;
@@ -24,29 +27,29 @@ use crate::monitor::AnswerCounts;
 use crate::monitor::findings::{Code, Problem, Signs};
 use crate::monitor::watch::Sample;
 use crate::pipeline::status::Status;
-use crate::pipeline::{DefinitionCounts, Verdicts};
+use crate::pipeline::{DeadLetterTopic, DefinitionCounts, Followers, Verdicts};
 use crate::query::views::seconds;
 use crate::query::views::{AlertCountView, FleetView, time_text};
 use crate::query::{Queries, Trial};
-use crate::state::Projection;
+use crate::state::World;
 
 /// A running service: what [`Queries`] answers, and what only the process knows.
 pub struct Service {
     /// Questions about the ledger and its state.
     pub queries: Queries,
-    /// What the stages tell of themselves.
+    /// Counters and timings of the stages.
     pub status: Arc<Status>,
     /// Positions of the inputs.
     pub assignments: Arc<Assignments>,
     /// The inputs.
     pub inputs: Vec<InputStatus>,
-    /// Copies of dead letters, where a topic takes them.
-    pub copies: Option<Arc<dyn Projection>>,
+    /// The followers of the log.
+    pub followers: Arc<Followers>,
     /// Submits manual calls, where an input takes them.
     pub calls: Option<Calls>,
-    /// What records are tried with.
+    /// The definitions and state for dry runs.
     pub trial: Trial,
-    /// What the endpoint answered.
+    /// Counters of the endpoint's answers.
     pub answers: AnswerCounts,
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -59,7 +62,7 @@ pub struct StatusView {
     pub ledger: String,
     /// Version of this program.
     pub version: &'static str,
-    /// Whether it takes in records.
+    /// True if it takes in records.
     pub ready: bool,
     /// Why not.
     pub obstacles: Vec<String>,
@@ -73,25 +76,27 @@ pub struct StatusView {
     pub tree_root: Digest,
     /// Hash of the newest block.
     pub block_hash: Digest,
-    /// When it was made; absent before the first.
+    /// Creation time of the newest block; absent before the first.
     pub block_time: Option<String>,
-    /// How long ago that was, in seconds.
+    /// Age of that block, in seconds.
     pub block_age_seconds: Option<f64>,
     /// The ledger's keys in the form that C2SP tools take.
     pub verifier_keys: Vec<String>,
-    /// What became of every record.
+    /// Dispositions of all records.
     pub records: RecordsView,
-    /// How far the state is behind the ledger.
+    /// The state's lag behind the ledger.
     pub state: StateView,
-    /// How many assets have an active alert.
+    /// The number of assets with an active alert.
     pub assets_with_alerts: usize,
     /// The same by the worst alert of each asset.
     pub fleet: FleetView,
-    /// How many assets have each alert.
+    /// The number of assets with each alert.
     pub alerts: Vec<AlertCountView>,
-    /// How far the copies of dead letters are; absent where no topic takes them.
+    /// Progress of the dead letter copies; absent without a topic for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<CopiesView>,
+    /// Every follower of the ledger, the state and the topic of dead letters included.
+    pub followers: Vec<FollowerView>,
     /// The connection of the first input that has one; `inputs` has all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceView>,
@@ -111,7 +116,7 @@ pub struct StatusView {
     pub signs: Signs,
 }
 
-/// What became of every record since the first block.
+/// Dispositions of all records since the first block.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RecordsView {
     /// Records read.
@@ -130,7 +135,7 @@ pub struct RecordsView {
     pub invalid_reasons: BTreeMap<&'static str, u64>,
 }
 
-/// How far the state is.
+/// Progress of the state.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StateView {
     /// Blocks that it has not taken in yet.
@@ -160,7 +165,7 @@ pub struct PartitionView {
     /// The topic alone.
     #[serde(skip)]
     pub topic: Arc<str>,
-    /// Whether this process reads it now.
+    /// True if this process reads it now.
     pub assigned: bool,
     /// Offset after its last durable record.
     pub durable: u64,
@@ -170,7 +175,7 @@ pub struct PartitionView {
     pub lag: Option<u64>,
 }
 
-/// What came of a mapping or contract in this process.
+/// Counters of a mapping or contract in this process.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ThroughputView {
     /// `mapping` or `contract`.
@@ -277,23 +282,18 @@ impl Service {
     #[must_use]
     pub fn savepoint_behind(&self) -> u64 {
         let height = self.queries.ledger().head().height;
-        height.saturating_sub(self.queries.world().saved_blocks())
+        height.saturating_sub(self.queries.world().saved_block())
     }
 
     /// Blocks whose dead letters were not copied yet; `None` where no topic takes them.
     #[must_use]
     pub fn copies_behind(&self) -> Option<u64> {
-        self.copies.as_ref().map(|copies| self.behind(&**copies))
+        let copies = self.followers.get(DeadLetterTopic::NAME)?;
+        Some(self.behind(copies.follower()))
     }
 
-    /// Blocks whose dead letters the topic has acknowledged, where there are others.
-    pub(super) fn waiting_copies(&self) -> Option<u64> {
-        let acknowledged = self.copies.as_ref()?.lasting_block()?;
-        (acknowledged < self.queries.ledger().head().height).then_some(acknowledged)
-    }
-
-    fn behind(&self, projection: &dyn Projection) -> u64 {
-        self.queries.ledger().head().height.saturating_sub(projection.next_block())
+    fn behind(&self, follower: &dyn Follower) -> u64 {
+        self.queries.ledger().head().height.saturating_sub(follower.next_block())
     }
 
     /// Age of the newest block in milliseconds; `None` before the first.
@@ -304,8 +304,8 @@ impl Service {
         (head.height > 0).then(|| self.clock.now_ms().saturating_sub(head.time_ms).max(0))
     }
 
-    /// What came of each running mapping and contract in this process, mappings first; the rate is that
-    /// of the samples' time.
+    /// Counters of each running mapping and contract in this process, mappings first; the rate is
+    /// that of the samples' time.
     #[must_use]
     pub fn throughput(&self, samples: &[Sample]) -> Vec<ThroughputView> {
         let now = self.status.by_definition();
@@ -346,7 +346,10 @@ impl Service {
         let view = |(input, health)| InputView::new(input, health, &partitions);
         let inputs: Vec<_> = self.inputs.iter().zip(&health).map(view).collect();
         let obstacles = reasons(&signs.problems);
-        let held = |projection: &str| self.status.held(projection).map(|hold| hold.reason);
+        let followers = self.follower_views();
+        let reason = |one: &FollowerView| one.held.as_ref().map(|held| held.reason.clone());
+        let copies = followers.iter().find(|one| one.name == DeadLetterTopic::NAME);
+        let state = followers.iter().find(|one| one.name == World::NAME);
         let keys = ledger.keys_of(LEDGER_ROLE);
         StatusView {
             ledger: ledger.name().to_owned(),
@@ -373,15 +376,16 @@ impl Service {
             state: StateView {
                 blocks_behind: self.blocks_behind(),
                 unsaved_assets: world.unsaved_assets(),
-                held: held(world.name()),
+                held: state.and_then(reason),
             },
             assets_with_alerts: world.assets_with_alerts(),
             fleet: self.queries.fleet(),
             alerts: self.queries.alert_counts(),
-            dead_letter_topic: self.copies.as_ref().map(|copies| CopiesView {
-                blocks_behind: self.behind(&**copies),
-                held: held(copies.name()),
+            dead_letter_topic: copies.map(|copies| CopiesView {
+                blocks_behind: copies.lag_blocks,
+                held: reason(copies),
             }),
+            followers,
             source: inputs.iter().find_map(|input| input.connection.clone()),
             inputs,
             partitions,
@@ -414,9 +418,6 @@ impl Service {
             filtered_topics: filtered.collect(),
             ..Signs::default()
         };
-        let since = |name: &str| self.status.held(name).map(|hold| hold.since_ms);
-        signs.state_held_since_ms = since(self.queries.world().name());
-        signs.copies_held_since_ms = self.copies.as_ref().and_then(|copies| since(copies.name()));
         let head = self.queries.ledger().head();
         if head.height > 0 {
             signs.clock_behind_ms = head.time_ms.saturating_sub(self.clock.now_ms());

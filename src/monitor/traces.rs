@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use crate::input::Property;
 
-/// Which batches are told of, and to whom.
+/// Sampling and destination of traces.
 #[derive(Debug, Clone)]
 pub struct TraceSettings {
     /// The collector: `http://…` or `https://…`, with `/v1/traces` behind it where it has no path.

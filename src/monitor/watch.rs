@@ -1,8 +1,8 @@
-//! What is looked at all the time: the ledger's height, for streams that wait for the next block, and
-//! figures every two seconds, for the charts of the last minutes. Kept in memory only: after a start
-//! the charts begin anew.
+//! Monitored values: the ledger's height, for streams that wait for the next block, and samples
+//! every two seconds, for the charts of the last minutes. Kept in memory only: the charts are empty
+//! after a start.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::pipeline::DefinitionCounts;
 use crate::query::views::seconds;
 use crate::query::views::time_text;
 
-/// How often the height is looked at: what a live page lags behind at most.
+/// Polling interval of the height: the maximum delay of a live page.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Looks from one sample to the next.
 const LOOKS_A_SAMPLE: u32 = 20;
@@ -27,7 +27,7 @@ const LOOKS_A_SAMPLE: u32 = 20;
 /// Figures at a moment. Counts are over the whole ledger.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Sample {
-    /// When.
+    /// Time of the sample.
     pub time: String,
     /// The same, in milliseconds since 1970.
     #[serde(skip)]
@@ -60,13 +60,12 @@ pub struct Sample {
     /// Records of the source that this process handed to the ledger so far.
     #[serde(skip)]
     pub written_records: u64,
-    /// Blocks whose dead letters the topic has acknowledged, where there are others; `None` where
-    /// nothing waits.
+    /// The block of the savepoint of each follower that has blocks left to save.
     #[serde(skip)]
-    pub waiting_copies: Option<u64>,
+    pub unsaved: BTreeMap<String, u64>,
     /// Events dated in the future so far in this process.
     pub future_events: u64,
-    /// What came of each mapping and contract so far in this process.
+    /// Counters of each mapping and contract so far in this process.
     #[serde(skip)]
     pub by_definition: DefinitionCounts,
 }
@@ -175,8 +174,8 @@ impl Watcher {
     }
 }
 
-/// When to look. Looks that a stopped process has missed are left out: samples of one moment would
-/// look like minutes without progress.
+/// The times of the samples. Samples missed by a suspended process are skipped: many samples of one
+/// moment would look like minutes without progress.
 fn looks() -> Interval {
     let mut looks = tokio::time::interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -203,7 +202,7 @@ fn sample(service: &Service) -> Sample {
         commits: counts.commits,
         in_flight: service.status.in_flight(),
         written_records: service.status.written_records(),
-        waiting_copies: service.waiting_copies(),
+        unsaved: service.unsaved(),
         future_events: service.status.future_events().count,
         by_definition: service.status.by_definition(),
     }

@@ -4,10 +4,8 @@
 //! Connections are kept alive and go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
 //! name, but never to this machine itself. Redirects are not followed. Each request has a time limit, and each reply a size limit.
 
-mod backoff;
 pub mod tls;
 
-pub use backoff::Backoff;
 pub use tls::Trust;
 
 use std::error::Error;
@@ -22,9 +20,9 @@ use tokio_rustls::rustls;
 
 use crate::diagnostic::chain;
 
-/// How long connecting may take. A request's own limit may be shorter.
+/// Timeout for connecting. A request's own limit may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
+/// Lifetime of an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Another server.
@@ -34,7 +32,7 @@ pub struct Peer {
     url: Url,
 }
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// Method.
@@ -83,11 +81,11 @@ pub enum OutboundError {
     /// The certificate is not trusted, or the other side does not speak TLS.
     #[error("cannot establish TLS: {0}")]
     Tls(String),
-    /// What came is not HTTP, or ended too early.
+    /// The reply is not HTTP, or ended too early.
     #[error("not a usable HTTP reply: {0}")]
     Protocol(String),
     /// The reply is over its limit.
-    #[error("the reply has more than {0} bytes")]
+    #[error("the reply exceeds {0} bytes")]
     TooLong(usize),
     /// The reply did not come in time.
     #[error("no reply within {} s", .0.as_secs())]
@@ -134,13 +132,13 @@ impl Peer {
         &self.url
     }
 
-    /// Whether it is asked over TLS.
+    /// True if it is asked over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.url.scheme() == "https"
     }
 
-    /// Whether its address can only mean this machine.
+    /// True if its address can only mean this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
         is_local(&self.url)
@@ -194,7 +192,8 @@ fn explained(error: &reqwest::Error, bounds: Bounds) -> OutboundError {
     }
 }
 
-/// Whether an error is of TLS, or wraps one: the source of an [`io::Error`] passes over what it wraps.
+/// True if an error is of TLS, or wraps one: the source of an [`io::Error`] passes over what it
+/// wraps.
 fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     let Some(error) = error.downcast_ref::<io::Error>() else {
         return error.is::<rustls::Error>();
@@ -280,7 +279,7 @@ mod tests {
         let peer = Peer::new(&format!("http://{free}"), &Trust::default()).unwrap();
         assert!(matches!(send(&peer, "/"), Err(OutboundError::Connect(_))));
         for (text, expected) in [
-            (reply("200 OK", &"x".repeat(101)), "more than 100 bytes"),
+            (reply("200 OK", &"x".repeat(101)), "exceeds 100 bytes"),
             ("SSH-2.0\r\n".to_owned(), "not a usable HTTP reply"),
             ("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nx".to_owned(), "not a usable HTTP reply"),
         ] {

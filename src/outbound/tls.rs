@@ -1,4 +1,4 @@
-//! TLS as a client: which authorities are trusted, and the certificate that is shown.
+//! Client TLS: trusted authorities and the client certificate.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use crate::clock::{Clock as _, SystemClock};
 use crate::limits::MAX_ACCESS_FILE_BYTES;
 
-/// Who is trusted, and who asks.
+/// Trusted authorities and the client's identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     /// PEM file of the authorities of the server's certificate; the system's where absent.
@@ -63,7 +63,7 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     match found {
         Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) => Err("the file of certificates holds none in PEM form".to_owned()),
+        Ok(_) => Err("the certificate file contains no PEM certificate".to_owned()),
         Err(error) => Err(format!("a certificate cannot be read: {error}")),
     }
 }
@@ -72,7 +72,9 @@ pub fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String
 pub fn authorities(bytes: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(bytes)? {
-        roots.add(certificate).map_err(|error| format!("an authority cannot be used: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("a certificate authority cannot be used: {error}"))?;
     }
     Ok(roots)
 }
@@ -88,7 +90,9 @@ pub(super) fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
         }
     };
     if roots.is_empty() {
-        return Err("this system has no trusted authorities; give a file of them".to_owned());
+        return Err(
+            "this system has no trusted authorities; configure a file of authorities".to_owned()
+        );
     }
     let builder = ClientConfig::builder_with_details(provider(), Arc::new(WallClock))
         .with_safe_default_protocol_versions()
@@ -100,7 +104,7 @@ pub(super) fn client_config(trust: &Trust) -> Result<ClientConfig, String> {
     let chain = in_file(certificate, certificates)?;
     let key = in_file(key_file, |bytes| {
         PrivateKeyDer::from_pem_slice(bytes)
-            .map_err(|_| "the file holds no private key in PEM form".to_owned())
+            .map_err(|_| "the file contains no PEM private key".to_owned())
     })?;
     let together = |error| {
         let (certificate, key) = (certificate.display(), key_file.display());

@@ -12,26 +12,26 @@ use std::time::Duration;
 
 use crate::codec::Digest;
 use crate::disk::{SystemDisk, read_whole};
+use crate::follower::{Follower, FollowerError};
 use crate::input::{InputError, KafkaSettings, KafkaWriter, TopicRecord};
 use crate::ledger::{Block, DeadLetter, LedgerReader};
 use crate::limits::MAX_NOTE_BYTES;
 use crate::pipeline::Stop;
-use crate::state::{Projection, StateError};
 
-/// How long one wait for the cluster is.
+/// Timeout of one wait for the cluster.
 const FLUSH_WAIT: Duration = Duration::from_millis(500);
 /// Waits that the last copies get once a stop is asked for.
 const LAST_WAITS: u32 = 4;
 
-/// The projection.
+/// The follower.
 #[derive(Debug)]
 pub struct DeadLetterTopic {
     settings: KafkaSettings,
     topic: String,
     place: PathBuf,
     next: AtomicU64,
-    /// The same as in `sending`, for those who must not wait for it.
-    acknowledged: AtomicU64,
+    /// Block of the place that is kept, for those who must not wait for `sending`.
+    saved: AtomicU64,
     sending: Mutex<Sending>,
     stop: Stop,
 }
@@ -46,6 +46,9 @@ struct Sending {
 }
 
 impl DeadLetterTopic {
+    /// The name of this follower.
+    pub const NAME: &'static str = "dead-letter-topic";
+
     /// Goes on from the place that is kept in a file; from the ledger's beginning where there is
     /// none, or where it is the place of another ledger or topic.
     pub fn open(
@@ -60,7 +63,8 @@ impl DeadLetterTopic {
         let (next, newest) = read_place(&text, topic, ledger).unwrap_or((0, Digest::default()));
         if next == 0 && !text.is_empty() {
             let file = place.display();
-            let what = "not the place of this ledger and topic: every dead letter is sent";
+            let what =
+                "not the savepoint of this ledger and topic: every dead letter is sent again";
             tracing::warn!(%file, topic, "{what}");
         }
         let writer = KafkaWriter::new(settings)?;
@@ -69,7 +73,7 @@ impl DeadLetterTopic {
             topic: topic.to_owned(),
             place: place.to_owned(),
             next: AtomicU64::new(next),
-            acknowledged: AtomicU64::new(next),
+            saved: AtomicU64::new(next),
             sending: Mutex::new(Sending { writer, acknowledged: next, newest }),
             stop,
         })
@@ -111,27 +115,29 @@ impl DeadLetterTopic {
         Ok(())
     }
 
-    /// What was refused is sent again, together with all that was not acknowledged: by a new
-    /// client, since an idempotent one is of no use after some refusals.
-    fn hold(&self, sending: &mut Sending, held: Held) -> StateError {
+    /// Sends everything refused or unacknowledged again, with a new client, because an idempotent
+    /// one is unusable after some refusals.
+    fn hold(&self, sending: &mut Sending, held: Held) -> FollowerError {
         let reason = match held {
             Held::Stopped => {
-                "no broker takes the last dead letters; the next start sends them".to_owned()
+                "no broker accepted the last dead letters; the next start sends them".to_owned()
             }
             Held::Refused(reason) => {
                 self.next.store(sending.acknowledged, Ordering::Relaxed);
                 match KafkaWriter::new(&self.settings) {
                     Ok(writer) => sending.writer = writer,
-                    Err(error) => tracing::debug!(%error, "no new writer for dead letters"),
+                    Err(error) => {
+                        tracing::debug!(%error, "cannot create a new producer for dead letters")
+                    }
                 }
                 format!(
-                    "cannot write dead letters to topic `{}`: {reason}; they stay in the ledger and \
+                    "cannot write dead letters to topic `{}`: {reason}; they remain in the ledger and \
                      are sent once the cause is fixed",
                     self.topic
                 )
             }
         };
-        StateError::Destination(reason)
+        FollowerError::Held(reason)
     }
 
     fn keep_place(&self, next: u64, newest: &Digest) -> std::io::Result<()> {
@@ -149,7 +155,7 @@ enum Held {
     Stopped,
 }
 
-/// What the headers of a copy say, in text.
+/// The headers of a copy, as text.
 struct Described {
     record: String,
     block: String,
@@ -202,20 +208,20 @@ fn read_place(text: &str, topic: &str, ledger: &dyn LedgerReader) -> Option<(u64
     (place_topic == topic && found.to_string() == hash).then_some((next, found))
 }
 
-impl Projection for DeadLetterTopic {
-    fn name(&self) -> &'static str {
-        "dead letter topic"
+impl Follower for DeadLetterTopic {
+    fn name(&self) -> &str {
+        Self::NAME
     }
 
     fn next_block(&self) -> u64 {
         self.next.load(Ordering::Relaxed)
     }
 
-    fn lasting_block(&self) -> Option<u64> {
-        Some(self.acknowledged.load(Ordering::Relaxed))
+    fn saved_block(&self) -> u64 {
+        self.saved.load(Ordering::Relaxed)
     }
 
-    fn apply(&self, block: &Block) -> Result<(), StateError> {
+    fn apply(&self, block: &Block) -> Result<(), FollowerError> {
         let mut sending = self.sending();
         for letter in &block.records.dead_letters {
             if let Err(held) = self.send(&sending.writer, block, letter) {
@@ -227,24 +233,19 @@ impl Projection for DeadLetterTopic {
         Ok(())
     }
 
-    /// Nothing but the savepoint's own time makes one due.
-    fn is_full(&self) -> bool {
-        false
-    }
-
     /// Waits for the cluster, then keeps the place by a rename.
-    fn save_some(&self) -> Result<bool, StateError> {
+    fn save_some(&self) -> Result<bool, FollowerError> {
         let mut sending = self.sending();
         if let Err(held) = self.flush(&sending.writer) {
             return Err(self.hold(&mut sending, held));
         }
         let next = self.next_block();
         sending.acknowledged = next;
-        self.acknowledged.store(next, Ordering::Relaxed);
         self.keep_place(next, &sending.newest).map_err(|error| {
             let file = self.place.display();
-            StateError::Destination(format!("the place of the dead letters, {file}: {error}"))
+            FollowerError::Held(format!("the dead-letter savepoint {file}: {error}"))
         })?;
+        self.saved.store(next, Ordering::Relaxed);
         Ok(true)
     }
 }

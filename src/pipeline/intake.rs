@@ -17,12 +17,12 @@ use crate::pipeline::{Stop, mapper};
 
 /// Longest wait of one poll: how fast a stop is noticed.
 const POLL_WAIT: Duration = Duration::from_millis(50);
-/// How long a full queue is waited for before the input is paused: a pause throws away what a Kafka
-/// client has fetched ahead.
+/// Maximum wait for a full queue before the input is paused: a pause discards records that a Kafka
+/// client has prefetched.
 const PAUSE_AFTER: Duration = Duration::from_secs(1);
-/// How often a full queue is tried.
+/// Retry interval for a full queue.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(2);
-/// How often the input hears what is durable.
+/// Interval at which the input is told about durable positions.
 const DURABLE_EVERY: Duration = Duration::from_secs(1);
 
 /// The inputs for which the service goes on. Once the last of them has ended, the others end too.
@@ -52,7 +52,7 @@ pub struct Intake {
     pub streams: StreamNames,
     /// The reading of its records.
     pub reading: Arc<dyn Reading>,
-    /// Whether the service goes on for it.
+    /// True if the service goes on for it.
     pub keeps_service_alive: bool,
     /// The inputs for which the service goes on.
     pub needed: Needed,

@@ -47,9 +47,9 @@ pub struct MappedBatch {
     pub dead_letters: Vec<DeadLetter>,
     /// The last record, where there is one.
     pub last: Option<LastRecord>,
-    /// When the batch was polled, on the monotonic clock.
+    /// Poll time of the batch, on the monotonic clock.
     pub polled: Duration,
-    /// What is noted of it; with the last of several that one batch gave.
+    /// The trace of the batch; with the last one if a batch produced several.
     pub noted: Noted,
 }
 
@@ -68,9 +68,9 @@ pub struct MapStage {
     pub sign_each: Option<EachSigner>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What the stage tells of itself.
+    /// Counters of the stage.
     pub status: Arc<Status>,
-    /// Where some batches are noted.
+    /// The recorder of batches.
     pub traces: Traces,
 }
 

@@ -1,10 +1,10 @@
-//! Threads between inputs and projections, and the bounded queues between the threads.
+//! Threads between inputs and followers, and the bounded queues between the threads.
 //!
 //! ```text
-//! inputs ─→ mappers (by partition) ─→ write loop ─→ ledger ─→ followers ─→ projections
-//!   ↑ ↑                                    │                      │
-//!   │ └──────────── pause when full ───────┘                      │
-//!   └──────────────── offsets that are durable ───────────────────┘
+//! inputs ─→ mappers (by partition) ─→ write loop ─→ ledger ─→ followers
+//!   ↑ ↑                                    │           │
+//!   │ └──────────── pause when full ───────┘           │
+//!   └──────────────── offsets that are durable ────────┘
 //! ```
 //!
 //! Each input has a thread. Records of one partition keep their order: they go through one mapper. A
@@ -13,9 +13,11 @@
 
 mod dead_letter_topic;
 mod definition_counts;
-mod follower;
+mod driver;
+mod followers;
 mod intake;
 mod mapper;
+mod observer;
 mod reading;
 pub mod status;
 mod topic_counts;
@@ -24,8 +26,10 @@ mod write_loop;
 
 pub use dead_letter_topic::DeadLetterTopic;
 pub use definition_counts::{DefinitionCounts, Verdicts};
-pub use follower::{Follower, catch_up};
+pub use driver::{FollowerDriver, catch_up};
+pub use followers::{Followers, Following, Hold};
 pub use mapper::{EachSigner, MapStage};
+pub use observer::{CheckpointCopy, Observer, state_observers};
 pub use reading::{Reading, reading};
 pub use topic_counts::{FutureEvent, FutureEvents, TopicCounts};
 pub use traces::{BatchTrace, Origin, Span, Taken, Traces};
@@ -34,6 +38,7 @@ pub use write_loop::SubmissionLimits;
 pub(crate) use mapper::{MappedBatch, Polled};
 pub(crate) use write_loop::WriteLoop;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -41,12 +46,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use crate::clock::Clock;
+use crate::follower::FollowerError;
 use crate::input::{Assignments, Input, InputError, StreamNames};
 use crate::ledger::{LedgerError, LedgerReader, LedgerWriter};
 use crate::limits::MAX_QUEUED_BATCHES;
 use crate::pipeline::intake::{Intake, Needed};
 use crate::pipeline::status::Status;
-use crate::state::{Projection, StateError};
 use crate::transaction::Signer;
 
 /// Name of the threads of inputs.
@@ -62,7 +67,7 @@ impl Stop {
         self.0.store(true, Ordering::SeqCst);
     }
 
-    /// Whether it was asked for.
+    /// True if it was asked for.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
@@ -82,23 +87,28 @@ pub enum PipelineError {
         error: InputError,
     },
     /// The ledger cannot go on.
-    #[error("the ledger cannot go on")]
+    #[error("the ledger cannot continue")]
     Ledger(#[from] LedgerError),
-    /// A projection cannot go on. The next start builds it again.
-    #[error("the {name} projection cannot go on; the next start builds it again from the log")]
-    Projection {
+    /// An essential follower cannot go on. The next start takes it up again from its savepoint.
+    #[error(
+        "follower `{name}` cannot go on; the next start takes it up from its savepoint or the log"
+    )]
+    Follower {
         /// Its name.
-        name: &'static str,
+        name: String,
         /// Why.
         #[source]
-        error: StateError,
+        error: FollowerError,
     },
+    /// Two followers have one name, so that nobody could tell them apart.
+    #[error("two followers have the name `{0}`: give one of them another")]
+    SharedName(String),
     /// A thread could not be started.
     #[error("the thread `{0}` could not be started")]
-    Thread(&'static str),
+    Thread(Cow<'static, str>),
     /// A thread has panicked, which is a defect of this program.
     #[error("the thread `{0}` panicked: this is a defect, please report it with the log")]
-    Panicked(&'static str),
+    Panicked(Cow<'static, str>),
 }
 
 /// An open input and the reading of its records.
@@ -111,7 +121,7 @@ pub struct PipelineInput {
     pub streams: StreamNames,
     /// From its records to transactions.
     pub reading: Arc<dyn Reading>,
-    /// Whether the service goes on as long as this input has not ended.
+    /// True if the service goes on as long as this input has not ended.
     pub keeps_service_alive: bool,
 }
 
@@ -125,21 +135,19 @@ pub struct Pipeline {
     pub mapper_threads: usize,
     /// Signs submissions.
     pub signer: Signer,
-    /// When a submission is due.
+    /// Limits at which a submission is sent.
     pub limits: SubmissionLimits,
     /// The ledger's writing side.
     pub writer: Box<dyn LedgerWriter>,
     /// Its reading side.
     pub reader: Arc<dyn LedgerReader>,
-    /// Folds that follow the log, each on a thread of its own.
-    pub projections: Vec<Arc<dyn Projection>>,
-    /// Keeps the newest checkpoint: called once a second while blocks come.
-    pub keep: Arc<dyn Fn() + Send + Sync>,
+    /// The followers of the log, each on its own thread.
+    pub followers: Arc<Followers>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What the stages tell of themselves.
+    /// Counters of the stages.
     pub status: Arc<Status>,
-    /// Where batches are noted for those who follow them.
+    /// The recorder of batches, for tracing.
     pub traces: Traces,
     /// Asked from outside to stop.
     pub stop: Stop,
@@ -172,27 +180,35 @@ impl Failure {
 /// failure says so and the other stages come to their end.
 fn spawn<'scope>(
     scope: &'scope Scope<'scope, '_>,
-    name: &'static str,
+    name: impl Into<Cow<'static, str>>,
     failure: &Failure,
     stage: impl FnOnce() + Send + 'scope,
 ) -> Option<ScopedJoinHandle<'scope, ()>> {
-    let of_stage = failure.clone();
-    let stage = move || _ = or_panicked(name, &of_stage, stage);
-    let thread = Builder::new().name(name.to_owned()).spawn_scoped(scope, stage);
+    let name = name.into();
+    let (of_stage, own_name) = (failure.clone(), name.clone());
+    let stage = move || _ = or_panicked(own_name, &of_stage, stage);
+    let thread = Builder::new().name(name.to_string()).spawn_scoped(scope, stage);
     thread.inspect_err(|_| failure.set(PipelineError::Thread(name))).ok()
 }
 
-/// What a stage gives; `None` where it panics, which the failure then says.
-fn or_panicked<T>(name: &'static str, failure: &Failure, stage: impl FnOnce() -> T) -> Option<T> {
+/// The result of a stage; `None` if it panics, which is then recorded as the failure.
+fn or_panicked<T>(
+    name: impl Into<Cow<'static, str>>,
+    failure: &Failure,
+    stage: impl FnOnce() -> T,
+) -> Option<T> {
     // A stage that has panicked is not used any more.
     let result = catch_unwind(AssertUnwindSafe(stage));
-    result.inspect_err(|_| failure.set(PipelineError::Panicked(name))).ok()
+    result.inspect_err(|_| failure.set(PipelineError::Panicked(name.into()))).ok()
 }
 
 impl Pipeline {
     /// Runs until the inputs end, a stop is asked for, or a stage fails; then drains: what was taken
     /// in becomes durable and applied, and the inputs hear so, before this returns.
     pub fn run(mut self) -> Result<(), PipelineError> {
+        if let Some(name) = self.followers.shared_name() {
+            return Err(PipelineError::SharedName(name));
+        }
         let failure = Failure { first: Arc::default(), stop: self.stop.clone() };
         let traces = self.traces.clone();
         let mut intakes = self.intakes();
@@ -300,36 +316,24 @@ impl Pipeline {
         self.limits.sign_each.then(signer)
     }
 
-    /// The first projection's follower tells the status what it saw.
     fn start_followers<'scope>(
         &self,
         scope: &'scope Scope<'scope, '_>,
         failure: &Failure,
         drained: &Arc<AtomicBool>,
     ) -> Vec<ScopedJoinHandle<'scope, ()>> {
-        let mut following = Vec::new();
-        for (number, projection) in self.projections.iter().enumerate() {
-            let follower = Follower {
-                reader: self.reader.clone(),
-                projection: projection.clone(),
-                clock: self.clock.clone(),
-                status: (number == 0).then(|| self.status.clone()),
-                holds: self.status.clone(),
-                traces: if number == 0 { self.traces.clone() } else { Traces::default() },
-                keep: (number == 0).then(|| self.keep.clone()),
-            };
-            let (failure, drained) = (failure.clone(), drained.clone());
-            let name = projection.name();
-            following.extend(spawn(scope, name, &failure.clone(), move || {
-                follower.run(&drained).unwrap_or_else(|error| match error {
-                    // What it could not deliver or save stays in the log for the next start.
-                    StateError::Destination(reason) => tracing::error!(reason, "{name} ends"),
-                    error @ StateError::NoSpace { .. } => tracing::warn!(%error, "{name} ends"),
-                    error => failure.set(PipelineError::Projection { name, error }),
-                });
+        let mut threads = Vec::new();
+        for following in self.followers.all() {
+            let name = following.follower().name().to_owned();
+            let (reader, clock) = (self.reader.clone(), self.clock.clone());
+            let driver = FollowerDriver { reader, following, clock };
+            let (of_driver, drained) = (failure.clone(), drained.clone());
+            threads.extend(spawn(scope, name.clone(), failure, move || {
+                let failed = |error| of_driver.set(PipelineError::Follower { name, error });
+                driver.run(&drained).unwrap_or_else(failed);
             }));
         }
-        following
+        threads
     }
 }
 
@@ -344,7 +348,7 @@ mod tests {
             spawn(scope, "mapper", &failure, || panic!("a panic of this test"));
         });
         assert!(failure.stop.is_asked());
-        assert!(matches!(failure.take(), Some(PipelineError::Panicked("mapper"))));
+        assert!(matches!(failure.take(), Some(PipelineError::Panicked(name)) if name == "mapper"));
         let failure = Failure { first: Arc::default(), stop: Stop::default() };
         std::thread::scope(|scope| spawn(scope, "mapper", &failure, || ()).is_some());
         assert!(!failure.stop.is_asked() && failure.take().is_none());

@@ -1,4 +1,4 @@
-//! What the stages tell of themselves: counts and times of this process, for status and metrics.
+//! Counters and timings of the stages in this process, for status and metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -63,20 +63,10 @@ pub struct Status {
     by_definition: Mutex<DefinitionCounts>,
     topics: Mutex<BTreeMap<Arc<str>, TopicCounts>>,
     future: Mutex<FutureEvents>,
-    holds: Mutex<BTreeMap<&'static str, Hold>>,
 }
 
-/// The reason why a projection takes nothing in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
-    /// In words for a person.
-    pub reason: String,
-    /// Since when, in milliseconds since 1970.
-    pub since_ms: i64,
-}
-
-/// What stages and readers share: each change leaves the value whole, so a panic elsewhere does not
-/// matter.
+/// Locks data shared by stages and readers. Each change leaves the value consistent, so a poisoned
+/// lock can be used.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -183,26 +173,7 @@ impl Status {
         lock(&self.future).clone()
     }
 
-    /// Notes why a projection takes nothing in; the first time counts as the beginning.
-    pub fn hold(&self, projection: &'static str, reason: &str, now_ms: i64) {
-        let mut holds = lock(&self.holds);
-        let hold = Hold { reason: reason.to_owned(), since_ms: now_ms };
-        let known = holds.entry(projection).or_insert(hold);
-        reason.clone_into(&mut known.reason);
-    }
-
-    /// Notes that a projection goes on.
-    pub fn release(&self, projection: &'static str) {
-        lock(&self.holds).remove(projection);
-    }
-
-    /// The reason why a projection takes nothing in; `None` where it does.
-    #[must_use]
-    pub fn held(&self, projection: &str) -> Option<Hold> {
-        lock(&self.holds).get(projection).cloned()
-    }
-
-    /// What came of each mapping and contract.
+    /// Counters of each mapping and contract.
     #[must_use]
     pub fn by_definition(&self) -> DefinitionCounts {
         lock(&self.by_definition).clone()

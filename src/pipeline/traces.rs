@@ -1,4 +1,4 @@
-//! What is noted of some batches on their way, for those who follow a record through many programs.
+//! Recording of sampled batches, for distributed tracing.
 //!
 //! A share of the batches is noted, spread evenly; of the others nothing is. It must never hold up a
 //! stage: where nobody takes what was noted, it is left out and counted. Nothing here knows how it
@@ -32,7 +32,7 @@ const TRACEPARENT_BYTES: usize = 55;
 /// From and to, on the monotonic clock.
 pub type Span = Range<Duration>;
 
-/// What was noted of one batch, from its poll to the state.
+/// The trace of one batch, from its poll to the state.
 #[derive(Debug, Clone)]
 pub struct BatchTrace {
     /// Topic, epoch and partition.
@@ -57,17 +57,17 @@ pub struct BatchTrace {
     pub map: Span,
     /// Signing, executing and waiting for a place in the writer's queue.
     pub write: Span,
-    /// When its block was durable.
+    /// Time at which its block became durable.
     pub durable: Duration,
     /// The block and when the state took it in; `None` where that had not happened at the end.
     pub applied: Option<(u64, Span)>,
-    /// What its records say of the traces that they came from, each once.
+    /// The distinct traces that its records belong to.
     pub origins: Vec<Origin>,
     /// Other traces that there was no place for.
     pub more_origins: u32,
 }
 
-/// What a record says of the trace that it came from (W3C Trace Context), as it stands there.
+/// The trace context of a record (W3C Trace Context), as received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// `traceparent`.
@@ -81,11 +81,11 @@ pub struct Origin {
 pub struct Taken {
     /// The batches, each once it is durable and in the state.
     pub batches: Receiver<BatchTrace>,
-    /// How many found no place there so far.
+    /// The number of traces dropped so far because the queue was full.
     pub left_out: Arc<AtomicU64>,
 }
 
-/// Where the stages note; by default nothing is noted.
+/// The recorder of the stages; by default it records nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<Arc<Notes>>);
 
@@ -109,7 +109,7 @@ struct Waiting {
     is_durable: bool,
 }
 
-/// What goes with a batch: what was noted so far, or nothing.
+/// The trace of a batch so far, or nothing.
 #[derive(Debug, Default)]
 pub struct Noted(Option<Box<Noting>>);
 
@@ -207,12 +207,12 @@ impl Notes {
 }
 
 impl Noted {
-    /// Whether anything is noted.
+    /// True if anything is noted.
     pub(super) fn is_some(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Counts what became of some of its records.
+    /// Counts the outcomes of some of its records.
     pub(super) fn count(&mut self, mapped: &MappedBatch) {
         let Some(Noting { trace, .. }) = self.0.as_deref_mut() else { return };
         trace.transactions += mapped.count() as u64;
@@ -303,7 +303,7 @@ impl BatchTrace {
     }
 }
 
-/// Whether it has the form and names a trace and a span, so that nonsense takes no places.
+/// True if it has the form and names a trace and a span, so that nonsense takes no places.
 fn looks_right(parent: &str) -> bool {
     if !(TRACEPARENT_BYTES..=MAX_TRACEPARENT_BYTES).contains(&parent.len()) {
         return false;

@@ -15,7 +15,7 @@ use crate::pipeline::status::{Stage, Status};
 use crate::pipeline::traces::{Noted, Written};
 use crate::transaction::{Encoded, Signer, Submission};
 
-/// When a submission is due: as soon as one of these is reached.
+/// The limits of a submission: it is sent as soon as one of them is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubmissionLimits {
     /// Transactions, at most [`MAX_SUBMISSION_TRANSACTIONS`].
@@ -24,7 +24,7 @@ pub struct SubmissionLimits {
     pub max_bytes: usize,
     /// Time since its first record was taken in.
     pub max_wait: Duration,
-    /// Whether each transaction is a submission of its own, with a signature of its own. What was
+    /// True if each transaction is a submission of its own, with a signature of its own. What was
     /// gathered still goes into one block.
     pub sign_each: bool,
 }
@@ -35,13 +35,13 @@ pub struct WriteLoop {
     pub assignments: Arc<Assignments>,
     /// Signs submissions.
     pub signer: Signer,
-    /// When one is due.
+    /// The limits of a submission.
     pub limits: SubmissionLimits,
     /// The ledger.
     pub writer: Box<dyn LedgerWriter>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What the stage tells of itself.
+    /// Counters of the stage.
     pub status: Arc<Status>,
 }
 
@@ -124,7 +124,7 @@ struct Receipts(VecDeque<Awaited>);
 
 struct Awaited {
     pending: Box<dyn Pending>,
-    /// When the first of its records was polled.
+    /// Poll time of its first record.
     polled: Duration,
     records: u64,
     /// Its batches of which something is noted.
@@ -154,10 +154,10 @@ impl Receipts {
     }
 }
 
-/// How long the loop sleeps with nothing gathered.
+/// Sleep of an idle loop.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 
-/// What goes into the next block.
+/// The contents of the next block.
 #[derive(Default)]
 struct Gathering {
     since: Option<Duration>,

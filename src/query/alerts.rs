@@ -1,4 +1,4 @@
-//! Questions about alerts: which are active, and when each was raised and cleared.
+//! Queries for alerts: active ones, and the times at which each was raised and cleared.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::query::{Queries, QueryError};
 use crate::state::StoredAsset;
 use crate::state::history::{self, Found};
 
-/// Whose alerts are asked for; everybody's where nothing is said.
+/// The assets whose alerts are asked for; all by default.
 #[derive(Debug, Clone, Default)]
 pub struct AlertFilter {
     /// Contract.
@@ -57,7 +57,8 @@ impl Queries {
         self.alert_catalogue().describe(contract, since)
     }
 
-    /// How many assets have each alert that contracts know or assets have, by contract and alert.
+    /// The number of assets with each alert, by contract and alert. Includes every alert that a
+    /// contract defines or an asset has.
     #[must_use]
     pub fn alert_counts(&self) -> Vec<AlertCountView> {
         self.alert_catalogue().count(self.world.alert_counts())

@@ -1,4 +1,4 @@
-//! Questions about mappings and contracts as the ledger recorded them.
+//! Queries for mappings and contracts as the ledger recorded them.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ impl Queries {
         Ok(DefinitionView::new(*entry, definition, true))
     }
 
-    /// What the tests come to that stand in a definition's own text, by this version of the program.
+    /// Results of a definition's own tests, run by this version of the program.
     pub fn definition_tests(
         &self,
         kind: DefinitionKind,

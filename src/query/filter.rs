@@ -1,10 +1,10 @@
-//! Which transactions a search gives.
+//! Filters of a search for transactions.
 
 use crate::contract::{InvalidCode, Verdict};
 use crate::diagnostic::did_you_mean;
 use crate::ledger::Entry;
 
-/// Which transactions a search gives.
+/// A filter for transactions.
 #[derive(Debug, Clone, Default)]
 pub struct TransactionFilter {
     /// Type of the device.
@@ -21,7 +21,7 @@ pub struct TransactionFilter {
     pub until_ms: Option<i64>,
 }
 
-/// Which verdicts a search gives.
+/// A filter for verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VerdictFilter {
     /// Valid ones.
@@ -50,7 +50,7 @@ impl std::str::FromStr for VerdictFilter {
 }
 
 impl TransactionFilter {
-    /// Whether it takes an entry.
+    /// True if it takes an entry.
     #[must_use]
     pub fn takes(&self, entry: &Entry) -> bool {
         let Entry::Transaction { transaction, verdict, .. } = entry else { return false };

@@ -26,7 +26,7 @@ pub fn to_plain_pretty_text<T: Serialize>(value: &T) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// A text with its characters that steer a terminal or the reading direction written out. Line ends
+/// A string with its characters that steer a terminal or the reading direction written out. Line ends
 /// stay.
 pub fn visible(text: &str) -> Cow<'_, str> {
     let is_shown = |c: char| matches!(c, '\n' | '<' | '>' | '&') || !c.is_control() && is_plain(c);
@@ -53,7 +53,7 @@ fn write<T: Serialize>(value: &T, formatter: impl Formatter) -> String {
     }
 }
 
-/// Whether a character is written as it is.
+/// True if a character is written as it is.
 fn is_plain(c: char) -> bool {
     !matches!(c,
         '<' | '>' | '&'

@@ -234,11 +234,11 @@ impl LogQueries {
         found.as_ref().and_then(TransactionView::of).ok_or_else(|| self.no_transaction(id))
     }
 
-    /// Says what became of a record that gave no transaction, or not this one.
+    /// The disposition of a record that produced no transaction, or not this one.
     fn no_transaction(&self, id: &SourcePosition) -> QueryError {
         let record = record_id(&id.partition, id.offset);
         let Some(number) = self.ledger.block_of_record(&id.partition, id.offset) else {
-            return not_found(format!("the ledger has not read the record {record}"));
+            return not_found(format!("the record {record} is not in the ledger"));
         };
         let Ok(block) = self.ledger.block(number) else {
             return not_found(format!("there is no transaction {id}"));
@@ -248,9 +248,9 @@ impl LogQueries {
         not_found(if letters.iter().any(|l| is_it(&l.partition) && l.offset == id.offset) {
             format!("the record {record} is a dead letter: see /api/v1/deadletters/{record}")
         } else if records::is_filtered(&block, &id.partition, id.offset) {
-            format!("no mapping matched the record {record}, so it gave no transaction")
+            format!("no mapping matched the record {record}, so it produced no transaction")
         } else {
-            format!("the record {record} is in block {number}, but gave no transaction {id}")
+            format!("the record {record} is in block {number}, but produced no transaction {id}")
         })
     }
 
@@ -342,12 +342,12 @@ impl LogQueries {
     ) -> Result<DeadLetterView, QueryError> {
         let record = record_id(partition, offset);
         let Some(number) = self.ledger.block_of_record(partition, offset) else {
-            return Err(not_found(format!("the ledger has not read the record {record}")));
+            return Err(not_found(format!("the record {record} is not in the ledger")));
         };
         let block = self.ledger.block(number)?;
         let mut letters = block.records.dead_letters.iter();
         let letter = letters.find(|l| l.partition == *partition && l.offset == offset);
-        let letter = letter.ok_or_else(|| not_found(format!("{record} is no dead letter")))?;
+        let letter = letter.ok_or_else(|| not_found(format!("{record} is not a dead letter")))?;
         Ok(DeadLetterView::new(&block, letter))
     }
 }

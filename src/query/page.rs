@@ -34,7 +34,7 @@ pub fn gather<T: Serialize, C: ToString>(
     }
 }
 
-/// Where a list of alerts goes on: behind this asset.
+/// Cursor of a list of alerts: after this asset.
 pub struct AlertCursor(pub (String, String));
 
 impl fmt::Display for AlertCursor {
@@ -44,7 +44,7 @@ impl fmt::Display for AlertCursor {
     }
 }
 
-/// Where a list of dead letters goes on: before this place of this block.
+/// Cursor of a list of dead letters: before this place in this block.
 pub struct LetterPlace(pub LetterCursor);
 
 impl fmt::Display for LetterPlace {
@@ -54,7 +54,7 @@ impl fmt::Display for LetterPlace {
     }
 }
 
-/// Where a list of newest changes goes on: at this place of this entry.
+/// Cursor of a list of newest changes: from this place in this entry.
 pub struct ChangePlace(pub ChangeCursor);
 
 impl fmt::Display for ChangePlace {
@@ -65,23 +65,23 @@ impl fmt::Display for ChangePlace {
 }
 
 fn no_cursor(name: &str, text: &str) -> QueryError {
-    let message = format!("the parameter `{name}` cannot be `{text}`: it is the `next` of a page");
+    let message = format!("the parameter `{name}` cannot be `{text}`: use the `next` of a page");
     QueryError::Malformed(message)
 }
 
-/// Where a list of alerts goes on: contract and key.
+/// Cursor of a list of alerts: contract and key.
 pub fn alert_cursor(after: &str) -> Result<(String, String), QueryError> {
     let cursor = after.split_once('/');
     let cursor = cursor.map(|(contract, key)| (contract.to_owned(), key.to_owned()));
     cursor.ok_or_else(|| no_cursor("after", after))
 }
 
-/// Where a list of dead letters goes on: block and place.
+/// Cursor of a list of dead letters: block and place.
 pub fn letter_cursor(before: &str) -> Result<LetterCursor, QueryError> {
     two_numbers(before).ok_or_else(|| no_cursor("before", before))
 }
 
-/// Where a list of newest changes goes on: entry and place.
+/// Cursor of a list of newest changes: entry and place.
 pub fn change_cursor(from: &str) -> Result<ChangeCursor, QueryError> {
     two_numbers(from).ok_or_else(|| no_cursor("from", from))
 }

@@ -1,4 +1,4 @@
-//! Questions about records: what became of one, and which ones no mapping matched.
+//! Queries for records: the disposition of one, and the ones that no mapping matched.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::query::views::{
 };
 use crate::query::{LogQueries, QueryError};
 
-/// Which records a list of filtered ones is about.
+/// A filter for filtered records.
 #[derive(Debug, Clone, Default)]
 pub struct FilteredFilter {
     /// Only of this topic, in any of its epochs.
@@ -27,7 +27,7 @@ impl FilteredFilter {
 }
 
 impl LogQueries {
-    /// What became of a record.
+    /// The disposition of a record.
     pub fn record(
         &self,
         partition: &SourcePartition,
@@ -98,7 +98,7 @@ impl LogQueries {
     }
 }
 
-/// Whether a block counts a record among those that no mapping matched.
+/// True if a block counts a record among those that no mapping matched.
 pub(super) fn is_filtered(block: &Block, partition: &SourcePartition, offset: u64) -> bool {
     let mut of_partition = block.records.filtered.iter().filter(|one| one.partition == *partition);
     let holds = |(first, count): &(u64, u64)| {

@@ -1,4 +1,4 @@
-//! Questions about assets: now, and at any time before.
+//! Queries for assets: now, and at any earlier time.
 
 use crate::codec::json::Value;
 use crate::diagnostic::did_you_mean;
@@ -9,10 +9,10 @@ use crate::query::views::{AssetView, ChangeView, Page, PastView, asset_value};
 use crate::query::{Queries, QueryError, joined, not_found};
 use crate::state::{Filter, history};
 
-/// When, for a question about the past.
+/// A point in the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum At {
-    /// When this block had been made.
+    /// After this block.
     Block(u64),
     /// At this time, in milliseconds since 1970: with the blocks that had been made by then.
     Time(i64),
@@ -57,7 +57,7 @@ impl Queries {
         }
         self.known_contract(contract)?;
         Err(not_found(match self.world.newest_version(contract, key)? {
-            Some(_) => format!("the asset `{key}` of `{contract}` is deleted; its history stays"),
+            Some(_) => format!("the asset `{key}` of `{contract}` is deleted; its history remains"),
             None => format!("`{contract}` has no asset `{key}`"),
         }))
     }
@@ -124,13 +124,13 @@ impl Queries {
             next = write.replaced.filter(|replaced| *replaced < entry);
         }
         Err(QueryError::Malformed(format!(
-            "block {number} lies more than {MAX_WALKED_CHANGES} changes of `{key}` back; go on with \
+            "block {number} is more than {MAX_WALKED_CHANGES} changes of `{key}` back; continue with \
              `from={}`",
             next.unwrap_or_default()
         )))
     }
 
-    /// What an entry wrote of an asset; `None` where it deleted it or wrote nothing of it.
+    /// The asset as an entry wrote it; `None` if the entry deleted it or did not write it.
     pub fn asset_at_entry(
         &self,
         (contract, key): (&str, &str),

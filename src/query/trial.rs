@@ -278,7 +278,7 @@ fn bytes(
 ) -> Result<Option<Vec<u8>>, QueryError> {
     match (text, base64) {
         (Some(_), Some(_)) => {
-            let message = format!("`{name}` and `{name}_base64` cannot both be given");
+            let message = format!("`{name}` and `{name}_base64` are mutually exclusive");
             Err(QueryError::Malformed(message))
         }
         (Some(text), None) => Ok(Some(text.into_bytes())),
@@ -286,7 +286,7 @@ fn bytes(
             let compact: String = base64.split_ascii_whitespace().collect();
             let decoded = BASE64_STANDARD.decode(compact);
             decoded.map(Some).map_err(|error| {
-                QueryError::Malformed(format!("`{name}_base64` is no base64: {error}"))
+                QueryError::Malformed(format!("`{name}_base64` is not valid base64: {error}"))
             })
         }
         (None, None) => Ok(None),

@@ -1,4 +1,4 @@
-//! Many seeds, as fast as there are processors.
+//! Runs many seeds on all processors.
 
 use std::io;
 use std::ops::Range;
@@ -10,14 +10,14 @@ use crate::simulation::{Broken, Plan, Story, simulate};
 /// Seeds at a time for each processor: a life waits for threads of the state store half of its time.
 const LIVES_A_PROCESSOR: usize = 3;
 
-/// What a hunt came to.
+/// The result of a hunt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hunted {
     /// Seeds that were simulated.
     pub seeds: u64,
     /// All their stories, without the steps.
     pub total: Story,
-    /// Where a promise was broken, in the order of the seeds.
+    /// The broken promises, in the order of the seeds.
     pub broken: Vec<Broken>,
 }
 

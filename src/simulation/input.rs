@@ -1,4 +1,4 @@
-//! Records in memory, and a group that gives partitions and takes them back.
+//! Records in memory, and a consumer group that assigns and revokes partitions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) struct SimulatedInput {
     assignments: Arc<Assignments>,
     random: Random,
     records: BTreeMap<SourcePartition, Vec<Fate>>,
-    /// Where each assigned partition is read on.
+    /// The read position of each assigned partition.
     reading: BTreeMap<SourcePartition, (Generation, u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! One life of the program: from its start to its end, its death, or the first thing that failed.
+//! One run of the program: from its start to its end, a kill, or the first failure.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use crate::diagnostic::chain;
 use crate::disk::Disk;
 use crate::event::Decoder;
 use crate::fleet::random::Random;
+use crate::follower::{Follower, FollowerError};
 use crate::input::{Assignments, Content, Input, Polled};
 use crate::ledger::embedded::{
     EmbeddedLedger, EmbeddedReader, LedgerKeys, Opening, keep_checkpoint, open_on, open_read_only,
@@ -28,8 +29,9 @@ use crate::pipeline::{
 use crate::simulation::disk::{Failure, Fault, FaultyDisk};
 use crate::simulation::input::SimulatedInput;
 use crate::simulation::model::{CONTRACT, MAPPING, Model, TOPICS};
+use crate::simulation::witness::Witness;
 use crate::simulation::{End, SimulatedClock};
-use crate::state::{Projection, Room, STATE_DIRECTORY, StateError, World};
+use crate::state::{Room, STATE_DIRECTORY, StateError, World};
 use crate::transaction::Signer;
 
 pub(crate) const CONTRACT_NAME: &str = "machine";
@@ -56,13 +58,15 @@ pub(crate) const FAULTS: &[Fault] = &[
     Fault::KillWithin,
 ];
 
-/// Where the ledger is.
+/// The ledger's location.
 pub(crate) struct Place {
     pub(crate) ledger: PathBuf,
     pub(crate) kept: PathBuf,
+    /// The second follower's file.
+    pub(crate) witness: PathBuf,
 }
 
-/// What a configuration names.
+/// The definitions of a configuration.
 pub(crate) struct Definitions {
     contracts: Arc<ContractSet>,
     mappings: Arc<MappingSet>,
@@ -105,6 +109,8 @@ struct Living {
     clock: Arc<SimulatedClock>,
     reader: Arc<EmbeddedReader>,
     world: Arc<World>,
+    /// A follower beside the state.
+    witness: Witness,
     ledger: Lent,
     assignments: Arc<Assignments>,
     inputs: Vec<SimulatedInput>,
@@ -115,6 +121,12 @@ struct Living {
 
 impl From<LedgerError> for End {
     fn from(error: LedgerError) -> Self {
+        Self::Cut(chain(&error))
+    }
+}
+
+impl From<FollowerError> for End {
+    fn from(error: FollowerError) -> Self {
         Self::Cut(chain(&error))
     }
 }
@@ -143,7 +155,7 @@ impl Life<'_> {
             match self.step(&mut living, model) {
                 Ok(false) => {}
                 Ok(true) => {
-                    let checked = self.check(model, &living.world);
+                    let checked = self.check(model, &living.world, &living.witness);
                     return checked.map_or_else(End::Broken, |()| End::Done);
                 }
                 Err(end) => return self.judged(end),
@@ -152,7 +164,8 @@ impl Life<'_> {
         End::Broken(format!("no end after {MOST_STEPS} steps"))
     }
 
-    /// What refuses a ledger without any fault of the disk in this life has lost or damaged it.
+    /// Judges the end of a run: a ledger refused although no disk fault was injected has been lost
+    /// or damaged.
     fn judged(&self, end: End) -> End {
         match end {
             End::Cut(reason) if !self.disk.is_dead() && self.disk.faults_so_far() == 0 => {
@@ -163,12 +176,14 @@ impl Life<'_> {
     }
 
     /// Compares ledger and state with the model. Reads by itself: looking meets no fault.
-    fn check(&self, model: &Model, world: &World) -> Result<(), String> {
+    fn check(&self, model: &Model, world: &World, witness: &Witness) -> Result<(), String> {
         if world.next_block() == 0 {
-            return model.check(None, world);
+            return model.check(None, world).and_then(|()| witness.check(None));
         }
         let reader = open_read_only(&self.place.ledger, &mut |_, _| {});
-        model.check(Some(&*reader.map_err(|error| chain(&error))?), world)
+        let reader = reader.map_err(|error| chain(&error))?;
+        model.check(Some(&*reader), world)?;
+        witness.check(Some(&*reader))
     }
 
     fn start(&mut self, model: &Model) -> Result<Living, End> {
@@ -187,7 +202,9 @@ impl Life<'_> {
         let (world, found) = World::open_within(&state, &*reader, ROOM)?;
         catch_up(&*reader, &world, &mut |_, _| {})?;
         self.steps.push(format!("state: {found:?}"));
-        self.check(model, &world).map_err(End::Broken)?;
+        let opened_witness = Witness::open(&disk, &self.place.witness);
+        let witness = opened_witness.map_err(|error| End::Cut(format!("the witness: {error}")))?;
+        self.check(model, &world, &witness).map_err(End::Broken)?;
         let world = Arc::new(world);
         let clock = SimulatedClock::new(self.random);
         let submitter = signer(2);
@@ -216,7 +233,18 @@ impl Life<'_> {
         };
         let ledger = Lent { name: LEDGER_NAME, ledger: Arc::new(Mutex::new(ledger)) };
         let mapped = VecDeque::new();
-        Ok(Living { clock, reader, world, ledger, assignments, inputs, reading, mapper, mapped })
+        Ok(Living {
+            clock,
+            reader,
+            world,
+            witness,
+            ledger,
+            assignments,
+            inputs,
+            reading,
+            mapper,
+            mapped,
+        })
     }
 
     /// One thing that some thread of the program might do next; whether all is done.
@@ -235,9 +263,13 @@ impl Life<'_> {
             }
             7..=8 => {
                 let some = u64::try_from(self.random.between(1, 10)).unwrap_or(1);
-                living.apply(some)?;
+                match self.random.one_in(2) {
+                    true => living.apply(&living.witness, some)?,
+                    false => living.apply(&*living.world, some)?,
+                }
             }
             9 if self.random.one_in(3) => self.save(living)?,
+            9 if self.random.one_in(3) => self.save_witness(living),
             9 => self.save_some(living)?,
             10 if self.random.one_in(4) => {
                 self.steps.push("rebalance".to_owned());
@@ -249,19 +281,27 @@ impl Life<'_> {
         if !model.is_done() {
             return Ok(false);
         }
-        living.apply(u64::MAX)?;
+        living.apply(&living.witness, u64::MAX)?;
+        living.apply(&*living.world, u64::MAX)?;
+        self.save_witness(living);
         self.save(living)?;
         Ok(true)
     }
 
-    /// What the first follower does between two blocks.
+    /// Saves the second follower. Where that fails, nothing but this follower is held up.
+    fn save_witness(&mut self, living: &Living) {
+        let (blocks, saved) = (living.witness.next_block(), living.witness.savepoint());
+        self.steps.push(format!("the witness at block {blocks}, saved: {}", saved.is_ok()));
+    }
+
+    /// The state follower's work between two blocks.
     fn save_some(&mut self, living: &Living) -> Result<(), End> {
         let is_complete = living.world.save_some()?;
         self.steps.push(format!("a step of a savepoint, the last: {is_complete}"));
         Ok(())
     }
 
-    /// What it does once a second.
+    /// Its work once a second.
     fn save(&mut self, living: &Living) -> Result<(), End> {
         living.world.savepoint()?;
         let kept = keep_checkpoint(self.disk, &self.place.kept, &living.reader.checkpoint());
@@ -313,11 +353,11 @@ impl Living {
         Ok(())
     }
 
-    /// Takes the next blocks into the state.
-    fn apply(&mut self, some: u64) -> Result<(), End> {
-        let next = self.world.next_block();
+    /// Takes the next blocks into a follower.
+    fn apply(&self, follower: &dyn Follower, some: u64) -> Result<(), End> {
+        let next = follower.next_block();
         for number in next..self.reader.head().height.min(next.saturating_add(some)) {
-            self.world.apply(&*self.reader.block(number)?)?;
+            follower.apply(&*self.reader.block(number)?)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! again with its number.
 //!
 //! What runs is the real thing: the mapping stage, the write loop, the executor, the log's writer, the
-//! state. The source, the clock and the disk are its own. After each life a model, which only knows
+//! state and a second follower. The source, the clock and the disk are its own. After each life a model, which only knows
 //! the records, says what the ledger and the state must hold. Nothing here waits for a time.
 
 pub mod disk;
@@ -11,6 +11,7 @@ mod hunt;
 mod input;
 mod life;
 mod model;
+mod witness;
 
 pub use hunt::{Hunted, hunt};
 
@@ -27,7 +28,7 @@ use crate::verify::{Request, verify};
 /// Most lives that a fault or a death ends; the one after them is left in peace.
 const MOST_LIVES: u64 = 5;
 
-/// What is simulated.
+/// The parameters of a simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     /// The number that everything follows from.
@@ -37,7 +38,7 @@ pub struct Plan {
     pub disk_lies: bool,
 }
 
-/// What happened.
+/// The events of a simulation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Story {
     /// Starts of the program.
@@ -57,9 +58,9 @@ pub struct Story {
 pub struct Broken {
     /// Repeats it.
     pub seed: u64,
-    /// Which promise.
+    /// The broken promise.
     pub reason: String,
-    /// What happened up to there.
+    /// The events up to that point.
     pub story: Story,
 }
 
@@ -109,7 +110,11 @@ impl Simulation {
     fn run(&mut self, folder: &Path) -> Result<(), String> {
         let definitions = Definitions::new()?;
         let mut model = Model::new(&mut self.random);
-        let place = Place { ledger: folder.join("ledger"), kept: folder.join("checkpoint") };
+        let place = Place {
+            ledger: folder.join("ledger"),
+            kept: folder.join("checkpoint"),
+            witness: folder.join("witness"),
+        };
         for number in 0..=MOST_LIVES {
             let is_last = number == MOST_LIVES;
             self.story.lives += 1;
@@ -169,7 +174,7 @@ impl Simulation {
         usize::try_from(self.random.between(least, most)).unwrap_or(0)
     }
 
-    /// What the end of a life leaves of what is not durable.
+    /// Loses data that is not durable, at the end of a run.
     fn lose(&mut self) -> std::io::Result<()> {
         let random = &mut self.random;
         if !self.plan.disk_lies && random.one_in(3) {

@@ -1,5 +1,5 @@
-//! What must become of each record: known from the records alone, by rules that are too simple to be
-//! wrong in the same way as the program.
+//! The expected disposition of each record: derived from the records alone, by rules too simple to
+//! share an error with the program.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(crate) const TOPICS: [&str; 2] = ["simulated", "other"];
 /// Devices of a partition.
 const DEVICES: i64 = 3;
 
-/// What must become of a record.
+/// The expected disposition of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It is a transaction of this device's, with this temperature.
@@ -27,7 +27,7 @@ pub(crate) enum Fate {
     DeadLettered,
 }
 
-/// What is found in its place.
+/// The disposition found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Committed,
@@ -131,7 +131,7 @@ impl Model {
         self.told.extend(next);
     }
 
-    /// Whether every record that was produced is acknowledged.
+    /// True if every record that was produced is acknowledged.
     pub(crate) fn is_done(&self) -> bool {
         let told = |partition: &_| self.told.get(partition).copied().unwrap_or(0);
         self.partitions().all(|partition| told(&partition) >= self.end(&partition))
@@ -224,8 +224,8 @@ fn listed(world: &World) -> Result<Machines, String> {
     assets.iter().map(|asset| machine(asset).ok_or_else(|| broken(asset))).collect()
 }
 
-/// Whether every entry that an executed contract gave is valid is seen from the state; this is the
-/// contract and the mapping that the records are for.
+/// The contract of the records. The state shows that every entry of an executed contract is valid.
+/// The mapping follows.
 pub(crate) const CONTRACT: &str = "
 contract: machine
 version: 1

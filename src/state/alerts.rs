@@ -1,5 +1,5 @@
-//! Which assets have active alerts, and since when: small beside the assets, so it is kept in memory
-//! and no page of alerts has to look for them.
+//! The assets with active alerts, and the start of each alert. Small compared with the assets, so
+//! it is kept in memory, and pages of alerts need no search.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -130,7 +130,7 @@ impl ActiveAlerts {
         &self.together
     }
 
-    /// Whether an asset has these alerts, whenever they began.
+    /// True if an asset has these alerts, whenever they began.
     #[must_use]
     pub fn agrees(&self, contract: &str, key: &str, value: Option<&[u8]>) -> bool {
         let known = self.of(contract, key).iter().map(|(name, _)| &**name);
@@ -143,7 +143,7 @@ fn active(value: Option<&[u8]>) -> Vec<String> {
     value.and_then(Alerts::of_asset).map(|alerts| alerts.active).unwrap_or_default()
 }
 
-/// Whether an asset has an active alert, by its canonical bytes.
+/// True if an asset has an active alert, by its canonical bytes.
 #[must_use]
 pub fn any(value: Option<&[u8]>) -> bool {
     !active(value).is_empty()

@@ -1,4 +1,4 @@
-//! A store that is only looked at: opened from a copy, so that nothing in a ledger's folder changes.
+//! Read access to a store: opened from a copy, so that nothing in a ledger's folder changes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read};
@@ -37,7 +37,7 @@ pub fn copy(store: &Path) -> Result<ScratchFolder, StateError> {
         let place = std::env::temp_dir();
         not_copied(
             store,
-            format!("no temporary folder can be made in {}: {error}", place.display()),
+            format!("cannot create a temporary folder in {}: {error}", place.display()),
         )
     };
     let folder = folder.map_err(no_folder)?;
@@ -46,7 +46,7 @@ pub fn copy(store: &Path) -> Result<ScratchFolder, StateError> {
         let place = folder.path().parent().unwrap_or(folder.path()).display();
         return Err(not_copied(
             store,
-            format!("its {all} bytes are too many for a copy in {place}"),
+            format!("its {all} bytes do not fit into a copy in {place}"),
         ));
     }
     for (name, size) in &files {

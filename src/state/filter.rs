@@ -1,12 +1,12 @@
-//! Which assets a listing gives.
+//! Filters for listings of assets.
 
 use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 
-/// Which assets a listing gives.
+/// A filter for a listing of assets.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Keys that begin so.
+    /// Keys with this prefix.
     pub prefix: String,
     /// Dotted paths into the asset and the text that the value there must have.
     pub fields: Vec<(String, String)>,

@@ -31,7 +31,7 @@ impl Found {
         self.entry().and_then(Entry::transaction)
     }
 
-    /// What the entry wrote of an asset.
+    /// The entry's write of an asset.
     #[must_use]
     pub fn write_of(&self, contract: &str, key: &str) -> Option<&StoredWrite> {
         match self.entry()? {
@@ -138,11 +138,11 @@ pub fn search(
     Ok((found, None))
 }
 
-/// Where a search for newest changes goes on: the writes of this entry from this place on, then the
-/// entries before it.
+/// Cursor of a search for newest changes: the writes of this entry from this index on, then earlier
+/// entries.
 pub type ChangeCursor = (u64, usize);
 
-/// What an entry wrote of an asset with this key.
+/// An entry's write of an asset with this key.
 pub type FoundChange = (Found, Arc<str>);
 
 /// The newest change of each asset from a place on, newest first: at most `limit`, out of at most
@@ -206,7 +206,7 @@ impl FoundLetter {
     }
 }
 
-/// Where a search for dead letters goes on: before this place of this block.
+/// Cursor of a search for dead letters: before this index in this block.
 pub type LetterCursor = (u64, usize);
 
 /// Dead letters before a place that a filter takes, newest first: at most `limit`, out of at most

@@ -1,5 +1,5 @@
-//! Which assets the store may hold. Of one that is new this is known without a look into the store,
-//! which would wait for what is being written there.
+//! A filter of the assets that the store may contain. A new asset is recognised without a read of
+//! the store, which would wait for writes in progress.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -37,7 +37,7 @@ impl Known {
         }
     }
 
-    /// Whether the store may hold a key; where not, it does not.
+    /// True if the store may hold a key; where not, it does not.
     #[must_use]
     pub fn may_hold(&self, key: &[u8]) -> bool {
         let known = self.hashes.read().unwrap_or_else(PoisonError::into_inner);

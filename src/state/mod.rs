@@ -23,46 +23,11 @@ pub use world::{Room, StoredAsset, World};
 use std::path::PathBuf;
 
 use crate::codec::{DecodeError, Digest};
-use crate::ledger::{Block, LedgerError};
+use crate::follower::FollowerError;
+use crate::ledger::LedgerError;
 
 /// Folder of the world state within a ledger's directory.
 pub const STATE_DIRECTORY: &str = "state";
-
-/// A fold over blocks that keeps its own place in the log.
-///
-/// An implementation MUST keep its place so that, whenever it ends, taking in the blocks from there on
-/// gives the data of an undisturbed run; it MUST give the same data for the same blocks, and MUST NOT
-/// decide anything that the block does not say.
-pub trait Projection: Send + Sync {
-    /// A short name for logs and metrics.
-    fn name(&self) -> &'static str;
-
-    /// Number of the block that it needs next.
-    fn next_block(&self) -> u64;
-
-    /// Number of the block that it would need next after a crash, where it tells: what came before is
-    /// where it belongs, for good.
-    fn lasting_block(&self) -> Option<u64> {
-        None
-    }
-
-    /// Takes in the next block.
-    fn apply(&self, block: &Block) -> Result<(), StateError>;
-
-    /// Whether so much waits for a savepoint that one is due before its time.
-    fn is_full(&self) -> bool;
-
-    /// A step of a savepoint, which takes milliseconds and not seconds; the first begins it. With `true`
-    /// all that was taken in before that is lasting, together with its place. Blocks may be taken in
-    /// between two steps.
-    fn save_some(&self) -> Result<bool, StateError>;
-
-    /// Makes all that it took in lasting, together with its place.
-    fn savepoint(&self) -> Result<(), StateError> {
-        while !self.save_some()? {}
-        Ok(())
-    }
-}
 
 /// Why a fold cannot go on. It is then set aside and built again.
 #[derive(Debug, thiserror::Error)]
@@ -72,19 +37,19 @@ pub enum StateError {
     Store {
         /// Its directory.
         path: PathBuf,
-        /// What it said.
+        /// The store's error.
         reason: String,
     },
     /// The disk is nearly full. Nothing was written; it may be tried again.
     #[error(
-        "there is not enough space for the state store in {path}; the state is saved once there is"
+        "not enough disk space for the state store in {path}; the state is saved once there is"
     )]
     NoSpace {
         /// Its directory.
         path: PathBuf,
     },
     /// Another process has it open.
-    #[error("the state store in {0} is in use by another process; try again when that has ended")]
+    #[error("the state store in {0} is in use by another process; try again when it has stopped")]
     InUse(PathBuf),
     /// It could not be copied to be looked at.
     #[error("the state store in {path} was not compared: {reason}")]
@@ -97,22 +62,22 @@ pub enum StateError {
     /// A file operation failed.
     #[error("{doing} {path}")]
     Io {
-        /// What was being done.
+        /// The operation.
         doing: &'static str,
         /// To what.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
     /// An asset's bytes are not those of an asset.
-    #[error("the state of `{key}` of `{contract}` is not one that this version can read: {reason}")]
+    #[error("the state of `{key}` of `{contract}` cannot be read by this version: {reason}")]
     Unreadable {
         /// Its contract.
         contract: String,
         /// Its key.
         key: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A value is not what was written.
@@ -129,7 +94,14 @@ pub enum StateError {
     /// The log could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A destination outside failed.
-    #[error("{0}")]
-    Destination(String),
+}
+
+impl From<StateError> for FollowerError {
+    fn from(error: StateError) -> Self {
+        match error {
+            error @ StateError::NoSpace { .. } => Self::Held(error.to_string()),
+            StateError::Ledger(error) => Self::Ledger(error),
+            error => Self::failed(error),
+        }
+    }
 }

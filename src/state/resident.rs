@@ -28,9 +28,9 @@ pub struct Resident {
 #[derive(Debug, Default)]
 struct Assets {
     newest: HashMap<Text, Slot>,
-    /// What changed since the savepoint under way began.
+    /// Assets changed since the current savepoint began.
     changed: BTreeSet<Text>,
-    /// What that savepoint has still to write.
+    /// Assets that the current savepoint has yet to write.
     writing: BTreeSet<Text>,
 }
 

@@ -1,4 +1,4 @@
-//! How far the store has come, and what it holds.
+//! Savepoint: progress and fingerprint of the store.
 
 use crate::codec::{DecodeError, Digest, Reader, Writer};
 use crate::state::Totals;
@@ -15,7 +15,7 @@ pub struct Mark {
     pub block_hash: Digest,
 }
 
-/// How far a fold over the log has come.
+/// Progress of a fold over the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Place {
     /// Blocks taken in.
@@ -26,14 +26,14 @@ pub struct Place {
     pub totals: Totals,
 }
 
-/// What the store says of itself. It is written with every change of an asset.
+/// The store's record of its own progress. It is written with every change of an asset.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Savepoint {
     /// All that these blocks wrote is there.
     pub place: Place,
-    /// Where blocks came while it was written, while the next one is, and after a crash in its middle:
-    /// some of what blocks up to here wrote is there as well. Who takes these in again finds what they
-    /// wrote, or writes it.
+    /// Set while a savepoint is in progress; the store may already hold writes up to this block,
+    /// and blocks may arrive meanwhile. Also set after a crash during a savepoint. Replay is
+    /// idempotent.
     pub begun: Option<Mark>,
     /// Over every asset that is there.
     pub fingerprint: Fingerprint,
@@ -106,7 +106,7 @@ pub struct Fingerprint {
     count: u64,
 }
 
-/// What one asset adds to a fingerprint.
+/// Contribution of one asset to a fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member([u64; 4]);
 

@@ -1,4 +1,5 @@
-//! sled, kept at arm's length: one tree, one writer, batches of some assets with the savepoint in each.
+//! The wrapper around sled: one tree, one writer, batches of some assets with the savepoint in
+//! each.
 //!
 //! A savepoint is many batches: sled lets no reader in while it takes one, and frees no page that a
 //! batch replaces before the batch ends (100,000 assets at once took it gigabytes). Between them the
@@ -37,7 +38,8 @@ const ALERT_PREFIX: &[u8] = b"a/";
 const LOCK_TRIES: u32 = 10;
 /// Pause between these.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// How long a flush may take before sled is asked whether it has failed, and again after that.
+/// Time after which sled is asked whether a pending flush has failed, and interval of further
+/// checks.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An asset as it is stored: the entry that wrote it, and its canonical bytes; none once deleted.
@@ -49,7 +51,7 @@ pub struct Stored {
     pub value: Option<Arc<[u8]>>,
 }
 
-/// What an asset adds to the fingerprint, as the entry `version` wrote it.
+/// Contribution of an asset to the fingerprint, as entry `version` wrote it.
 #[must_use]
 pub fn member(contract: &str, key: &str, version: u64, value: Option<&Arc<[u8]>>) -> Member {
     let stored = Stored { version, value: value.cloned() };
@@ -116,7 +118,7 @@ impl Store {
         let broken = |reason: String| StateError::Store { path: path.to_owned(), reason };
         let try_open = || {
             let opened = catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(path)));
-            opened.unwrap_or_else(|_| Err(broken("sled panicked on what it found".to_owned())))
+            opened.unwrap_or_else(|_| Err(broken("sled panicked while reading it".to_owned())))
         };
         for _ in 1..LOCK_TRIES {
             match try_open() {
@@ -141,15 +143,15 @@ impl Store {
         let savepoint = match store.get(SAVEPOINT_KEY)? {
             Some(bytes) => Savepoint::decode(&bytes)?,
             None if store.db.is_empty() => Savepoint::default(),
-            None => return Err(broken("it holds data but no savepoint".to_owned())),
+            None => return Err(broken("it has data but no savepoint".to_owned())),
         };
         let alerts = store.alerts()?;
         let (fingerprint, has_alerts) = store.read_assets(&alerts)?;
         if fingerprint != savepoint.fingerprint {
-            return Err(broken("its assets are not those of its savepoint".to_owned()));
+            return Err(broken("its assets do not match its savepoint".to_owned()));
         }
         if !has_alerts {
-            return Err(broken("its list of alerts is not that of its assets".to_owned()));
+            return Err(broken("its list of alerts does not match its assets".to_owned()));
         }
         Ok((store, savepoint, alerts))
     }
@@ -304,7 +306,7 @@ fn remind<T: Send>(
     })
 }
 
-/// Whether a folder holds anything.
+/// True if a folder holds anything.
 #[must_use]
 pub fn holds_files(path: &Path) -> bool {
     std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some())
@@ -331,10 +333,10 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, StateError> {
     Ok(aside)
 }
 
-/// What a store says of itself, once its assets were compared with its savepoint.
+/// The store's record of itself, once its assets were compared with its savepoint.
 #[derive(Debug)]
 pub struct StoreSummary {
-    /// How far it has come, and what it holds.
+    /// Progress and fingerprint.
     pub savepoint: Savepoint,
     /// Active alerts, and since when.
     pub alerts: ActiveAlerts,
@@ -345,7 +347,7 @@ pub struct StoreSummary {
 /// A savepoint that was cut short: some of what blocks up to its mark wrote is in the store.
 #[derive(Debug)]
 pub struct Rest {
-    /// How far it was to come.
+    /// The target of the savepoint.
     pub mark: Mark,
     /// Entries that the store has taken in as a whole.
     pub entries: u64,

@@ -1,4 +1,4 @@
-//! Counts over the whole ledger: what became of every record.
+//! Counts over the whole ledger: dispositions of all records.
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLo
 
 use crate::codec::Digest;
 use crate::contract::Asset;
+use crate::follower::{Follower, FollowerError, Retry};
 use crate::ledger::embedded::{DurableState, StateOf};
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS, UNSAVED_STEP};
@@ -21,7 +22,7 @@ use crate::state::filter::Filter;
 use crate::state::resident::Resident;
 use crate::state::savepoint::{Mark, Place, Savepoint};
 use crate::state::store::{AssetKey, Store, Stored, holds_files, set_aside};
-use crate::state::{Projection, StateError, Totals};
+use crate::state::{StateError, Totals};
 use crate::transaction::Transaction;
 use saving::Saving;
 
@@ -47,7 +48,7 @@ struct Layers {
     alerts: ActiveAlerts,
 }
 
-/// The projection.
+/// The world state, which is a follower of the log.
 #[derive(Debug)]
 pub struct World {
     path: PathBuf,
@@ -58,7 +59,7 @@ pub struct World {
     saving: Mutex<Saving>,
 }
 
-/// What may be in memory, and how much goes to the store at a time.
+/// Memory limit of the state, and the batch size of writes to the store.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     /// Bytes of assets; with more of them, those that the store holds are read from it.
@@ -79,7 +80,7 @@ impl Default for Room {
     }
 }
 
-/// What opening the state found.
+/// The result of opening the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// Nothing.
@@ -91,6 +92,9 @@ pub enum Found {
 }
 
 impl World {
+    /// The name of this follower.
+    pub const NAME: &'static str = "state";
+
     /// Opens the state next to a ledger. A store that is damaged, older in form, ahead of the log or
     /// of another ledger is set aside.
     pub fn open(path: &Path, ledger: &dyn LedgerReader) -> Result<(Self, Found), StateError> {
@@ -108,7 +112,7 @@ impl World {
             check_place(&opened.1, ledger)?;
             // sled may take files for empty that are damaged, and then not keep what it is given.
             if is_there && opened.1 == Savepoint::default() {
-                let reason = "its files hold no savepoint".to_owned();
+                let reason = "its files contain no savepoint".to_owned();
                 return Err(StateError::Store { path: path.to_owned(), reason });
             }
             Ok(opened)
@@ -149,7 +153,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether everything is in memory.
+    /// True if everything is in memory.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         self.store.get().is_none()
@@ -174,12 +178,6 @@ impl World {
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.read().place.totals.clone()
-    }
-
-    /// Blocks that the newest savepoint holds: a start after a crash takes in those behind it.
-    #[must_use]
-    pub fn saved_blocks(&self) -> u64 {
-        self.read().saved_blocks
     }
 
     fn stored(&self, contract: &str, key: &str) -> Result<Option<Stored>, StateError> {
@@ -310,7 +308,7 @@ impl World {
     }
 }
 
-/// What is not saved over what is stored, in order of keys.
+/// Merges unsaved assets over stored ones, in order of keys.
 struct Merge<I: Iterator<Item = Result<(String, Stored), StateError>>> {
     unsaved: Peekable<std::collections::btree_map::IntoIter<String, Stored>>,
     stored: Peekable<I>,
@@ -368,22 +366,26 @@ fn check_place(savepoint: &Savepoint, ledger: &dyn LedgerReader) -> Result<(), S
     Ok(())
 }
 
-impl Projection for World {
-    fn name(&self) -> &'static str {
-        "state"
+impl Follower for World {
+    fn name(&self) -> &str {
+        Self::NAME
     }
 
     fn next_block(&self) -> u64 {
         self.read().place.mark.blocks
     }
 
-    fn apply(&self, block: &Block) -> Result<(), StateError> {
+    fn saved_block(&self) -> u64 {
+        self.read().saved_blocks
+    }
+
+    fn apply(&self, block: &Block) -> Result<(), FollowerError> {
         let mut layers = self.write();
         let Mark { blocks, block_hash } = layers.place.mark;
         let previous = if blocks == 0 { Digest::default() } else { block_hash };
         if block.header.number != blocks || block.header.previous != previous {
             let (number, savepoint) = (block.header.number, block_hash);
-            return Err(StateError::NotNext { number, savepoint });
+            return Err(StateError::NotNext { number, savepoint }.into());
         }
         let Layers { resident, alerts, .. } = &mut *layers;
         for (version, entry) in block.numbered_entries() {
@@ -405,14 +407,24 @@ impl Projection for World {
         self.read().resident.unsaved_bytes() >= self.room.unsaved_bytes
     }
 
-    fn save_some(&self) -> Result<bool, StateError> {
-        self.step()
+    fn save_some(&self) -> Result<bool, FollowerError> {
+        Ok(self.step()?)
     }
 
-    fn savepoint(&self) -> Result<(), StateError> {
+    fn savepoint(&self) -> Result<(), FollowerError> {
         self.begin_anew();
         while !self.step()? {}
         Ok(())
+    }
+
+    /// Space on its disk.
+    fn retry(&self) -> Retry {
+        Retry::LOCAL
+    }
+
+    /// Contracts are executed over it.
+    fn is_essential(&self) -> bool {
+        true
     }
 }
 

@@ -14,7 +14,7 @@ use crate::disk::open_followed;
 /// Largest key file that is read, in bytes; a real one has about 120.
 const MAX_KEY_FILE_BYTES: u64 = 16 * 1024;
 
-/// What goes wrong with keys.
+/// An error of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or written.
@@ -24,13 +24,13 @@ pub enum KeyError {
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
     /// Others can read it.
     #[error(
-        "the key file {path} has mode {mode:04o}, so others than its owner can read it; run `chmod 600 {path}`, and make a new key if anyone may have read it"
+        "the key file {path} has mode {mode:04o}, so other users can read it; run `chmod 600 {path}`, and create a new key if anyone may have read it"
     )]
     Exposed {
         /// The file.
@@ -40,14 +40,14 @@ pub enum KeyError {
     },
     /// Not an Ed25519 key in PKCS#8 PEM.
     #[error(
-        "the key file {path} holds no Ed25519 private key in PKCS#8 PEM form; `ledgerline keygen` makes one"
+        "the key file {path} has no Ed25519 private key in PKCS#8 PEM form; `ledgerline keygen` creates one"
     )]
     NotAKey {
         /// The file.
         path: PathBuf,
     },
     /// The system gives no randomness.
-    #[error("the system gives no random bytes: {0}")]
+    #[error("cannot get random bytes from the system: {0}")]
     NoRandomness(String),
 }
 

@@ -19,25 +19,25 @@ use crate::call::{Arguments, Function, ManualCall, Payload};
 use crate::codec::{ALLOCATION_BYTES, DecodeError, Digest, Reader, Writer};
 use crate::event::{DeviceName, Event, RecordDigests, SourcePartition, SourcePosition};
 
-/// Stands as the device type of people in their calls by hand.
+/// Stands as the device type of people in their manual calls.
 pub const OPERATOR_TYPE: &str = "operator";
 
 /// A call of a contract, caused by one record through one mapping, or by hand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transaction {
-    /// Where its record stood: the transaction's id.
+    /// The position of its record: the transaction's id.
     pub id: SourcePosition,
-    /// When the event happened, in milliseconds since 1970; the broker's time where the event has
-    /// none, 0 where there is no time at all.
+    /// Time of the event, in milliseconds since 1970. The broker's time if the event has none; 0 if
+    /// there is neither.
     pub time_ms: i64,
-    /// The device; of a call by hand the type [`OPERATOR_TYPE`] and the caller's name.
+    /// The device; of a manual call the type [`OPERATOR_TYPE`] and the caller's name.
     pub device: DeviceName,
-    /// SHA-256 over the whole record (see [`RecordDigests::record`]); of a call by hand, over what
+    /// SHA-256 over the whole record (see [`RecordDigests::record`]); of a manual call, over what
     /// was asked for. `None` in transactions of format 1, which covered the value alone.
     pub record_digest: Option<Digest>,
-    /// SHA-256 of the record's value as received; of a call by hand the same as the record's.
+    /// SHA-256 of the record's value as received; of a manual call the same as the record's.
     pub value_digest: Digest,
-    /// SHA-256 of the mapping's text; zero of a call by hand.
+    /// SHA-256 of the mapping's text; zero of a manual call.
     pub mapping_digest: Digest,
     /// Name of the contract.
     pub contract: Arc<str>,
@@ -102,7 +102,7 @@ impl Transaction {
         transaction
     }
 
-    /// Whether a mapping made it, and not a person.
+    /// True if a mapping made it, and not a person.
     #[must_use]
     pub fn is_mapped(&self) -> bool {
         self.mapping_digest != Digest::default()
@@ -185,7 +185,7 @@ impl Transaction {
     }
 }
 
-/// The digest of what a call by hand asks for; its own digests are this one.
+/// The digest of what a manual call asks for; its own digests are this one.
 #[must_use]
 pub fn call_digest(call: &Transaction) -> Digest {
     let mut asked = Writer::new();

@@ -3,20 +3,20 @@
 use crate::codec::{Digest, Writer};
 use crate::transaction::{Encoded, KeyId, SignatureCheck, Signer};
 
-/// What a submission's signature is for, so that it serves nothing else.
+/// Domain separator of a submission's signature, so that it is valid for nothing else.
 const DOMAIN: &[u8] = b"ledgerline/submission/v1\n";
 
 /// Why a submission is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubmissionError {
     /// No transaction in it.
-    #[error("the submission holds no transaction")]
+    #[error("the submission has no transactions")]
     Empty,
     /// More than [`crate::limits::MAX_SUBMISSION_TRANSACTIONS`].
-    #[error("the submission holds {0} transactions, the limit is {max}", max = crate::limits::MAX_SUBMISSION_TRANSACTIONS)]
+    #[error("the submission has {0} transactions, the limit is {max}", max = crate::limits::MAX_SUBMISSION_TRANSACTIONS)]
     TooLarge(usize),
     /// The signature is not the signer's over this ledger's name and these transactions.
-    #[error("the submission's signature does not fit its transactions, ledger and signer {0}")]
+    #[error("the submission's signature does not match its transactions, ledger and signer {0}")]
     BadSignature(KeyId),
 }
 
@@ -95,7 +95,7 @@ impl Submission {
     }
 }
 
-/// Whether a signature covers a root of transactions for a ledger.
+/// True if a signature covers a root of transactions for a ledger.
 #[must_use]
 pub fn verify_root(
     ledger: &str,

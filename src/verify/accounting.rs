@@ -18,7 +18,7 @@ pub struct Accounting {
     pub transactions: u64,
     /// Records so far.
     pub records: u64,
-    /// What became of them.
+    /// The dispositions of the records.
     pub totals: Totals,
     /// Active alerts, and since when.
     pub alerts: ActiveAlerts,
@@ -33,7 +33,7 @@ pub struct Accounting {
 /// The newest version of each key.
 type Versions = HashMap<Arc<str>, (u64, Member)>;
 
-/// What one block says of one partition.
+/// One block's account of one partition.
 #[derive(Default)]
 struct Accounted {
     /// Records with a transaction or a dead letter.
@@ -101,14 +101,14 @@ impl Accounting {
                             self.contracts.insert(definition.name.clone(), definition.version);
                         problems.check(
                             before.is_none_or(|before| before < definition.version),
-                            "a contract's version is not above the one before",
+                            "a contract's version is not higher than the previous one",
                         );
                     }
                     DefinitionKind::Ledger | DefinitionKind::Key | DefinitionKind::KeyEnd => {}
                 },
                 Entry::Transaction { transaction, verdict, writes } => {
                     self.transactions += 1;
-                    // What a call by hand says of itself needs no other block.
+                    // What a manual call says of itself needs no other block.
                     let known = transaction.id.partition.is_calls()
                         || self.mappings.contains(&transaction.mapping_digest);
                     problems.check(known, "a transaction's mapping was not recorded before it");
@@ -119,7 +119,7 @@ impl Accounting {
                     );
                     problems.check(
                         verdict.is_valid() || writes.is_empty(),
-                        "an invalid transaction has written",
+                        "an invalid transaction has writes",
                     );
                     position(transaction, &mut accounted, problems);
                     for (write, member) in writes.iter().zip(&mut members) {
@@ -133,7 +133,7 @@ impl Accounting {
             let found = accounted.remove(&progress.partition).unwrap_or_default();
             self.progress(progress, &found, problems);
         }
-        problems.check(accounted.is_empty(), "it holds records of a partition without progress");
+        problems.check(accounted.is_empty(), "it has records of a partition without progress");
     }
 
     fn progress(&mut self, progress: &Progress, found: &Accounted, problems: &mut Problems<'_>) {
@@ -143,12 +143,12 @@ impl Accounting {
         {
             let what = if *from < expected { "repeats records" } else { "leaves a gap" };
             problems
-                .add(format!("it {what} of {partition}: it begins at {from}, {expected} is next"));
+                .add(format!("it {what} of {partition}: it begins at {from}, expected {expected}"));
         }
-        problems.check(from <= next, "its progress goes back");
-        problems.check(found.is_within(*from, *next), "it holds a record outside its progress");
+        problems.check(from <= next, "its progress goes backwards");
+        problems.check(found.is_within(*from, *next), "it has a record outside its progress");
         let is_last = last.is_none_or(|last| found.greatest() == Some(last.offset));
-        problems.check(is_last, "its progress names a last record that it does not hold");
+        problems.check(is_last, "its progress names a last record that it does not contain");
         let count = found.count();
         if count != *records {
             problems
@@ -181,7 +181,7 @@ impl Accounting {
     }
 }
 
-/// What each write of a block adds to the state's fingerprint. Needs no other block.
+/// Contribution of each write of a block to the state's fingerprint. Needs no other block.
 pub fn members(block: &Block) -> Vec<Member> {
     let mut members = Vec::new();
     for (index, entry) in block.numbered_entries() {
@@ -214,7 +214,7 @@ fn position(
         _ => 0,
     };
     if id.output != expected {
-        problems.add(format!("{id} stands where output {expected} of its record should"));
+        problems.add(format!("{id} is in the place of output {expected} of its record"));
     }
     partition.newest = Some(id.clone());
 }

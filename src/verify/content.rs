@@ -1,6 +1,6 @@
-//! What can be wrong with a block by itself, whatever stands before it: digests that do not fit what
-//! they are of, values in a form that no writer gives. Needs no other block, so that blocks can be
-//! looked at on all processors.
+//! Errors of a block by itself, independent of earlier blocks: digests that do not match their
+//! data, values that are not in canonical form. Needs no other block, so blocks can be checked on
+//! all processors.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::limits::MAX_DEAD_LETTER_BYTES;
 use crate::transaction::{Transaction, call_digest};
 use crate::verify::MAX_LISTED_PROBLEMS;
 
-/// What is wrong with one block, in words; of very much not all.
+/// Errors of one block, in words; a long list is cut.
 pub type Faults = Vec<String>;
 
 /// Gathers what is wrong.
@@ -32,11 +32,11 @@ impl Found {
     }
 }
 
-/// What is wrong with a block by itself.
+/// Finds the errors of a block by itself.
 pub fn faults(block: &Block) -> Faults {
     let (records, mut found) = (&block.records, Found::default());
     let fits = records_digest(records, block.header.format) == block.header.records;
-    found.check(fits, || "its records are not those that it was sealed with".to_owned());
+    found.check(fits, || "its records do not match its seal".to_owned());
     partitions(block, &mut found);
     records.filtered.iter().for_each(|filtered| runs(filtered, &mut found));
     records.dead_letters.iter().for_each(|letter| dead_letter(letter, &mut found));
@@ -55,7 +55,7 @@ pub fn faults(block: &Block) -> Faults {
     found.0
 }
 
-/// Each partition once, and calls by hand in the one that is theirs.
+/// Each partition once, and manual calls in the one that is theirs.
 fn partitions(block: &Block, found: &mut Found) {
     let records = &block.records;
     let calls = SourcePartition::calls();
@@ -65,7 +65,7 @@ fn partitions(block: &Block, found: &mut Found) {
             let is_new = seen.insert(partition);
             found.check(is_new, || format!("its {what} names {partition} more than once"));
             let is_known = !partition.is_calls() || *partition == calls;
-            found.check(is_known, || format!("{partition} is not the partition of calls by hand"));
+            found.check(is_known, || format!("{partition} is not the partition of manual calls"));
         }
     };
     once(&mut records.progress.iter().map(|progress| &progress.partition), "progress");
@@ -73,7 +73,7 @@ fn partitions(block: &Block, found: &mut Found) {
     let of_filtered = records.filtered.iter().map(|filtered| &filtered.partition);
     let of_letters = records.dead_letters.iter().map(|letter| &letter.partition);
     let is_call = of_filtered.chain(of_letters).any(SourcePartition::is_calls);
-    found.check(!is_call, || "it holds a call by hand that is not a transaction".to_owned());
+    found.check(!is_call, || "it has a manual call that is not a transaction".to_owned());
 }
 
 fn runs(filtered: &Filtered, found: &mut Found) {
@@ -99,7 +99,7 @@ fn dead_letter(letter: &DeadLetter, found: &mut Found) {
         && of_headers.sum::<usize>() <= MAX_DEAD_LETTER_BYTES
         && letter.key.as_ref().is_none_or(|key| key.len() <= MAX_DEAD_LETTER_BYTES);
     found.check(is_cut_right, || {
-        format!("{} keeps more or less of its record than it should", place())
+        format!("{} keeps more or less of its record than required", place())
     });
     let is_whole = letter.value_len <= MAX_DEAD_LETTER_BYTES as u64;
     let fits = !is_whole || Digest::of(value) == letter.digest;
@@ -126,14 +126,14 @@ fn transaction(transaction: &Transaction, before: Option<&Transaction>, found: &
     let id = &transaction.id;
     if id.partition.is_calls() {
         let says_who = transaction.caller().is_some();
-        found.check(says_who, || "a call by hand does not say who made it".to_owned());
+        found.check(says_who, || "a manual call does not say who made it".to_owned());
         found.check(id.partition == SourcePartition::calls() && id.output == 0, || {
-            format!("{id} is not a place of a call by hand")
+            format!("{id} is not a position of a manual call")
         });
         let asked = call_digest(transaction);
         let fits = transaction.value_digest == asked
             && transaction.record_digest.is_none_or(|digest| digest == asked);
-        found.check(fits, || format!("{id} does not have the digest of what was asked for"));
+        found.check(fits, || format!("{id} does not have the digest of its request"));
     }
     if let Some(before) = before.filter(|_| id.output > 0)
         && (before.id.offset, &before.id.partition) == (id.offset, &id.partition)
@@ -150,7 +150,7 @@ fn write(transaction: &Transaction, write: &StoredWrite, found: &mut Found) {
     let is_asset = write.value.as_deref().is_none_or(Asset::is_well_formed);
     found.check(is_asset, || {
         let key = write.key.escape_debug();
-        format!("{} writes a state of `{key}` that is not one of an asset", transaction.id)
+        format!("{} writes a state of `{key}` that is not a valid asset state", transaction.id)
     });
 }
 

@@ -1,4 +1,4 @@
-//! Offline verification: is this ledger what it says, from its files alone?
+//! Offline verification of a ledger from its files alone.
 //!
 //! Reads every frame once and believes nothing: hashes, tree, signatures, effects, source progress,
 //! the disposition of every record, and the state store against the log. Changes nothing in the log.
@@ -41,14 +41,14 @@ pub const MAX_LISTED_PROBLEMS: usize = 50;
 const OLDER: &str = "older checkpoint";
 const KEPT: &str = "kept checkpoint";
 
-/// What to verify.
+/// The options of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// The ledger's directory.
     pub directory: PathBuf,
     /// An older signed checkpoint that the log must extend.
     pub from_checkpoint: Option<Vec<u8>>,
-    /// Where the newest checkpoint is kept outside the directory, which the log must hold as well.
+    /// Copy of the newest checkpoint outside the directory, which the log must extend.
     pub kept_checkpoint: Option<PathBuf>,
     /// The key that must have sealed the first block, where the auditor knows it from elsewhere.
     pub expected_key: Option<KeyId>,
@@ -56,7 +56,7 @@ pub struct Request {
     pub expected_name: Option<String>,
 }
 
-/// What was found.
+/// The result of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The ledger's name.
@@ -77,16 +77,16 @@ pub struct Report {
     pub root: Digest,
     /// Bytes behind the last block that are not a whole block.
     pub tail_bytes: u64,
-    /// What was looked at and holds, or could not be looked at, in words.
+    /// Checks that passed or could not be made, in words.
     pub notes: Vec<String>,
-    /// What is wrong, and where; at most [`MAX_LISTED_PROBLEMS`].
+    /// Problems with their places; at most [`MAX_LISTED_PROBLEMS`].
     pub problems: Vec<String>,
-    /// How many problems there are.
+    /// The number of problems.
     pub problem_count: usize,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.problem_count == 0
@@ -158,7 +158,7 @@ pub fn verify(request: &Request, observe: &mut dyn FnMut(u64, u64)) -> Result<Re
         report.problem(format!("the ledger is named `{found}`, not `{expected}`"));
     }
     if report.blocks == 0 {
-        report.problem("the log holds no block, so nothing is verified".to_owned());
+        report.problem("the log has no blocks, so nothing is verified".to_owned());
     }
     Ok(report)
 }
@@ -169,11 +169,11 @@ fn kept(path: &Path, report: &mut Report) -> Option<Vec<u8>> {
     match read_kept(&SystemDisk, path) {
         Ok(Some(kept)) => return Some(kept.note),
         Ok(None) => report.notes.push(format!(
-            "no checkpoint is kept in {place}: whether the end of the log was cut off, or an older copy \
-             put in its place, cannot be told"
+            "there is no checkpoint in {place}: a truncated log, or an older copy in its place, cannot be \
+             detected"
         )),
         Err(LedgerError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
-            report.notes.push(format!("the checkpoint kept in {place} may not be read"));
+            report.notes.push(format!("no permission to read the checkpoint kept in {place}"));
         }
         Err(error) => report.problem(crate::diagnostic::chain(&error)),
     }
@@ -207,7 +207,7 @@ fn read_state(directory: &Path, report: &mut Report) -> Option<StoreSummary> {
         }
         Err(error) => {
             let why = crate::diagnostic::chain(&error);
-            report.problem(format!("{why}; the next start builds it again from the log"));
+            report.problem(format!("{why}; the next start rebuilds it from the log"));
             None
         }
     }
@@ -218,9 +218,9 @@ struct Prepared {
     block: Block,
     hashes: BlockHashes,
     members: Vec<Member>,
-    /// What is wrong with it by itself.
+    /// Errors of the block by itself.
     faults: Faults,
-    /// Whether its signatures hold: seal, submissions and the checkpoint's, which is by the seal's
+    /// True if its signatures hold: seal, submissions and the checkpoint's, which is by the seal's
     /// key. Whether the keys may sign is another question.
     is_signed: bool,
 }
@@ -269,11 +269,11 @@ fn chain(previous: Option<&block::Header>, block: &Block, problems: &mut Problem
             (previous.number + 1, previous.hash(), first, previous.time_ms)
         }
     };
-    problems.check(header.number == number, "its number is not the next one");
-    problems.check(header.previous == hash, "its previous hash is not the block's before");
-    problems.check(header.first_entry == first.0, "its first entry is not the next one");
-    problems.check(header.first_leaf == first.1, "its first leaf is not the next one");
-    problems.check(header.time_ms >= time, "its time lies before the block in front");
+    problems.check(header.number == number, "its number is not the expected one");
+    problems.check(header.previous == hash, "its previous hash is not that of the previous block");
+    problems.check(header.first_entry == first.0, "its first entry is not the expected one");
+    problems.check(header.first_leaf == first.1, "its first leaf is not the expected one");
+    problems.check(header.time_ms >= time, "its time is before that of the previous block");
 }
 
 /// Says what the checkpoints of blocks of format 1 do not cover.
@@ -290,8 +290,8 @@ fn not_covered((blocks, tree_size): (u64, u64)) -> Option<String> {
 
 fn differs(blocks: u64, report: &mut Report) {
     report.problem(format!(
-        "the state store does not hold what the first {blocks} blocks wrote; the next start builds it \
-         again, or run `ledgerline rebuild`"
+        "the state store does not match the writes of the first {blocks} blocks; the next start rebuilds \
+         it, or run `ledgerline rebuild`"
     ));
 }
 
@@ -302,7 +302,7 @@ struct Verifier {
     signatures: Signatures,
     accounting: Accounting,
     state: Option<StoreSummary>,
-    /// What is left to compare of a savepoint that was cut short.
+    /// The remaining comparison of an incomplete savepoint.
     rest: Option<Rest>,
     /// Blocks of format 1, and the size of the tree behind them.
     old_format: (u64, u64),
@@ -345,7 +345,7 @@ impl Verifier {
             let is_last = at + 1 == segments.len();
             if segment.first_block != report.blocks {
                 report.problem(format!(
-                    "{}: block {} should be next, by its name the segment begins with block {}",
+                    "{}: expected block {}, but by its name the segment begins with block {}",
                     segment.path.display(),
                     report.blocks,
                     segment.first_block
@@ -369,9 +369,8 @@ impl Verifier {
                 Ok(end) if end.good_len < end.file_len => {
                     report.tail_bytes = end.file_len - end.good_len;
                     report.notes.push(format!(
-                        "{}: {} bytes behind the last block are not a whole block: an interrupted \
-                         write, which the next start cuts off, or a last block that was damaged or \
-                         changed. A kept checkpoint tells which",
+                        "{}: {} bytes after the last block are not a complete block: an interrupted \
+                         write, which the next start truncates, or a last block that was damaged or changed. A kept checkpoint shows which",
                         segment.path.display(),
                         report.tail_bytes
                     ));
@@ -400,7 +399,7 @@ impl Verifier {
                 self.is_unreadable = true;
                 return report.problem(format!(
                     "block {number}: it cannot be read: {error}. It is damaged, or another version of \
-                     Ledgerline wrote it; nothing behind it was checked"
+                     Ledgerline wrote it; nothing after it was checked"
                 ));
             }
         };
@@ -410,7 +409,7 @@ impl Verifier {
         let leaves = std::mem::take(&mut hashes.leaves);
         self.tree.block(&block, leaves, &mut problems);
         let effects = block::chain_effects(&self.effects, &hashes.effects);
-        problems.check(effects == block.header.effects, "its effects hash does not follow");
+        problems.check(effects == block.header.effects, "its effects hash does not match");
         self.effects = block.header.effects;
         let found = Computed { hashes: &hashes, tree_root: self.tree.root(), is_signed };
         self.signatures.block(&block, found, &mut problems);
@@ -440,8 +439,8 @@ impl Verifier {
                 && fingerprint.is_ok_and(|found| found == self.accounting.fingerprint());
             match fits {
                 true => report.notes.push(format!(
-                    "the state store was on its way to what the first {} blocks wrote; the next start \
-                     completes it from the log",
+                    "the state store has an unfinished savepoint of the first {} blocks; the next start completes it \
+                     from the log",
                     mark.blocks
                 )),
                 false => differs(mark.blocks, report),
@@ -457,7 +456,7 @@ impl Verifier {
             && (!is_whole || state.alerts == self.accounting.alerts);
         match fits {
             true if is_whole => report.notes.push(format!(
-                "the state store holds what the first {} blocks wrote: {} assets",
+                "the state store matches the writes of the first {} blocks: {} assets",
                 mark.blocks,
                 savepoint.fingerprint.count()
             )),
@@ -475,9 +474,7 @@ impl Verifier {
         let not_reached = self.state.map(|state| state.savepoint.place.mark);
         if let Some(Mark { blocks, .. }) = not_reached.or(self.rest.map(|rest| rest.mark)) {
             let has = report.blocks;
-            report.problem(format!(
-                "the state store has taken in {blocks} blocks, the log has {has}"
-            ));
+            report.problem(format!("the state store is at block {blocks}, the log has {has}"));
         }
         // Without a first block there is neither a name nor a key to compare with.
         let is_named = !self.signatures.name().is_empty();

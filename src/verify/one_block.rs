@@ -7,7 +7,7 @@ use crate::verify::signatures::{Computed, Signatures};
 use crate::verify::tree::{BlockHashes, TreeCheck};
 use crate::verify::{Problems, Report, chain, content};
 
-/// What stands before a block.
+/// The state before a block.
 #[derive(Debug)]
 pub struct Before<'a> {
     /// Header of the block before; `None` for the first.
@@ -20,14 +20,14 @@ pub struct Before<'a> {
     pub definitions: Vec<&'a Definition>,
 }
 
-/// What one step of the check found.
+/// The result of one step of the check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What was looked at.
+    /// The subject of the check.
     pub what: &'static str,
-    /// Whether it holds.
+    /// True if it holds.
     pub holds: bool,
-    /// What was computed, or what is wrong.
+    /// The computed value, or the problem.
     pub found: String,
 }
 
@@ -66,7 +66,7 @@ pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
     let expected = before.tree_root.unwrap_or(before_root);
     vec![
         step(
-            "It follows the block before",
+            "It follows the previous block",
             format!("whose header hashes to {previous}; {records}"),
             &mut |problems| {
                 chain(before.header, block, problems);
@@ -74,14 +74,14 @@ pub fn one_block(block: &Block, before: Before<'_>) -> Vec<Step> {
             },
         ),
         step(
-            "Its verdicts and writes continue the effects",
+            "Its verdicts and writes continue the effects hash",
             effects.to_string(),
             &mut |problems| {
-                problems.check(effects == header.effects, "its effects hash does not follow");
+                problems.check(effects == header.effects, "its effects hash does not match");
             },
         ),
-        step("Its entries continue the tree", leaves, &mut |problems| {
-            problems.check(before_root == expected, "the tree before it is another one");
+        step("Its entries extend the tree", leaves, &mut |problems| {
+            problems.check(before_root == expected, "the previous tree is a different one");
             tree.block(block, hashes.leaves.clone(), problems);
             tree_root = tree.root();
         }),

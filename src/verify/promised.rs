@@ -7,7 +7,7 @@ use crate::verify::signatures::Signatures;
 
 /// A checkpoint that the log must extend.
 pub(super) struct Promised {
-    /// What it is, in words.
+    /// Its name, for messages.
     pub name: &'static str,
     pub head: Checkpoint,
     pub note: Vec<u8>,
@@ -34,8 +34,8 @@ impl Promised {
                 head.root
             )),
             None => report.problem(format!(
-                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was cut off or \
-                 is damaged, or this is an older copy",
+                "the log ends at tree size {} and cannot extend the {name} of tree size {size}: its end was truncated or \
+                 damaged, or this is an older copy",
                 report.tree_size
             )),
         }

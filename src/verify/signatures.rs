@@ -1,4 +1,4 @@
-//! Who signed what: seals, checkpoints, submissions, and the keys that the ledger registered.
+//! Signatures: seals, checkpoints, submissions, and the keys that the ledger registered.
 
 use std::collections::BTreeSet;
 
@@ -18,12 +18,13 @@ pub struct Computed<'a> {
     pub hashes: &'a BlockHashes,
     /// Root of the tree with it.
     pub tree_root: Digest,
-    /// Whether [`all_hold`] is true of a group with this block.
+    /// True if [`all_hold`] is true of a group with this block.
     pub is_signed: bool,
 }
 
-/// Whether every signature of some blocks holds: seals, checkpoints and submissions. `false` where
-/// one does not, or a checkpoint has another signature than the one of the key that sealed its block.
+/// True if every signature of some blocks holds: seals, checkpoints and submissions. `false` where
+/// one does not, or a checkpoint has another signature than the one of the key that sealed its
+/// block.
 pub fn all_hold<'a>(
     name: &str,
     blocks: impl Iterator<Item = (&'a Block, &'a BlockHashes)>,
@@ -61,7 +62,7 @@ pub fn all_hold<'a>(
     all_pass(&signed)
 }
 
-/// Whether each submission has a transaction at least, and each transaction a submission.
+/// True if each submission has a transaction at least, and each transaction a submission.
 fn covers_each(submissions: &[SubmissionSeal], transactions: usize) -> bool {
     let counts = || submissions.iter().map(|seal| seal.count);
     counts().all(|count| count > 0) && counts().fold(0, u64::saturating_add) == transactions as u64
@@ -125,13 +126,14 @@ impl Signatures {
             None => self.keys.allows(LEDGER_ROLE, signer),
             Some(_) => allowed_before,
         };
-        problems.check(allowed, "it is sealed with a key that was not registered, or had ended");
+        problems
+            .check(allowed, "it is sealed with a key that was not registered or had been retired");
         let fits = computed.is_signed || block.seal.verifies(self.name(), &block.header.hash());
-        problems.check(fits, "its seal does not fit");
+        problems.check(fits, "its seal does not match");
         if self.first_key.is_none() {
             self.first_key = Some(signer);
             let expected = self.expected.is_none_or(|expected| expected == signer);
-            problems.check(expected, "it is not sealed with the key that was asked for");
+            problems.check(expected, "it is not sealed with the requested key");
         }
         self.checkpoint(block, computed, problems);
         self.submissions(block, computed, problems);
@@ -147,15 +149,14 @@ impl Signatures {
             if definition.kind == DefinitionKind::KeyEnd {
                 let key = key_of(definition);
                 let is_known = key.is_some_and(|key| self.keys.allows(&definition.name, key));
-                problems.check(is_known, "it ends a key that is not in force");
+                problems.check(is_known, "it retires a key that is not active");
             }
             let may_stand = self.take_in(definition);
-            problems
-                .check(may_stand, "it names the ledger a second time, or a format it cannot have");
+            problems.check(may_stand, "it names the ledger a second time, or an invalid format");
         }
         problems.check(self.name.is_some(), "no block has named the ledger");
         let fits = self.format == Some(block.header.format);
-        problems.check(fits, "it is in another format than the ledger has named");
+        problems.check(fits, "its format differs from the ledger's");
     }
 
     /// Takes in a definition; whether it may stand where it stands.
@@ -181,7 +182,7 @@ impl Signatures {
             Ok(checkpoint) => {
                 let fits = checkpoint.size == block.header.tree_size()
                     && checkpoint.root == computed.tree_root;
-                problems.check(fits, "its checkpoint is not of its own tree");
+                problems.check(fits, "its checkpoint does not match its tree");
             }
             Err(error) => problems.add(format!("its checkpoint: {error}")),
         }
@@ -206,19 +207,21 @@ impl Signatures {
         if !covers_each(submissions, hashes.transactions) {
             // Nor would it say anything of these transactions that a signature holds.
             return problems.add(
-                "not every transaction stands in a signed submission, or a submission has none",
+                "a transaction is not in any signed submission, or a submission has no transactions",
             );
         }
         for (seal, root) in submissions.iter().zip(&hashes.submissions) {
             let known = self.keys.allows(SUBMITTER_ROLE, seal.signer);
-            problems.check(known, "a submission's key was not registered, or had ended");
-            problems
-                .check(*root == Some(seal.root), "a submission's root is not of its transactions");
+            problems.check(known, "a submission's key was not registered or had been retired");
+            problems.check(
+                *root == Some(seal.root),
+                "a submission's root does not match its transactions",
+            );
             let signed = (&seal.signer, &seal.root, &seal.signature);
             let signed = is_signed || verify_root(self.name(), signed, &mut check);
             if !signed {
                 // One is enough: each check takes its time.
-                return problems.add("a submission's signature does not fit");
+                return problems.add("a submission's signature does not match");
             }
         }
     }

@@ -15,7 +15,7 @@ pub struct TreeCheck {
     leaves: Vec<Digest>,
 }
 
-/// What one block's entries hash to.
+/// The hashes of one block's entries.
 pub struct BlockHashes {
     /// Leaf hash of each entry.
     pub leaves: Vec<Digest>,
@@ -100,10 +100,8 @@ impl TreeCheck {
         leaves.iter().for_each(|leaf| self.now.append(*leaf));
         self.leaves = leaves;
         let root = self.now.root();
-        problems.check(
-            root == block.header.entries_root,
-            "its tree root does not follow from the entries",
-        );
+        problems
+            .check(root == block.header.entries_root, "its tree root does not match its entries");
         if let Some(leaf) = block.own_leaf().map(|leaf| leaf_hash(&leaf)) {
             self.now.append(leaf);
             self.leaves.push(leaf);

@@ -175,7 +175,7 @@ impl Browser {
         BASE64_STANDARD.decode(picture.as_str().unwrap()).unwrap()
     }
 
-    /// What was logged since it was asked last: `browser` or `performance`.
+    /// Log entries since the last call: `browser` or `performance`.
     pub fn log(&self, kind: &str) -> Vec<Value> {
         let log = self.post("/se/log", &json!({"type": kind}));
         log.as_array().unwrap().clone()

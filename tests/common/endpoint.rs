@@ -14,6 +14,7 @@ use ledgerline::contract::ContractSet;
 use ledgerline::event::{
     Cause, DeviceName, Headers, Record, RecordDigests, Rejection, SourcePartition, SourcePosition,
 };
+use ledgerline::follower::Follower as _;
 use ledgerline::input::{
     Assignments, HealthReport, InputProblem, ProblemCode, StreamNames, StreamPrefix,
 };
@@ -24,11 +25,12 @@ use ledgerline::ledger::{
 };
 use ledgerline::mapping::MappingSet;
 use ledgerline::monitor::access::{Role, Settings};
+use ledgerline::monitor::routes::{self, Route};
 use ledgerline::monitor::{self, AnswerCounts, Endpoint, InputStatus, Service};
-use ledgerline::pipeline::catch_up;
 use ledgerline::pipeline::status::Status;
+use ledgerline::pipeline::{Followers, catch_up};
 use ledgerline::query::{Queries, Trial};
-use ledgerline::state::{Projection, World};
+use ledgerline::state::World;
 use ledgerline::transaction::{Signer, Submission, Transaction};
 use serde_json::{Value, json};
 
@@ -57,7 +59,7 @@ rules:
     raise_when: state.temperature > 80
 ";
 
-/// What the endpoint tries events with. The ledger's transactions are made by hand.
+/// The mapping of the endpoint's dry runs. The ledger's transactions are created directly.
 pub const MAPPING: &str = "
 mapping: reefers
 match: {topic: telemetry, device_type: 'reefer-*', where: payload.d.assetID != ''}
@@ -198,15 +200,24 @@ pub fn run_for(role: Role) -> Running {
     let mut settings = Settings::open(([127, 0, 0, 1], 0).into());
     settings.access.anonymous = Some(role);
     let calendar = Arc::new(Calendar::default());
-    start(&settings, calendar.clone(), calendar)
+    start(&settings, (calendar.clone(), calendar), routes::all())
 }
 
 /// An endpoint for those whom settings let in, at the time of a clock.
 pub fn run_with(settings: &Settings, clock: Arc<dyn Clock>) -> Running {
-    start(settings, clock, Arc::default())
+    start(settings, (clock, Arc::default()), routes::all())
 }
 
-fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) -> Running {
+/// An endpoint with these routes.
+pub fn run_with_routes(settings: &Settings, routes: Vec<Route>) -> Running {
+    start(settings, (Arc::new(SystemClock::new()), Arc::default()), routes)
+}
+
+fn start(
+    settings: &Settings,
+    (clock, calendar): (Arc<dyn Clock>, Arc<Calendar>),
+    routes: Vec<Route>,
+) -> Running {
     let directory = tempfile::tempdir().unwrap();
     let opening = Opening {
         directory: directory.path().join("ledger"),
@@ -249,18 +260,20 @@ fn start(settings: &Settings, clock: Arc<dyn Clock>, calendar: Arc<Calendar>) ->
     let assignments = Assignments::new(reader.progress());
     assignments.set_end(&partition(), 1_000);
     let assignments = Arc::new(assignments);
+    let followers = Arc::new(Followers::default());
+    followers.add(world.clone());
     let service = Service {
         queries,
         status: Arc::new(Status::default()),
         calls: None,
         assignments,
         inputs: vec![input(Box::new(move || unreachable(&reasons.lock().unwrap())))],
-        copies: None,
+        followers,
         trial,
         answers: AnswerCounts::default(),
         clock,
     };
-    let endpoint = monitor::start_with(settings, Arc::new(service)).unwrap();
+    let endpoint = monitor::start_with_routes(settings, Arc::new(service), routes).unwrap();
     Running { endpoint, ledger, obstacles, world, calendar, _directory: directory }
 }
 
@@ -313,7 +326,7 @@ pub struct Reply {
     /// Headers behind the body.
     pub trailers: BTreeMap<String, String>,
     pub body: Vec<u8>,
-    /// Whether a body of chunks came to its end.
+    /// True if a body of chunks came to its end.
     pub is_whole: bool,
 }
 
@@ -411,7 +424,7 @@ fn exchange_until(
     Reply::read(&bytes)
 }
 
-/// Where the head of a message ends.
+/// The end of a message's head.
 fn whole_head(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|four| four == b"\r\n\r\n")
 }

@@ -14,7 +14,8 @@ pub const DEVICES: u64 = 7;
 pub const REJECTED: u64 = 6;
 /// Entries: the ledger, two keys, mapping and contract, and the readings.
 pub const ENTRIES: u64 = 5 + READINGS;
-/// What a terminal must never get: colours, a bell, a line's start, the other direction.
+/// Text that a terminal must never receive: colours, a bell, a carriage return, a change of
+/// direction.
 pub const HOSTILE: &str = "\u{1b}[31mred\u{7}\rover\u{9b}2J\u{202e}";
 
 pub fn temperature(offset: u64) -> u64 {
@@ -56,7 +57,7 @@ pub fn filled() -> Project {
     project
 }
 
-/// No control character but the ends of lines, and nothing that turns the direction of a text.
+/// No control character but the ends of lines, and nothing that turns the direction of a string.
 #[track_caller]
 pub fn assert_clean(text: &str) {
     let is_bad = |c: &char| {

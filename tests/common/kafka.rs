@@ -1,4 +1,4 @@
-//! Members of the ledger's group that are no ledger.
+//! Members of the ledger's group that are not ledgers.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What the tests of the whole program share: a folder with everything that a configuration names,
-//! the built program as a child process, records of every kind, and reading a ledger back.
+//! Helpers of the end-to-end tests: a folder with everything that a configuration names, the built
+//! program as a child process, records of every kind, and reading a ledger back.
 //!
 //! Nothing here waits for a time: every wait is for a condition, and its bound only serves to fail.
 #![allow(dead_code)] // each test uses a part

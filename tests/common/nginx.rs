@@ -8,7 +8,7 @@ use super::{outside, until};
 /// A running nginx. It ends when its value goes.
 pub struct Nginx {
     child: Child,
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }

@@ -52,12 +52,12 @@ impl Document {
         self.operations.iter().find(|operation| operation.id == id).unwrap()
     }
 
-    /// What is wrong with the data of an event of the stream.
+    /// The error in the data of a stream event.
     pub fn wrong_event(&self, name: &str, data: &Value) -> Option<String> {
         violation(&self.events[name], data)
     }
 
-    /// What is wrong with an answer of an operation; nothing where it is as the document says.
+    /// The error in an answer of an operation; nothing if the document allows it.
     pub fn wrong(&self, operation: &Operation, reply: &Reply) -> Option<String> {
         let status = reply.status.to_string();
         if !operation.described["responses"].as_object().unwrap().contains_key(&status) {
@@ -105,7 +105,7 @@ impl Operation {
         self.described["x-example"].as_str().unwrap()
     }
 
-    /// Whether its answers bear an entity tag.
+    /// True if its answers bear an entity tag.
     pub fn is_tagged(&self) -> bool {
         self.described["responses"].get("304").is_some()
     }

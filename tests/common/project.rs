@@ -69,7 +69,7 @@ tests:
           alerts: { active: [HOT], raised: [HOT] }
 ";
 
-/// What a run of the program came to.
+/// The result of a run of the program.
 #[derive(Debug)]
 pub struct Ended {
     pub code: i32,

@@ -12,10 +12,10 @@ use serde_json::Value;
 use super::records::Fate;
 use super::succeed;
 
-/// What a ledger holds.
+/// The contents of a ledger.
 #[derive(Debug, PartialEq)]
 pub struct Contents {
-    /// What became of each record, by partition, in the ledger's order.
+    /// The disposition of each record, by partition, in the ledger's order.
     pub fates: BTreeMap<String, Vec<(u64, Fate)>>,
     /// Bytes of each transaction with its verdict and what it wrote, by partition, in the ledger's
     /// order. The versions are left out: they count entries of all partitions, and blocks.

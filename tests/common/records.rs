@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{TOPIC, until};
 
-/// What must become of a record.
+/// The expected disposition of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// So many transactions.
@@ -126,7 +126,7 @@ pub fn lines(partitions: u16, numbers: Range<u64>) -> String {
     text
 }
 
-/// What must become of the first `count` records of each partition.
+/// The expected dispositions of the first `count` records of each partition.
 pub fn fates(partitions: u16, count: u64) -> BTreeMap<String, Vec<(u64, Fate)>> {
     let of = |partition| (0..count).map(|n| (n, sample(partition, n).fate)).collect();
     (0..partitions).map(|partition| (format!("{TOPIC}/{partition}"), of(partition))).collect()

@@ -32,7 +32,7 @@ pub struct Service {
     reading: Option<JoinHandle<()>>,
 }
 
-/// How a child process ended.
+/// The end of a child process.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit code; `None` where a signal ended it.
@@ -85,7 +85,7 @@ impl Service {
         })
     }
 
-    /// Whether the process has ended.
+    /// True if the process has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }

@@ -72,7 +72,7 @@ fn mapping_alone() -> impl Fn(&[u8]) -> Vec<u8> {
     }
 }
 
-/// What the pipeline does: the device and the kind of event as well, and the record's digest.
+/// The pipeline's work: device, event type and record digest as well.
 fn with_identity() -> impl Fn(&[u8]) -> Vec<u8> {
     let (set, partition) = (mapping(), SourcePartition::new("t", 0));
     let decoder = Decoder::default();

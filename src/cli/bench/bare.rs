@@ -21,7 +21,7 @@ use crate::transaction::{SignatureCheck, Signer};
 
 /// Bytes that are appended for the bare limit of the log.
 const APPENDED_BYTES: u64 = 64 * 1024 * 1024;
-/// How long signatures are made and checked.
+/// Measuring time for signatures.
 const SIGNING: Duration = Duration::from_secs(1);
 
 /// The source alone.

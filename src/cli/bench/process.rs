@@ -1,4 +1,4 @@
-//! What the system tells of this process.
+//! Resource usage of this process, as reported by the system.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A flame graph of the whole way: Linux's own profiler looks at this process.
+//! A flame graph of an end-to-end run, by Linux's own profiler.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write as _};
@@ -18,7 +18,7 @@ use crate::cli::exit::UsageError;
 const FREQUENCY: &str = "199";
 /// Bytes of the stack that each sample keeps, of which its callers are found.
 const STACK: &str = "dwarf,16384";
-/// How long the profiler may take to refuse.
+/// Time in which the profiler may refuse.
 const REFUSAL: Duration = Duration::from_millis(500);
 
 /// A profiler at work.
@@ -31,7 +31,7 @@ impl Profile {
     /// Refuses where there is no profiler, before anything was measured.
     pub(super) fn check() -> anyhow::Result<()> {
         let needs = |error| {
-            UsageError(format!("--profile needs `perf` (Debian: linux-perf) in the path: {error}"))
+            UsageError(format!("--profile needs `perf` (Debian: linux-perf) in the PATH: {error}"))
         };
         Command::new("perf").arg("--version").output().map_err(needs)?;
         Ok(())
@@ -51,8 +51,8 @@ impl Profile {
         if perf.try_wait()?.is_some() {
             let said = perf.wait_with_output()?.stderr;
             bail!(
-                "`perf` does not look at this process; kernel.perf_event_paranoid of at most 1 lets \
-                 it. It said: {}",
+                "`perf` may not profile this process; set kernel.perf_event_paranoid to 1 or lower. It \
+                 said: {}",
                 String::from_utf8_lossy(&said).trim()
             );
         }
@@ -63,7 +63,7 @@ impl Profile {
     pub(super) fn draw(self, out: &Path) -> anyhow::Result<()> {
         let Self { perf, samples } = self;
         let id = i32::try_from(perf.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.context("`perf` has no number")?, Signal::INT)?;
+        kill_process(id.context("`perf` reports no number")?, Signal::INT)?;
         let ended = perf.wait_with_output()?;
         let mut script = Command::new("perf")
             .args(["script", "--no-inline", "--input"])
@@ -82,7 +82,7 @@ impl Profile {
         let mut options = flamegraph::Options::default();
         // What perf weighs a sample of its clock by.
         options.count_name = "ns".to_owned();
-        options.title = "ledgerline bench: the whole way, by thread".to_owned();
+        options.title = "ledgerline bench: end to end, by thread".to_owned();
         let file = File::create(out).with_context(|| format!("writing {}", out.display()))?;
         let mut file = BufWriter::new(file);
         flamegraph::from_reader(&mut options, folded.as_slice(), &mut file)?;

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Pause after a connection that was not to be had.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What readers ask for, in turn.
+/// The paths that readers request, in turn.
 pub(super) fn paths(contract: &str) -> Vec<String> {
     let pages =
         ["/", "/blocks", "/transactions", "/alerts", "/deadletters", "/definitions", "/try"];
@@ -29,10 +29,10 @@ pub(super) fn paths(contract: &str) -> Vec<String> {
     pages.into_iter().chain(asked).map(str::to_owned).chain(of_contract).collect()
 }
 
-/// What readers were answered.
+/// The answers to readers.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Readers {
-    /// How many at a time.
+    /// The number of concurrent readers.
     pub(super) readers: usize,
     /// Answers in all.
     pub(super) answers: usize,
@@ -44,7 +44,7 @@ pub(super) struct Readers {
     pub(super) first_byte_ms: Vec<(String, f64, f64)>,
 }
 
-/// What one answer was.
+/// The outcome of one request.
 enum Asked {
     /// Answered, by path.
     Answered(usize, Duration),

@@ -36,7 +36,7 @@ pub(super) fn meanwhile(
     })
 }
 
-/// How long each answer took, until it is told to stop.
+/// The duration of each answer, until stopped.
 fn read_until(
     address: SocketAddr,
     contract: &str,

@@ -1,4 +1,4 @@
-//! What was measured, for people and for machines.
+//! The report of the measurements, for people and for programs.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::command::output::line;
 use crate::query::views::grouped;
 use crate::timing::TimeCounts;
 
-/// What was measured.
+/// The measurements.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     events: u64,
@@ -79,9 +79,9 @@ pub(super) struct WithReaders {
     pub(super) rate: f64,
     /// That over the rate with one reader.
     pub(super) ratio: f64,
-    /// What they were answered.
+    /// The answers to concurrent readers.
     pub(super) many: Readers,
-    /// What one reader was answered of the same ledger at rest.
+    /// The answers to one reader of the same ledger at rest.
     pub(super) large: Readers,
     /// The same of a small ledger at rest.
     pub(super) small: Readers,
@@ -173,7 +173,7 @@ impl Report {
             grouped(u64::from(*devices))
         ))?;
         line(format!(
-            "whole way            {:>10.0} events/s, durable and applied",
+            "end to end           {:>10.0} events/s, durable and applied",
             self.whole_way
         ))?;
         line(format!("consume only         {:>10.0} events/s", limits.consume))?;
@@ -184,19 +184,19 @@ impl Report {
         line(format!("consume and decode   {:>10.0} events/s", limits.consume_and_decode))?;
         line(format!("append to the log    {:>10.0} events/s, durable", limits.append))?;
         line(format!("signature per event  {:>10.0} events/s", sign_each.rate))?;
-        line(format!("sign and check only  {:>10.0} a second, all processors", sign_each.raw))?;
-        line(format!("whole way over consume and parse         {:.2}", limits.parse_ratio))?;
-        line(format!("whole way over consume and decode        {:.2}", limits.ratio))?;
-        line(format!("signature per event over sign and check  {:.2}", sign_each.ratio))?;
+        line(format!("sign and check only  {:>10.0} /s, all processors", sign_each.raw))?;
+        line(format!("end to end / consume and parse           {:.2}", limits.parse_ratio))?;
+        line(format!("end to end / consume and decode          {:.2}", limits.ratio))?;
+        line(format!("signature per event / sign and check     {:.2}", sign_each.ratio))?;
         if let Some((first, last)) = self.first_and_last_million {
-            line(format!("last million over the first              {:.2}", last / first))?;
+            line(format!("last million / first million             {:.2}", last / first))?;
         }
         self.print_readers()?;
         for (thread, micros) in &self.threads_us {
-            line(format!("thread {thread:<13} {micros:>10.2} µs of processor time an event"))?;
+            line(format!("thread {thread:<13} {micros:>10.2} µs of processor time per event"))?;
         }
         for (stage, micros) in &self.stages_us {
-            line(format!("stage {stage:<14} {micros:>10.2} µs an event, waiting included"))?;
+            line(format!("stage {stage:<14} {micros:>10.2} µs per event, waiting included"))?;
         }
         line(format!("poll to receipt, p50 / p99 / p99.9   {}", self.receipt_ms.text()))?;
         if let Some(half) = &self.receipt_at_half_rate_ms {
@@ -204,7 +204,7 @@ impl Report {
         }
         let (p50, p99) = self.read_ms;
         line(format!("state reads meanwhile, p50 / p99     {p50:.2} / {p99:.2} ms"))?;
-        line(format!("log                  {:>10.0} bytes an event", self.log_bytes_per_event))?;
+        line(format!("log                  {:>10.0} bytes per event", self.log_bytes_per_event))?;
         line(format!(
             "resident memory      {:>10.0} MiB, what runs in this process included",
             self.resident_mib

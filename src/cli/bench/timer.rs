@@ -1,4 +1,4 @@
-//! When records passed.
+//! Times at which records passed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::clock::Clock;
 
 /// Longest wait for the next record before a measurement is given up.
 const STALL: Duration = Duration::from_secs(60);
-/// How often the end is looked for.
+/// Polling interval for the end.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Records of the stretches at both ends whose rates are compared.
 const STRETCH: u64 = 1_000_000;
@@ -19,7 +19,7 @@ pub(super) struct Timer {
     warm_up: u64,
     began: Option<(Duration, u64)>,
     newest: (Duration, u64),
-    /// When each further stretch was full.
+    /// The time at which each further stretch was complete.
     stretches: Vec<(Duration, u64)>,
 }
 
@@ -43,7 +43,7 @@ impl Timer {
             self.stretches.push((now, count));
         }
         if now.saturating_sub(self.newest.0) > STALL {
-            bail!("no record came for {} s; {count} had come before", STALL.as_secs());
+            bail!("no record arrived for {} s; {count} had arrived before", STALL.as_secs());
         }
         Ok(begins)
     }

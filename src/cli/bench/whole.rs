@@ -1,4 +1,4 @@
-//! The whole way: the ordinary service, fed by an embedded broker.
+//! End-to-end measurement: the ordinary service, fed by an embedded broker.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,27 +17,27 @@ use crate::pipeline::status::{Stage as PipelineStage, Status};
 use crate::state::World;
 use crate::timing::TimeCounts;
 
-/// How long one reader looks at a ledger at rest.
+/// Measuring time of one reader on a ledger at rest.
 const REST: Duration = Duration::from_secs(3);
 /// Looks between two readings of the threads' times.
 const LOOKS_A_READING: u32 = 100;
 
-/// How records go.
+/// The settings of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Way {
-    /// How many are measured.
+    /// The number of records measured.
     pub(super) records: u64,
-    /// How many come before.
+    /// The number of records before, for warm-up.
     pub(super) warm_up: u64,
-    /// How many a second; 0 for as many as are taken.
+    /// Records per second; 0 for no limit.
     pub(super) rate: u64,
-    /// Whether each is signed by itself.
+    /// True if each is signed by itself.
     pub(super) sign_each: bool,
-    /// How many read at a time; with none, one reader asks for assets now and then.
+    /// Concurrent readers; with none, one reader asks for assets now and then.
     pub(super) readers: usize,
 }
 
-/// What was seen of a whole way.
+/// The result of an end-to-end measurement.
 pub(super) struct Whole {
     pub(super) rate: f64,
     pub(super) partitions: u16,
@@ -129,7 +129,7 @@ struct Watch<'a> {
     receipts_before: TimeCounts,
 }
 
-/// What a [`Watch`] saw.
+/// The observations of a [`Watch`].
 struct Seen {
     records: u64,
     rate: f64,

@@ -1,5 +1,5 @@
-//! What `top` reads of the endpoint's answers. Every text in them may come from a device, so it is
-//! made safe for a terminal where it comes in.
+//! The parts of the endpoint's answers that `top` reads. Any text in them may come from a device,
+//! so it is made safe for a terminal when it is decoded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::command::output::safe;
 
-/// A text that a terminal may show.
+/// A string that a terminal may show.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct SafeText(pub String);
@@ -41,7 +41,7 @@ pub struct Answers {
 /// A page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Page<T> {
-    /// What stands on it.
+    /// The items on this page.
     pub items: Vec<T>,
 }
 
@@ -52,7 +52,7 @@ pub struct Status {
     pub ledger: SafeText,
     /// Version of the program there.
     pub version: SafeText,
-    /// Whether it takes records in.
+    /// True if it takes records in.
     pub ready: bool,
     /// Why not.
     pub obstacles: Vec<SafeText>,
@@ -62,21 +62,24 @@ pub struct Status {
     pub entries: u64,
     /// Age of the newest block in seconds.
     pub block_age_seconds: Option<f64>,
-    /// What became of every record.
+    /// Outcomes of all records.
     pub records: Records,
-    /// How far the state is.
+    /// Progress of the state.
     pub state: State,
-    /// How many assets have each alert.
+    /// The number of assets with each alert.
     pub alerts: Vec<AlertCount>,
     /// Copies of dead letters, where a topic takes them.
     pub dead_letter_topic: Option<Copies>,
+    /// Followers of the ledger; absent in earlier versions.
+    #[serde(default)]
+    pub followers: Vec<Follower>,
     /// Partitions of the source.
     pub partitions: Vec<Partition>,
     /// Age of the newest event when its state could be read, in seconds.
     pub freshness_seconds: Option<f64>,
 }
 
-/// What became of every record.
+/// Outcomes of all records.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Records {
     /// Records read.
@@ -95,7 +98,7 @@ pub struct Records {
     pub invalid_reasons: BTreeMap<SafeText, u64>,
 }
 
-/// How far the state is.
+/// Progress of the state.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct State {
     /// Blocks that it has not taken in.
@@ -111,25 +114,43 @@ pub struct Copies {
     pub blocks_behind: u64,
 }
 
+/// A follower of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Follower {
+    /// Its name.
+    pub name: SafeText,
+    /// Blocks that it has not taken in yet.
+    pub lag_blocks: u64,
+    /// Present where it takes nothing in.
+    pub held: Option<Held>,
+}
+
+/// Why a follower takes nothing in.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Held {
+    /// In words for a person.
+    pub reason: SafeText,
+}
+
 /// One partition of the source.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Partition {
     /// Topic, epoch and partition.
     pub partition: SafeText,
-    /// Whether the service reads it now.
+    /// True if the service reads it now.
     pub assigned: bool,
     /// Records that are not durable yet, where known.
     pub lag: Option<u64>,
 }
 
-/// How many assets have an alert.
+/// The number of assets with an alert.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AlertCount {
     /// Contract.
     pub contract: SafeText,
     /// Name of the alert.
     pub alert: SafeText,
-    /// How bad it is, where the contract still says so.
+    /// Its severity, if the contract still has it.
     pub severity: Option<SafeText>,
     /// Assets that have it now.
     pub assets: u64,
@@ -173,7 +194,7 @@ pub struct Letter {
     pub id: SafeText,
     /// Why it gave no transaction.
     pub cause: SafeText,
-    /// Where in the record.
+    /// The position in the record.
     pub place: SafeText,
     /// In words.
     pub message: SafeText,

@@ -1,4 +1,4 @@
-//! Asks an endpoint: one connection a round, bounded in time and bytes.
+//! The client of `top`: one connection per round, bounded in time and bytes.
 
 use hyper::StatusCode;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
@@ -16,63 +16,63 @@ use crate::outbound::{Bounds, OutboundError, Peer, Request, Trust};
 pub enum AwayError {
     /// Nobody listens there.
     #[error(
-        "nobody answers at {url}; start the service there, or name the `monitor.listen` of its \
-         configuration with `--url`"
+        "no answer from {url}; start the service there, or pass its `monitor.listen` address with \
+         `--url`"
     )]
     Connect {
         /// Address of the endpoint.
         url: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: OutboundError,
     },
     /// No TLS comes about, for the certificate is not believed or none is spoken.
     #[error(
-        "cannot establish TLS with {url}; name the authority of its certificate with `--ca`, and the \
-         host as the certificate does; a certificate of its own must not be marked as an authority \
+        "cannot establish TLS with {url}; pass the authority of its certificate with `--ca`, and use \
+         the host name in the certificate; a self-signed certificate must not be marked as an authority \
          (`basicConstraints=CA:FALSE`)"
     )]
     Tls {
         /// Address of the endpoint.
         url: String,
-        /// What is wrong.
+        /// The cause.
         #[source]
         error: OutboundError,
     },
     /// The connection broke, or it is no HTTP.
     #[error(
-        "{url} does not answer as an endpoint of Ledgerline does; if it speaks TLS, its address begins with https://"
+        "{url} is not an endpoint of Ledgerline; if it uses TLS, the address must start with https://"
     )]
     Http {
         /// Address of the endpoint.
         url: String,
-        /// What is wrong.
+        /// The cause.
         #[source]
         error: OutboundError,
     },
     /// The answer is an error.
     #[error("{url} answers with {status}: {detail}{}", token_help(*status))]
     Refused {
-        /// What was asked.
+        /// The requested URL.
         url: String,
         /// Status code.
         status: StatusCode,
-        /// What the endpoint says of it.
+        /// The endpoint's explanation.
         detail: String,
     },
     /// The answer is of another form.
-    #[error("{url} gives no answer of Ledgerline's; is it of this version?")]
+    #[error("{url} sent an unexpected answer; is it the same version of Ledgerline?")]
     Form {
-        /// What was asked.
+        /// The requested URL.
         url: String,
-        /// What is wrong.
+        /// The cause.
         #[source]
         error: serde_json::Error,
     },
     /// The answer is too long.
     #[error("{url} answers with more than {MAX_ANSWER_BYTES} bytes")]
     TooLong {
-        /// What was asked.
+        /// The requested URL.
         url: String,
     },
     /// The answers took too long.
@@ -88,7 +88,7 @@ pub struct Client {
     peer: Peer,
     /// The address without a slash at its end.
     url: String,
-    /// What says who asks, as a header.
+    /// The bearer token, as a header.
     token: Option<HeaderValue>,
     runtime: Runtime,
 }
@@ -103,7 +103,7 @@ struct Problem {
 fn token_help(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => {
-            "; give a token with `--token-file FILE`, or in the variable LEDGERLINE_TOKEN"
+            "; pass a token with `--token-file FILE` or in the environment variable LEDGERLINE_TOKEN"
         }
         _ => "",
     }
@@ -123,10 +123,10 @@ impl Client {
     /// Says with a token who asks; why it is none in words. It never goes over a network in the clear.
     pub fn with_token(mut self, token: &str) -> Result<Self, String> {
         if !self.peer.is_secure() && !self.peer.is_local() {
-            return Err("a token is sent by https only, or on this machine".to_owned());
+            return Err("a token is sent only over https, or on this machine".to_owned());
         }
         let header = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
-        let mut header = header.map_err(|_| "the token has letters that none has".to_owned())?;
+        let mut header = header.map_err(|_| "the token contains invalid characters".to_owned())?;
         header.set_sensitive(true);
         self.token = Some(header);
         Ok(self)

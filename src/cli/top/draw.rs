@@ -1,4 +1,4 @@
-//! The picture: a pure function from what is known to a frame.
+//! Drawing: a pure function from the view to a frame.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -18,13 +18,13 @@ const LEAST_ROW: u16 = 4;
 /// Most lines that are taken by what is wrong.
 const MOST_TROUBLE: u16 = 6;
 
-/// What is well.
+/// Style of a healthy value.
 pub const WELL: Style = Style::new().fg(Color::Green);
-/// What is wrong.
+/// Style of an error.
 pub const WRONG: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
-/// What may become wrong.
+/// Style of a warning.
 pub const DOUBTFUL: Style = Style::new().fg(Color::Yellow);
-/// What stands beside.
+/// Style of secondary text.
 pub const FAINT: Style = Style::new().fg(Color::DarkGray);
 
 /// Most lines by which each list can be scrolled.
@@ -78,10 +78,8 @@ fn headline(view: &View) -> Line<'_> {
     spans.push(match (&view.away, &view.answers) {
         (Some(_), _) => Span::styled("NO ANSWER", WRONG),
         (None, None) => Span::styled("asking", FAINT),
-        (None, Some(answers)) if answers.status.ready => {
-            Span::styled("ready: records are taken in", WELL)
-        }
-        (None, Some(_)) => Span::styled("NOT READY: no records are taken in", WRONG),
+        (None, Some(answers)) if answers.status.ready => Span::styled("ready: ingesting", WELL),
+        (None, Some(_)) => Span::styled("NOT READY: not ingesting", WRONG),
     });
     if view.is_paused {
         spans.push(Span::styled(" · paused", DOUBTFUL));
@@ -89,16 +87,16 @@ fn headline(view: &View) -> Line<'_> {
     Line::from(spans)
 }
 
-/// What is wrong, a line each.
+/// The problems, one per line.
 fn troubles(view: &View) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(reason) = &view.away {
         lines.push(reason.clone());
         if view.answers.is_some() {
             let ago = view.now.saturating_sub(view.answered).as_secs_f64();
-            lines.push(format!("What stands below is {} old; it is asked again.", age(ago)));
+            lines.push(format!("The data below is {} old; retrying.", age(ago)));
         } else {
-            lines.push("It is asked again until it answers.".to_owned());
+            lines.push("Retrying until it answers.".to_owned());
         }
     } else if let Some(answers) = &view.answers {
         lines.extend(answers.status.obstacles.iter().map(ToString::to_string));
@@ -116,7 +114,7 @@ fn height_of(texts: &[String], width: u16) -> u16 {
 
 fn footline(view: &View) -> Line<'static> {
     let pause = if view.is_paused { "p go on" } else { "p pause" };
-    Line::styled(format!("q leave · {pause} · ←→ choose a list · ↑↓ scroll it"), FAINT)
+    Line::styled(format!("q quit · {pause} · ←→ choose a list · ↑↓ scroll"), FAINT)
 }
 
 fn draw_answers(frame: &mut Frame<'_>, area: Rect, view: &View, answers: &Answers) -> Bounds {
@@ -200,7 +198,7 @@ fn draw_rate(frame: &mut Frame<'_>, area: Rect, view: &View) {
             Span::styled(grouped(*rate), Style::new().add_modifier(Modifier::BOLD)),
             Span::styled(format!("  at most {} in the last minute", grouped(highest)), FAINT),
         ],
-        None => vec![Span::styled("known after the second look", FAINT)],
+        None => vec![Span::styled("known after the second refresh", FAINT)],
     };
     frame.render_widget(Line::from(text), number);
     let newest_first: Vec<_> = view.rates.iter().rev().copied().collect();
@@ -315,7 +313,7 @@ mod tests {
     #[test]
     fn all_that_is_known_is_shown() {
         let shows = [
-            "Ledgerline 1.2.3 · example.com/test · http://there:1 · ready: records are taken in",
+            "Ledgerline 1.2.3 · example.com/test · http://there:1 · ready: ingesting",
             "│250  at most 250 in the last minute",
             "blocks     1,234, newest 5 min ago",
             "entries    56,789",
@@ -328,7 +326,7 @@ mod tests {
             " lag: 29,000 ",
             "t/1                      1,000",
             "t/7                      not known",
-            "t/8                      not read here",
+            "t/8                      not assigned",
             " alerts: 2 critical, 1 warning, 1 unknown ",
             "critical c HOT 2  A, C\\u{7}",
             "warning  c COLD 1  B",
@@ -344,21 +342,27 @@ mod tests {
 
     #[test]
     fn what_is_wrong_stands_in_words() {
-        check(&view(), &["http://there:1 · asking", "q leave"], &["blocks"]);
+        check(&view(), &["http://there:1 · asking", "q quit"], &["blocks"]);
 
         let mut broken = status();
         broken["ready"] = json!(false);
-        broken["obstacles"] = json!(["no broker is reached", "the ledger \u{9b}waits for space"]);
+        broken["obstacles"] = json!(["no broker is reachable", "the ledger \u{9b}waits for space"]);
         broken["dead_letter_topic"] = json!({ "blocks_behind": 17 });
+        broken["followers"] = json!([
+            { "name": "state", "lag_blocks": 5, "held": null },
+            { "name": "webhook", "lag_blocks": 6, "held": { "reason": "no \u{9b}answer" } },
+        ]);
         broken["block_age_seconds"] = Value::Null;
         broken["freshness_seconds"] = Value::Null;
         broken["alerts"] = json!([]);
         broken["partitions"] = json!([]);
         let shows = [
-            "NOT READY: no records are taken in",
-            "no broker is reached",
+            "NOT READY: not ingesting",
+            "no broker is reachable",
             "the ledger \\u{9b}waits for space",
             "copies     17 blocks behind",
+            "webhook    6 blocks behind",
+            "no \\u{9b}answer",
             "blocks     none yet",
             "no event yet",
             "no alert",
@@ -367,18 +371,17 @@ mod tests {
         check(&seen(&broken, 0), &shows, &[]);
 
         let mut away = view();
-        away.take(Err("nobody answers at http://there:1".to_owned()), SECOND);
-        let shows =
-            ["NO ANSWER", "nobody answers at http://there:1", "asked again until it answers"];
+        away.take(Err("no answer from http://there:1".to_owned()), SECOND);
+        let shows = ["NO ANSWER", "no answer from http://there:1", "Retrying until it answers"];
         check(&away, &shows, &["asking"]);
 
         let mut gone = seen(&status(), 250);
         gone.take(Err("nobody answers".to_owned()), 14 * SECOND);
         gone.is_paused = true;
-        let shows = ["NO ANSWER · paused", "What stands below is 12 s old", "1,234", "p go on"];
-        check(&gone, &shows, &["ready: records"]);
+        let shows = ["NO ANSWER · paused", "The data below is 12 s old", "1,234", "p go on"];
+        check(&gone, &shows, &["ready: ingesting"]);
         gone.take(Ok(answers(status())), 15 * SECOND);
-        check(&gone, &["ready: records"], &["NO ANSWER", "old; it"]);
+        check(&gone, &["ready: ingesting"], &["NO ANSWER", "old; it"]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
-//! The lines of each part of the picture.
+//! The lines of each section of the screen.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::cli::top::answers::{AlertCount, Alerted, Answers, Partition, Status};
+use crate::cli::top::answers::{AlertCount, Alerted, Answers, Follower, Partition, Status};
 use crate::cli::top::draw::{DOUBTFUL, FAINT, WELL, WRONG, age};
+use crate::pipeline::DeadLetterTopic;
 use crate::query::views::grouped;
+use crate::state::World;
 
 /// A name and what there is to say.
 fn fact(name: &str, what: String) -> Line<'static> {
@@ -36,7 +38,7 @@ pub fn ledger(answers: &Answers) -> Vec<Line<'static>> {
     lines
 }
 
-/// What became of every record, and how far its effects are.
+/// Outcomes of all records, and the progress of their effects.
 pub fn records(status: &Status) -> Vec<Line<'static>> {
     let records = &status.records;
     let mut lines = vec![
@@ -55,6 +57,14 @@ pub fn records(status: &Status) -> Vec<Line<'static>> {
     if let Some(copies) = &status.dead_letter_topic {
         lines.push(fact("copies", format!("{} blocks behind", copies.blocks_behind)));
     }
+    let has_line = |one: &Follower| [World::NAME, DeadLetterTopic::NAME].contains(&&*one.name.0);
+    for follower in status.followers.iter().filter(|one| !has_line(one)) {
+        let (name, behind) = (&follower.name, grouped(follower.lag_blocks));
+        lines.push(fact(&format!("{name:<10} "), format!("{behind} blocks behind")));
+        if let Some(held) = &follower.held {
+            lines.push(Line::styled(format!("{:11}{}", "", held.reason), DOUBTFUL));
+        }
+    }
     lines
 }
 
@@ -62,7 +72,7 @@ pub fn records(status: &Status) -> Vec<Line<'static>> {
 pub fn partitions(status: &Status) -> Vec<Line<'static>> {
     let line = |partition: &Partition| {
         let (what, style) = match (partition.assigned, partition.lag) {
-            (false, _) => ("not read here".to_owned(), DOUBTFUL),
+            (false, _) => ("not assigned".to_owned(), DOUBTFUL),
             (true, None) => ("not known".to_owned(), FAINT),
             (true, Some(0)) => ("0".to_owned(), WELL),
             (true, Some(lag)) => (grouped(lag), Style::new()),
@@ -89,7 +99,7 @@ fn active(status: &Status) -> Vec<&AlertCount> {
     active
 }
 
-/// How many alerts of each severity are active.
+/// The number of active alerts of each severity.
 pub fn alerts_title(status: &Status) -> String {
     let mut counts: Vec<(&str, u64)> = Vec::new();
     for alert in active(status) {

@@ -1,4 +1,4 @@
-//! What is known of the service, as far as it is shown. Nothing here asks for the time or draws.
+//! The data of the service that `top` shows. Nothing here asks for the time or draws.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct View {
     pub url: String,
     /// The newest answers.
     pub answers: Option<Answers>,
-    /// When they came, on the monotonic clock.
+    /// Time of the answers, on the monotonic clock.
     pub answered: Duration,
     /// Now, on the same.
     pub now: Duration,
@@ -40,7 +40,7 @@ pub struct View {
     pub rates: VecDeque<u64>,
     /// Rates that make a minute.
     pub most_rates: usize,
-    /// Whether no more is asked.
+    /// True if no more is asked.
     pub is_paused: bool,
     /// Lines that each list is scrolled by.
     pub scrolled: [u16; List::ALL.len()],
@@ -108,7 +108,7 @@ impl View {
     }
 }
 
-/// How many that is in a second, rounded; none where no time has passed.
+/// The rate per second, rounded; none if no time has passed.
 fn a_second(count: u64, time: Duration) -> u64 {
     let rate = (u128::from(count) * 1_000).checked_div(time.as_millis()).unwrap_or(0);
     u64::try_from(rate).unwrap_or(u64::MAX)

@@ -1,15 +1,15 @@
-//! Whether bytes are JSON as this program writes it, without making a value of them.
+//! Checks that bytes are JSON as this program writes it, without building a value.
 
 use serde::de::IgnoredAny;
 
-/// Whether bytes are one JSON value without spaces around its parts.
+/// True if bytes are one JSON value without spaces around its parts.
 #[must_use]
 pub fn is_compact(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     serde_json::from_str::<IgnoredAny>(text).is_ok() && has_no_spaces(bytes)
 }
 
-/// Whether a JSON text has no spaces outside its strings.
+/// True if a JSON text has no spaces outside its strings.
 pub(crate) fn has_no_spaces(bytes: &[u8]) -> bool {
     // Few texts have any, and this way many bytes are looked at in one step.
     let some = bytes.iter().fold(false, |some, byte| some | (*byte <= b' '));

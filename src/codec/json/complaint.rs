@@ -1,7 +1,7 @@
 //! Messages for texts that are not JSON: in the words of RFC 8259, not of the library that refused
 //! them.
 
-/// The library's message in plain words, for a text that is refused at a byte offset.
+/// The library's message in plain words, for a string that is refused at a byte offset.
 pub(super) fn explained(text: &str, offset: usize, message: &str) -> String {
     let rest = text.get(offset..).unwrap_or_default();
     if let Some(word) = word_at(text, offset)
@@ -10,15 +10,15 @@ pub(super) fn explained(text: &str, offset: usize, message: &str) -> String {
         return format!("`{word}` is not JSON (RFC 8259){hint}");
     }
     if rest.starts_with('\'') {
-        return "texts and names are written in double quotes".to_owned();
+        return "strings and names are written in double quotes".to_owned();
     }
     let expected = match message {
-        "EOF while parsing an object" => "the text ends within an object",
-        "EOF while parsing a list" => "the text ends within a list",
-        "EOF while parsing a string" => "the text ends within a string",
+        "EOF while parsing an object" => "the input ends inside an object",
+        "EOF while parsing a list" => "the input ends inside an array",
+        "EOF while parsing a string" => "the input ends inside a string",
         "EOF while parsing a value" if text.trim_ascii().is_empty() => "there is no JSON value",
-        "EOF while parsing a value" => "the text ends where a value is expected",
-        "unexpected end of hex escape" => "the text ends within an escape sequence",
+        "EOF while parsing a value" => "the input ends where a value is expected",
+        "unexpected end of hex escape" => "the input ends inside an escape sequence",
         "expected `:`" => "a colon is expected here",
         "expected `,` or `]`" => "a comma or `]` is expected here",
         "expected `,` or `}`" => "a comma or `}` is expected here",
@@ -27,21 +27,21 @@ pub(super) fn explained(text: &str, offset: usize, message: &str) -> String {
         "key must be a string" => "a name in double quotes is expected here",
         "invalid number" => "this is not a JSON number",
         "invalid escape" => "there is no such escape sequence in JSON",
-        "trailing comma" => "there is a comma behind the last element",
+        "trailing comma" => "trailing comma after the last element",
         "trailing characters" if rest.starts_with(['{', '[', '"']) => {
-            "more than one JSON document; one is expected, and the second begins here"
+            "more than one JSON document; expected one, and the second begins here"
         }
-        "trailing characters" => "something follows the end of the JSON document",
+        "trailing characters" => "unexpected characters after the end of the JSON document",
         "lone leading surrogate in hex escape" => "half a surrogate pair is not a character",
         _ if message.starts_with("control character") => {
-            "a control character must be escaped within a string"
+            "a control character in a string must be escaped"
         }
         other => other,
     };
     expected.to_owned()
 }
 
-/// What helps with a word that other languages know and JSON does not.
+/// Hint for a literal that other languages know and JSON does not.
 fn hint_of(word: &str) -> Option<&'static str> {
     let word = word.trim_start_matches(['-', '+']);
     let is = |name: &&str| word.eq_ignore_ascii_case(name);
@@ -75,10 +75,10 @@ mod tests {
         for (text, message) in [
             ("", "there is no JSON value"),
             (" \n", "there is no JSON value"),
-            ("{\"a\":1", "the text ends within an object"),
-            ("[1,", "the text ends where a value is expected"),
-            ("[1", "the text ends within a list"),
-            ("\"a", "the text ends within a string"),
+            ("{\"a\":1", "the input ends inside an object"),
+            ("[1,", "the input ends where a value is expected"),
+            ("[1", "the input ends inside an array"),
+            ("\"a", "the input ends inside a string"),
             ("{\"t\":NaN}", "`NaN` is not JSON (RFC 8259); leave the value out, or send null"),
             ("{\"t\":nan}", "`nan` is not JSON (RFC 8259); leave the value out, or send null"),
             (
@@ -91,11 +91,11 @@ mod tests {
             ("[nope]", "`true`, `false` or `null` is expected here"),
             (
                 "{\"a\":1}\n{\"a\":2}",
-                "more than one JSON document; one is expected, and the second begins here",
+                "more than one JSON document; expected one, and the second begins here",
             ),
-            ("{} x", "something follows the end of the JSON document"),
-            ("{'a':1}", "texts and names are written in double quotes"),
-            ("['a']", "texts and names are written in double quotes"),
+            ("{} x", "unexpected characters after the end of the JSON document"),
+            ("{'a':1}", "strings and names are written in double quotes"),
+            ("['a']", "strings and names are written in double quotes"),
             ("{a:1}", "a name in double quotes is expected here"),
             ("{\"a\" 1}", "a colon is expected here"),
             ("[1 2]", "a comma or `]` is expected here"),
@@ -103,9 +103,9 @@ mod tests {
             ("[22.]", "this is not a JSON number"),
             ("[01]", "this is not a JSON number"),
             ("[.5]", "a JSON value is expected here"),
-            ("[1,]", "there is a comma behind the last element"),
+            ("[1,]", "trailing comma after the last element"),
             ("\"\\x\"", "there is no such escape sequence in JSON"),
-            ("\"a\nb\"", "a control character must be escaped within a string"),
+            ("\"a\nb\"", "a control character in a string must be escaped"),
         ] {
             let error = parse(text.as_bytes()).unwrap_err();
             assert_eq!(error.kind, JsonErrorKind::Syntax, "{text}");

@@ -45,7 +45,7 @@ impl Number {
         &self.0
     }
 
-    /// Whether it is written as an integer that `i64` or `u64` holds.
+    /// True if it is written as an integer that `i64` or `u64` holds.
     #[must_use]
     pub fn is_integer(&self) -> bool {
         self.as_i64().is_some() || self.as_u64().is_some()

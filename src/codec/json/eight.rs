@@ -1,4 +1,4 @@
-//! Eight bytes of a text at a time.
+//! Scans a string eight bytes at a time.
 
 /// Every byte 1.
 const ONES: u64 = u64::from_le_bytes([1; 8]);

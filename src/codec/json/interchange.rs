@@ -87,7 +87,7 @@ impl<'de> Deserialize<'de> for Map {
         match Value::deserialize(deserializer)? {
             Value::Object(map) => Ok(map),
             other => {
-                let message = format_args!("an object is needed, this is {other}");
+                let message = format_args!("expected an object, found {other}");
                 Err(serde::de::Error::custom(message))
             }
         }

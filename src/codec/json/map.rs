@@ -59,12 +59,12 @@ impl Map {
         self.members.push((name, value));
     }
 
-    /// Where a name is, or where it would stand.
+    /// The index of a name, or the index at which it would be inserted.
     fn find(&self, name: &str) -> Result<usize, usize> {
         self.members.binary_search_by(|(member, _)| member.as_str().cmp(name))
     }
 
-    /// Where a name is.
+    /// The index of a name.
     fn position(&self, name: &str) -> Option<usize> {
         position(&self.members, name)
     }
@@ -75,7 +75,7 @@ impl Map {
         self.members.len()
     }
 
-    /// Whether there is no member.
+    /// True if there is no member.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
@@ -99,7 +99,7 @@ impl Map {
         self.position(name).map(|at| &mut self.members[at].1)
     }
 
-    /// Whether it has the name.
+    /// True if it has the name.
     #[must_use]
     pub fn contains_key(&self, name: &str) -> bool {
         self.position(name).is_some()
@@ -160,7 +160,8 @@ impl Map {
     }
 }
 
-/// Where a name is among members. Of few most differ in length or in the first bytes already.
+/// The index of a name among members. With few members, most differ in length or in the first
+/// bytes.
 fn position(members: &[(Text, Value)], name: &str) -> Option<usize> {
     match members.len() <= FEW_MEMBERS {
         true => members.iter().position(|(member, _)| member.as_str() == name),

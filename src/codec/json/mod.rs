@@ -1,4 +1,4 @@
-//! Strict JSON: what a device sent is kept exactly or refused, never bent.
+//! Strict JSON: a value is kept exactly as sent, or refused.
 //!
 //! `serde_json` reads the grammar of RFC 8259; this module holds it to one meaning: no name twice
 //! in an object, no byte order mark, bounded depth, bounded numbers. Numbers keep the digits they
@@ -7,7 +7,7 @@
 //! its canonical bytes.
 //!
 //! What is read well is read by `jiter`, which is faster (`quick`), and names that stand where they
-//! stood before are not even read (`shape`). Where `jiter` refuses a text, or anything about it is out
+//! stood before are not even read (`shape`). Where `jiter` refuses a string, or anything about it is out
 //! of the ordinary, `serde_json` decides and says why.
 //!
 //! With `arbitrary_precision` a number that is no 64-bit integer reaches a visitor as a map whose
@@ -55,13 +55,13 @@ pub const NUMBER_NAME: &str = "$serde_json::private::Number";
 /// A byte order mark in UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Why a text is not taken as JSON.
+/// Why a string is not taken as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (line {line}, column {column})")]
 pub struct JsonError {
-    /// Which rule is broken.
+    /// The broken rule.
     pub kind: JsonErrorKind,
-    /// What is wrong, without the place.
+    /// The problem, without the position.
     pub message: String,
     /// Line, from 1.
     pub line: usize,
@@ -71,7 +71,7 @@ pub struct JsonError {
     pub offset: usize,
 }
 
-/// The rules a text may break.
+/// The rules a string may break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonErrorKind {
     /// Not UTF-8.
@@ -104,11 +104,11 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 fn parse_strictly(bytes: &[u8]) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
-        error_at(bytes, offset, JsonErrorKind::NotUtf8, "the text is not UTF-8".to_owned())
+        error_at(bytes, offset, JsonErrorKind::NotUtf8, "the input is not UTF-8".to_owned())
     })?;
     if text.starts_with(BYTE_ORDER_MARK) {
         let message =
-            "the text begins with a byte order mark, which JSON must not have (RFC 8259, \
+            "the input begins with a byte order mark, which JSON must not have (RFC 8259, \
                        section 8.1)"
                 .to_owned();
         return Err(error_at(bytes, 0, JsonErrorKind::Syntax, message));
@@ -128,7 +128,7 @@ fn parse_strictly(bytes: &[u8]) -> Result<Value, JsonError> {
     })
 }
 
-/// Which of our own rules was broken. `serde_json` only carries a text through.
+/// The rule of ours that was broken. `serde_json` can only carry a string through.
 type Broken = RefCell<Option<(JsonErrorKind, String)>>;
 
 /// Builds a value that stands `depth` arrays and objects deep.
@@ -148,7 +148,7 @@ impl ValueSeed<'_> {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
         if self.depth == MAX_JSON_DEPTH {
             let message =
-                format!("arrays and objects stand more than {MAX_JSON_DEPTH} deep in one another");
+                format!("arrays and objects are nested deeper than {MAX_JSON_DEPTH} levels");
             return Err(self.refuse(JsonErrorKind::TooDeep, message));
         }
         Ok(Self { depth: self.depth + 1, ..self })
@@ -269,7 +269,7 @@ impl<'de> Visitor<'de> for NumberSeed<'_> {
     }
 }
 
-/// Whether f64 can hold the magnitude. Without an exponent, [`MAX_NUMBER_BYTES`] digits always fit.
+/// True if f64 can hold the magnitude. Without an exponent, [`MAX_NUMBER_BYTES`] digits always fit.
 fn is_in_range(digits: &str) -> bool {
     let Some((significand, _)) = digits.split_once('e') else { return true };
     let is_zero = !significand.bytes().any(|digit| matches!(digit, b'1'..=b'9'));
@@ -427,7 +427,7 @@ mod tests {
         }
         let error = parse(b"[1,\n\"\xff\"]").unwrap_err();
         assert_eq!((error.line, error.column, error.offset), (2, 2, 5));
-        assert_eq!(error.to_string(), "the text is not UTF-8 (line 2, column 2)");
+        assert_eq!(error.to_string(), "the input is not UTF-8 (line 2, column 2)");
     }
 
     #[test]

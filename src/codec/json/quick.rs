@@ -1,8 +1,8 @@
-//! The quick way through what is read well.
+//! The fast path of the JSON reader.
 //!
-//! Gives a value only where the strict way would give the same one: whatever is doubtful is left to
-//! it. A property holds the two against each other. That a text is UTF-8 the library checks when it is
-//! asked for it, so each is asked for.
+//! Returns a value only if the strict reader would return the same one; anything doubtful is left to
+//! the strict reader. A property test compares the two. The library checks that a string is UTF-8 when
+//! it is read, so every string is read.
 
 use std::cell::RefCell;
 
@@ -19,7 +19,7 @@ thread_local! {
     static SHAPES: RefCell<Shapes> = const { RefCell::new(Shapes::new()) };
 }
 
-/// A text's value, where nothing about the text is out of the ordinary.
+/// A string's value, where nothing about the text is out of the ordinary.
 pub(super) fn parse(bytes: &[u8]) -> Option<Value> {
     SHAPES.with_borrow_mut(|shapes| parse_with(shapes, bytes))
 }
@@ -43,7 +43,7 @@ pub(crate) fn parse_first(bytes: &[u8]) -> Option<(Value, &[u8])> {
 /// A walk along the text. Each method begins where the value begins that it is about, and ends behind
 /// it.
 struct Reader<'a, 's> {
-    /// What `text` began with.
+    /// The start of `text`, which the offset is relative to.
     bytes: &'a [u8],
     text: Jiter<'a>,
     shapes: &'s mut Shapes,
@@ -52,11 +52,11 @@ struct Reader<'a, 's> {
 /// An object of which some members are read.
 struct Begun<'a> {
     members: Vec<(Text, Value)>,
-    /// Where the last of them ends, or the object begins.
+    /// The input after the last of them, or at the start of the object.
     end: &'a [u8],
     /// The name of the next one, if there is one.
     name: Option<Text>,
-    /// What stood between them, where that is to be kept.
+    /// The bytes between them, if the shape is to be kept.
     sketch: Option<(Slot, Sketch)>,
 }
 
@@ -117,16 +117,21 @@ impl<'a, 's> Reader<'a, 's> {
         if let Some(slot) = slot
             && let Some(shape) = self.shapes.get(slot)
         {
-            return self.like(slot, &shape, depth_left);
+            return self.object_with_known_shape(slot, &shape, depth_left);
         }
         let end = self.left();
         let name = self.name(true)?;
         let sketch = slot.filter(|_| self.shapes.keeps()).map(|slot| (slot, Sketch::default()));
-        self.unlike(Begun { members: Vec::new(), end, name, sketch }, depth_left)
+        self.object_generic(Begun { members: Vec::new(), end, name, sketch }, depth_left)
     }
 
     /// An object that probably has this shape.
-    fn like(&mut self, slot: Slot, shape: &Shape, depth_left: usize) -> Option<Map> {
+    fn object_with_known_shape(
+        &mut self,
+        slot: Slot,
+        shape: &Shape,
+        depth_left: usize,
+    ) -> Option<Map> {
         let mut object = shape.nulls();
         let mut number = 0;
         for (before, place) in shape.values() {
@@ -144,11 +149,11 @@ impl<'a, 's> Reader<'a, 's> {
         }
         let members = shape.first(number, object);
         let sketch = self.shapes.keeps().then(|| (slot, shape.begun(number)));
-        self.unlike(Begun { members, end, name, sketch }, depth_left)
+        self.object_generic(Begun { members, end, name, sketch }, depth_left)
     }
 
     /// An object whose further names are not known.
-    fn unlike(&mut self, begun: Begun<'a>, depth_left: usize) -> Option<Map> {
+    fn object_generic(&mut self, begun: Begun<'a>, depth_left: usize) -> Option<Map> {
         let Begun { mut members, mut end, mut name, mut sketch } = begun;
         while let Some(next) = name {
             if next == NUMBER_NAME {

@@ -1,4 +1,4 @@
-//! What objects looked like that were read before.
+//! Shapes of objects that were read before.
 //!
 //! A device sends the same names in the same order again and again. For each object that was read
 //! [`Shapes`] keeps the bytes that stood between its values. Where just these bytes stand in the same
@@ -22,7 +22,7 @@ const OBJECTS_FOR_A_SHAPE: usize = 16;
 /// The names of an object and what stood around them.
 #[derive(Debug)]
 pub(super) struct Shape {
-    /// What stood before each value, from the value before it or from the object's begin on.
+    /// The bytes before each value, from the end of the previous value or the start of the object.
     between: Vec<u8>,
     /// The values as they came.
     values: Vec<Expected>,
@@ -30,7 +30,7 @@ pub(super) struct Shape {
     names: Box<[Text]>,
 }
 
-/// Where a value belongs.
+/// The position at which a value is expected.
 #[derive(Debug)]
 struct Expected {
     /// End of what stands before it, in `between`.
@@ -45,7 +45,7 @@ impl Shape {
         Map::of_nulls(&self.names)
     }
 
-    /// What stands before each value, and the value's place in the order of names.
+    /// The bytes before each value, and the value's index in the order of names.
     pub fn values(&self) -> impl Iterator<Item = (&[u8], usize)> {
         let mut begin = 0;
         self.values.iter().map(move |value| {
@@ -62,7 +62,7 @@ impl Shape {
         self.values[..number].iter().map(|value| member(value.place)).collect()
     }
 
-    /// What is known of an object whose first values stand as in this shape.
+    /// The sketch of an object whose first values match this shape.
     pub fn begun(&self, number: usize) -> Sketch {
         let ends: Vec<usize> = self.values[..number].iter().map(|value| value.end).collect();
         let bytes = ends.last().copied().unwrap_or_default();
@@ -70,7 +70,7 @@ impl Shape {
     }
 }
 
-/// What stands between the values of an object that is being read.
+/// The bytes between the values of an object that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Sketch {
     between: Vec<u8>,
@@ -106,12 +106,12 @@ impl Sketch {
     }
 }
 
-/// Where the shape of an object is kept: by how it begins.
+/// The slot in which the shape of an object is cached, chosen by its first bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot(usize);
 
 impl Slot {
-    /// The slot of the object that bytes begin with; `None` for the last few bytes of a text.
+    /// The slot of the object that bytes begin with; `None` for the last few bytes of a string.
     ///
     /// Up to eight bytes count, but none behind the end of the first name: there the values begin.
     pub fn of(bytes: &[u8]) -> Option<Self> {
@@ -141,13 +141,13 @@ impl Shapes {
         Self { slots: [const { None }; MAX_SHAPES], objects: MAX_SHAPES * OBJECTS_FOR_A_SHAPE }
     }
 
-    /// What an object looks like that was in this slot before.
+    /// The shape of the object that was last read in this slot.
     pub fn get(&mut self, slot: Slot) -> Option<Rc<Shape>> {
         self.objects = (self.objects + 1).min(MAX_SHAPES * OBJECTS_FOR_A_SHAPE);
         self.slots[slot.0].clone()
     }
 
-    /// Whether the shape of the next object will be kept.
+    /// True if the shape of the next object will be kept.
     pub fn keeps(&mut self) -> bool {
         let paid = self.objects.checked_sub(OBJECTS_FOR_A_SHAPE);
         self.objects = paid.unwrap_or(self.objects);

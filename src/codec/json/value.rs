@@ -1,4 +1,4 @@
-//! A JSON value that is cheap to make, to copy and to drop.
+//! A JSON value that is cheap to create, copy and drop.
 //!
 //! Texts and numbers of up to 24 bytes stand in the value itself, and an object is one sorted list:
 //! a value costs one allocation for each array and object, not two for each member.
@@ -10,7 +10,7 @@ use compact_str::CompactString;
 use super::{Map, NUMBER_NAME, Number, eight};
 use crate::limits::MAX_JSON_DEPTH;
 
-/// A text: up to 24 bytes of it need no allocation.
+/// A string: up to 24 bytes of it need no allocation.
 pub type Text = CompactString;
 
 /// Any JSON value.
@@ -23,7 +23,7 @@ pub enum Value {
     Bool(bool),
     /// A number in the digits it was sent in.
     Number(Number),
-    /// A text.
+    /// A string.
     String(Text),
     /// An array.
     Array(Vec<Value>),
@@ -50,7 +50,7 @@ impl Value {
         }
     }
 
-    /// A text.
+    /// A string.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -95,7 +95,7 @@ impl Value {
         self.as_number()?.as_f64()
     }
 
-    /// Whether it is `null`.
+    /// True if it is `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
@@ -178,7 +178,7 @@ pub(super) fn end(separator: u8, both: &[u8; 2], bytes: &mut Vec<u8>) {
     }
 }
 
-/// Appends a text as JSON writes it.
+/// Appends a string as JSON writes it.
 pub(crate) fn write_text(text: &str, bytes: &mut Vec<u8>) {
     if is_plain(text.as_bytes()) {
         bytes.reserve(text.len() + 2);
@@ -191,7 +191,7 @@ pub(crate) fn write_text(text: &str, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Whether no byte of a text is escaped.
+/// True if no byte of a string is escaped.
 fn is_plain(text: &[u8]) -> bool {
     let escaped = |word: &[u8; 8]| {
         let word = u64::from_le_bytes(*word);
@@ -206,7 +206,7 @@ fn is_plain(text: &[u8]) -> bool {
     }
 }
 
-/// What is absent.
+/// The value of an absent member.
 pub(super) static ABSENT: Value = Value::Null;
 
 /// The field of an object; `null` where there is none.
@@ -220,7 +220,7 @@ impl std::ops::Index<&str> for Value {
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Every part of it was a text.
+        // Every part of it was a string.
         f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
     }
 }

@@ -1,4 +1,4 @@
-//! Values of a YAML file with their numbers as they are written.
+//! Values of a YAML file, with numbers as written.
 //!
 //! The YAML library makes a float of every number that is no 64-bit integer. A threshold or a
 //! test's expectation would silently be another number than the one in the file, so its digits are

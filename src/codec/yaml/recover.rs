@@ -1,4 +1,4 @@
-//! Recovery from faults of form, so that all of them are found and not only the first.
+//! Recovery from errors, so that all of them are reported and not only the first.
 //!
 //! The YAML library reads straight into a form and stops at the first value that does not fit.
 //! Such a document is read repeatedly: each reading steps over the faults of the readings before,
@@ -34,7 +34,7 @@ pub(super) struct Recovery {
     failed: Option<(Path, bool)>,
 }
 
-/// How a reading's fault relates to those before.
+/// Relation of a newly found error to earlier ones.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// A fault of the document, in the mapping or list at this path.

@@ -11,17 +11,17 @@ use crate::diagnostic::Place;
 pub struct Scalar {
     /// The keys above it, from the outermost one. Elements of lists add none.
     pub keys: Vec<String>,
-    /// Where it begins.
+    /// Start in the file.
     pub place: Place,
     /// Its bytes in the text: with quotes, and without the header of a block text.
     pub range: Range<usize>,
     /// Its value, without quotes and escapes.
     pub value: String,
-    /// How it is written.
+    /// Notation.
     pub style: Style,
 }
 
-/// How a scalar is written.
+/// The notation of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// Bare.
@@ -34,10 +34,10 @@ pub enum Style {
 
 /// A collection that is being read.
 struct Open {
-    /// Of a mapping: whether a key is next.
+    /// True in a mapping that expects a key.
     is_key_next: bool,
     is_mapping: bool,
-    /// Whether the collection is itself a key.
+    /// True if the collection is itself a key.
     is_key: bool,
 }
 

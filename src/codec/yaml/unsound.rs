@@ -1,4 +1,4 @@
-//! A document with faults of form: all of them, and which other faults can be trusted.
+//! A document with syntax errors: all of them, and the other errors that can be trusted.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::limits::MAX_FORM_READINGS;
 /// A document with faults of form.
 #[derive(Debug)]
 pub struct Unsound<T> {
-    /// What is wrong, in the order of places.
+    /// The errors, in the order of their positions.
     pub diagnostics: Vec<Diagnostic>,
     /// The document with other values in place of those at fault: good for finding more faults,
     /// and for nothing else. `None` where too much is wrong.
@@ -28,9 +28,9 @@ pub struct Unsound<T> {
 
 /// Parts of a document that are taken to be independent of one another.
 struct Parts<'a> {
-    /// Where each begins; top-level entries with their names.
+    /// The start of each document and top-level entry; entries with their names.
     starts: Vec<(Place, Option<&'a str>)>,
-    /// Which of them have a fault of form; one more than their numbers.
+    /// Indexes of those with a syntax error, plus one.
     broken: Vec<usize>,
 }
 
@@ -69,7 +69,7 @@ impl<T> Unsound<T> {
         found.into_iter().filter(is_independent).collect()
     }
 
-    /// Whether these top-level entries are there and free of faults of form.
+    /// True if these top-level entries are there and free of faults of form.
     #[must_use]
     pub fn is_sound(&self, names: &[&str]) -> bool {
         let parts = self.parts(&[]);
@@ -167,8 +167,8 @@ fn read_on<T: DeserializeOwned>(unsound: &mut Unsound<T>, file: &Path, text: &st
             return;
         }
     }
-    let message = format!("these are the first {} faults of the file", unsound.diagnostics.len());
-    let help = "fix them and check again: there may be more";
+    let message = format!("these are the first {} errors in the file", unsound.diagnostics.len());
+    let help = "fix them and check again; there may be more";
     unsound.diagnostics.push(Diagnostic::error(file, Place::START, message).help(help));
 }
 
@@ -195,7 +195,7 @@ const PLAIN: &[(&str, &str)] = &[
     ("invalid f", "a number is expected"),
     ("invalid boolean", "`true` or `false` is expected"),
     ("non-finite float", "a number is expected: JSON has no `.nan` and no `.inf`"),
-    ("expected string scalar", "a text is expected, not a list or a mapping"),
+    ("expected string scalar", "a string is expected, not a list or a mapping"),
     ("expected sequence start", "a list is expected: `[a, b]`"),
     ("expected mapping start", "a mapping is expected: `name: value`"),
 ];
@@ -210,8 +210,8 @@ fn explained(file: &Path, place: Place, message: &str) -> Diagnostic {
         return Diagnostic::error(file, place, *plain);
     }
     if message.starts_with("cannot deserialize null into string") {
-        return Diagnostic::error(file, place, "`null` where a text is expected")
-            .help("write `'null'` for the word; an absent value has no name of its own");
+        return Diagnostic::error(file, place, "`null` where a string is expected")
+            .help("write `'null'` for the word; leave the key out for an absent value");
     }
     let Some((unknown, known)) = message.split_once(", expected one of ") else {
         return Diagnostic::error(file, place, message);

@@ -9,7 +9,8 @@ use crate::codec::yaml::Located;
 use crate::diagnostic::Place;
 use crate::event::time::{Ambiguous, Unit};
 
-/// How device and event are identified: ways that are tried in order until one knows the device.
+/// Identification of device and event: methods that are tried in order until one identifies the
+/// device.
 ///
 /// ```yaml
 /// identity: [auto]
@@ -59,8 +60,8 @@ pub enum WayForm {
     Plain,
 }
 
-/// Where a bridge put the MQTT topic, and what its levels mean. `mqtt_topic: key` is the short form for a
-/// topic of the platform in the record's key.
+/// Place of the MQTT topic that a bridge forwards, and the meaning of its levels. `mqtt_topic: key`
+/// is the short form for a topic of the platform in the record's key.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(untagged)]
 pub enum TopicForm {
@@ -78,7 +79,8 @@ pub enum TopicKey {
     Key,
 }
 
-/// Where a bridge put the MQTT topic: in the record's key, where neither `header` nor `path` is given.
+/// Place of the MQTT topic that a bridge forwards: the record's key unless `header` or `path` is
+/// given.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FullTopicForm {
@@ -92,9 +94,9 @@ pub struct FullTopicForm {
     pub template: Option<Located<String>>,
 }
 
-/// Where device and event stand. A text that begins with `$` is a path of steps `.name`, `['name']`
+/// Places of device and event. A string that begins with `$` is a path of steps `.name`, `['name']`
 /// and `[0]` into `$.payload` or `$.kafka.{topic,partition,offset,timestamp,key,headers.NAME}`; any
-/// other text is taken as it stands.
+/// other text is a constant.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PathsForm {
@@ -133,7 +135,7 @@ pub struct ExpressionsForm {
     pub time: Option<Located<TimeForm>>,
 }
 
-/// Where the time of an event is, and how it is read: a path or an expression alone, or its long form.
+/// Source and format of the event time: a path or an expression alone, or its long form.
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(untagged)]
 pub enum TimeForm {
@@ -143,7 +145,7 @@ pub enum TimeForm {
     Full(Box<FullTimeForm>),
 }
 
-/// Where the time of an event is, and how it is read: text in RFC 3339, or a number since 1970.
+/// Source and format of the event time: text in RFC 3339, or a number since 1970.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FullTimeForm {

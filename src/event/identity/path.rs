@@ -28,10 +28,10 @@ enum Root {
     Header(String),
 }
 
-/// What a path selects.
+/// The value selected by a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::event) enum Selected<'a> {
-    /// A text, or a number in the text it was sent in.
+    /// A string, or a number in the text it was sent in.
     Text(Cow<'a, str>),
     /// An integer.
     Integer(Cow<'a, str>),
@@ -65,7 +65,7 @@ impl SingularPath {
         }
     }
 
-    /// Whether it is the broker's timestamp, which is in milliseconds.
+    /// True if it is the broker's timestamp, which is in milliseconds.
     pub(in crate::event) fn is_broker_time(&self) -> bool {
         self.root == Root::Timestamp
     }
@@ -111,14 +111,14 @@ fn of_bytes(bytes: &[u8]) -> Selected<'_> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Selected::Text(Cow::Borrowed(text)),
         Err(_) if is_amqp_text(bytes) => {
-            Selected::Other("a text in AMQP encoding, which is not read")
+            Selected::Other("a string in AMQP encoding, which is not supported")
         }
         Err(_) => Selected::Other("bytes that are not UTF-8"),
     }
 }
 
-/// Whether bytes are a short or a long text as AMQP 1.0 encodes one (section 1.6.20), which brokers with
-/// both protocols pass on in Kafka headers.
+/// True if bytes are a short or a long text as AMQP 1.0 encodes one (section 1.6.20), which brokers
+/// with both protocols pass on in Kafka headers.
 fn is_amqp_text(bytes: &[u8]) -> bool {
     match *bytes {
         [0xa1, length, ref text @ ..] => usize::from(length) == text.len(),

@@ -1,22 +1,22 @@
-//! Why a value is not taken as a time.
+//! Errors of times.
 
 use super::{SentTime, Unit};
 
 /// Why a value is not taken as a time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    /// A text that is not a time.
+    /// A string that is not a time.
     #[error(
         "`{0}` is not a time; one looks like `2017-01-04T13:11:33.601Z` or \
          `2017-01-04T13:11:33+02:00`"
     )]
     NotATime(String),
     /// A value that is neither text nor number.
-    #[error("{0} is not a time; a text or a number can be one")]
+    #[error("{0} is not a time; use a string or a number")]
     Type(&'static str),
     /// A local time of an unknown place.
     #[error(
-        "`{text}` lacks its offset from UTC, so it names no instant: it must end in `Z` or an offset \
+        "`{text}` lacks an offset from UTC, so it is not an instant: it must end in `Z` or an offset \
          such as `+02:00`{hint}"
     )]
     NoOffset {
@@ -34,10 +34,10 @@ pub enum TimeError {
         zone: String,
     },
     /// A zone that does not exist.
-    #[error("`{0}` names a time zone that is not known")]
+    #[error("`{0}` names an unknown time zone")]
     NoSuchZone(String),
     /// A local time that the clocks skip.
-    #[error("`{text}` does not exist in {zone}: the clocks are put forward past it")]
+    #[error("`{text}` does not exist in {zone}: the clocks skip it")]
     Skipped {
         /// The text.
         text: String,
@@ -46,7 +46,7 @@ pub enum TimeError {
     },
     /// A local time that there is twice.
     #[error(
-        "`{text}` happens twice in {zone}, before and after the clocks are put back; the option \
+        "`{text}` happens twice in {zone}, before and after the clocks go back; the option \
          `ambiguous: earlier` or `ambiguous: later` chooses one"
     )]
     Twice {
@@ -58,7 +58,7 @@ pub enum TimeError {
     /// A second 60 where there was no leap second.
     #[error("`{0}` has a second 60: leap seconds are at 23:59:60 UTC")]
     LeapSecond(String),
-    /// A text in another format than the configured one.
+    /// A string in another format than the configured one.
     #[error("`{text}` is not a time in the format `{format}`: {reason}")]
     NotInFormat {
         /// The text.
@@ -71,7 +71,7 @@ pub enum TimeError {
     /// A number without a unit that makes no sense in milliseconds.
     #[error(
         "the number {number}{}, before 1990 or more than a year after the record; the option `unit` \
-         (`s`, `ms`, `us`, `ns` or `auto`) says how to read it{}",
+         (`s`, `ms`, `us`, `ns` or `auto`) says which unit it is in{}",
         as_milliseconds(*read),
         as_likely(*likely)
     )]
@@ -88,14 +88,14 @@ pub enum TimeError {
         "the number {0} is not a plausible time in seconds, milliseconds, microseconds or nanoseconds"
     )]
     NoUnitFits(String),
-    /// A text or a number beyond the calendar.
+    /// A string or a number beyond the calendar.
     #[error("`{0}` is a time outside the years 0 to 9999, which end on December 30 at 22:00 UTC")]
     OutOfRange(String),
     /// A number with digits below a nanosecond.
-    #[error("the number {0} has digits below a nanosecond, which cannot be kept")]
+    #[error("the number {0} has digits below a nanosecond, which would be lost")]
     TooFine(String),
-    /// A text with digits below a millisecond, where whole milliseconds are needed.
-    #[error("`{0}` has digits below a millisecond; this time is in whole milliseconds")]
+    /// A string with digits below a millisecond, where whole milliseconds are needed.
+    #[error("`{0}` has digits below a millisecond; this time has millisecond precision")]
     BelowMilliseconds(String),
 }
 

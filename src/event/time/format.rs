@@ -20,9 +20,9 @@ pub(super) struct Format {
 /// would be read out of their places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Packed {
-    /// Where the first directive begins in the format.
+    /// The start of the first directive in the format.
     start: usize,
-    /// Where the last one ends.
+    /// The end of the last directive.
     end: usize,
     /// Digits of all of them.
     digits: usize,
@@ -34,7 +34,7 @@ pub(super) struct FormatError {
     pub(super) help: &'static str,
 }
 
-const HELP: &str = "directives are those of strptime: `%Y-%m-%d %H:%M:%S`, `%d.%m.%y %H:%M`, `%z`";
+const HELP: &str = "use strptime directives, such as `%Y-%m-%d %H:%M:%S`, `%d.%m.%y %H:%M`, `%z`";
 
 impl Format {
     /// Writes an example in the format and reads it back: what cannot be read again is no format for
@@ -56,17 +56,17 @@ impl Format {
             return Ok(format);
         }
         if let Err(error) = read.to_datetime() {
-            return diagnostic(format!("the format `{text}` gives no date: {error}"), HELP);
+            return diagnostic(format!("the format `{text}` does not yield a date: {error}"), HELP);
         }
         let names_instant = read.offset().is_some() || read.iana_time_zone().is_some();
         if names_instant || has_zone {
             return Ok(format);
         }
-        let help = "name the `zone` whose local time it is, such as `Europe/Berlin` or `UTC`";
-        diagnostic(format!("the format `{text}` reads no offset from UTC"), help)
+        let help = "set `zone` to the local time zone, such as `Europe/Berlin` or `UTC`";
+        diagnostic(format!("the format `{text}` has no offset from UTC"), help)
     }
 
-    /// Reads a text.
+    /// Reads a string.
     pub(super) fn read(&self, text: &str, reader: &TimeReader) -> Result<SentTime, TimeError> {
         let refused = |reason: jiff::Error| self.refused(text, reason.to_string());
         let read = strtime::parse(&self.text, text).map_err(refused)?;
@@ -98,7 +98,7 @@ impl Format {
         let seconds = timestamp.as_second();
         // The library forgets the sign of `-0`.
         if seconds == 0 && below_ns > 0 && text.contains('-') {
-            let reason = "less than a second before 1970 cannot be told from after it";
+            let reason = "a time less than a second before 1970 is ambiguous";
             return Err(self.refused(text, reason.to_owned()));
         }
         let below_ns = if seconds < 0 { -below_ns } else { below_ns };
@@ -107,7 +107,7 @@ impl Format {
         time.ok_or_else(|| TimeError::OutOfRange(text.to_owned()))
     }
 
-    /// Whether a run of numbers has all its digits in a text that fits the format.
+    /// True if a run of numbers has all its digits in a string that fits the format.
     fn is_filled(&self, packed: Packed, text: &str) -> bool {
         let until = |end: usize| {
             BrokenDownTime::parse_prefix(&self.text[..end], text).map(|(_, length)| length)
@@ -121,7 +121,8 @@ impl Format {
         }
     }
 
-    /// Whether the second of a text is 60, which the library reads as 59: written again it is not.
+    /// True if the second of a string is 60, which the library reads as 59: written again it is
+    /// not.
     fn has_second_60(&self, text: &str, read: &BrokenDownTime) -> bool {
         let count = |text: &str| text.matches("60").count();
         let is_less = |again: String| count(&again) < count(text);

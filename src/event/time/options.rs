@@ -1,4 +1,4 @@
-//! The options of a time in a YAML file, and the reader that they come to.
+//! The options of a time in a YAML file, and the resulting reader.
 
 use std::path::Path;
 
@@ -90,7 +90,7 @@ pub struct TimeOptions<'a> {
 }
 
 impl TimeOptions<'_> {
-    /// Whether none is given.
+    /// True if none is given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first_place().is_none()
@@ -129,7 +129,7 @@ impl TimeOptions<'_> {
         if let (Some(unit), Some(_)) = (self.unit, self.format) {
             let message = "`unit` is for numbers and `format` for text";
             diagnostics
-                .push(Diagnostic::error(file, unit.place, message).help("take one of them out"));
+                .push(Diagnostic::error(file, unit.place, message).help("remove one of them"));
         }
         let mut format = None;
         if let Some(written) = self.format {

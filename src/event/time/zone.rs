@@ -14,9 +14,8 @@ use crate::diagnostic::did_you_mean;
 /// The compiled-in database. The one of the machine is never asked.
 static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
 
-/// What helps where a text has no offset.
-const ZONE_HINT: &str =
-    "; for local times the option `zone: Europe/Berlin` names the place whose clocks they follow";
+/// Hint for a string without an offset.
+const ZONE_HINT: &str = "; for local times, set the option `zone`, such as `zone: Europe/Berlin`";
 
 /// The zone of this name: of the IANA database, or a fixed offset such as `+08:00`. Where there is
 /// none, what helps.
@@ -32,11 +31,11 @@ pub(super) fn named(name: &str) -> Result<TimeZone, String> {
     let closest = did_you_mean(name, known.iter().map(String::as_str));
     Err(match closest.starts_with("did you mean") {
         true => closest,
-        false => "a zone is written `Europe/Berlin`, `UTC` or `+08:00`".to_owned(),
+        false => "write a zone as `Europe/Berlin`, `UTC` or `+08:00`".to_owned(),
     })
 }
 
-/// A text that is not an instant by itself: with a zone in brackets, or local.
+/// A string that is not an instant by itself: with a zone in brackets, or local.
 pub(super) fn in_parts(text: &str, reader: &TimeReader) -> Result<SentTime, TimeError> {
     let not_a_time = || TimeError::NotATime(text.to_owned());
     let parts = Pieces::parse(text).map_err(|_| not_a_time())?;
@@ -54,17 +53,17 @@ pub(super) fn in_parts(text: &str, reader: &TimeReader) -> Result<SentTime, Time
     Local { text, local, offset, zone, is_leap }.instant(reader)
 }
 
-/// Whether only the offset is missing for a text to be a time.
+/// True if only the offset is missing for a string to be a time.
 pub(super) fn is_local(text: &str) -> bool {
     Pieces::parse(text).is_ok_and(|parts| parts.time().is_some() && parts.offset().is_none())
 }
 
-/// The zone of this name in a text of the events.
+/// The zone of this name in a string of the events.
 pub(super) fn of_text(name: &str) -> Result<TimeZone, jiff::Error> {
     DATABASE.get(name)
 }
 
-/// A date and time as a text has it, before it is an instant.
+/// A date and time as a string has it, before it is an instant.
 #[derive(Debug)]
 pub(super) struct Local<'a> {
     /// The text, for messages.
@@ -75,7 +74,7 @@ pub(super) struct Local<'a> {
     pub(super) offset: Option<Offset>,
     /// The zone in the text.
     pub(super) zone: Option<TimeZone>,
-    /// Whether its second is 60, which the library reads as 59.
+    /// True if its second is 60, which the library reads as 59.
     pub(super) is_leap: bool,
 }
 
@@ -129,14 +128,14 @@ impl Local<'_> {
 
 const DAY_SECONDS: i32 = 24 * 60 * 60;
 
-/// Whether a leap second may follow: leap seconds are inserted behind 23:59:59 UTC.
+/// True if a leap second may follow: leap seconds are inserted behind 23:59:59 UTC.
 fn ends_a_day(timestamp: Timestamp) -> bool {
     // Whole seconds of the library are towards 1970.
     let second = SentTime(timestamp).ms().div_euclid(1_000);
     second.rem_euclid(i64::from(DAY_SECONDS)) == i64::from(DAY_SECONDS - 1)
 }
 
-/// A timestamp that the library read out of a text in RFC 3339. The library reads a second 60 in any
+/// A timestamp that the library read out of a string in RFC 3339. The library reads a second 60 in any
 /// minute as 59, and offsets of more than a day.
 pub(super) fn checked(text: &str, timestamp: Timestamp) -> Result<SentTime, TimeError> {
     // `2017-01-04T13:11:33.601Z` and the like need no further look.
@@ -157,7 +156,7 @@ pub(super) fn checked(text: &str, timestamp: Timestamp) -> Result<SentTime, Time
     SentTime::of(timestamp).ok_or_else(|| TimeError::OutOfRange(text.to_owned()))
 }
 
-/// The part of a text in ISO 8601 behind its date.
+/// The part of a string in ISO 8601 behind its date.
 fn time_part(text: &str) -> &str {
     text.split_once(['T', 't', ' ']).map_or("", |(_, time)| time)
 }

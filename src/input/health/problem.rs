@@ -46,7 +46,7 @@ pub struct InputProblem {
     pub message: String,
     /// Since when, in milliseconds since 1970, where that is known.
     pub since_ms: Option<i64>,
-    /// Whether the service is not ready because of it.
+    /// True if the service is not ready because of it.
     pub is_blocking: bool,
 }
 

@@ -10,7 +10,7 @@ use crate::limits::{KAFKA_LOST_GRACE, KAFKA_START_GRACE};
 /// An answer of the cluster about one topic.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(in crate::input) struct TopicAnswer {
-    /// Whether the topic exists.
+    /// True if the topic exists.
     pub(in crate::input) known: bool,
     /// Number of its partitions.
     pub(in crate::input) partitions: u32,
@@ -18,12 +18,12 @@ pub(in crate::input) struct TopicAnswer {
     pub(in crate::input) leaderless: BTreeSet<u32>,
 }
 
-/// What is said where the broker has given no reason.
+/// The reason given if the broker has not answered.
 const NO_ANSWER: &str = "the broker has not answered";
 
 #[derive(Debug)]
 pub(super) struct Topic {
-    /// Whether the cluster knows it; `None` before it has answered.
+    /// True if the cluster knows it; `None` before it has answered.
     pub(super) known: Option<bool>,
     /// Since when.
     pub(super) known_since: Moment,
@@ -47,11 +47,11 @@ pub(super) struct Topic {
     pub(super) holders: Vec<String>,
     /// Partitions that these hold.
     pub(super) held: u32,
-    /// Whether it was known and read once, so that a grace period applies to its loss.
+    /// True if it was known and read once, so that a grace period applies to its loss.
     pub(super) was_read: bool,
 }
 
-/// What the problems of every topic have in common.
+/// Data shared by the problems of all topics.
 pub(super) struct About<'a> {
     pub(super) group: &'a str,
     pub(super) now: Duration,
@@ -187,7 +187,7 @@ impl Topic {
         if waiting > 0 {
             let reason = about.last_error.unwrap_or(NO_ANSWER);
             parts.push(format!(
-                "{waiting} of {all} partitions of topic `{name}` are assigned to this process, but where to begin cannot be read: {reason}"
+                "{waiting} of {all} partitions of topic `{name}` are assigned to this process, but the starting offset cannot be read: {reason}"
             ));
         }
         if elsewhere > 0 {
@@ -208,7 +208,7 @@ impl Topic {
         if self.pending > 0 {
             let reason = about.last_error.unwrap_or(NO_ANSWER);
             return format!(
-                "group `{group}` has assigned partitions of topic `{name}`, but where to begin cannot be read: {reason}"
+                "group `{group}` has assigned partitions of topic `{name}`, but the starting offset cannot be read: {reason}"
             );
         }
         let which = if self.partitions == Some(self.held) { "all" } else { "the" };

@@ -23,7 +23,7 @@ const END_LOOK: Duration = Duration::from_millis(10);
 /// Looks before its end is no longer waited for: seven seconds, longer than a request may take.
 const END_LOOKS: u32 = 700;
 
-/// What the group and the brokers say of a partition.
+/// Offsets of a partition, from the group and the brokers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Offsets {
     /// The group's committed offset.
@@ -38,7 +38,7 @@ pub(super) struct Offsets {
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) message: String,
-    /// Whether the broker understood the request and refused it.
+    /// True if the broker understood the request and refused it.
     pub(super) is_refusal: bool,
 }
 
@@ -66,7 +66,9 @@ impl Asker {
         let thread = Builder::new()
             .name("kafka-offsets".to_owned())
             .spawn(move || run(&consumer, &asked))
-            .map_err(|error| InputError::Kafka(format!("no thread for offsets: {error}")))?;
+            .map_err(|error| {
+                InputError::Kafka(format!("cannot start the offset thread: {error}"))
+            })?;
         Ok(Self { questions: Some(questions), thread: Some(thread) })
     }
 
@@ -98,9 +100,7 @@ impl Drop for Asker {
             }
             std::thread::sleep(END_LOOK);
         }
-        tracing::warn!(
-            "a request to the Kafka brokers does not end; not waiting for it any longer"
-        );
+        tracing::warn!("a request to the Kafka brokers timed out");
     }
 }
 
@@ -142,7 +142,7 @@ fn run(consumer: &BaseConsumer<Context>, asked: &Receiver<Vec<Question>>) {
                 Ok(Offsets { committed, low: at(low), high: at(high) })
             }
             Err(error) => {
-                Err(failure(&format!("asking for the offsets of {topic}/{number}"), &error))
+                Err(failure(&format!("fetching the offsets of {topic}/{number}"), &error))
             }
         };
         context.answer(Answer { id: question.id, name: question.name, offsets });
@@ -167,12 +167,12 @@ fn committed(consumer: &BaseConsumer<Context>, questions: Vec<Question>) -> Vec<
                     Offset::Offset(offset) => u64::try_from(offset).ok(),
                     _ => None,
                 };
-                let failed = |error| failure("asking for the group's offset", &error);
+                let failed = |error| failure("fetching the group's offset", &error);
                 let offset = element.error().map(|()| offset).map_err(failed);
                 ((element.topic().to_owned(), element.partition()), offset)
             })
             .collect()),
-        Err(error) => Err(failure("asking for the group's offsets", error)),
+        Err(error) => Err(failure("fetching the group's offsets", error)),
     };
     let mut open = Vec::with_capacity(questions.len());
     for question in questions {

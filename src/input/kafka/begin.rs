@@ -1,5 +1,5 @@
-//! Where the partitions of an assignment begin, and what follows when Kafka calls an offset out of
-//! range or reading was refused. What the brokers do not answer is asked again later.
+//! Start offsets of assigned partitions, and recovery after Kafka reports an offset out of range or
+//! refuses reading. Unanswered requests are retried later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -59,10 +59,10 @@ impl Restarts {
 #[derive(Debug)]
 pub(super) struct FetchRefused {
     doubtful: BTreeSet<String>,
-    /// When the doubtful ones are read again from their position, so that the library says once
-    /// more what is still refused.
+    /// Time at which the doubtful partitions are read again from their position, so that the
+    /// library repeats any refusal that persists.
     again_at: Duration,
-    /// When that was done: nothing refused for a while since then ends the doubt.
+    /// Time of that retry: no refusal for a while after it clears the doubt.
     tried_at: Option<Duration>,
 }
 
@@ -90,24 +90,25 @@ impl FetchRefused {
         self.doubtful.is_empty()
     }
 
-    /// Whether a topic is in doubt.
+    /// True if a topic is in doubt.
     pub(super) fn doubts(&self, topic: &str) -> bool {
         self.doubtful.contains(topic)
     }
 
-    /// Whether the doubt is over at this time: reading was tried again and not refused.
+    /// True if the doubt is over at this time: reading was tried again and not refused.
     pub(super) fn is_over(&self, now: Duration) -> bool {
         self.tried_at.is_some_and(|at| now.saturating_sub(at) >= KAFKA_REFUSED_QUIET)
     }
 
-    /// Whether it is time to try again.
+    /// True if it is time to try again.
     pub(super) fn is_due(&self, now: Duration) -> bool {
         self.tried_at.is_none() && now >= self.again_at
     }
 }
 
 impl Context {
-    /// What the poll loop does each time: takes in answers, begins what can begin, asks what is due.
+    /// The work of each poll: processes answers, starts partitions that can start, sends due
+    /// requests.
     pub(super) fn look_up(&self, consumer: &BaseConsumer<Self>, asker: &Asker) {
         let now = self.clock.monotonic();
         let answers = {
@@ -176,7 +177,7 @@ impl Context {
         self.begin(consumer, &beginnings);
     }
 
-    /// Where a partition begins, by an answer; `None` where it is no longer ours.
+    /// The start of a partition, from an answer; `None` if it is no longer assigned.
     fn judge(&self, lookup: &mut Lookup, answer: Answer) -> Result<Option<Beginning>, Trouble> {
         let (topic, number) = answer.name;
         let Some(partition) = self.partition(&topic, number) else { return Ok(None) };
@@ -185,7 +186,7 @@ impl Context {
             Err(failure) => {
                 lookup.failed();
                 if failure.is_refusal {
-                    let message = format!("the broker refuses it: {}", failure.message);
+                    let message = format!("refused by the broker: {}", failure.message);
                     self.refuse(Refusal::Offsets(topic), &message);
                 }
                 return Err(Trouble::Later(failure.message));
@@ -227,7 +228,7 @@ impl Context {
         Ok(Some(beginning))
     }
 
-    /// Whether a partition was created after the first start: all of its records came since.
+    /// True if a partition was created after the first start: all of its records came since.
     pub(super) fn is_younger(&self, partition: &SourcePartition) -> bool {
         let SourcePartition { topic, epoch, partition: number } = partition;
         let first_count = self.health().first_count(topic);
@@ -235,8 +236,8 @@ impl Context {
             || first_count.is_some_and(|count| *number >= count)
     }
 
-    /// What is known of a partition, with where the stream epoch before ended and where the
-    /// configuration goes on from it. Gives that epoch's partition and end, too.
+    /// The data of a partition, with the end of the previous stream epoch and the configured
+    /// continuation. Also returns that epoch's partition and end.
     pub(super) fn with_former(
         &self,
         partition: &SourcePartition,
@@ -253,14 +254,14 @@ impl Context {
         (known, former)
     }
 
-    /// Where one partition begins.
+    /// The start of one partition.
     fn beginning(&self, partition: SourcePartition, known: Known) -> Result<Beginning, Trouble> {
         let (known, former) = self.with_former(&partition, known);
         if let (Some(former), Some(first)) = (known.former, known.continues)
             && former != first
         {
             tracing::warn!(
-                "{partition}: the new stream epoch begins at offset {first}; the one before ended \
+                "{partition}: the new stream epoch begins at offset {first}; the previous one ended \
                  at {former}, and the topic has offsets {} to {}",
                 known.low,
                 known.high
@@ -274,8 +275,8 @@ impl Context {
         let last = (self.last_taken)(taken_from).filter(|last| last.offset < first);
         if let Some(last) = last.filter(|last| last.offset < known.low) {
             tracing::info!(
-                "{partition}: the last record that the ledger has taken, at offset {}, is no longer \
-                 in the topic, so it cannot be compared",
+                "{partition}: the ledger's last record, at offset {}, is no longer in the \
+                 topic, so it cannot be compared",
                 last.offset
             );
         }

@@ -4,7 +4,7 @@
 /// The protocols that may stand in front of an address.
 const PROTOCOLS: [&str; 4] = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"];
 
-/// What is wrong with a list of addresses: each fault with what helps.
+/// The errors in a list of addresses, each with its remedy.
 pub(super) fn diagnostics(brokers: &str, security_protocol: &str) -> Vec<(String, String)> {
     let addresses = brokers.split(',').map(str::trim).filter(|address| !address.is_empty());
     let addresses: Vec<_> = addresses.collect();
@@ -19,18 +19,18 @@ pub(super) fn diagnostics(brokers: &str, security_protocol: &str) -> Vec<(String
 }
 
 fn address_diagnostic(address: &str, security_protocol: &str) -> Option<(String, String)> {
-    let form = || "an address is `host:9092`, with IPv6 `[2001:db8::1]:9092`".to_owned();
+    let form = || "use `host:9092`, or for IPv6 `[2001:db8::1]:9092`".to_owned();
     let rest = match address.split_once("://") {
         None => address,
         Some((protocol, rest)) => {
             let is = |known: &&str| known.eq_ignore_ascii_case(protocol);
             if !PROTOCOLS.iter().any(is) {
-                return Some((format!("`{protocol}` is not a protocol of Kafka"), form()));
+                return Some((format!("`{protocol}` is not a Kafka protocol"), form()));
             }
             if !protocol.eq_ignore_ascii_case(security_protocol) {
                 let reason = format!("`security.protocol` is {security_protocol}, not {protocol}");
-                let help = "set `security.protocol` under `properties`, and leave the protocol out \
-                            of the address";
+                let help = "set `security.protocol` under `properties`, and remove the protocol from \
+                            the address";
                 return Some((reason, help.to_owned()));
             }
             rest
@@ -55,7 +55,7 @@ fn address_diagnostic(address: &str, security_protocol: &str) -> Option<(String,
         return Some(("the host is missing".to_owned(), form()));
     }
     if let Some(wrong) = host.chars().find(|c| !is_of_host(*c)) {
-        return Some((format!("a host name has no `{wrong}`"), form()));
+        return Some((format!("a host name cannot contain `{wrong}`"), form()));
     }
     let port = port?;
     let is_port =
@@ -91,9 +91,9 @@ mod tests {
             ("[::1:9092", "`[` has no `]`"),
             ("[::1]9092x", "the port `9092x`"),
             (":9092", "the host is missing"),
-            ("my host:9092", "a host name has no ` `"),
-            ("host/path:9092", "a host name has no `/`"),
-            ("http://host:9092", "`http` is not a protocol of Kafka"),
+            ("my host:9092", "a host name cannot contain ` `"),
+            ("host/path:9092", "a host name cannot contain `/`"),
+            ("http://host:9092", "`http` is not a Kafka protocol"),
             ("ssl://host:9092", "`security.protocol` is sasl_ssl, not ssl"),
         ];
         for (brokers, expected) in table {

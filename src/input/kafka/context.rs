@@ -1,4 +1,4 @@
-//! What librdkafka calls back: assignments, errors, statistics, log lines. All but the log lines run
+//! Callbacks from librdkafka: assignments, errors, statistics, log lines. All but the log lines run
 //! inside the poll of the source's own thread, so errors are kept here until that poll returns.
 
 mod end;
@@ -51,7 +51,7 @@ pub(super) struct Context {
 pub(super) struct Shared {
     pub(super) collector: Collector,
     pub(super) paused: bool,
-    /// What ends the source at its next poll.
+    /// Errors that end the source at its next poll.
     pub(super) errors: VecDeque<InputError>,
     /// Partitions whose beginning is asked for.
     pub(super) lookups: Lookups,
@@ -64,7 +64,7 @@ pub(super) struct Shared {
     /// Restarts in a row after an offset was called out of range.
     pub(super) restarts: Restarts,
     pub(super) tails: Tails,
-    /// Whether brokers were ever reached.
+    /// True if brokers were ever reached.
     was_connected: bool,
     /// Brokers are reached again: topics may have been made again meanwhile.
     pub(super) compares_again: bool,
@@ -72,7 +72,7 @@ pub(super) struct Shared {
     responses: u64,
     /// Reading records was refused.
     pub(super) fetch_refused: Option<FetchRefused>,
-    /// When the group last refused this member.
+    /// Time at which the group last refused this member.
     group_refused_at: Duration,
 }
 
@@ -208,8 +208,8 @@ impl Context {
         }
     }
 
-    /// Where fetching begins: in these partitions, or in all that are read where the library takes
-    /// an assignment only as a whole.
+    /// The offsets at which fetching begins: for these partitions, or for all assigned ones if the
+    /// library accepts an assignment only as a whole.
     fn fetch_list(
         &self,
         beginnings: &[Beginning],
@@ -350,10 +350,10 @@ impl ConsumerContext for Context {
         match result {
             Ok(()) => self.health.accept(&Refusal::Group),
             Err(error) => {
-                tracing::debug!("Kafka: writing the group's offsets: {error}");
+                tracing::debug!("Kafka: committing the group's offsets: {error}");
                 if error.rdkafka_error_code().is_some_and(refuses) {
                     let message =
-                        format!("the broker refuses to write the group's offsets: {error}");
+                        format!("the broker refuses to commit the group's offsets: {error}");
                     self.note(&message);
                     self.refuse(Refusal::Group, &message);
                 }
@@ -378,7 +378,7 @@ impl ClientContext for Context {
                 // The count of brokers says less than what the last of them failed with.
                 let connection = self.shared().connection.clone();
                 let reason = connection.as_deref().unwrap_or(reason);
-                self.note(&format!("no broker is reached: {reason}"));
+                self.note(&format!("no broker is reachable: {reason}"));
             }
             Some(Code::BrokerTransportFailure | Code::Resolve) => {
                 let reason = log::without_state(reason);
@@ -388,7 +388,7 @@ impl ClientContext for Context {
                 } else if reason.contains(WRONG_LISTENER) {
                     self.refuse_connection(&format!("the broker closes the connection: {reason}"));
                 }
-                // Otherwise it is told with the fact that no broker is reached.
+                // Otherwise it is told with the fact that no broker is reachable.
             }
             Some(
                 Code::BadMessage
@@ -397,7 +397,7 @@ impl ClientContext for Context {
                 | Code::InvalidMessageSize
                 | Code::MessageSizeTooLarge,
             ) => self.halt_with(&format!(
-                "{reason}; the library would leave these records out, so reading stops here: repair the topic, or raise `receive.message.max.bytes` where the size is the cause"
+                "{reason}; the library would skip these records, so reading stops here: repair the topic, or raise `receive.message.max.bytes` where the size is the cause"
             )),
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 self.shared().out_of_range = Some(self.redacted(reason));
@@ -410,7 +410,7 @@ impl ClientContext for Context {
             ) => {
                 let reason = log::without_state(reason);
                 let reason = format!(
-                    "the broker does not accept this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
+                    "the broker rejects this client: {reason}; check `security.protocol`, `sasl.*` and `ssl.*` under `properties`"
                 );
                 self.note(&reason);
                 self.refuse_connection(&reason);
@@ -421,7 +421,7 @@ impl ClientContext for Context {
                     Code::TopicAuthorizationFailed
                     | Code::GroupAuthorizationFailed
                     | Code::ClusterAuthorizationFailed => {
-                        "; the user needs Read on the topics and the group"
+                        "; the user needs the Read permission on the topics and the group"
                     }
                     _ => "",
                 };
@@ -472,7 +472,7 @@ fn assign(consumer: &BaseConsumer<Context>, list: &TopicPartitionList) -> KafkaR
     }
 }
 
-/// Whether partitions are assigned and revoked one by one, not all together.
+/// True if partitions are assigned and revoked one by one, not all together.
 pub(super) fn is_incremental(consumer: &BaseConsumer<Context>) -> bool {
     match consumer.rebalance_protocol() {
         RebalanceProtocol::Cooperative => true,

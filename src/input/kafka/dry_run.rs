@@ -1,4 +1,4 @@
-//! A client that connects to nothing: it tells what the library refuses in a configuration as a whole.
+//! A client that connects to nothing, for checking a configuration as a whole against the library.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::input::kafka::properties::{KNOWN_PROPERTIES, Properties};
 use crate::input::kafka::redaction::Redaction;
 
-/// Where a fault of the whole configuration is shown: the place of the property that it names, else
+/// The position for an error of the whole configuration: that of the property that it names, else
 /// this one.
 #[derive(Clone, Copy)]
 pub(super) struct Whole<'a> {
@@ -57,7 +57,7 @@ pub(super) fn check_client(
 const MOST_WARNINGS: usize = 100;
 
 impl Whole<'_> {
-    /// The longest name of a property that a text holds, and its place.
+    /// The longest name of a property that a string holds, and its place.
     fn named(&self, text: &str) -> Option<(&str, Place)> {
         let named = self.properties.iter().filter(|(name, _)| text.contains(name.as_str()));
         let (name, property) = named.max_by_key(|(name, _)| name.len())?;
@@ -66,7 +66,7 @@ impl Whole<'_> {
 
     fn error(&self, text: &str) -> Diagnostic {
         let place = self.named(text).map_or(self.place, |(_, place)| place);
-        let message = format!("no Kafka client can be made: {text}");
+        let message = format!("cannot create a Kafka client: {text}");
         Diagnostic::error(self.file, place, message).help(KNOWN_PROPERTIES)
     }
 
@@ -74,8 +74,8 @@ impl Whole<'_> {
         let (name, place) = self.named(text)?;
         if text.contains("is a producer property") {
             let message = format!("`{name}` is a property of producers and has no effect");
-            let help = "copies of dead letters are written with settings of their own, so that \
-                        each is acknowledged by every replica in sync; leave it out";
+            let help = "copies of dead letters use fixed settings, so that every in-sync replica acknowledges \
+                        each one; remove it";
             return Some(Diagnostic::error(self.file, place, message).help(help));
         }
         Some(Diagnostic::warning(self.file, place, text))

@@ -14,13 +14,13 @@ use crate::input::kafka::property::Property;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaForm {
-    /// Where to find the cluster: `host:port`, several with commas.
+    /// Addresses of the cluster: `host:port`, several separated by commas.
     pub brokers: Located<String>,
     /// Consumer group. One ledger owns one group.
     pub group: Located<String>,
     /// Topics to read.
     pub topics: Located<Topics>,
-    /// Where a first start begins in partitions that the ledger has not read.
+    /// Start offset of a first start, in partitions that the ledger has not read.
     #[serde(default)]
     pub start: Start,
     /// Stream epochs of topics that were deleted and made again, or that lost records; 0 where not
@@ -32,7 +32,7 @@ pub struct KafkaForm {
     pub properties: BTreeMap<String, Located<Property>>,
 }
 
-/// Where a first start begins.
+/// The start offset of a first start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
@@ -92,7 +92,7 @@ impl<'de> Deserialize<'de> for Topics {
 pub struct Epoch {
     /// Counts the epochs of a topic, from 0.
     pub number: u32,
-    /// Where the epoch's partitions begin; `None` begins them as a first start does.
+    /// The start offsets of the epoch's partitions; `None` starts them like a first start.
     pub continue_at: Option<BTreeMap<u32, u64>>,
 }
 

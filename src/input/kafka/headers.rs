@@ -8,7 +8,7 @@ use std::sync::Once;
 use rdkafka::message::{BorrowedHeaders, Headers as _};
 
 thread_local! {
-    /// Whether a panic of this thread is expected, and so not written to standard error.
+    /// True if a panic of this thread is expected, and so not written to standard error.
     static IS_EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -20,7 +20,7 @@ pub(super) fn read(headers: &BorrowedHeaders) -> Option<Vec<Header<'_>>> {
     without_panic(|| headers.iter().map(|header| (header.key, header.value)).collect())
 }
 
-/// What a function gives; `None` where it panics, without the message of a panic.
+/// The result of a function; `None` if it panics, without the panic message.
 fn without_panic<T>(function: impl FnOnce() -> T) -> Option<T> {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {

@@ -13,7 +13,7 @@ use crate::input::kafka::context::Context;
 use crate::input::kafka::start::{Known, first_offset};
 use crate::limits::{KAFKA_FIRST_TIMEOUT, KAFKA_REQUEST_TIMEOUT};
 
-/// What became of an attempt to join.
+/// The result of an attempt to join.
 pub(super) enum Joining {
     /// Assignments come from now on, or the source ends with an error.
     Over,
@@ -31,7 +31,7 @@ pub(super) fn join(consumer: &BaseConsumer<Context>) -> Joining {
         }
         Ok(None) => {}
         Err(error) => {
-            tracing::debug!("Kafka: asking for the group's offsets before joining: {error}");
+            tracing::debug!("Kafka: fetching the group's offsets before joining: {error}");
             if error.rdkafka_error_code().is_some_and(passes) {
                 return Joining::Again;
             }
@@ -46,7 +46,7 @@ pub(super) fn join(consumer: &BaseConsumer<Context>) -> Joining {
     Joining::Over
 }
 
-/// Whether an error is one of brokers that are away or not settled yet.
+/// True if an error is one of brokers that are away or not settled yet.
 fn passes(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(

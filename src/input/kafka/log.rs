@@ -25,7 +25,7 @@ pub(super) fn forward(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// Whether a line of this level goes to our log. The library logs more than a person reads.
+/// True if a line of this level goes to our log. The library logs more than a person reads.
 pub(super) fn is_wanted(level: RDKafkaLogLevel) -> bool {
     !matches!(level, RDKafkaLogLevel::Debug) || tracing::enabled!(tracing::Level::TRACE)
 }

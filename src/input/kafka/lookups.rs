@@ -27,7 +27,7 @@ pub(super) enum Reason {
 pub(super) struct Question {
     pub(super) id: u64,
     pub(super) name: Name,
-    /// How long each request may take.
+    /// Timeout of each request.
     pub(super) timeout: Duration,
 }
 
@@ -135,19 +135,19 @@ impl Lookups {
         self.lookups.insert(later.name.clone(), later);
     }
 
-    /// How many partitions of a topic were assigned and have not begun.
+    /// The number of assigned partitions of a topic that have not started.
     pub(super) fn unbegun(&self, topic: &str) -> usize {
         let is_unbegun =
             |lookup: &&Lookup| lookup.name.0 == topic && lookup.reason == Reason::Assigned;
         self.lookups.values().filter(is_unbegun).count()
     }
 
-    /// Whether partitions of a topic are asked about.
+    /// True if partitions of a topic are asked about.
     pub(super) fn has(&self, topic: &str) -> bool {
         self.lookups.keys().any(|(of, _)| of == topic)
     }
 
-    /// Whether nothing is asked about.
+    /// True if nothing is asked about.
     pub(super) fn is_empty(&self) -> bool {
         self.lookups.is_empty()
     }

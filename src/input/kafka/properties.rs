@@ -46,7 +46,7 @@ const PROMISES: &[(&str, Allowed, &str)] = &[
     ("offset.store.path", Allowed::Nothing, POSITION),
     ("offset.store.sync.interval.ms", Allowed::Nothing, POSITION),
     ("enable.partition.eof", Allowed::Nothing, "the end of a partition is not an event"),
-    ("consume.callback.max.messages", Allowed::Nothing, "records are taken by polling"),
+    ("consume.callback.max.messages", Allowed::Nothing, "records are polled"),
     ("isolation.level", Allowed::Text("read_committed"), ISOLATION),
     ("check.crcs", Allowed::True, CHECKSUMS),
     ("api.version.request", Allowed::True, VERSIONS),
@@ -60,13 +60,13 @@ const PROMISES: &[(&str, Allowed, &str)] = &[
     ("topic.metadata.refresh.interval.ms", Allowed::Between(1, 3_600_000), METADATA),
     ("socket.max.fails", Allowed::Between(1, 1_000_000), FAILS),
     ("enabled_events", Allowed::Nothing, "the program decides which events it takes"),
-    ("log.queue", Allowed::Nothing, "the library's log lines are forwarded to ours"),
-    ("internal.termination.signal", Allowed::Nothing, "the program handles its signals"),
+    ("log.queue", Allowed::Nothing, "the library's log is forwarded to this program's log"),
+    ("internal.termination.signal", Allowed::Nothing, "the program handles signals itself"),
     ("enable.random.seed", Allowed::Nothing, "pauses between retries would be predictable"),
     ("plugin.library.paths", Allowed::Nothing, CODE),
     ("ssl.engine.location", Allowed::Nothing, CODE),
-    ("test.mock.num.brokers", Allowed::Nothing, "the demonstration brings its own broker"),
-    ("test.mock.broker.rtt", Allowed::Nothing, "the demonstration brings its own broker"),
+    ("test.mock.num.brokers", Allowed::Nothing, "the demo has its own broker"),
+    ("test.mock.broker.rtt", Allowed::Nothing, "the demo has its own broker"),
 ];
 
 const COMMIT_INTERVAL: Allowed = Allowed::Between(COMMIT_INTERVALS_MS.0, COMMIT_INTERVALS_MS.1);
@@ -74,26 +74,26 @@ const POLL_INTERVAL: Allowed = Allowed::Between(POLL_INTERVALS_MS.0, POLL_INTERV
 const STATISTICS_INTERVAL: Allowed =
     Allowed::Between(STATISTICS_INTERVALS_MS.0, STATISTICS_INTERVALS_MS.1);
 
-const RESET: &str = "records would be skipped or read twice in silence; the ledger keeps the \
-                     position, and `start` says where a first start begins";
+const RESET: &str = "records would be silently skipped or read twice; the ledger keeps the position, \
+                     and `start` sets where the first start begins";
 const STORE: &str = "an offset counts only when its records are durably in the ledger";
-const COMMIT: &str = "the group's offset must follow the ledger: it keeps another ledger from \
-                      taking the same records, and lag tools read it";
+const COMMIT: &str = "the group's offset must follow the ledger: it prevents another ledger from \
+                      consuming the same records, and lag tools read it";
 const POSITION: &str = "the ledger keeps the position";
-const ISOLATION: &str = "records of transactions that were aborted would become entries; only \
-                         `read_committed` leaves them out";
-const CHECKSUMS: &str = "bytes that were damaged on their way would be signed as if they were sent";
-const VERSIONS: &str = "an old protocol leaves out headers and reads aborted transactions; the \
-                        versions must be asked of the broker";
-const CREATE: &str = "a mistyped topic would be created and read as an empty one";
-const POLLING: &str = "a shorter interval takes the partitions away during one slow request, a \
-                       longer one leaves them with a process that hangs";
+const ISOLATION: &str = "records of aborted transactions would become entries; only `read_committed` excludes \
+                         them";
+const CHECKSUMS: &str = "bytes corrupted in transit would be signed as if they had been sent";
+const VERSIONS: &str = "an old protocol drops headers and reads aborted transactions; the versions \
+                        must be negotiated with the broker";
+const CREATE: &str = "a misspelled topic would be created and read as empty";
+const POLLING: &str = "a shorter interval revokes the partitions during one slow request, a longer \
+                       one leaves them with a hung process";
 const STATISTICS: &str = "lag and the state of the connection are measured with it";
 const METADATA: &str =
     "new partitions and leaders would not be noticed, and their records not read";
-const FAILS: &str = "a connection would go on after requests that timed out, out of step with the \
+const FAILS: &str = "a connection would be reused after requests timed out, out of sync with the \
                      broker";
-const CODE: &str = "foreign code would be loaded into the process";
+const CODE: &str = "external code would be loaded into the process";
 
 /// Properties whose values weaken a promise that is not ours to enforce.
 const WEAK: &[(&str, &str, &str)] = &[
@@ -109,7 +109,7 @@ const WEAK: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What we set where the user does not.
+/// Our defaults.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "ledgerline"),
     ("check.crcs", "true"),
@@ -134,7 +134,7 @@ fn value<'a>(properties: &'a Properties, name: &str) -> Option<&'a str> {
     properties.get(name).map(|property| property.value.reveal())
 }
 
-/// Whether the group works by the protocol of KIP-848, in which the brokers assign partitions.
+/// True if the group works by the protocol of KIP-848, in which the brokers assign partitions.
 pub(super) fn is_assigned_by_brokers(properties: &Properties) -> bool {
     value(properties, "group.protocol").is_some_and(|name| name.eq_ignore_ascii_case("consumer"))
 }
@@ -212,7 +212,7 @@ impl Allowed {
     }
 }
 
-/// Whether the library reads a text as this value: it knows three spellings of each boolean.
+/// True if the library reads a string as this value: it knows three spellings of each boolean.
 fn is_same(value: &str, text: &str) -> bool {
     let spellings: &[&str] = match value {
         "true" => &["true", "t", "1"],
@@ -230,8 +230,8 @@ fn check_alone(name: &str, property: &Located<Property>, file: &Path) -> Option<
     let reason = match &error {
         KafkaError::ClientConfig(_, reason, ..) => reason.clone(),
         // The error itself would show the value.
-        KafkaError::Nul(_) => "it holds a zero byte".to_owned(),
-        _ => "the library refuses it".to_owned(),
+        KafkaError::Nul(_) => "it contains a zero byte".to_owned(),
+        _ => "librdkafka rejects it".to_owned(),
     };
     if reason.starts_with("No such configuration property") {
         let message = format!("`{name}` is not a property of librdkafka");
@@ -248,21 +248,21 @@ fn check_alone(name: &str, property: &Located<Property>, file: &Path) -> Option<
 }
 
 /// Help for a property that the library refuses.
-pub(super) const KNOWN_PROPERTIES: &str =
-    "the properties are those of librdkafka (CONFIGURATION.md in its repository)";
+pub(super) const KNOWN_PROPERTIES: &str = "see CONFIGURATION.md in librdkafka's repository";
 
 fn check_member(properties: &Properties, file: &Path, diagnostics: &mut Vec<Diagnostic>) {
     let Some(property) = properties.get(MEMBER) else { return };
     let text = property.value.reveal();
     if !text.is_empty() && !is_topic(text) {
-        let message = format!("`{MEMBER}` is not an id that Kafka takes");
-        let help = "letters, digits, `.`, `_` and `-`, at most 249; empty for a member without one";
+        let message = format!("`{MEMBER}` is not a valid Kafka member id");
+        let help =
+            "letters, digits, `.`, `_` and `-`, at most 249; leave it empty for a dynamic member";
         diagnostics.push(Diagnostic::error(file, property.place, message).help(help));
     }
     if !text.is_empty() && is_assigned_by_brokers(properties) {
         let message = format!("`{MEMBER}` with `group.protocol: consumer`");
-        let help = "after a kill the brokers refuse the next start with the same id until the \
-                    session is over (45 s by default); without the id it only waits that long";
+        let help = "after a kill, the brokers reject the next start with the same id until the \
+                    session expires (45 s by default); without the id, the start only waits that long";
         diagnostics.push(Diagnostic::warning(file, property.place, message).help(help));
     }
 }
@@ -282,7 +282,7 @@ fn check_heartbeat(properties: &Properties, file: &Path, diagnostics: &mut Vec<D
             "a heartbeat each {heartbeat} ms (`heartbeat.interval.ms`) comes too late for a \
              session of {session} ms (`session.timeout.ms`)"
         );
-        let help = "the partitions would be taken away again and again; a third of the session is \
+        let help = "the partitions would be revoked repeatedly; a third of the session is \
                     usual";
         diagnostics.push(Diagnostic::error(file, property.place, message).help(help));
     }
@@ -309,9 +309,9 @@ fn check_login(properties: &Properties, file: &Path, diagnostics: &mut Vec<Diagn
         None => "`sasl.mechanism` is missing, and its default GSSAPI (Kerberos) is not built in",
         Some(_) if mechanism.eq_ignore_ascii_case("GSSAPI") => "GSSAPI (Kerberos) is not built in",
         Some(_) if mechanism.eq_ignore_ascii_case("OAUTHBEARER") => {
-            "OAUTHBEARER needs tokens, and no source of tokens is built in"
+            "OAUTHBEARER needs tokens, and no token provider is built in"
         }
-        Some(_) => "this SASL mechanism is not known",
+        Some(_) => "unknown SASL mechanism",
     };
     let place = named.unwrap_or(protocol).place;
     let help = "set `sasl.mechanism` to PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or use TLS client \

@@ -37,7 +37,7 @@ impl<'de> Deserialize<'de> for Property {
             type Value = Property;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text, a number, true or false")
+                f.write_str("a string, a number, true or false")
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Property, E> {

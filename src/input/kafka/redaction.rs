@@ -15,7 +15,7 @@ impl Redaction {
         Self(secrets.into_iter().filter(|secret| !secret.is_empty()).collect())
     }
 
-    /// A text of the library on one line, without the secrets.
+    /// A string of the library on one line, without the secrets.
     ///
     /// A secret of less than [`MIN_HIDDEN_BYTES`] is only hidden where the library quotes it as a
     /// property's value: anywhere else it is more likely a part of the message.
@@ -25,7 +25,7 @@ impl Redaction {
     }
 }
 
-/// A text without a value, wherever the value is a word of its own or quoted.
+/// A string without a value, wherever the value is a word of its own or quoted.
 pub(super) fn hide(text: &str, value: &str) -> String {
     if value.is_empty() {
         return text.to_owned();
@@ -53,7 +53,7 @@ pub(super) fn hide(text: &str, value: &str) -> String {
     shown
 }
 
-/// A text on one line: single blanks, none at the ends or in front of punctuation, and one behind
+/// A string on one line: single blanks, none at the ends or in front of punctuation, and one behind
 /// each quoted name (the library forgets it at times).
 pub(super) fn tidy(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -25,9 +25,9 @@ pub struct KafkaSettings {
     pub(super) epochs: BTreeMap<String, Epoch>,
     /// Hides secrets in messages.
     pub(in crate::input) redaction: Redaction,
-    /// Whether the user named the group's member, or wants one without a name.
+    /// True if the user named the group's member, or wants one without a name.
     is_member_named: bool,
-    /// Whether the group works by the protocol of KIP-848.
+    /// True if the group works by the protocol of KIP-848.
     is_assigned_by_brokers: bool,
 }
 
@@ -60,9 +60,9 @@ impl KafkaSettings {
         &self.topics
     }
 
-    /// Whether the member of the group still needs an id: the user neither named one nor wants none.
-    /// By the protocol of KIP-848 it gets none, because the brokers refuse an id until the session of
-    /// a member that was killed is over.
+    /// True if the member of the group still needs an id: the user neither named one nor wants
+    /// none. By the protocol of KIP-848 it gets none, because the brokers refuse an id until the
+    /// session of a member that was killed is over.
     #[must_use]
     pub fn needs_member_id(&self) -> bool {
         !self.is_member_named && !self.is_assigned_by_brokers
@@ -120,13 +120,13 @@ impl KafkaForm {
             diagnostics.push(Diagnostic::error(file, self.brokers.place, message).help(help));
         }
         if self.group.value.trim().is_empty() {
-            let help = "one ledger owns one group; name it after the ledger";
+            let help = "one ledger owns one group; give it the ledger's name";
             diagnostics
                 .push(Diagnostic::error(file, self.group.place, "`group` is empty").help(help));
         }
         for (name, epoch) in &self.epochs {
             if !topics.iter().any(|topic| topic == name) {
-                let message = format!("`epochs` names `{name}`, which is not among `topics`");
+                let message = format!("`epochs` names `{name}`, which is not in `topics`");
                 diagnostics.push(Diagnostic::error(file, epoch.place, message));
             }
             if epoch.value.number == 0 && epoch.value.continue_at.is_some() {
@@ -154,7 +154,7 @@ impl KafkaForm {
         }
         for (index, topic) in names.iter().enumerate() {
             if !is_topic(&topic.value) {
-                let message = format!("`{}` is not a topic's name", topic.value);
+                let message = format!("`{}` is not a topic name", topic.value);
                 let help = "letters, digits, `.`, `_` and `-`, at most 249";
                 diagnostics.push(Diagnostic::error(file, topic.place, message).help(help));
             }
@@ -212,8 +212,8 @@ mod tests {
             ("topics: []", "c.yaml:3:9: error: `topics` is empty"),
             ("topics: pumps", "c.yaml:3:9: error: `topics`: a list is expected: `[pumps]`"),
             ("topics: a,b", "a list is expected: `[a, b]`"),
-            ("topics: [a b]", "c.yaml:3:10: error: `a b` is not a topic's name"),
-            ("topics: ['^a.*']", "c.yaml:3:10: error: `^a.*` is not a topic's name"),
+            ("topics: [a b]", "c.yaml:3:10: error: `a b` is not a topic name"),
+            ("topics: ['^a.*']", "c.yaml:3:10: error: `^a.*` is not a topic name"),
             ("topics: [t, t]", "c.yaml:3:13: error: duplicate topic `t`"),
             ("topics: [t]\nepochs: {u: 1}", "c.yaml:4:13: error: `epochs` names `u`, which is not"),
             (
@@ -252,25 +252,28 @@ mod tests {
                 "isolation.level: read_uncommitted",
                 "can only be `read_committed`\n  help: records of",
             ),
-            ("check.crcs: false", "`check.crcs` can only be true\n  help: bytes that were damaged"),
+            (
+                "check.crcs: false",
+                "`check.crcs` can only be true\n  help: bytes corrupted in transit",
+            ),
             ("check.crcs: 0", "`check.crcs` can only be true"),
             ("api.version.request: f", "can only be true"),
             ("broker.version.fallback: 0.9.0", "cannot be set"),
-            ("allow.auto.create.topics: true", "a mistyped topic"),
+            ("allow.auto.create.topics: true", "a misspelled topic"),
             ("topic.blacklist: ^t", "would never be read"),
             ("max.poll.interval.ms: 5999", "can only be from 6000 to 3600000"),
             ("max.poll.interval.ms: 86400000", "can only be from 6000 to 3600000"),
             ("statistics.interval.ms: 0", "can only be from 1 to 10000"),
             ("topic.metadata.refresh.interval.ms: -1", "can only be from 1 to 3600000"),
             ("socket.max.fails: 0", "can only be from 1 to 1000000"),
-            ("plugin.library.paths: x.so", "foreign code"),
-            ("test.mock.num.brokers: 3", "brings its own broker"),
+            ("plugin.library.paths: x.so", "external code"),
+            ("test.mock.num.brokers: 3", "has its own broker"),
             ("acks: 0", "error: `acks` is a property of producers and has no effect"),
             ("enable.idempotence: false", "is a property of producers"),
             ("message.timeout.ms: 1", "is a property of producers"),
             ("heartbeat.interval.ms: 45000", "too late for a session of 45000 ms"),
             ("session.timeout.ms: 3000", "a heartbeat each 3000 ms"),
-            ("group.instance.id: 'a b'", "not an id that Kafka takes"),
+            ("group.instance.id: 'a b'", "not a valid Kafka member id"),
         ];
         for (properties, expected) in table {
             let (settings, diagnostics) = with(properties);
@@ -304,11 +307,11 @@ mod tests {
             ),
             (
                 "session.timeout.ms: 600000",
-                "4:34: error: no Kafka client can be made: `max.poll.interval.ms` must be >= `session.timeout.ms`",
+                "4:34: error: cannot create a Kafka client: `max.poll.interval.ms` must be >= `session.timeout.ms`",
             ),
             (
                 "group.protocol: consumer, session.timeout.ms: 6000",
-                "4:60: error: no Kafka client can be made: `session.timeout.ms` is not supported",
+                "4:60: error: cannot create a Kafka client: `session.timeout.ms` is not supported",
             ),
             (
                 "group.protocol: consumer, partition.assignment.strategy: range",
@@ -326,11 +329,11 @@ mod tests {
                 "security.protocol: SASL_SSL, sasl.mechanisms: OAUTHBEARER",
                 "OAUTHBEARER needs tokens",
             ),
-            ("security.protocol: SASL_SSL, sasl.mechanism: PLANE", "not known"),
+            ("security.protocol: SASL_SSL, sasl.mechanism: PLANE", "unknown SASL mechanism"),
             ("security.protocol: SSL, ssl.ca.location: /no/such.pem", "c.yaml:4:55: error: "),
             (
                 "partition.assignment.strategy: 'range,cooperative-sticky'",
-                "c.yaml:4:45: error: no Kafka client can be made: ",
+                "c.yaml:4:45: error: cannot create a Kafka client: ",
             ),
             ("fetch.max.bytes: 1000", "`fetch.max.bytes` must be >= `message.max.bytes`"),
         ];

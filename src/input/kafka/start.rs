@@ -1,10 +1,10 @@
-//! Where a partition begins: the ledger's position, held against what the broker and the group say.
+//! The start of a partition: the ledger's position, checked against broker and group.
 
 use crate::event::SourcePartition;
 use crate::input::kafka::form::Start;
 use crate::input::{InputError, LastTaken};
 
-/// What is known of a partition when it becomes ours.
+/// The known offsets of a newly assigned partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     /// The offset the ledger needs next.
@@ -17,9 +17,9 @@ pub(super) struct Known {
     pub(super) high: u64,
     /// The offset that the stream epoch before needed next, where there was one.
     pub(super) former: Option<u64>,
-    /// Where a new stream epoch goes on, where the configuration says that it does.
+    /// The configured start offset of a new stream epoch.
     pub(super) continues: Option<u64>,
-    /// Whether the partition was created after the first start.
+    /// True if the partition was created after the first start.
     pub(super) is_younger: bool,
     /// The end of the partition when this process first noticed it, before it was assigned.
     pub(super) noticed: Option<u64>,
@@ -33,21 +33,21 @@ pub(super) struct Beginning {
     pub(super) first: u64,
     /// Offset after the partition's last record.
     pub(super) end: u64,
-    /// Whether the ledger has no position of it.
+    /// True if the ledger has no position of it.
     pub(super) is_new: bool,
     /// The record in front of it to compare, where the topic still has it.
     pub(super) last: Option<LastTaken>,
 }
 
 impl Known {
-    /// Whether the topic ends before the ledger's position: for good, or for a moment after the
+    /// True if the topic ends before the ledger's position: for good, or for a moment after the
     /// restart of a broker.
     pub(super) fn is_behind(&self) -> bool {
         self.next.is_some_and(|next| self.high < next)
     }
 
-    /// Where a new stream epoch goes on that the configuration lets go on but names no offset for: where the
-    /// epoch before ended, or the closest offset that the topic has.
+    /// The start offset of a new stream epoch that continues without a configured offset: the end
+    /// of the previous epoch, or the closest offset in the topic.
     pub(super) fn closest(&self) -> Option<u64> {
         self.former.map(|former| former.min(self.high).max(self.low))
     }

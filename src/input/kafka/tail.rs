@@ -20,7 +20,7 @@ struct Tail {
     next: u64,
     /// Position after everything that was fetched.
     reached: u64,
-    /// When this was seen first.
+    /// Time of the first observation.
     since: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Ids of topics, which tell a topic that was made again from the one that is being read.
+//! Ids of topics, which distinguish a recreated topic from the one that is being read.
 //!
 //! The client library takes in a new id before it fetches by it, and goes on at the old position. It
 //! tells of the new id in its log only, from its own thread, so every record of the new topic comes

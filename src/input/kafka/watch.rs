@@ -24,7 +24,7 @@ use crate::limits::{
     MAX_WATCHED_OFFSETS,
 };
 
-/// How often the watch wakes to see whether it is due.
+/// Interval at which the watch wakes to check for due work.
 const TICK: Duration = Duration::from_millis(500);
 
 /// A running watch. It ends when dropped, and has let go of the consumer then.
@@ -42,7 +42,9 @@ impl Watch {
         let thread = Builder::new()
             .name("kafka-watch".to_owned())
             .spawn(move || run(&consumer, &stopped))
-            .map_err(|error| InputError::Kafka(format!("no thread for the watch: {error}")))?;
+            .map_err(|error| {
+                InputError::Kafka(format!("cannot start the watch thread: {error}"))
+            })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
@@ -85,7 +87,7 @@ fn run(consumer: &BaseConsumer<Context>, stopped: &Receiver<()>) {
     }
 }
 
-/// Whether a change is explained by the group's members.
+/// True if a change is explained by the group's members.
 fn wants_members(news: &News) -> bool {
     matches!(
         news,
@@ -185,7 +187,7 @@ fn note_topic(context: &Context, topic: &MetadataTopic) -> bool {
 fn note_error(context: &Context, topic: &str, error: &KafkaError) {
     match error.rdkafka_error_code() {
         Some(code) => note_code(context, topic, code),
-        None => tracing::debug!("Kafka: asking about topic {topic}: {error}"),
+        None => tracing::debug!("Kafka: describing topic {topic}: {error}"),
     }
 }
 
@@ -194,7 +196,7 @@ fn note_code(context: &Context, topic: &str, code: RDKafkaErrorCode) {
         let message = format!("the broker refuses to describe topic `{topic}`: {code}");
         context.refuse(Refusal::Topic(topic.to_owned()), &message);
     } else {
-        tracing::debug!("Kafka: asking about topic {topic}: {code}");
+        tracing::debug!("Kafka: describing topic {topic}: {code}");
     }
 }
 
@@ -204,7 +206,7 @@ fn note_members(consumer: &BaseConsumer<Context>, topics: &[String]) {
     let answer = consumer.fetch_group_list(Some(context.health().group()), KAFKA_REQUEST_TIMEOUT);
     let groups = match answer {
         Ok(groups) => groups,
-        Err(error) => return tracing::debug!("Kafka: asking for the group's members: {error}"),
+        Err(error) => return tracing::debug!("Kafka: listing the group's members: {error}"),
     };
     for topic in topics {
         let ours: BTreeSet<_> = context.partitions_read(topic).into_iter().collect();
@@ -246,7 +248,9 @@ fn note_offsets(consumer: &BaseConsumer<Context>, topic: &str, stopped: &Receive
             Ok(watermarks) => context.discover(topic, number, Some(watermarks)),
             // The next look asks again.
             Err(error) => {
-                return tracing::debug!("Kafka: asking for the end of {topic}/{number}: {error}");
+                return tracing::debug!(
+                    "Kafka: fetching the end offset of {topic}/{number}: {error}"
+                );
             }
         }
     }

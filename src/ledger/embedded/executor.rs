@@ -1,4 +1,4 @@
-//! Executes work and makes the block of it: the one place where contracts decide.
+//! Executes work and builds its block: the only place where contracts run.
 
 use std::sync::Arc;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
@@ -34,7 +34,7 @@ pub struct BuiltBlock {
     pub tree_root: Digest,
 }
 
-/// Where the ledger stands, durable or not.
+/// The position of the ledger, durable or not.
 #[derive(Debug, Default)]
 pub struct Position {
     /// Number of the next block.
@@ -49,7 +49,7 @@ pub struct Position {
     pub effects: Digest,
     /// Time of the newest block.
     pub time_ms: i64,
-    /// Who may sign.
+    /// The registered keys.
     pub keys: KeyRegistry,
 }
 
@@ -135,7 +135,7 @@ impl Executor {
         for submission in &work.submissions {
             if !allowed.allows(SUBMITTER_ROLE, submission.signer()) {
                 return Err(LedgerError::Key(format!(
-                    "the submission is signed with {}, which this ledger has not registered",
+                    "the submission is signed with {}, a key that is not registered in this ledger",
                     submission.signer()
                 )));
             }
@@ -234,7 +234,7 @@ impl Executor {
         records: Records,
         appended: &mut Appended,
     ) -> Result<(BlockOutline, Digest), LedgerError> {
-        let no_key = || LedgerError::Key("the ledger has no key to seal with".to_owned());
+        let no_key = || LedgerError::Key("the ledger has no sealing key".to_owned());
         let signer = self.signers.first().ok_or_else(no_key)?;
         let seal = Seal::sign(&self.name, signer, &header.hash());
         let frontier = &mut self.position.frontier;
@@ -289,7 +289,7 @@ fn check_each(ledger: &str, some: &[Submission]) -> Result<(), SubmissionError> 
 /// Signatures that are worth a thread: it takes as long to start as one of them to check.
 const MIN_SHARED_CHECKS: usize = 32;
 
-/// What a block gathers while it is made.
+/// The parts of a block under construction.
 struct Body {
     entries: Writer,
     effects: Hasher,

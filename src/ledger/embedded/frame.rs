@@ -1,4 +1,5 @@
-//! Frames: how blocks stand in a segment file, and how damage is told from a torn tail.
+//! Frames: the layout of blocks in a segment file, and the distinction between damage and a torn
+//! tail.
 //!
 //! A frame is a mark, the length of its payload, the *durable length* of the segment when the frame
 //! was written, a CRC32C over all of these and the payload, which is a block packed with LZ4. The
@@ -92,11 +93,11 @@ pub struct FrameHeader {
     crc: u32,
 }
 
-/// What stands where a frame should.
+/// An error of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The mark is not there.
-    #[error("no frame begins here")]
+    #[error("no frame starts here")]
     NoMark,
     /// The length is over the limit.
     #[error("the frame's length of {0} bytes is over the limit")]
@@ -105,10 +106,10 @@ pub enum FrameError {
     #[error("the file ends inside the frame")]
     Cut,
     /// The payload is no packed block, though its checksum fits.
-    #[error("the frame holds no packed block")]
+    #[error("the frame does not contain a compressed block")]
     Packing,
     /// The checksum does not fit.
-    #[error("the frame's checksum does not fit its bytes")]
+    #[error("the frame's checksum does not match its bytes")]
     Checksum,
 }
 
@@ -131,8 +132,8 @@ impl FrameHeader {
         }
     }
 
-    /// Whether a payload has the frame's checksum, from the checksums of what stands before it and of
-    /// that and the payload.
+    /// True if a payload has the frame's checksum, from the checksums of what stands before it and
+    /// of that and the payload.
     #[must_use]
     pub fn fits(&self, before: Checksum, with_payload: Checksum) -> bool {
         let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
@@ -145,7 +146,7 @@ impl FrameHeader {
         found == self.crc
     }
 
-    /// Whether the payload is the one that was written.
+    /// Checks the payload against the checksum.
     pub fn check(&self, payload: &[u8]) -> Result<(), FrameError> {
         let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
         let fits = payload.len() == self.len
@@ -167,7 +168,7 @@ pub fn whole(bytes: &[u8]) -> Result<(FrameHeader, &[u8]), FrameError> {
     Ok((header, payload))
 }
 
-/// Where the next mark of a frame stands.
+/// The offset of the next frame mark.
 #[must_use]
 pub fn find_mark(bytes: &[u8]) -> Option<usize> {
     bytes.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC)

@@ -1,6 +1,6 @@
-//! What is kept in memory of a block log: where each block stands, which records it covers, the
-//! definitions, and the newest blocks themselves. All of it is a fold over the log. A block takes some
-//! five bytes here, and two for each partition that it has records of.
+//! The in-memory index of a block log: the position of each block, the records that it covers, the
+//! definitions, and the newest blocks themselves. All of it is a fold over the log. A block takes
+//! about five bytes here, and two for each partition that it has records of.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Index {
     dead_letter_blocks: Rising<1>,
     /// Definitions, each with the number of its entry.
     pub definitions: Vec<(u64, Definition)>,
-    /// Who may sign.
+    /// The registered keys.
     pub keys: KeyRegistry,
     /// Bytes of the largest block.
     pub largest_block: usize,
@@ -52,8 +52,8 @@ struct PartitionIndex {
     blocks: Rising<2>,
 }
 
-/// What is wrong with a block that should be next.
-pub type Misfit = String;
+/// The reason why a block cannot be the next one.
+pub type BlockCheckError = String;
 
 impl Index {
     /// The empty index of a log with these segments.
@@ -95,7 +95,7 @@ impl Index {
         self.blocks.len() as u64
     }
 
-    /// Where a block stands.
+    /// The location of a block.
     #[must_use]
     pub fn location(&self, number: u64) -> Option<Location> {
         let [_, segment, offset] = self.blocks.get(usize::try_from(number).ok()?)?;
@@ -184,15 +184,15 @@ impl Index {
         self.partitions.iter().map(next).collect()
     }
 
-    /// Whether a block follows from the newest one.
-    pub fn check(&self, outline: &BlockOutline) -> Result<(), Misfit> {
+    /// Checks that a block follows the newest one.
+    pub fn check(&self, outline: &BlockOutline) -> Result<(), BlockCheckError> {
         let header = &outline.header;
         let (number, previous, first) = match &self.head {
             None => (0, Digest::default(), (0, 0)),
             Some(head) => (head.height, head.block_hash, (head.entries, head.tree_size)),
         };
         if header.number != number {
-            return Err(format!("it has the number {}, {number} is next", header.number));
+            return Err(format!("its number is {}, expected {number}", header.number));
         }
         if header.previous != previous {
             return Err("its previous hash is not the hash of the block before".to_owned());
@@ -201,12 +201,12 @@ impl Index {
         if begins != first {
             let ((entry, leaf), (next_entry, next_leaf)) = (begins, first);
             return Err(format!(
-                "it begins at entry {entry} and leaf {leaf}, entry {next_entry} and leaf \
-                 {next_leaf} are next"
+                "it begins at entry {entry} and leaf {leaf}, expected entry {next_entry} and \
+                 leaf {next_leaf}"
             ));
         }
         if self.head.is_some_and(|head| header.time_ms < head.time_ms) {
-            return Err("its time lies before the block in front".to_owned());
+            return Err("its time is before that of the previous block".to_owned());
         }
         let mut read = BTreeSet::new();
         for progress in &outline.records.progress {
@@ -218,12 +218,12 @@ impl Index {
         Ok(())
     }
 
-    fn check_progress(&self, progress: &Progress) -> Result<(), Misfit> {
+    fn check_progress(&self, progress: &Progress) -> Result<(), BlockCheckError> {
         let Progress { partition, from, next, records, .. } = progress;
         let expected = self.partitions.get(partition).map(|index| index.next);
         if expected.is_some_and(|expected| expected != *from) || next < from {
             let expected = expected.unwrap_or(*from);
-            return Err(format!("it reads {partition} from {from} to {next}, {expected} is next"));
+            return Err(format!("it reads {partition} from {from} to {next}, expected {expected}"));
         }
         if *records > next - from {
             return Err(format!(

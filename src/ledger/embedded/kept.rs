@@ -25,8 +25,7 @@ pub struct KeptCheckpoint {
     pub note: Vec<u8>,
 }
 
-/// Where the checkpoint of a ledger is kept if its configuration names no other place:
-/// `DIRECTORY.checkpoint`.
+/// Default place of the checkpoint copy of a ledger: `DIRECTORY.checkpoint`.
 #[must_use]
 pub fn default_checkpoint_copy(directory: &Path) -> PathBuf {
     // Without a slash at its end; `.` and `..` have no name that anything could be put behind.
@@ -89,8 +88,7 @@ pub fn check_kept(kept: &KeptCheckpoint, shared: &EmbeddedReader) -> Result<u64,
         number: head.height,
         reason: format!(
             "the checkpoint kept in {} is not one of this ledger's own: the ledger was replaced or \
-             forked. Keep both copies and find out which one was given out; remove that file only \
-             if this ledger is the right one",
+             forked. Keep both copies and find out which one was published; remove that file only if this ledger is the right one",
             path.display()
         ),
     })

@@ -1,4 +1,4 @@
-//! Which keys may sign, as the ledger's own entries say.
+//! The keys that may sign, according to the ledger's own entries.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ impl KeyRegistry {
         }
     }
 
-    /// Whether a key may sign in a role.
+    /// True if a key may sign in a role.
     #[must_use]
     pub fn allows(&self, role: &str, key: KeyId) -> bool {
         self.active.iter().any(|(active, id)| active == role && *id == key)

@@ -26,7 +26,7 @@ pub struct Segment {
     pub path: PathBuf,
 }
 
-/// Where a block's frame stands.
+/// The location of a block's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     /// Index in the list of segments.
@@ -72,7 +72,7 @@ fn first_block_of(path: &Path) -> Option<u64> {
     (digits.len() == 20).then(|| digits.parse().ok()).flatten()
 }
 
-/// How a scan of a segment ended.
+/// The end of a scan of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ScanEnd {
     /// Bytes that were durable when the last good frame was written.
@@ -108,7 +108,7 @@ pub fn scan(
         let offset = reader.at;
         match reader.next_frame(&mut buffer)? {
             Ok(header) if header.durable > offset => {
-                let reason = "the frame calls bytes durable that come behind it";
+                let reason = "the frame declares later bytes durable";
                 return Err(damaged(path, offset, reason));
             }
             Ok(header) => sure_len = header.durable,
@@ -141,7 +141,11 @@ impl FrameFile<'_> {
             return Ok(Err("the file is shorter than a segment's first bytes"));
         }
         self.read(&mut magic, 0)?;
-        Ok(if &magic == SEGMENT_MAGIC { Ok(()) } else { Err("this is no segment of a block log") })
+        Ok(if &magic == SEGMENT_MAGIC {
+            Ok(())
+        } else {
+            Err("this is not a segment of a block log")
+        })
     }
 
     fn read(&self, buffer: &mut [u8], at: u64) -> Result<(), LedgerError> {
@@ -180,7 +184,7 @@ impl FrameFile<'_> {
         Ok(Ok(header))
     }
 
-    /// Whether the bytes from a place on are a frame's payload, read piece by piece.
+    /// Checks that the bytes from a position on are a frame's payload, read in pieces.
     fn has_payload_of(&self, header: &FrameHeader, at: u64) -> Result<bool, LedgerError> {
         let (before, end) = (Checksum::default(), at + header.len as u64);
         let (mut sum, mut at, mut bytes) = (before, at, Vec::new());
@@ -193,8 +197,8 @@ impl FrameFile<'_> {
         Ok(header.fits(before, sum))
     }
 
-    /// Whether a frame behind `position` shows that what stands there had been acknowledged. Holes of
-    /// the file are not read.
+    /// Checks for a later frame that proves the bytes at `position` were acknowledged. Holes of the
+    /// file are not read.
     fn is_acknowledged(&self, position: u64) -> Result<bool, LedgerError> {
         let mut tail = Tail::new(position, self.file_len);
         let mut bytes = Vec::new();
@@ -239,7 +243,7 @@ pub fn read_block(
 pub enum AppendError {
     /// The disk is full (or a quota is): nothing of the group is in the log; it may be tried again.
     NoSpace(LedgerError),
-    /// What is on disk is not known any more. The process must end.
+    /// The state of the disk is unknown. The process must end.
     Fatal(LedgerError),
 }
 
@@ -302,10 +306,10 @@ impl LogWriter {
         } else {
             let mut file = disk.open_to_write(&path).map_err(io_error("opening", &path))?;
             if end.good_len < end.file_len {
-                file.set_size(end.good_len).map_err(io_error("cutting the torn tail of", &path))?;
+                file.set_size(end.good_len)
+                    .map_err(io_error("truncating the torn tail of", &path))?;
             }
-            rewrite(&mut *file, end)
-                .map_err(io_error("writing again the last blocks of", &path))?;
+            rewrite(&mut *file, end).map_err(io_error("rewriting the last blocks of", &path))?;
             file.sync_all().map_err(io_error("making durable", &path))?;
             (file, end.good_len)
         };
@@ -313,7 +317,7 @@ impl LogWriter {
         Ok(Self { disk, ledger, path, file, segment: index, durable, max_segment_bytes, buffer })
     }
 
-    /// Whether the next group should begin a new segment. One without a block is never full: the
+    /// True if the next group should begin a new segment. One without a block is never full: the
     /// next would have its name.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -393,7 +397,7 @@ fn sync_error(path: &Path) -> impl FnOnce(io::Error) -> LedgerError {
 }
 
 fn new_segment(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, LedgerError> {
-    let mut file = disk.create(path).map_err(io_error("making the segment", path))?;
+    let mut file = disk.create(path).map_err(io_error("creating the segment", path))?;
     file.write_all_at(SEGMENT_MAGIC, 0).map_err(io_error("writing", path))?;
     file.sync_all().map_err(sync_error(path))?;
     let directory = directory_of(path);

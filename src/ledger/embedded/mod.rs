@@ -65,7 +65,7 @@ pub struct EmbeddedLedger {
     _lock: File,
 }
 
-/// What the writer's side of an open ledger holds until it is started.
+/// The writer's side of an open ledger, before it is started.
 pub struct WriterParts {
     log: LogWriter,
     position: Position,
@@ -75,7 +75,7 @@ pub struct WriterParts {
 }
 
 impl OpenLedger {
-    /// The readers' side. Projections must have caught up with it before [`OpenLedger::start`].
+    /// The readers' side. The state must have caught up with it before [`OpenLedger::start`].
     #[must_use]
     pub fn reader(&self) -> Arc<EmbeddedReader> {
         self.shared.clone()
@@ -155,8 +155,8 @@ fn sealing_key(keys: &LedgerKeys, position: &Position, is_new: bool) -> Result<K
 pub fn unregistered_key(key: KeyId, registered: &[KeyId]) -> String {
     let registered: Vec<_> = registered.iter().map(KeyId::to_string).collect();
     format!(
-        "the key {key} may not seal this ledger, which registered {}; configure that key's file, or, to \
-         change the key, name the old file as `ledger.previous_key`",
+        "the key {key} may not seal this ledger, which has registered {}; configure that key's file, or \
+         to change the key, set `ledger.previous_key` to the old file",
         registered.join(", ")
     )
 }
@@ -211,8 +211,8 @@ impl EmbeddedLedger {
         let all = known.iter().map(|(_, definition)| definition).chain(&definitions);
         if all.map(Definition::memory_bytes).sum::<usize>() > MAX_DEFINITIONS_BYTES / 2 {
             return Err(LedgerError::Definition(format!(
-                "the ledger holds mappings and contracts of {} bytes, and takes no more; begin a new \
-                 ledger for other versions",
+                "the ledger has {} bytes of mappings and contracts, the limit; start a new ledger for \
+                 further versions",
                 MAX_DEFINITIONS_BYTES / 2
             )));
         }
@@ -224,7 +224,7 @@ impl EmbeddedLedger {
     }
 }
 
-/// Whether a ledger with these definitions has yet to record one; refused where it knows the version
+/// True if a ledger with these definitions has yet to record one. Refuses a version that is known
 /// with another text.
 pub fn is_new(wanted: &Definition, known: &[(u64, Definition)]) -> Result<bool, LedgerError> {
     let same_name =

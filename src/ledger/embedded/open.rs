@@ -20,7 +20,7 @@ use crate::ledger::{Definition, DefinitionKind, Entry, LedgerError, leaf_bytes};
 use crate::limits::MAX_DEFINITIONS_BYTES;
 use crate::transaction::leaf_hash;
 
-/// How to open a ledger for writing.
+/// The options for opening a ledger for writing.
 #[derive(Debug, Clone)]
 pub struct Opening {
     /// The ledger's directory; made where it is absent.
@@ -120,7 +120,7 @@ fn has_segments(disk: &dyn Disk, directory: &Path) -> Result<bool, LedgerError> 
 pub struct TornTail {
     /// The newest segment.
     pub path: PathBuf,
-    /// How many they are.
+    /// Their number.
     pub bytes: u64,
 }
 
@@ -240,7 +240,7 @@ impl Outlined {
     }
 }
 
-/// What reading a frame came to, and where it stands.
+/// The result of reading a frame, and its location.
 type ReadFrame = (Result<Outlined, DecodeError>, Location);
 
 impl Read {
@@ -311,7 +311,7 @@ impl Read {
             return Err(inconsistent("it is in another format than the ledger".to_owned()));
         }
         if self.frontier.root() != outline.header.entries_root {
-            return Err(inconsistent("its tree root does not follow from the entries".to_owned()));
+            return Err(inconsistent("its tree root does not match its entries".to_owned()));
         }
         if let Some(leaf) = own_leaf {
             self.frontier.append_and_note(leaf, &mut appended);

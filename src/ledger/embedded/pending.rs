@@ -1,6 +1,6 @@
-//! What the executor sees of the state: what is durable, and over it what was decided since.
+//! The executor's view of the state: durable data, overlaid with undurable decisions.
 //!
-//! Runs ahead of durability: what was decided but the projections have not taken in yet is kept here
+//! Runs ahead of durability: what was decided but the state has not taken in yet is kept here
 //! and seen by the next call.
 
 use std::cell::RefCell;
@@ -14,7 +14,7 @@ use crate::limits::MAX_PENDING_ASSETS;
 /// Version of an asset, and the asset; none once it is deleted.
 pub type StateOf = (u64, Option<Arc<Asset>>);
 
-/// The state that durable blocks have written, as a projection holds it.
+/// The state that durable blocks have written, as the state holds it.
 pub trait DurableState: Send + Sync {
     /// Number of the entry that last wrote or deleted an asset, and the asset where it exists. An
     /// error halts the ledger: without the state nothing can be decided.
@@ -84,7 +84,7 @@ impl PendingView {
         self.failure.take()
     }
 
-    /// Forgets what the projections have taken in, once much has gathered: until then it also
+    /// Forgets what the state has taken in, once much has gathered: until then it also
     /// serves as a cache. Where they are behind and little is forgotten, it is looked through again
     /// only when as much has come: a look at each block would take longer than the block.
     pub fn evict(&mut self) {

@@ -1,4 +1,4 @@
-//! What the writer's thread publishes and every reader shares.
+//! State that the writer's thread publishes and all readers share.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -16,7 +16,7 @@ use crate::ledger::{Block, Definition, Head, LastRecord, LedgerError, LedgerRead
 use crate::timing::TimeCounts;
 use crate::transaction::{KeyId, leaf_hash};
 
-/// What the writer did so far, for metrics.
+/// Counters of the writer, for metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WriterCounts {
     /// Group commits.
@@ -31,7 +31,7 @@ pub struct WriterCounts {
     pub slowest: Duration,
 }
 
-/// Whether the writer goes on.
+/// The health of the writer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriterHealth {
     /// Why it stopped for good.
@@ -131,7 +131,7 @@ impl EmbeddedReader {
 
     pub(super) fn halted_error(&self) -> LedgerError {
         let halted = unpoisoned(self.status.lock()).1.halted.clone();
-        LedgerError::Halted(halted.unwrap_or_else(|| "its writer has ended".to_owned()))
+        LedgerError::Halted(halted.unwrap_or_else(|| "its writer has stopped".to_owned()))
     }
 
     /// Next offset of a partition, where it was ever read.
@@ -153,13 +153,13 @@ impl EmbeddedReader {
         self.index().first_offset(partition)
     }
 
-    /// What the writer did so far.
+    /// The counters of the writer.
     #[must_use]
     pub fn counts(&self) -> WriterCounts {
         unpoisoned(self.status.lock()).0
     }
 
-    /// Whether the writer goes on.
+    /// The health of the writer.
     #[must_use]
     pub fn health(&self) -> WriterHealth {
         unpoisoned(self.status.lock()).1.clone()

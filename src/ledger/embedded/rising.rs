@@ -1,4 +1,4 @@
-//! Rows of numbers in a few bytes each: what grows with every block must be small.
+//! Compact sequences of rising numbers: indexes that grow with every block must be small.
 
 use crate::codec::{Reader, Writer};
 

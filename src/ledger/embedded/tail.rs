@@ -1,4 +1,4 @@
-//! The bytes behind the last whole block of a segment: an interrupted write, or damage?
+//! The bytes after the last complete block of a segment: an interrupted write, or damage.
 //!
 //! They are damage where any later frame was written after everything in front had been acknowledged.
 //! Such frames are found in one pass over the bytes, whatever stands there: checksums of any range
@@ -16,7 +16,7 @@ pub const LOOK_AHEAD_BYTES: usize = FRAME_HEADER_BYTES;
 /// A pass over the bytes behind a place where no good frame stands.
 #[derive(Debug)]
 pub struct Tail {
-    /// Where the good frames end.
+    /// The end of the intact frames.
     good_len: u64,
     file_len: u64,
     /// Next byte of the pass, and the checksum of all before it.
@@ -58,7 +58,7 @@ impl Tail {
         self.at
     }
 
-    /// Whether what is known so far decides: these bytes are damage.
+    /// True if what is known so far decides: these bytes are damage.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {
         self.found || self.frames > MAX_TAIL_FRAMES

@@ -18,7 +18,7 @@ use crate::ledger::{Entry, LedgerError, Pending, Receipt};
 use crate::limits::{MAX_GROUP_BLOCKS, MAX_QUEUED_BLOCKS};
 use crate::{clock::Clock, contract::Verdict, ledger::Block};
 
-/// How long a full disk is left alone before the group is tried again.
+/// Pause on a full disk before the group is tried again.
 const FULL_DISK_PAUSE: Duration = Duration::from_millis(500);
 
 struct Job {
@@ -38,7 +38,7 @@ pub struct WriterQueue {
     shared: Arc<EmbeddedReader>,
 }
 
-/// Who makes queued blocks durable.
+/// The thread that makes queued blocks durable.
 enum Way {
     /// A thread, as soon as there are some.
     Thread { jobs: Option<SyncSender<Job>>, thread: Option<JoinHandle<()>> },
@@ -58,7 +58,9 @@ impl WriterQueue {
         let thread = std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || committer.run(&queue))
-            .map_err(|error| LedgerError::Halted(format!("no thread for the writer: {error}")))?;
+            .map_err(|error| {
+                LedgerError::Halted(format!("cannot start the writer thread: {error}"))
+            })?;
         Ok(Self { way: Way::Thread { jobs: Some(jobs), thread: Some(thread) }, shared })
     }
 
@@ -214,7 +216,7 @@ impl Committer {
         let Err(error) = self.commit(group) else { return true };
         // Before the group goes: whoever waits for its receipts asks why there are none.
         let reason = chain(&error);
-        tracing::error!(reason, "the ledger halts: what is on disk is not known any more");
+        tracing::error!(reason, "the ledger halts: the state of the disk is unknown");
         self.shared.halt(reason);
         false
     }
@@ -257,7 +259,7 @@ impl Committer {
                 Err(AppendError::NoSpace(error)) => {
                     let reason = chain(&error);
                     if self.shared.set_full(Some(reason.clone())) {
-                        tracing::warn!(reason, "the disk is full; intake waits for space");
+                        tracing::warn!(reason, "the disk is full; ingestion waits for space");
                     }
                     self.clock.sleep(FULL_DISK_PAUSE);
                 }

@@ -1,4 +1,4 @@
-//! The right edge of the tree: what the one writer needs to give the next root.
+//! The right edge of the tree: the hashes that the writer needs to compute the next root.
 
 use super::GROUP_HEIGHT;
 use crate::codec::Digest;

@@ -12,11 +12,11 @@ use crate::mapping::field::{Field, Source};
 use crate::mapping::form::{FieldForm, FullFieldForm};
 use crate::mapping::lookup::Lookup;
 
-/// What a field's values are converted to.
+/// The target type of a field's values.
 #[derive(Clone, Copy)]
 struct Kind<'a> {
     declared: FieldType,
-    /// How a timestamp is read.
+    /// The format of timestamps.
     times: &'a TimeReader,
 }
 
@@ -74,14 +74,14 @@ impl Compiler<'_> {
         }
     }
 
-    /// How a timestamp is read.
+    /// The format of a timestamp.
     fn times(&mut self, full: &FullFieldForm) -> TimeReader {
         let options = Self::time_options(full);
         if let Some(place) = options.first_place()
             && full.declared != FieldType::Timestamp
         {
             let message = "`unit`, `zone`, `format` and `ambiguous` belong to `type: timestamp`";
-            self.diagnostic(place, message, "add `type: timestamp`, or take them out");
+            self.diagnostic(place, message, "add `type: timestamp`, or remove them");
         }
         options.reader(self.file).unwrap_or_else(|diagnostics| {
             self.diagnostics.extend(diagnostics);
@@ -121,8 +121,8 @@ impl Compiler<'_> {
             self.diagnostic(required.place, message, "take out `required`, or `default`");
         }
         if let (Some(otherwise), None) = (&full.otherwise, &full.lookup) {
-            let message = "`otherwise` belongs to a `lookup`, and there is none";
-            let help = "for an absent value there is `default`";
+            let message = "`otherwise` needs a `lookup`";
+            let help = "use `default` for an absent value";
             self.diagnostic(otherwise.place, message, help);
         }
         if matches!(source, Source::Constant(_)) {
@@ -132,7 +132,11 @@ impl Compiler<'_> {
                 full.required.as_ref().map(|form| form.place),
             ];
             for place in places.into_iter().flatten() {
-                self.diagnostic(place, "a constant is always there, as it is", "take this out");
+                self.diagnostic(
+                    place,
+                    "a constant is always present and never converted",
+                    "remove this",
+                );
             }
         }
     }
@@ -147,8 +151,8 @@ impl Compiler<'_> {
             let Some(value) = self.fixed("the value", Some(value), kind) else { continue };
             if !lookup.add(&name.value, value) {
                 let message =
-                    format!("duplicate key: `{}` is a number that the table has", name.value);
-                self.diagnostic(name.place, message, "numbers are compared by value: 1 is 1.0");
+                    format!("duplicate key: `{}` equals a number in the table", name.value);
+                self.diagnostic(name.place, message, "numbers are compared by value: 1 equals 1.0");
             }
         }
         Some(lookup)
@@ -167,7 +171,11 @@ impl Compiler<'_> {
             return None;
         }
         if let Err(error) = json::parse(value.value.0.to_string().as_bytes()) {
-            self.diagnostic(value.place, format!("{what} cannot be kept: {}", error.message), "");
+            self.diagnostic(
+                value.place,
+                format!("{what} cannot be represented: {}", error.message),
+                "",
+            );
             return None;
         }
         match declared.convert(Cow::Borrowed(&value.value.0), times, None) {

@@ -26,11 +26,11 @@ use crate::event::time::{Ambiguous, Unit};
 pub struct MappingForm {
     /// Name of the mapping, unique among all mappings: letters, digits, `_`, `-` and `.`.
     pub mapping: Located<String>,
-    /// What it is for, in words.
+    /// A description, for people.
     #[serde(default)]
     #[allow(dead_code)] // for readers of the file
     pub description: Option<String>,
-    /// Which events it takes; every event where absent.
+    /// The events that it matches; every event if absent.
     #[serde(default, rename = "match")]
     pub matching: MatchForm,
     /// Name of the contract that is called.
@@ -78,7 +78,7 @@ pub struct FullForEachForm {
     pub expression: Option<Located<String>>,
 }
 
-/// Which events a mapping takes: those for which everything here holds. A text may have the
+/// The events that a mapping matches: those that meet all conditions. A string may have the
 /// wildcards `*` for any characters and `?` for one.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -119,7 +119,7 @@ impl OneOrMany {
     }
 }
 
-/// Where the value of a field comes from: a JSONPath alone, or its long form.
+/// The source of a field's value: a JSONPath alone, or its long form.
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 pub enum FieldForm {
@@ -129,7 +129,7 @@ pub enum FieldForm {
     Full(Box<FullFieldForm>),
 }
 
-/// Where the value of a field comes from: exactly one of `path`, `constant` and `expression`.
+/// The source of a field's value: exactly one of `path`, `constant` and `expression`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FullFieldForm {
@@ -144,7 +144,7 @@ pub struct FullFieldForm {
     /// `path` and `parents[0]`. The field is absent where the expression misses a field.
     #[serde(default)]
     pub expression: Option<Located<String>>,
-    /// Whether an event without this field is rejected. Null counts as absent. Default: true,
+    /// True if an event without this field is rejected. Null counts as absent. Default: true,
     /// without `default`.
     #[serde(default)]
     pub required: Option<Located<bool>>,
@@ -177,7 +177,7 @@ pub struct FullFieldForm {
     pub otherwise: Option<Located<Exact>>,
 }
 
-/// Where `extension` goes.
+/// The target of `extension`.
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 pub enum ExtensionForm {
@@ -200,7 +200,7 @@ pub struct TestForm {
     /// Or the Kafka record as it arrives; identity is found by `auto`.
     #[serde(default)]
     pub record: Option<RecordForm>,
-    /// What comes of it.
+    /// The expected result.
     pub expect: Located<ExpectForm>,
 }
 
@@ -211,18 +211,18 @@ pub struct EventForm {
     /// The body.
     #[serde(default, deserialize_with = "present")]
     pub payload: Option<Located<Exact>>,
-    /// Who sent it.
+    /// The sender.
     #[serde(default)]
     pub device: DeviceForm,
-    /// What it is about.
+    /// The metadata.
     #[serde(default)]
     pub event: EventInfoForm,
-    /// Where it stood.
+    /// The position in Kafka.
     #[serde(default)]
     pub kafka: KafkaForm,
 }
 
-/// Who sent an event.
+/// The sender of an event.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceForm {
@@ -237,7 +237,7 @@ pub struct DeviceForm {
     pub id: Option<String>,
 }
 
-/// What an event is about.
+/// The metadata of an event.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EventInfoForm {
@@ -247,12 +247,12 @@ pub struct EventInfoForm {
     /// Payload format.
     #[serde(default)]
     pub format: Option<String>,
-    /// When it happened: a timestamp in text.
+    /// The event time: a timestamp as text.
     #[serde(default)]
     pub time: Option<Located<String>>,
 }
 
-/// Where an event stood in Kafka.
+/// The position of an event in Kafka.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaForm {
@@ -283,12 +283,12 @@ pub struct RecordForm {
     /// Record value: the text of the body. A tombstone where absent.
     #[serde(default)]
     pub value: Option<String>,
-    /// Where it stood, with key and headers.
+    /// The position in Kafka, with key and headers.
     #[serde(default)]
     pub kafka: KafkaForm,
 }
 
-/// What comes of an event.
+/// The expected result for an event.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpectForm {

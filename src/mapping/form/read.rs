@@ -25,7 +25,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EntriesVisitor<T> {
     type Value = Entries<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("names with their values")
+        f.write_str("a map of names to values")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Entries<T>, A::Error> {
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for ForEachForm {
             type Value = ForEachForm;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSONPath, or `expression` with CEL that gives a list")
+                f.write_str("a JSONPath, or `expression` with CEL that returns a list")
             }
 
             fn visit_str<E: Error>(self, path: &str) -> Result<ForEachForm, E> {
@@ -119,7 +119,7 @@ impl<'de> Deserialize<'de> for ExtensionForm {
             fn visit_str<E: Error>(self, target: &str) -> Result<ExtensionForm, E> {
                 // Booleans in YAML 1.1, which hardly name a field.
                 if ["yes", "no", "on", "off"].contains(&target.to_ascii_lowercase().as_str()) {
-                    let message = format!("`{target}` is a text; `true` or `false` is expected");
+                    let message = format!("`{target}` is a string; `true` or `false` is expected");
                     return Err(E::custom(message));
                 }
                 Ok(ExtensionForm::Target(target.to_owned()))
@@ -138,7 +138,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
             type Value = OneOrMany;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of texts")
+                f.write_str("a string or a list of strings")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany, E> {

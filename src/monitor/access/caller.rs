@@ -1,4 +1,4 @@
-//! Who asks, and what they may do.
+//! Callers and their roles.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -12,9 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::MAX_CALLER_NAME_BYTES;
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 
-/// What a caller may do. Each may also do what those before it may.
+/// The role of a caller. Each role includes those before it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -22,7 +22,7 @@ use crate::monitor::answer::Problem;
 pub enum Role {
     /// See everything, try events without submitting them.
     Viewer,
-    /// Submit signed calls by hand.
+    /// Submit signed manual calls.
     Operator,
     /// Everything that there is.
     Admin,
@@ -63,7 +63,7 @@ impl FromStr for Role {
     }
 }
 
-/// What tells who a caller is.
+/// The means of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
@@ -77,8 +77,7 @@ pub enum How {
     Certificate,
 }
 
-/// Who sent a request. Every request that reaches a handler behind the doors that are open to
-/// anyone carries one.
+/// The sender of a request. Every request that reaches a handler of a protected route carries one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     name: Arc<str>,
@@ -112,27 +111,27 @@ impl Caller {
         self.role
     }
 
-    /// What tells who it is.
+    /// The means of authentication.
     #[must_use]
     pub fn how(&self) -> How {
         self.how
     }
 
-    /// Whether it is known by name.
+    /// True if it is known by name.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.how != How::Anonymous
     }
 
-    /// Whether it may do what a role may.
+    /// True if it may do what a role may.
     #[must_use]
     pub fn may(&self, role: Role) -> bool {
         self.role >= role
     }
 }
 
-/// Whether a text can name a caller: it goes into the ledger and onto pages, and must read there as
-/// what it is. `anonymous` is nobody's name.
+/// True if a string can name a caller: it goes into the ledger and onto pages, and must read there
+/// as what it is. `anonymous` is nobody's name.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     let is_fine = |letter: char| letter.is_alphanumeric() || "-_.@:|/+=#~".contains(letter);

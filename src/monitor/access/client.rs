@@ -1,4 +1,4 @@
-//! What is known of whoever sends a request, before it says who it is.
+//! The client of a request, before authentication.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName};
 use crate::limits::SESSION_LIFETIME;
 use crate::monitor::access::caller::Caller;
 use crate::monitor::access::connections::{Connected, Standing};
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// Cookie of a login where it cannot be read or set on the way (RFC 6265bis, 4.1.3.2: only by this
 /// host, only over TLS).
@@ -42,22 +42,22 @@ fn address_of(text: &str) -> Option<IpAddr> {
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// Whether the connection is encrypted.
+    /// True if the connection is encrypted.
     pub is_secure: bool,
-    /// Whose certificate it showed.
+    /// The caller identified by its client certificate.
     pub certified: Option<Caller>,
     /// The connection itself, where it is counted.
     pub connected: Option<Arc<Connected>>,
 }
 
-/// Who sends a request, as far as its way tells.
+/// The client of a request, as far as the connection identifies it.
 #[derive(Debug)]
 pub struct Client {
     /// Its address.
     pub address: IpAddr,
-    /// Whether what it sends is encrypted on the way.
+    /// True if what it sends is encrypted on the way.
     is_secure: bool,
-    /// Whose certificate it showed.
+    /// The caller identified by its client certificate.
     pub certified: Option<Caller>,
     connected: Option<Arc<Connected>>,
 }

@@ -144,7 +144,7 @@ mod tests {
         [127, 0, 0, 1].into()
     }
 
-    /// Which of some connections are still open.
+    /// Checks which connections are still open.
     fn open(connections: &[Connected]) -> Vec<bool> {
         let is_open = |one: &Connected| one.table.lock().unwrap().open.contains_key(&one.number);
         connections.iter().map(is_open).collect()

@@ -1,10 +1,10 @@
-//! What an answer tells a browser that it may do with it.
+//! Security headers of answers.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-/// What a page of ours may do: load from here, and nothing else.
+/// Content security policy of our pages: they may load from here, and nothing else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 

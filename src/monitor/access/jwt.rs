@@ -33,7 +33,7 @@ pub enum JwtError {
     #[error("its signature is not one of the key that it names")]
     Signature,
     /// It is of another issuer.
-    #[error("it is of another issuer")]
+    #[error("it has another issuer")]
     Issuer,
     /// It is for someone else.
     #[error("it is for another audience")]
@@ -42,7 +42,7 @@ pub enum JwtError {
     #[error("it has expired")]
     Expired,
     /// Its time has not come.
-    #[error("it is not good yet")]
+    #[error("it is not valid yet")]
     Early,
     /// A claim that must be there is not, or of another kind.
     #[error("it has no claim `{0}` of the right kind")]
@@ -55,9 +55,9 @@ pub enum JwtError {
 /// A token that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Whose it is.
+    /// The caller that it identifies.
     pub caller: Caller,
-    /// When it ends, in milliseconds since 1970.
+    /// Expiry, in milliseconds since 1970.
     pub until_ms: i64,
     /// Thumbprint of the key that signed it.
     pub key: Digest,
@@ -72,7 +72,7 @@ struct Header {
     crit: Option<Value>,
 }
 
-/// Whether a text has the form of a signed token: three parts.
+/// True if a string has the form of a signed token: three parts.
 #[must_use]
 pub fn is_signed(token: &str) -> bool {
     token.split('.').count() == 3
@@ -156,7 +156,7 @@ fn time_ms(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, JwtEr
     Ok(Some((seconds * 1_000.0) as i64))
 }
 
-/// The highest role that a value of the claim gives: a text, words in a text (as in `scope`), or a
+/// The highest role that a value of the claim gives: a string, words in a string (as in `scope`), or a
 /// list.
 fn role(settings: &JwtSettings, claims: &Map<String, Value>) -> Result<Role, JwtError> {
     let JwtSettings { role_claim, roles, .. } = settings;

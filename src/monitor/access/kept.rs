@@ -72,9 +72,13 @@ impl<T> Kept<T> {
         let files = self.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>();
         let files = files.join(", ");
         match self.renew() {
-            Some(Ok(())) => tracing::info!(files, "has changed and was read again"),
+            Some(Ok(())) => tracing::info!(files, "has changed and was reloaded"),
             Some(Err(reason)) => {
-                tracing::error!(files, reason, "has changed and cannot be used; the last one stays")
+                tracing::error!(
+                    files,
+                    reason,
+                    "has changed but cannot be used; the last good one stays in use"
+                )
             }
             None => {}
         }

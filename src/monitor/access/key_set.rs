@@ -1,6 +1,6 @@
-//! Where the keys of signed tokens come from: a file that is read again when it changes, or an address
-//! that is asked at the start, now and then, and when a token names a key that nobody knows. A
-//! request never waits for it, and strangers cannot make it ask often. The last good set stays.
+//! The keys of signed tokens: from a file that is read again when it changes, or from a URL that is
+//! fetched at the start, periodically, and when a token names an unknown key. A request never waits
+//! for it, and strangers cannot trigger it often. The last good set remains in use.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -39,7 +39,7 @@ pub struct Remote {
     pace: Pace,
 }
 
-/// How often an address is asked.
+/// Limits the rate of fetches.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     /// Again and again.
@@ -108,7 +108,9 @@ impl Remote {
         let trust = Trust::in_authorities(authorities);
         let peer = Peer::new(url, &trust)?;
         if !peer.is_secure() && !peer.is_local() {
-            return Err(format!("{url}: who is on the way could change the keys; use https"));
+            return Err(format!(
+                "{url}: an attacker on the network could change the keys; use https"
+            ));
         }
         let pace = Pace { every: KEY_SET_EVERY, pause: KEY_SET_PAUSE };
         let (url, keys, missed) = (url.to_owned(), RwLock::default(), Notify::new());
@@ -123,7 +125,11 @@ impl Remote {
                     true
                 }
                 Err(reason) => {
-                    tracing::warn!(url = self.url, reason, "no key set; the last one stays");
+                    tracing::warn!(
+                        url = self.url,
+                        reason,
+                        "no key set; the last good one stays in use"
+                    );
                     false
                 }
             };

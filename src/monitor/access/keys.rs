@@ -78,20 +78,20 @@ impl Keys {
     /// Reads a set; one without any key that can be used here is none.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let set: SetForm = serde_json::from_slice(bytes)
-            .map_err(|error| format!("it is no key set (JWK Set, RFC 7517): {error}"))?;
+            .map_err(|error| format!("it is not a key set (JWK Set, RFC 7517): {error}"))?;
         if set.keys.len() > MAX_KEYS {
-            return Err(format!("it holds {} keys, the most are {MAX_KEYS}", set.keys.len()));
+            return Err(format!("it has {} keys, the limit is {MAX_KEYS}", set.keys.len()));
         }
         let forms = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
         let keys: Vec<_> = forms.filter_map(Key::new).collect();
         if keys.is_empty() {
             let known = "RSA from 2048 bits, EC on P-256 and P-384, Ed25519";
-            return Err(format!("it holds no key that signs and is of a kind known here: {known}"));
+            return Err(format!("it has no signing key of a supported kind: {known}"));
         }
         Ok(Self { keys })
     }
 
-    /// Whether the key with this thumbprint is among them.
+    /// True if the key with this thumbprint is among them.
     pub fn holds(&self, thumbprint: &Digest) -> bool {
         self.keys.iter().any(|key| key.thumbprint == *thumbprint)
     }
@@ -130,7 +130,7 @@ impl Key {
         self.thumbprint
     }
 
-    /// Whether it made this signature of this name.
+    /// True if it made this signature of this name.
     pub fn verifies(&self, name: &str, message: &[u8], signature: &[u8]) -> bool {
         if self.only.as_deref().is_some_and(|only| only != name) {
             return false;

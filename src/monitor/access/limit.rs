@@ -1,6 +1,6 @@
-//! How often one client may ask, and how often be wrong about who it is. Each has a store of
-//! requests that fills again with time (generic cell rate algorithm, ITU-T I.371): a burst passes, a
-//! flood does not. Programs on this machine are not counted: whoever is here can do worse.
+//! Rate limits for each client: of requests, and of failed authentications. Each client has a token
+//! bucket that refills with time (generic cell rate algorithm, ITU-T I.371): a burst passes, a
+//! flood does not. Programs on this machine are not counted: anyone there can do worse.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ struct Limit {
     every: Duration,
     /// Time that a whole burst takes to come back.
     whole: Duration,
-    /// When the store of a client is full again. Clients whose store is full need no line.
+    /// The time at which a client's bucket is full. Clients with a full bucket need no entry.
     full_at: Mutex<HashMap<IpAddr, Duration>>,
 }
 
@@ -82,8 +82,8 @@ pub fn quota_key(client: IpAddr) -> Option<IpAddr> {
     (!client.to_canonical().is_loopback()).then(|| network(client))
 }
 
-/// What one client has: an address of version 4, or the 64 bits in front of an address of version 6,
-/// of which it can use all.
+/// The network of one client: an IPv4 address, or the upper 64 bits of an IPv6 address, because it
+/// can use all of them.
 fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => {

@@ -1,5 +1,5 @@
-//! Who may see and do what. One layer asks it for every request, before any route is looked at: it
-//! finds out who asks ([`Caller`]), what the request needs (`rules`), and lets it pass or not.
+//! Access control. The gate asks it for every request, before any handler runs: it finds the caller
+//! ([`Caller`]) and admits it where it has the role that the table of routes requires.
 //!
 //! It must never let pass what it does not know, say more to a stranger than that it is one, keep or
 //! print a secret, or wait for a network or a disk while a request waits.
@@ -16,7 +16,6 @@ mod limit;
 mod origin;
 mod places;
 mod refusal;
-mod rules;
 mod sessions;
 mod settings;
 pub mod tls;
@@ -28,7 +27,6 @@ pub use connections::Connected;
 pub use key_set::KeySet;
 pub use places::{Asker, Place, Places, Quota};
 pub use refusal::Refusal;
-pub use rules::is_page;
 pub use settings::{
     AccessSettings, CertificateMatch, CertificateRule, JwtSettings, KeySource, Settings,
     TlsSettings,
@@ -52,7 +50,7 @@ use crate::monitor::access::limit::Limits;
 use crate::monitor::access::sessions::{Proof, Sessions};
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::tokens::{BadToken, Tokens};
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
 /// Decides on every request.
 pub struct Access {
@@ -77,14 +75,14 @@ pub struct AccessError(String);
 struct Refused {
     /// As its sender may know it.
     told: Told,
-    /// What strangers could learn from: for the log.
+    /// The reason, for the log only, because strangers could learn from it.
     reason: String,
 }
 
-/// What the sender of a token that is not taken may know.
+/// The explanation given to the sender of a refused token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Told {
-    #[error("the token is not known here")]
+    #[error("unknown token")]
     Unknown,
     #[error("the token has expired")]
     Expired,
@@ -113,7 +111,7 @@ impl From<BadToken> for Refused {
     }
 }
 
-/// Who a request is of, as far as it says.
+/// The result of identifying the sender of a request.
 enum Found {
     Someone(Caller),
     Nobody,
@@ -169,13 +167,13 @@ impl Access {
         self.tls.as_ref()
     }
 
-    /// Whose a client certificate is.
+    /// The caller of a client certificate.
     #[must_use]
     pub fn certified(&self, der: &[u8]) -> Option<Caller> {
         tls::caller(&self.settings.certificates, der)
     }
 
-    /// Whether someone can log in with a token.
+    /// True if someone can log in with a token.
     #[must_use]
     pub fn takes_tokens(&self) -> bool {
         self.tokens.is_some() || self.key_set.is_some()
@@ -218,7 +216,7 @@ impl Access {
         let client = self.client(request);
         let is_foreign = || origin::is_foreign(request.headers(), self.behind_proxy);
         if !request.method().is_safe() && is_foreign() {
-            let detail = "this request comes from a page of another site, and is refused";
+            let detail = "refused: this request comes from a page of another site";
             return Err(Refusal::new(StatusCode::FORBIDDEN, detail));
         }
         let found = self.find(request, &client);
@@ -240,7 +238,7 @@ impl Access {
         Ok(())
     }
 
-    /// Who asks: by token, login, certificate, in this order.
+    /// Identifies the caller: by token, login or certificate, in this order.
     fn find(&self, request: &Request, client: &Client) -> Found {
         if let Some(token) = bearer(request.headers()) {
             return match self.prove(token) {
@@ -264,7 +262,7 @@ impl Access {
         }
     }
 
-    /// Whose a token is.
+    /// The caller of a token.
     fn prove(&self, token: &str) -> Result<(Caller, Proof), Refused> {
         let now_ms = self.clock.now_ms();
         if let (Some(settings), Some(key_set)) = (&self.settings.jwt, &self.key_set)
@@ -290,8 +288,8 @@ impl Access {
                 let mut detail = format!("this requires the role {needed}, and {name} has {role}");
                 if !self.settings.knows_anyone() {
                     detail.push_str(&format!(
-                        "; `ledgerline token NAME --role {needed} --file tokens.yaml` makes a \
-                         token, and `monitor.access.tokens` of the configuration names that file"
+                        "; create a token with `ledgerline token NAME --role {needed} \
+                         --file tokens.yaml`, and set `monitor.access.tokens` to that file"
                     ));
                 }
                 Err(Refusal::new(StatusCode::FORBIDDEN, detail))
@@ -318,7 +316,7 @@ impl Access {
         }
     }
 
-    /// Who sends a request, as far as its way tells.
+    /// The client of a request, as far as the connection identifies it.
     #[must_use]
     pub fn client(&self, request: &Request) -> Client {
         Client::of(request, self.behind_proxy)
@@ -331,7 +329,7 @@ impl Access {
         let cookie = session
             .and_then(|text| client.set_cookie(&text, &self.base_path))
             .ok_or_else(|| {
-                let detail = "this machine gives no random bytes, so nobody can log in";
+                let detail = "cannot get random bytes from the system, so nobody can log in";
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
             })?;
         let (name, role) = (caller.name(), caller.role());
@@ -372,7 +370,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         let (scheme, token) = line.as_bytes().split_at_checked(6)?;
         let is_bearer = scheme.eq_ignore_ascii_case(b"bearer");
         let is_whole = token.first().is_none_or(|next| *next == b' ');
-        // Other characters than those of ASCII are in no token: such a text is nobody's.
+        // Other characters than those of ASCII are in no token: such a string is nobody's.
         let token = std::str::from_utf8(token).unwrap_or_default();
         (is_bearer && is_whole).then(|| token.trim())
     })

@@ -1,19 +1,20 @@
-//! Whether a browser sends a request for a page of another site (CSRF). Browsers say so themselves
-//! (`Sec-Fetch-Site`, Fetch Metadata), but only over TLS or to this machine; others at least name the
-//! page's origin. Other programs say neither, and no site makes them send anything.
+//! Protection against cross-site requests (CSRF). Browsers report the origin of a request
+//! (`Sec-Fetch-Site`, Fetch Metadata), but only over TLS or to this machine; otherwise they at
+//! least send the page's origin. Other programs send neither, and no site can make them send
+//! requests.
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Uri};
 
 use crate::monitor::access::client::last_forwarded;
-use crate::monitor::host::Host;
+use crate::monitor::http::host::Host;
 
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Whether a page of another site is behind a request that changes something. Behind a proxy, the host
-/// that the browser asked is the one that the proxy forwards, where it does. A page cannot forge it: a
-/// form sets no headers, and a script that sets this one needs permission that is given to no other
-/// site (CORS).
+/// True if a page of another site is behind a request that changes something. Behind a proxy, the
+/// host that the browser asked is the one that the proxy forwards, where it does. A page cannot
+/// forge it: a form sets no headers, and a script that sets this one needs permission that is given
+/// to no other site (CORS).
 #[must_use]
 pub fn is_foreign(headers: &HeaderMap, behind_proxy: bool) -> bool {
     let mut sites = headers.get_all("sec-fetch-site").iter().peekable();
@@ -31,7 +32,7 @@ pub fn is_foreign(headers: &HeaderMap, behind_proxy: bool) -> bool {
     })
 }
 
-/// Whether an origin is at a host. A port that neither names is that of the origin's scheme.
+/// True if an origin is at a host. A port that neither names is that of the origin's scheme.
 fn is_at(origin: &Uri, host: &Host) -> bool {
     let usual = match origin.scheme_str() {
         Some("http") => Some(80),

@@ -15,7 +15,7 @@ use crate::monitor::access::limit::quota_key;
 pub struct Asker {
     /// The client's network; `None` for programs on this machine, which have no quota of their own.
     client: Option<IpAddr>,
-    /// Whether the places kept for known callers are open to it.
+    /// True if the places kept for known callers are open to it.
     is_first: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Why a request does not pass: a problem for programs, a page for people.
+//! Refusals: a problem document for programs, a page for people.
 
 use std::time::Duration;
 
@@ -7,14 +7,13 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::monitor::access::rules::is_page;
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 
 /// Why a request does not pass.
 #[derive(Debug)]
 pub struct Refusal {
     problem: Problem,
-    /// What would make it pass (RFC 9110, 11.6.1).
+    /// The challenge that would let it pass (RFC 9110, 11.6.1).
     challenge: Option<&'static str>,
     /// Seconds until it may be tried again.
     retry_after: Option<u64>,
@@ -45,18 +44,20 @@ impl Refusal {
         Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
-    /// What is wrong, in words.
+    /// The problem, in words.
     pub fn problem(&self) -> &Problem {
         &self.problem
     }
 
-    /// The answer; `page` makes one for people of a problem. Who could say who it is by logging in is
-    /// led to where that is done.
-    pub fn answer(self, request: &Request, page: impl FnOnce(&Problem) -> Response) -> Response {
-        let path = request.uri().path();
-        let is_page = is_page(path);
+    /// The answer; `page` makes one for people of a problem, where a person asks. Someone who could log
+    /// in is redirected to the login.
+    pub fn answer(
+        self,
+        request: &Request,
+        page: Option<impl FnOnce(&Problem) -> Response>,
+    ) -> Response {
         if self.challenge.is_some()
-            && is_page
+            && page.is_some()
             && request.method().is_safe()
             && !request.headers().contains_key(header::AUTHORIZATION)
         {
@@ -64,8 +65,10 @@ impl Refusal {
             let next = utf8_percent_encode(target, NON_ALPHANUMERIC);
             return Redirect::to(&format!("/login?next={next}")).into_response();
         }
-        let mut response =
-            if is_page { page(&self.problem) } else { self.problem.clone().into_response() };
+        let mut response = match page {
+            Some(page) => page(&self.problem),
+            None => self.problem.clone().into_response(),
+        };
         self.mark(&mut response);
         response
     }

@@ -13,16 +13,16 @@ use crate::limits::{MAX_CALLER_SESSIONS, MAX_SESSIONS, SESSION_LIFETIME};
 use crate::monitor::access::caller::{Caller, How};
 use crate::monitor::access::tokens::{TokenError, random_text};
 
-/// What was shown at the login.
+/// The credentials of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// A token of the file, by its digest.
     Token(Digest),
     /// A signed token, which is good until its own end.
     Signed {
-        /// Whose it is.
+        /// The caller of the session.
         caller: Caller,
-        /// When it ends, in milliseconds since 1970.
+        /// Expiry, in milliseconds since 1970.
         until_ms: i64,
         /// Thumbprint of the key that signed it.
         key: Digest,
@@ -69,7 +69,7 @@ impl Sessions {
         Ok(text)
     }
 
-    /// What the session of a cookie has proved, while it lasts.
+    /// The credentials of a cookie's session, until it expires.
     #[must_use]
     pub fn find(&self, cookie: &str, now_ms: i64) -> Option<Proof> {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +142,7 @@ mod tests {
         Caller::known(name, Role::Viewer, How::Token).unwrap()
     }
 
-    /// Which of some sessions last.
+    /// Checks which sessions are still valid.
     fn live(sessions: &Sessions, cookies: &[String]) -> Vec<bool> {
         cookies.iter().map(|cookie| sessions.find(cookie, NOW_MS + 5_000).is_some()).collect()
     }

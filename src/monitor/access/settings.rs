@@ -1,4 +1,4 @@
-//! How the endpoint is reached and by whom, once the configuration was checked.
+//! Address and access of the endpoint, once the configuration was checked.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,20 +6,20 @@ use std::path::PathBuf;
 
 use crate::codec::Digest;
 use crate::monitor::access::caller::Role;
-use crate::monitor::base_path::BasePath;
+use crate::monitor::http::base_path::BasePath;
 
-/// How the endpoint is reached, and by whom.
+/// Address and access of the endpoint.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where it listens.
+    /// The address that it listens on.
     pub listen: SocketAddr,
-    /// Whether only a proxy reaches it, whose word counts for the client's address.
+    /// True if only a proxy reaches it, whose word counts for the client's address.
     pub behind_proxy: bool,
     /// Path under which a proxy serves it.
     pub base_path: BasePath,
     /// TLS, where it is spoken here.
     pub tls: Option<TlsSettings>,
-    /// Who may do what.
+    /// Access rules.
     pub access: AccessSettings,
 }
 
@@ -32,14 +32,14 @@ pub struct TlsSettings {
     pub key: PathBuf,
     /// PEM file of the authorities of client certificates.
     pub client_authorities: Option<PathBuf>,
-    /// Whether a client without such a certificate is turned away at once.
+    /// True if a client without such a certificate is turned away at once.
     pub require_client: bool,
 }
 
-/// Who may do what.
+/// Access rules.
 #[derive(Debug, Clone, Default)]
 pub struct AccessSettings {
-    /// What someone may do who says nothing about who it is; `None` for nothing.
+    /// Role of an anonymous caller; `None` for no access.
     pub anonymous: Option<Role>,
     /// The file of tokens.
     pub tokens: Option<PathBuf>,
@@ -50,7 +50,7 @@ pub struct AccessSettings {
 }
 
 impl AccessSettings {
-    /// Whether there is a way to say who one is.
+    /// True if there is a way to say who one is.
     #[must_use]
     pub fn knows_anyone(&self) -> bool {
         self.tokens.is_some() || self.jwt.is_some() || !self.certificates.is_empty()
@@ -60,11 +60,11 @@ impl AccessSettings {
 /// Signed tokens (JWT, RFC 7519) of an identity provider.
 #[derive(Debug, Clone)]
 pub struct JwtSettings {
-    /// What `iss` must be.
+    /// Required value of `iss`.
     pub issuer: String,
-    /// What `aud` must be or hold.
+    /// Required value of `aud`, or a member of it.
     pub audience: String,
-    /// Where the keys are (RFC 7517).
+    /// The source of the keys (RFC 7517).
     pub keys: KeySource,
     /// PEM file of the authorities of the key set's server; the system's where not named.
     pub authorities: Option<PathBuf>,
@@ -72,11 +72,11 @@ pub struct JwtSettings {
     pub name_claim: String,
     /// The claim whose values give roles: its name, or a dotted way to it.
     pub role_claim: String,
-    /// What a value of that claim gives.
+    /// Role of each value of that claim.
     pub roles: BTreeMap<String, Role>,
 }
 
-/// Where a key set is.
+/// The source of a key set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// In a file, read again when it changes.
@@ -85,18 +85,18 @@ pub enum KeySource {
     Url(String),
 }
 
-/// Whose a client certificate is.
+/// The caller of a client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateRule {
     /// Name of the caller.
     pub name: String,
-    /// What it may do.
+    /// Its role.
     pub role: Role,
-    /// Which certificate.
+    /// The certificate that it matches.
     pub which: CertificateMatch,
 }
 
-/// Which certificate is meant.
+/// Matches a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateMatch {
     /// One with exactly this DNS name, IP address or URI among its subject alternative names. A

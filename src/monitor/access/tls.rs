@@ -22,7 +22,7 @@ use crate::monitor::access::kept::{Contents, Kept};
 use crate::monitor::access::settings::{CertificateMatch, CertificateRule, TlsSettings};
 use crate::outbound::tls::{WallClock, authorities, certificates, provider};
 
-/// What a handshake needs, from files that may change.
+/// Data of a handshake, from files that may change.
 #[derive(Debug)]
 pub struct Tls {
     config: Kept<ServerConfig>,
@@ -50,7 +50,7 @@ impl Tls {
         self.config.look();
     }
 
-    /// What the next connection begins with.
+    /// The acceptor of the next connection.
     pub fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(self.config.get())
     }
@@ -80,7 +80,7 @@ fn server_config(files: &[Option<Contents>], require_client: bool) -> Result<Ser
     };
     let chain = certificates(next("certificate")?.unwrap_or_default())?;
     let key = PrivateKeyDer::from_pem_slice(next("key")?.unwrap_or_default());
-    let key = key.map_err(|_| "the file of the key holds no private key in PEM form".to_owned())?;
+    let key = key.map_err(|_| "the key file contains no PEM private key".to_owned())?;
     let verifier = next("client authorities")?.map(|bytes| verifier(bytes, require_client));
     let builder = ServerConfig::builder_with_details(provider(), Arc::new(WallClock))
         .with_safe_default_protocol_versions();
@@ -109,7 +109,7 @@ fn verifier(bytes: &[u8], require: bool) -> Result<Arc<dyn ClientCertVerifier>, 
     builder.build().map_err(|error| error.to_string())
 }
 
-/// Whose certificate it is, where the configuration names it.
+/// The caller of a certificate, if the configuration names it.
 #[must_use]
 pub fn caller(rules: &[CertificateRule], der: &[u8]) -> Option<Caller> {
     let digest = Digest::of(der);
@@ -123,7 +123,7 @@ pub fn caller(rules: &[CertificateRule], der: &[u8]) -> Option<Caller> {
     Caller::known(&rule.name, rule.role, How::Certificate)
 }
 
-/// Whether a certificate bears exactly this name. A wildcard in it stands for servers of a domain
+/// True if a certificate bears exactly this name. A wildcard in it stands for servers of a domain
 /// (RFC 9525): taken for a client, whoever has such a certificate would be every client there.
 fn has_name(certificate: &EndEntityCert<'_>, wanted: &str) -> bool {
     match San::parse(wanted) {
@@ -170,8 +170,8 @@ fn without_dot(name: &str) -> &str {
 pub fn check_san(text: &str) -> Result<(), String> {
     San::parse(text).map(drop).ok_or_else(|| {
         format!(
-            "`{text}` is not a DNS name, an IP address or a URI; a wildcard is not either, because \
-             it names no single client"
+            "`{text}` is not a DNS name, an IP address or a URI; wildcards are not allowed, because they \
+             do not identify one client"
         )
     })
 }

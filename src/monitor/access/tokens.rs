@@ -23,29 +23,29 @@ use crate::event::time;
 use crate::limits::{MAX_ACCESS_FILE_BYTES, MAX_TOKENS};
 use crate::monitor::access::caller::{Caller, How, Role};
 
-/// How every token begins, so that one that strays is known for what it is.
+/// Prefix of every token, so that a leaked one is recognised.
 pub const PREFIX: &str = "ledgerline_";
 /// Random bytes of a token, and of a session's.
 const RANDOM_BYTES: usize = 32;
 /// The first lines of a new file.
-const HEADING: &str = "# Tokens of Ledgerline's endpoint, made by `ledgerline token`. Only the SHA-256 of each \
-    is kept.\n# To take one back, remove its line; a running service sees it within seconds.\n";
+const HEADING: &str = "# Tokens for Ledgerline's endpoint, created by `ledgerline token`. Only the SHA-256 of each \
+    is stored.\n# To revoke one, remove its line; a running service notices within seconds.\n";
 
 /// A token as its file has it.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TokenForm {
-    /// Whose it is: the name under which what it does goes into the ledger.
+    /// The caller: the name under which the ledger records its calls.
     name: Located<String>,
-    /// What it may do.
+    /// Its role.
     role: Role,
     /// SHA-256 of the token, in hexadecimal digits.
     sha256: Located<String>,
-    /// When it was made.
+    /// Creation time.
     #[serde(default)]
     #[allow(dead_code)] // for people
     created: Option<String>,
-    /// When it ends (RFC 3339); never, where not named.
+    /// Expiry (RFC 3339); never, if absent.
     #[serde(default)]
     expires: Option<Located<String>>,
 }
@@ -76,22 +76,22 @@ pub enum BadToken {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The name cannot stand in a ledger.
-    #[error("`{0}` cannot be the name of a caller: letters, digits and -_.@:|/+=#~ can, up to 255")]
+    #[error("`{0}` cannot be the name of a caller: use letters, digits and -_.@:|/+=#~, up to 255")]
     Name(String),
     /// The file is not one of tokens.
     #[error("{0}")]
     Form(Diagnostic),
     /// It holds as many as it may.
-    #[error("{path} holds {MAX_TOKENS} tokens, and that is the most; remove what is not used")]
+    #[error("{path} has {MAX_TOKENS} tokens, the limit; remove unused ones")]
     Full {
         /// The file.
         path: PathBuf,
     },
     /// No time can be told.
-    #[error("it would expire at a time that no calendar has")]
+    #[error("its expiry is beyond the calendar")]
     Time,
     /// The system gives no randomness.
-    #[error("the system gives no random bytes: {0}")]
+    #[error("cannot get random bytes from the system: {0}")]
     NoRandomness(String),
     /// It cannot be read or written.
     #[error("{doing} the file of tokens {path}")]
@@ -100,7 +100,7 @@ pub enum TokenError {
         doing: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -126,7 +126,7 @@ impl Tokens {
         Ok(Self { tokens })
     }
 
-    /// Whose a token is. All are compared, each to its end.
+    /// The caller of a token. All are compared, in constant time.
     pub fn find(&self, token: &str, now_ms: i64) -> Result<(Caller, Digest), BadToken> {
         let digest = Digest::of(token.as_bytes());
         let mut found = u64::MAX;
@@ -138,7 +138,7 @@ impl Tokens {
         token.caller_at(now_ms).map(|caller| (caller, digest))
     }
 
-    /// Whose the token with this digest is.
+    /// The caller of the token with this digest.
     #[must_use]
     pub fn of_digest(&self, digest: &Digest, now_ms: i64) -> Option<Caller> {
         // The last of several lines for one token, as in `find`.
@@ -161,9 +161,9 @@ impl Token {
             Diagnostic::error(path, *place, TokenError::Name(name.clone()).to_string())
         })?;
         let digest = Digest::from_hex(&form.sha256.value).ok_or_else(|| {
-            let message = "`sha256` is no SHA-256 in 64 hexadecimal digits";
+            let message = "`sha256` is not a SHA-256 in 64 hexadecimal digits";
             Diagnostic::error(path, form.sha256.place, message)
-                .help("`ledgerline token` makes the line")
+                .help("`ledgerline token` creates the line")
         })?;
         let expires = form.expires.as_ref().map(|expires| {
             let diagnostic =
@@ -189,11 +189,11 @@ pub fn read(path: &Path) -> Result<Tokens, Diagnostic> {
     let mode = open_followed(path).and_then(|file| file.metadata());
     let mode = mode.map(|metadata| metadata.permissions().mode() & 0o7777);
     let mode = mode.map_err(|error| {
-        let help = "`ledgerline token NAME --role viewer --file FILE` makes a token and its file";
+        let help = "`ledgerline token NAME --role viewer --file FILE` creates a token and its file";
         diagnostic(format!("the file cannot be read: {error}")).help(help)
     })?;
     if mode & 0o022 != 0 {
-        let message = format!("has mode {mode:04o}, so others than its owner can add tokens");
+        let message = format!("has mode {mode:04o}, so other users can add tokens");
         return Err(diagnostic(message).help(format!("run `chmod 600 {}`", path.display())));
     }
     Tokens::parse(path, &yaml::read(path)?)
@@ -239,7 +239,7 @@ fn line(
     expires_ms: Option<i64>,
 ) -> Result<String, TokenError> {
     let time = |ms| time::format(ms).ok_or(TokenError::Time);
-    // A text in double quotes means the same in JSON and in YAML.
+    // A string in double quotes means the same in JSON and in YAML.
     let name = serde_json::Value::from(name);
     let (digest, created) = (Digest::of(token.as_bytes()), time(now_ms)?);
     let expires = expires_ms.map(|ms| Ok(format!(", expires: \"{}\"", time(ms)?))).transpose()?;
@@ -249,7 +249,7 @@ fn line(
     ))
 }
 
-/// What must stand in front of a new line at the end of a file.
+/// The separator needed before a new line at the end of a file.
 fn start_of_line(path: &Path, file: &File) -> std::io::Result<&'static str> {
     if file.metadata()?.len() == 0 {
         return Ok(HEADING);

@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made of the operations: <https://spec.openapis.org/oas/v3.1.1.html>.
+//! The OpenAPI 3.1 document, made from the operations of the table of routes: <https://spec.openapis.org/oas/v3.1.1.html>.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -6,63 +6,64 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::monitor::access;
-use crate::monitor::answer::Problem;
-use crate::monitor::api::operation::{Operation, Tag};
-use crate::monitor::parameter::{Parameter, Role};
+use crate::monitor::api::operation::{Entry, Tag};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::parameter::{Parameter, Role};
+use crate::monitor::http::route::{Kind, Needs, Table};
 
 /// Real answers to the examples of the operations, by `operationId`. A test holds them to what the
 /// endpoint answers.
 const EXAMPLES: &str = include_str!("examples.json");
 
-/// What the document says of the whole.
+/// Introduction of the document.
 const ABOUT: &str = "\
-Everything that the pages show. Reading needs nothing on the machine itself; elsewhere it needs what \
-the operator of the service gives out.
+All data of the pages. Reading needs no credentials on the machine itself; elsewhere the operator \
+of the service provides them.
 
-* **Errors** are `application/problem+json` (RFC 9457); `detail` says what was looked for and what helps.
-* **Lists** come in pages. `next`, where a page has it, leads to the one behind; the link `next` of the \
-operation says which parameter takes it. A page may have few or no items and `next` all the same: it \
-looked long enough.
+* **Errors** are `application/problem+json` (RFC 9457); `detail` states the cause and the remedy.
+* **Lists** come in pages. If a page has `next`, there is another one; the link `next` of the operation names \
+the parameter for it. A page may have few or no items and still have `next`: the search reached its limit.
 * **HEAD** is answered wherever GET is, with the same headers; **OPTIONS** everywhere, with `Allow`.
-* **Conditional requests**: an answer with an `ETag` is the same as long as that is; send it back in \
-`If-None-Match` to get 304 instead.
+* **Conditional requests**: an answer with the same `ETag` is unchanged; send it in `If-None-Match` to get 304 \
+instead.
 * **Values**: digests are hexadecimal, times RFC 3339 in UTC, bytes base64. Numbers of devices are as \
 they were sent, with all their digits; indexes, offsets and sizes go up to 2⁶⁴-1.
 * **Texts of devices** have everything escaped (`\\u…`) that steers a terminal or means something to HTML.
-* **Tiles** of the tree are at `/tile/…` as C2SP tlog-tiles says; their addresses have no fixed number \
-of parts, so they cannot stand here.";
+* **Tiles** of the tree are at `/tile/…` as C2SP tlog-tiles says; their paths have a variable number \
+of segments, so they are not listed here.";
 
 /// Statuses that any operation may answer with, as components.
 const PROBLEMS: &[(&str, &str, &str)] = &[
-    ("400", "BadRequest", "The question cannot be understood; `detail` says which part."),
-    ("401", "Unauthorized", "No credentials, or none that hold."),
-    ("403", "Forbidden", "The credentials are good, but not for this."),
-    ("404", "NotFound", "It is not there; `detail` says what was looked for."),
-    ("405", "MethodNotAllowed", "Not with this method; `Allow` says which."),
+    ("400", "BadRequest", "The request is malformed; `detail` says which part."),
+    ("401", "Unauthorized", "No credentials, or invalid ones."),
+    ("403", "Forbidden", "The credentials do not permit this."),
+    ("404", "NotFound", "Not found; `detail` says what was looked for."),
+    ("405", "MethodNotAllowed", "Method not allowed; `Allow` lists the allowed ones."),
     ("408", "RequestTimeout", "The body did not come in time."),
-    ("413", "ContentTooLarge", "The body is too large, or none is taken here."),
+    ("413", "ContentTooLarge", "The body is too large, or none is accepted here."),
     ("414", "UriTooLong", "The address is too long."),
-    ("415", "UnsupportedMediaType", "The body is of another media type than is taken here."),
-    ("421", "Misdirected", "The endpoint is for its own machine and was asked by another name."),
-    ("429", "TooManyRequests", "Too much was asked; `Retry-After` says when to go on."),
+    ("415", "UnsupportedMediaType", "The media type of the body is not supported here."),
+    (
+        "421",
+        "Misdirected",
+        "The endpoint only serves its own machine, and the host name is another one.",
+    ),
+    ("429", "TooManyRequests", "Too many requests; `Retry-After` says when to retry."),
     ("431", "HeadersTooLarge", "The headers are too many or too long."),
     ("500", "InternalError", "The ledger or its state cannot be read; the log says why."),
-    ("504", "GatewayTimeout", "It is not known whether it was done; `detail` says what to do."),
-    (
-        "503",
-        "Unavailable",
-        "Not now: too busy, or not ready; `Retry-After` says when to try again.",
-    ),
+    ("504", "GatewayTimeout", "The outcome is unknown; `detail` says what to do."),
+    ("503", "Unavailable", "Too busy, or not ready; `Retry-After` says when to retry."),
 ];
 
-/// What makes schemas: a type that has a default may be left out of what is sent, but is always given.
+/// Generators of schemas: a field with a default may be omitted from input, but is always present
+/// in output.
 struct Generators {
     given: SchemaGenerator,
     sent: SchemaGenerator,
 }
 
 /// The document.
-pub fn document(operations: &[Operation]) -> Value {
+pub fn document(table: &Table) -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
@@ -72,10 +73,15 @@ pub fn document(operations: &[Operation]) -> Value {
     let mut generators = Generators { given: given.into_generator(), sent: sent.into_generator() };
     let examples: Value = serde_json::from_str(EXAMPLES).unwrap_or_default();
     let mut paths = Map::new();
-    for operation in operations {
-        let method = operation.method.as_str().to_ascii_lowercase();
-        let path = paths.entry(operation.about.path).or_insert_with(|| json!({}));
-        path[method] = described(operation, &mut generators, &examples);
+    for row in table.rows() {
+        let Kind::Operation(entry) = &row.kind else { continue };
+        let path = paths.entry(row.path).or_insert_with(|| json!({}));
+        for rule in row.methods.rules() {
+            let described =
+                Described { entry, needs: rule.needs, example: &examples[entry.about.id] };
+            let method = rule.method.as_str().to_ascii_lowercase();
+            path[method] = described.to_value(&mut generators);
+        }
     }
     let problems = problems(&mut generators.given);
     let mut schemas = generators.given.take_definitions(true);
@@ -91,7 +97,7 @@ pub fn document(operations: &[Operation]) -> Value {
             "description": ABOUT,
             "license": {"name": "Apache License 2.0", "identifier": env!("CARGO_PKG_LICENSE")},
         },
-        "servers": [{"url": "/", "description": "The service that gave this document."}],
+        "servers": [{"url": "/", "description": "The service that provided this document."}],
         "tags": tags,
         "paths": paths,
         "components": {
@@ -121,14 +127,14 @@ fn absent_is_not_null(schema: &mut Schema) {
     }
 }
 
-/// How a client may say who it is.
+/// The means of authentication.
 fn security_schemes() -> Value {
     json!({
         "bearer": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A token that the operator of the service gave out, or a JWT of the identity \
-                            provider that it trusts.",
+            "description": "A token issued by the operator of the service, or a JWT of the trusted identity \
+                            provider.",
         },
         "certificate": {
             "type": "mutualTLS",
@@ -140,15 +146,15 @@ fn security_schemes() -> Value {
 fn headers() -> Value {
     json!({
         "ETag": {
-            "description": "Stands for exactly this answer (RFC 9110, section 8.8.3).",
+            "description": "Identifies exactly this answer (RFC 9110, section 8.8.3).",
             "schema": {"type": "string", "pattern": "^\"[0-9a-f]{32}\"$"},
         },
         "RetryAfter": {
-            "description": "Seconds after which to try again.",
+            "description": "Seconds until the next attempt.",
             "schema": {"type": "integer", "minimum": 0},
         },
         "Allow": {
-            "description": "The methods that are answered here.",
+            "description": "The allowed methods.",
             "schema": {"type": "string"},
         },
     })
@@ -178,43 +184,90 @@ fn problems(generator: &mut SchemaGenerator) -> Map<String, Value> {
     PROBLEMS.iter().map(describe).collect()
 }
 
-fn described(operation: &Operation, generators: &mut Generators, examples: &Value) -> Value {
-    let about = &operation.about;
-    let names = about.names.iter().map(in_path);
-    let parameters = operation.parameters.iter().map(in_query);
-    let headers = operation.headers.iter().map(in_header);
-    let parameters: Vec<_> = names.chain(parameters).chain(headers).collect();
-    let mut described = json!({
-        "operationId": about.id,
-        "tags": [about.tag.name()],
-        "summary": about.summary,
-        "parameters": parameters,
-        "responses": responses(operation, &mut generators.given, &examples[about.id]),
-        "x-example": operation.example(),
-    });
-    if !about.more.is_empty() {
-        described["description"] = about.more.into();
-    }
-    if let Some(body) = operation.body {
-        let example: Value = serde_json::from_str(body.example).unwrap_or_default();
-        let media = json!({"schema": (body.schema)(&mut generators.sent), "example": example});
-        described["requestBody"] =
-            json!({"required": true, "content": {"application/json": media}});
-    }
-    match operation.needs.role() {
-        None => described["security"] = json!([]),
-        Some(role) => {
-            described["x-role"] = role.to_string().into();
-            if role > access::Role::Viewer {
-                described["security"] = json!([{"bearer": []}, {"certificate": []}]);
+/// An operation as the document describes it.
+struct Described<'a> {
+    entry: &'a Entry,
+    needs: Needs,
+    /// A real answer; null for an operation without one.
+    example: &'a Value,
+}
+
+impl Described<'_> {
+    fn to_value(&self, generators: &mut Generators) -> Value {
+        let entry = self.entry;
+        let about = &entry.about;
+        let names = about.names.iter().map(in_path);
+        let parameters = entry.parameters.iter().map(in_query);
+        let headers = entry.headers.iter().map(in_header);
+        let parameters: Vec<_> = names.chain(parameters).chain(headers).collect();
+        let mut described = json!({
+            "operationId": about.id,
+            "tags": [about.tag.name()],
+            "summary": about.summary,
+            "parameters": parameters,
+            "responses": self.responses(&mut generators.given),
+            "x-example": entry.example(),
+        });
+        if !about.more.is_empty() {
+            described["description"] = about.more.into();
+        }
+        if let Some(body) = entry.body {
+            let example: Value = serde_json::from_str(body.example).unwrap_or_default();
+            let media = json!({"schema": (body.schema)(&mut generators.sent), "example": example});
+            described["requestBody"] =
+                json!({"required": true, "content": {"application/json": media}});
+        }
+        match self.needs.role() {
+            None => described["security"] = json!([]),
+            Some(role) => {
+                described["x-role"] = role.to_string().into();
+                if role > access::Role::Viewer {
+                    described["security"] = json!([{"bearer": []}, {"certificate": []}]);
+                }
             }
         }
+        let cursor = entry.parameters.iter().find(|parameter| parameter.role == Role::Cursor);
+        if let Some(cursor) = cursor {
+            described["responses"]["200"]["links"] = links(about.id, cursor);
+        }
+        described
     }
-    let cursor = operation.parameters.iter().find(|parameter| parameter.role == Role::Cursor);
-    if let Some(cursor) = cursor {
-        described["responses"]["200"]["links"] = links(about.id, cursor);
+
+    fn responses(&self, generator: &mut SchemaGenerator) -> Value {
+        let Self { entry, needs, example } = self;
+        let mut responses = Map::new();
+        for (at, form) in entry.forms.iter().enumerate() {
+            let status = responses
+                .entry(form.status.as_str())
+                .or_insert_with(|| json!({"description": entry.about.summary, "content": {}}));
+            let mut media = json!({"schema": (form.schema)(generator)});
+            // The first form is the one of the example.
+            if at == 0 && !example.is_null() {
+                media["example"] = (*example).clone();
+            }
+            status["content"][form.kind] = media;
+        }
+        if entry.is_tagged {
+            responses["200"]["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
+            let description = "The answer still matches `If-None-Match`.";
+            responses.insert("304".to_owned(), json!({"description": description}));
+        }
+        for (status, name, _) in PROBLEMS {
+            let has_role = needs.role().is_some();
+            let can_be = match *status {
+                "401" | "403" => has_role,
+                "404" => !entry.about.names.is_empty(),
+                "408" | "415" => entry.body.is_some(),
+                "504" => entry.may_stay_unknown,
+                _ => true,
+            };
+            if can_be {
+                let problem = json!({"$ref": format!("#/components/responses/{name}")});
+                responses.insert((*status).to_owned(), problem);
+            }
+        }
+        Value::Object(responses)
     }
-    described
 }
 
 fn links(id: &str, cursor: &Parameter) -> Value {
@@ -222,44 +275,9 @@ fn links(id: &str, cursor: &Parameter) -> Value {
         "next": {
             "operationId": id,
             "parameters": {cursor.name: "$response.body#/next"},
-            "description": "The page behind, with the other parameters as they were.",
+            "description": "The next page, with the other parameters unchanged.",
         },
     })
-}
-
-fn responses(operation: &Operation, generator: &mut SchemaGenerator, example: &Value) -> Value {
-    let mut responses = Map::new();
-    for (at, form) in operation.forms.iter().enumerate() {
-        let status = responses
-            .entry(form.status.as_str())
-            .or_insert_with(|| json!({"description": operation.about.summary, "content": {}}));
-        let mut media = json!({"schema": (form.schema)(generator)});
-        // The first form is the one of the example.
-        if at == 0 && !example.is_null() {
-            media["example"] = example.clone();
-        }
-        status["content"][form.kind] = media;
-    }
-    if operation.is_tagged {
-        responses["200"]["headers"] = json!({"ETag": {"$ref": "#/components/headers/ETag"}});
-        let description = "The answer is still the one that `If-None-Match` names.";
-        responses.insert("304".to_owned(), json!({"description": description}));
-    }
-    for (status, name, _) in PROBLEMS {
-        let has_role = operation.needs.role().is_some();
-        let can_be = match *status {
-            "401" | "403" => has_role,
-            "404" => !operation.about.names.is_empty(),
-            "408" | "415" => operation.body.is_some(),
-            "504" => operation.may_stay_unknown,
-            _ => true,
-        };
-        if can_be {
-            let problem = json!({"$ref": format!("#/components/responses/{name}")});
-            responses.insert((*status).to_owned(), problem);
-        }
-    }
-    Value::Object(responses)
 }
 
 fn in_path(name: &Parameter) -> Value {

@@ -2,13 +2,13 @@
 
 use crate::event::{PositionError, SourcePosition};
 use crate::ledger::DefinitionKind;
-use crate::monitor::answer::{Problem, changing};
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Tag, handled, nothing, question,
 };
-use crate::monitor::asking::{Answer, App, ask, ask_json};
-use crate::monitor::parameter::{self, Parameter};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::{Problem, changing};
+use crate::monitor::http::asking::{Answer, App, ask, ask_json};
+use crate::monitor::http::parameter::{self, Parameter};
+use crate::monitor::http::request::Parameters;
 use crate::query::QueryError;
 use crate::query::views::ProofView;
 
@@ -18,26 +18,8 @@ pub type IdParts = (String, String, String, String);
 const ID: &[Parameter] =
     &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET, parameter::OUTPUT];
 
-/// All of them.
-pub fn operations() -> Vec<Operation> {
-    let mut all = vec![blocks(), block(), verification(), transactions(), transaction(), proof()];
-    all.push(record());
-    all.extend(definitions(
-        DefinitionKind::Mapping,
-        ["/api/v1/mappings", "/api/v1/mappings/{name}", "/api/v1/mappings/{name}/tests"],
-        ["listMappings", "getMapping", "testMapping"],
-        &[parameter::MAPPING_NAME],
-    ));
-    all.extend(definitions(
-        DefinitionKind::Contract,
-        ["/api/v1/contracts", "/api/v1/contracts/{name}", "/api/v1/contracts/{name}/tests"],
-        ["listContracts", "getContract", "testContract"],
-        &[parameter::CONTRACT_NAME],
-    ));
-    all
-}
-
-fn blocks() -> Operation {
+/// `/api/v1/blocks`.
+pub fn blocks() -> Operation {
     let about = About {
         id: "listBlocks",
         tag: Tag::Ledger,
@@ -54,14 +36,15 @@ fn blocks() -> Operation {
     })
 }
 
-fn block() -> Operation {
+/// `/api/v1/blocks/{number}`.
+pub fn block() -> Operation {
     let about = About {
         id: "getBlock",
         tag: Tag::Ledger,
         path: "/api/v1/blocks/{number}",
         names: &[parameter::NUMBER],
         summary: "A block with a page of its entries.",
-        more: "Header, seal and checkpoint stand in every page.",
+        more: "Every page has header, seal and checkpoint.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -72,15 +55,16 @@ fn block() -> Operation {
     })
 }
 
-fn verification() -> Operation {
+/// `/api/v1/blocks/{number}/verification`.
+pub fn verification() -> Operation {
     let about = About {
         id: "verifyBlock",
         tag: Tag::Ledger,
         path: "/api/v1/blocks/{number}/verification",
         names: &[parameter::NUMBER],
         summary: "Checks a block from its bytes, step by step.",
-        more: "Hashes, signatures and tree are computed anew, by the program that answers. Who must not \
-               trust it runs `ledgerline verify` on the ledger's files.",
+        more: "Hashes, signatures and tree are recomputed by the answering program. If you must not trust \
+               it, run `ledgerline verify` on the ledger's files.",
         example: "",
     };
     question(about, nothing, |app: &App, number: String, ()| {
@@ -88,15 +72,16 @@ fn verification() -> Operation {
     })
 }
 
-fn transactions() -> Operation {
+/// `/api/v1/transactions`.
+pub fn transactions() -> Operation {
     let about = About {
         id: "listTransactions",
         tag: Tag::Ledger,
         path: "/api/v1/transactions",
         names: &[],
-        summary: "Transactions, newest first: all, or those that are searched for.",
-        more: "A search looks at a bounded part of the log at a time; a page may have few or no items \
-               and `next`.",
+        summary: "Transactions, newest first: all, or those that match the filters.",
+        more: "A search scans a bounded part of the log at a time; a page may have few or no items and \
+               `next`.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -108,15 +93,16 @@ fn transactions() -> Operation {
     })
 }
 
-fn transaction() -> Operation {
+/// `/api/v1/transactions/{topic}/{partition}/{offset}/{output}`.
+pub fn transaction() -> Operation {
     let about = About {
         id: "getTransaction",
         tag: Tag::Ledger,
         path: "/api/v1/transactions/{topic}/{partition}/{offset}/{output}",
         names: ID,
         summary: "A transaction with its arguments, verdict and writes.",
-        more: "Its id is the position of its record in Kafka. Where a record gave none, the answer says \
-               what became of it.",
+        more: "Its id is the position of its record in Kafka. If a record produced none, the answer states \
+               its disposition.",
         example: "",
     };
     question(about, nothing, |app: &App, id: IdParts, ()| {
@@ -124,13 +110,14 @@ fn transaction() -> Operation {
     })
 }
 
-fn record() -> Operation {
+/// `/api/v1/records/{topic}/{partition}/{offset}`.
+pub fn record() -> Operation {
     let about = About {
         id: "getRecord",
         tag: Tag::Ledger,
         path: "/api/v1/records/{topic}/{partition}/{offset}",
         names: &[parameter::TOPIC, parameter::PARTITION, parameter::OFFSET],
-        summary: "What became of a record: committed, filtered, dead letter, or not read.",
+        summary: "The disposition of a record: committed, filtered, dead letter, or not read.",
         more: "",
         example: "",
     };
@@ -148,7 +135,8 @@ enum ProofForm {
     TlogProof,
 }
 
-fn proof() -> Operation {
+/// `/api/v1/transactions/{topic}/{partition}/{offset}/{output}/proof`.
+pub fn proof() -> Operation {
     let about = About {
         id: "getProof",
         tag: Tag::Ledger,
@@ -181,63 +169,120 @@ async fn answer_proof(request: Asked<IdParts, ProofForm>) -> Answer {
     }
 }
 
-fn definitions(
-    kind: DefinitionKind,
-    paths: [&'static str; 3],
-    ids: [&'static str; 3],
-    names: &'static [Parameter],
-) -> [Operation; 3] {
-    let is_mapping = kind == DefinitionKind::Mapping;
-    let list = About {
-        id: ids[0],
-        tag: Tag::Definitions,
-        path: paths[0],
-        names: &[],
-        summary: match is_mapping {
-            true => "Mappings in the order in which they were recorded, without their texts.",
-            false => "Contracts in the order in which they were recorded, without their texts.",
-        },
-        more: "Every version is an item of its own.",
-        example: "limit=2",
+/// `/api/v1/mappings`.
+pub fn mappings() -> Operation {
+    let about = About {
+        id: "listMappings",
+        path: "/api/v1/mappings",
+        summary: "Mappings in the order in which they were recorded, without their texts.",
+        ..DEFINITIONS
     };
+    definitions(about, DefinitionKind::Mapping)
+}
+
+/// `/api/v1/mappings/{name}`.
+pub fn mapping() -> Operation {
+    let about = About {
+        id: "getMapping",
+        path: "/api/v1/mappings/{name}",
+        names: &[parameter::MAPPING_NAME],
+        summary: "A mapping with its text: the newest version, or the one with a digest.",
+        ..DEFINITION
+    };
+    definition(about, DefinitionKind::Mapping)
+}
+
+/// `/api/v1/mappings/{name}/tests`.
+pub fn mapping_tests() -> Operation {
+    let about = About {
+        id: "testMapping",
+        path: "/api/v1/mappings/{name}/tests",
+        names: &[parameter::MAPPING_NAME],
+        ..DEFINITION_TESTS
+    };
+    definition_tests(about, DefinitionKind::Mapping)
+}
+
+/// `/api/v1/contracts`.
+pub fn contracts() -> Operation {
+    let about = About {
+        id: "listContracts",
+        path: "/api/v1/contracts",
+        summary: "Contracts in the order in which they were recorded, without their texts.",
+        ..DEFINITIONS
+    };
+    definitions(about, DefinitionKind::Contract)
+}
+
+/// `/api/v1/contracts/{name}`.
+pub fn contract() -> Operation {
+    let about = About {
+        id: "getContract",
+        path: "/api/v1/contracts/{name}",
+        names: &[parameter::CONTRACT_NAME],
+        summary: "A contract with its text: the newest version, or the one with a digest.",
+        ..DEFINITION
+    };
+    definition(about, DefinitionKind::Contract)
+}
+
+/// `/api/v1/contracts/{name}/tests`.
+pub fn contract_tests() -> Operation {
+    let about = About {
+        id: "testContract",
+        path: "/api/v1/contracts/{name}/tests",
+        names: &[parameter::CONTRACT_NAME],
+        ..DEFINITION_TESTS
+    };
+    definition_tests(about, DefinitionKind::Contract)
+}
+
+/// The common part of the lists of definitions.
+const DEFINITIONS: About =
+    About { more: "Every version is a separate item.", example: "limit=2", ..DEFINITION };
+
+/// The common part of one definition.
+const DEFINITION: About = About {
+    id: "",
+    tag: Tag::Definitions,
+    path: "",
+    names: &[],
+    summary: "",
+    more: "",
+    example: "",
+};
+
+/// The common part of the tests of definitions.
+const DEFINITION_TESTS: About = About {
+    summary: "Runs a definition's own tests.",
+    more: "With the program version of the service.",
+    ..DEFINITION
+};
+
+fn definitions(about: About, kind: DefinitionKind) -> Operation {
     let take = |given: &mut Parameters| Ok((given.parsed(parameter::AFTER_ENTRY)?, given.limit()?));
-    let list = question(list, take, move |app: &App, (): (), (after, limit)| {
+    question(about, take, move |app: &App, (): (), (after, limit)| {
         Ok(app.service.queries.definitions(kind, after, limit))
-    });
-    let one = About {
-        id: ids[1],
-        tag: Tag::Definitions,
-        path: paths[1],
-        names,
-        summary: match is_mapping {
-            true => "A mapping with its text: the newest version, or the one with a digest.",
-            false => "A contract with its text: the newest version, or the one with a digest.",
-        },
-        more: "",
-        example: "",
-    };
+    })
+}
+
+fn definition(about: About, kind: DefinitionKind) -> Operation {
     let take = |given: &mut Parameters| given.text(parameter::DIGEST);
-    let one = question(one, take, move |app: &App, name: String, digest: Option<String>| {
+    question(about, take, move |app: &App, name: String, digest: Option<String>| {
         app.service.queries.definition(kind, &name, digest.as_deref())
-    });
-    let tests = About {
-        id: ids[2],
-        tag: Tag::Definitions,
-        path: paths[2],
-        names,
-        summary: "Runs the tests that stand in a definition's own text.",
-        more: "By the version of the program that answers.",
-        example: "",
-    };
-    let tests = question(tests, take, move |app: &App, name: String, digest: Option<String>| {
+    })
+}
+
+fn definition_tests(about: About, kind: DefinitionKind) -> Operation {
+    let take = |given: &mut Parameters| given.text(parameter::DIGEST);
+    question(about, take, move |app: &App, name: String, digest: Option<String>| {
         app.service.queries.definition_tests(kind, &name, digest.as_deref())
-    });
-    [list, one, tests]
+    })
 }
 
 /// Reads the number of a block.
 fn block_number(text: &str) -> Result<u64, QueryError> {
-    text.parse().map_err(|_| QueryError::Malformed(format!("`{text}` is no block number")))
+    text.parse().map_err(|_| QueryError::Malformed(format!("`{text}` is not a block number")))
 }
 
 /// Reads the id of a transaction.

@@ -1,51 +1,33 @@
-//! The API: every operation with its route, and the document that describes them all.
+//! The API: its operations, and the OpenAPI document of those that stand in the table of routes.
 
 mod document;
-mod ledger;
+pub mod ledger;
 mod operation;
-mod service;
-mod state;
+pub mod service;
+pub mod state;
+mod stream;
+pub mod tiles;
 
-use std::sync::OnceLock;
+pub use operation::{About, Entry, Operation, Tag, nothing, question};
 
 use serde_json::Value;
 
-use crate::monitor::base_path::BasePath;
-use crate::monitor::route::Route;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::route::Table;
 use crate::query::json;
 
-use operation::Operation;
-
-/// Every operation, in the order of the document.
-fn operations() -> Vec<Operation> {
-    [service::operations(), ledger::operations(), state::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
+/// The OpenAPI document of a table of routes, as JSON.
+pub fn document(table: &Table) -> &Value {
+    table.document(document::document)
 }
 
-/// Routes of all operations.
-pub fn routes() -> Vec<Route> {
-    let route = |operation: Operation| {
-        let Operation { about, method, needs, route, .. } = operation;
-        Route::new(about.path, (method, needs), route)
-    };
-    operations().into_iter().map(route).collect()
-}
-
-/// The document as JSON.
-pub fn document() -> &'static Value {
-    static DOCUMENT: OnceLock<Value> = OnceLock::new();
-    DOCUMENT.get_or_init(|| document::document(&operations()))
-}
-
-/// The document as text, for an endpoint below a path.
-pub fn text(base_path: &BasePath) -> String {
-    static TEXT: OnceLock<String> = OnceLock::new();
+/// The same as text, for an endpoint below a path.
+pub fn text(app: &App) -> String {
+    let (document, base_path) = (document(&app.table), app.access.base_path());
     if base_path.is_root() {
-        return TEXT.get_or_init(|| json::to_text(document())).clone();
+        return json::to_text(document);
     }
-    let mut document = document().clone();
+    let mut document = document.clone();
     document["servers"][0]["url"] = base_path.as_path().into();
     json::to_text(&document)
 }

@@ -1,8 +1,7 @@
-//! One operation of the API: its place, what it takes and what it gives are said once, and both its
-//! route and its part of the document are made of that.
+//! One operation of the API: its route and its entry in the OpenAPI document, made from one definition.
 //!
-//! What an operation takes is found by letting it take from an empty address, and the schema of what
-//! it gives is that of the type it returns, so neither can be described otherwise than it is.
+//! The parameters of the entry are found by letting the operation take them from an empty address, and
+//! the schema of the answer is that of the type it returns, so neither can differ from the description.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
@@ -12,25 +11,25 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::monitor::access::Caller;
-use crate::monitor::asking::{Answer, App, ask_json};
-use crate::monitor::body;
-use crate::monitor::parameter::Parameter;
-use crate::monitor::request::{InPath, Parameters};
-use crate::monitor::route::Needs;
+use crate::monitor::http::asking::{Answer, App, ask_json};
+use crate::monitor::http::body;
+use crate::monitor::http::parameter::Parameter;
+use crate::monitor::http::request::{InPath, Parameters};
+use crate::monitor::http::route::{Kind, Needs, Route, Rule};
 use crate::query::QueryError;
 
-/// What an operation is for, in words, and where it stands.
+/// Description and place of an operation.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
     /// Its name in programs made of the document, `camelCase`.
     pub id: &'static str,
-    /// Which part of the API it belongs to.
+    /// The part of the API that it belongs to.
     pub tag: Tag,
     /// Its address; names in braces.
     pub path: &'static str,
     /// The names in its address, in order.
     pub names: &'static [Parameter],
-    /// What it does, in a line.
+    /// A summary in one line.
     pub summary: &'static str,
     /// More of it, in Markdown; may be empty.
     pub more: &'static str,
@@ -45,7 +44,7 @@ pub enum Tag {
     Ledger,
     /// Assets and alerts.
     State,
-    /// Records that gave no transaction.
+    /// Records that produced no transaction.
     DeadLetters,
     /// Mappings and contracts.
     Definitions,
@@ -69,14 +68,14 @@ impl Tag {
         }
     }
 
-    /// What belongs to it.
+    /// A description of its operations.
     pub fn about(self) -> &'static str {
         match self {
-            Self::Ledger => "Blocks, transactions, and what proves them.",
-            Self::State => "What contracts made of the events: assets, their alerts and history.",
+            Self::Ledger => "Blocks, transactions and their proofs.",
+            Self::State => "Results of the contracts: assets, their alerts and history.",
             Self::DeadLetters => "Records that could not become a transaction.",
             Self::Definitions => "Mappings and contracts as the ledger recorded them.",
-            Self::Service => "The running program: how it is, what happens, what is wrong.",
+            Self::Service => "The running service: health, events and findings.",
         }
     }
 }
@@ -108,7 +107,7 @@ impl Form {
     }
 }
 
-/// What a body of JSON holds.
+/// The contents of a JSON body.
 #[derive(Debug, Clone, Copy)]
 pub struct Body {
     /// Its schema.
@@ -117,42 +116,50 @@ pub struct Body {
     pub example: &'static str,
 }
 
-/// How an operation takes its parameters. It must take all of them, given or not.
+/// Parses an operation's parameters. It must take all of them, present or not.
 pub type Take<Q> = fn(&mut Parameters) -> Result<Q, QueryError>;
 
-/// One operation.
-pub struct Operation {
-    /// What it is for.
+/// The entry of an operation in the OpenAPI document.
+pub struct Entry {
+    /// Its description.
     pub about: About,
-    /// How it is asked.
-    pub method: Method,
-    /// The role that it needs.
-    pub needs: Needs,
     /// Parameters that it takes, as it takes them.
     pub parameters: Vec<Parameter>,
     /// Headers that it reads.
     pub headers: &'static [Parameter],
-    /// What it is sent.
+    /// The body of the request.
     pub body: Option<Body>,
-    /// What it answers with.
+    /// The forms of its answer.
     pub forms: Vec<Form>,
-    /// Whether its answers bear an entity tag.
+    /// True if its answers bear an entity tag.
     pub is_tagged: bool,
-    /// Whether it may end without anyone knowing what came of it.
+    /// True if it may end without anyone knowing what came of it.
     pub may_stay_unknown: bool,
-    /// What handles it.
-    pub route: MethodRouter<App>,
+}
+
+/// One operation: a route in the making.
+pub struct Operation {
+    entry: Entry,
+    rule: Rule,
+    handlers: MethodRouter<App>,
+}
+
+impl From<Operation> for Route {
+    fn from(operation: Operation) -> Self {
+        let Operation { entry, rule, handlers } = operation;
+        Self::new(entry.about.path, Kind::Operation(Box::new(entry)), rule, handlers)
+    }
 }
 
 /// A request of an operation.
 pub struct Asked<N, Q> {
-    /// Whom to ask.
+    /// The application.
     pub app: App,
     /// Names in its path.
     pub names: N,
-    /// What was made of its parameters.
+    /// The parsed parameters.
     pub asked: Q,
-    /// Who asks; nobody where a door is open to anyone.
+    /// The caller; `None` on a public route.
     pub caller: Option<Caller>,
     /// Its headers.
     pub headers: HeaderMap,
@@ -199,35 +206,36 @@ where
         handle(Asked { app, names, asked, caller, headers }).await
     };
     Operation {
-        about,
-        method: Method::GET,
-        needs: Needs::VIEWER,
-        parameters: taken(take),
-        headers: &[],
-        body: None,
-        forms,
-        is_tagged: false,
-        may_stay_unknown: false,
-        route: get(handler),
+        entry: Entry {
+            about,
+            parameters: taken(take),
+            headers: &[],
+            body: None,
+            forms,
+            is_tagged: false,
+            may_stay_unknown: false,
+        },
+        rule: Rule { method: Method::GET, needs: Needs::VIEWER },
+        handlers: get(handler),
     }
 }
 
 /// A request of an operation that is sent a body.
 pub struct Sent<B, Q> {
-    /// Whom to ask.
+    /// The application.
     pub app: App,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// What was made of its parameters.
+    /// The parsed parameters.
     pub asked: Q,
-    /// What was sent.
+    /// The request's body.
     pub body: B,
 }
 
 /// An operation that is sent JSON, with answers of these forms.
 pub fn sent<B, Q, F>(
     about: About,
-    (take, example): (Take<Q>, &'static str),
+    take: Take<Q>,
     forms: Vec<Form>,
     handle: impl Fn(Sent<B, Q>) -> F + Copy + Send + Sync + 'static,
 ) -> Operation
@@ -243,22 +251,23 @@ where
         let body = body::json(&app, request).await?;
         handle(Sent { app, caller, asked, body }).await
     };
-    let body = Body { schema: |generator| generator.subschema_for::<B>(), example };
+    let body = Body { schema: |generator| generator.subschema_for::<B>(), example: "" };
     Operation {
-        about,
-        method: Method::POST,
-        needs: Needs::VIEWER,
-        parameters: taken(take),
-        headers: &[],
-        body: Some(body),
-        forms,
-        is_tagged: false,
-        may_stay_unknown: false,
-        route: post(handler),
+        entry: Entry {
+            about,
+            parameters: taken(take),
+            headers: &[],
+            body: Some(body),
+            forms,
+            is_tagged: false,
+            may_stay_unknown: false,
+        },
+        rule: Rule { method: Method::POST, needs: Needs::VIEWER },
+        handlers: post(handler),
     }
 }
 
-/// What is taken, given or not.
+/// The parameters that are taken, present or not.
 fn taken<Q>(take: Take<Q>) -> Vec<Parameter> {
     let mut none = Parameters::none();
     // With nothing given there is nothing to refuse.
@@ -275,28 +284,36 @@ pub fn nothing(_: &mut Parameters) -> Result<(), QueryError> {
 impl Operation {
     /// The same, which also reads these headers.
     pub fn reads(mut self, headers: &'static [Parameter]) -> Self {
-        self.headers = headers;
+        self.entry.headers = headers;
         self
     }
 
     /// The same, for those who have this role.
     pub fn needs(mut self, needs: Needs) -> Self {
-        self.needs = needs;
+        self.rule.needs = needs;
+        self
+    }
+
+    /// The same, with a body that can be sent, as JSON.
+    pub fn example(mut self, example: &'static str) -> Self {
+        self.entry.body.iter_mut().for_each(|body| body.example = example);
         self
     }
 
     /// The same, where it may end without anyone knowing what came of it.
     pub fn may_stay_unknown(mut self) -> Self {
-        self.may_stay_unknown = true;
+        self.entry.may_stay_unknown = true;
         self
     }
 
     /// The same, with an entity tag on its answers.
     pub fn tagged(mut self) -> Self {
-        self.is_tagged = true;
+        self.entry.is_tagged = true;
         self
     }
+}
 
+impl Entry {
     /// The address of its example.
     pub fn example(&self) -> String {
         let mut path = self.about.path.to_owned();

@@ -1,21 +1,23 @@
-//! Operations on the running program, and on records that gave no transaction.
+//! Operations on the running service, and on records that produced no transaction.
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use schemars::json_schema;
 
 use crate::event::SourcePosition;
-use crate::monitor::answer::{Problem, changing, live};
 use crate::monitor::api::ledger::transaction_id;
 use crate::monitor::api::operation::{
     About, Asked, Form, Operation, Sent, Tag, handled, nothing, question, sent,
 };
-use crate::monitor::asking::{Answer, App, ask};
+use crate::monitor::api::stream;
+use crate::monitor::http::answer::{Problem, changing, live};
+use crate::monitor::http::asking::{Answer, App, ask};
+use crate::monitor::http::parameter;
+use crate::monitor::http::request::Parameters;
+use crate::monitor::http::route::Needs;
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::request::Parameters;
-use crate::monitor::route::Needs;
 use crate::monitor::service::Service;
-use crate::monitor::{api, findings, metrics, parameter, stream};
+use crate::monitor::{api, findings, metrics};
 use crate::query::json;
 use crate::query::page::letter_cursor;
 use crate::query::trial::TrialRequest;
@@ -29,34 +31,15 @@ const TRIED: &str = r#"{
     "key": "{\"deviceType\":\"reefer-40\",\"deviceId\":\"C-001\",\"timestamp\":\"2026-01-31T12:00:00Z\"}",
     "value": "{\"d\":{\"assetID\":\"C-001\",\"temperature\":9.5}}"
 }"#;
-/// A call by hand.
+/// A manual call.
 const CALL: &str = r#"{
     "contract": "cold_chain",
     "function": "update",
     "arguments": {"assetID": "C-001", "temperature": 4.5}
 }"#;
 
-/// All of them.
-pub fn operations() -> Vec<Operation> {
-    vec![
-        status(),
-        findings(),
-        samples(),
-        throughput(),
-        stream(),
-        try_record(),
-        call(),
-        health(),
-        readiness(),
-        metrics(),
-        openapi(),
-        checkpoint(),
-        dead_letters(),
-        dead_letter(),
-    ]
-}
-
-fn status() -> Operation {
+/// `/api/v1/status`.
+pub fn status() -> Operation {
     let about = About {
         id: "getStatus",
         tag: Tag::Service,
@@ -69,13 +52,14 @@ fn status() -> Operation {
     question(about, nothing, |app: &App, (): (), ()| Ok(app.service.status()))
 }
 
-fn findings() -> Operation {
+/// `/api/v1/findings`.
+pub fn findings() -> Operation {
     let about = About {
         id: "listFindings",
         tag: Tag::Service,
         path: "/api/v1/findings",
         names: &[],
-        summary: "What is wrong, the worst first, and what to do.",
+        summary: "Findings, worst first, with remedies.",
         more: "",
         example: "",
     };
@@ -85,26 +69,28 @@ fn findings() -> Operation {
     })
 }
 
-fn samples() -> Operation {
+/// `/api/v1/samples`.
+pub fn samples() -> Operation {
     let about = About {
         id: "listSamples",
         tag: Tag::Service,
         path: "/api/v1/samples",
         names: &[],
-        summary: "Figures of the last ten minutes, the oldest first.",
-        more: "Kept in memory: after a start they begin anew.",
+        summary: "Samples of the last ten minutes, oldest first.",
+        more: "Kept in memory: empty after a start.",
         example: "",
     };
     question(about, nothing, |app: &App, (): (), ()| Ok(app.watched.samples()))
 }
 
-fn throughput() -> Operation {
+/// `/api/v1/throughput`.
+pub fn throughput() -> Operation {
     let about = About {
         id: "listThroughput",
         tag: Tag::Definitions,
         path: "/api/v1/throughput",
         names: &[],
-        summary: "What came of each running mapping and contract since this process started.",
+        summary: "Counters of each running mapping and contract since this process started.",
         more: "",
         example: "",
     };
@@ -113,17 +99,18 @@ fn throughput() -> Operation {
     })
 }
 
-fn stream() -> Operation {
+/// `/api/v1/stream`.
+pub fn stream() -> Operation {
     let about = About {
         id: "stream",
         tag: Tag::Service,
         path: "/api/v1/stream",
         names: &[],
         summary: "What happens, as server-sent events.",
-        more: "Events named `block`, `transaction`, `alert` and `dead_letter` bear their place in the \
-               log as their id; `x-events` in the schema says what their data is. A client that was away \
-               sends `Last-Event-ID` and misses nothing. `status` has no id. The stream ends \
-               after a while; clients come back by themselves.",
+        more: "Events named `block`, `transaction`, `alert` and `dead_letter` carry their position in the \
+               log as their id; `x-events` in the schema says what their data is. A client that reconnects sends \
+               `Last-Event-ID` and misses nothing. `status` has no id. The stream ends \
+               after a while; clients reconnect automatically.",
         example: "from=0&events=block",
     };
     let forms = vec![Form { schema: stream::schema, ..Form::text("text/event-stream") }];
@@ -133,14 +120,15 @@ fn stream() -> Operation {
     handled(about, stream::take, forms, handle).reads(&[parameter::LAST_EVENT_ID])
 }
 
-fn checkpoint() -> Operation {
+/// `/checkpoint`.
+pub fn checkpoint() -> Operation {
     let about = About {
         id: "getCheckpoint",
         tag: Tag::Ledger,
         path: "/checkpoint",
         names: &[],
         summary: "The newest signed checkpoint (C2SP tlog-checkpoint).",
-        more: "The tree itself is served beside it in the form of C2SP tlog-tiles, below `/tile/`.",
+        more: "The tree itself is served below `/tile/`, in the form of C2SP tlog-tiles.",
         example: "",
     };
     let handle = |request: Asked<(), ()>| answer_checkpoint(request.app);
@@ -152,17 +140,18 @@ async fn answer_checkpoint(app: App) -> Answer {
     Ok(changing(TEXT, checkpoint))
 }
 
-fn try_record() -> Operation {
+/// `POST /api/v1/try`.
+pub fn try_record() -> Operation {
     let about = About {
         id: "tryRecord",
         tag: Tag::Service,
         path: "/api/v1/try",
         names: &[],
-        summary: "What the pipeline would make of a record. Nothing is submitted.",
-        more: "With the mappings, the contracts and the state that it runs with.",
+        summary: "Dry run of a record. Nothing is submitted.",
+        more: "Uses the running mappings, contracts and state.",
         example: "",
     };
-    sent(about, (nothing, TRIED), vec![Form::json::<TrialView>()], answer_try)
+    sent(about, nothing, vec![Form::json::<TrialView>()], answer_try).example(TRIED)
 }
 
 async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
@@ -171,28 +160,28 @@ async fn answer_try(request: Sent<TrialRequest, ()>) -> Answer {
     Ok(live(JSON, ask(app, tried).await?))
 }
 
-/// What a call by hand asks for beside its body.
+/// The parameters of a manual call besides its body.
 #[derive(Debug, Clone, Copy)]
 struct IsCheck(bool);
 
-fn call() -> Operation {
+/// `POST /api/v1/calls`.
+pub fn call() -> Operation {
     let about = About {
         id: "submitCall",
         tag: Tag::Ledger,
         path: "/api/v1/calls",
         names: &[],
         summary: "Submits a signed call of a contract under the caller's name.",
-        more: "201 means durable. With `dry_run` nothing is submitted, and the answer of status 200 says \
-               what would come of it. 504 means that it is not known whether the call will still come into \
-               the ledger: look at the newest transactions before sending it again.",
+        more: "201 means durable. With `dry_run` nothing is submitted, and the answer with status 200 has \
+               the result. 504 means that it is unknown whether the call will still be committed: look at the newest transactions before sending it again.",
         example: "dry_run=true",
     };
     let take =
         |given: &mut Parameters| Ok(IsCheck(given.parsed(parameter::DRY_RUN)?.unwrap_or(false)));
     let done = Form { status: StatusCode::CREATED, ..Form::json::<TransactionView>() };
     let forms = vec![Form::json::<TrialTransactionView>(), done];
-    let call = sent(about, (take, CALL), forms, answer_call);
-    call.needs(Needs::OPERATOR).may_stay_unknown()
+    let call = sent(about, take, forms, answer_call);
+    call.example(CALL).needs(Needs::OPERATOR).may_stay_unknown()
 }
 
 async fn answer_call(request: Sent<CallRequest, IsCheck>) -> Answer {
@@ -210,13 +199,14 @@ async fn answer_call(request: Sent<CallRequest, IsCheck>) -> Answer {
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], body).into_response())
 }
 
-fn health() -> Operation {
+/// `/healthz`.
+pub fn health() -> Operation {
     let about = About {
         id: "getHealth",
         tag: Tag::Service,
         path: "/healthz",
         names: &[],
-        summary: "Whether the program runs at all.",
+        summary: "Liveness.",
         more: "",
         example: "",
     };
@@ -224,13 +214,14 @@ fn health() -> Operation {
     handled(about, nothing, vec![Form::text("text/plain")], handle).tagged().needs(Needs::Nothing)
 }
 
-fn readiness() -> Operation {
+/// `/readyz`.
+pub fn readiness() -> Operation {
     let about = About {
         id: "getReadiness",
         tag: Tag::Service,
         path: "/readyz",
         names: &[],
-        summary: "Whether the program takes in records; 503 with the reasons where not.",
+        summary: "Readiness: 200 if ingesting, else 503 with the reasons.",
         more: "",
         example: "",
     };
@@ -246,18 +237,19 @@ async fn answer_readiness(request: Asked<(), ()>) -> Answer {
     }
     let detail = match request.caller {
         Some(_) => obstacles.join("; "),
-        None => "not ready; who may look is told why".to_owned(),
+        None => "not ready; callers with the viewer role get the reasons".to_owned(),
     };
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail))
 }
 
-fn metrics() -> Operation {
+/// `/metrics`.
+pub fn metrics() -> Operation {
     let about = About {
         id: "getMetrics",
         tag: Tag::Service,
         path: "/metrics",
         names: &[],
-        summary: "Figures for Prometheus, in its text form.",
+        summary: "Metrics in the Prometheus text format.",
         more: "",
         example: "",
     };
@@ -277,7 +269,8 @@ async fn answer_metrics(app: App) -> Answer {
     }
 }
 
-fn openapi() -> Operation {
+/// `/api/v1/openapi.json`.
+pub fn openapi() -> Operation {
     let about = About {
         id: "getDocument",
         tag: Tag::Service,
@@ -288,19 +281,19 @@ fn openapi() -> Operation {
         example: "",
     };
     let forms = vec![Form { schema: |_| json_schema!({"type": "object"}), ..Form::text(JSON) }];
-    let handle = |request: Asked<(), ()>| async move {
-        Ok(changing(JSON, api::text(request.app.access.base_path())))
-    };
+    let handle =
+        |request: Asked<(), ()>| async move { Ok(changing(JSON, api::text(&request.app))) };
     handled(about, nothing, forms, handle).tagged()
 }
 
-fn dead_letters() -> Operation {
+/// `/api/v1/deadletters`.
+pub fn dead_letters() -> Operation {
     let about = About {
         id: "listDeadLetters",
         tag: Tag::DeadLetters,
         path: "/api/v1/deadletters",
         names: &[],
-        summary: "Dead letters, newest first: all, or those of a cause.",
+        summary: "Dead letters, newest first: all, or those with a cause.",
         more: "",
         example: "limit=2",
     };
@@ -316,7 +309,8 @@ fn dead_letters() -> Operation {
     })
 }
 
-fn dead_letter() -> Operation {
+/// `/api/v1/deadletters/{topic}/{partition}/{offset}`.
+pub fn dead_letter() -> Operation {
     let about = About {
         id: "getDeadLetter",
         tag: Tag::DeadLetters,

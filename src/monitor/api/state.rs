@@ -4,30 +4,14 @@ use schemars::JsonSchema;
 
 use crate::limits::MAX_ASSET_KEY_BYTES;
 use crate::monitor::api::operation::{About, Asked, Form, Operation, Tag, handled, question};
-use crate::monitor::asking::App;
-use crate::monitor::request::Parameters;
-use crate::monitor::{export, parameter};
+use crate::monitor::export;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::parameter;
+use crate::monitor::http::request::Parameters;
 use crate::query::page::{alert_cursor, change_cursor};
 use crate::query::views::{AssetAnswer, AssetView, ChangeView};
 use crate::query::{AlertFilter, At, QueryError};
 use crate::state::Filter;
-
-/// All of them.
-pub fn operations() -> Vec<Operation> {
-    vec![
-        assets(),
-        asset(),
-        history(),
-        asset_by_key(),
-        history_by_key(),
-        alerts(),
-        alert_history(),
-        recent(),
-        export_state(),
-        export_history(),
-        export_history_by_key(),
-    ]
-}
 
 /// Takes which assets are meant.
 pub fn filter(given: &mut Parameters) -> Result<Filter, QueryError> {
@@ -37,7 +21,8 @@ pub fn filter(given: &mut Parameters) -> Result<Filter, QueryError> {
     Ok(Filter { prefix, fields, alerts_only })
 }
 
-fn assets() -> Operation {
+/// `/api/v1/state/{contract}`.
+pub fn assets() -> Operation {
     let about = About {
         id: "listAssets",
         tag: Tag::State,
@@ -57,15 +42,16 @@ fn assets() -> Operation {
     })
 }
 
-fn asset() -> Operation {
+/// `/api/v1/state/{contract}/{key}`.
+pub fn asset() -> Operation {
     let about = About {
         id: "getAsset",
         tag: Tag::State,
         path: "/api/v1/state/{contract}/{key}",
         names: &[parameter::CONTRACT_IN_PATH, parameter::KEY],
         summary: "An asset as it is now, or as it was.",
-        more: "With `at_block` or `at_time` the answer is of the other form: the block, and the asset as \
-               that block left it.",
+        more: "With `at_block` or `at_time` the answer has the other form: the block, and the asset as of \
+               that block.",
         example: "",
     };
     question(about, take_moment, |app: &App, (contract, key): (String, String), moment| {
@@ -87,10 +73,11 @@ fn answer_asset(
 
 /// Why there are two addresses of the same.
 const ANY_KEY: &str = "The same as with the key in the path. Browsers, clients and proxies rewrite \
-                       paths: the keys `.` and `..` can be asked for here alone, and where a proxy \
-                       decodes `%2F`, so can those with a slash.";
+                       paths: only this path works for the keys `.` and `..`, and for keys with a \
+                       slash behind a proxy that decodes `%2F`.";
 
-fn asset_by_key() -> Operation {
+/// `/api/v1/asset/{contract}`.
+pub fn asset_by_key() -> Operation {
     let about = About {
         id: "getAssetByKey",
         tag: Tag::State,
@@ -121,7 +108,8 @@ fn take_moment(given: &mut Parameters) -> Result<Moment, QueryError> {
     Ok((at, from))
 }
 
-fn history() -> Operation {
+/// `/api/v1/state/{contract}/{key}/history`.
+pub fn history() -> Operation {
     let about = About {
         id: "getHistory",
         tag: Tag::State,
@@ -137,14 +125,15 @@ fn history() -> Operation {
     })
 }
 
-fn alerts() -> Operation {
+/// `/api/v1/alerts`.
+pub fn alerts() -> Operation {
     let about = About {
         id: "listAlerts",
         tag: Tag::State,
         path: "/api/v1/alerts",
         names: &[],
         summary: "Assets with an active alert, in order of contract and key.",
-        more: "Each with its alerts: how bad, what they mean, since when.",
+        more: "Each with its alerts: severity, meaning, start.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -157,7 +146,8 @@ fn alerts() -> Operation {
     })
 }
 
-fn alert_history() -> Operation {
+/// `/api/v1/alerts/history`.
+pub fn alert_history() -> Operation {
     let about = About {
         id: "listAlertHistory",
         tag: Tag::State,
@@ -177,7 +167,8 @@ fn alert_history() -> Operation {
     })
 }
 
-fn history_by_key() -> Operation {
+/// `/api/v1/asset/{contract}/history`.
+pub fn history_by_key() -> Operation {
     let about = About {
         id: "getHistoryByKey",
         tag: Tag::State,
@@ -207,14 +198,15 @@ fn take_key(given: &mut Parameters) -> Result<Option<String>, QueryError> {
     Ok(key)
 }
 
-fn recent() -> Operation {
+/// `/api/v1/recent`.
+pub fn recent() -> Operation {
     let about = About {
         id: "listRecent",
         tag: Tag::State,
         path: "/api/v1/recent",
         names: &[],
         summary: "The newest change of each asset, newest first.",
-        more: "What the state has not taken in yet may come again on a later page.",
+        more: "Changes not yet applied to the state may appear again on a later page.",
         example: "limit=2",
     };
     let take = |given: &mut Parameters| {
@@ -227,24 +219,25 @@ fn recent() -> Operation {
     })
 }
 
-fn export_state() -> Operation {
+/// `/api/v1/export/state/{contract}`.
+pub fn export_state() -> Operation {
     let about = About {
         id: "exportState",
         tag: Tag::State,
         path: "/api/v1/export/state/{contract}",
         names: &[parameter::CONTRACT_IN_PATH],
         summary: "The assets of a contract as one file: JSON lines or CSV.",
-        more: "In order of keys, each asset once. The state moves on while it is read: the headers \
+        more: "In order of keys, each asset once. The state changes while it is read: the headers \
                `Ledgerline-Height` and `Ledgerline-Entries` say how many blocks and entries it held at \
-               the beginning, the trailer `Ledgerline-Height-At-End` (for who sends `TE: trailers`) how \
+               the beginning, the trailer `Ledgerline-Height-At-End` (for clients that send `TE: trailers`) how \
                many at the end. A line whose `version` is below that number of entries is the asset exactly as \
-               the first height left it; every other is as it was at some moment in between, and \
-               `getAsset` with `at_block` gives it as it was at the first.\n\n\
+               the first height left it; every other one shows a moment in between, and `getAsset` with `at_block` \
+               returns the asset as of the first height.\n\n\
                An export that takes longer than 100 seconds is cut off: the connection ends without \
-               the end of the body, which clients report. Go on with `after` and the key of the last \
-               whole line.\n\n\
+               the end of the body, which clients report. To resume, pass the key of the last whole line \
+               as `after`.\n\n\
                CSV has a column for every field that the contract's newest version declares or derives, \
-               by its dotted name, and `other` for the rest, as JSON. A text that a spreadsheet would \
+               by its dotted name, and `other` for the rest, as JSON. A string that a spreadsheet would \
                take for a formula has a `'` in front, as has one that begins with a `'`.",
         example: "format=csv&prefix=C-00",
     };
@@ -259,15 +252,16 @@ fn export_state() -> Operation {
     handled(about, take, files::<AssetView>(), handle).reads(&[parameter::TRAILERS])
 }
 
-fn export_history() -> Operation {
+/// `/api/v1/export/history/{contract}/{key}`.
+pub fn export_history() -> Operation {
     let about = About {
         id: "exportHistory",
         tag: Tag::State,
         path: "/api/v1/export/history/{contract}/{key}",
         names: &[parameter::CONTRACT_IN_PATH, parameter::KEY],
         summary: "The changes of an asset as one file, newest first: JSON lines or CSV.",
-        more: "Bounded in time and in the forms of `exportState`. What was cut off goes on with `from` \
-               and what the last whole line says in `replaced`.",
+        more: "Time limit and formats are those of `exportState`. To resume a truncated export, pass `replaced` of the \
+               last whole line as `from`.",
         example: "format=csv",
     };
     let take = |given: &mut Parameters| {
@@ -280,7 +274,8 @@ fn export_history() -> Operation {
     handled(about, take, files::<ChangeView>(), handle).reads(&[parameter::TRAILERS])
 }
 
-fn export_history_by_key() -> Operation {
+/// `/api/v1/export/history/{contract}`.
+pub fn export_history_by_key() -> Operation {
     let about = About {
         id: "exportHistoryByKey",
         tag: Tag::State,

@@ -4,10 +4,10 @@
 use crate::codec::json::{Map, Value};
 use crate::ledger::LedgerReader;
 use crate::limits::{EXPORT_PIECE_BYTES, PAGE_STEP};
-use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::export::sending::{Head, Pieces, send, standing};
 use crate::monitor::export::sheet::{Columns, text_cell};
 use crate::monitor::export::{FileForm, disposition};
+use crate::monitor::http::asking::{Answer, App, ask};
 use crate::monitor::service::Service;
 use crate::query::QueryError;
 use crate::query::json;
@@ -27,12 +27,12 @@ const HEADINGS: [&str; 10] = [
     "compliant",
 ];
 
-/// Which changes an export gives, and how.
+/// Range and format of an export.
 #[derive(Debug, Clone)]
 pub struct Back {
     /// From this entry on back; from the newest change on where there is none.
     pub from: Option<u64>,
-    /// How.
+    /// Its format.
     pub form: FileForm,
 }
 

@@ -56,8 +56,8 @@ impl FromStr for FileForm {
     }
 }
 
-/// What tells a browser to keep an answer as a file (RFC 6266): a name of plain characters for all, and
-/// the whole name for those who know how to read it.
+/// The header that makes a browser save an answer as a file (RFC 6266): an ASCII name for all
+/// clients, and the full name for those that support it.
 fn disposition(name: &str, form: FileForm) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();

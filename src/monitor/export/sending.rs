@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::limits::{EXPORT_LIFETIME, MAX_QUEUED_EXPORT_PIECES};
 use crate::monitor::access::Place;
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::{Answer, App, ask};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::{Answer, App, ask};
 use crate::monitor::service::Service;
 use crate::query::QueryError;
 
@@ -29,7 +29,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes an export, piece by piece.
 pub trait Pieces: Clone + Send + Sync + 'static {
-    /// Where the next piece begins.
+    /// The start of the next piece.
     type Place: Clone + Send + Sync + 'static;
 
     /// A piece from a place on, and where the next one begins; `None` at the end.
@@ -40,7 +40,7 @@ pub trait Pieces: Clone + Send + Sync + 'static {
     ) -> Result<(Vec<u8>, Option<Self::Place>), QueryError>;
 }
 
-/// What is said in front of an export.
+/// The headers of an export.
 pub struct Head {
     /// Its media type.
     pub kind: &'static str,
@@ -55,7 +55,7 @@ pub struct Head {
 /// Answers with an export from a place on. What is wrong with the question is said before it begins.
 pub async fn send<P: Pieces>(app: App, pieces: P, from: P::Place, head: Head) -> Answer {
     let place = app.places.exports.try_take(app.asker).ok_or_else(|| {
-        let detail = "too many exports are being sent; try again";
+        let detail = "too many concurrent exports; try again";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     })?;
     let first = read(&app, &pieces, from).await?;
@@ -83,7 +83,7 @@ async fn read<P: Pieces>(app: &App, pieces: &P, place: P::Place) -> Result<Piece
     ask(app.clone(), move |service| pieces.piece(service, place)).await
 }
 
-/// What goes to the reader.
+/// A part sent to the reader.
 enum Part {
     Bytes(Bytes),
     /// All was sent; the state held so many blocks then.
@@ -139,8 +139,8 @@ impl<P: Pieces> Sending<P> {
 
 /// Blocks that the state holds, and the entries of the ledger up to there.
 pub fn standing(service: &Service) -> (u64, u64) {
+    use crate::follower::Follower as _;
     use crate::ledger::LedgerReader as _;
-    use crate::state::Projection as _;
     let (ledger, height) = (service.queries.ledger(), service.queries.world().next_block());
     let newest = height.checked_sub(1).and_then(|newest| ledger.block(newest).ok());
     (height, newest.map_or(0, |block| block.header.entries_end))

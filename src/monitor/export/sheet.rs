@@ -4,8 +4,8 @@
 //! it: one for each field that it declares or derives, by its dotted name, and a last one, `other`,
 //! with all that has no column, as a JSON object by dotted names. Nothing is lost.
 //!
-//! A spreadsheet takes a text that begins with certain characters for a formula, and devices choose
-//! their texts. Such a text gets a `'` in front; so does one that begins with a `'` itself, so that
+//! A spreadsheet takes a string that begins with certain characters for a formula, and devices choose
+//! their texts. Such a string gets a `'` in front; so does one that begins with a `'` itself, so that
 //! taking one away gives back what was there. Numbers stay as they were sent.
 
 use std::collections::BTreeMap;
@@ -21,8 +21,8 @@ use crate::query::json;
 
 /// The column for all that has no column of its own.
 const OTHER: &str = "other";
-/// What makes a formula of a text, in the scripts that spreadsheets know; and what hides such a
-/// character from who looks at the file.
+/// Characters that start a formula, in the scripts that spreadsheets know; and characters that hide
+/// such a character from a person who looks at the file.
 const BEGINS_FORMULA: &[char] =
     &['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
@@ -95,7 +95,7 @@ fn add_declared(schema: &Schema, name: &str, fields: &mut Vec<String>) {
     }
 }
 
-/// Whether a schema wants an object or a list.
+/// True if a schema wants an object or a list.
 fn is_composite(schema: &Schema) -> bool {
     matches!(schema.get("type").and_then(Schema::as_str), Some("object" | "array"))
 }
@@ -117,7 +117,7 @@ fn is_scalar(value: &Value) -> bool {
     !matches!(value, Value::Array(_) | Value::Object(_))
 }
 
-/// A single value: a text without anything around it, all else as JSON.
+/// A single value: a string without anything around it, all else as JSON.
 fn cell(value: &Value) -> String {
     match value {
         Value::String(text) => text_cell(text),
@@ -125,7 +125,7 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// A text as a cell: no formula, and no character that steers a terminal.
+/// A string as a cell: no formula, and no character that steers a terminal.
 pub fn text_cell(text: &str) -> String {
     let shown = json::visible(text);
     match shown.starts_with(BEGINS_FORMULA)

@@ -6,10 +6,10 @@
 //! was deleted meanwhile, the API gives the asset at that block.
 
 use crate::limits::{EXPORT_PIECE_BYTES, MAX_SCANNED_ASSETS, PAGE_STEP};
-use crate::monitor::asking::{Answer, App, ask};
 use crate::monitor::export::sending::{Head, Pieces, send, standing};
 use crate::monitor::export::sheet::{Columns, text_cell};
 use crate::monitor::export::{FileForm, disposition};
+use crate::monitor::http::asking::{Answer, App, ask};
 use crate::monitor::service::Service;
 use crate::query::QueryError;
 use crate::query::json;
@@ -18,14 +18,14 @@ use crate::state::Filter;
 
 const HEADINGS: [&str; 4] = ["key", "version", "compliant", "alerts"];
 
-/// Which assets an export gives, and how.
+/// Assets and format of an export.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Which.
+    /// The assets.
     pub filter: Filter,
     /// Behind this key.
     pub after: Option<String>,
-    /// How.
+    /// The format.
     pub form: FileForm,
 }
 

@@ -1,4 +1,4 @@
-//! The codes of findings: each kind once, with how bad it is and what helps.
+//! Codes of findings, each with its severity and remedy.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -36,12 +36,16 @@ pub enum Code {
     MappingWithoutTopic,
     /// Many of the newest records are dead letters.
     DeadLetters,
-    /// The number of records that wait in Kafka grows.
+    /// The consumer lag grows.
     LagGrowing,
     /// The state is behind the ledger.
     StateBehind,
     /// Dead letters do not reach their topic.
     DeadLetterTopicBehind,
+    /// Another follower of the ledger takes nothing in.
+    FollowerHeld,
+    /// Another follower of the ledger is behind it.
+    FollowerBehind,
     /// Events are dated in the future.
     EventsInFuture,
     /// The clock is behind the newest block.
@@ -54,7 +58,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::LedgerHalted,
         Self::DiskFull,
         Self::BrokerRefused,
@@ -71,6 +75,8 @@ impl Code {
         Self::LagGrowing,
         Self::StateBehind,
         Self::DeadLetterTopicBehind,
+        Self::FollowerHeld,
+        Self::FollowerBehind,
         Self::EventsInFuture,
         Self::ClockBehind,
         Self::ClockJumped,
@@ -97,6 +103,8 @@ impl Code {
             Self::LagGrowing => "lag_growing",
             Self::StateBehind => "state_behind",
             Self::DeadLetterTopicBehind => "dead_letter_topic_behind",
+            Self::FollowerHeld => "follower_held",
+            Self::FollowerBehind => "follower_behind",
             Self::EventsInFuture => "events_in_future",
             Self::ClockBehind => "clock_behind",
             Self::ClockJumped => "clock_jumped",
@@ -104,7 +112,7 @@ impl Code {
         }
     }
 
-    /// How bad it is.
+    /// The severity.
     #[must_use]
     pub fn gravity(self) -> Gravity {
         match self {
@@ -119,30 +127,30 @@ impl Code {
         }
     }
 
-    /// What helps.
+    /// The remedy.
     #[must_use]
     pub fn help(self) -> &'static str {
         HELP.iter().find(|(code, _)| *code == self).map_or("", |(_, help)| help)
     }
 }
 
-/// What helps with each kind.
+/// Remedy for each kind.
 const HELP: [(Code, &str); Code::ALL.len()] = [
     (
         Code::LedgerHalted,
-        "Start the process again; it continues where the ledger ends. If it halts again, look \
-                 at its log and run `ledgerline verify` on the ledger.",
+        "Start the process again; it continues where the ledger ends. If it halts again, check \
+                 its log and run `ledgerline verify` on the ledger.",
     ),
     (
         Code::DiskFull,
-        "Free space on the ledger's disk. Ingestion goes on by itself, nothing is lost.",
+        "Free space on the ledger's disk. Ingestion resumes automatically; nothing is lost.",
     ),
     (
         Code::BrokerRefused,
         "Check what the message names: user, password, certificates and `security.protocol` under \
                  `properties`; Read on the topics and the group; for an inconsistent group \
-                 protocol, a `group` of its own. Ingestion goes on by itself once the broker \
-                 agrees; a changed configuration needs a restart.",
+                 protocol, a `group` of its own. Ingestion resumes automatically once the broker accepts the \
+                 client; a changed configuration needs a restart.",
     ),
     (
         Code::BrokerUnreachable,
@@ -151,18 +159,18 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::TopicMissing,
-        "Check the spelling in `source.kafka.topics`, or create the topic: ingestion begins \
-                 by itself then.",
+        "Check the spelling in `source.kafka.topics`, or create the topic: ingestion then \
+                 starts automatically.",
     ),
     (
         Code::NoPartition,
         "One ledger owns one consumer group. Stop the other member, or give it a group of its \
-                 own; ingestion goes on by itself then. `kafka-consumer-groups.sh --describe` lists \
+                 own; ingestion then resumes automatically. `kafka-consumer-groups.sh --describe` lists \
                  the members.",
     ),
     (
         Code::Stalled,
-        "One record may hold up the pipeline. Look at it (the positions are above), then \
+        "One record may hold up the pipeline. Inspect it (the positions are above), then \
                  restart: ingestion continues after the last durable block. If it stalls again at \
                  the same record, report it with that record.",
     ),
@@ -173,10 +181,8 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     ),
     (
         Code::PartitionsElsewhere,
-        "Records of these partitions do not come into this ledger. Where another member holds \
-                 them: one ledger owns one consumer group, so stop that member, or give it a group \
-                 of its own. Where they cannot begin: they do so by themselves once the broker \
-                 answers.",
+        "Records of these partitions are not ingested. If another member holds them: one ledger \
+                 owns one consumer group, so stop that member, or give it its own group. If they cannot start yet: they start automatically once the broker answers.",
     ),
     (
         Code::EverythingFiltered,
@@ -194,8 +200,8 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
     (Code::DeadLetters, "Look at the dead letters by cause: a sender or a mapping has changed."),
     (
         Code::LagGrowing,
-        "More records arrive than are ingested. Look for a processor or disk at its limit, at \
-                 partitions that nobody reads, or use a faster machine.",
+        "More records arrive than are ingested. Check for a saturated processor or disk, for \
+                 unassigned partitions, or use a faster machine.",
     ),
     (
         Code::StateBehind,
@@ -206,6 +212,18 @@ const HELP: [(Code, &str); Code::ALL.len()] = [
         Code::DeadLetterTopicBehind,
         "The dead letters are safe in the ledger. Create the topic or grant Write on it; they \
                  are sent then.",
+    ),
+    (
+        Code::FollowerHeld,
+        "The blocks are safe in the ledger, and nothing else waits for this follower. Remove the \
+                 cause that the message names: it goes on by itself from its savepoint. One that \
+                 has ended goes on after a restart.",
+    ),
+    (
+        Code::FollowerBehind,
+        "The blocks are safe in the ledger, and nothing else waits for this follower. Its \
+                 destination may be slow: compare `ledgerline_follower_lag_blocks` with \
+                 `ledgerline_blocks`.",
     ),
     (
         Code::EventsInFuture,

@@ -44,7 +44,7 @@ pub struct SourceView {
     pub kind: &'static str,
     /// The consumer group.
     pub group: String,
-    /// Whether at least one broker is reached.
+    /// True if at least one broker is reached.
     pub connected: bool,
     /// Since when `connected` has its value.
     pub since: String,
@@ -59,7 +59,7 @@ pub struct SourceView {
 pub struct TopicView {
     /// Its name, with the stream prefix of its input.
     pub topic: String,
-    /// Whether the cluster knows it; absent before it has answered.
+    /// True if the cluster knows it; absent before it has answered.
     pub known: Option<bool>,
     /// Number of its partitions; absent before the cluster has answered.
     pub partitions: Option<u32>,
@@ -74,7 +74,7 @@ pub struct TopicView {
 /// Events that were dated ahead of the clock.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FutureView {
-    /// How many.
+    /// The number of events.
     pub count: u64,
     /// The last one; absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ pub struct FutureEventView {
 }
 
 impl InputStatus {
-    /// Whether its streams are topics of another system.
+    /// True if its streams are topics of another system.
     pub(super) fn gives_topics(&self) -> bool {
         match &self.streams {
             StreamNames::Listed(names) => names.iter().any(|name| is_topic(name)),

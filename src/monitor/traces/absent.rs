@@ -1,4 +1,4 @@
-//! What stands here in a program that was built without the feature.
+//! Replacement for tracing in a program built without the feature.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ pub enum TraceExport {}
 impl TraceExport {
     /// Always refuses.
     pub fn check(_: &TraceSettings) -> Result<(), String> {
-        Err("this program was built without traces; `cargo build --release --features otlp` \
-             builds one with them"
+        Err("this program was built without tracing; build it with `cargo build \
+             --release --features otlp`"
             .to_owned())
     }
 
@@ -24,7 +24,7 @@ impl TraceExport {
         _clock: Arc<dyn Clock>,
     ) -> Result<(Self, Traces), String> {
         Self::check(settings)?;
-        Err("there are no traces".to_owned())
+        Err("tracing is not available".to_owned())
     }
 
     /// There is nothing to stop.

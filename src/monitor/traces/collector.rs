@@ -1,4 +1,4 @@
-//! The collector's address, and one question to it after the other (OTLP/HTTP with protobuf).
+//! The collector's address, and one request to it after the other (OTLP/HTTP with protobuf).
 
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Method, StatusCode};
@@ -12,7 +12,7 @@ use crate::limits::{MAX_DETAIL_BYTES, MAX_TRACES_REPLY_BYTES, TRACES_TIMEOUT, tr
 use crate::monitor::traces::TraceSettings;
 use crate::outbound::{Bounds, Peer, Request, Trust};
 
-/// Where traces go when the address has no path (OTLP/HTTP).
+/// The default path of traces (OTLP/HTTP).
 const PATH: &str = "/v1/traces";
 const PROTOBUF: &str = "application/x-protobuf";
 
@@ -31,7 +31,7 @@ pub enum NotTaken {
     Now(String),
     /// It will never take the same, or not all of it.
     Ever {
-        /// How many spans, where it said so.
+        /// The number of rejected spans, if reported.
         spans: Option<u64>,
         /// Why.
         reason: String,
@@ -81,7 +81,7 @@ impl Collector {
 /// Headers that are ours to set.
 const OURS: [HeaderName; 4] = [HOST, USER_AGENT, CONTENT_TYPE, ACCEPT];
 
-/// What an answer means (OTLP specification, "OTLP/HTTP Response").
+/// The result of an answer (OTLP specification, "OTLP/HTTP Response").
 fn judge(status: StatusCode, body: &[u8]) -> Result<(), NotTaken> {
     match status {
         status if status.is_success() => {}

@@ -1,4 +1,4 @@
-//! The thread that tells a collector what was noted. It waits for the collector; nobody waits for it.
+//! The export thread. It waits for the collector; nothing waits for it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::limits::{MAX_QUEUED_TRACES, MAX_SENT_TRACES, TRACES_EVERY, TRACES_PAUSE, TRACES_STOP};
 use crate::monitor::traces::TraceSettings;
 use crate::monitor::traces::collector::{Collector, NotTaken};
 use crate::monitor::traces::spans::Spans;
-use crate::outbound::Backoff;
 use crate::pipeline::{BatchTrace, Taken, Traces};
 
-/// How often a stop looks whether the thread has ended.
+/// Polling interval for the end of the thread.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// The running thread.
@@ -24,14 +24,14 @@ pub struct TraceExport {
     clock: Arc<dyn Clock>,
 }
 
-/// What the thread has.
+/// State of the thread.
 struct Exporter {
     collector: Collector,
     spans: Spans,
     taken: Taken,
     clock: Arc<dyn Clock>,
     ready: VecDeque<BatchTrace>,
-    /// When the collector is told again.
+    /// Time of the next attempt.
     due: Duration,
     backoff: Backoff,
     /// Why it failed last, until it succeeds.
@@ -42,7 +42,7 @@ struct Exporter {
 }
 
 impl TraceExport {
-    /// Whether a collector could be told as the settings say; in words why not.
+    /// Checks that the settings allow an export; the error says why not.
     pub fn check(settings: &TraceSettings) -> Result<(), String> {
         Collector::open(settings).map(drop)
     }
@@ -76,7 +76,7 @@ impl TraceExport {
         let until = self.clock.monotonic() + TRACES_STOP;
         while !self.thread.is_finished() {
             if self.clock.monotonic() >= until {
-                tracing::warn!("the collector of traces did not take the last ones in time");
+                tracing::warn!("the trace collector did not accept the last traces in time");
                 return;
             }
             std::thread::sleep(LOOK_EVERY);
@@ -136,7 +136,7 @@ impl Exporter {
                 self.ready.drain(..count);
                 self.backoff.reset();
                 if self.failed.take().is_some() {
-                    tracing::info!("the collector takes traces again");
+                    tracing::info!("the trace collector accepts traces again");
                 }
             }
             Err(NotTaken::Ever { spans, reason }) => {
@@ -160,7 +160,7 @@ impl Exporter {
             tracing::warn!(
                 reason,
                 spans,
-                "the collector does not take traces; nothing waits for it"
+                "the trace collector does not accept traces; ingestion continues"
             );
         }
         self.due = self.clock.monotonic() + self.backoff.pause();
@@ -171,7 +171,7 @@ impl Exporter {
         let lost = self.lost + self.taken.left_out.load(Relaxed);
         if lost > self.warned {
             let (batches, in_all) = (lost - self.warned, lost);
-            tracing::warn!(batches, in_all, "batches were not told to the collector of traces");
+            tracing::warn!(batches, in_all, "traces of batches were dropped");
             self.warned = lost;
         }
     }

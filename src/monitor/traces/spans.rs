@@ -32,7 +32,7 @@ pub struct Spans {
     origins: TraceContextPropagator,
 }
 
-/// What the spans of one trace share.
+/// The data shared by the spans of one trace.
 struct Made<'a> {
     trace: &'a BatchTrace,
     id: TraceId,
@@ -65,7 +65,7 @@ impl Spans {
         }
     }
 
-    /// What a collector is told of some batches.
+    /// The export of some batches.
     pub fn of<'a>(
         &self,
         traces: impl Iterator<Item = &'a BatchTrace>,

@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 use crate::limits::DEFAULT_PAGE;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
     Row, address, address_of_id, ago, alert, cell, count, link, name, paging, seconds,
     severity_name, table, text, with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::query::AlertFilter;
 use crate::query::page::alert_cursor;
 use crate::query::views::{AlertChange, AlertCountView, AlertEventView, AlertedView, Page};
@@ -39,7 +39,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
         h2 { "Raised and cleared" }
         div #history data-live[is_live] { (history(&changes, older.is_some(), now)) }
     };
-    Ok(Content { title: "Alerts".to_owned(), section: Some(Section::Alerts), is_live, body })
+    Ok(Content { title: "Alerts".to_owned(), is_live, body })
 }
 
 /// Alerts raised and cleared, newest first.

@@ -4,21 +4,18 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::monitor::api;
-use crate::monitor::request::Parameters;
-use crate::monitor::service::Service;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{Row, cell, json_block, table};
 use crate::monitor::ui::shell::Content;
 use crate::query::json;
 
-/// Where a line of a shell finds the endpoint.
+/// The shell variable with the endpoint's address.
 const BASE: &str = "$LEDGERLINE";
 
 /// The whole document.
-pub fn page(_: &Service, given: Parameters) -> Made {
+pub fn page(document: &Value, given: Parameters) -> Made {
     given.finish()?;
-    let document = api::document();
     let tags = document["tags"].as_array().map(Vec::as_slice).unwrap_or_default();
     let body = html! {
         p {
@@ -46,7 +43,7 @@ pub fn page(_: &Service, given: Parameters) -> Made {
             }
         }
     };
-    Ok(Content { title: "API".to_owned(), section: None, is_live: false, body })
+    Ok(Content { title: "API".to_owned(), is_live: false, body })
 }
 
 fn said<'a>(of: &'a Value, name: &str) -> &'a str {
@@ -113,7 +110,7 @@ fn parameter(parameter: &Value) -> Row {
     ]
 }
 
-/// What a schema of a parameter allows, in words.
+/// The permitted values of a parameter's schema, in words.
 fn values(schema: &Value) -> String {
     let mut said = Vec::new();
     if let Some(names) = schema["enum"].as_array() {

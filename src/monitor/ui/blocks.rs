@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use crate::ledger::LedgerReader;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address_of_id, ago, call, cell, count, count_cell, digest, facts, link, name, paging,
     table, text, wide_cell, with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, transactions};
 use crate::query::QueryError;
 use crate::query::views::{BlockSummary, BlockView, EntryView, StepView};
@@ -41,7 +41,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
         }
     };
     let is_live = before.is_none();
-    Ok(Content { title: "Blocks".to_owned(), section: Some(Section::Blocks), is_live, body })
+    Ok(Content { title: "Blocks".to_owned(), is_live, body })
 }
 
 /// A link to a block.
@@ -100,7 +100,7 @@ pub fn one(service: &Service, number: &String, mut given: Parameters) -> Made {
         pre tabindex="0" { code { (block.checkpoint) } }
     };
     let title = format!("Block {number}");
-    Ok(Content { title, section: Some(Section::Blocks), is_live: false, body })
+    Ok(Content { title, is_live: false, body })
 }
 
 fn header(block: &BlockView, now: i64) -> Markup {

@@ -23,21 +23,21 @@ const RULE: RGBColor = RGBColor(2, 0, 1);
 
 /// One line of a chart.
 pub struct Line {
-    /// What it shows.
+    /// Its name.
     pub name: String,
     /// Points in order of x.
     pub points: Vec<(f64, f64)>,
 }
 
-/// What a chart and its axes say.
+/// The texts of a chart and its axes.
 pub struct Frame<'a> {
-    /// What the chart shows.
+    /// The title.
     pub title: &'a str,
     /// Says a value of x.
     pub x: &'a dyn Fn(f64) -> String,
     /// Says a value of y.
     pub y: &'a dyn Fn(f64) -> String,
-    /// Whether the values begin at zero.
+    /// True if the values begin at zero.
     pub from_zero: bool,
 }
 

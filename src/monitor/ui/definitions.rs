@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 use crate::ledger::DefinitionKind;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::{Service, ThroughputView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::parts::{
     Row, address, ago, cell, count, count_cell, digest, facts, link, number_cell, table, text,
     with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::watch::Sample;
 use crate::query::views::{DefinitionView, TestView, time_text};
 
@@ -56,7 +56,7 @@ pub fn list(service: &Service, samples: &[Sample], given: Parameters) -> Made {
         div #contracts data-live { (part(DefinitionKind::Contract)) }
     };
     let title = "Mappings & contracts".to_owned();
-    Ok(Content { title, section: Some(Section::Definitions), is_live: true, body })
+    Ok(Content { title, is_live: true, body })
 }
 
 /// Figures of a running definition; for one that no longer runs, that.
@@ -75,17 +75,24 @@ fn figures_of(kind: DefinitionKind, running: Option<&ThroughputView>) -> Row {
     row
 }
 
-/// Where definitions of a kind stand in addresses.
+/// The path segment of a kind of definition.
 fn folder(kind: DefinitionKind) -> &'static str {
     if kind == DefinitionKind::Contract { "contracts" } else { "mappings" }
 }
 
-/// One definition: the newest version, or the one with a digest.
-pub fn one(
-    service: &Service,
-    (kind, name): (DefinitionKind, &String),
-    mut given: Parameters,
-) -> Made {
+/// A mapping: the newest version, or the one with a digest.
+#[allow(clippy::ptr_arg)] // the type that the route reads its address as
+pub fn mapping(service: &Service, name: &String, given: Parameters) -> Made {
+    one(service, DefinitionKind::Mapping, name, given)
+}
+
+/// A contract: the newest version, or the one with a digest.
+#[allow(clippy::ptr_arg)] // the type that the route reads its address as
+pub fn contract(service: &Service, name: &String, given: Parameters) -> Made {
+    one(service, DefinitionKind::Contract, name, given)
+}
+
+fn one(service: &Service, kind: DefinitionKind, name: &str, mut given: Parameters) -> Made {
     let asked = given.filled("digest")?;
     given.finish()?;
     let definition = service.queries.definition(kind, name, asked.as_deref())?;
@@ -108,7 +115,7 @@ pub fn one(
     };
     let title =
         format!("{} {name}", if kind == DefinitionKind::Contract { "Contract" } else { "Mapping" });
-    Ok(Content { title, section: Some(Section::Definitions), is_live: false, body })
+    Ok(Content { title, is_live: false, body })
 }
 
 fn tests(results: &[TestView]) -> Markup {

@@ -3,13 +3,13 @@
 use maud::{Markup, html};
 
 use crate::event::Cause;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address_of_id, ago, cell, count, digest, facts, link, name, paging, table, text,
     with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, position};
 use crate::query::json;
 use crate::query::page::letter_cursor;
@@ -44,7 +44,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
         }
     };
     let title = "Dead letters".to_owned();
-    Ok(Content { title, section: Some(Section::DeadLetters), is_live, body })
+    Ok(Content { title, is_live, body })
 }
 
 /// Number of dead letters by cause, each a link to its own list.
@@ -114,7 +114,7 @@ pub fn one(
         p { (link(&with_parameters("/try", &[("letter", &summary.id)]), "Try it again with the running mappings and contracts")) }
     };
     let title = format!("Dead letter {}", summary.id);
-    Ok(Content { title, section: Some(Section::DeadLetters), is_live: false, body })
+    Ok(Content { title, is_live: false, body })
 }
 
 fn bytes(view: Option<&BytesView>) -> Markup {
@@ -136,7 +136,7 @@ fn value(letter: &DeadLetterView) -> Markup {
     marked.unwrap_or_else(|| bytes(letter.value.as_ref()))
 }
 
-/// A text with the place marked that a rejection names; `None` where that is no place in the text.
+/// A string with the place marked that a rejection names; `None` where that is no place in the text.
 pub fn marked(text: &str, place: &str) -> Option<Markup> {
     let (before, from) = text.split_at(place_in(text, place)?);
     let end = from.chars().next().map_or(0, char::len_utf8);
@@ -167,23 +167,21 @@ fn place_in(text: &str, place: &str) -> Option<usize> {
     text.is_char_boundary(at).then_some(at)
 }
 
-/// What helps against a cause.
+/// The remedy for a cause.
 fn help(cause: &str) -> &'static str {
     let cause = Cause::ALL.into_iter().find(|known| known.name() == cause);
     match cause {
         Some(Cause::Empty) => {
-            "A value of no bytes is not JSON. A null value (a tombstone) is another thing: mappings see it as `payload == null`."
+            "An empty value is not JSON. A null value (a tombstone) is different: mappings see it as `payload == null`."
         }
         Some(Cause::TooLarge) => {
             "The record is over a limit of `limits.rs`. Send less at a time, or split it at the source."
         }
         Some(
             Cause::NotUtf8 | Cause::NotJson | Cause::DuplicateKey | Cause::TooDeep | Cause::Number,
-        ) => {
-            "The sender's bytes are not JSON that has one meaning. Repair the sender; the record can be sent again."
-        }
+        ) => "The bytes are not unambiguous JSON. Fix the sender, then send the record again.",
         Some(Cause::Identity | Cause::Envelope) => {
-            "Key, headers or envelope do not tell the device. Look at `identity` in the configuration, and at what the gateway sends."
+            "Key, headers or envelope do not identify the device. Check `identity` in the configuration, and the gateway's messages."
         }
         Some(
             Cause::MissingField
@@ -195,9 +193,9 @@ fn help(cause: &str) -> &'static str {
             "A mapping expects another event. Try the bytes on “Try an event”, adapt the mapping, add this event to its tests, and send the record again."
         }
         Some(Cause::PayloadTooLarge | Cause::Limit) => {
-            "What the mapping does with it is over a limit. Map less, use fewer loops, or send less at a time."
+            "The mapping's work exceeds a limit. Map less, use fewer loops, or send less at a time."
         }
-        None => "This version of the program does not know the cause.",
+        None => "Unknown to this version of the program.",
     }
 }
 

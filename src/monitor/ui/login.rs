@@ -7,10 +7,10 @@ use maud::{Markup, html};
 
 use crate::limits::MAX_REQUEST_HEAD_BYTES;
 use crate::monitor::access::Caller;
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::App;
-use crate::monitor::body;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::body;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::ui::parts::text;
 use crate::monitor::ui::shell::{self, Content, Visitor};
 use crate::monitor::ui::{HTML, turned_away};
@@ -26,7 +26,7 @@ pub async fn page(app: App, caller: Option<Caller>, uri: Uri) -> Response {
             let html = form(&app, caller, &local(next), None);
             ([(header::CONTENT_TYPE, HTML)], html).into_response()
         }
-        Err(error) => turned_away(&app.service, &error.into()),
+        Err(error) => turned_away(&app, &error.into()),
     }
 }
 
@@ -40,7 +40,7 @@ pub async fn enter(app: App, request: Request) -> Response {
     });
     let (token, next) = match given {
         Ok(given) => given,
-        Err(problem) => return turned_away(&app.service, &problem),
+        Err(problem) => return turned_away(&app, &problem),
     };
     match app.access.log_in(&client, token.trim()) {
         Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response(),
@@ -64,7 +64,7 @@ pub async fn leave(app: App, request: Request) -> Response {
     response
 }
 
-/// Where to go on: an address of ours, for an address elsewhere would lead there in our name.
+/// The address to continue at. Only local ones are accepted: any other would be an open redirect.
 fn local(next: Option<String>) -> String {
     let is_ours = |next: &String| {
         let mut letters = next.bytes();
@@ -91,8 +91,9 @@ fn form(app: &App, caller: Option<Caller>, next: &str, problem: Option<&Problem>
         // A browser keeps its login back from a link that another site has led here by.
         p { a href=(next) { "Continue without a token, or with this browser's existing login" } }
     };
-    let content = Content { title: "Log in".to_owned(), section: None, is_live: false, body };
-    let visitor = Visitor { is_stranger: caller.is_none(), caller, can_log_in: false };
+    let content = Content { title: "Log in".to_owned(), is_live: false, body };
+    let is_stranger = caller.is_none();
+    let visitor = Visitor { is_stranger, caller, ..Visitor::of_error(app) };
     shell::page(&app.service, &visitor, &content)
 }
 

@@ -41,13 +41,13 @@ struct Place {
 /// A point on the map.
 #[derive(Debug, Clone)]
 struct Point {
-    /// Where.
+    /// Its position.
     place: Place,
-    /// What it is.
+    /// Its name.
     name: String,
-    /// Where it leads.
+    /// The address that it links to.
     address: String,
-    /// Whether it has an alert, and the severity of its worst one where that is known.
+    /// Set if it has an alert, with the severity of the worst one if known.
     alert: Option<Option<AlertSeverity>>,
 }
 
@@ -75,7 +75,7 @@ impl Place {
     }
 }
 
-/// What part of the globe is shown, and how large.
+/// The visible part of the globe, and its size.
 struct Frame {
     west: f64,
     north: f64,

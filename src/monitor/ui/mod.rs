@@ -1,91 +1,63 @@
 //! The pages: HTML rendered on the server from the same views as the API's answers. Nothing is loaded
 //! from elsewhere. Without script a page refreshes itself; with it, it follows the stream of events.
-//! Addresses are written as if the endpoint had a host to itself, see [`crate::monitor::base_path`].
+//! Addresses are written as if the endpoint had a host to itself, see [`crate::monitor::http::base_path`].
 
-mod alerts;
+pub mod alerts;
 mod api;
-mod blocks;
+pub mod blocks;
 mod changes;
 mod chart;
-mod definitions;
-mod letters;
-mod login;
+pub mod definitions;
+pub mod letters;
+pub mod login;
 mod map;
 mod operations;
 mod overview;
 mod parts;
 mod shell;
-mod state;
-mod transactions;
-mod trial;
+pub mod state;
+pub mod transactions;
+pub mod trial;
+
+pub use shell::Content;
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::Request;
-use axum::http::{Method, Uri, header};
+use axum::http::{Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::get;
 use serde::de::DeserializeOwned;
 
 use crate::event::{PositionError, SourcePosition};
-use crate::ledger::DefinitionKind;
 use crate::monitor::access::Caller;
-use crate::monitor::answer::{Problem, tagged};
-use crate::monitor::asking::{App, ask};
-use crate::monitor::body;
-use crate::monitor::request::{InPath, Parameters};
-use crate::monitor::route::{Needs, Route};
+use crate::monitor::api::document;
+use crate::monitor::http::answer::{Problem, tagged};
+use crate::monitor::http::asking::{App, ask};
+use crate::monitor::http::body;
+use crate::monitor::http::request::{InPath, Parameters};
+use crate::monitor::http::route::{Place, Route};
 use crate::monitor::service::Service;
 use crate::monitor::ui::operations::Sent;
-use crate::monitor::ui::shell::{Content, Visitor};
+use crate::monitor::ui::shell::Visitor;
 use crate::query::QueryError;
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The pages and what they load.
-pub fn routes() -> Vec<Route> {
-    let part =
-        |kind: &'static str, text: &'static str| get(move || async move { kept(kind, text) });
-    vec![
-        Route::get("/", get(home)),
-        Route::get("/blocks", page(blocks::list)),
-        Route::get("/blocks/{number}", page_of(blocks::one)),
-        Route::get("/transactions", page(transactions::list)),
-        Route::get(
-            "/transactions/{topic}/{partition}/{offset}/{output}",
-            page_of(transactions::one),
-        ),
-        Route::get("/state", page(state::contracts)),
-        Route::get("/state/{contract}", page_of(state::assets)),
-        Route::get("/state/{contract}/{key}", page_of(state::asset)),
-        Route::get("/alerts", page(alerts::list)),
-        Route::get("/deadletters", page(letters::list)),
-        Route::get("/deadletters/{topic}/{partition}/{offset}", page_of(letters::one)),
-        Route::get("/definitions", get(definition_list)),
-        Route::get(
-            "/mappings/{name}",
-            page_of(|service, name: &String, given| {
-                definitions::one(service, (DefinitionKind::Mapping, name), given)
-            }),
-        ),
-        Route::get(
-            "/contracts/{name}",
-            page_of(|service, name: &String, given| {
-                definitions::one(service, (DefinitionKind::Contract, name), given)
-            }),
-        ),
-        Route::get("/operations", get(operation_list)),
-        Route::get("/operations/{contract}/{function}", get(operation_form))
-            .and_post(Needs::OPERATOR, post(operation_sent)),
-        Route::get("/try", page(trial::form)).and_post(Needs::VIEWER, post(tried)),
-        Route::open("/login", get(login::page)).and_post(Needs::Nothing, post(login::enter)),
-        Route::new("/logout", (Method::POST, Needs::Nothing), post(login::leave)),
-        Route::get("/api", page(api::page)),
-        Route::open("/style.css", part("text/css; charset=utf-8", include_str!("style.css"))),
-        Route::get("/live.js", part("text/javascript; charset=utf-8", include_str!("live.js"))),
-        Route::open("/icon.svg", part("image/svg+xml", include_str!("icon.svg"))),
-    ]
+/// The style sheet.
+pub async fn style() -> Response {
+    kept("text/css; charset=utf-8", include_str!("style.css"))
+}
+
+/// The script that keeps pages up to date.
+pub async fn script() -> Response {
+    kept("text/javascript; charset=utf-8", include_str!("live.js"))
+}
+
+/// The icon.
+pub async fn icon() -> Response {
+    kept("image/svg+xml", include_str!("icon.svg"))
 }
 
 /// A file of the program: the same until the next version.
@@ -93,47 +65,72 @@ fn kept(kind: &'static str, text: &'static str) -> Response {
     tagged((kind, "no-cache"), Bytes::from_static(text.as_bytes()))
 }
 
-/// What makes a page.
+/// A page, or why there is none.
 type Made = Result<Content, QueryError>;
 
 /// A page without a name in its address.
-fn page(make: fn(&Service, Parameters) -> Made) -> MethodRouter<App> {
-    get(move |app: App, caller: Option<Caller>, uri: Uri| async move {
+pub fn page(
+    path: &'static str,
+    place: Place,
+    make: fn(&Service, Parameters) -> Result<Content, QueryError>,
+) -> Route {
+    let handler = move |app: App, caller: Option<Caller>, uri: Uri| async move {
         show(app, caller, move |service| make(service, Parameters::of(&uri)?)).await
-    })
+    };
+    Route::page(path, place, get(handler))
 }
 
-/// A page of what its address names.
-fn page_of<T: DeserializeOwned + Send + 'static>(
-    make: fn(&Service, &T, Parameters) -> Made,
-) -> MethodRouter<App> {
+/// A page of the item that its address names.
+pub fn page_of<T: DeserializeOwned + Send + 'static>(
+    path: &'static str,
+    place: Place,
+    make: fn(&Service, &T, Parameters) -> Result<Content, QueryError>,
+) -> Route {
     type Name<T> = Result<InPath<T>, Problem>;
-    get(move |app: App, caller: Option<Caller>, name: Name<T>, uri: Uri| async move {
+    let handler = move |app: App, caller: Option<Caller>, name: Name<T>, uri: Uri| async move {
         match name {
             Ok(InPath(name)) => {
                 show(app, caller, move |service| make(service, &name, Parameters::of(&uri)?)).await
             }
-            Err(problem) => refused(&app.service, &problem),
+            Err(problem) => refused(&app, &problem),
         }
-    })
+    };
+    Route::page(path, place, get(handler))
 }
 
-async fn definition_list(app: App, caller: Option<Caller>, uri: Uri) -> Response {
+/// `/`.
+pub async fn overview_page(app: App, caller: Option<Caller>, uri: Uri) -> Response {
+    let samples = app.watched.samples();
+    show(app, caller, move |service| overview::overview(service, &samples, Parameters::of(&uri)?))
+        .await
+}
+
+/// `/definitions`.
+pub async fn definitions_page(app: App, caller: Option<Caller>, uri: Uri) -> Response {
     let samples = app.watched.samples().samples;
     let make = move |service: &Service| definitions::list(service, &samples, Parameters::of(&uri)?);
     show(app, caller, make).await
 }
 
-async fn operation_list(app: App, caller: Caller, uri: Uri) -> Response {
+/// `/operations`.
+pub async fn operations_page(app: App, caller: Caller, uri: Uri) -> Response {
     let visitor = Some(caller.clone());
     let make = move |service: &Service| operations::list(service, &caller, Parameters::of(&uri)?);
     show(app, visitor, make).await
 }
 
+/// `/api`.
+pub async fn api_page(app: App, caller: Option<Caller>, uri: Uri) -> Response {
+    let table = Arc::clone(&app.table);
+    let make = move |_: &Service| api::page(document(&table), Parameters::of(&uri)?);
+    show(app, caller, make).await
+}
+
 /// Contract and function in a path.
 type OperationParts = Result<InPath<(String, String)>, Problem>;
 
-async fn operation_form(app: App, caller: Caller, names: OperationParts, uri: Uri) -> Response {
+/// `/operations/{contract}/{function}`.
+pub async fn operation_form(app: App, caller: Caller, names: OperationParts, uri: Uri) -> Response {
     match names {
         Ok(InPath(names)) => {
             let visitor = Some(caller.clone());
@@ -142,46 +139,37 @@ async fn operation_form(app: App, caller: Caller, names: OperationParts, uri: Ur
             };
             show(app, visitor, make).await
         }
-        Err(problem) => refused(&app.service, &problem),
+        Err(problem) => refused(&app, &problem),
     }
 }
 
-async fn operation_sent(
+/// `POST /operations/{contract}/{function}`.
+pub async fn operation_sent(
     app: App,
     caller: Caller,
     names: OperationParts,
     request: Request,
 ) -> Response {
-    let service = Arc::clone(&app.service);
-    let visitor = visitor(&app, Some(caller.clone()));
+    let visitor = Visitor::of(&app, Some(caller.clone()));
+    let asking = app.clone();
     let sent = async {
         let InPath(names) = names?;
-        let given = body::form(&app, request).await?;
-        ask(app, move |service| match operations::sent(service, &caller, &names, given)? {
+        let given = body::form(&asking, request).await?;
+        ask(asking, move |service| match operations::sent(service, &caller, &names, given)? {
             Sent::Page(content) => Ok(html(shell::page(service, &visitor, &content))),
             Sent::Done(address) => Ok(Redirect::to(&address).into_response()),
         })
         .await
     };
-    sent.await.unwrap_or_else(|problem| refused(&service, &problem))
+    sent.await.unwrap_or_else(|problem| refused(&app, &problem))
 }
 
-async fn tried(app: App, caller: Option<Caller>, request: Request) -> Response {
+/// `POST /try`.
+pub async fn trial_sent(app: App, caller: Option<Caller>, request: Request) -> Response {
     match body::form(&app, request).await {
         Ok(given) => show(app, caller, move |service| trial::tried(service, given)).await,
-        Err(problem) => refused(&app.service, &problem),
+        Err(problem) => refused(&app, &problem),
     }
-}
-
-async fn home(app: App, caller: Option<Caller>, uri: Uri) -> Response {
-    let samples = app.watched.samples();
-    show(app, caller, move |service| overview::overview(service, &samples, Parameters::of(&uri)?))
-        .await
-}
-
-/// Who looks at a page.
-fn visitor(app: &App, caller: Option<Caller>) -> Visitor {
-    Visitor { caller, can_log_in: app.access.takes_tokens(), is_stranger: false }
 }
 
 /// Makes a page on a thread that may wait for a disk; where that fails, one that says why.
@@ -190,14 +178,13 @@ async fn show(
     caller: Option<Caller>,
     make: impl FnOnce(&Service) -> Made + Send + 'static,
 ) -> Response {
-    let service = Arc::clone(&app.service);
-    let visitor = visitor(&app, caller);
-    let made = ask(app, move |service| {
+    let visitor = Visitor::of(&app, caller);
+    let made = ask(app.clone(), move |service| {
         make(service).map(|content| shell::page(service, &visitor, &content))
     });
     match made.await {
         Ok(page) => html(page),
-        Err(problem) => refused(&service, &problem),
+        Err(problem) => refused(&app, &problem),
     }
 }
 
@@ -206,14 +193,13 @@ fn html(page: String) -> Response {
 }
 
 /// A page that says why there is no other.
-pub fn refused(service: &Service, problem: &Problem) -> Response {
-    problem.answer(HTML, shell::problem(service, &Visitor::default(), problem))
+pub fn refused(app: &App, problem: &Problem) -> Response {
+    problem.answer(HTML, shell::problem(&app.service, &Visitor::of_error(app), problem))
 }
 
-/// The same for someone who was not let in.
-pub fn turned_away(service: &Service, problem: &Problem) -> Response {
-    let stranger = Visitor { is_stranger: true, ..Visitor::default() };
-    problem.answer(HTML, shell::problem(service, &stranger, problem))
+/// The same for a reader who was not admitted.
+pub fn turned_away(app: &App, problem: &Problem) -> Response {
+    problem.answer(HTML, shell::problem(&app.service, &Visitor::stranger(app), problem))
 }
 
 /// An item that a page names, or why its name is none.

@@ -10,18 +10,18 @@ use crate::contract::{Contract, Input, JsonType, arguments_of};
 use crate::diagnostic::did_you_mean;
 use crate::limits::DEFAULT_PAGE;
 use crate::monitor::access::{Caller, Role};
+use crate::monitor::http::request::Parameters;
 use crate::monitor::operations::{self, CallRequest};
-use crate::monitor::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address, address_of_id, ago, call, cell, link, name, table, text,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, transactions, trial};
 use crate::query::QueryError;
 use crate::query::views::TransactionView;
 
-/// What the names of fields in the form begin with.
+/// Prefix of the form's field names.
 const FIELD: &str = "f.";
 const HEADINGS: [&str; 5] = ["Transaction", "Time", "Caller", "Call", "Verdict"];
 
@@ -59,7 +59,7 @@ pub fn list(service: &Service, caller: &Caller, given: Parameters) -> Made {
         }
     };
     let title = "Operations".to_owned();
-    Ok(Content { title, section: Some(Section::Operations), is_live: true, body })
+    Ok(Content { title, is_live: true, body })
 }
 
 fn row(transaction: &TransactionView, now: i64) -> Row {
@@ -119,7 +119,7 @@ pub fn form(
     Ok(content(caller, (contract, function), &fields, html! {}))
 }
 
-/// What was filled in: tried or submitted, as the button says.
+/// Handles a submitted form: a dry run or a call, depending on the button.
 pub fn sent(
     service: &Service,
     caller: &Caller,
@@ -166,17 +166,17 @@ fn find<'a>(
     let contracts = &service.trial.contracts;
     let found = contracts.get(contract).ok_or_else(|| {
         let help = did_you_mean(contract, contracts.iter().map(|contract| &*contract.name));
-        QueryError::NotFound(format!("no running contract is named `{contract}`; {help}"))
+        QueryError::NotFound(format!("there is no running contract `{contract}`; {help}"))
     })?;
     let mut functions = found.functions().iter();
     let offered = functions.find(|offered| offered.name() == function).ok_or_else(|| {
         let help = did_you_mean(function, found.functions().iter().map(|offered| offered.name()));
-        QueryError::NotFound(format!("`{contract}` does not offer `{function}`; {help}"))
+        QueryError::NotFound(format!("`{contract}` has no function `{function}`; {help}"))
     })?;
     Ok((found, *offered))
 }
 
-/// What an asset has, as texts of the form.
+/// The fields of an asset, as form values.
 fn filled_in(contract: &Contract, state: &Value) -> BTreeMap<String, String> {
     let at = |input: &Input| {
         let value = input.path.iter().try_fold(state, |value, name| value.get(name))?;
@@ -249,7 +249,7 @@ impl Fields {
             })?;
             for (name, value) in more.iter() {
                 if arguments.get(name.as_str()).is_some() {
-                    return Err(refused(format!("`{name}` is filled in twice")));
+                    return Err(refused(format!("duplicate field `{name}`")));
                 }
                 arguments.insert(name.as_str(), value.clone());
             }
@@ -299,7 +299,7 @@ fn content(
         }
     };
     let title = format!("{} of {}", function.name(), contract.name);
-    Content { title, section: Some(Section::Operations), is_live: false, body }
+    Content { title, is_live: false, body }
 }
 
 fn what_it_does(function: Function) -> &'static str {

@@ -4,15 +4,15 @@ use maud::{Markup, html};
 
 use crate::limits::MAX_PAGE_ITEMS;
 use crate::monitor::findings::{Gravity, findings};
-use crate::monitor::request::Parameters;
-use crate::monitor::service::{Service, StatusView};
+use crate::monitor::http::request::Parameters;
+use crate::monitor::service::{FollowerView, Service, StatusView};
 use crate::monitor::ui::Made;
 use crate::monitor::ui::chart::{Frame, Line, chart};
 use crate::monitor::ui::parts::{
     self, Row, address, address_of_id, ago, cell, count, count_cell, link, name, number_cell,
     table, text,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{alerts, blocks, letters, state};
 use crate::monitor::watch::{Sample, SamplesView};
 use crate::query::QueryError;
@@ -41,13 +41,12 @@ pub fn overview(service: &Service, samples: &SamplesView, given: Parameters) -> 
             h2 #partitions-title { "Partitions" }
             (partitions(&status))
         }
+        section #followers data-live aria-labelledby="followers-title" {
+            h2 #followers-title { "Followers of the ledger" }
+            (followers(&status, now))
+        }
     };
-    Ok(Content {
-        title: "Overview".to_owned(),
-        section: Some(Section::Overview),
-        is_live: true,
-        body,
-    })
+    Ok(Content { title: "Overview".to_owned(), is_live: true, body })
 }
 
 fn wrong(status: &StatusView, samples: &[Sample]) -> Markup {
@@ -103,7 +102,7 @@ fn figures(status: &StatusView, samples: &[Sample]) -> Markup {
             perhaps(rate.last().map(|(_, rate)| rounded(*rate))),
             "records per second".to_owned(),
         ),
-        ("Consumer lag", perhaps(lag.map(grouped)), "records waiting in Kafka".to_owned()),
+        ("Consumer lag", perhaps(lag.map(grouped)), "consumer lag".to_owned()),
         (
             "End-to-end latency",
             perhaps(status.freshness_seconds.map(parts::seconds)),
@@ -280,4 +279,24 @@ fn partitions(status: &StatusView) -> Markup {
     let rows: Vec<_> = status.partitions.iter().map(row).collect();
     let headings = ["Partition", "Assigned", "#Durable offset", "#End offset", "#Lag"];
     table("Positions of the partitions", &headings, &rows, "No partitions yet.")
+}
+
+fn followers(status: &StatusView, now: i64) -> Markup {
+    let row = |one: &FollowerView| {
+        let held = one.held.as_ref();
+        vec![
+            cell(name(&one.name)),
+            count_cell(one.next_block),
+            count_cell(one.saved_block),
+            count_cell(one.lag_blocks),
+            cell(html! {
+                @if let Some(held) = held {
+                    (text(&held.reason)) br; small { (ago(&held.since, now)) }
+                } @else { "no" }
+            }),
+        ]
+    };
+    let rows: Vec<_> = status.followers.iter().map(row).collect();
+    let headings = ["Follower", "#Next block", "#Saved up to block", "#Blocks behind", "Held up"];
+    table("What follows the ledger", &headings, &rows, "No followers.")
 }

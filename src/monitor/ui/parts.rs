@@ -12,7 +12,7 @@ use crate::limits::FUTURE_TOLERANCE;
 use crate::query::json;
 use crate::query::views::grouped;
 
-/// What stands in addresses as it is; all else is encoded.
+/// Characters that addresses contain unencoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// Hexadecimal digits of a digest that tell it from others at a glance.
 const DIGEST_SHOWN: usize = 12;
@@ -45,7 +45,7 @@ pub fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
     address
 }
 
-/// A text of a device: never markup, and what would steer the reading direction is written out.
+/// A string of a device: never markup, and what would steer the reading direction is written out.
 pub fn text(text: &str) -> Markup {
     html! { bdi { (json::visible(text)) } }
 }
@@ -107,7 +107,7 @@ pub fn digest(whole: &impl ToString) -> Markup {
     html! { code.digest title=(whole) { (shown) "…" } }
 }
 
-/// How long ago a time was, with the time itself on demand.
+/// The age of a time, with the time itself on demand.
 pub fn ago(time: &str, now_ms: i64) -> Markup {
     let tolerance = i64::try_from(FUTURE_TOLERANCE.as_millis()).unwrap_or(0);
     let shown = match time::parse(time) {
@@ -118,7 +118,7 @@ pub fn ago(time: &str, now_ms: i64) -> Markup {
     html! { time datetime=(time) title=(time) { (shown) } }
 }
 
-/// How long a time of milliseconds is, to the largest unit that tells something.
+/// A duration in milliseconds, in its largest useful unit.
 pub fn duration(ms: i64) -> String {
     let seconds = ms.max(0) / 1_000;
     match seconds {

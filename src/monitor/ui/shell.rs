@@ -1,101 +1,61 @@
 //! The page frame: head, navigation, health of service and fleet, footer.
 
+use std::sync::Arc;
+
 use maud::{DOCTYPE, Markup, html};
 
 use crate::ledger::LedgerReader;
 use crate::monitor::access::{Caller, How};
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::route::Table;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::text;
 use crate::query::json;
 use crate::query::views::{FleetView, grouped, time_text};
 
-/// The parts of the site, in the order of the navigation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// Everything at a glance.
-    Overview,
-    /// The chain.
-    Blocks,
-    /// What was asked of contracts.
-    Transactions,
-    /// What came of it.
-    State,
-    /// Which assets need someone.
-    Alerts,
-    /// Which records could not be used.
-    DeadLetters,
-    /// Mappings and contracts.
-    Definitions,
-    /// What would become of a record.
-    Try,
-    /// Calls by hand.
-    Operations,
-}
-
-impl Section {
-    const ALL: [Self; 9] = [
-        Self::Overview,
-        Self::Blocks,
-        Self::Transactions,
-        Self::State,
-        Self::Alerts,
-        Self::DeadLetters,
-        Self::Definitions,
-        Self::Try,
-        Self::Operations,
-    ];
-
-    fn address(self) -> &'static str {
-        match self {
-            Self::Overview => "/",
-            Self::Blocks => "/blocks",
-            Self::Transactions => "/transactions",
-            Self::State => "/state",
-            Self::Alerts => "/alerts",
-            Self::DeadLetters => "/deadletters",
-            Self::Definitions => "/definitions",
-            Self::Try => "/try",
-            Self::Operations => "/operations",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Overview => "Overview",
-            Self::Blocks => "Blocks",
-            Self::Transactions => "Transactions",
-            Self::State => "State",
-            Self::Alerts => "Alerts",
-            Self::DeadLetters => "Dead letters",
-            Self::Definitions => "Mappings & contracts",
-            Self::Try => "Try an event",
-            Self::Operations => "Operations",
-        }
-    }
-}
-
 /// The part of a page inside the frame.
 pub struct Content {
     /// Its heading.
     pub title: String,
-    /// Where it stands in the navigation; `None` for an error.
-    pub section: Option<Section>,
-    /// Whether it changes with the ledger: it follows the stream, or refreshes itself without script.
+    /// True if it changes with the ledger: it follows the stream, or refreshes itself without
+    /// script.
     pub is_live: bool,
     /// Everything below the heading.
     pub body: Markup,
 }
 
-/// The reader of a page.
-#[derive(Debug, Default)]
+/// The reader of a page, and its place in the navigation.
 pub struct Visitor {
-    /// Who it is, where it passed a door that asks.
+    /// The caller; `None` where nobody was asked for.
     pub caller: Option<Caller>,
-    /// Whether there is a way to log in.
+    /// True if there is a way to log in.
     pub can_log_in: bool,
-    /// Whether it may not even see what the ledger is named and how it is.
+    /// True if even the ledger's name and health are to be kept from it.
     pub is_stranger: bool,
+    /// Address of the link of the navigation that the page belongs to; `None` for an error.
+    pub section: Option<&'static str>,
+    /// The table that the navigation is made from.
+    pub table: Arc<Table>,
+}
+
+impl Visitor {
+    /// The reader of the page that a request asks for.
+    pub fn of(app: &App, caller: Option<Caller>) -> Self {
+        let (can_log_in, section) = (app.access.takes_tokens(), app.section);
+        Self { can_log_in, section, caller, ..Self::of_error(app) }
+    }
+
+    /// The reader of an error.
+    pub fn of_error(app: &App) -> Self {
+        let table = Arc::clone(&app.table);
+        Self { caller: None, can_log_in: false, is_stranger: false, section: None, table }
+    }
+
+    /// A reader who was not admitted.
+    pub fn stranger(app: &App) -> Self {
+        Self { is_stranger: true, ..Self::of_error(app) }
+    }
 }
 
 /// Seconds after which a live page without script asks again.
@@ -129,7 +89,7 @@ pub fn page(service: &Service, visitor: &Visitor, content: &Content) -> String {
                     }
                     @if !visitor.is_stranger { (health(service)) }
                     (who(visitor))
-                    nav aria-label="Pages of this ledger" { (navigation(content.section)) }
+                    nav aria-label="Pages of this ledger" { (navigation(visitor)) }
                 }
                 main #main {
                     h1 { (text(&content.title)) }
@@ -212,13 +172,14 @@ fn who(visitor: &Visitor) -> Markup {
     }
 }
 
-fn navigation(section: Option<Section>) -> Markup {
+fn navigation(visitor: &Visitor) -> Markup {
     html! {
         ul {
-            @for each in Section::ALL {
+            @for link in visitor.table.links() {
                 li {
-                    a href=(each.address()) aria-current=[(Some(each) == section).then_some("page")] {
-                        (each.name())
+                    a href=(link.path)
+                        aria-current=[(Some(link.path) == visitor.section).then_some("page")] {
+                        (link.name)
                     }
                 }
             }
@@ -244,7 +205,7 @@ pub fn problem(service: &Service, visitor: &Visitor, problem: &Problem) -> Strin
         p { a href="/" { "Back to the overview" } }
     };
     let title = problem.title().to_owned();
-    page(service, visitor, &Content { title, section: None, is_live: false, body })
+    page(service, visitor, &Content { title, is_live: false, body })
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@ use crate::call::Function;
 use crate::codec::json::{Map, Value};
 use crate::event::time;
 use crate::ledger::{DefinitionKind, LedgerReader};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::chart::{Frame, Line, chart};
 use crate::monitor::ui::parts::{
     self, Row, address, address_of_id, ago, alert, cell, count, count_cell, duration, json_block,
     link, paging, table, text, with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, alerts, changes, map};
 use crate::query::views::{AssetView, ChangeView};
 use crate::query::{At, QueryError};
@@ -51,7 +51,7 @@ pub fn contracts(service: &Service, given: Parameters) -> Made {
             (table("Contracts", &["Contract", "Definition", "#Active alerts"], &rows, "The ledger has no contract yet."))
         }
     };
-    Ok(Content { title: "State".to_owned(), section: Some(Section::State), is_live: true, body })
+    Ok(Content { title: "State".to_owned(), is_live: true, body })
 }
 
 /// The assets of a contract, in order of keys.
@@ -70,7 +70,7 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
         None if condition.is_empty() => Vec::new(),
         None => {
             let message =
-                format!("`{condition}` is not a condition; one looks like `cargo.kind=fish`");
+                format!("`{condition}` is not a condition; use the form `cargo.kind=fish`");
             return Err(QueryError::Malformed(message));
         }
     };
@@ -105,7 +105,7 @@ pub fn assets(service: &Service, contract: &String, mut given: Parameters) -> Ma
         (export_links(&address(&["api", "v1", "export", "state", contract]), &filter_parameters(&filter)))
     };
     let title = format!("Assets of {contract}");
-    Ok(Content { title, section: Some(Section::State), is_live, body })
+    Ok(Content { title, is_live, body })
 }
 
 /// A filter as the API takes it.
@@ -174,7 +174,7 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
     let title = format!("{key} of {contract}");
     if let Some(at) = at {
         let body = past(service, (contract, key), at, from)?;
-        return Ok(Content { title, section: Some(Section::State), is_live: false, body });
+        return Ok(Content { title, is_live: false, body });
     }
     let now = service.clock.now_ms();
     let history = service.queries.history((contract, key), before, SHOWN_CHANGES)?;
@@ -200,7 +200,7 @@ pub fn asset(service: &Service, (contract, key): &(String, String), mut given: P
         (export_links(&address(&["api", "v1", "export", "history", contract, key]), &[]))
         (travel_form(service, (contract, key)))
     };
-    Ok(Content { title, section: Some(Section::State), is_live, body })
+    Ok(Content { title, is_live, body })
 }
 
 fn present(service: &Service, asset: &AssetView, changes: &[ChangeView], now: i64) -> Markup {
@@ -288,7 +288,7 @@ fn charts(changes: &[ChangeView]) -> Markup {
     }
 }
 
-/// Changes, the newest first, each with what it changed.
+/// Changes, newest first, each with its differences.
 fn timeline(
     service: &Service,
     place: (&str, &str),

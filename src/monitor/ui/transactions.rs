@@ -5,13 +5,13 @@ use maud::{Markup, html};
 use crate::contract::InvalidCode;
 use crate::event::SourcePosition;
 use crate::ledger::{DefinitionKind, LedgerReader};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     Row, address, address_of_id, ago, call, cell, count, count_cell, digest, facts, json_block,
     link, name, paging, table, text, verdict, with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, changes, position};
 use crate::query::QueryError;
 use crate::query::views::{TransactionSummary, TransactionView, WriteView};
@@ -56,7 +56,7 @@ pub fn list(service: &Service, mut given: Parameters) -> Made {
         }
     };
     let title = "Transactions".to_owned();
-    Ok(Content { title, section: Some(Section::Transactions), is_live, body })
+    Ok(Content { title, is_live, body })
 }
 
 fn search_form(service: &Service, asked: &[(&str, &str)]) -> Markup {
@@ -160,7 +160,7 @@ fn content(service: &Service, id: &SourcePosition) -> Made {
         }
     };
     let title = format!("Transaction {}", summary.id);
-    Ok(Content { title, section: Some(Section::Transactions), is_live: false, body })
+    Ok(Content { title, is_live: false, body })
 }
 
 /// Record, mapping, contract, block: each step with a link.

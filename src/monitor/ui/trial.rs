@@ -9,12 +9,12 @@ use crate::codec::json::{self, Value};
 use crate::contract::Asset;
 use crate::event::is_topic;
 use crate::mapping::{Example, Mapping};
-use crate::monitor::request::Parameters;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::Service;
 use crate::monitor::ui::parts::{
     address, alert, cell, count, facts, json_block, link, table, text, verdict, with_parameters,
 };
-use crate::monitor::ui::shell::{Content, Section};
+use crate::monitor::ui::shell::Content;
 use crate::monitor::ui::{Made, changes, letters, position};
 use crate::query::QueryError;
 use crate::query::json::{to_plain_pretty_text, visible};
@@ -24,7 +24,7 @@ use crate::query::views::{
     TrialView, TrialWriteView, time_text,
 };
 
-/// How the value is written in the form.
+/// The format of the value in the form: text or base64.
 const TEXT: &str = "text";
 const BASE64: &str = "base64";
 
@@ -58,7 +58,7 @@ pub fn form(service: &Service, mut given: Parameters) -> Made {
     Ok(content(service, &fields, html! { @if let Some(note) = note { p { (note) } } }))
 }
 
-/// The form and what would become of its record.
+/// The form and the result of its dry run.
 pub fn tried(service: &Service, mut given: Parameters) -> Made {
     let fields = Fields::take(&mut given)?;
     given.finish()?;
@@ -84,7 +84,7 @@ fn content(service: &Service, fields: &Fields, result: Markup) -> Content {
         div #result { (result) }
     };
     let title = "Try an event".to_owned();
-    Content { title, section: Some(Section::Try), is_live: false, body }
+    Content { title, is_live: false, body }
 }
 
 impl Fields {

@@ -1,4 +1,4 @@
-//! Active alerts: what they are, how bad, and since when.
+//! Active alerts: meaning, severity and start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::query::views::{AssetView, time_text};
 use crate::state::{AlertNames, Since, StoredAsset};
 use crate::transaction::Transaction;
 
-/// What contracts say of their alerts, by contract and alert.
+/// Definitions of the contracts' alerts, by contract and alert.
 #[derive(Debug, Default)]
 pub struct AlertCatalogue(BTreeMap<(String, String), (AlertSeverity, String)>);
 
@@ -39,7 +39,7 @@ impl AlertCatalogue {
         Self(alerts)
     }
 
-    /// How many assets have each alert, those that none has included.
+    /// The number of assets with each alert, zeros included.
     #[must_use]
     pub fn count(&self, active: BTreeMap<(Arc<str>, Box<str>), u64>) -> Vec<AlertCountView> {
         let mut counts: BTreeMap<_, _> = self.0.keys().map(|alert| (alert.clone(), 0)).collect();
@@ -70,7 +70,7 @@ impl AlertCatalogue {
         fleet
     }
 
-    /// What is known of alerts that an asset has.
+    /// Details of the alerts of an asset.
     #[must_use]
     pub fn describe(&self, contract: &str, since: Vec<Since>) -> Vec<AlertView> {
         let view = |(name, time_ms): Since| {
@@ -85,7 +85,7 @@ impl AlertCatalogue {
         since.into_iter().map(view).collect()
     }
 
-    /// How bad an alert is, where the contract says.
+    /// The severity of an alert, if the contract defines it.
     #[must_use]
     pub fn severity(&self, contract: &str, alert: &str) -> Option<AlertSeverity> {
         self.get(contract, alert).map(|(severity, _)| *severity)
@@ -111,9 +111,9 @@ pub struct AlertedView {
 pub struct AlertView {
     /// Its name.
     pub alert: String,
-    /// How bad it is; `null` where the contract's newest version no longer has it.
+    /// Severity; `null` if the contract's newest version no longer has the alert.
     pub severity: Option<AlertSeverity>,
-    /// What it means and what to do.
+    /// Meaning and recommended action.
     pub description: String,
     /// Time of the event that raised it.
     pub since: String,
@@ -141,20 +141,20 @@ pub struct FleetView {
     pub unknown: u64,
 }
 
-/// How many assets have an alert.
+/// The number of assets with an alert.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AlertCountView {
     /// Contract.
     pub contract: String,
     /// Name of the alert.
     pub alert: String,
-    /// How bad it is; `null` where the contract's newest version no longer has it.
+    /// Severity; `null` if the contract's newest version no longer has the alert.
     pub severity: Option<AlertSeverity>,
     /// Assets that have it now.
     pub assets: u64,
 }
 
-/// What happened to an alert.
+/// A change of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertChange {
@@ -169,9 +169,9 @@ pub enum AlertChange {
 pub struct AlertEventView {
     /// Name of the alert.
     pub alert: String,
-    /// Whether it was raised or cleared.
+    /// Raised or cleared.
     pub change: AlertChange,
-    /// How bad it is; `null` where the contract's newest version no longer has it.
+    /// Severity; `null` if the contract's newest version no longer has the alert.
     pub severity: Option<AlertSeverity>,
     /// Contract.
     pub contract: String,
@@ -183,7 +183,7 @@ pub struct AlertEventView {
     pub transaction: String,
     /// Number of its entry.
     pub entry: u64,
-    /// How long it was active, in seconds; absent where it was raised, or too far back to be found.
+    /// Active time in seconds; absent if it was raised, or too far back to be found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lasted_seconds: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! Blocks and what stands in them.
+//! Blocks and their contents.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ pub struct BlockSummary {
     pub number: u64,
     /// Hash of its header.
     pub hash: Digest,
-    /// When it was made.
+    /// Creation time.
     pub time: String,
     /// Number of its first entry.
     pub first_entry: u64,
@@ -83,7 +83,7 @@ pub struct BlockView {
     pub signature: String,
     /// The signed checkpoint at its size.
     pub checkpoint: String,
-    /// How far it read each partition.
+    /// Progress in each partition.
     pub progress: Vec<ProgressView>,
     /// Signatures over its transactions.
     pub submissions: Vec<SubmissionView>,
@@ -120,7 +120,7 @@ impl BlockView {
     }
 }
 
-/// How far a block read one partition.
+/// A block's progress in one partition.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ProgressView {
     /// Topic, epoch and partition, such as `telemetry/3`.
@@ -161,7 +161,7 @@ pub struct SubmissionView {
     pub root: Digest,
     /// Ed25519 signature.
     pub signature: String,
-    /// How many transactions, one submission's behind the other's.
+    /// Number of transactions; submissions follow each other.
     pub transactions: u64,
 }
 
@@ -202,11 +202,11 @@ impl EntryView {
 /// One step of a block's verification.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StepView {
-    /// What was looked at.
+    /// The subject of the check.
     pub what: &'static str,
-    /// Whether it holds.
+    /// True if it holds.
     pub holds: bool,
-    /// What was computed, or what is wrong.
+    /// The computed value, or the problem.
     pub found: String,
 }
 

@@ -61,8 +61,9 @@ pub fn grouped(number: u64) -> String {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// What to give as `before` or `from` (newest first) or `after` (in order) for the page behind;
-    /// absent at the end. A search that looked long enough may give few or no items and this.
+    /// The value of `before` or `from` (newest first) or `after` (in order) for the next page;
+    /// absent at the end. A search that reached its limit may return few or no items together with
+    /// this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

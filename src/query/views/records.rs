@@ -1,4 +1,4 @@
-//! Definitions, and records that gave no transaction.
+//! Definitions, and records that produced no transaction.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use schemars::JsonSchema;
@@ -44,14 +44,14 @@ impl DefinitionView {
     }
 }
 
-/// What a test came to that stands in a definition's own text.
+/// The result of one of a definition's own tests.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TestView {
     /// Its name.
     pub test: String,
-    /// Whether it holds.
+    /// True if it holds.
     pub holds: bool,
-    /// What differs, as lines for people; absent where it holds.
+    /// The differences, as lines for people; absent if the test passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
@@ -87,13 +87,13 @@ pub struct DeadLetterSummary {
     pub id: String,
     /// Number of its block.
     pub block: u64,
-    /// When the block was made.
+    /// Creation time of the block.
     pub time: String,
     /// Name of the cause.
     pub cause: &'static str,
     /// JSONPath, or line and column; empty for the whole record.
     pub place: String,
-    /// What is wrong.
+    /// The error message.
     pub message: String,
 }
 
@@ -162,7 +162,7 @@ impl DeadLetterView {
     }
 }
 
-/// What became of a record.
+/// The disposition of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordOutcome {
@@ -181,17 +181,17 @@ pub enum RecordOutcome {
     NotReached,
 }
 
-/// A record and what became of it.
+/// A record and its disposition.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RecordView {
     /// The record: topic, partition and offset, such as `telemetry/3/4812311`.
     pub id: String,
-    /// What became of it.
+    /// Its disposition.
     pub outcome: RecordOutcome,
     /// Number of the block that accounts for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block: Option<u64>,
-    /// When that block was made.
+    /// Creation time of that block.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// Its transactions.
@@ -228,7 +228,7 @@ pub struct FilteredView {
     pub first: u64,
     /// Offset of the last.
     pub last: u64,
-    /// How many they are.
+    /// The number of records.
     pub records: u64,
     /// Number of the first block that accounts for them.
     pub block: u64,

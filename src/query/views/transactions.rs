@@ -1,4 +1,4 @@
-//! Transactions, what they changed, and the proof that they are in the ledger.
+//! Transactions, their changes, and their inclusion proofs.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
@@ -22,7 +22,7 @@ pub struct TransactionSummary {
     pub id: String,
     /// Number of its entry.
     pub entry: u64,
-    /// When the event happened.
+    /// Time of the event.
     pub time: String,
     /// Device type; empty where the source knows none.
     pub device_type: String,
@@ -36,7 +36,7 @@ pub struct TransactionSummary {
     pub keys: Vec<String>,
     /// `valid`, or the name of the reason.
     pub verdict: &'static str,
-    /// What the reason is; absent where valid.
+    /// Details of the reason; absent if valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -91,12 +91,12 @@ pub struct TransactionView {
     /// As in a list.
     #[serde(flatten)]
     pub summary: TransactionSummary,
-    /// Who made it by hand; absent where a record caused it.
+    /// The caller of a manual call; absent for a record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub caller: Option<String>,
     /// Number of its block.
     pub block: u64,
-    /// When the block was made.
+    /// Creation time of the block.
     pub block_time: String,
     /// SHA-256 over the record's key, headers, timestamp and value; absent in transactions of
     /// format 1.
@@ -108,7 +108,7 @@ pub struct TransactionView {
     pub mapping_digest: Digest,
     /// Its arguments.
     pub arguments: Value,
-    /// What it changed.
+    /// The changes.
     pub writes: Vec<WriteView>,
 }
 
@@ -171,7 +171,7 @@ pub struct AssetView {
     pub key: String,
     /// Number of the entry that wrote it.
     pub version: u64,
-    /// What devices sent, what the contract computed.
+    /// The state sent by devices, and everything the contract computed.
     #[serde(flatten)]
     pub asset: Asset,
 }
@@ -204,7 +204,7 @@ impl PastView {
         Self { block, version: Some(version), asset }
     }
 
-    /// Where nothing was written up to a block.
+    /// No write up to this block.
     #[must_use]
     pub fn absent(block: u64) -> Self {
         Self { block, version: None, asset: None }
@@ -229,12 +229,12 @@ pub struct ChangeView {
     pub transaction: TransactionSummary,
     /// Number of its block.
     pub block: u64,
-    /// What it wrote.
+    /// The change.
     pub write: WriteView,
 }
 
 impl ChangeView {
-    /// What an entry wrote of an asset; `None` where it wrote nothing of it.
+    /// The change of an asset by an entry; `None` if the entry did not write it.
     #[must_use]
     pub fn of(found: &Found, key: &str) -> Option<Self> {
         let transaction = TransactionSummary::of(found)?;

@@ -1,4 +1,4 @@
-//! What would become of a record.
+//! The result of a dry run of a record.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,12 +9,12 @@ use crate::event::{Event, Rejection};
 use crate::query::views::time_text;
 use crate::transaction::Transaction;
 
-/// What the pipeline would make of a record now.
+/// The pipeline's result for a record, given the current state.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TrialView {
     /// Number of blocks whose state it was tried against.
     pub height: u64,
-    /// What would become of it.
+    /// The outcome.
     pub outcome: OutcomeView,
     /// Why it would be a dead letter; absent where it would not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +22,7 @@ pub struct TrialView {
     /// The event in it; absent where none can be made of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<EventView>,
-    /// What each mapping says of the event.
+    /// The result of each mapping for the event.
     pub mappings: Vec<MappingAnswerView>,
     /// Its transactions, in order, each executed over what those before it wrote.
     pub transactions: Vec<TrialTransactionView>,
@@ -30,7 +30,7 @@ pub struct TrialView {
     pub not_tried: usize,
 }
 
-/// What becomes of a record.
+/// The outcome of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeView {
@@ -45,16 +45,16 @@ pub enum OutcomeView {
 /// Why a record is a dead letter.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RejectionView {
-    /// Which rule.
+    /// The kind of error.
     pub cause: &'static str,
     /// JSONPath into the event's document, or line and column in the value; empty for the whole
     /// record.
     pub place: String,
-    /// What is wrong and what was expected.
+    /// The error, and the expected input.
     pub message: String,
 }
 
-/// Who sent an event and what it says.
+/// The sender and contents of an event.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct EventView {
     /// Organisation; empty where the source knows none.
@@ -67,19 +67,19 @@ pub struct EventView {
     pub event_type: String,
     /// Payload format.
     pub format: String,
-    /// When it happened; absent where neither the event nor the record says.
+    /// Time of the event; absent if neither the event nor the record has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
     /// Its body.
     pub payload: Value,
 }
 
-/// What a mapping says of an event.
+/// The result of a mapping for an event.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct MappingAnswerView {
     /// Name of the mapping.
     pub mapping: String,
-    /// Whether it takes the event.
+    /// True if it takes the event.
     pub matches: bool,
     /// Why not; absent where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +89,7 @@ pub struct MappingAnswerView {
 /// A transaction as it would be.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TrialTransactionView {
-    /// Name of the mapping; absent for a call by hand.
+    /// Name of the mapping; absent for a manual call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapping: Option<String>,
     /// Contract.
@@ -100,10 +100,10 @@ pub struct TrialTransactionView {
     pub arguments: Value,
     /// `valid`, or the name of the reason.
     pub verdict: &'static str,
-    /// What the reason is; absent where valid.
+    /// Details of the reason; absent if valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// What it would change.
+    /// The changes that it would make.
     pub writes: Vec<TrialWriteView>,
 }
 

@@ -1,4 +1,4 @@
-//! What can be asked of a disk, and how that can fail.
+//! Disk calls and their possible faults.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ const EIO: i32 = 5;
 /// Linux' number for a full disk.
 const ENOSPC: i32 = 28;
 
-/// What is asked of a disk.
+/// A disk call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
     /// [`Disk::make_directory`].
@@ -41,13 +41,13 @@ pub enum Call {
 }
 
 impl Call {
-    /// Whether it may change what is on the disk.
+    /// True if it may change what is on the disk.
     #[must_use]
     pub fn changes(self) -> bool {
         !matches!(self, Self::List | Self::Open | Self::Read)
     }
 
-    /// Whether it makes something durable.
+    /// True if it makes something durable.
     #[must_use]
     pub fn is_sync(self) -> bool {
         matches!(self, Self::SyncDirectory | Self::SyncData | Self::SyncAll)
@@ -57,7 +57,7 @@ impl Call {
 /// One call, as it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// What was asked.
+    /// The call.
     pub call: Call,
     /// Of which file or directory.
     pub path: PathBuf,
@@ -81,7 +81,7 @@ impl Failure {
     }
 }
 
-/// What happens to one call.
+/// The fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It does nothing and says why. A sync that fails so loses what it was to make durable.

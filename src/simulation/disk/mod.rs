@@ -1,4 +1,4 @@
-//! A disk that fails where it is told to, and on which power can go: for tests and simulations.
+//! A simulated disk with injected faults and power losses, for tests and simulations.
 
 mod fault;
 mod model;
@@ -34,7 +34,7 @@ struct Shared {
     is_dead: bool,
 }
 
-/// What is left of a call to do.
+/// The remaining part of a call.
 enum Go {
     Whole,
     Half,
@@ -88,7 +88,7 @@ impl FaultyDisk {
         self.shared().faults_so_far
     }
 
-    /// Whether the program was killed.
+    /// True if the program was killed.
     #[must_use]
     pub fn is_dead(&self) -> bool {
         self.shared().is_dead

@@ -1,5 +1,5 @@
-//! What a machine's disk holds for sure, beside what its memory shows: the part of a power loss that
-//! can be computed. Nothing here touches a file.
+//! Model of the durable contents of a disk, beside the visible ones: the computable part of a power
+//! loss. Nothing here touches a file.
 //!
 //! Bytes are tracked by sector, each durable or not on its own, in no order. A sync that failed
 //! leaves its sectors clean though they never reached the disk, as Linux does: a later sync of the
@@ -15,7 +15,7 @@ const SECTOR_BYTES: usize = 512;
 /// A file's number, as a name leads to it.
 pub(super) type FileId = usize;
 
-/// What a name leads to.
+/// The target of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Node {
     Directory,
@@ -52,7 +52,7 @@ pub(super) struct Model {
     pending: Vec<NameChange>,
 }
 
-/// What is left after a power loss.
+/// The contents after a power loss.
 #[derive(Debug, Default)]
 pub(super) struct Left {
     /// Names that must go, those within a directory in front of it.

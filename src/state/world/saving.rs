@@ -4,16 +4,17 @@ use std::sync::{Arc, PoisonError};
 
 use super::World;
 use crate::codec::json::Text;
+use crate::follower::Follower;
+use crate::state::StateError;
 use crate::state::savepoint::{Mark, Place, Savepoint};
 use crate::state::store::{Change, Store, Stored};
-use crate::state::{Projection, StateError};
 
 /// Savepoints: one at a time.
 #[derive(Debug)]
 pub(super) struct Saving {
-    /// What the store holds.
+    /// The store's current savepoint.
     pub held: Savepoint,
-    /// Where the savepoint leads that is under way.
+    /// Target of the savepoint in progress.
     pub aim: Option<Place>,
 }
 
@@ -51,7 +52,7 @@ impl World {
         self.saving.lock().unwrap_or_else(PoisonError::into_inner).aim = None;
     }
 
-    /// What was taken in up to this place is to be saved.
+    /// Begins a savepoint of everything applied so far. Returns its target.
     fn begin_savepoint(&self, store: &Store) -> Result<Place, StateError> {
         store.check_space(self.read().resident.unsaved_bytes() as u64)?;
         let mut layers = self.write();
@@ -59,7 +60,7 @@ impl World {
         Ok(layers.place.clone())
     }
 
-    /// What a batch is to hold, and the newest block that may have written some of it.
+    /// The contents of the next batch, and the newest block that may have written some of it.
     fn still_to_write(&self) -> (Vec<Change>, Mark) {
         let layers = self.read();
         let changes = layers.resident.still_to_write(self.room.batch_assets);

@@ -1,4 +1,4 @@
-//! A value in place of one that is at fault or missing: whatever the form asks for.
+//! A substitute for a missing or invalid value: whatever type the form asks for.
 
 use std::marker::PhantomData;
 
@@ -110,7 +110,7 @@ impl<'de, E: Error> Deserializer<'de> for Hole<'_, E> {
         visitor: V,
     ) -> Result<V::Value, E> {
         let Some(name) = variants.get(self.failures) else {
-            return Err(E::custom("no variant will do"));
+            return Err(E::custom("no variant matches"));
         };
         visitor.visit_enum(StrDeserializer::new(name))
     }

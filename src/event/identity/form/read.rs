@@ -15,7 +15,7 @@ impl<'de> Deserialize<'de> for TimeForm {
             type Value = TimeForm;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a path or expression, or one with its options")
+                f.write_str("a path or an expression, with or without options")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<TimeForm, E> {
@@ -46,7 +46,9 @@ impl<'de> Deserialize<'de> for TopicForm {
             fn visit_str<E: Error>(self, text: &str) -> Result<TopicForm, E> {
                 match text {
                     "key" => Ok(TopicForm::Short(TopicKey::Key)),
-                    _ => Err(E::custom(format!("`{text}` is not a place of a topic; `key` is"))),
+                    _ => Err(E::custom(format!(
+                        "`{text}` is not a source of a topic; only `key` is"
+                    ))),
                 }
             }
 

@@ -1,5 +1,5 @@
-//! What ends the source for good beside contradictions of offsets: a client that has failed, and a
-//! topic that was made again while it is read.
+//! Fatal errors besides contradicting offsets: a failed client, and a topic that was recreated
+//! while being read.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -16,8 +16,8 @@ impl Context {
         Some(match code {
             RDKafkaErrorCode::FencedInstanceId => InputError::Fenced(reason),
             RDKafkaErrorCode::UnreleasedInstanceId => {
-                let help = "the member that had this `group.instance.id` before still counts as \
-                            alive; start again once its session is over";
+                let help = "the previous member with this `group.instance.id` is still registered; start \
+                            again once its session has expired";
                 InputError::Kafka(format!("{reason}: {help}"))
             }
             _ => InputError::Kafka(reason),

@@ -10,7 +10,7 @@ use crate::input::health::Refusal;
 use crate::input::kafka::begin::FetchRefused;
 use crate::input::kafka::form::Start;
 
-/// Whether a broker says by this code that it understood and will not serve this client.
+/// True if a broker says by this code that it understood and will not serve this client.
 pub(in crate::input::kafka) fn refuses(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(

@@ -21,7 +21,7 @@ pub fn tag(bytes: &[u8]) -> HeaderValue {
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\""))
 }
 
-/// What a request makes its answer depend on.
+/// The conditions of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// Tags that it has, with their quotes and without `W/`; `*` for any.

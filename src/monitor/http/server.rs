@@ -1,4 +1,4 @@
-//! Connections of the endpoint: how many, how long, how large their requests.
+//! Connections of the endpoint: limits on their number, lifetime and request size.
 //!
 //! The endpoint runs on threads of its own and reads only what is durable, so a slow client holds up
 //! neither ingestion nor another client.
@@ -33,11 +33,11 @@ use crate::limits::{
 };
 use crate::monitor::access::tls::Tls;
 use crate::monitor::access::{Access, AccessError, Connected, Peer};
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 use crate::query::json;
 use crate::threads::{self, TooFewThreads};
 
-/// How long accepting pauses when the system has no more sockets to give.
+/// Pause in accepting when the system has no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Files of the log, the state and the source beside connections.
 const OTHER_FILES: u64 = 1_024;
@@ -58,7 +58,7 @@ pub enum EndpointError {
     Bind {
         /// The configured address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         #[source]
         error: std::io::Error,
     },
@@ -121,7 +121,7 @@ impl Endpoint {
         Ok(Self { address, is_secure, stop, thread: Some(thread.map_err(EndpointError::System)?) })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -150,7 +150,7 @@ impl Drop for Endpoint {
     }
 }
 
-/// What answers on every connection.
+/// The service of every connection.
 #[derive(Clone)]
 struct Answering {
     routes: Router,
@@ -237,7 +237,7 @@ async fn begin(stream: TcpStream, peer: Peer, answering: Answering) {
     }
 }
 
-/// Whether HTTP can write the machine's date. The library panics at one that it cannot write, also
+/// True if HTTP can write the machine's date. The library panics at one that it cannot write, also
 /// where no such header is wanted.
 fn is_date_writable() -> bool {
     HTTP_DATES_MS.contains(&SystemClock::new().now_ms())

@@ -1,5 +1,5 @@
-//! What readers may take of the processors while records wait: a share of the time. A reader more or
-//! less is not felt then; a thousand wait for each other instead of holding up ingestion.
+//! The readers' share of the processors while records are waiting. A few readers do not slow
+//! ingestion; a thousand wait for each other instead of holding it up.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::limits::{READ_SHARE_BURST, READ_SHARE_PER_MILLE};
 pub struct ReadShare {
     /// Processor time that comes back in a second.
     a_second: Duration,
-    /// When everything that was taken has come back.
+    /// The time at which the share is fully replenished.
     whole_at: Mutex<Duration>,
 }
 
@@ -23,7 +23,7 @@ impl ReadShare {
         Self { a_second, whole_at: Mutex::default() }
     }
 
-    /// How long the next reader has to wait for its share.
+    /// The wait of the next reader.
     #[must_use]
     pub fn wait(&self, now: Duration) -> Duration {
         let whole_at = *self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ impl ReadShare {
         *whole_at = (*whole_at).max(now) + self.time_for(spent);
     }
 
-    /// How long processor time takes to come back.
+    /// The time in which processor time is replenished.
     fn time_for(&self, spent: Duration) -> Duration {
         spent.div_f64(self.a_second.as_secs_f64())
     }

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use crate::limits::{ANSWER_SLICE_BYTES, LARGE_ANSWER_BYTES, PLACE_WAIT};
 use crate::monitor::access::{Asker, Place};
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::App;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
 
 /// The answer; one that is large holds a place until all of it was sent.
 pub async fn paced(app: &App, asker: Asker, response: Response) -> Response {
@@ -36,7 +36,7 @@ pub async fn paced(app: &App, asker: Asker, response: Response) -> Response {
 /// take all at once, and the place would be free while the client still reads.
 struct Held {
     body: Body,
-    /// What was taken from the body and is not given out yet.
+    /// The part of the body that is not sent yet.
     slices: Bytes,
     _place: Place,
 }

@@ -1,4 +1,4 @@
-//! Pauses between attempts, each twice as long as the one before.
+//! Exponential backoff between attempts.
 
 use std::time::Duration;
 

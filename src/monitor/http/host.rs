@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use axum::extract::Request;
 use axum::http::{StatusCode, Version, header};
 
-use crate::monitor::answer::Problem;
+use crate::monitor::http::answer::Problem;
 
 /// Longest name of a host (RFC 1035, section 2.3.4), with a dot at its end.
 const MAX_NAME_BYTES: usize = 254;
@@ -18,7 +18,7 @@ const NAME_CHARACTERS: &[u8] = b"-._~!$&'()*+,;=%";
 /// The names that an endpoint answers to.
 #[derive(Debug, Clone, Copy)]
 pub struct Hosts {
-    /// Where it listens; `None` where any name is as good as another.
+    /// The address that it listens on; `None` if every host name is accepted.
     only: Option<IpAddr>,
 }
 
@@ -37,7 +37,7 @@ impl Hosts {
         let mut lines = request.headers().get_all(header::HOST).iter();
         let (line, second) = (lines.next(), lines.next());
         if second.is_some() {
-            return Err(malformed("the header `Host` is given twice".to_owned()));
+            return Err(malformed("duplicate header `Host`".to_owned()));
         }
         // HTTP/1.0 knows no such header, and no browser speaks it.
         if line.is_none() && request.version() > Version::HTTP_10 {
@@ -45,12 +45,12 @@ impl Hosts {
         }
         let line = line.map(|line| {
             let host = line.to_str().ok().and_then(Host::parse);
-            host.ok_or_else(|| malformed(format!("the header `Host` names no host: {line:?}")))
+            host.ok_or_else(|| malformed(format!("the header `Host` has no host: {line:?}")))
         });
         // A target with a host of its own counts in place of the header (RFC 9112, section 3.2.2).
         let target = request.uri().authority().map(|target| {
             let host = Host::parse(target.as_str());
-            host.ok_or_else(|| malformed(format!("the target names no host: `{target}`")))
+            host.ok_or_else(|| malformed(format!("the request target has no host: `{target}`")))
         });
         let (line, target) = (line.transpose()?, target.transpose()?);
         let (Some(listens), Some(host)) = (self.only, target.or(line)) else { return Ok(()) };
@@ -58,8 +58,8 @@ impl Hosts {
             return Ok(());
         }
         let detail = format!(
-            "this endpoint is for this machine alone: ask for it as localhost or {listens}, also \
-             from a proxy, or let it listen on an address that others reach"
+            "this endpoint only serves this machine: use localhost or {listens}, also from a proxy, or \
+             let it listen on an address that others can reach"
         );
         Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail))
     }
@@ -102,7 +102,7 @@ impl<'a> Host<'a> {
         Some(Self { name, port })
     }
 
-    /// Whether it can only be this machine.
+    /// True if it can only be this machine.
     fn is_this_machine(&self) -> bool {
         match &self.name {
             Name::Address(address) => address.to_canonical().is_loopback(),
@@ -110,7 +110,7 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// Whether both are the same host and port, where a port that is not named is this one.
+    /// True if both are the same host and port, where a port that is not named is this one.
     #[must_use]
     pub fn is(&self, other: &Self, usual: Option<u16>) -> bool {
         let is_name = match (&self.name, &other.name) {

@@ -48,7 +48,7 @@ const ADDRESSES: [&str; 3] = [" href=\"/", " src=\"/", " action=\"/"];
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 
-/// The reason why a text is not a base path.
+/// The reason why a string is not a base path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BasePathError {
     /// It is relative, or a whole address.
@@ -61,13 +61,13 @@ pub enum BasePathError {
     #[error("has an empty, `.` or `..` segment")]
     Segment,
     /// A character that proxies and browsers write in several ways.
-    #[error("may only hold letters, digits and `-`, `.`, `_`, `~` between its slashes")]
+    #[error("may contain only letters, digits and `-`, `.`, `_`, `~` between its slashes")]
     Character,
     /// Longer than [`MAX_BASE_PATH_BYTES`].
     #[error("is longer than {MAX_BASE_PATH_BYTES} bytes")]
     TooLong,
     /// Its first segment is that of a page or of the API.
-    #[error("begins like an address of the endpoint itself")]
+    #[error("starts like a path of the endpoint itself")]
     Own,
 }
 
@@ -109,7 +109,7 @@ impl fmt::Display for BasePath {
 }
 
 impl BasePath {
-    /// Whether the endpoint has a host to itself.
+    /// True if the endpoint has a host to itself.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

@@ -13,9 +13,9 @@ use crate::codec::json;
 use crate::limits::{
     LOGIN_BODY_TIMEOUT, MAX_BODY_BYTES, MAX_BODY_VALUES, MAX_LOGIN_BODY_BYTES, REQUEST_TIMEOUT,
 };
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::App;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::request::Parameters;
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -51,7 +51,7 @@ pub async fn login_form(request: Request) -> Result<Parameters, Problem> {
 async fn read(app: &App, request: Request, expected: &str) -> Result<Bytes, Problem> {
     check_kind(request.headers(), expected)?;
     let Some(_place) = app.places.bodies.try_take(app.asker) else {
-        let detail = "too many bodies are sent at a time; try again";
+        let detail = "too many concurrent uploads; try again";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
     };
     read_within(request, (MAX_BODY_BYTES, REQUEST_TIMEOUT)).await
@@ -66,7 +66,7 @@ async fn read_within(
         Ok(Ok(bytes)) => Ok(bytes),
         // Longer than allowed, or its sender went away and hears no answer.
         Ok(Err(_)) => {
-            let detail = format!("a body has at most {most_bytes} bytes here");
+            let detail = format!("a body may have at most {most_bytes} bytes here");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
         Err(_) => {
@@ -76,7 +76,7 @@ async fn read_within(
     }
 }
 
-/// An upper bound of the values in a text of JSON: what its brackets and commas outside of texts can
+/// An upper bound of the values in a string of JSON: what its brackets and commas outside of texts can
 /// divide.
 fn values_at_most(json: &[u8]) -> usize {
     let (mut values, mut in_text, mut is_escaped) = (1, false, false);
@@ -99,7 +99,7 @@ fn check_kind(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
     if essence.eq_ignore_ascii_case(expected) {
         return Ok(());
     }
-    let detail = format!("the body must be {expected}, by the header content-type");
+    let detail = format!("the header content-type must be {expected}");
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 

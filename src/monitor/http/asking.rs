@@ -1,10 +1,10 @@
-//! What handlers share: the service, and the places for questions that may wait for a disk.
+//! State shared by handlers: the service, and the slots for queries that may wait for a disk.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -20,31 +20,36 @@ use crate::limits::{
     MAX_STREAM_READS, MAX_STREAMS, PLACE_WAIT, REQUEST_TIMEOUT,
 };
 use crate::monitor::access::{Access, Asker, Place, Places, Quota};
-use crate::monitor::answer::{Problem, json_text};
+use crate::monitor::http::answer::{Problem, json_text};
+use crate::monitor::http::route::Table;
+use crate::monitor::http::share::ReadShare;
 use crate::monitor::service::Service;
-use crate::monitor::share::ReadShare;
 use crate::monitor::watch::Watched;
 use crate::query::QueryError;
 use crate::query::json;
 
-/// How long a question waits before it looks again whether records still wait.
+/// Interval at which a waiting query checks the backlog of records again.
 const SHARE_LOOK: Duration = Duration::from_millis(50);
 
 /// The state that every handler has, for the sender of one request.
 #[derive(Clone)]
 pub struct App {
-    /// Whom to ask.
+    /// The service to query.
     pub service: Arc<Service>,
-    /// What is looked at all the time.
+    /// The monitored values.
     pub watched: Watched,
-    /// Who may do what.
+    /// Access control.
     pub access: Arc<Access>,
-    /// What readers may take of the processors.
+    /// The readers' share of the processors.
     share: Arc<ReadShare>,
     /// Places for work that waits or takes memory.
     pub places: Arc<Work>,
-    /// Who takes them.
+    /// The holder of the slots.
     pub asker: Asker,
+    /// All routes.
+    pub table: Arc<Table>,
+    /// Address of the link of the navigation that the request's page belongs to.
+    pub section: Option<&'static str>,
 }
 
 /// The places of each kind of work.
@@ -80,25 +85,36 @@ impl Default for Work {
     }
 }
 
-/// What a handler gives.
+/// The result of a handler.
 pub type Answer = Result<Response, Problem>;
 
 impl App {
-    /// For a service that is watched.
-    pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>) -> Self {
+    /// For the handlers of these routes, over a service that is watched.
+    pub fn new(service: Arc<Service>, watched: Watched, access: Arc<Access>, table: Table) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let share = Arc::new(ReadShare::of(u32::try_from(processors).unwrap_or(u32::MAX)));
-        Self { service, watched, access, share, places: Arc::default(), asker: Asker::default() }
+        Self {
+            service,
+            watched,
+            access,
+            share,
+            places: Arc::default(),
+            asker: Asker::default(),
+            table: Arc::new(table),
+            section: None,
+        }
     }
 }
 
-/// Handlers take it as an argument, so that it stands for the sender of their request.
+/// Handlers take it as an argument, with the sender and the section of their request.
 impl FromRequestParts<App> for App {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         let asker = parts.extensions.get::<Asker>().copied().unwrap_or_default();
-        Ok(Self { asker, ..app.clone() })
+        let path = parts.extensions.get::<MatchedPath>();
+        let section = path.and_then(|path| app.table.section(path.as_str()));
+        Ok(Self { asker, section, ..app.clone() })
     }
 }
 
@@ -109,7 +125,7 @@ pub async fn ask<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let unavailable = |detail: &str| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
     let Ok(Some(place)) = timeout(PLACE_WAIT, place_and_share(&app)).await else {
-        return Err(unavailable("too many requests at a time; try again"));
+        return Err(unavailable("too many concurrent requests; try again"));
     };
     let work = tokio::task::spawn_blocking(move || {
         let began = thread_time();
@@ -122,10 +138,10 @@ pub async fn ask<T: Send + 'static>(
     match timeout(REQUEST_TIMEOUT, work).await {
         Ok(Ok(answer)) => answer.map_err(Problem::from),
         Ok(Err(_)) => {
-            let detail = "the question could not be worked on; the log says why";
+            let detail = "the request failed; see the log";
             Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail))
         }
-        Err(_) => Err(unavailable("the answer took too long; ask for less at a time")),
+        Err(_) => Err(unavailable("the answer took too long; request less at a time")),
     }
 }
 

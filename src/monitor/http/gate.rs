@@ -1,35 +1,25 @@
-//! Everything that is served, and what holds for every request: who may ask whom, what a browser may
-//! do with an answer, and when there is nothing new to answer.
-
-use std::sync::Arc;
+//! The gate in front of every route: host, encoding, method, rate and role of a request, conditional
+//! answers, and the headers that every answer has.
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 
-use crate::ledger::tiles::TilePath;
-use crate::monitor::access::{Asker, Role, is_page};
-use crate::monitor::answer::{Problem, immutable};
-use crate::monitor::asking::{Answer, App, ask};
-use crate::monitor::conditional::Condition;
-use crate::monitor::host::Hosts;
-use crate::monitor::large::paced;
-use crate::monitor::request::check_encoding;
-use crate::monitor::route::{Methods, Needs, Route, Table, router};
-use crate::monitor::service::Service;
-use crate::monitor::{api, ui};
-use crate::query::QueryError;
+use crate::monitor::access::{Asker, Role};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::App;
+use crate::monitor::http::conditional::Condition;
+use crate::monitor::http::host::Hosts;
+use crate::monitor::http::large::paced;
+use crate::monitor::http::request::check_encoding;
+use crate::monitor::http::route::{Needs, Row, Table};
+use crate::monitor::ui;
 
-/// All routes, for requests to these hosts by those who may.
-pub fn routes(app: App, hosts: Hosts) -> Router {
-    let mut routes = api::routes();
-    routes.push(Route::get("/tile/{*path}", get(tile)));
-    routes.extend(ui::routes());
-    let (router, table) = router(routes);
-    let gate = Gate { hosts, app: app.clone(), table: Arc::new(table) };
+/// A router of these routes, behind the gate.
+pub fn guarded(router: Router<App>, app: App, hosts: Hosts) -> Router {
+    let gate = Gate { hosts, app: app.clone() };
     router
         .fallback(no_route)
         .layer(from_fn(move |request, next| guard(gate.clone(), request, next)))
@@ -41,17 +31,16 @@ pub fn routes(app: App, hosts: Hosts) -> Router {
 struct Gate {
     hosts: Hosts,
     app: App,
-    table: Arc<Table>,
 }
 
-/// Refuses what no route takes and whoever may not ask, and says on every answer what a browser may
-/// do with it.
+/// Refuses requests that no route takes and callers that may not ask, and adds the headers that every
+/// answer has.
 async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
-    let App { service, access, .. } = &gate.app;
+    let App { service, access, table, .. } = &gate.app;
     let path = request.extensions().get::<MatchedPath>();
-    let methods = path.and_then(|path| gate.table.of(path.as_str()));
+    let row = path.and_then(|path| table.of(path.as_str()));
     let mut asker = Asker::default();
-    let mut response = match turned_away(&gate, &mut request, methods) {
+    let mut response = match turned_away(&gate, &mut request, row) {
         Some(response) => response,
         None => {
             let condition = Condition::of(&request);
@@ -68,41 +57,45 @@ async fn guard(gate: Gate, mut request: Request, next: Next) -> Response {
 
 /// The answer to a request that does not pass: too many were sent, it is malformed, or its caller may
 /// not. All are counted, so that no form of request makes a flood free.
-fn turned_away(gate: &Gate, request: &mut Request, methods: Option<&Methods>) -> Option<Response> {
-    let App { service, access, .. } = &gate.app;
-    let page = |problem: &Problem| ui::turned_away(service, problem);
+fn turned_away(gate: &Gate, request: &mut Request, row: Option<&Row>) -> Option<Response> {
+    let access = &gate.app.access;
+    let page = |problem: &Problem| ui::turned_away(&gate.app, problem);
+    let page = is_for_people(row, request.uri().path()).then_some(page);
     if let Err(refused) = access.limit(request) {
         return Some(refused.answer(request, page));
     }
-    if let Some(response) = refusal((gate.hosts, service), request, methods) {
+    if let Some(response) = refusal(gate, request, row) {
         return Some(response);
     }
-    let needed = needed(methods, request.method());
-    let refused = access.admit(request, needed).err()?;
+    let refused = access.admit(request, needed(row, request.method())).err()?;
     Some(refused.answer(request, page))
 }
 
-/// The role that a request needs. That an address is not known is told to those who may look.
-fn needed(methods: Option<&Methods>, method: &Method) -> Option<Role> {
-    let of_route = |methods: &Methods| methods.needs(method).unwrap_or(Needs::Role(Role::Admin));
-    methods.map_or(Needs::VIEWER, of_route).role()
+/// True if a browser asks: an unknown address is a person's mistake, unless it is one of the API's.
+fn is_for_people(row: Option<&Row>, path: &str) -> bool {
+    let is_of_programs = || ["/api/", "/tile/"].iter().any(|of| path.starts_with(of));
+    row.map_or_else(|| !is_of_programs(), Row::is_for_people)
+}
+
+/// The role that a request requires. Default deny: a method without a rule requires Admin. That an
+/// address is unknown is told to viewers.
+fn needed(row: Option<&Row>, method: &Method) -> Option<Role> {
+    let of_row = |row: &Row| row.methods.needs(method).unwrap_or(Needs::Role(Role::Admin));
+    row.map_or(Needs::VIEWER, of_row).role()
 }
 
 /// The answer to a request that no route is asked about: its form is wrong, or its method.
-fn refusal(
-    (hosts, service): (Hosts, &Service),
-    request: &Request,
-    methods: Option<&Methods>,
-) -> Option<Response> {
-    if let Err(problem) = hosts.check(request) {
+fn refusal(gate: &Gate, request: &Request, row: Option<&Row>) -> Option<Response> {
+    if let Err(problem) = gate.hosts.check(request) {
         return Some(problem.into_response());
     }
     if let Err(problem) = check_encoding(request.uri()) {
-        return Some(match is_page(request.uri().path()) {
-            true => ui::turned_away(service, &problem),
+        return Some(match is_for_people(row, request.uri().path()) {
+            true => ui::turned_away(&gate.app, &problem),
             false => problem.into_response(),
         });
     }
+    let methods = row.map(|row| &row.methods);
     let (method, path) = (request.method(), request.uri().path());
     let allowed = match methods {
         Some(methods) => methods.allowed(),
@@ -117,7 +110,7 @@ fn refusal(
         return Some(([(header::ALLOW, allowed)], problem).into_response());
     }
     (*method != Method::POST && has_body(request)).then(|| {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken here");
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "no body is accepted here");
         // The body that follows on the connection is never read.
         ([(header::CONNECTION, "close")], problem).into_response()
     })
@@ -133,17 +126,8 @@ fn has_body(request: &Request) -> bool {
 async fn no_route(State(app): State<App>, uri: Uri) -> Response {
     let detail = format!("not found: {}; the API is described at /api", uri.path());
     let problem = Problem::new(StatusCode::NOT_FOUND, detail);
-    match uri.path().starts_with("/api/") {
-        true => problem.into_response(),
-        false => ui::refused(&app.service, &problem),
+    match is_for_people(None, uri.path()) {
+        true => ui::refused(&app, &problem),
+        false => problem.into_response(),
     }
-}
-
-async fn tile(app: App, uri: Uri) -> Answer {
-    let Some(path) = TilePath::parse(uri.path()) else {
-        let form = "/tile/<L>/<N>[.p/<W>] or /tile/entries/<N>[.p/<W>]";
-        let detail = format!("{} names no tile; the form is {form}", uri.path());
-        return Err(QueryError::Malformed(detail).into());
-    };
-    ask(app, move |service| service.queries.tile(path)).await.map(immutable)
 }

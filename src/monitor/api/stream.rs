@@ -1,4 +1,4 @@
-//! `/api/v1/stream`: what happens, as server-sent events.
+//! `/api/v1/stream`: server-sent events.
 //!
 //! Every event but `status` comes from the log and bears its place there as its id, so a client that
 //! was away says the last id it saw (`Last-Event-ID`) and misses nothing. Nothing is kept for a client:
@@ -23,10 +23,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::contract::Alerts;
 use crate::ledger::{Block, Entry, LedgerReader};
 use crate::limits::{MAX_QUEUED_STREAM_EVENTS, STREAM_HEARTBEAT, STREAM_LIFETIME};
-use crate::monitor::answer::Problem;
-use crate::monitor::asking::{Answer, App, ask};
-use crate::monitor::parameter;
-use crate::monitor::request::Parameters;
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::asking::{Answer, App, ask};
+use crate::monitor::http::parameter;
+use crate::monitor::http::request::Parameters;
 use crate::monitor::service::StatusView;
 use crate::query::QueryError;
 use crate::query::TransactionFilter;
@@ -100,7 +100,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// What a client asks for.
+/// The events that a client asks for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
     kinds: Kinds,
@@ -138,7 +138,7 @@ struct AlertChange<'a> {
     key: &'a str,
     /// Id of the transaction.
     transaction: String,
-    /// When the event happened.
+    /// Time of the event.
     time: String,
 }
 

@@ -1,4 +1,4 @@
-//! How many answers the endpoint gave, by their status.
+//! Counters of the endpoint's answers, by status.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

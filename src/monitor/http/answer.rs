@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::diagnostic::chain;
-use crate::monitor::conditional;
+use crate::monitor::http::conditional;
 use crate::query::QueryError;
 use crate::query::json;
 
@@ -18,7 +18,7 @@ pub struct Problem {
     title: &'static str,
     /// HTTP status code.
     status: u16,
-    /// What was asked for and why there is no answer.
+    /// The subject of the request, and the reason for the failure.
     detail: String,
 }
 
@@ -34,7 +34,7 @@ impl Problem {
         self.title
     }
 
-    /// What was asked for and why there is no answer.
+    /// The subject of the request, and the reason for the failure.
     pub fn detail(&self) -> &str {
         &self.detail
     }
@@ -74,7 +74,7 @@ impl From<QueryError> for Problem {
             }
         };
         if status.is_server_error() {
-            tracing::error!(error = chain(&error), "a question could not be answered");
+            tracing::error!(error = chain(&error), "a request could not be answered");
         }
         Self::new(status, chain(&error))
     }

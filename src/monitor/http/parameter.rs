@@ -1,5 +1,5 @@
-//! What stands in addresses: each parameter and each name in a path, with its meaning, its form and
-//! an example. Handlers take parameters by these, and the description of the API says the same.
+//! Parameters of requests: each parameter and path segment, with its meaning, form and an example.
+//! Handlers take parameters by these definitions, and the API description is generated from them.
 
 use serde_json::{Value, json};
 
@@ -12,17 +12,17 @@ use crate::limits::{DEFAULT_PAGE, MAX_ASSET_KEY_BYTES, MAX_PAGE_ITEMS};
 pub struct Parameter {
     /// Its name; of [`Role::Prefix`] the beginning of its names.
     pub name: &'static str,
-    /// What it means. Empty only for a field of a page's form, which no document describes.
+    /// Its meaning. Empty only for a field of a page's form, which no document describes.
     pub about: &'static str,
     /// A value that can be given.
     pub example: &'static str,
     /// JSON Schema of its values.
     pub schema: fn() -> Value,
-    /// What it does.
+    /// Its role.
     pub role: Role,
 }
 
-/// What a parameter does.
+/// The role of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Asks for something.
@@ -149,48 +149,48 @@ fn file_form() -> Value {
 
 // Pages.
 
-/// How many items a page has.
+/// The number of items on a page.
 pub const LIMIT: Parameter = asks(
     "limit",
-    "How many items a page has at most. A search that looked long enough gives fewer and `next`.",
+    "Maximum number of items on a page. A search that reaches its limit returns fewer, and `next`.",
     (page_size, "2"),
 );
-/// Where a list of blocks goes on.
+/// Cursor of a list of blocks.
 pub const BEFORE_BLOCK: Parameter =
-    cursor("before", "Blocks below this number: the `next` of the page before.", (index, "12"));
-/// Where a list of transactions goes on.
+    cursor("before", "Blocks below this number: the `next` of the previous page.", (index, "12"));
+/// Cursor of a list of transactions.
 pub const BEFORE_ENTRY: Parameter =
-    cursor("before", "Below this entry: the `next` of the page before.", (index, "20"));
-/// Where a list of dead letters goes on.
+    cursor("before", "Below this entry: the `next` of the previous page.", (index, "20"));
+/// Cursor of a list of dead letters.
 pub const BEFORE_LETTER: Parameter = cursor(
     "before",
-    "Letters before this block and place: the `next` of the page before.",
+    "Dead letters before this block and place: the `next` of the previous page.",
     (two_numbers, "7/0"),
 );
-/// Where a list of assets goes on.
+/// Cursor of a list of assets.
 pub const AFTER_KEY: Parameter =
-    cursor("after", "Assets behind this key: the `next` of the page before.", (text, "C-001"));
-/// Where a list of alerts goes on.
+    cursor("after", "Assets after this key: the `next` of the previous page.", (text, "C-001"));
+/// Cursor of a list of alerts.
 pub const AFTER_ALERTED: Parameter = cursor(
     "after",
-    "Assets behind this contract and key: the `next` of the page before.",
+    "Assets after this contract and key: the `next` of the previous page.",
     (pair, "cold_chain/C-001"),
 );
-/// Where a list of definitions goes on.
+/// Cursor of a list of definitions.
 pub const AFTER_ENTRY: Parameter =
-    cursor("after", "Recorded behind this entry: the `next` of the page before.", (index, "1"));
-/// Where a list of newest changes goes on.
+    cursor("after", "Recorded after this entry: the `next` of the previous page.", (index, "1"));
+/// Cursor of a list of newest changes.
 pub const FROM_RECENT: Parameter = cursor(
     "from",
-    "From this entry and place on back: the `next` of the page before.",
+    "From this entry and place, going back: the `next` of the previous page.",
     (two_numbers, "600/0"),
 );
-/// Where the entries of a block go on.
+/// Cursor of a block's entries.
 pub const FROM_ENTRY: Parameter =
-    cursor("from", "Entries from this one on: the `next` of the page before.", (index, "3"));
-/// Where a history goes on.
+    cursor("from", "Entries from this one: the `next` of the previous page.", (index, "3"));
+/// Cursor of a history.
 pub const FROM_CHANGE: Parameter =
-    cursor("from", "From this entry on back: the `next` of the page before.", (index, "20"));
+    cursor("from", "From this entry, going back: the `next` of the previous page.", (index, "20"));
 
 // Searches.
 
@@ -206,21 +206,22 @@ pub const VERDICT: Parameter =
 /// Transactions since a time.
 pub const SINCE: Parameter = asks(
     "since",
-    "Of blocks made at this time or later (RFC 3339; without an offset it is UTC).",
+    "Blocks created at this time or later (RFC 3339; UTC without an offset).",
     (time, "2026-01-31T12:00:00Z"),
 );
 /// Transactions until a time.
 pub const UNTIL: Parameter =
-    asks("until", "Of blocks made before this time.", (time, "2026-02-28T12:00:00Z"));
+    asks("until", "Blocks created before this time.", (time, "2026-02-28T12:00:00Z"));
 /// Dead letters of a cause.
-pub const CAUSE: Parameter = asks("cause", "Letters of this cause only.", (cause, "not_json"));
+pub const CAUSE: Parameter =
+    asks("cause", "Only dead letters with this cause.", (cause, "not_json"));
 /// Assets by the beginning of their keys.
-pub const PREFIX: Parameter = asks("prefix", "Keys that begin so.", (text, "C-0"));
+pub const PREFIX: Parameter = asks("prefix", "Keys with this prefix.", (text, "C-0"));
 /// Assets by the values of their fields.
 pub const WHERE: Parameter = Parameter {
     name: "where.",
     about: "`where.FIELD=VALUE`, as often as there are conditions: the field, by its dotted name, has \
-            this value. A text is given as it is, everything else as JSON.",
+            this value. A string is given as it is, everything else as JSON.",
     example: "where.cargo.kind=fish",
     schema: field_values,
     role: Role::Prefix,
@@ -232,66 +233,66 @@ pub const ALERTS_ONLY: Parameter =
 // One thing.
 
 /// An asset at a block.
-pub const AT_BLOCK: Parameter = asks("at_block", "The asset as this block left it.", (index, "20"));
+pub const AT_BLOCK: Parameter = asks("at_block", "The asset as of this block.", (index, "20"));
 /// An asset at a time.
 pub const AT_TIME: Parameter = asks(
     "at_time",
-    "The asset as the blocks made by this time left it. Not beside `at_block`.",
+    "The asset as of this time. Not together with `at_block`.",
     (time, "2026-01-31T12:00:00Z"),
 );
-/// Where a walk into the past goes on.
+/// Cursor of a walk into the past.
 pub const FROM_WALK: Parameter = asks(
     "from",
-    "With `at_block` or `at_time`: where the walk back goes on, as a refusal of the whole way says.",
+    "With `at_block` or `at_time`: the entry at which the walk back continues, as given by a refused request.",
     (index, "20"),
 );
-/// Whether a call is only tried.
+/// True for a dry run.
 pub const DRY_RUN: Parameter =
-    asks("dry_run", "Only says what would come of it, and submits nothing.", (flag, "true"));
+    asks("dry_run", "Dry run: returns the result and submits nothing.", (flag, "true"));
 /// A version of a definition.
 pub const DIGEST: Parameter = asks(
     "digest",
-    "The version whose text has this SHA-256; else the newest.",
+    "The version with this SHA-256 of its text; default: the newest.",
     (digest, "0000000000000000000000000000000000000000000000000000000000000000"),
 );
 /// Form of a proof.
-pub const PROOF_FORM: Parameter =
-    asks("format", "`json`, or the text of a C2SP tlog-proof file.", (proof_form, "tlog-proof"));
+pub const PROOF_FORM: Parameter = asks(
+    "format",
+    "`json`, or `tlog-proof` for a C2SP tlog-proof file.",
+    (proof_form, "tlog-proof"),
+);
 
 // Exports.
 
 /// Form of an export.
 pub const FILE_FORM: Parameter =
-    asks("format", "`jsonl`: JSON, an item a line; or `csv`.", (file_form, "csv"));
-/// Where an export of a state goes on.
-pub const BEHIND_KEY: Parameter = asks(
-    "after",
-    "Assets behind this key: that of the last line of what was cut off.",
-    (text, "C-001"),
-);
-/// Where an export of a history goes on.
+    asks("format", "`jsonl` (one JSON item per line) or `csv`.", (file_form, "csv"));
+/// Cursor of an export of a state.
+pub const BEHIND_KEY: Parameter =
+    asks("after", "Assets after this key: the last one in a truncated export.", (text, "C-001"));
+/// Cursor of an export of a history.
 pub const BACK_FROM: Parameter = asks(
     "from",
-    "From this entry on back: what the last line of what was cut off says in `replaced`.",
+    "From this entry, going back: `replaced` of the last line in a truncated export.",
     (index, "20"),
 );
 
-/// Whether a client reads what stands behind a body.
+/// True if a client reads trailers.
 pub const TRAILERS: Parameter =
-    asks("TE", "`trailers` gets the headers that stand behind the file.", (any_text, "trailers"));
+    asks("TE", "`trailers` requests the trailers after the file.", (any_text, "trailers"));
 
 // The stream.
 
 /// Kinds of events.
 pub const EVENTS: Parameter = asks(
     "events",
-    "Kinds of events, with commas between: block, transaction, alert, dead_letter, status.",
+    "Kinds of events, separated by commas: block, transaction, alert, dead_letter, status.",
     (event_names, "block,status"),
 );
-/// Where a stream begins.
+/// The first block of a stream.
 pub const FROM_BLOCK: Parameter =
-    asks("from", "From this block on; else from the next one.", (index, "0"));
-/// Where a client of the stream was.
+    asks("from", "From this block; default: the next one.", (index, "0"));
+/// The last event received by a client of the stream.
 pub const LAST_EVENT_ID: Parameter = asks(
     "Last-Event-ID",
     "Id of the last event that was seen: the stream goes on behind it and leaves none out.",
@@ -314,7 +315,7 @@ pub const PARTITION: Parameter = asks("partition", "Partition of the record.", (
 pub const OFFSET: Parameter = asks("offset", "Offset of the record.", (index, "1"));
 /// Offset of a record that gave a dead letter.
 pub const LETTER_OFFSET: Parameter = asks("offset", "Offset of the record.", (index, "21"));
-/// Which transaction of a record.
+/// Output of a record: the number of its transaction.
 pub const OUTPUT: Parameter =
     asks("output", "Which of the record's transactions, from 0.", (number, "0"));
 /// Name of a contract.

@@ -1,20 +1,19 @@
-//! Followers: feed projections from the log, whichever ledger it is.
+//! The driver of followers: feeds one from the log, makes its savepoints and tries again what was held
+//! up.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::ahead::{Weight, ahead};
+use crate::backoff::Backoff;
 use crate::clock::Clock;
-use crate::contract::Verdict;
-use crate::ledger::{Block, Entry, LedgerError, LedgerReader, block};
+use crate::follower::{Follower, FollowerError};
+use crate::ledger::{Block, LedgerError, LedgerReader, block};
 use crate::limits::{MAX_GATHERED_BLOCKS, MAX_UNSAVED_ENTRIES};
-use crate::pipeline::status::{Stage, Status};
-use crate::pipeline::traces::Traces;
-use crate::state::{Projection, StateError};
+use crate::pipeline::followers::Following;
 
-/// How long a follower waits for a block before it looks whether it should end.
+/// Maximum wait of a follower for a block before it checks for a stop.
 const WAIT: Duration = Duration::from_millis(100);
 /// Least time between savepoints.
 const SAVEPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -23,38 +22,22 @@ const SAVEPOINT_AT_LEAST_EVERY: Duration = Duration::from_secs(60);
 /// A savepoint is due again after so many times what its steps took: a twentieth of the time is its
 /// share.
 const SAVEPOINT_SHARE: u32 = 20;
-/// Least time between two copies of the newest checkpoint.
-const KEEP_EVERY: Duration = Duration::from_secs(1);
-/// Pause after the first refusal of a destination outside.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Time between summaries of dead letters in the log.
-const SUMMARY_EVERY: Duration = Duration::from_secs(10);
 
-/// Feeds one projection.
-pub struct Follower {
+/// Runs one follower.
+pub struct FollowerDriver {
     /// The log.
     pub reader: Arc<dyn LedgerReader>,
-    /// The fold.
-    pub projection: Arc<dyn Projection>,
+    /// The follower, and who looks on.
+    pub following: Arc<Following>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Where the pipeline's own follower tells what it saw.
-    pub status: Option<Arc<Status>>,
-    /// Where every follower tells that it is held up.
-    pub holds: Arc<Status>,
-    /// Where it notes what became of batches.
-    pub traces: Traces,
-    /// Keeps the newest checkpoint: called once a second while blocks come.
-    pub keep: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// How far a follower is.
+/// The progress of a follower.
 struct Run {
-    /// When the newest savepoint was complete.
+    /// Completion time of the newest savepoint.
     saved_at: Duration,
-    /// How long its steps took.
+    /// Duration of its steps.
     saving_took: Duration,
     /// Blocks that it holds.
     saved_blocks: u64,
@@ -62,21 +45,17 @@ struct Run {
     unsaved_entries: usize,
     /// The savepoint under way.
     saving: Option<Saving>,
-    kept_at: Duration,
-    /// Blocks of the checkpoint that was kept.
-    kept_blocks: u64,
-    /// Why a destination outside took nothing lately.
+    /// Why nothing was taken in or saved lately.
     held: Option<String>,
-    pause: Duration,
-    /// The projections tell the same of the log, so one of them is enough.
-    summary: Option<Summary>,
+    /// The pauses between attempts; `None` where there is one attempt only.
+    pauses: Option<Backoff>,
 }
 
 /// A savepoint under way.
 struct Saving {
     /// Blocks that it is to hold.
     blocks: u64,
-    /// How long its steps took so far.
+    /// Duration of its steps so far.
     took: Duration,
 }
 
@@ -88,22 +67,51 @@ impl Run {
     }
 }
 
-impl Follower {
-    /// Runs until the pipeline has drained and the last block is taken in and saved. What a
-    /// destination outside refuses is offered again after a while, until the pipeline has drained.
-    pub fn run(&self, drained: &AtomicBool) -> Result<(), StateError> {
-        let (now, blocks) = (self.clock.monotonic(), self.projection.next_block());
+impl FollowerDriver {
+    fn follower(&self) -> &dyn Follower {
+        self.following.follower()
+    }
+
+    /// Runs until the pipeline has drained and the last block is taken in and saved, or the follower
+    /// ends before that. An error is one that the service cannot go on with.
+    pub fn run(&self, drained: &AtomicBool) -> Result<(), FollowerError> {
+        let error = match self.run_to_end(drained) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let (name, may_retry) =
+            (self.follower().name(), self.follower().retry().pauses().is_some());
+        match error {
+            // What it could not deliver or save stays in the log for the next start.
+            FollowerError::Held(reason) if may_retry => {
+                tracing::warn!(
+                    reason,
+                    "follower `{name}` ends with blocks left for the next start"
+                );
+                Ok(())
+            }
+            FollowerError::Held(_) | FollowerError::Failed(_)
+                if !self.follower().is_essential() =>
+            {
+                let reason = format!("it has ended: {}", crate::diagnostic::chain(&error));
+                self.following.hold(&reason, self.clock.now_ms());
+                tracing::error!(reason, "follower `{name}` is held up until the next start");
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    /// Runs until the end is reached and saved, or there is no further attempt.
+    fn run_to_end(&self, drained: &AtomicBool) -> Result<(), FollowerError> {
         let mut run = Run {
-            saved_at: now,
+            saved_at: self.clock.monotonic(),
             saving_took: Duration::ZERO,
-            saved_blocks: blocks,
+            saved_blocks: self.follower().saved_block(),
             unsaved_entries: 0,
             saving: None,
-            kept_at: now,
-            kept_blocks: blocks,
             held: None,
-            pause: FIRST_PAUSE,
-            summary: self.status.is_some().then(|| Summary::new(now)),
+            pauses: self.follower().retry().pauses(),
         };
         loop {
             // Read before the head: a block that came after it is seen in the next round.
@@ -111,13 +119,10 @@ impl Follower {
             match self.round(&mut run, is_last_round) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                Err(StateError::Destination(reason)) if !is_last_round => {
-                    // What was to be saved is taken in again from the last place that was.
-                    run.saving = None;
-                    self.hold(&mut run, (reason, LONGEST_PAUSE), drained);
-                }
-                Err(error @ StateError::NoSpace { .. }) if !is_last_round => {
-                    self.hold(&mut run, (error.to_string(), FIRST_PAUSE), drained);
+                Err(FollowerError::Held(reason)) if !is_last_round => {
+                    let pause = run.pauses.as_mut().map(Backoff::pause);
+                    let Some(pause) = pause else { return Err(FollowerError::Held(reason)) };
+                    self.hold(&mut run, reason, pause, drained);
                 }
                 Err(error) => return Err(error),
             }
@@ -125,8 +130,8 @@ impl Follower {
     }
 
     /// Takes in the next blocks and saves some; whether the end was reached and is saved.
-    fn round(&self, run: &mut Run, is_last_round: bool) -> Result<bool, StateError> {
-        let next = self.projection.next_block();
+    fn round(&self, run: &mut Run, is_last_round: bool) -> Result<bool, FollowerError> {
+        let next = self.follower().next_block();
         let is_busy = is_last_round || run.saving.is_some();
         let wait = if is_busy { Duration::ZERO } else { WAIT };
         let head = self.reader.wait_for(next + 1, wait);
@@ -134,116 +139,96 @@ impl Follower {
             let block = self.reader.block(number)?;
             self.take(&block)?;
             run.unsaved_entries += block.entries.len();
-            if let Some(summary) = &mut run.summary {
-                summary.add(&block);
-            }
             self.save(run, false)?;
         }
-        let blocks = self.projection.next_block();
+        let blocks = self.follower().next_block();
         let is_at_end = is_last_round && blocks == self.reader.head().height;
         self.save(run, is_at_end)?;
-        self.keep(run, is_at_end);
-        if let Some(summary) = &mut run.summary {
-            summary.print(self.clock.monotonic(), is_at_end);
-        }
+        self.following.observers().iter().for_each(|one| one.looked(blocks, is_at_end));
         Ok(is_at_end && run.saving.is_none() && run.saved_blocks == blocks)
     }
 
-    /// Waits after a refusal, longer each time, and tells what is new of it.
-    fn hold(&self, run: &mut Run, (reason, longest): (String, Duration), drained: &AtomicBool) {
-        self.holds.hold(self.projection.name(), &reason, self.clock.now_ms());
+    /// Waits after a refusal, and tells what is new of it.
+    fn hold(&self, run: &mut Run, reason: String, pause: Duration, drained: &AtomicBool) {
+        // What went back is taken in again before it is saved.
+        let next = self.follower().next_block();
+        run.saving = run.saving.take().filter(|saving| saving.blocks <= next);
+        self.following.hold(&reason, self.clock.now_ms());
         if run.held.as_ref() != Some(&reason) {
-            tracing::error!(reason, "the {} is held up", self.projection.name());
+            tracing::error!(reason, "follower `{}` is held up", self.follower().name());
             run.held = Some(reason);
         }
-        let until = self.clock.monotonic() + run.pause;
-        run.pause = (run.pause * 2).min(longest);
+        let until = self.clock.monotonic() + pause;
         while self.clock.monotonic() < until && !drained.load(Ordering::SeqCst) {
             std::thread::sleep(WAIT);
         }
     }
 
-    fn take(&self, block: &Block) -> Result<(), StateError> {
+    fn take(&self, block: &Block) -> Result<(), FollowerError> {
         let started = self.clock.monotonic();
-        self.projection.apply(block)?;
-        if let Some(status) = &self.status {
-            let ended = self.clock.monotonic();
-            status.add(Stage::Apply, block.entries.len(), ended.saturating_sub(started));
-            self.traces.applied(block, &(started..ended));
-            status.applied(block, self.clock.now_ms());
-        }
+        self.follower().apply(block)?;
+        let span = started..self.clock.monotonic();
+        self.following.observers().iter().for_each(|one| one.applied(block, &span));
         Ok(())
     }
 
     /// Begins a savepoint where one is due, and does a step of the one under way; as many as it takes,
     /// where too much waits for it.
-    fn save(&self, run: &mut Run, is_at_end: bool) -> Result<(), StateError> {
-        let blocks = self.projection.next_block();
-        let is_due = is_at_end || run.is_due(self.clock.monotonic()) || self.projection.is_full();
+    fn save(&self, run: &mut Run, is_at_end: bool) -> Result<(), FollowerError> {
+        let blocks = self.follower().next_block();
+        let is_due = is_at_end || run.is_due(self.clock.monotonic()) || self.follower().is_full();
         if run.saving.is_none() && blocks != run.saved_blocks && is_due {
             run.saving = Some(Saving { blocks, took: Duration::ZERO });
             run.unsaved_entries = 0;
         }
         while run.saving.is_some() {
             self.save_some(run)?;
-            if !self.projection.is_full() {
+            if !self.follower().is_full() {
                 break;
             }
         }
         Ok(())
     }
 
-    fn save_some(&self, run: &mut Run) -> Result<(), StateError> {
+    fn save_some(&self, run: &mut Run) -> Result<(), FollowerError> {
         let Some(saving) = &mut run.saving else { return Ok(()) };
         let started = self.clock.monotonic();
-        let is_complete = self.projection.save_some()?;
+        let is_complete = self.follower().save_some()?;
         let ended = self.clock.monotonic();
         saving.took += ended.saturating_sub(started);
         if is_complete {
             (run.saved_at, run.saved_blocks, run.saving_took) = (ended, saving.blocks, saving.took);
             run.saving = None;
-            if let Some(status) = &self.status {
-                status.add(Stage::Savepoint, 1, run.saving_took);
-            }
+            self.following.observers().iter().for_each(|one| one.saved(run.saving_took));
         }
         if run.held.take().is_some() {
-            run.pause = FIRST_PAUSE;
-            self.holds.release(self.projection.name());
-            tracing::info!("the {} goes on", self.projection.name());
+            run.pauses = self.follower().retry().pauses();
+            self.following.release();
+            tracing::info!("follower `{}` goes on", self.follower().name());
         }
         Ok(())
     }
-
-    fn keep(&self, run: &mut Run, is_at_end: bool) {
-        let (Some(keep), blocks) = (&self.keep, self.projection.next_block()) else { return };
-        let now = self.clock.monotonic();
-        let is_due = is_at_end || now.saturating_sub(run.kept_at) >= KEEP_EVERY;
-        if is_due && run.kept_blocks != blocks {
-            keep();
-            (run.kept_at, run.kept_blocks) = (now, blocks);
-        }
-    }
 }
 
-/// Feeds a projection up to the log's end. `observe` is told blocks taken in and blocks in all.
+/// Feeds a follower up to the log's end. `observe` is told blocks taken in and blocks in all.
 pub fn catch_up(
     reader: &dyn LedgerReader,
-    projection: &dyn Projection,
+    follower: &dyn Follower,
     observe: &mut dyn FnMut(u64, u64),
-) -> Result<(), StateError> {
+) -> Result<(), FollowerError> {
     let height = reader.head().height;
-    let first = projection.next_block();
+    let first = follower.next_block();
     let mut unsaved_entries = 0;
     let mut take = |block: Result<Arc<Block>, LedgerError>| {
         let block = block?;
-        projection.apply(&block)?;
+        follower.apply(&block)?;
         observe(block.header.number + 1, height);
         unsaved_entries += block.entries.len();
-        if unsaved_entries as u64 >= MAX_UNSAVED_ENTRIES || projection.is_full() {
+        if unsaved_entries as u64 >= MAX_UNSAVED_ENTRIES || follower.is_full() {
             unsaved_entries = 0;
-            projection.savepoint()?;
+            follower.savepoint()?;
         }
-        Ok::<(), StateError>(())
+        Ok::<(), FollowerError>(())
     };
     // Each takes as much as the largest at most, until it is read.
     let most = block::most_memory(reader.largest_block());
@@ -263,66 +248,13 @@ pub fn catch_up(
             while let Some(block) = blocks.take() {
                 take(block)?;
             }
-            Ok::<(), StateError>(())
+            Ok::<(), FollowerError>(())
         },
     )?;
     if first < height {
-        projection.savepoint()?;
+        follower.savepoint()?;
     }
     Ok(())
-}
-
-/// Counts dead letters and invalid transactions for one line every now and then: under load a line
-/// for each would drown everything else.
-struct Summary {
-    since: Duration,
-    counts: BTreeMap<&'static str, u64>,
-    dead_letter: Option<String>,
-    refused: Option<String>,
-}
-
-impl Summary {
-    fn new(now: Duration) -> Self {
-        Self { since: now, counts: BTreeMap::new(), dead_letter: None, refused: None }
-    }
-
-    fn add(&mut self, block: &Block) {
-        for letter in &block.records.dead_letters {
-            *self.counts.entry(letter.rejection.cause.name()).or_default() += 1;
-            self.dead_letter.get_or_insert_with(|| {
-                let position = format!("{}/{}", letter.partition, letter.offset);
-                format!("{position}: {}", letter.rejection).escape_debug().to_string()
-            });
-        }
-        for entry in &block.entries {
-            if let Entry::Transaction { transaction, verdict, .. } = entry
-                && let Verdict::Invalid { detail, .. } = verdict
-            {
-                *self.counts.entry(verdict.name()).or_default() += 1;
-                self.refused.get_or_insert_with(|| {
-                    let refused = format!("{}: {}: {detail}", transaction.id, verdict.name());
-                    refused.escape_debug().to_string()
-                });
-            }
-        }
-    }
-
-    fn print(&mut self, now: Duration, is_last: bool) {
-        let is_due = is_last || now.saturating_sub(self.since) >= SUMMARY_EVERY;
-        if !is_due || self.counts.is_empty() {
-            return;
-        }
-        let counts: Vec<_> =
-            self.counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        tracing::warn!(
-            counts = counts.join(", "),
-            first_dead_letter = self.dead_letter,
-            first_refused = self.refused,
-            "records rejected or transactions refused; `ledgerline deadletters list` and \
-             `ledgerline transactions --verdict invalid` list them"
-        );
-        *self = Self::new(now);
-    }
 }
 
 #[cfg(test)]
@@ -333,8 +265,10 @@ mod tests {
     use crate::clock::SystemClock;
     use crate::codec::Digest;
     use crate::event::SourcePartition;
+    use crate::follower::Retry;
     use crate::ledger::block::Seal;
     use crate::ledger::{BlockFormat, Head, Header, Records};
+    use crate::pipeline::Followers;
     use crate::transaction::KeyId;
 
     /// A ledger of blocks without entries.
@@ -401,12 +335,100 @@ mod tests {
         }
     }
 
+    /// The driver of a follower over a ledger of three blocks.
+    fn driver(follower: Arc<dyn Follower>) -> FollowerDriver {
+        let followers = Followers::default();
+        followers.add(follower);
+        let following = followers.all().remove(0);
+        let reader = Arc::new(Empty { blocks: 3 });
+        FollowerDriver { reader, following, clock: Arc::new(SystemClock::new()) }
+    }
+
+    /// A follower that takes in nothing, for this reason.
+    struct Refuses {
+        is_failure: bool,
+        retry: Retry,
+        is_essential: bool,
+    }
+
+    impl Follower for Refuses {
+        fn name(&self) -> &str {
+            "refuses"
+        }
+
+        fn next_block(&self) -> u64 {
+            0
+        }
+
+        fn saved_block(&self) -> u64 {
+            0
+        }
+
+        fn apply(&self, _: &Block) -> Result<(), FollowerError> {
+            match self.is_failure {
+                true => Err(FollowerError::failed("broken")),
+                false => Err(FollowerError::Held("away".to_owned())),
+            }
+        }
+
+        fn save_some(&self) -> Result<bool, FollowerError> {
+            Ok(true)
+        }
+
+        fn retry(&self) -> Retry {
+            self.retry
+        }
+
+        fn is_essential(&self) -> bool {
+            self.is_essential
+        }
+    }
+
+    #[test]
+    fn only_an_essential_follower_ends_the_service() {
+        let cases = [
+            // Failure or refusal, policy, essential, drained; what ends the service, what is told.
+            (true, Retry::LOCAL, true, false, Some("broken"), None),
+            (true, Retry::LOCAL, false, false, None, Some("it has ended: broken")),
+            (false, Retry::Never, true, false, Some("away"), None),
+            (false, Retry::Never, false, false, None, Some("it has ended: away")),
+            // What is held up until the end stays for the next start.
+            (false, Retry::LOCAL, true, true, None, None),
+            (false, Retry::LOCAL, false, true, None, None),
+            (false, Retry::Never, true, true, Some("away"), None),
+        ];
+        for (is_failure, retry, is_essential, drained, ends, told) in cases {
+            let driver = driver(Arc::new(Refuses { is_failure, retry, is_essential }));
+            let result = driver.run(&AtomicBool::new(drained)).map_err(|error| error.to_string());
+            assert_eq!(result.err().as_deref(), ends, "{is_failure}, {retry:?}, {is_essential}");
+            let held = driver.following.held().map(|hold| hold.reason);
+            assert_eq!(held.as_deref(), told, "{is_failure}, {retry:?}, {is_essential}");
+        }
+    }
+
+    #[test]
+    fn a_follower_that_is_held_up_says_why_until_the_pipeline_has_drained() {
+        let refuses = Refuses { is_failure: false, retry: Retry::DESTINATION, is_essential: false };
+        let driver = driver(Arc::new(refuses));
+        let drained = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let following = scope.spawn(|| driver.run(&drained));
+            let held = (0..600).find_map(|_| {
+                std::thread::sleep(WAIT);
+                driver.following.held()
+            });
+            drained.store(true, Ordering::SeqCst);
+            following.join().unwrap().unwrap();
+            assert_eq!(held.unwrap().reason, "away");
+        });
+    }
+
     /// A destination that refuses its first savepoint and goes back to what it had.
     #[derive(Default)]
     struct RefusesOnce(Mutex<(u64, u64, bool)>);
 
-    impl Projection for RefusesOnce {
-        fn name(&self) -> &'static str {
+    impl Follower for RefusesOnce {
+        fn name(&self) -> &str {
             "destination"
         }
 
@@ -414,24 +436,20 @@ mod tests {
             self.0.lock().unwrap().0
         }
 
-        fn lasting_block(&self) -> Option<u64> {
-            Some(self.0.lock().unwrap().1)
+        fn saved_block(&self) -> u64 {
+            self.0.lock().unwrap().1
         }
 
-        fn apply(&self, block: &Block) -> Result<(), StateError> {
+        fn apply(&self, block: &Block) -> Result<(), FollowerError> {
             self.0.lock().unwrap().0 = block.header.number + 1;
             Ok(())
         }
 
-        fn is_full(&self) -> bool {
-            false
-        }
-
-        fn save_some(&self) -> Result<bool, StateError> {
+        fn save_some(&self) -> Result<bool, FollowerError> {
             let (next, saved, refused) = &mut *self.0.lock().unwrap();
             if !std::mem::replace(refused, true) {
                 *next = *saved;
-                return Err(StateError::Destination("no".to_owned()));
+                return Err(FollowerError::Held("no".to_owned()));
             }
             *saved = *next;
             Ok(true)
@@ -441,29 +459,21 @@ mod tests {
     #[test]
     fn a_refused_savepoint_is_made_again_with_all_blocks() {
         let destination = Arc::new(RefusesOnce::default());
-        let follower = Follower {
-            reader: Arc::new(Empty { blocks: 3 }),
-            projection: destination.clone(),
-            clock: Arc::new(SystemClock::new()),
-            status: None,
-            holds: Arc::default(),
-            traces: Traces::default(),
-            keep: None,
-        };
+        let follower = driver(destination.clone());
         let drained = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let following = scope.spawn(|| follower.run(&drained));
             // Without an end: the ledger is idle from here on.
             for _ in 0..600 {
-                if destination.lasting_block() == Some(3) {
+                if destination.saved_block() == 3 {
                     break;
                 }
                 std::thread::sleep(WAIT);
             }
-            let lasting = destination.lasting_block();
+            let saved = destination.saved_block();
             drained.store(true, Ordering::SeqCst);
             following.join().unwrap().unwrap();
-            assert_eq!(lasting, Some(3), "the last blocks were never saved");
+            assert_eq!(saved, 3, "the last blocks were never saved");
         });
     }
 
@@ -490,11 +500,8 @@ mod tests {
                 saved_blocks: 0,
                 unsaved_entries,
                 saving: None,
-                kept_at: ms(5),
-                kept_blocks: 0,
                 held: None,
-                pause: FIRST_PAUSE,
-                summary: None,
+                pauses: None,
             };
             let is_due = run.is_due(ms(5) + ago);
             assert_eq!(is_due, expected, "{saving_took:?}, {ago:?}, {unsaved_entries}");

@@ -1,5 +1,5 @@
-//! What a request asks for: parameters are taken by name, and what is left over is an error, so
-//! that a misspelt filter never looks like one that matched everything.
+//! Parsing of requests: parameters are taken by name, and leftovers are an error, so that a
+//! misspelt filter never looks like one that matched everything.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::event::time::{self, SentTime};
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE_ITEMS};
-use crate::monitor::answer::Problem;
-use crate::monitor::parameter::{self, Parameter};
+use crate::monitor::http::answer::Problem;
+use crate::monitor::http::parameter::{self, Parameter};
 use crate::query::TransactionFilter;
 use crate::query::{At, QueryError};
 
@@ -56,7 +56,7 @@ pub fn check_encoding(uri: &Uri) -> Result<(), Problem> {
 pub struct Parameters {
     left: Vec<(String, String)>,
     known: Vec<Parameter>,
-    /// Whether an empty value is an error rather than none.
+    /// True if an empty value is an error rather than none.
     is_exact: bool,
 }
 
@@ -77,7 +77,7 @@ impl Parameters {
     /// Those of a form that was sent as a body.
     pub fn of_form(form: &[u8]) -> Result<Self, QueryError> {
         if percent_encoding::percent_decode(form).decode_utf8().is_err() {
-            let message = "the form holds what is no UTF-8; give such bytes in base64";
+            let message = "the form contains bytes that are not UTF-8; send such bytes in base64";
             return Err(QueryError::Malformed(message.to_owned()));
         }
         let left = form_urlencoded::parse(form).into_owned().collect();
@@ -236,7 +236,7 @@ impl Parameters {
     pub fn finish(self) -> Result<(), QueryError> {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
         let known = match self.known.as_slice() {
-            [] => "there are none here".to_owned(),
+            [] => "this address takes no parameters".to_owned(),
             known => {
                 let names: Vec<_> = known.iter().map(|parameter| parameter.name).collect();
                 format!("known here: {}", names.join(", "))
