@@ -41,8 +41,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::ledger::{Block, LedgerError};
-use crate::outbound::Backoff;
 
 /// Takes in the log's blocks, one after the other, and keeps its own place.
 ///

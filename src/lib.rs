@@ -16,7 +16,7 @@
 //!
 //! | module | responsibility | must never |
 //! |---|---|---|
-//! | [`limits`], [`diagnostic`], [`codec`], [`budget`], [`clock`], [`timing`], [`ahead`], [`threads`] | bounds and their reasons; diagnostics with places in files; canonical bytes, JSON and YAML; steps of one record; time; work on other threads | know anything of the product |
+//! | [`limits`], [`diagnostic`], [`codec`], [`budget`], [`clock`], [`timing`], [`backoff`], [`exposition`], [`ahead`], [`threads`] | bounds and their reasons; diagnostics with places in files; canonical bytes, JSON and YAML; steps of one record; time; pauses between attempts; metrics as text; work on other threads | know anything of the product |
 //! | [`disk`] | the file operations under the log, behind a trait, so that each can be made to fail | retry or hide an error |
 //! | [`pattern`] | regular expressions, and the steps that a match takes | know where they are written |
 //! | [`jsonpath`] | JSONPath (RFC 9535), bounded | see a whole event |
@@ -34,11 +34,15 @@
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
 //! | [`verify`] | offline verification, from the files alone | change the log |
 //! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
+//! | [`command`] | commands that need no service; output and exit statuses of all | need Kafka, the network or TLS |
 //! | [`pipeline`] | threads and queues between the stages; the driver of followers; manual calls; the dead-letter topic | drop a record |
 //! | [`simulation`] | seeded lives of the whole pipeline on a failing disk, checked against a model | wait, start a thread |
 //! | [`monitor`] | HTTP server, access control, API, pages, metrics | write |
 //! | [`demo`] | broker, devices and folder of demonstrations and benchmarks | bypass the configuration |
 //! | [`config`], [`app`], [`cli`] | raw → checked configuration; wiring, the only place that names adapters; commands | hold domain rules |
+//!
+//! The feature `service` (on by default) holds what an auditor's `ledgerline-verify` does not need:
+//! inputs, pipeline, endpoint and commands, with the libraries that only these use.
 //!
 //! `mapping`, `transaction`, `contract`, `ledger::block` and the folds of [`state`] are the deterministic
 //! core: no clock, no randomness, no IO, no tokio.
@@ -62,6 +66,10 @@ pub mod clock;
 
 pub mod timing;
 
+pub mod backoff;
+
+pub mod exposition;
+
 pub mod ahead;
 
 pub mod threads;
@@ -78,10 +86,13 @@ pub mod event;
 
 pub mod call;
 
+#[cfg(feature = "service")]
 pub mod outbound;
 
+#[cfg(feature = "service")]
 pub mod input;
 
+#[cfg(feature = "service")]
 pub mod fleet;
 
 pub mod mapping;
@@ -100,16 +111,25 @@ pub mod verify;
 
 pub mod query;
 
+pub mod command;
+
+#[cfg(feature = "service")]
 pub mod pipeline;
 
+#[cfg(feature = "service")]
 pub mod simulation;
 
+#[cfg(feature = "service")]
 pub mod monitor;
 
+#[cfg(feature = "service")]
 pub mod demo;
 
+#[cfg(feature = "service")]
 pub mod config;
 
+#[cfg(feature = "service")]
 pub mod app;
 
+#[cfg(feature = "service")]
 pub mod cli;

@@ -179,7 +179,7 @@ const CONFIGS: &[Case] = &[
         SOURCE,
         "  kafka: { brokers: '${LEDGERLINE_ABSENT}', group: g, topics: [t] }",
         "6:21",
-        &["environment variable `LEDGERLINE_ABSENT` is not set", "`$${`"],
+        &["variable `LEDGERLINE_ABSENT` is not set", "`$${`"],
     ),
     (
         C,

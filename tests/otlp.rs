@@ -319,7 +319,7 @@ fn a_collector_that_cannot_be_meant_is_refused() {
         ("{ endpoint: 'http://c', headers: { 'a b': c } }", "there can be no header `a b`"),
         (
             "{ endpoint: 'http://c', headers: { a: '${NO_SUCH_NAME}' } }",
-            "no variable `NO_SUCH_NAME`",
+            "variable `NO_SUCH_NAME` is not set",
         ),
         ("{ endpoint: 'https://c', authorities: none.pem }", "none.pem not found"),
     ] {

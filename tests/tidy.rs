@@ -18,17 +18,18 @@ const COMMENT: &str = "//";
 /// The home of each outside crate: a file, or a folder with a slash at its end.
 const HOMES: &[(&str, &[&str])] = &[
     // Engines and adapters: one place each, so that each can be replaced there.
-    ("anyhow", &["src/cli/"]),
+    ("anyhow", &["src/command/", "src/cli/"]),
     ("axum", &["src/monitor/"]),
     ("cel", &["src/expression/"]),
-    ("clap", &["src/cli/", "src/main.rs"]),
+    ("clap", &["src/command/", "src/cli/"]),
     ("clap_complete", &["src/cli/generate.rs"]),
     ("clap_mangen", &["src/cli/generate.rs"]),
     ("quick_junit", &["src/cli/results.rs"]),
     ("ed25519_dalek", &["src/transaction/keys.rs"]),
     ("hyper", &["src/monitor/", "src/cli/top/client.rs"]),
     ("hyper_util", &["src/monitor/"]),
-    ("indicatif", &["src/cli/"]),
+    ("granit_parser", &["src/codec/yaml/scalars.rs"]),
+    ("indicatif", &["src/command/output.rs"]),
     ("inferno", &["src/cli/bench/profile.rs"]),
     ("jsonpath_rust", &["src/jsonpath/"]),
     (
@@ -40,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("libm", &["src/expression/", "src/fleet/", "src/fleet.rs"]),
-    ("prometheus", &["src/monitor/metrics/families.rs"]),
+    ("prometheus", &["src/exposition.rs"]),
     ("ratatui", &["src/cli/top.rs", "src/cli/top/"]),
     ("prost", &["src/monitor/traces/collector.rs"]),
     ("rdkafka", RDKAFKA),
@@ -48,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/main.rs", "src/cli/run.rs"]),
     ("signed_note", &["src/ledger/"]),
     ("sled", &["src/state/store.rs"]),
+    ("mimalloc", &["src/main.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
     ("tlog_tiles", &["src/ledger/"]),
     ("tokio_stream", &["src/monitor/api/stream.rs"]),
@@ -61,7 +63,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "src/cli/top/client.rs",
         ],
     ),
-    ("tracing_subscriber", &["src/cli/output.rs"]),
+    ("tracing_subscriber", &["src/command/output.rs"]),
     // Small libraries that do one job for a few parts.
     ("reqwest", &["src/outbound/"]),
     ("ring", &["src/monitor/access/keys.rs"]),

@@ -8,10 +8,11 @@ use crate::app::{AppError, Observe};
 use crate::diagnostic::chain;
 use crate::disk::{ScratchFolder, SystemDisk};
 use crate::follower::{Follower, FollowerError};
+use crate::ledger::Block;
 use crate::ledger::embedded::{
     self, EmbeddedReader, KeptCheckpoint, check_kept, default_checkpoint_copy, read_kept,
+    require_kept,
 };
-use crate::ledger::{Block, LedgerError};
 use crate::pipeline::catch_up;
 use crate::query::Queries;
 use crate::state::{Room, STATE_DIRECTORY, StateError, World};
@@ -106,16 +107,6 @@ fn kept(
             Ok(None)
         }
     }
-}
-
-/// Reads a checkpoint that was asked for.
-pub fn require_kept(path: &Path) -> Result<KeptCheckpoint, LedgerError> {
-    let absent = || LedgerError::Io {
-        doing: "reading the checkpoint kept in",
-        path: path.to_owned(),
-        error: std::io::ErrorKind::NotFound.into(),
-    };
-    read_kept(&SystemDisk, path)?.ok_or_else(absent)
 }
 
 /// A state that is folded for one look: in memory, and in a temporary folder once it is too large.

@@ -25,8 +25,8 @@ use crate::cli::bench::report::{Report, SignEach, WithReaders};
 use crate::cli::bench::whole::{Way, whole_way};
 use crate::cli::check::print_diagnostics;
 use crate::cli::exit::UsageError;
-use crate::cli::output::note;
 use crate::clock::{Clock, SystemClock};
+use crate::command::output::note;
 use crate::config::Config;
 use crate::demo::{
     Brokers, Consumed, FLEET, Feeding, Load, NamedBrokers, STEADY, Senders, Setting, Stage,

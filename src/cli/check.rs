@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::app::preflight::preflight;
-use crate::cli::output::{Progress, line, note};
 use crate::cli::{CONFIG_NAME, ConfigArgs, ExitStatus, results};
 use crate::codec::yaml;
+use crate::command::output::{Progress, line, note};
 use crate::config::{Checked, Config, cross_check, definitions, texts, yaml_files};
 use crate::contract::ContractSet;
 use crate::diagnostic::{Diagnostic, Place, Severity, TestResult};

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::app::{AppError, offline};
 use crate::cli::ExitStatus;
 use crate::cli::look::told;
-use crate::cli::output::{Progress, line};
+use crate::command::output::{Progress, line};
 use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::tiles::TilePath;
 use crate::ledger::{Block, LedgerReader};

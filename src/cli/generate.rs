@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
 use crate::app::AppError;
-use crate::cli::output::line;
 use crate::cli::{Cli, ExitStatus};
+use crate::command::output::line;
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::app::offline::{self, Looking, OpenedLog};
 use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
-use crate::cli::output::{Progress, line, note, safe};
+use crate::command::output::{Progress, line, note, safe};
 use crate::event::SourcePosition;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_PAGE_ITEMS;

@@ -7,23 +7,24 @@ mod exit;
 mod export;
 mod file_summary;
 mod generate;
+mod keygen;
 mod look;
-mod output;
+mod rebuild;
 mod records;
 mod results;
 mod run;
 mod simulate;
 mod token;
 mod top;
-mod verify;
-mod verify_proof;
 
 pub use exit::{ExitStatus, exit_status};
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+use crate::command::output::LogArgs;
+use crate::command::{output, verify, verify_proof};
 use crate::limits::{COMMAND_THREADS, SERVICE_THREADS};
 
 /// Device events from Kafka to a ledger that anyone can verify, exactly once.
@@ -39,32 +40,12 @@ use crate::limits::{COMMAND_THREADS, SERVICE_THREADS};
 #[derive(Debug, Parser)]
 #[command(name = "ledgerline", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
-    /// Log format: readable lines on a terminal, JSON otherwise.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "LEDGERLINE_LOG_FORMAT")]
-    pub log_format: LogFormat,
-    /// Log filter: error, warn, info, debug, trace, or by module (`info,ledgerline::input=debug`).
-    #[arg(
-        long,
-        global = true,
-        default_value = "info",
-        env = "LEDGERLINE_LOG",
-        value_name = "FILTER"
-    )]
-    pub log: String,
+    /// Its log lines.
+    #[command(flatten)]
+    pub log: LogArgs,
     /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// Form of log lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON otherwise.
-    Auto,
-    /// Readable lines.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The commands.
@@ -86,11 +67,11 @@ pub enum Command {
     /// Check one proof of a transaction, without the ledger.
     VerifyProof(verify_proof::ProofArgs),
     /// Build the state again from the log.
-    Rebuild(verify::RebuildArgs),
+    Rebuild(rebuild::RebuildArgs),
     /// Write the ledger as JSON lines, or its tree as C2SP tiles.
     Export(export::ExportArgs),
     /// Make a new signing key file (Ed25519, PKCS#8 PEM, mode 0600).
-    Keygen(verify::KeygenArgs),
+    Keygen(keygen::KeygenArgs),
     /// Make a token for the endpoint: prints it once, keeps its SHA-256 in a file.
     Token(token::TokenArgs),
     /// Show the state of a contract's assets, or of one.
@@ -179,8 +160,10 @@ impl ConfigArgs {
 pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
     // What fails in a simulation is meant to, and a line of the log would tear the terminal view.
     let is_quiet = matches!(cli.command, Command::Simulate(_) | Command::Top(_));
-    let log = if is_quiet { "off" } else { &cli.log };
-    output::start_log(log, cli.log_format)?;
+    match is_quiet {
+        true => output::start_log("off", cli.log.log_format)?,
+        false => cli.log.start()?,
+    }
     crate::threads::check(cli.command.threads())?;
     match cli.command {
         Command::Demo(args) => demo::demo(&args),
@@ -189,9 +172,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitStatus> {
         Command::Test(args) => check::test(&args),
         Command::Verify(args) => verify::verify(&args),
         Command::VerifyProof(args) => verify_proof::verify_proof(&args),
-        Command::Rebuild(args) => verify::rebuild(&args),
+        Command::Rebuild(args) => rebuild::rebuild(&args),
         Command::Export(args) => export::export(&args),
-        Command::Keygen(args) => verify::keygen(&args),
+        Command::Keygen(args) => keygen::keygen(&args),
         Command::Token(args) => token::token(&args),
         Command::State(args) => look::state(&args),
         Command::History(args) => look::history(&args),

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
 use crate::cli::look::{LookArgs, Most, item, more, one, paged, record_of, text_of};
-use crate::cli::output::{note, safe};
+use crate::command::output::{note, safe};
 use crate::query::views::RecordOutcome;
 use crate::query::{FilteredFilter, TransactionFilter, VerdictFilter};
 

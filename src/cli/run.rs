@@ -10,7 +10,7 @@ use crate::app::{self, AppError, Opened, Running};
 use crate::cli::ExitStatus;
 use crate::cli::check::{print_diagnostics, refused};
 use crate::cli::file_summary::FileSummary;
-use crate::cli::output::Progress;
+use crate::command::output::Progress;
 use crate::ledger::LedgerReader;
 use crate::limits::MAX_SHUTDOWN_SECONDS;
 use crate::monitor::Endpoint;

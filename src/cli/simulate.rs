@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::app::offline::temporary_folder;
 use crate::cli::ExitStatus;
-use crate::cli::output::{Progress, line};
+use crate::command::output::{Progress, line};
 use crate::query::views::grouped;
 use crate::simulation::{Hunted, hunt};
 

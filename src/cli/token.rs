@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::cli::ExitStatus;
-use crate::cli::output::{line, note};
 use crate::clock::{Clock as _, SystemClock};
+use crate::command::output::{line, note};
 use crate::monitor::access::{Role, tokens};
 
 /// Milliseconds of a day.

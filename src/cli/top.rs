@@ -21,13 +21,13 @@ use ratatui::{DefaultTerminal, Terminal};
 
 use crate::cli::ExitStatus;
 use crate::cli::exit::UsageError;
-use crate::cli::output::{line, safe};
 use crate::cli::run::watch_signals;
 use crate::cli::top::answers::Answers;
 use crate::cli::top::client::Client;
 use crate::cli::top::draw::{draw, whole_height};
 use crate::cli::top::view::{List, View};
 use crate::clock::{Clock, SystemClock};
+use crate::command::output::{line, safe};
 use crate::config::environment;
 use crate::diagnostic::chain;
 use crate::monitor::access::kept;

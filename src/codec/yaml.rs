@@ -6,9 +6,11 @@
 mod exact;
 mod outline;
 mod recover;
+mod scalars;
 mod unsound;
 
 pub use exact::Exact;
+pub use scalars::{Scalar, Style, scalars};
 pub use unsound::Unsound;
 
 use std::borrow::Cow;

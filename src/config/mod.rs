@@ -1,7 +1,7 @@
 //! Configuration: the YAML form, and the checked configuration.
 //!
-//! Paths in a file are relative to that file. Secrets come from the environment (`${NAME}`) or from
-//! files (`file:PATH`) and are never printed.
+//! Paths in a file are relative to that file. Values may come from the environment (`${NAME}`), secrets
+//! also from files (`file:PATH`); neither is ever printed.
 
 mod cross_check;
 mod definitions;
@@ -11,6 +11,7 @@ mod monitor;
 mod paths;
 mod secret;
 mod traces;
+mod variables;
 
 pub use cross_check::cross_check;
 pub use definitions::{Definitions, definitions};
@@ -57,6 +58,21 @@ pub struct Config {
     pub mappings: MappingSet,
     /// Every contract.
     pub contracts: ContractSet,
+}
+
+impl Config {
+    /// The same with its places in the file moved.
+    fn with_places(mut self, moved: impl Fn(Place) -> Place) -> Self {
+        for input in &mut self.inputs {
+            input.place = moved(input.place);
+        }
+        let LedgerPlaces { name, directory, checkpoint_copy, key, previous_key, submitter_key } =
+            &mut self.ledger.places;
+        for place in [name, directory, checkpoint_copy, key, previous_key, submitter_key] {
+            *place = moved(*place);
+        }
+        self
+    }
 }
 
 /// The ledger's part.
@@ -136,8 +152,18 @@ fn read_form(path: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
             return None;
         }
     };
+    let filled = variables::fill(path, &text);
+    let mut found = Vec::new();
+    let config = read_text(path, &filled.text, &mut found);
+    let config = config.map(|config| config.with_places(|place| filled.place(place)));
+    diagnostics.extend(filled.settle(path, found));
+    config
+}
+
+/// Reads the form, its variables filled in. Places are those of this text.
+fn read_text(path: &Path, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Config> {
     let documents =
-        yaml::documents(path, &text).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
+        yaml::documents(path, text).map_err(|diagnostic| diagnostics.push(diagnostic)).ok()?;
     let [document] = documents.as_slice() else {
         let message = format!("contains {} YAML documents, expected one", documents.len());
         diagnostics.push(Diagnostic::error(path, Place::START, message));

@@ -1,4 +1,5 @@
-//! Values from outside the file: `${NAME}` from the environment, `file:PATH` from a file.
+//! Values from outside the file: `${NAME}` and `${NAME:-default}` from the environment, `file:PATH` from
+//! a file.
 
 use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,10 @@ use crate::input::Property;
 
 /// Longest secret that is read from a file, in bytes.
 const MAX_SECRET_BYTES: usize = 64 * 1024;
+
+/// Help for a reference that cannot be resolved.
+pub(super) const HELP: &str = "set it for this program, give a default as in `${NAME:-default}`, or \
+                               write `$${` for a literal `${`";
 
 /// A variable of the environment. The only place that asks for one.
 #[must_use]
@@ -62,12 +67,22 @@ pub fn resolve(
         *text = secret.trim_end_matches(['\r', '\n']).to_owned();
         return Ok(());
     }
-    let help = "set it for this program, or write `$${` for a literal `${`";
-    *text = expand(text).map_err(|message| diagnostic(message).help(help))?;
+    *text = expand(text).map_err(|message| diagnostic(message).help(HELP))?;
     Ok(())
 }
 
-fn expand(text: &str) -> Result<String, String> {
+/// True for a value that may be a secret, judged by the keys above it. Its references are resolved
+/// after it was read, so that a password is taken as it is, whatever it looks like.
+pub(super) fn may_hold(keys: &[String]) -> bool {
+    keys.windows(2).any(|pair| match (pair[0].as_str(), pair[1].as_str()) {
+        ("kafka", key) => matches!(key, "brokers" | "group" | "topics" | "properties"),
+        ("traces", key) => matches!(key, "endpoint" | "headers"),
+        _ => false,
+    })
+}
+
+/// A text with its references filled in.
+pub(super) fn expand(text: &str) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -80,14 +95,32 @@ fn expand(text: &str) -> Result<String, String> {
         }
         out.push_str(before);
         let end = behind.find('}').ok_or("`${` has no `}`")?;
-        let name = &behind[2..end];
-        let value =
-            environment(name).ok_or_else(|| format!("environment variable `{name}` is not set"))?;
-        out.push_str(&value);
+        out.push_str(&variable(&behind[2..end])?);
         rest = &behind[end + 1..];
     }
     out.push_str(rest);
     Ok(out)
+}
+
+/// The value of `NAME` or `NAME:-default`. The default is taken for an empty variable too.
+fn variable(reference: &str) -> Result<String, String> {
+    let (name, default) = match reference.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (reference, None),
+    };
+    let is_letter = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    if name.is_empty() || !name.chars().all(is_letter) {
+        return Err(format!("`${{{reference}}}` does not name a variable"));
+    }
+    if default.is_some_and(|default| default.contains("${")) {
+        return Err(format!("the default of `{name}` cannot hold another variable"));
+    }
+    match (environment(name), default) {
+        (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+        (Some(value), _) => Ok(value),
+        (None, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err(format!("environment variable `{name}` is not set")),
+    }
 }
 
 #[cfg(test)]
@@ -103,6 +136,13 @@ mod tests {
             ("a$${PATH}b", Ok("a${PATH}b".to_owned())),
             ("${LEDGERLINE_NO_SUCH}", Err("`LEDGERLINE_NO_SUCH`")),
             ("${PATH", Err("no `}`")),
+            ("a${PATH:-b}", Ok(format!("a{path}"))),
+            ("a${LEDGERLINE_NO_SUCH:-b:-c}d", Ok("ab:-cd".to_owned())),
+            ("${LEDGERLINE_NO_SUCH:-}", Ok(String::new())),
+            ("${:-b}", Err("does not name a variable")),
+            ("${}", Err("does not name a variable")),
+            ("${a b}", Err("does not name a variable")),
+            ("${A:-${B}}", Err("default of `A`")),
         ];
         for (text, expected) in cases {
             match (expand(text), expected) {

@@ -18,6 +18,7 @@ mod envelope;
 mod identity;
 mod position;
 mod rejection;
+mod stream;
 pub mod time;
 
 pub use body::{BodyForm, BodyFormat, Compression, Format, Framing};
@@ -30,6 +31,7 @@ pub use identity::{
 };
 pub use position::{PositionError, SourcePartition, SourcePosition, is_topic};
 pub use rejection::{BodyPart, Cause, Rejection, RejectionPlace};
+pub use stream::{StreamNames, StreamPrefix};
 
 use crate::codec::json::{Text, Value};
 use time::SentTime;
@@ -61,7 +63,7 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    /// Headers from the bytes that [`crate::input::Batch`] keeps.
+    /// Headers from the bytes that a batch of records keeps.
     #[must_use]
     pub fn from_encoded(bytes: &'a [u8]) -> Self {
         Self { bytes }

@@ -17,6 +17,7 @@ pub mod producer;
 mod streams;
 mod writer;
 
+pub use crate::event::{StreamNames, StreamPrefix};
 pub use adapter::{
     Adapter, Checking, Content, InputOptions, Opened, Opening, Resolve, open_with_prefix,
 };
@@ -27,7 +28,6 @@ pub use file::{FileCounts, FileForm, FileInput};
 pub use health::{HealthReport, InputHealth, InputProblem, LastError, ProblemCode, TopicReport};
 pub use kafka::{Epoch, KafkaForm, KafkaInput, KafkaSettings, Property, Start, Topics};
 pub use last::{LastTaken, LastTakenOf};
-pub use streams::{StreamNames, StreamPrefix};
 pub use writer::{KafkaWriter, TopicRecord};
 
 use std::time::Duration;

@@ -2,20 +2,15 @@
 //! for. Base units, `_total` for what only grows. Labels come from closed lists and from the
 //! source's partitions, never from a device.
 
-mod families;
-mod verification;
-
-pub use verification::Verification;
-
 use std::error::Error;
 
 use crate::contract::InvalidCode;
 use crate::disk;
 use crate::event::Cause;
+use crate::exposition::{Families, Value};
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::limits::MAX_RESIDENT_BYTES;
 use crate::monitor::findings::{self, Code};
-use crate::monitor::metrics::families::{Families, Value};
 use crate::monitor::service::{
     FollowerView, InputView, Service, SourceView, StatusView, TopicView,
 };

@@ -20,7 +20,6 @@ mod watch;
 
 pub use http::answer_counts::AnswerCounts;
 pub use http::server::{Endpoint, EndpointError};
-pub use metrics::Verification;
 pub use service::{InputStatus, Service};
 
 use std::net::SocketAddr;

@@ -4,10 +4,8 @@
 //! Connections are kept alive and go through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`
 //! name, but never to this machine itself. Redirects are not followed. Each request has a time limit, and each reply a size limit.
 
-mod backoff;
 pub mod tls;
 
-pub use backoff::Backoff;
 pub use tls::Trust;
 
 use std::error::Error;

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::ahead::{Weight, ahead};
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::follower::{Follower, FollowerError};
 use crate::ledger::{Block, LedgerError, LedgerReader, block};
 use crate::limits::{MAX_GATHERED_BLOCKS, MAX_UNSAVED_ENTRIES};
-use crate::outbound::Backoff;
 use crate::pipeline::followers::Following;
 
 /// Maximum wait of a follower for a block before it checks for a stop.

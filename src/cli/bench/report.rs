@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cli::bench::BenchArgs;
 use crate::cli::bench::readers::Readers;
 use crate::cli::bench::whole::Whole;
-use crate::cli::output::line;
+use crate::command::output::line;
 use crate::query::views::grouped;
 use crate::timing::TimeCounts;
 

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::cli::output::safe;
+use crate::command::output::safe;
 
 /// A string that a terminal may show.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -25,7 +25,7 @@ pub(super) fn cloudevent(
     }
     if starts_with_ignoring_case(media_type, FAMILY) {
         let message = format!(
-            "content type `{media_type}` is not read; single events are, in `{STRUCTURED}`"
+            "content type `{media_type}` is not supported; single events are, in `{STRUCTURED}`"
         );
         return Err(refused(header_place("content-type"), message));
     }

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, read_whole, replace};
+use crate::disk::{Disk, SystemDisk, read_whole, replace};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
@@ -50,6 +50,16 @@ pub fn read_kept(disk: &dyn Disk, path: &Path) -> Result<Option<KeptCheckpoint>,
             error,
         }),
     }
+}
+
+/// Reads a checkpoint that was asked for.
+pub fn require_kept(path: &Path) -> Result<KeptCheckpoint, LedgerError> {
+    let absent = || LedgerError::Io {
+        doing: "reading the checkpoint kept in",
+        path: path.to_owned(),
+        error: io::ErrorKind::NotFound.into(),
+    };
+    read_kept(&SystemDisk, path)?.ok_or_else(absent)
 }
 
 /// Compares a ledger with the checkpoint that was kept of it; the entries that it covers.

@@ -20,7 +20,9 @@ mod rising;
 pub mod tail;
 mod writer;
 
-pub use kept::{KeptCheckpoint, check_kept, default_checkpoint_copy, keep_checkpoint, read_kept};
+pub use kept::{
+    KeptCheckpoint, check_kept, default_checkpoint_copy, keep_checkpoint, read_kept, require_kept,
+};
 pub use open::{OpenLedger, Opening, TornTail, lock, open, open_on, open_read_only, open_to_look};
 pub use pending::{DurableState, PendingView, StateOf};
 pub use reader::{EmbeddedReader, WriterCounts, WriterHealth};

@@ -7,12 +7,12 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::limits::{MAX_QUEUED_TRACES, MAX_SENT_TRACES, TRACES_EVERY, TRACES_PAUSE, TRACES_STOP};
 use crate::monitor::traces::TraceSettings;
 use crate::monitor::traces::collector::{Collector, NotTaken};
 use crate::monitor::traces::spans::Spans;
-use crate::outbound::Backoff;
 use crate::pipeline::{BatchTrace, Taken, Traces};
 
 /// Polling interval for the end of the thread.

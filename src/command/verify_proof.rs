@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use crate::cli::ExitStatus;
-use crate::cli::exit::UsageError;
-use crate::cli::output::{line, note, safe};
 use crate::codec::{Digest, Hasher};
+use crate::command::exit::{ExitStatus, UsageError};
+use crate::command::output::{line, note, safe};
 use crate::ledger::checkpoint::parse_verifier_key;
 use crate::ledger::proof::EntryProof;
 use crate::ledger::{Entry, Leaf};

@@ -5,12 +5,12 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::monitor::metrics::families::{Families, Value};
+use crate::exposition::{Families, Value};
 use crate::query::views::seconds;
 use crate::verify::Report;
 
 /// A verification that has ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Verification<'a> {
     /// The ledger's directory: tells ledgers of one machine apart.
     pub directory: &'a Path,

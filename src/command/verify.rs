@@ -1,4 +1,4 @@
-//! `ledgerline verify`, `rebuild` and `keygen`.
+//! `verify`: a whole ledger, from its files alone.
 
 use std::path::{Path, PathBuf};
 
@@ -6,19 +6,16 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::app::{AppError, offline};
-use crate::cli::ExitStatus;
-use crate::cli::exit::UsageError;
-use crate::cli::output::{Progress, line, note, safe};
 use crate::clock::{Clock, SystemClock};
+use crate::command::exit::{ExitStatus, FileError, UsageError};
+use crate::command::metrics::Verification;
+use crate::command::output::{Progress, line, note, safe};
 use crate::disk::{SystemDisk, read_bounded, replace, require_replaceable};
-use crate::ledger::checkpoint::{check_origin, parse_verifier_key, verifier_key};
-use crate::ledger::embedded::default_checkpoint_copy;
+use crate::ledger::checkpoint::{parse_verifier_key, verifier_key};
+use crate::ledger::embedded::{default_checkpoint_copy, require_kept};
 use crate::limits::MAX_CHECKPOINT_BYTES;
-use crate::monitor::Verification;
 use crate::query::json::to_text;
 use crate::query::views::grouped;
-use crate::transaction::{read_key_file, write_new_key_file};
 use crate::verify::{Report, Request};
 
 /// Arguments of `verify`.
@@ -45,31 +42,6 @@ pub struct VerifyArgs {
     /// Print one JSON object on standard output.
     #[arg(long)]
     pub json: bool,
-}
-
-/// Arguments of `rebuild`.
-#[derive(Debug, Args)]
-pub struct RebuildArgs {
-    /// The ledger's directory.
-    #[arg(value_name = "DIR")]
-    pub ledger: PathBuf,
-    /// Print one JSON object on standard output.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `keygen`.
-#[derive(Debug, Args)]
-pub struct KeygenArgs {
-    /// The key file to make. An existing file is never overwritten.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// Make nothing: print the public key of an existing key file.
-    #[arg(long)]
-    pub show: bool,
-    /// The ledger's name: prints the public key in the form that verifiers take.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
 }
 
 /// Verifies a ledger.
@@ -101,7 +73,7 @@ fn verified(args: &VerifyArgs) -> anyhow::Result<Report> {
         Some(path) => {
             let note = read_bounded(path, MAX_CHECKPOINT_BYTES);
             let doing = "reading the older checkpoint";
-            Some(note.map_err(|error| AppError::Io { doing, path: path.clone(), error })?)
+            Some(note.map_err(|error| FileError { doing, path: path.clone(), error })?)
         }
         None => None,
     };
@@ -115,7 +87,7 @@ fn verified(args: &VerifyArgs) -> anyhow::Result<Report> {
     };
     let directory = args.ledger.clone();
     let kept_checkpoint = match &args.kept_checkpoint {
-        Some(path) => offline::require_kept(path).map_err(AppError::from)?.path,
+        Some(path) => require_kept(path)?.path,
         None => default_checkpoint_copy(&directory),
     };
     let kept_checkpoint = Some(kept_checkpoint);
@@ -123,7 +95,7 @@ fn verified(args: &VerifyArgs) -> anyhow::Result<Report> {
         Request { directory, from_checkpoint, kept_checkpoint, expected_key, expected_name };
     let mut progress = Progress::new();
     let observe = &mut |done, all| progress.show("verifying", done, all);
-    Ok(crate::verify::verify(&request, observe).map_err(AppError::from)?)
+    Ok(crate::verify::verify(&request, observe)?)
 }
 
 fn write_metrics(
@@ -139,7 +111,7 @@ fn write_metrics(
     let text = verification.to_text().context("writing the metrics")?;
     let written =
         require_replaceable(path).and_then(|()| replace(&SystemDisk, path, text.as_bytes()));
-    written.map_err(|error| AppError::Io {
+    written.map_err(|error| FileError {
         doing: "writing the metrics into",
         path: path.to_owned(),
         error,
@@ -197,34 +169,4 @@ pub fn print_report(report: &Report) -> anyhow::Result<()> {
         true => line("verified"),
         false => line("NOT VERIFIED"),
     }
-}
-
-/// Builds the state again.
-pub fn rebuild(args: &RebuildArgs) -> anyhow::Result<ExitStatus> {
-    let mut progress = Progress::new();
-    let observe = &mut |doing, done, all| progress.show(doing, done, all);
-    let blocks = offline::rebuild(&args.ledger, observe)?;
-    drop(progress);
-    match args.json {
-        true => line(json!({ "blocks": blocks }))?,
-        false => line(format!("the state matches the writes of {} blocks", grouped(blocks)))?,
-    }
-    Ok(ExitStatus::Ok)
-}
-
-/// Makes a key file, or shows the public key of one.
-pub fn keygen(args: &KeygenArgs) -> anyhow::Result<ExitStatus> {
-    if let Some(name) = &args.name {
-        check_origin(name).map_err(|error| UsageError(format!("`--name`: {error}")))?;
-    }
-    let signer = match args.show {
-        true => read_key_file(&args.file),
-        false => write_new_key_file(&args.file),
-    };
-    let signer = signer.map_err(AppError::from)?;
-    match &args.name {
-        Some(name) => line(verifier_key(name, &signer.id()))?,
-        None => line(signer.id())?,
-    }
-    Ok(ExitStatus::Ok)
 }

@@ -1,4 +1,4 @@
-//! Prometheus' families of metrics, filled with what was counted elsewhere, and their text form.
+//! Prometheus' exposition format: families of metrics, filled with values counted elsewhere.
 
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
@@ -11,7 +11,7 @@ use crate::timing::{TIME_BUCKETS_US, TimeCounts};
 const MICROS: f64 = 1_000_000.0;
 
 /// A number of a metric. Counts are exact up to 2⁵³.
-pub(super) struct Value(pub(super) f64);
+pub struct Value(pub f64);
 
 impl From<u64> for Value {
     #[allow(clippy::cast_precision_loss)] // said above
@@ -22,17 +22,17 @@ impl From<u64> for Value {
 
 /// Families in the order they are written.
 #[derive(Default)]
-pub(super) struct Families(Vec<MetricFamily>);
+pub struct Families(Vec<MetricFamily>);
 
 /// A family that takes values.
-pub(super) struct Family<'a> {
+pub struct Family<'a> {
     family: &'a mut MetricFamily,
 }
 
 impl Families {
     /// The text form, without families that have no values, such as the lag of a source that does
     /// not know its end: the encoder takes that for an error.
-    pub(super) fn into_text(mut self) -> Result<String, Error> {
+    pub fn into_text(mut self) -> Result<String, Error> {
         self.0.retain(|family| !family.get_metric().is_empty());
         TextEncoder::new().encode_to_string(&self.0)
     }
@@ -47,15 +47,18 @@ impl Families {
         Family { family: &mut self.0[at] }
     }
 
-    pub(super) fn counters(&mut self, name: &str, help: &str) -> Family<'_> {
+    /// A family of values that only grow.
+    pub fn counters(&mut self, name: &str, help: &str) -> Family<'_> {
         self.family(name, help, MetricType::COUNTER)
     }
 
-    pub(super) fn gauges(&mut self, name: &str, help: &str) -> Family<'_> {
+    /// A family of values that rise and fall.
+    pub fn gauges(&mut self, name: &str, help: &str) -> Family<'_> {
         self.family(name, help, MetricType::GAUGE)
     }
 
-    pub(super) fn histogram(&mut self, name: &str, help: &str, times: &TimeCounts) {
+    /// A histogram of times, in seconds.
+    pub fn histogram(&mut self, name: &str, help: &str, times: &TimeCounts) {
         let mut cumulative = 0;
         let mut buckets = Vec::new();
         for (end_us, count) in TIME_BUCKETS_US.into_iter().zip(times.counts) {
@@ -79,7 +82,8 @@ impl Families {
 }
 
 impl Family<'_> {
-    pub(super) fn add(&mut self, labels: &[(&str, &str)], value: impl Into<Value>) {
+    /// Adds a value under its labels.
+    pub fn add(&mut self, labels: &[(&str, &str)], value: impl Into<Value>) {
         let pair = |(name, value): &(&str, &str)| {
             let mut pair = LabelPair::default();
             pair.set_name((*name).to_owned());

@@ -1,14 +1,49 @@
-//! Output of the commands: log lines, progress bars, tables.
+//! Output of the commands: lines, log lines, progress bars.
 
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::{FmtSpan, JsonFields};
 
-use crate::cli::LogFormat;
-use crate::cli::exit::UsageError;
+use crate::command::exit::UsageError;
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Readable lines.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Arguments of every command about its log lines.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Log format: readable lines on a terminal, JSON otherwise.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Auto, env = "LEDGERLINE_LOG_FORMAT")]
+    pub log_format: LogFormat,
+    /// Log filter: error, warn, info, debug, trace, or by module (`info,ledgerline::input=debug`).
+    #[arg(
+        long,
+        global = true,
+        default_value = "info",
+        env = "LEDGERLINE_LOG",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+}
+
+impl LogArgs {
+    /// Starts the log as these say.
+    pub fn start(&self) -> anyhow::Result<()> {
+        start_log(&self.log, self.log_format)
+    }
+}
 
 /// Starts the log, on standard error.
 pub fn start_log(filter: &str, format: LogFormat) -> anyhow::Result<()> {
