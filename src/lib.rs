@@ -24,7 +24,7 @@
 //! | [`event`] | a record's position, identity, time and body | read the network |
 //! | [`call`] | the vocabulary of a contract call: function, arguments | execute anything |
 //! | [`outbound`] | the one HTTP client: TLS, proxies, limits, pauses between attempts | know whom it asks |
-//! | [`input`] | records from Kafka or a file, in order, tagged with their assignment | decide what a record means |
+//! | [`input`] | records from Kafka, files and people (manual calls), in order, tagged with their assignment | decide what a record means |
 //! | [`fleet`] | the simulated fleet of demonstrations and benchmarks | know Kafka |
 //! | [`mapping`] | event → calls, declared in YAML | do IO, ask the time |
 //! | [`transaction`] | transactions, submissions, signatures | execute anything |
@@ -35,7 +35,7 @@
 //! | [`verify`] | offline verification, from the files alone | change the log |
 //! | [`query`] | every question about log and state, with the JSON form of its answer | know who asks |
 //! | [`command`] | commands that need no service; output and exit statuses of all | need Kafka, the network or TLS |
-//! | [`pipeline`] | threads and queues between the stages; the driver of followers; manual calls; the dead-letter topic | drop a record |
+//! | [`pipeline`] | threads and queues between the stages; the driver of followers; the dead-letter topic | drop a record |
 //! | [`simulation`] | seeded lives of the whole pipeline on a failing disk, checked against a model | wait, start a thread |
 //! | [`monitor`] | HTTP server, access control, API, pages, metrics | write |
 //! | [`demo`] | broker, devices and folder of demonstrations and benchmarks | bypass the configuration |

@@ -11,10 +11,6 @@ use ledgerline::cli::{exit_status, run};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-#[cfg(all(feature = "mimalloc", not(feature = "jemalloc")))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Makes a write beyond the limit on the size of files (`ulimit -f`) fail, so that it is treated as a
 /// full disk. Without a handler the signal that comes with it ends the process.
 fn outlive_file_size_limit() {

@@ -49,7 +49,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/main.rs", "src/cli/run.rs"]),
     ("signed_note", &["src/ledger/"]),
     ("sled", &["src/state/store.rs"]),
-    ("mimalloc", &["src/main.rs"]),
     ("tikv_jemallocator", &["src/main.rs"]),
     ("tlog_tiles", &["src/ledger/"]),
     ("tokio_stream", &["src/monitor/api/stream.rs"]),
