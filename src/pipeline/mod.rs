@@ -202,6 +202,20 @@ fn or_panicked<T>(
     result.inspect_err(|_| failure.set(PipelineError::Panicked(name.into()))).ok()
 }
 
+/// Ends the inputs, all at the same time: each may wait for a broker.
+fn close<'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env>,
+    failure: &Failure,
+    intakes: &'env mut [(Arc<str>, Intake)],
+) {
+    for (name, intake) in intakes {
+        let of_input = failure.clone();
+        spawn(scope, INPUT_THREAD, failure, move || {
+            intake.close().unwrap_or_else(|error| of_input.input(name, error));
+        });
+    }
+}
+
 impl Pipeline {
     /// Runs until the inputs end, a stop is asked for, or a stage fails; then drains: what was taken
     /// in becomes durable and applied, and the inputs hear so, before this returns.
@@ -214,10 +228,7 @@ impl Pipeline {
         let mut intakes = self.intakes();
         std::thread::scope(|scope| self.run_stages(scope, &failure, &mut intakes));
         traces.finish();
-        for (name, intake) in &mut intakes {
-            let closed = or_panicked(INPUT_THREAD, &failure, || intake.close());
-            closed.unwrap_or(Ok(())).unwrap_or_else(|error| failure.input(name, error));
-        }
+        std::thread::scope(|scope| close(scope, &failure, &mut intakes));
         failure.take().map_or(Ok(()), Err)
     }
 
