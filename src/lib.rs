@@ -29,7 +29,7 @@
 //! | [`mapping`] | event → calls, declared in YAML | do IO, ask the time |
 //! | [`transaction`] | transactions, submissions, signatures | execute anything |
 //! | [`contract`] | rules over old and new state, declared in YAML | do IO, ask the time |
-//! | [`ledger`] | blocks, tree, checkpoints, proofs; `ledger::embedded` is the block log | lose an acknowledged byte |
+//! | [`ledger`] | blocks, tree, checkpoints, proofs, keys; `ledger::embedded` is the block log | lose an acknowledged byte |
 //! | [`follower`] | the trait of everything that follows the log: its savepoint, its retry policy | know what a follower does |
 //! | [`state`] | folds over the log: world state in sled, history, alerts | be the truth |
 //! | [`verify`] | offline verification, from the files alone | change the log |

@@ -167,6 +167,10 @@ const ON_DISK: &[&str] = &[
     "src/ledger/embedded/writer.rs",
 ];
 
+/// Code that opens a log: the wiring, the simulation, and the measurement of the log alone.
+const OPENS_A_LOG: &[&str] =
+    &["src/ledger/", "src/app/", "src/simulation/life.rs", "src/cli/bench/bare.rs"];
+
 /// Words that mean unfinished work.
 const UNFINISHED: &str = concat!("\\b(", "TO", "DO|FIX", "ME|XX", "X)\\b");
 
@@ -363,6 +367,16 @@ fn time_environment_and_randomness_have_one_home_each() {
         let violations = outside.iter().flat_map(|source| source.lines_with(&pattern));
         none("only one place may ask for this", violations.collect());
     }
+}
+
+#[test]
+fn the_log_is_named_only_by_what_opens_one() {
+    let pattern = Regex::new(r"\bledger::embedded\b|\bembedded::(open|log|frame)\b").unwrap();
+    let (inside, outside): (Vec<_>, Vec<_>) =
+        sources().into_iter().partition(|source| source.is_in(OPENS_A_LOG));
+    assert!(inside.iter().filter(|source| !source.lines_with(&pattern).is_empty()).count() > 4);
+    let violations = outside.iter().flat_map(|source| source.lines_with(&pattern)).collect();
+    none("name `ledger::…`; the log itself is for what opens one", violations);
 }
 
 #[test]

@@ -21,8 +21,8 @@ use ledgerline::contract::{InvalidCode, Verdict};
 use ledgerline::event::{Cause, DeviceName, SourcePartition, SourcePosition};
 use ledgerline::ledger::block::{self, Block, Seal};
 use ledgerline::ledger::checkpoint::Checkpoint;
-use ledgerline::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE, definition};
 use ledgerline::ledger::embedded::{LedgerKeys, frame, open};
+use ledgerline::ledger::keys::{LEDGER_ROLE, SUBMITTER_ROLE, definition};
 use ledgerline::ledger::tree::Frontier;
 use ledgerline::ledger::{
     BlockFormat, Definition, DefinitionKind, Entry, Filtered, LastRecord, LedgerWriter, Progress,

@@ -10,9 +10,9 @@ use crate::app::service::contract_definition;
 use crate::config::{Config, LedgerConfig, preflight_paths};
 use crate::diagnostic::{Diagnostic, Place, chain};
 use crate::ledger::LedgerReader;
-use crate::ledger::embedded::keys::LEDGER_ROLE;
 use crate::ledger::embedded::log::LOG_DIRECTORY;
 use crate::ledger::embedded::{EmbeddedReader, is_new, unregistered_key};
+use crate::ledger::keys::LEDGER_ROLE;
 use crate::transaction::{KeyId, read_key_file};
 
 /// Every reason for which `run` would not start with a configuration that is sound in itself.

@@ -12,9 +12,8 @@ use crate::app::{AppError, offline};
 use crate::cli::ExitStatus;
 use crate::cli::look::told;
 use crate::command::output::{Progress, line};
-use crate::ledger::embedded::EmbeddedReader;
 use crate::ledger::tiles::TilePath;
-use crate::ledger::{Block, LedgerReader};
+use crate::ledger::{Block, EmbeddedReader, LedgerReader};
 use crate::limits::TILE_WIDTH;
 use crate::query::views::{
     BlockView, DeadLetterView, DefinitionView, FilteredView, TransactionView, grouped,

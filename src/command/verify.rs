@@ -12,7 +12,7 @@ use crate::command::metrics::Verification;
 use crate::command::output::{Progress, line, note, safe};
 use crate::disk::{SystemDisk, read_bounded, replace, require_replaceable};
 use crate::ledger::checkpoint::{parse_verifier_key, verifier_key};
-use crate::ledger::embedded::{default_checkpoint_copy, require_kept};
+use crate::ledger::{default_checkpoint_copy, require_kept};
 use crate::limits::MAX_CHECKPOINT_BYTES;
 use crate::query::json::to_text;
 use crate::query::views::grouped;

@@ -30,7 +30,7 @@ use crate::contract::ContractSet;
 use crate::diagnostic::{Diagnostic, Place, Severity, did_you_mean};
 use crate::input::KafkaWriter;
 use crate::ledger::checkpoint::check_origin;
-use crate::ledger::embedded::default_checkpoint_copy;
+use crate::ledger::default_checkpoint_copy;
 use crate::limits::{MAX_MAPPER_THREADS, MAX_SUBMISSION_TRANSACTIONS, SEGMENT_BYTES};
 use crate::mapping::MappingSet;
 use crate::monitor::access::Settings;

@@ -20,8 +20,7 @@ use crate::event::SourcePartition;
 use crate::fleet::{Fleet, FleetSize, MACHINES, Message, READINGS, Steady, TELEMETRY};
 use crate::input::broker::EmbeddedBroker;
 use crate::input::producer::{GatedProducer, Outgoing, Sent};
-use crate::ledger::LedgerError;
-use crate::ledger::embedded::EmbeddedReader;
+use crate::ledger::{EmbeddedReader, LedgerError};
 use crate::transaction::{KeyError, write_new_key_file};
 
 /// The messages of a demo, with their mappings and contracts.

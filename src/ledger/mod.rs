@@ -1,5 +1,7 @@
 //! The ledger: blocks of entries, the tree over them, and its reader and writer traits.
 //!
+//! Readers of a ledger find everything here; only code that opens a log names [`embedded`].
+//!
 //! The log of blocks is the only truth. Nothing here forgets an acknowledged byte, and nothing
 //! decides twice: verdicts and writes stand in the block and are applied, never computed again.
 
@@ -9,8 +11,11 @@ pub mod checkpoint;
 pub mod proof;
 pub mod tiles;
 
+pub mod keys;
+
 mod entry;
 mod leaf;
+mod pending;
 mod records;
 
 pub mod block;
@@ -18,8 +23,13 @@ pub mod block;
 pub mod embedded;
 
 pub use block::{Block, BlockFormat, Header};
+pub use embedded::{
+    EmbeddedReader, KeptCheckpoint, check_kept, default_checkpoint_copy, log, read_kept,
+    require_kept,
+};
 pub use entry::{Definition, DefinitionKind, Entry, StoredWrite, leaf_bytes};
 pub use leaf::Leaf;
+pub use pending::{DurableState, PendingView, StateOf};
 pub use records::{DeadLetter, Filtered, LastRecord, Progress, Records, SubmissionSeal};
 
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ use crate::event::is_topic;
 use crate::follower::Follower;
 use crate::input::{Assignments, Calls, HealthReport, InputProblem, PartitionStatus, StreamNames};
 use crate::ledger::checkpoint::verifier_key;
-use crate::ledger::embedded::keys::LEDGER_ROLE;
+use crate::ledger::keys::LEDGER_ROLE;
 use crate::ledger::{DefinitionKind, LedgerReader};
 use crate::mapping::Mapping;
 use crate::monitor::AnswerCounts;

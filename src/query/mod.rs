@@ -29,12 +29,11 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use crate::diagnostic::did_you_mean;
 use crate::event::{Cause, SourcePartition, SourcePosition};
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError, verifier_key};
-use crate::ledger::embedded::EmbeddedReader;
-use crate::ledger::embedded::keys::LEDGER_ROLE;
+use crate::ledger::keys::LEDGER_ROLE;
 use crate::ledger::proof::EntryProof;
 use crate::ledger::tiles::{TileKind, TilePath, encode_bundle};
 use crate::ledger::tree::{LeafPlace, TreeError};
-use crate::ledger::{DeadLetter, Entry, LedgerError, LedgerReader, leaf_bytes};
+use crate::ledger::{DeadLetter, EmbeddedReader, Entry, LedgerError, LedgerReader, leaf_bytes};
 use crate::query::page::{ChangePlace, LetterPlace, gather};
 use crate::query::views::{
     AlertCatalogue, BlockSummary, BlockView, ChangeView, DeadLetterSummary, DeadLetterView, Page,

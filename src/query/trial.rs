@@ -12,8 +12,7 @@ use crate::budget::Budget;
 use crate::codec::Writer;
 use crate::contract::{Call, ContractSet, StateView};
 use crate::event::{Decoder, Headers, Record, SourcePartition, StreamNames, is_topic, time};
-use crate::ledger::LedgerReader;
-use crate::ledger::embedded::PendingView;
+use crate::ledger::{LedgerReader, PendingView};
 use crate::limits::MAX_PAGE_BYTES;
 use crate::mapping::{MappingSet, Outcome};
 use crate::query::views::{

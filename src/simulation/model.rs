@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::event::SourcePartition;
 use crate::fleet::random::Random;
-use crate::ledger::embedded::EmbeddedReader;
-use crate::ledger::{Block, Entry, LedgerReader};
+use crate::ledger::{Block, EmbeddedReader, Entry, LedgerReader};
 use crate::simulation::life::CONTRACT_NAME;
 use crate::state::{Filter, ScanLimits, World};
 

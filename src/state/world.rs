@@ -14,8 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLo
 use crate::codec::Digest;
 use crate::contract::Asset;
 use crate::follower::{Follower, FollowerError, Retry};
-use crate::ledger::embedded::{DurableState, StateOf};
-use crate::ledger::{Block, Entry, LedgerReader};
+use crate::ledger::{Block, DurableState, Entry, LedgerReader, StateOf};
 use crate::limits::{MAX_RESIDENT_BYTES, MAX_UNSAVED_BYTES, STATE_BATCH_ASSETS, UNSAVED_STEP};
 use crate::state::alerts::{ActiveAlerts, AlertNames, Since};
 use crate::state::filter::Filter;

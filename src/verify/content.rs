@@ -9,7 +9,7 @@ use crate::codec::json::is_compact;
 use crate::contract::Asset;
 use crate::event::SourcePartition;
 use crate::ledger::block::records_digest;
-use crate::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE, key_of};
+use crate::ledger::keys::{LEDGER_ROLE, SUBMITTER_ROLE, key_of};
 use crate::ledger::{
     Block, DeadLetter, Definition, DefinitionKind, Entry, Filtered, LastRecord, StoredWrite,
 };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::codec::Digest;
 use crate::ledger::checkpoint::{Checkpoint, CheckpointError};
-use crate::ledger::embedded::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
+use crate::ledger::keys::{KeyRegistry, LEDGER_ROLE, SUBMITTER_ROLE, key_of};
 use crate::ledger::{Block, BlockFormat, Definition, DefinitionKind, Entry, SubmissionSeal};
 use crate::limits::MAX_VERIFY_SIGNATURES;
 use crate::transaction::{KeyId, SignatureCheck, Signed, all_pass, root_message, verify_root};

@@ -8,9 +8,9 @@ use crate::codec::{Digest, Hasher, Writer};
 use crate::contract::{Asset, Call, ContractSet, Verdict};
 use crate::ledger::block::{self, Block, BlockOutline, Header, Seal};
 use crate::ledger::checkpoint::Checkpoint;
-use crate::ledger::embedded::keys::{KeyRegistry, SUBMITTER_ROLE};
-use crate::ledger::embedded::pending::{DurableState, PendingView};
 use crate::ledger::entry;
+use crate::ledger::keys::{KeyRegistry, SUBMITTER_ROLE};
+use crate::ledger::pending::{DurableState, PendingView};
 use crate::ledger::tree::{Appended, Frontier};
 use crate::ledger::{
     BlockFormat, Definition, Entry, LedgerError, Records, StoredWrite, SubmissionSeal, Work,

@@ -9,9 +9,9 @@ use crate::codec::Digest;
 use crate::event::SourcePartition;
 use crate::ledger::block::BlockOutline;
 use crate::ledger::embedded::executor::BuiltBlock;
-use crate::ledger::embedded::keys::KeyRegistry;
 use crate::ledger::embedded::log::{Location, Segment};
 use crate::ledger::embedded::rising::Rising;
+use crate::ledger::keys::KeyRegistry;
 use crate::ledger::{
     Block, BlockFormat, Definition, DefinitionKind, Entry, Head, LastRecord, Progress,
 };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, SystemDisk, read_whole, replace};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::embedded::EmbeddedReader;
-use crate::ledger::embedded::keys::{LEDGER_ROLE, key_of};
+use crate::ledger::keys::{LEDGER_ROLE, key_of};
 use crate::ledger::{LedgerError, LedgerReader};
 use crate::limits::MAX_CHECKPOINT_BYTES;
 

@@ -11,10 +11,8 @@ pub mod executor;
 pub mod frame;
 mod index;
 mod kept;
-pub mod keys;
 pub mod log;
 mod open;
-mod pending;
 mod reader;
 mod rising;
 pub mod tail;
@@ -24,7 +22,6 @@ pub use kept::{
     KeptCheckpoint, check_kept, default_checkpoint_copy, keep_checkpoint, read_kept, require_kept,
 };
 pub use open::{OpenLedger, Opening, TornTail, lock, open, open_on, open_read_only, open_to_look};
-pub use pending::{DurableState, PendingView, StateOf};
 pub use reader::{EmbeddedReader, WriterCounts, WriterHealth};
 
 use std::fs::File;
@@ -33,11 +30,12 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::contract::ContractSet;
 use crate::ledger::embedded::executor::{Executor, Position};
-use crate::ledger::embedded::keys::{LEDGER_ROLE, SUBMITTER_ROLE};
 use crate::ledger::embedded::log::LogWriter;
 use crate::ledger::embedded::writer::WriterQueue;
+use crate::ledger::keys::{self, LEDGER_ROLE, SUBMITTER_ROLE};
 use crate::ledger::{
-    BlockFormat, Definition, DefinitionKind, LedgerError, LedgerReader, LedgerWriter, Pending, Work,
+    BlockFormat, Definition, DefinitionKind, DurableState, LedgerError, LedgerReader, LedgerWriter,
+    Pending, Work,
 };
 use crate::limits::MAX_DEFINITIONS_BYTES;
 use crate::transaction::{KeyId, Signer};
@@ -287,6 +285,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::disk::SystemDisk;
+    use crate::ledger::StateOf;
     use crate::ledger::entry::tests::any_transaction;
     use crate::ledger::{Entry, Head};
     use crate::transaction::{Submission, Transaction};
