@@ -240,7 +240,7 @@ fn what_cannot_be_answered_is_refused_with_a_reason() {
         ("/api/v1/transactions/telemetry/3/x/0", 400, "is not a transaction id"),
         ("/api/v1/transactions/telemetry/3/20/0", 404, "no mapping matched"),
         ("/api/v1/transactions/telemetry/3/21/0", 404, "/api/v1/deadletters/telemetry/3/21"),
-        ("/api/v1/transactions/telemetry/3/1/1", 404, "gave no transaction telemetry/3/1/1"),
+        ("/api/v1/transactions/telemetry/3/1/1", 404, "produced no transaction telemetry/3/1/1"),
         ("/api/v1/transactions/telemetry/3/9999/0", 404, "is not in the ledger"),
         ("/api/v1/transactions/telemetry/4/1/0/proof", 404, "is not in the ledger"),
         ("/api/v1/transactions/telemetry/3/1/0/proof?format=xml", 400, "json and tlog-proof"),
