@@ -386,7 +386,7 @@ fn a_savepoint_that_was_cut_short_is_completed() {
         cut_short((older.path(), newer.path()), is_written, |_, _| {});
         let report = report(older.path());
         assert!(report.is_sound(), "{what}: {:?}", report.problems);
-        let note = format!("on its way to what the first {height} blocks wrote");
+        let note = format!("an unfinished savepoint of the first {height} blocks");
         assert!(report.notes.iter().any(|found| found.contains(&note)), "{:?}", report.notes);
         if share % 2 == 0 {
             // A start that is cut short itself, behind a savepoint of its own.
