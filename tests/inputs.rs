@@ -190,7 +190,7 @@ fn a_service_without_an_input_of_calls_says_how_to_have_one() {
     service.until_running();
     let (code, refused) = call(&service, &token, "M-9");
     let detail = refused["detail"].as_str().unwrap();
-    assert!(code == 503 && detail.contains("`calls: {}` under `inputs`"), "{code} {refused}");
+    assert!(code == 400 && detail.contains("`calls: {}` under `inputs`"), "{code} {refused}");
     service.end();
 }
 
@@ -214,9 +214,21 @@ fn inputs_that_cannot_be_told_apart_are_refused_with_their_place() {
         (two(&file(""), &file("")), "inputs `a` and `b` may both give any topic"),
         (
             two(&file(", stream_prefix: f."), &file(", stream_prefix: f.g")),
-            "may both give the stream `f.g`",
+            "may both give streams that begin with `f.g`",
         ),
-        (two("calls: {}", "calls: {}"), "may both give the stream `~calls`"),
+        (two("calls: {}", "calls: {}"), "inputs `a` and `b` both read manual calls"),
+        (
+            two("file: { path: '-' }, stream_prefix: a.", "file: { path: '-' }, stream_prefix: b."),
+            "inputs `a` and `b` both read standard input",
+        ),
+        (
+            two(&file(""), "calls: {}, stream_prefix: x."),
+            "input `b` is `calls`, which has no `stream_prefix`, `identity` or `body`",
+        ),
+        (
+            two(&file(""), "calls: {}, identity: [plain]"),
+            "input `b` is `calls`, which has no `stream_prefix`, `identity` or `body`",
+        ),
         (two(&file(", stream_prefix: a/"), "calls: {}"), "`a/` is not a stream prefix"),
         (two("identity: [auto]", "calls: {}"), "must have exactly one of `kafka`, `file`, `calls`"),
         (
@@ -224,7 +236,7 @@ fn inputs_that_cannot_be_told_apart_are_refused_with_their_place() {
             "must have exactly one of `kafka`, `file`, `calls`",
         ),
         ("inputs: {}\n".to_owned(), "`inputs` has 0 inputs, allowed is 1 to 32"),
-        ("inputs:\n  a b: { calls: {} }\n".to_owned(), "`a b` is not a good name for an input"),
+        ("inputs:\n  a b: { calls: {} }\n".to_owned(), "`a b` is not a valid name for an input"),
         (String::new(), "exactly one of `source` and `inputs` is needed"),
         (
             format!("source: {{ {} }}\ninputs: {{ a: {{ calls: {{}} }} }}\n", file("")),

@@ -7,7 +7,7 @@ use crate::codec::yaml::Located;
 use crate::config::form::{ConfigForm, InputForm};
 use crate::config::secret;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::event::Decoder;
+use crate::event::{BodyForm, Decoder};
 use crate::input::{Adapter, CallsAdapter, Checking, StreamNames, StreamPrefix};
 use crate::limits::MAX_CONFIGURED_INPUTS;
 use crate::mapping::{TestInput, TestInputs};
@@ -128,7 +128,7 @@ fn check_one(
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
     };
     if !is_name(&name) {
-        let message = format!("`{name}` is not a good name for an input");
+        let message = format!("`{name}` is not a valid name for an input");
         let help = "use letters, digits, `_` and `-`: it is shown in metrics and messages";
         diagnostics.push(Diagnostic::error(path, form.place, message).help(help));
     }
@@ -146,6 +146,15 @@ fn check_one(
     let mut checking =
         Checking { file: path, place: one.place, at, resolve: &resolve, diagnostics };
     let adapter = one.value.check(&mut checking)?;
+    if !adapter.gives_events() && has_event_options(&form.value) {
+        let kind = adapter.kind();
+        let message = format!(
+            "input `{name}` is `{kind}`, which has no `stream_prefix`, `identity` or `body`"
+        );
+        let help = "remove them: its records are not events, and its stream is its own";
+        diagnostics.push(Diagnostic::error(path, form.place, message).help(help));
+        return None;
+    }
     let (prefix, decoder) = (prefix?, decoder?);
     let streams = adapter.streams(&prefix);
     if let StreamNames::Listed(names) = &streams {
@@ -158,6 +167,12 @@ fn check_one(
     }
     let decoder = Arc::new(decoder);
     Some(InputConfig { name: name.into(), place: one.place, prefix, streams, decoder, adapter })
+}
+
+/// True if an option is given that only events have.
+fn has_event_options(form: &InputForm) -> bool {
+    let has_identity = form.identity.0.iter().any(|method| method.place != Place::START);
+    form.stream_prefix.is_some() || has_identity || form.body != BodyForm::default()
 }
 
 /// Longest name of a stream, as of a Kafka topic.
@@ -201,20 +216,34 @@ fn decoder(path: &Path, form: &InputForm, diagnostics: &mut Vec<Diagnostic>) -> 
     }
 }
 
-/// Refuses two inputs that could give records of one stream: their positions would be the same.
+/// Refuses two inputs that use up the same thing, or that could give records of one stream: their
+/// positions would be the same.
 fn check_streams(path: &Path, inputs: &[InputConfig]) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         for other in &inputs[..index] {
-            let Some(common) = input.streams.common(&other.streams) else { continue };
             let (one, two) = (&other.name, &input.name);
-            let message = match common {
-                "" => format!("inputs `{one}` and `{two}` may both give any topic"),
-                _ => format!("inputs `{one}` and `{two}` may both give the stream `{common}`"),
+            let mut refuse = |message: String, help: &str| {
+                diagnostics.push(Diagnostic::error(path, input.place, message).help(help));
             };
-            let help = "a record's position, its stream, partition and offset, must name one record: \
-                        give one of them a `stream_prefix`, such as `stream_prefix: plant2.`";
-            diagnostics.push(Diagnostic::error(path, input.place, message).help(help));
+            let exclusive = input.adapter.exclusive();
+            if let Some(what) = exclusive.filter(|_| exclusive == other.adapter.exclusive()) {
+                refuse(format!("inputs `{one}` and `{two}` both read {what}"), "keep one of them");
+                continue;
+            }
+            let Some(common) = input.streams.common(&other.streams) else { continue };
+            let common_text = match (common, &input.streams, &other.streams) {
+                ("", ..) => "any topic".to_owned(),
+                (_, StreamNames::Prefixed(_), StreamNames::Prefixed(_)) => {
+                    format!("streams that begin with `{common}`")
+                }
+                _ => format!("the stream `{common}`"),
+            };
+            refuse(
+                format!("inputs `{one}` and `{two}` may both give {common_text}"),
+                "a record's position, its stream, partition and offset, must name one record: give \
+                 one of them another `stream_prefix`, such as `stream_prefix: plant2.`",
+            );
         }
     }
     diagnostics

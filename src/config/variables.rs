@@ -182,13 +182,15 @@ impl Replaced {
         if value.is_empty() {
             return message.to_owned();
         }
-        let mut message = message.replace(&format!("`{value}`"), &format!("`{source}`"));
+        // The reference may hold the value, as its default: it is put in once everything is found.
+        const FOUND: &str = "\0";
+        let mut message = message.replace(&format!("`{value}`"), &format!("`{FOUND}`"));
         if value.len() >= MIN_HIDDEN_BYTES {
-            message = message.replace(value.as_str(), source);
+            message = message.replace(value.as_str(), FOUND);
             // As messages quote what may have line breaks.
-            message = message.replace(&value.escape_debug().to_string(), source);
+            message = message.replace(&value.escape_debug().to_string(), FOUND);
         }
-        message
+        message.replace(FOUND, source)
     }
 }
 

@@ -53,6 +53,17 @@ pub trait Adapter: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// The only thing of its kind that it uses up, in words: no other input may name it too.
+    fn exclusive(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// True if its records are events, which have an identity, a body format and topics. Otherwise the
+    /// options for these are refused.
+    fn gives_events(&self) -> bool {
+        true
+    }
+
     /// Opens the input. Each partition MUST begin where the ledger is.
     fn open(&self, opening: &Opening<'_>) -> Result<Opened, InputError>;
 

@@ -47,6 +47,14 @@ impl Adapter for CallsAdapter {
         StreamNames::Listed(vec![SourcePartition::calls().topic.to_string()])
     }
 
+    fn exclusive(&self) -> Option<&'static str> {
+        Some("manual calls")
+    }
+
+    fn gives_events(&self) -> bool {
+        false
+    }
+
     fn open(&self, opening: &Opening<'_>) -> Result<Opened, InputError> {
         let (input, calls) = CallsInput::new(&opening.assignments, opening.clock.clone());
         let opened = Opened { calls: Some(calls), ..Opened::of(Box::new(input)) };

@@ -82,6 +82,10 @@ impl Adapter for FileForm {
         look().map_err(|error| InputError::File { path: self.path.clone(), error })
     }
 
+    fn exclusive(&self) -> Option<&'static str> {
+        (self.path == Path::new("-")).then_some("standard input")
+    }
+
     fn open(&self, opening: &Opening<'_>) -> Result<Opened, InputError> {
         let input = FileInput::open(self, opening.assignments.clone())?;
         let input = input.comparing(opening.last_taken.clone());

@@ -126,9 +126,8 @@ pub fn newest(service: &Service, limit: usize) -> Result<Vec<TransactionView>, Q
 impl From<CallError> for QueryError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Closed | CallError::NotEnabled | CallError::Busy => {
-                Self::NotReady(error.to_string())
-            }
+            CallError::NotEnabled => Self::Malformed(error.to_string()),
+            CallError::Closed | CallError::Busy => Self::NotReady(error.to_string()),
             CallError::NotYet(_) => Self::Unknown(error.to_string()),
         }
     }

@@ -283,7 +283,10 @@ impl Pipeline {
         for (name, intake) in intakes {
             let (queues, of_input) = (queues.clone(), failure.clone());
             reading.extend(spawn(scope, INPUT_THREAD, failure, move || {
-                intake.run(&queues).unwrap_or_else(|error| of_input.input(name, error));
+                match intake.run(&queues) {
+                    Ok(()) => tracing::info!(input = %name, "the input has ended"),
+                    Err(error) => of_input.input(name, error),
+                }
             }));
         }
         // Once the last input has ended, the mappers end, then the write loop, then the followers.

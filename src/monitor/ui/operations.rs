@@ -42,7 +42,7 @@ pub fn list(service: &Service, caller: &Caller, given: Parameters) -> Made {
     let rows: Vec<_> = calls.iter().map(|call| row(call, now)).collect();
     let body = html! {
         p { "A manual call becomes a transaction like any other: signed, in the chain, with your name in it." }
-        (notice(caller))
+        (notice(service.calls.is_some(), caller))
         @for contract in service.trial.contracts.iter() {
             section {
                 h2 { (text(&contract.name)) }
@@ -77,8 +77,14 @@ fn row(transaction: &TransactionView, now: i64) -> Row {
 }
 
 /// A notice for a caller who may not submit calls.
-fn notice(caller: &Caller) -> Markup {
+fn notice(is_enabled: bool, caller: &Caller) -> Markup {
     html! {
+        @if !is_enabled {
+            p.finding.warn {
+                "Manual calls are not enabled: this service can only check them. Add an input with "
+                code { "calls: {}" } " under " code { "inputs" } " in its configuration."
+            }
+        }
         @if !caller.may(Role::Operator) {
             p.finding.warn {
                 "Read-only: submitting calls requires the " strong { "operator" } " role. "
@@ -118,7 +124,7 @@ pub fn form(
         }
         fields.values.insert(contract.key(), key);
     }
-    Ok(content(caller, called, &fields, html! {}))
+    Ok(content(Sender::new(service, caller), called, &fields, html! {}))
 }
 
 /// Handles a submitted form: a dry run or a call, depending on the button.
@@ -139,7 +145,7 @@ pub fn sent(
         }
     };
     given.finish()?;
-    let page = |result| Sent::Page(content(caller, called, &fields, result));
+    let page = |result| Sent::Page(content(Sender::new(service, caller), called, &fields, result));
     let call =
         fields.to_request(contract, function).and_then(|asked| asked.by(service, caller.name()));
     let call = match call {
@@ -270,8 +276,21 @@ impl Fields {
     }
 }
 
+/// The person who fills in a form, and whether the service takes manual calls.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    caller: &'a Caller,
+    is_enabled: bool,
+}
+
+impl<'a> Sender<'a> {
+    fn new(service: &Service, caller: &'a Caller) -> Self {
+        Self { caller, is_enabled: service.calls.is_some() }
+    }
+}
+
 fn content(
-    caller: &Caller,
+    Sender { caller, is_enabled }: Sender<'_>,
     Called { contract, function }: Called<'_>,
     fields: &Fields,
     result: Markup,
@@ -281,7 +300,7 @@ fn content(
     let body = html! {
         p { a href="/operations" { "All operations" } " · contract " (link(&address(&["contracts", &contract.name]), &contract.name)) " version " (contract.version) }
         p { (what_it_does(function)) }
-        (notice(caller))
+        (notice(is_enabled, caller))
         div #result { (result) }
         form.fill action=(action) method="post" aria-label={ (function.name()) " of " (contract.name) } {
             div.inputs {
@@ -303,7 +322,9 @@ fn content(
                 }
                 @if caller.may(Role::Operator) {
                     button type="submit" name="do" value="check" { "Check" }
-                    button type="submit" name="do" value="submit" { "Sign and submit as " (text(caller.name())) }
+                    @if is_enabled {
+                        button type="submit" name="do" value="submit" { "Sign and submit as " (text(caller.name())) }
+                    }
                 }
             }
         }
