@@ -173,7 +173,7 @@ impl Report {
             grouped(u64::from(*devices))
         ))?;
         line(format!(
-            "end to end           {:>10.0} events/s, durable and applied",
+            "whole way            {:>10.0} events/s, durable and applied",
             self.whole_way
         ))?;
         line(format!("consume only         {:>10.0} events/s", limits.consume))?;
@@ -185,11 +185,11 @@ impl Report {
         line(format!("append to the log    {:>10.0} events/s, durable", limits.append))?;
         line(format!("signature per event  {:>10.0} events/s", sign_each.rate))?;
         line(format!("sign and check only  {:>10.0} /s, all processors", sign_each.raw))?;
-        line(format!("end to end / consume and parse           {:.2}", limits.parse_ratio))?;
-        line(format!("end to end / consume and decode          {:.2}", limits.ratio))?;
-        line(format!("signature per event / sign and check     {:.2}", sign_each.ratio))?;
+        line(format!("whole way over consume and parse         {:.2}", limits.parse_ratio))?;
+        line(format!("whole way over consume and decode        {:.2}", limits.ratio))?;
+        line(format!("signature per event over sign and check  {:.2}", sign_each.ratio))?;
         if let Some((first, last)) = self.first_and_last_million {
-            line(format!("last million / first million             {:.2}", last / first))?;
+            line(format!("last million over the first              {:.2}", last / first))?;
         }
         self.print_readers()?;
         for (thread, micros) in &self.threads_us {
