@@ -14,8 +14,8 @@ use crate::codec::json::{Text, Value};
 use crate::codec::number;
 use crate::codec::yaml::Exact;
 use crate::diagnostic::TestResult;
+use crate::event::StreamNames;
 use crate::event::{Decoder, Rejection};
-use crate::input::StreamNames;
 
 pub(super) use check::diagnostics;
 pub use record::Example;

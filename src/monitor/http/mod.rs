@@ -1,8 +1,8 @@
 //! The HTTP machinery of the endpoint: server, routes, the checks in front of every request, its limits,
 //! and the forms of requests and answers.
 //!
-//! Nothing here answers a question of its own: operations of the API are in [`api`](super::api), pages
-//! in [`ui`](super::ui).
+//! Nothing here answers a question of its own: operations of the API are in `api`, pages
+//! in `ui`.
 
 pub(super) mod answer;
 pub(super) mod answer_counts;
