@@ -50,7 +50,7 @@ pub fn topics(mappings: &MappingSet, inputs: &[InputConfig]) -> Vec<Diagnostic> 
     let diagnostic = |mapping: &Mapping| {
         let named = mapping.named_topics();
         let message = format!(
-            "mapping `{}` matches the topic `{}`, which no input reads; read are `{}`",
+            "mapping `{}` matches the topic `{}`, which no input reads; the topics read are `{}`",
             mapping.name,
             named.join("`, `"),
             listed.join("`, `")

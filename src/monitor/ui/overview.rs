@@ -102,7 +102,7 @@ fn figures(status: &StatusView, samples: &[Sample]) -> Markup {
             perhaps(rate.last().map(|(_, rate)| rounded(*rate))),
             "records per second".to_owned(),
         ),
-        ("Consumer lag", perhaps(lag.map(grouped)), "consumer lag".to_owned()),
+        ("Consumer lag", perhaps(lag.map(grouped)), "records not yet durable".to_owned()),
         (
             "End-to-end latency",
             perhaps(status.freshness_seconds.map(parts::seconds)),
